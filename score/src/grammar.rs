@@ -1,0 +1,201 @@
+//! What may follow what. Sampling under this grammar's mask always gives a stream that
+//! decodes, and every stream [`crate::PositionScore::encode`] writes is allowed: each score
+//! has one spelling, and that spelling is the grammar.
+
+use crate::vocabulary::{Order, Token, Vocabulary};
+
+/// What the last token was waiting for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Expect {
+    /// Nothing yet: `<sos>`.
+    #[default]
+    Start,
+    /// After `<sos>` or time moved by less than the longest duration: a note, a move (only
+    /// straight after `<sos>`), or the end.
+    Step,
+    /// After a pitch: its duration.
+    Length,
+    /// After a note's duration: its velocity.
+    Velocity,
+    /// After a whole note: another on the same step, a move, or the end.
+    More,
+    /// After `<sep>`: how far.
+    Move,
+    /// After `<eos>`: nothing.
+    Nothing,
+}
+
+/// Where a stream stands. Starts as [`State::default`], before `<sos>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct State {
+    expect: Expect,
+    /// Last pitch on this step, if any.
+    last_pitch: Option<u8>,
+    /// Whether the last move was of the longest duration (or there was none), so that
+    /// another may follow at once.
+    may_move_again: bool,
+    /// Absolute step.
+    pub step: u32,
+    /// The step at which the last of the notes so far has ended: no piece ends before it.
+    pub sounds_until: u32,
+}
+
+impl State {
+    /// Whether the stream stands between notes: every note on it is whole, and time may
+    /// move or a note may begin.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.expect, Expect::Step | Expect::More)
+    }
+}
+
+/// The grammar of one vocabulary.
+#[derive(Clone, Debug)]
+pub struct Grammar {
+    order: Order,
+    longest: u16,
+    has_velocity: bool,
+    /// Every token by id, so that a mask is one pass over the vocabulary.
+    tokens: Vec<Token>,
+}
+
+impl Grammar {
+    /// The grammar of `vocabulary`.
+    pub fn new(vocabulary: &Vocabulary) -> Self {
+        Self {
+            order: vocabulary.order,
+            longest: vocabulary.longest,
+            has_velocity: vocabulary.velocity_bins > 0,
+            tokens: (0..vocabulary.size() as u16)
+                .filter_map(|i| vocabulary.token(i))
+                .collect(),
+        }
+    }
+
+    /// Whether `token` may come next.
+    pub fn allows(&self, state: &State, token: Token) -> bool {
+        use Expect as E;
+        match (state.expect, token) {
+            (E::Start, Token::Start) => true,
+            (E::Step | E::More, Token::Pitch(p)) => match (state.last_pitch, self.order) {
+                (None, _) => true,
+                (Some(last), Order::HighToLow) => p < last,
+                (Some(last), Order::LowToHigh) => p > last,
+            },
+            (E::Step, Token::Separator) => state.may_move_again,
+            (E::More, Token::Separator) => true,
+            (E::Step | E::More, Token::End) => state.step >= state.sounds_until,
+            (E::Length | E::Move, Token::Duration(d)) => d > 0,
+            (E::Velocity, Token::Velocity(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// The state after an allowed `token`.
+    pub fn next(&self, state: &State, token: Token) -> State {
+        let mut next = *state;
+        next.expect = match token {
+            Token::Start => {
+                next.may_move_again = true;
+                Expect::Step
+            }
+            Token::Pitch(p) => {
+                next.last_pitch = Some(p);
+                Expect::Length
+            }
+            Token::Duration(d) if state.expect == Expect::Move => {
+                // Wrapping is out of reach: a step is at least a millisecond, u32 of them
+                // are weeks; saturating keeps a hostile stream from panicking.
+                next.step = next.step.saturating_add(u32::from(d));
+                next.last_pitch = None;
+                next.may_move_again = d == self.longest;
+                Expect::Step
+            }
+            Token::Duration(d) => {
+                let end = next.step.saturating_add(u32::from(d));
+                next.sounds_until = next.sounds_until.max(end);
+                if self.has_velocity {
+                    Expect::Velocity
+                } else {
+                    Expect::More
+                }
+            }
+            Token::Velocity(_) => Expect::More,
+            Token::Separator => Expect::Move,
+            Token::End | Token::Pad => Expect::Nothing,
+        };
+        next
+    }
+
+    /// For each id, whether it may come next. `mask` has the vocabulary's size.
+    pub fn mask(&self, state: &State, mask: &mut [bool]) {
+        for (allowed, &token) in mask.iter_mut().zip(&self.tokens) {
+            *allowed = self.allows(state, token);
+        }
+    }
+
+    /// The tokens, by id.
+    pub fn tokens(&self) -> &[Token] {
+        &self.tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::PositionScore;
+    use rand::seq::IndexedRandom;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// Random walks under the mask decode, and what they decode to is spelled the same way
+    /// again: the grammar allows one spelling a score.
+    #[test]
+    fn every_walk_is_some_score_in_its_own_spelling() {
+        for seed in 0..200 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let preset = if seed % 2 == 0 {
+                Vocabulary::midigen()
+            } else {
+                Vocabulary::continuo()
+            };
+            let order = if seed % 4 < 2 {
+                Order::HighToLow
+            } else {
+                Order::LowToHigh
+            };
+            let v = preset.with_order(order);
+            let grammar = Grammar::new(&v);
+            let mut state = State::default();
+            let mut mask = vec![false; v.size()];
+            let mut ids = Vec::new();
+            let length = rng.random_range(1..200);
+            loop {
+                grammar.mask(&state, &mut mask);
+                let allowed: Vec<u16> =
+                    (0..v.size() as u16).filter(|&i| mask[i as usize]).collect();
+                if allowed.is_empty() {
+                    break;
+                }
+                // Once long enough, the walk heads for its end.
+                let way_out = [Token::End, Token::Separator, Token::Duration(v.longest)];
+                let way_out = way_out.into_iter().filter_map(|t| v.id(t));
+                let id = match way_out.into_iter().find(|id| allowed.contains(id)) {
+                    Some(id) if ids.len() > length => id,
+                    _ => *allowed.choose(&mut rng).unwrap(),
+                };
+                ids.push(id);
+                state = grammar.next(&state, v.token(id).unwrap());
+                // A walk that ended must have ended with <eos>.
+                assert!(ids.len() < length + 10, "seed {seed}: no way to end");
+            }
+            assert_eq!(
+                v.token(*ids.last().unwrap()),
+                Some(Token::End),
+                "seed {seed}"
+            );
+            let read = PositionScore::from_ids(&ids, &v).expect("a walk decodes");
+            let again = PositionScore::encode(&read.decode(&v), &v).ids(&v);
+            assert_eq!(again, ids, "seed {seed}");
+        }
+    }
+}

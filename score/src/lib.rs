@@ -1,0 +1,32 @@
+//! Music as Continuo sees it: a standard MIDI file becomes a [`Score`] on a grid of
+//! *steps*, a score becomes a [`PositionScore`] of [`Token`]s, and all the way back.
+//!
+//! ```text
+//! .mid bytes <-> midi::MidiFile <-> Score <-> PositionScore <-> ids
+//!                (ticks)           (steps)   (tokens)          (numbers a model reads)
+//! ```
+//!
+//! Units: *ticks* are the MIDI file's own division of the quarter note; *steps* are the
+//! model's (12 to the quarter by default); *beats* are quarter notes (`f64`), as in every
+//! host's transport. Nothing here starts a thread, and nothing here knows of a model: the
+//! [`manifest`] only says what is written in a model directory.
+
+pub mod encode;
+pub mod grammar;
+pub mod manifest;
+pub mod midi;
+pub mod quantise;
+#[cfg(feature = "roll")]
+pub mod roll;
+pub mod score;
+pub mod time;
+pub mod tune;
+pub mod vocabulary;
+
+pub use encode::{Placed, PositionScore};
+pub use grammar::{Grammar, State};
+pub use midi::{MidiError, MidiFile};
+pub use quantise::Drums;
+pub use score::{Note, Score};
+pub use time::{Metre, MetreMap, Place, TempoMap};
+pub use vocabulary::{Order, Token, Vocabulary};

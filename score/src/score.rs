@@ -1,0 +1,83 @@
+//! The score: notes on the step grid.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::{Metre, MetreMap, TempoMap};
+
+/// One note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Note {
+    /// First step.
+    pub start: u32,
+    /// Length in steps; at least 1.
+    pub length: u32,
+    /// MIDI key, 0 to 127; 60 is middle C.
+    pub pitch: u8,
+    /// MIDI velocity, 1 to 127.
+    pub velocity: u8,
+}
+
+impl Note {
+    /// The first step at which the note no longer sounds.
+    pub fn end(&self) -> u32 {
+        self.start + self.length
+    }
+}
+
+/// A piece of music on the step grid: one merged stream of notes, with its bars and tempo.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Steps in a quarter note.
+    pub steps_per_beat: u32,
+    /// The notes, by start, then pitch from low to high, then length.
+    pub notes: Vec<Note>,
+    /// Length in steps: where the piece ends, not where the last note starts.
+    pub length: u32,
+    /// Bars.
+    pub metres: MetreMap,
+    /// Tempo.
+    pub tempos: TempoMap,
+}
+
+impl Score {
+    /// An empty score in 4/4 at 120 beats a minute.
+    pub fn new(steps_per_beat: u32) -> Self {
+        Self {
+            steps_per_beat,
+            notes: Vec::new(),
+            length: 0,
+            metres: MetreMap::constant(Metre::COMMON, steps_per_beat),
+            tempos: TempoMap::constant(TempoMap::DEFAULT_BPM),
+        }
+    }
+
+    /// Puts the notes in order and makes `length` cover them. Call after editing `notes`.
+    ///
+    /// Two notes of one pitch on one step are one note: the longer, the louder.
+    pub fn tidy(&mut self) {
+        self.notes
+            .sort_by_key(|n| (n.start, n.pitch, n.length, n.velocity));
+        self.notes.dedup_by(|later, kept| {
+            let same = later.start == kept.start && later.pitch == kept.pitch;
+            if same {
+                kept.length = kept.length.max(later.length);
+                kept.velocity = kept.velocity.max(later.velocity);
+            }
+            same
+        });
+        self.length = self
+            .length
+            .max(self.notes.iter().map(Note::end).max().unwrap_or(0));
+    }
+
+    /// The score up to `step`: notes that start before it, cut there, and nothing after.
+    pub fn until(&self, step: u32) -> Score {
+        let mut cut = self.clone();
+        cut.notes.retain(|n| n.start < step);
+        for note in &mut cut.notes {
+            note.length = note.length.min(step - note.start);
+        }
+        cut.length = step;
+        cut
+    }
+}

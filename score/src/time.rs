@@ -1,0 +1,297 @@
+//! Musical time: bars and tempo over the step grid.
+
+use serde::{Deserialize, Serialize};
+
+/// A time signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Metre {
+    /// Beats in a bar as written, the upper figure; never 0.
+    pub numerator: u16,
+    /// The note value of one written beat, the lower figure; a power of two.
+    pub denominator: u16,
+}
+
+impl Metre {
+    /// 4/4.
+    pub const COMMON: Metre = Metre {
+        numerator: 4,
+        denominator: 4,
+    };
+
+    /// Length of a bar in quarter notes.
+    pub fn bar_beats(self) -> f64 {
+        f64::from(self.numerator) * 4.0 / f64::from(self.denominator)
+    }
+}
+
+/// Where a step lies in its bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bars before this one, counted from the start of the map.
+    pub bar: u32,
+    /// Steps since the bar line.
+    pub step_in_bar: u32,
+    /// Length of this bar in steps, as its metre has it.
+    pub bar_steps: u32,
+}
+
+/// Metre changes over the step grid. A change always opens a new bar: where it falls inside
+/// a bar, that bar is cut short, as in a score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetreMap {
+    steps_per_beat: u32,
+    /// `(first step, metre, bars before it)`, strictly rising, the first at step 0.
+    changes: Vec<(u32, Metre, u32)>,
+}
+
+impl MetreMap {
+    /// One metre throughout.
+    pub fn constant(metre: Metre, steps_per_beat: u32) -> Self {
+        Self {
+            steps_per_beat,
+            changes: vec![(0, metre, 0)],
+        }
+    }
+
+    /// From changes in any order. A later entry for the same step wins; before the first
+    /// change the metre is 4/4; a change to the metre already in force, on a bar line,
+    /// changes nothing and is left out.
+    pub fn new(steps_per_beat: u32, mut changes: Vec<(u32, Metre)>) -> Self {
+        changes.sort_by_key(|&(step, _)| step);
+        let mut map = Self::constant(Metre::COMMON, steps_per_beat);
+        for (step, metre) in changes {
+            map.change(step, metre);
+        }
+        map
+    }
+
+    /// Adds a change at `step`, dropping whatever the map said from there on.
+    pub fn change(&mut self, step: u32, metre: Metre) {
+        if step == 0 {
+            self.changes = vec![(0, metre, 0)];
+            return;
+        }
+        self.changes.retain(|&(at, ..)| at < step);
+        let before = self.place(step);
+        if before.step_in_bar == 0 && self.metre(step) == metre {
+            return;
+        }
+        let bars = before.bar + u32::from(before.step_in_bar != 0);
+        self.changes.push((step, metre, bars));
+    }
+
+    /// Steps in a quarter note.
+    pub fn steps_per_beat(&self) -> u32 {
+        self.steps_per_beat
+    }
+
+    /// The changes as `(step, metre)`; the first is at step 0.
+    pub fn changes(&self) -> impl Iterator<Item = (u32, Metre)> + '_ {
+        self.changes.iter().map(|&(step, metre, _)| (step, metre))
+    }
+
+    fn section(&self, step: u32) -> (u32, Metre, u32) {
+        let after = self.changes.partition_point(|&(at, ..)| at <= step);
+        // The first change is at step 0, so `after` is at least 1.
+        self.changes[after - 1]
+    }
+
+    /// The metre in force at `step`.
+    pub fn metre(&self, step: u32) -> Metre {
+        self.section(step).1
+    }
+
+    /// Bar and place in the bar of `step`. Bars whose length is no whole number of steps
+    /// (5/32 at 12 steps a beat) begin on the first step at or after their bar line.
+    pub fn place(&self, step: u32) -> Place {
+        let (first, metre, bars) = self.section(step);
+        let (num, den) = self.bar_fraction(metre);
+        let since = u64::from(step - first);
+        let bar = since * den / num;
+        // Only fractional bars can be one off here: the bar begins at the *ceiling*.
+        let start = (bar * num).div_ceil(den);
+        let end = ((bar + 1) * num).div_ceil(den);
+        Place {
+            bar: bars + bar as u32,
+            step_in_bar: (since - start.min(since)) as u32,
+            bar_steps: (end - start) as u32,
+        }
+    }
+
+    /// The first bar line at or after `step`.
+    pub fn next_bar(&self, step: u32) -> u32 {
+        let place = self.place(step);
+        if place.step_in_bar == 0 {
+            return step;
+        }
+        let line = step - place.step_in_bar + place.bar_steps;
+        // A change of metre inside the bar comes first.
+        self.changes
+            .iter()
+            .map(|c| c.0)
+            .find(|&at| at > step)
+            .map_or(line, |at| line.min(at))
+    }
+
+    /// Bar lines in `0..end`, in order.
+    pub fn bar_lines(&self, end: u32) -> Vec<u32> {
+        let mut lines = Vec::new();
+        let mut step = 0;
+        while step < end {
+            lines.push(step);
+            step = self.next_bar(step + 1);
+        }
+        lines
+    }
+
+    /// Bar length in steps as a fraction, the metre's `numerator * 4 * steps / denominator`.
+    fn bar_fraction(&self, metre: Metre) -> (u64, u64) {
+        let num = u64::from(metre.numerator.max(1)) * 4 * u64::from(self.steps_per_beat);
+        let den = u64::from(metre.denominator.max(1));
+        // A bar shorter than a step would make two bars begin together.
+        if num < den { (1, 1) } else { (num, den) }
+    }
+}
+
+/// Tempo changes over the step grid, in quarter notes a minute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TempoMap {
+    /// `(first step, beats a minute)`, rising, the first at step 0.
+    changes: Vec<(u32, f64)>,
+}
+
+impl TempoMap {
+    /// MIDI's own default when a file gives no tempo.
+    pub const DEFAULT_BPM: f64 = 120.0;
+
+    /// One tempo throughout.
+    pub fn constant(bpm: f64) -> Self {
+        Self {
+            changes: vec![(0, bpm)],
+        }
+    }
+
+    /// From changes in any order; a later entry for the same step wins.
+    pub fn new(mut changes: Vec<(u32, f64)>) -> Self {
+        changes.sort_by_key(|&(step, _)| step);
+        let mut map = Self::constant(Self::DEFAULT_BPM);
+        for (step, bpm) in changes {
+            match map.changes.last_mut() {
+                Some(last) if last.0 == step => last.1 = bpm,
+                Some(last) if last.1 == bpm => {}
+                _ => map.changes.push((step, bpm)),
+            }
+        }
+        map
+    }
+
+    /// The changes as `(step, beats a minute)`.
+    pub fn changes(&self) -> &[(u32, f64)] {
+        &self.changes
+    }
+
+    /// The tempo at `step`.
+    pub fn bpm(&self, step: u32) -> f64 {
+        let after = self.changes.partition_point(|&(at, _)| at <= step);
+        self.changes[after.max(1) - 1].1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THREE_FOUR: Metre = Metre {
+        numerator: 3,
+        denominator: 4,
+    };
+
+    #[test]
+    fn places_of_common_time() {
+        let map = MetreMap::constant(Metre::COMMON, 12);
+        assert_eq!(
+            map.place(0),
+            Place {
+                bar: 0,
+                step_in_bar: 0,
+                bar_steps: 48
+            }
+        );
+        assert_eq!(
+            map.place(47),
+            Place {
+                bar: 0,
+                step_in_bar: 47,
+                bar_steps: 48
+            }
+        );
+        assert_eq!(
+            map.place(48),
+            Place {
+                bar: 1,
+                step_in_bar: 0,
+                bar_steps: 48
+            }
+        );
+        assert_eq!(
+            (map.next_bar(0), map.next_bar(1), map.next_bar(48)),
+            (0, 48, 48)
+        );
+    }
+
+    #[test]
+    fn a_change_inside_a_bar_cuts_it_short() {
+        let map = MetreMap::new(4, vec![(24, THREE_FOUR)]);
+        assert_eq!(map.place(23).bar, 1);
+        assert_eq!(
+            map.place(24),
+            Place {
+                bar: 2,
+                step_in_bar: 0,
+                bar_steps: 12
+            }
+        );
+        assert_eq!(map.next_bar(17), 24);
+        assert_eq!(map.bar_lines(49), [0, 16, 24, 36, 48]);
+    }
+
+    #[test]
+    fn bars_of_a_fraction_of_a_step_do_not_drift() {
+        // 5/32 at 12 steps a beat is 7.5 steps: 20 bars are 150 steps, to the step.
+        let map = MetreMap::constant(
+            Metre {
+                numerator: 5,
+                denominator: 32,
+            },
+            12,
+        );
+        let lines = map.bar_lines(150);
+        assert_eq!(lines.len(), 20);
+        assert_eq!(&lines[..4], [0, 8, 15, 23]);
+        for step in 0..150 {
+            let place = map.place(step);
+            assert_eq!(lines[place.bar as usize] + place.step_in_bar, step);
+            assert!(place.step_in_bar < place.bar_steps);
+        }
+    }
+
+    #[test]
+    fn a_repeated_metre_is_no_change() {
+        let map = MetreMap::new(4, vec![(0, THREE_FOUR), (12, THREE_FOUR), (0, THREE_FOUR)]);
+        assert_eq!(map.changes().count(), 1);
+        // Off the bar line it is one: the bar begins again there.
+        assert_eq!(
+            MetreMap::new(4, vec![(0, THREE_FOUR), (13, THREE_FOUR)])
+                .changes()
+                .count(),
+            2
+        );
+    }
+
+    #[test]
+    fn tempo_is_the_last_change_at_or_before() {
+        let map = TempoMap::new(vec![(10, 90.0), (0, 60.0), (10, 100.0)]);
+        assert_eq!((map.bpm(0), map.bpm(9), map.bpm(10)), (60.0, 60.0, 100.0));
+        assert_eq!(TempoMap::new(vec![(5, 90.0)]).bpm(0), 120.0);
+    }
+}
