@@ -1,1 +1,378 @@
+//! A piano roll as a picture: systems of a few bars one below the other, bar and beat lines,
+//! keys named at the side, notes named where there is room, loud notes brighter.
 
+use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
+use tiny_skia::{Color, FillRule, Paint, PathBuilder, Pixmap, Rect, Transform};
+
+use crate::score::{Note, Score};
+use crate::tune::pitch_name;
+
+/// A part and its colour.
+pub struct Part<'a> {
+    /// Name for the legend.
+    pub name: &'a str,
+    /// The notes. Bars are taken from the first part.
+    pub score: &'a Score,
+    /// Red, green, blue.
+    pub colour: [u8; 3],
+}
+
+/// The colour of what was heard.
+pub const HEARD: [u8; 3] = [86, 170, 255];
+/// The colour of what was played.
+pub const PLAYED: [u8; 3] = [255, 158, 66];
+
+/// Why there is no picture.
+#[derive(Debug, thiserror::Error)]
+pub enum RollError {
+    /// There was nothing to draw.
+    #[error("there are no notes to draw")]
+    Empty,
+    /// The rasteriser or the font refused.
+    #[error("the picture could not be drawn: {0}")]
+    Draw(String),
+}
+
+// Pixels.
+const MARGIN: f32 = 24.0;
+const KEYS: f32 = 44.0;
+const TITLE: f32 = 44.0;
+const BAR_NUMBERS: f32 = 20.0;
+const SYSTEM_GAP: f32 = 16.0;
+const ROW: f32 = 11.0;
+const WIDTH: f32 = 1600.0;
+const BEAT: f32 = 44.0;
+/// Bars drawn at most: a page of some metres; the rest is left out and said.
+const MOST_BARS: usize = 400;
+
+const GROUND: [u8; 3] = [24, 26, 31];
+const WHITE_ROW: [u8; 3] = [36, 39, 46];
+const BLACK_ROW: [u8; 3] = [30, 32, 38];
+const BEAT_LINE: [u8; 3] = [48, 52, 61];
+const BAR_LINE: [u8; 3] = [104, 110, 124];
+const TEXT: [u8; 3] = [205, 210, 220];
+const DIM_TEXT: [u8; 3] = [140, 146, 158];
+
+/// Draws the parts over one another; PNG bytes.
+pub fn draw(title: &str, parts: &[Part]) -> Result<Vec<u8>, RollError> {
+    let layout = Layout::new(parts).ok_or(RollError::Empty)?;
+    let mut page = Page::new(layout.height())?;
+    page.legend(title, parts);
+    if layout.cut {
+        page.text(
+            "(the first 400 bars)",
+            WIDTH - MARGIN - 150.0,
+            30.0,
+            13.0,
+            DIM_TEXT,
+        );
+    }
+    for system in 0..layout.systems.len() {
+        page.system(&layout, system);
+        for part in parts {
+            for note in &part.score.notes {
+                page.note(&layout, system, note, part.colour);
+            }
+        }
+    }
+    page.pixmap
+        .encode_png()
+        .map_err(|e| RollError::Draw(e.to_string()))
+}
+
+/// Where steps and keys lie on the page.
+struct Layout<'a> {
+    first: &'a Score,
+    lowest: u8,
+    highest: u8,
+    /// Bar lines of each system, the closing one included.
+    systems: Vec<Vec<u32>>,
+    /// Number of the first bar of each system, from 1.
+    numbers: Vec<usize>,
+    pixels_per_step: f32,
+    cut: bool,
+}
+
+impl<'a> Layout<'a> {
+    fn new(parts: &[Part<'a>]) -> Option<Self> {
+        let first = parts.first()?.score;
+        let pitches = || {
+            parts
+                .iter()
+                .flat_map(|p| p.score.notes.iter().map(|n| n.pitch))
+        };
+        let lowest = pitches().min()?.saturating_sub(2);
+        let highest = (pitches().max()? + 2).min(127);
+        let end = parts.iter().map(|p| p.score.length).max()?.max(1);
+        let mut lines = first.metres.bar_lines(end);
+        let cut = lines.len() > MOST_BARS;
+        lines.truncate(MOST_BARS);
+        let last = *lines.last()?;
+        lines.push(first.metres.next_bar(last + 1));
+
+        let pixels_per_step = BEAT / first.steps_per_beat as f32;
+        let room = ((WIDTH - 2.0 * MARGIN - KEYS) / pixels_per_step) as u32;
+        let (mut systems, mut numbers) = (Vec::new(), Vec::new());
+        let mut from = 0;
+        while from + 1 < lines.len() {
+            let fits = lines[from..]
+                .iter()
+                .take_while(|&&l| l - lines[from] <= room)
+                .count();
+            // A bar too wide stands alone; lines of four, eight, … bars read best.
+            let bars = (fits - 1).max(1);
+            let left = lines.len() - 1 - from;
+            let to = match bars {
+                bars if bars >= left => from + left,
+                5.. => from + bars / 4 * 4,
+                _ => from + bars,
+            };
+            systems.push(lines[from..=to].to_vec());
+            numbers.push(from + 1);
+            from = to;
+        }
+        Some(Self {
+            first,
+            lowest,
+            highest,
+            systems,
+            numbers,
+            pixels_per_step,
+            cut,
+        })
+    }
+
+    fn rows(&self) -> f32 {
+        f32::from(self.highest - self.lowest + 1) * ROW
+    }
+
+    fn top(&self, system: usize) -> f32 {
+        TITLE + BAR_NUMBERS + system as f32 * (self.rows() + BAR_NUMBERS + SYSTEM_GAP)
+    }
+
+    fn height(&self) -> f32 {
+        self.top(self.systems.len()) - BAR_NUMBERS + MARGIN / 2.0
+    }
+
+    fn span(&self, system: usize) -> (u32, u32) {
+        let lines = &self.systems[system];
+        (lines[0], lines[lines.len() - 1])
+    }
+
+    fn x(&self, system: usize, step: u32) -> f32 {
+        MARGIN + KEYS + (step - self.span(system).0) as f32 * self.pixels_per_step
+    }
+
+    fn y(&self, system: usize, pitch: u8) -> f32 {
+        self.top(system) + f32::from(self.highest - pitch) * ROW
+    }
+}
+
+struct Page {
+    pixmap: Pixmap,
+    font: FontRef<'static>,
+}
+
+impl Page {
+    fn new(height: f32) -> Result<Self, RollError> {
+        let font = FontRef::try_from_slice(epaint_default_fonts::UBUNTU_LIGHT)
+            .map_err(|e| RollError::Draw(e.to_string()))?;
+        let mut pixmap = Pixmap::new(WIDTH as u32, height.ceil() as u32)
+            .ok_or_else(|| RollError::Draw(format!("{WIDTH} x {height} pixels")))?;
+        pixmap.fill(colour(GROUND, 255));
+        Ok(Self { pixmap, font })
+    }
+
+    fn legend(&mut self, title: &str, parts: &[Part]) {
+        let mut x = MARGIN + self.text(title, MARGIN, 30.0, 19.0, TEXT) + 28.0;
+        for part in parts {
+            self.rect(x, 19.0, 22.0, 11.0, part.colour, 255);
+            x += 30.0 + self.text(part.name, x + 30.0, 30.0, 15.0, TEXT) + 22.0;
+        }
+    }
+
+    fn system(&mut self, layout: &Layout, system: usize) {
+        let (start, end) = layout.span(system);
+        let (left, right) = (layout.x(system, start), layout.x(system, end));
+        let (top, rows) = (layout.top(system), layout.rows());
+        for pitch in layout.lowest..=layout.highest {
+            let y = layout.y(system, pitch);
+            let black = [1, 3, 6, 8, 10].contains(&(pitch % 12));
+            let row = if black { BLACK_ROW } else { WHITE_ROW };
+            self.rect(left, y, right - left, ROW - 0.5, row, 255);
+            let key = if black { [52, 54, 60] } else { [196, 200, 208] };
+            self.rect(MARGIN + 30.0, y, KEYS - 33.0, ROW - 1.0, key, 255);
+            if pitch % 12 == 0 || pitch % 12 == 7 {
+                self.text(&pitch_name(pitch), MARGIN, y + ROW - 1.5, 12.0, DIM_TEXT);
+            }
+        }
+        let bars = &layout.systems[system];
+        for (index, bar) in bars.windows(2).enumerate() {
+            let metre = layout.first.metres.metre(bar[0]);
+            let beat = (layout.first.steps_per_beat * 4 / u32::from(metre.denominator)).max(1);
+            for step in (bar[0] + beat..bar[1]).step_by(beat as usize) {
+                self.rect(layout.x(system, step), top, 1.0, rows, BEAT_LINE, 255);
+            }
+            let x = layout.x(system, bar[0]);
+            self.rect(x - 0.75, top, 1.5, rows, BAR_LINE, 255);
+            let number = layout.numbers[system] + index;
+            let changed = bar[0] == 0 || layout.first.metres.metre(bar[0] - 1) != metre;
+            let label = match changed {
+                true => format!("{number}   {}/{}", metre.numerator, metre.denominator),
+                false => number.to_string(),
+            };
+            self.text(&label, x + 2.0, top - 6.0, 13.0, DIM_TEXT);
+        }
+        self.rect(right - 0.75, top, 1.5, rows, BAR_LINE, 255);
+    }
+
+    fn note(&mut self, layout: &Layout, system: usize, note: &Note, base: [u8; 3]) {
+        let (start, end) = layout.span(system);
+        // A note held over the end of a system goes on in the next.
+        let (from, to) = (note.start.max(start), note.end().min(end));
+        if from >= to {
+            return;
+        }
+        let x = layout.x(system, from);
+        let width = (layout.x(system, to) - x - 1.0).max(2.0);
+        let y = layout.y(system, note.pitch);
+        let loud = 0.45 + 0.55 * f32::from(note.velocity) / 127.0;
+        let shaded = base.map(|c| (f32::from(c) * loud) as u8);
+        self.rect(x + 0.5, y + 0.5, width, ROW - 1.5, shaded, 255);
+        // The onset stands out, so that repeated notes are seen to be two.
+        if note.start >= start {
+            self.rect(x + 0.5, y + 0.5, 2.0, ROW - 1.5, base, 255);
+        }
+        if width > 22.0 && note.start >= start {
+            self.text(
+                &pitch_name(note.pitch),
+                x + 5.0,
+                y + ROW - 2.0,
+                11.0,
+                GROUND,
+            );
+        }
+    }
+
+    fn rect(&mut self, x: f32, y: f32, width: f32, height: f32, rgb: [u8; 3], alpha: u8) {
+        let Some(rect) = Rect::from_xywh(x, y, width, height) else {
+            return;
+        };
+        let mut paint = Paint::default();
+        paint.set_color(colour(rgb, alpha));
+        let path = PathBuilder::from_rect(rect);
+        self.pixmap.fill_path(
+            &path,
+            &paint,
+            FillRule::Winding,
+            Transform::identity(),
+            None,
+        );
+    }
+
+    /// Writes a line with its baseline at `y`; gives its width.
+    fn text(&mut self, text: &str, x: f32, y: f32, size: f32, rgb: [u8; 3]) -> f32 {
+        let font = self.font.clone();
+        let scaled = font.as_scaled(PxScale::from(size));
+        let mut pen = x;
+        for c in text.chars() {
+            let mut glyph: Glyph = scaled.scaled_glyph(c);
+            glyph.position = point(pen, y);
+            pen += scaled.h_advance(glyph.id);
+            let Some(outline) = font.outline_glyph(glyph) else {
+                continue;
+            };
+            let bounds = outline.px_bounds();
+            outline.draw(|gx, gy, cover| {
+                let (px, py) = (
+                    bounds.min.x as i64 + i64::from(gx),
+                    bounds.min.y as i64 + i64::from(gy),
+                );
+                self.blend(px, py, rgb, cover);
+            });
+        }
+        pen - x
+    }
+
+    fn blend(&mut self, x: i64, y: i64, rgb: [u8; 3], cover: f32) {
+        let (width, height) = (
+            i64::from(self.pixmap.width()),
+            i64::from(self.pixmap.height()),
+        );
+        if !(0..width).contains(&x) || !(0..height).contains(&y) {
+            return;
+        }
+        let pixel = &mut self.pixmap.data_mut()[((y * width + x) * 4) as usize..][..3];
+        for (old, new) in pixel.iter_mut().zip(rgb) {
+            let mixed = f32::from(*old) + (f32::from(new) - f32::from(*old)) * cover.min(1.0);
+            *old = mixed.round() as u8;
+        }
+    }
+}
+
+fn colour(rgb: [u8; 3], alpha: u8) -> Color {
+    Color::from_rgba8(rgb[0], rgb[1], rgb[2], alpha)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune;
+
+    fn pixels(png: &[u8]) -> Pixmap {
+        Pixmap::decode_png(png).expect("a PNG")
+    }
+
+    #[test]
+    fn the_minuet_fills_whole_systems() {
+        let score = tune::minuet();
+        let part = Part {
+            name: "heard",
+            score: &score,
+            colour: HEARD,
+        };
+        let layout = Layout::new(&[Part {
+            name: "",
+            score: &score,
+            colour: HEARD,
+        }])
+        .unwrap();
+        assert_eq!(layout.systems.len(), 2);
+        assert_eq!(layout.numbers, [1, 9]);
+        let picture = pixels(&draw("Minuet", &[part]).unwrap());
+        // The first note, D5 at velocity 84, is drawn where the layout says.
+        let (x, y) = (layout.x(0, 0) as u32 + 1, layout.y(0, 74) as u32 + 5);
+        let seen = picture.pixel(x, y).unwrap();
+        assert_eq!([seen.red(), seen.green(), seen.blue()], HEARD);
+    }
+
+    #[test]
+    fn nothing_to_draw_is_said() {
+        let empty = Score::new(12);
+        let part = Part {
+            name: "",
+            score: &empty,
+            colour: HEARD,
+        };
+        assert!(matches!(draw("", &[part]), Err(RollError::Empty)));
+        assert!(matches!(draw("", &[]), Err(RollError::Empty)));
+    }
+
+    #[test]
+    fn a_note_of_days_draws_a_page_of_bounded_size() {
+        let mut score = Score::new(12);
+        score.notes = vec![Note {
+            start: 0,
+            length: 4_000_000,
+            pitch: 60,
+            velocity: 9,
+        }];
+        score.tidy();
+        let part = Part {
+            name: "",
+            score: &score,
+            colour: HEARD,
+        };
+        assert!(pixels(&draw("", &[part]).unwrap()).height() < 20_000);
+    }
+}

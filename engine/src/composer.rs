@@ -1,0 +1,247 @@
+//! One listener: what it heard, and what it plays next.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use continuo_score::{Grammar, MetreMap, Note, PositionScore, Score, State, Token};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::error::EngineError;
+use crate::memory::XlMemory;
+use crate::model::{Fed, Model};
+use crate::sampling::Sampling;
+use crate::stats::Stats;
+
+/// Tokens read in one run while listening: large enough to use the machine, small enough
+/// that a run stays within a few milliseconds.
+const CHUNK: usize = 64;
+
+/// A memory, and a voice. Owned by one thread at a time (the composer thread, a command).
+///
+/// Its stream of tokens is what was heard and played, in the one spelling the grammar has;
+/// it may be edited anywhere by [`Composer::listen`], which rewinds as far as needed.
+pub struct Composer {
+    model: Arc<Model>,
+    grammar: Grammar,
+    memory: XlMemory,
+    /// The tokens in memory.
+    stream: Vec<Fed>,
+    /// Where the stream stands after them.
+    state: State,
+    /// Logits after the last token; none right after a rewind.
+    logits: Option<Vec<f32>>,
+    /// Bars of the score last listened to.
+    metres: MetreMap,
+    sampling: Sampling,
+    rng: ChaCha8Rng,
+    /// The note being written: pitch, then length.
+    pitch: Option<u8>,
+    /// Notes written and not yet handed out.
+    written: Vec<Note>,
+    mask: Vec<bool>,
+    stats: Stats,
+}
+
+impl Composer {
+    /// An empty memory over a shared model.
+    pub fn new(model: Arc<Model>) -> Self {
+        let vocabulary = model.vocabulary();
+        Self {
+            grammar: Grammar::new(vocabulary),
+            memory: model.memory(),
+            stream: Vec::new(),
+            state: State::default(),
+            logits: None,
+            metres: Score::new(vocabulary.steps_per_beat).metres,
+            sampling: Sampling::default(),
+            rng: ChaCha8Rng::seed_from_u64(0),
+            pitch: None,
+            written: Vec::new(),
+            mask: vec![false; vocabulary.size()],
+            stats: Stats::default(),
+            model,
+        }
+    }
+
+    /// The model it plays with.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// Decode times.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Tokens in memory.
+    pub fn tokens(&self) -> usize {
+        self.stream.len()
+    }
+
+    /// Makes memory exactly the notes of `score`, up to its last onset. What memory and score
+    /// have in common at their beginning is kept; the rest is forgotten and read anew. So
+    /// late notes, corrections and jumps are all this one call.
+    ///
+    /// `score` must be on the model's grid and in [`Score::tidy`]'s order.
+    pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
+        let vocabulary = self.model.vocabulary();
+        if score.steps_per_beat != vocabulary.steps_per_beat {
+            let (score, model) = (score.steps_per_beat, vocabulary.steps_per_beat);
+            return Err(EngineError::Grid { score, model });
+        }
+        let wanted = PositionScore::encode_open(score, vocabulary);
+        self.metres = score.metres.clone();
+        (self.pitch, self.written) = (None, Vec::new());
+        let tokens: Vec<Fed> = wanted
+            .tokens
+            .iter()
+            .filter_map(|t| self.fed(t.token, t.step))
+            .collect();
+        let common = self
+            .stream
+            .iter()
+            .zip(&tokens)
+            .take_while(|(a, b)| a == b)
+            .count();
+        self.rewind(common)?;
+        self.read(&tokens[common..])?;
+        let state = State::default();
+        self.state = wanted
+            .tokens
+            .iter()
+            .fold(state, |s, t| self.grammar.next(&s, t.token));
+        Ok(())
+    }
+
+    /// Begins an answer at step `at`, no earlier than the last onset listened to: time is
+    /// moved there, and what follows is sampled with `sampling` from `seed`. Bars are those
+    /// of the score last listened to.
+    pub fn answer(&mut self, at: u32, sampling: &Sampling, seed: u64) -> Result<(), EngineError> {
+        (self.pitch, self.written) = (None, Vec::new());
+        if self.stream.is_empty() {
+            self.push(Token::Start)?;
+        }
+        let longest = u32::from(self.model.vocabulary().longest);
+        while self.state.step < at {
+            let by = (at - self.state.step).min(longest);
+            self.push(Token::Separator)?;
+            self.push(Token::Duration(by as u16))?;
+        }
+        self.sampling = *sampling;
+        self.rng = ChaCha8Rng::seed_from_u64(seed);
+        Ok(())
+    }
+
+    /// Plays on until the stream's time has passed `until`: gives the notes that start
+    /// before it and were not given yet, in order of start. How the calls are cut does not
+    /// change what is played.
+    pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
+        while self.state.step < until || !self.state.is_settled() {
+            let started = Instant::now();
+            let token = self.sample()?;
+            self.push(token)?;
+            self.stats.record(started.elapsed());
+        }
+        let later = self
+            .written
+            .split_off(self.written.partition_point(|n| n.start < until));
+        Ok(std::mem::replace(&mut self.written, later))
+    }
+
+    /// Logits after the last token, one an id.
+    pub fn logits(&mut self) -> Result<&[f32], EngineError> {
+        if self.logits.is_none() {
+            // After a rewind: read the last token again.
+            let Some(&last) = self.stream.last() else {
+                return Err(EngineError::Logits("nothing was heard"));
+            };
+            self.rewind(self.stream.len() - 1)?;
+            self.read(&[last])?;
+        }
+        self.logits
+            .as_deref()
+            .ok_or(EngineError::Logits("nothing was heard"))
+    }
+
+    fn sample(&mut self) -> Result<Token, EngineError> {
+        self.logits()?;
+        self.grammar.mask(&self.state, &mut self.mask);
+        // Playing on has no end: the player decides.
+        if let Some(end) = self.model.vocabulary().id(Token::End) {
+            self.mask[usize::from(end)] = false;
+        }
+        let logits = self.logits.as_deref().unwrap_or_default();
+        let id = self.sampling.choose(logits, &self.mask, &mut self.rng)?;
+        self.model
+            .vocabulary()
+            .token(id)
+            .ok_or(EngineError::Logits("an id without token"))
+    }
+
+    /// Reads one more token, and notes it down if it completes a note.
+    fn push(&mut self, token: Token) -> Result<(), EngineError> {
+        let vocabulary = self.model.vocabulary();
+        let before = self.state;
+        let after = self.grammar.next(&before, token);
+        let moved = after.step != before.step;
+        match token {
+            Token::Pitch(pitch) => self.pitch = Some(pitch),
+            Token::Duration(length) if !moved => {
+                if let Some(pitch) = self.pitch.take() {
+                    self.written.push(Note {
+                        start: after.step,
+                        length: u32::from(length).max(1),
+                        pitch,
+                        velocity: continuo_score::Vocabulary::PLAIN_VELOCITY,
+                    });
+                }
+            }
+            Token::Velocity(bin) => {
+                if let Some(note) = self.written.last_mut() {
+                    note.velocity = vocabulary.bin_velocity(bin);
+                }
+            }
+            _ => {}
+        }
+        if let Some(fed) = self.fed(token, after.step) {
+            self.read(&[fed])?;
+        }
+        self.state = after;
+        Ok(())
+    }
+
+    fn fed(&self, token: Token, step: u32) -> Option<Fed> {
+        let id = self.model.vocabulary().id(token)?;
+        Some(Fed {
+            id,
+            rows: self.model.sizes().rows(self.metres.place(step)),
+        })
+    }
+
+    fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
+        for chunk in tokens.chunks(CHUNK) {
+            let mut logits = self.model.feed(&mut self.memory, chunk)?;
+            self.stream.extend_from_slice(chunk);
+            let last = logits.len() - self.model.sizes().vocabulary;
+            self.logits = Some(logits.split_off(last));
+        }
+        Ok(())
+    }
+
+    /// Forgets every token from position `to` on.
+    fn rewind(&mut self, to: usize) -> Result<(), EngineError> {
+        if to >= self.stream.len() {
+            return Ok(());
+        }
+        self.stream.truncate(to);
+        self.logits = None;
+        if !self.memory.rewind(to) {
+            // Too far back for what is held: read it all again, from the beginning.
+            self.memory.clear();
+            let tokens = std::mem::take(&mut self.stream);
+            self.read(&tokens)?;
+        }
+        Ok(())
+    }
+}

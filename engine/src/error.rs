@@ -1,0 +1,47 @@
+//! What can go wrong, said so that a player can act on it.
+
+use std::path::PathBuf;
+
+/// Any failure of the engine.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum EngineError {
+    /// ONNX Runtime's library is missing, too old or no such library.
+    #[error(
+        "ONNX Runtime could not be loaded from {}: {reason} (`cargo xtask runtime` fetches it)",
+        path.display()
+    )]
+    Runtime {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+    /// A file of the model directory is missing or makes no sense.
+    #[error("model {}: {reason}", path.display())]
+    Model {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong and, where known, what to do.
+        reason: String,
+    },
+    /// The network failed while running.
+    #[error("the model failed while running: {0}")]
+    Run(String),
+    /// The network gave no usable prediction.
+    #[error("the model predicts nothing usable here ({0}); its weights may be damaged")]
+    Logits(&'static str),
+    /// Asked for something the vocabulary cannot say.
+    #[error("the score is on a grid of {score} steps a beat and the model's is {model}")]
+    Grid {
+        /// The score's.
+        score: u32,
+        /// The model's.
+        model: u32,
+    },
+}
+
+impl From<ort::Error> for EngineError {
+    fn from(error: ort::Error) -> Self {
+        EngineError::Run(error.to_string())
+    }
+}
