@@ -242,18 +242,14 @@ fn read(path: &Path) -> Result<String, EngineError> {
     std::fs::read_to_string(path).map_err(|e| bad(path, e))
 }
 
-fn open(runtime: &Runtime, graph: &Path, threads: usize) -> Result<Session, String> {
-    // The builder's errors carry the builder: only their words are wanted.
-    Session::builder(runtime.environment())
-        .map_err(|e| e.to_string())?
-        .with_optimization_level(GraphOptimizationLevel::All)
-        .and_then(|b| b.with_intra_threads(threads.max(1)))
-        .and_then(|b| b.with_inter_threads(1))
-        .and_then(|b| b.with_intra_op_spinning(false))
-        .and_then(|b| b.with_inter_op_spinning(false))
-        .map_err(|e| e.to_string())?
+fn open(runtime: &Runtime, graph: &Path, threads: usize) -> ort::Result<Session> {
+    Session::builder(runtime.environment())?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(threads.max(1))?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
         .commit_from_file(graph)
-        .map_err(|e| e.to_string())
 }
 
 /// Names of the memory's inputs and outputs, by slot: layer 0's keys, its values, layer 1's…
