@@ -1,0 +1,135 @@
+//! What the two threads of an instance share beside the rings: counters, and the gate at which
+//! offline rendering waits.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Counted by the audio thread unless said otherwise, read by the composer thread.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Notes the composer was told of while the transport ran.
+    pub heard: AtomicU64,
+    /// Generated notes sent.
+    pub played: AtomicU64,
+    /// Generated notes started late and shortened.
+    pub late: AtomicU64,
+    /// Generated notes not sent: too late, no room, or the key was taken.
+    pub dropped: AtomicU64,
+    /// Messages lost because a ring was full.
+    pub overflow: AtomicU64,
+    /// Offline blocks that gave up waiting for a composer that did not move.
+    pub gave_up: AtomicU64,
+}
+
+/// Adds one.
+pub fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Shared by the audio thread, the composer thread and the host's main thread.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// What happened.
+    pub counters: Counters,
+    /// Whether the host renders faster than real time; set by the main thread.
+    pub offline: AtomicBool,
+    /// Where offline rendering waits.
+    pub gate: Gate,
+}
+
+/// How long offline rendering waits for a composer that gives no sign of life. Loading a large
+/// model onto a GPU takes some ten seconds.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Between two looks at the ring of planned notes while waiting.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Where the audio thread waits until the composer has finished a block: **only when the host
+/// renders offline**. In real time the audio thread never touches the lock.
+#[derive(Debug, Default)]
+pub struct Gate {
+    /// The last block the composer has finished.
+    done: AtomicU64,
+    /// Signs of life of the composer.
+    moved: AtomicU64,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Gate {
+    /// Touches lock and condition once, for platforms that allocate them at first use. Main
+    /// thread.
+    pub fn prepare(&self) {
+        let guard = self.lock();
+        let _ = self.changed.wait_timeout(guard, Duration::ZERO);
+    }
+
+    /// The composer has finished `block` and those before; `u64::MAX`: it will finish nothing
+    /// more, and nobody is to wait. Composer thread.
+    pub fn finish(&self, block: u64) {
+        let guard = self.lock();
+        self.done.fetch_max(block, Ordering::Release);
+        drop(guard);
+        self.changed.notify_all();
+    }
+
+    /// The composer is at work, or needs room in its ring. Composer thread.
+    pub fn stir(&self) {
+        self.moved.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_all();
+    }
+
+    /// Waits until the composer has finished `block`, calling `drain` in between so that the
+    /// composer finds room. `false` if it gave no sign of life for as long as `patience`. Audio
+    /// thread, offline only.
+    pub fn wait(&self, block: u64, patience: Duration, mut drain: impl FnMut()) -> bool {
+        let mut seen = (self.moved.load(Ordering::Relaxed), Instant::now());
+        let mut guard = self.lock();
+        while self.done.load(Ordering::Acquire) < block {
+            let woken = self.changed.wait_timeout(guard, LOOK);
+            guard = woken.unwrap_or_else(PoisonError::into_inner).0;
+            drain();
+            let moved = self.moved.load(Ordering::Relaxed);
+            if moved != seen.0 {
+                seen = (moved, Instant::now());
+            } else if seen.1.elapsed() >= patience {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        // Nothing is guarded but the moment of waking: a poisoned lock is as good as a new one.
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn waits_for_its_block_and_drains_meanwhile() {
+        let gate = Arc::new(Gate::default());
+        gate.prepare();
+        let other = gate.clone();
+        let composer = std::thread::spawn(move || {
+            other.finish(1);
+            other.stir();
+            std::thread::sleep(Duration::from_millis(60));
+            other.finish(2);
+        });
+        let mut drained = 0;
+        assert!(gate.wait(2, PATIENCE, || drained += 1));
+        assert!(drained > 0);
+        assert!(gate.wait(1, PATIENCE, || {}));
+        composer.join().unwrap();
+        assert!(
+            !gate.wait(3, Duration::ZERO, || {}),
+            "nobody is there any more"
+        );
+    }
+}

@@ -1,0 +1,185 @@
+//! Continuo, the plugin: listens to the host's track and plays on, in time.
+//!
+//! ```text
+//! host block ─ process::Performer ──(rtrb: Heard)──> composer_thread ─> session::Session
+//!                  ^   audio thread                                         │ timeline, rule
+//!                  └──────────────(rtrb: Planned notes, in beats)───────────┘ player: the engine
+//! ```
+//!
+//! Every module says which thread owns what it has. The audio thread never allocates, locks,
+//! waits, logs or makes a system call, except that it waits for the composer when the host
+//! renders offline.
+
+pub mod composer_thread;
+pub mod continuing;
+pub mod gate;
+pub mod messages;
+pub mod params;
+pub mod player;
+pub mod process;
+#[cfg(test)]
+mod rehearsal;
+pub mod report;
+pub mod resources;
+pub mod schedule;
+pub mod session;
+#[cfg(test)]
+mod testing;
+pub mod timeline;
+pub mod transport;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use nice_plug::prelude::*;
+
+use crate::composer_thread::Link;
+use crate::params::ContinuoParams;
+use crate::process::{Event, Host, INPUT_CAPACITY, Performer};
+use crate::transport::Reading;
+
+/// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
+pub struct Continuo {
+    params: Arc<ContinuoParams>,
+    /// The plugin's own library, looked up before the host changes its working directory.
+    own: Option<PathBuf>,
+    /// Made at the first activation, so that a scan starts nothing; kept until the end, so that
+    /// memory outlives a change of the sample rate and an offline bounce.
+    active: Option<Active>,
+}
+
+struct Active {
+    performer: Performer,
+    link: Link,
+}
+
+impl Default for Continuo {
+    fn default() -> Self {
+        let params = Arc::new(ContinuoParams::default());
+        Self {
+            params,
+            own: resources::own_library(),
+            active: None,
+        }
+    }
+}
+
+impl Plugin for Continuo {
+    const NAME: &'static str = "Continuo";
+    const VENDOR: &'static str = "Continuo";
+    const URL: &'static str = "";
+    const EMAIL: &'static str = "";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+    // Some hosts take no plugin without audio outputs; they are silent.
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
+        main_output_channels: NonZeroU32::new(2),
+        ..AudioIOLayout::const_default()
+    }];
+    const MIDI_INPUT: MidiConfig = MidiConfig::Basic;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::Basic;
+    const INPUT_EVENT_CAPACITY: usize = INPUT_CAPACITY;
+
+    type Editor = ();
+    type SysExMessage = ();
+    type BackgroundTask = ();
+
+    fn params(&self) -> Arc<dyn Params> {
+        self.params.clone()
+    }
+
+    fn activate(
+        &mut self,
+        _layout: &AudioIOLayout,
+        config: &BufferConfig,
+        _context: &mut impl ActivateContext<Self>,
+    ) -> bool {
+        if self.active.is_none() {
+            match composer_thread::connect(self.own.as_deref()) {
+                Ok((performer, link)) => self.active = Some(Active { performer, link }),
+                Err(error) => {
+                    nice_error!("Continuo: the composer thread did not start: {error}");
+                    return false;
+                }
+            }
+        }
+        if let Some(active) = &mut self.active {
+            active
+                .performer
+                .set_sample_rate(f64::from(config.sample_rate));
+            active
+                .link
+                .set_offline(config.process_mode == ProcessMode::Offline);
+        }
+        true
+    }
+
+    fn reset(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.performer.reset();
+        }
+    }
+
+    fn process(
+        &mut self,
+        buffer: &mut Buffer,
+        _aux: &mut AuxiliaryBuffers,
+        context: &mut impl ProcessContext<Self>,
+    ) -> ProcessStatus {
+        for channel in buffer.as_slice() {
+            channel.fill(0.0);
+        }
+        let frames = u32::try_from(buffer.samples()).unwrap_or(0);
+        if let Some(active) = &mut self.active {
+            let reading = Reading::from(context.transport());
+            let settings = self.params.settings();
+            let thru = self.params.thru.value();
+            active
+                .performer
+                .process(&reading, frames, settings, thru, &mut Context(context));
+        }
+        ProcessStatus::KeepAlive
+    }
+
+    fn deactivate(&mut self) {
+        if let Some(active) = &mut self.active {
+            active.performer.reset();
+            active.link.report();
+        }
+    }
+}
+
+/// nice-plug's context of one block, as the performer sees it.
+struct Context<'a, C>(&'a mut C);
+
+impl<C: ProcessContext<Continuo>> Host for Context<'_, C> {
+    fn next_event(&mut self) -> Option<Event> {
+        self.0.next_event()
+    }
+
+    fn send(&mut self, event: Event) -> bool {
+        self.0.try_send_event(event).is_ok()
+    }
+}
+
+impl ClapPlugin for Continuo {
+    const CLAP_ID: &'static str = "org.continuo.continuo";
+    const CLAP_DESCRIPTION: Option<&'static str> =
+        Some("Listens to the track and plays on, in time");
+    const CLAP_MANUAL_URL: Option<&'static str> = None;
+    const CLAP_SUPPORT_URL: Option<&'static str> = None;
+    const CLAP_FEATURES: &'static [ClapFeature] = &[
+        ClapFeature::Instrument,
+        ClapFeature::NoteEffect,
+        ClapFeature::Stereo,
+    ];
+}
+
+impl Vst3Plugin for Continuo {
+    const VST3_CLASS_ID: [u8; 16] = *b"ContinuoPlaysOn!";
+    const VST3_SUBCATEGORIES: &'static [Vst3SubCategory] =
+        &[Vst3SubCategory::Instrument, Vst3SubCategory::Generator];
+}
+
+nice_export_clap!(Continuo);
+nice_export_vst3!(Continuo);

@@ -1,0 +1,72 @@
+//! The engine as a [`Player`], and the one model all instances share. Owned by the composer
+//! thread.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime, Sampling};
+use continuo_score::{Note, Score};
+
+use crate::messages::Settings;
+use crate::report::Report;
+use crate::resources::{self, Resources};
+use crate::session::Player;
+
+/// One instance's composer.
+pub struct EnginePlayer {
+    model: Arc<Model>,
+    composer: Composer,
+}
+
+impl EnginePlayer {
+    /// An empty memory over the shared weights.
+    pub fn new(model: Arc<Model>) -> Self {
+        Self {
+            composer: Composer::new(model.clone()),
+            model,
+        }
+    }
+
+    /// Fills in what the engine knows.
+    pub fn report(&self, report: &mut Report) {
+        report.model = Some(self.model.manifest().name.clone());
+        report.variant = Some(self.model.variant().to_string());
+        report.device = Some(self.model.device().to_string());
+        let stats = self.composer.stats();
+        report.tokens = stats.tokens();
+        report.ms_per_token_median = stats.quantile(0.5);
+        report.ms_per_token_p95 = stats.quantile(0.95);
+    }
+}
+
+impl Player for EnginePlayer {
+    type Error = EngineError;
+
+    fn steps_per_beat(&self) -> u32 {
+        self.model.vocabulary().steps_per_beat
+    }
+
+    fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
+        self.composer.listen(score)
+    }
+
+    fn answer(&mut self, at: u32, settings: &Settings, seed: u64) -> Result<(), EngineError> {
+        let sampling = Sampling {
+            temperature: settings.temperature,
+            top_p: settings.top_p,
+        };
+        self.composer.answer(at, &sampling, seed)
+    }
+
+    fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
+        self.composer.play_until(until)
+    }
+}
+
+/// Finds and loads the model. Takes a second or more.
+pub fn load(own: Option<&Path>) -> Result<Arc<Model>, String> {
+    let Resources { library, model } = resources::find(own)?;
+    resources::stay_loaded(own);
+    let runtime = Runtime::load(&library).map_err(|e| e.to_string())?;
+    Model::load(runtime, &model, &ModelOptions::default()).map_err(|e| e.to_string())
+}

@@ -1,0 +1,235 @@
+//! Where the plugin finds what ships with it: ONNX Runtime's library and the default model.
+
+use std::path::{Path, PathBuf};
+
+/// The folder with both, instead of the one beside the plugin.
+pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
+/// The model directory, instead of the default model.
+pub const MODEL_VARIABLE: &str = "CONTINUO_MODEL";
+
+/// What a plugin needs to think.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// ONNX Runtime's library.
+    pub library: PathBuf,
+    /// The model directory.
+    pub model: PathBuf,
+}
+
+/// The file name of ONNX Runtime's library. Not its usual one: all builds share one SONAME,
+/// and the host or another plugin may have loaded its own.
+pub fn library_name() -> &'static str {
+    if cfg!(target_os = "windows") {
+        "onnxruntime-continuo.dll"
+    } else if cfg!(target_os = "macos") {
+        "libonnxruntime-continuo.dylib"
+    } else {
+        "libonnxruntime-continuo.so"
+    }
+}
+
+/// Looks for the resources of the plugin whose library is `own`, or says where they are not.
+/// Composer thread.
+pub fn find(own: Option<&Path>) -> Result<Resources, String> {
+    let variable = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    let folders = folders(variable(RESOURCES_VARIABLE), own);
+    locate(&folders, variable(MODEL_VARIABLE))
+}
+
+/// The folders to look in, in order.
+fn folders(named: Option<PathBuf>, own: Option<&Path>) -> Vec<PathBuf> {
+    // A folder named on purpose is the only one: anything else would be a surprise.
+    if let Some(named) = named {
+        return vec![named];
+    }
+    let Some((own, folder)) = own.and_then(|own| Some((own, own.parent()?))) else {
+        return Vec::new();
+    };
+    let mut folders = Vec::new();
+    // Continuo.vst3/Contents/x86_64-linux/Continuo.so, Continuo.clap/Contents/MacOS/Continuo.
+    let contents = folder
+        .parent()
+        .filter(|p| p.file_name().is_some_and(|n| n == "Contents"));
+    folders.extend(contents.map(|contents| contents.join("Resources")));
+    // Continuo.clap, a single file on Linux and Windows.
+    if let Some(stem) = own.file_stem() {
+        let mut name = stem.to_os_string();
+        name.push(".resources");
+        folders.push(folder.join(name));
+    }
+    folders
+}
+
+fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, String> {
+    let list = || {
+        let list: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+        if list.is_empty() {
+            "no folder: the plugin's own is unknown".into()
+        } else {
+            list.join(", ")
+        }
+    };
+    let name = library_name();
+    let library = folders.iter().map(|f| f.join(name)).find(|p| p.is_file()).ok_or_else(|| {
+        format!(
+            "ONNX Runtime ({name}) not found in {}: `cargo xtask bundle continuo --release` puts \
+             it beside the plugin, or set {RESOURCES_VARIABLE} to the folder that has it",
+            list()
+        )
+    })?;
+    let model = match model {
+        Some(model) => model,
+        None => folders
+            .iter()
+            .map(|f| f.join("models").join("default"))
+            .find(|p| p.is_dir())
+            .ok_or_else(|| {
+                format!(
+                    "no model: models/default not found in {}; set {MODEL_VARIABLE} to a model \
+                     directory",
+                    list()
+                )
+            })?,
+    };
+    Ok(Resources { library, model })
+}
+
+/// The plugin's own library, or `None` if the system does not tell. Absolute, whatever the
+/// working directory becomes later: call it early.
+pub fn own_library() -> Option<PathBuf> {
+    own_library_path()?.canonicalize().ok()
+}
+
+#[cfg(unix)]
+fn own_library_path() -> Option<PathBuf> {
+    use std::ffi::{CStr, OsStr};
+    use std::os::unix::ffi::OsStrExt;
+
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the address is one of this library's own, and `info` is a valid place to write.
+    let found = unsafe { libc::dladdr(own_library as *const libc::c_void, info.as_mut_ptr()) };
+    // SAFETY: zeroed is a valid `Dl_info`, whether or not dladdr wrote to it.
+    let info = unsafe { info.assume_init() };
+    if found == 0 || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: dladdr succeeded: a C string that lives as long as the library is loaded.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    Some(PathBuf::from(OsStr::from_bytes(name.to_bytes())))
+}
+
+#[cfg(windows)]
+fn own_library_path() -> Option<PathBuf> {
+    use std::os::windows::ffi::OsStringExt;
+
+    let module = windows::own_module(0)?;
+    let mut name = vec![0u16; 32_768];
+    // SAFETY: `name` has room for as many characters as said.
+    let length = unsafe { windows::GetModuleFileNameW(module, name.as_mut_ptr(), 32_768) };
+    let name = name
+        .get(..usize::try_from(length).ok()?)
+        .filter(|n| !n.is_empty())?;
+    Some(PathBuf::from(std::ffi::OsString::from_wide(name)))
+}
+
+/// Keeps the plugin's library in memory until the process ends. ONNX Runtime is never unloaded
+/// and calls back into it, so it must not go away either. Call before loading ONNX Runtime.
+pub fn stay_loaded(own: Option<&Path>) {
+    #[cfg(unix)]
+    if let Some(path) = own {
+        use std::os::unix::ffi::OsStrExt;
+        if let Ok(name) = std::ffi::CString::new(path.as_os_str().as_bytes()) {
+            // SAFETY: the library is loaded already, so nothing of it runs; this only counts
+            // it as used for ever.
+            unsafe {
+                libc::dlopen(
+                    name.as_ptr(),
+                    libc::RTLD_NOLOAD | libc::RTLD_NODELETE | libc::RTLD_NOW,
+                )
+            };
+        }
+    }
+    #[cfg(windows)]
+    {
+        let _ = own;
+        windows::own_module(windows::PIN);
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::ffi::c_void;
+
+    /// GET_MODULE_HANDLE_EX_FLAG_PIN: never unload.
+    pub(super) const PIN: u32 = 1;
+    const UNCHANGED_REFCOUNT: u32 = 2;
+    const FROM_ADDRESS: u32 = 4;
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn GetModuleHandleExW(flags: u32, address: *const c_void, module: *mut *mut c_void) -> i32;
+        pub(super) fn GetModuleFileNameW(module: *mut c_void, name: *mut u16, size: u32) -> u32;
+    }
+
+    pub(super) fn own_module(pin: u32) -> Option<*mut c_void> {
+        let flags = FROM_ADDRESS | if pin == 0 { UNCHANGED_REFCOUNT } else { pin };
+        let mut module = std::ptr::null_mut();
+        let address = super::own_library as *const c_void;
+        // SAFETY: an address of this library's own, and a valid place for the handle.
+        let found = unsafe { GetModuleHandleExW(flags, address, &mut module) };
+        (found != 0).then_some(module)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beside_a_vst3_bundle_and_a_single_clap() {
+        let vst3 = Path::new("/p/Continuo.vst3/Contents/x86_64-linux/Continuo.so");
+        assert_eq!(
+            folders(None, Some(vst3))[0],
+            Path::new("/p/Continuo.vst3/Contents/Resources")
+        );
+        let clap = Path::new("/p/Continuo.clap");
+        assert_eq!(
+            folders(None, Some(clap)),
+            [Path::new("/p/Continuo.resources")]
+        );
+        assert_eq!(folders(Some("/r".into()), Some(clap)), [Path::new("/r")]);
+        assert!(folders(None, None).is_empty());
+    }
+
+    #[test]
+    fn both_are_found_or_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let folders = [PathBuf::from("/nowhere"), folder.path().to_path_buf()];
+        let problem = locate(&folders, None).unwrap_err();
+        assert!(
+            problem.contains(library_name()) && problem.contains("/nowhere"),
+            "{problem}"
+        );
+        std::fs::write(folder.path().join(library_name()), "").unwrap();
+        let problem = locate(&folders, None).unwrap_err();
+        assert!(problem.contains("models/default"), "{problem}");
+        assert_eq!(
+            locate(&folders, Some("m".into())).unwrap().model,
+            Path::new("m")
+        );
+        std::fs::create_dir_all(folder.path().join("models/default")).unwrap();
+        let found = locate(&folders, None).unwrap();
+        assert_eq!(found.model, folder.path().join("models/default"));
+        assert_eq!(found.library, folder.path().join(library_name()));
+    }
+
+    #[test]
+    fn the_own_library_is_a_file() {
+        let own = own_library().unwrap();
+        assert!(own.is_absolute() && own.is_file(), "{own:?}");
+    }
+}

@@ -1,0 +1,399 @@
+//! What is planned and what sounds. Owned by the audio thread; allocates nothing after `new`.
+
+use std::collections::VecDeque;
+
+use crate::messages::Planned;
+use crate::transport::Span;
+
+/// Planned notes the audio thread holds at most: far more than a lookahead of music.
+pub const SCHEDULE_CAPACITY: usize = 8_192;
+
+/// A planned note whose time has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Due {
+    /// The note.
+    pub note: Planned,
+    /// Sample of the block to start it on.
+    pub sample: u32,
+    /// Whether that is later than it should have been.
+    pub late: bool,
+}
+
+/// What the front of the schedule has to say about a span.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Front {
+    /// Nothing more in this span.
+    Nothing,
+    /// This note is to start; [`Schedule::pop`] takes it.
+    Due(Due),
+    /// This note came too late and is not worth starting; [`Schedule::pop`] takes it.
+    TooLate(Planned),
+}
+
+/// Planned notes in order of start, each valid between two cuts.
+#[derive(Debug)]
+pub struct Schedule {
+    notes: VecDeque<Planned>,
+    /// Cuts that have been reached.
+    cuts: u64,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self {
+            notes: VecDeque::with_capacity(SCHEDULE_CAPACITY),
+            cuts: 0,
+        }
+    }
+}
+
+impl Schedule {
+    /// Cuts that have been reached.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
+    /// Takes in a note: `false` if it is void by now, or if there is no room.
+    pub fn accept(&mut self, note: Planned) -> bool {
+        let fits = note.after_cut >= self.cuts && self.notes.len() < SCHEDULE_CAPACITY;
+        if fits {
+            self.notes.push_back(note);
+        }
+        fits
+    }
+
+    /// A cut is reached: what was planned before it is void.
+    pub fn cut(&mut self) {
+        self.cuts += 1;
+        while self.notes.front().is_some_and(|n| n.after_cut < self.cuts) {
+            self.notes.pop_front();
+        }
+    }
+
+    /// The first note, if it starts in `span`, taking nothing as due before sample `from`.
+    ///
+    /// A note that comes late starts at once and ends where it should if more than half of it
+    /// is left, else it is [`Front::TooLate`].
+    pub fn front(&self, span: &Span, from: u32) -> Front {
+        // What was planned after a cut yet to come waits for it.
+        let Some(&note) = self.notes.front().filter(|n| n.after_cut == self.cuts) else {
+            return Front::Nothing;
+        };
+        let sample = span.sample_of(note.start_beat);
+        if sample >= i64::from(span.end()) {
+            return Front::Nothing;
+        }
+        let late = sample < i64::from(span.first) - 1;
+        let sample = u32::try_from(sample).unwrap_or(0).max(from);
+        let left = note.end_beat - span.beat_of(sample);
+        if late && left <= (note.end_beat - note.start_beat) / 2.0 {
+            return Front::TooLate(note);
+        }
+        Front::Due(Due { note, sample, late })
+    }
+
+    /// Takes the first note away.
+    pub fn pop(&mut self) {
+        self.notes.pop_front();
+    }
+
+    /// The notes to start on `sample`, front first.
+    pub fn starting_on(&self, span: Span, sample: u32) -> impl Iterator<Item = &Planned> {
+        self.notes.iter().take_while(move |n| {
+            n.after_cut == self.cuts && span.sample_of(n.start_beat) <= i64::from(sample)
+        })
+    }
+}
+
+/// One generated note that sounds.
+#[derive(Clone, Copy, Debug)]
+struct Voice {
+    /// Where it ends; minus infinity once it is to end at the next chance.
+    end_beat: f64,
+    /// The first sample of this block it may end on.
+    earliest: u32,
+}
+
+/// The generated notes that sound: one for each key at most, all on one channel.
+#[derive(Debug)]
+pub struct Voices {
+    keys: [Option<Voice>; 128],
+    /// How many, so that silence costs nothing.
+    sounding: usize,
+}
+
+impl Default for Voices {
+    fn default() -> Self {
+        Self {
+            keys: [None; 128],
+            sounding: 0,
+        }
+    }
+}
+
+impl Voices {
+    /// Whether nothing sounds.
+    pub fn is_empty(&self) -> bool {
+        self.sounding == 0
+    }
+
+    /// Whether this key sounds.
+    pub fn sounds(&self, pitch: u8) -> bool {
+        self.keys
+            .get(usize::from(pitch))
+            .is_some_and(Option::is_some)
+    }
+
+    /// A new block begins: what could not be ended in the last one may end in this one.
+    pub fn begin_block(&mut self) {
+        for voice in self.keys.iter_mut().flatten() {
+            voice.earliest = 0;
+        }
+    }
+
+    /// The note-on of this key was sent for `sample`: it may end one sample later at the
+    /// earliest.
+    pub fn start(&mut self, pitch: u8, sample: u32, end_beat: f64) {
+        if let Some(key) = self.keys.get_mut(usize::from(pitch)) {
+            self.sounding += usize::from(key.is_none());
+            *key = Some(Voice {
+                end_beat,
+                earliest: sample + 1,
+            });
+        }
+    }
+
+    /// Everything is to end at the next chance.
+    pub fn overdue(&mut self) {
+        for voice in self.keys.iter_mut().flatten() {
+            voice.end_beat = f64::NEG_INFINITY;
+        }
+    }
+
+    /// The sample of the next end in `span`, not before `from`.
+    pub fn next_end(&self, span: &Span, from: u32) -> Option<u32> {
+        if self.is_empty() {
+            return None;
+        }
+        let ends = self
+            .keys
+            .iter()
+            .flatten()
+            .map(|voice| voice.due(span).max(from));
+        ends.min().filter(|&sample| sample < span.end())
+    }
+
+    /// Sends the end of this key through `send`; what cannot be sent is tried again in the next
+    /// block.
+    pub fn end(&mut self, pitch: u8, send: &mut impl FnMut(u8) -> bool) {
+        let Some(Some(voice)) = self.keys.get_mut(usize::from(pitch)) else {
+            return;
+        };
+        if send(pitch) {
+            self.keys[usize::from(pitch)] = None;
+            self.sounding -= 1;
+        } else {
+            *voice = Voice {
+                end_beat: f64::NEG_INFINITY,
+                earliest: u32::MAX,
+            };
+        }
+    }
+
+    /// Ends what is due at `sample`.
+    pub fn end_due(&mut self, span: &Span, sample: u32, send: &mut impl FnMut(u8) -> bool) {
+        self.end_where(|voice| voice.due(span) <= sample, send);
+    }
+
+    /// Ends what is overdue.
+    pub fn end_overdue(&mut self, send: &mut impl FnMut(u8) -> bool) {
+        self.end_where(
+            |voice| voice.end_beat == f64::NEG_INFINITY && voice.earliest == 0,
+            send,
+        );
+    }
+
+    /// Ends everything.
+    pub fn end_all(&mut self, send: &mut impl FnMut(u8) -> bool) {
+        self.end_where(|voice| voice.earliest != u32::MAX, send);
+    }
+
+    fn end_where(&mut self, pick: impl Fn(&Voice) -> bool, send: &mut impl FnMut(u8) -> bool) {
+        if self.is_empty() {
+            return;
+        }
+        for pitch in 0..128 {
+            if self.keys[usize::from(pitch)].as_ref().is_some_and(&pick) {
+                self.end(pitch, send);
+            }
+        }
+    }
+}
+
+impl Voice {
+    fn due(&self, span: &Span) -> u32 {
+        let sample = span.sample_of(self.end_beat).clamp(0, i64::from(u32::MAX));
+        u32::try_from(sample).unwrap_or(u32::MAX).max(self.earliest)
+    }
+}
+
+/// A set of keys by channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keys([u128; 16]);
+
+impl Keys {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&keys| keys == 0)
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(&self, channel: u8, pitch: u8) -> bool {
+        self.0[usize::from(channel & 15)] & bit(pitch) != 0
+    }
+
+    /// Puts one in.
+    pub fn insert(&mut self, channel: u8, pitch: u8) {
+        self.0[usize::from(channel & 15)] |= bit(pitch);
+    }
+
+    /// Takes out every key that fits; `None` fits all. Whether there was one.
+    pub fn remove(&mut self, channel: Option<u8>, pitch: Option<u8>) -> bool {
+        let mut found = false;
+        let mask = pitch.map_or(u128::MAX, bit);
+        for (number, keys) in (0u8..).zip(&mut self.0) {
+            if channel.is_none_or(|c| c & 15 == number) {
+                found |= *keys & mask != 0;
+                *keys &= !mask;
+            }
+        }
+        found
+    }
+
+    /// One of them.
+    pub fn first(&self) -> Option<(u8, u8)> {
+        let channel = self.0.iter().position(|&keys| keys != 0)?;
+        Some((channel as u8, self.0[channel].trailing_zeros() as u8))
+    }
+}
+
+fn bit(pitch: u8) -> u128 {
+    1 << (pitch & 127)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPAN: Span = Span {
+        first: 0,
+        frames: 100,
+        start_beat: 10.0,
+        samples_per_beat: 1000.0,
+    };
+
+    fn note(id: u64, after_cut: u64, start_beat: f64, end_beat: f64) -> Planned {
+        Planned {
+            id,
+            after_cut,
+            start_beat,
+            end_beat,
+            pitch: 60,
+            velocity: 80,
+        }
+    }
+
+    #[test]
+    fn a_note_plays_between_its_cuts_only() {
+        let mut schedule = Schedule::default();
+        assert!(schedule.accept(note(1, 0, 10.01, 10.5)));
+        assert!(schedule.accept(note(2, 1, 10.02, 10.5)));
+        let Front::Due(due) = schedule.front(&SPAN, 0) else {
+            panic!()
+        };
+        assert_eq!((due.note.id, due.sample, due.late), (1, 10, false));
+        schedule.pop();
+        assert_eq!(schedule.front(&SPAN, 0), Front::Nothing);
+        schedule.cut();
+        let Front::Due(due) = schedule.front(&SPAN, 0) else {
+            panic!()
+        };
+        assert_eq!((due.note.id, due.sample), (2, 20));
+        schedule.cut();
+        assert_eq!(schedule.front(&SPAN, 0), Front::Nothing);
+        assert!(!schedule.accept(note(3, 1, 10.0, 10.5)));
+    }
+
+    #[test]
+    fn late_notes_are_shortened_or_dropped() {
+        let mut schedule = Schedule::default();
+        schedule.accept(note(1, 0, 9.9, 10.2));
+        schedule.accept(note(2, 0, 9.9, 10.1));
+        schedule.accept(note(3, 0, 10.1, 10.2));
+        let Front::Due(due) = schedule.front(&SPAN, 0) else {
+            panic!()
+        };
+        assert_eq!((due.note.id, due.sample, due.late), (1, 0, true));
+        schedule.pop();
+        assert!(matches!(schedule.front(&SPAN, 0), Front::TooLate(n) if n.id == 2));
+        schedule.pop();
+        // On the first sample of the next block.
+        assert_eq!(schedule.front(&SPAN, 0), Front::Nothing);
+    }
+
+    #[test]
+    fn one_sample_early_is_rounding() {
+        let mut schedule = Schedule::default();
+        schedule.accept(note(1, 0, 9.9990, 10.0));
+        let Front::Due(due) = schedule.front(&SPAN, 0) else {
+            panic!()
+        };
+        assert_eq!((due.sample, due.late), (0, false));
+    }
+
+    #[test]
+    fn voices_end_once_and_never_before_they_start() {
+        let mut voices = Voices::default();
+        voices.start(60, 40, 10.04);
+        assert_eq!(voices.next_end(&SPAN, 0), Some(41));
+        voices.end_due(&SPAN, 40, &mut |_| panic!("too early"));
+        let mut ended = Vec::new();
+        voices.end_due(&SPAN, 41, &mut |p| {
+            ended.push(p);
+            true
+        });
+        assert_eq!(
+            (ended.as_slice(), voices.is_empty()),
+            ([60].as_slice(), true)
+        );
+        assert_eq!(voices.next_end(&SPAN, 0), None);
+    }
+
+    #[test]
+    fn an_end_that_cannot_be_sent_is_sent_in_the_next_block() {
+        let mut voices = Voices::default();
+        voices.start(60, 0, 10.02);
+        voices.end_due(&SPAN, 20, &mut |_| false);
+        assert_eq!(voices.next_end(&SPAN, 20), None);
+        voices.begin_block();
+        let mut count = 0;
+        voices.end_overdue(&mut |_| {
+            count += 1;
+            true
+        });
+        assert_eq!((count, voices.is_empty()), (1, true));
+    }
+
+    #[test]
+    fn keys_by_channel() {
+        let mut keys = Keys::default();
+        keys.insert(3, 60);
+        keys.insert(3, 127);
+        keys.insert(15, 0);
+        assert_eq!(keys.first(), Some((3, 60)));
+        assert!(!keys.remove(Some(2), Some(60)));
+        assert!(keys.remove(None, Some(60)) && !keys.contains(3, 60));
+        assert!(keys.remove(Some(3), None) && keys.contains(15, 0));
+        assert!(keys.remove(None, None) && keys.is_empty());
+    }
+}
