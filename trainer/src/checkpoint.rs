@@ -1,0 +1,415 @@
+//! Checkpoints: everything a training needs to go on as if it had never stopped.
+//!
+//! ```text
+//! DIR/losses.csv
+//! DIR/step-00001200/     the newest two; each appears whole or not at all
+//!   config.json            sizes, window, preset
+//!   vocabulary.json
+//!   weights.safetensors    parameters by name, f32, matrices [in, out]
+//!   training.json          recipe, budget, progress, position in the songs
+//!   training.safetensors   moments (`first.NAME`, `second.NAME`) and the lanes' XL memory
+//!                          (`memory.GROUP.LAYER.key`, `….value`)
+//! ```
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use continuo_score::{Vocabulary, vocabulary::VocabularyError};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Recipe, Shape};
+use crate::files::Staged;
+use crate::lanes::LanesState;
+use crate::learner::Learner;
+use crate::model::{Memory, Model, numbers};
+use crate::optimiser::Moments;
+use crate::schedule::Budget;
+
+/// What `config.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Format version; see [`Config::FORMAT`].
+    pub format: u32,
+    /// The preset the sizes came from.
+    pub preset: String,
+    /// Sizes and window.
+    #[serde(flatten)]
+    pub shape: Shape,
+}
+
+impl Config {
+    /// The format this code writes and reads.
+    pub const FORMAT: u32 = 1;
+}
+
+/// What `training.json` says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// How it is trained.
+    pub recipe: Recipe,
+    /// How long.
+    pub budget: Budget,
+    /// Threads, on which the order of summation depends.
+    pub threads: usize,
+    /// Seed of parameters and of the order of songs.
+    pub seed: u64,
+    /// Steps taken.
+    pub steps: u64,
+    /// Tokens predicted.
+    pub tokens: u64,
+    /// Seconds spent in steps.
+    pub seconds: f64,
+    /// Which corpus: [`crate::corpus::Corpus::fingerprint`].
+    pub corpus: u64,
+    /// Position in the songs.
+    pub lanes: LanesState,
+}
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// There is none.
+    #[error("{}: no checkpoint there (a folder step-… with config.json); train one with `continuo-trainer train`", .0.display())]
+    None(PathBuf),
+    /// The file system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// A file that makes no sense.
+    #[error("{}: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Its vocabulary makes no sense.
+    #[error("{}: {source}", path.display())]
+    Vocabulary {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: VocabularyError,
+    },
+}
+
+/// A checkpoint on disk.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// Its folder.
+    pub path: PathBuf,
+    /// Sizes.
+    pub config: Config,
+    /// Tokens.
+    pub vocabulary: Vocabulary,
+}
+
+impl Checkpoint {
+    /// The newest checkpoint in `folder`, or the one that `folder` is.
+    pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
+        let path = if folder.join("config.json").is_file() {
+            folder.to_owned()
+        } else {
+            match steps(folder).pop() {
+                Some((_, newest)) => newest,
+                None => return Err(CheckpointError::None(folder.into())),
+            }
+        };
+        let config: Config = read_json(&path.join("config.json"))?;
+        if config.format != Config::FORMAT {
+            return Err(CheckpointError::Malformed {
+                path: path.join("config.json"),
+                reason: format!(
+                    "format {} (this build reads {})",
+                    config.format,
+                    Config::FORMAT
+                ),
+            });
+        }
+        let file = path.join("vocabulary.json");
+        let vocabulary = Vocabulary::from_json(&read_text(&file)?)
+            .map_err(|source| CheckpointError::Vocabulary { path: file, source })?;
+        if config.shape.sizes.vocabulary != vocabulary.size() {
+            return Err(CheckpointError::Malformed {
+                path: path.join("config.json"),
+                reason: format!(
+                    "sizes for {} ids, beside a vocabulary of {}",
+                    config.shape.sizes.vocabulary,
+                    vocabulary.size()
+                ),
+            });
+        }
+        let Shape { sizes, window } = config.shape;
+        if window == 0 || sizes.head_dim % 2 != 0 {
+            return Err(CheckpointError::Malformed {
+                path: path.join("config.json"),
+                reason: format!(
+                    "window {window}, heads of {}: not 0, and even",
+                    sizes.head_dim
+                ),
+            });
+        }
+        Ok(Self {
+            path,
+            config,
+            vocabulary,
+        })
+    }
+
+    /// The parameters.
+    pub fn model(&self, device: &Device) -> Result<Model, CheckpointError> {
+        let store = Store::open(self.path.join("weights.safetensors"))?;
+        Model::build(
+            self.config.shape,
+            &self.vocabulary,
+            device,
+            |name, shape| store.tensor(name, shape, device),
+        )
+    }
+
+    /// What `training.json` says.
+    pub fn progress(&self) -> Result<Progress, CheckpointError> {
+        let path = self.path.join("training.json");
+        let progress: Progress = read_json(&path)?;
+        if progress.recipe.group == 0 || progress.recipe.segment == 0 {
+            let reason = "group and segment must be at least 1".to_owned();
+            return Err(CheckpointError::Malformed { path, reason });
+        }
+        Ok(progress)
+    }
+
+    /// Parameters, moments and memories, as they were.
+    pub fn learner(
+        &self,
+        progress: &Progress,
+        device: &Device,
+    ) -> Result<Learner, CheckpointError> {
+        let model = self.model(device)?;
+        let store = Store::open(self.path.join("training.safetensors"))?;
+        let moments = model
+            .parameters()
+            .into_iter()
+            .map(|(name, p)| {
+                Ok(Moments {
+                    first: store.tensor(&format!("first.{name}"), p.dims(), device)?,
+                    second: store.tensor(&format!("second.{name}"), p.dims(), device)?,
+                })
+            })
+            .collect::<Result<Vec<_>, CheckpointError>>()?;
+        let groups = progress
+            .lanes
+            .lanes()
+            .div_ceil(progress.recipe.group.max(1));
+        let mut learner = Learner::new(model, moments, groups, progress.threads).map_err(|e| {
+            CheckpointError::Io {
+                path: self.path.clone(),
+                source: std::io::Error::other(e),
+            }
+        })?;
+        learner.steps = progress.steps;
+        let sizes = self.config.shape.sizes;
+        for (g, memory) in learner.memories.iter_mut().enumerate() {
+            memory.position = progress.steps * progress.recipe.segment as u64;
+            if memory.position == 0 {
+                continue;
+            }
+            for l in 0..sizes.layers {
+                let side = |side| store.memory(&format!("memory.{g}.{l}.{side}"), device);
+                memory.layers.push((side("key")?, side("value")?));
+            }
+        }
+        Ok(learner)
+    }
+}
+
+/// Writes a checkpoint into `folder` and removes all but the newest two.
+pub fn save(
+    folder: &Path,
+    config: &Config,
+    vocabulary: &Vocabulary,
+    progress: &Progress,
+    learner: &Learner,
+) -> Result<PathBuf, CheckpointError> {
+    let place = folder.join(format!("step-{:08}", progress.steps));
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| CheckpointError::Io { path, source }
+    };
+    let staged = Staged::folder(&place).map_err(at(&place))?;
+    let write = |name: &str, bytes: &[u8]| {
+        let path = staged.temporary().join(name);
+        fs::write(&path, bytes).map_err(at(&path))
+    };
+    // Structs of numbers and strings always serialise.
+    write(
+        "config.json",
+        &serde_json::to_vec_pretty(config).unwrap_or_default(),
+    )?;
+    write("vocabulary.json", vocabulary.to_json().as_bytes())?;
+    write(
+        "training.json",
+        &serde_json::to_vec_pretty(progress).unwrap_or_default(),
+    )?;
+    let parameters = learner.model.parameters();
+    let weights: Vec<_> = parameters
+        .iter()
+        .map(|(name, p)| named(name.clone(), p))
+        .collect();
+    write("weights.safetensors", &pack(weights))?;
+    let mut training = Vec::new();
+    for ((name, _), moments) in parameters.iter().zip(&learner.moments) {
+        training.push(named(format!("first.{name}"), &moments.first));
+        training.push(named(format!("second.{name}"), &moments.second));
+    }
+    for (g, Memory { layers, .. }) in learner.memories.iter().enumerate() {
+        for (l, (key, value)) in layers.iter().enumerate() {
+            training.push(named(format!("memory.{g}.{l}.key"), key));
+            training.push(named(format!("memory.{g}.{l}.value"), value));
+        }
+    }
+    write("training.safetensors", &pack(training))?;
+    staged.keep().map_err(at(&place))?;
+    let mut old = steps(folder);
+    old.truncate(old.len().saturating_sub(2));
+    for (_, path) in old {
+        fs::remove_dir_all(&path).map_err(at(&path))?;
+    }
+    Ok(place)
+}
+
+/// All checkpoints in a folder, oldest first.
+pub fn steps(folder: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut steps: Vec<_> = entries
+        .filter_map(|e| {
+            let path = e.ok()?.path();
+            let step = path
+                .file_name()?
+                .to_str()?
+                .strip_prefix("step-")?
+                .parse()
+                .ok()?;
+            path.join("config.json").is_file().then_some((step, path))
+        })
+        .collect();
+    steps.sort();
+    steps
+}
+
+/// A tensor's name, shape and little-endian bytes.
+type Named = (String, Vec<usize>, Vec<u8>);
+
+fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
+    let bytes = numbers(tensor)
+        .into_iter()
+        .flat_map(f32::to_le_bytes)
+        .collect();
+    (name, tensor.dims().to_vec(), bytes)
+}
+
+fn pack(tensors: Vec<Named>) -> Vec<u8> {
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+        // `named` made as many bytes as the shape says.
+        (name.clone(), view.expect("four bytes a number"))
+    });
+    safetensors::serialize(views.collect::<Vec<_>>(), None).expect("names are unique and in memory")
+}
+
+/// A safetensors file in memory.
+struct Store {
+    path: PathBuf,
+    tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
+}
+
+impl Store {
+    fn open(path: PathBuf) -> Result<Self, CheckpointError> {
+        let bytes = fs::read(&path).map_err(|source| CheckpointError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| CheckpointError::Malformed {
+            path: path.clone(),
+            reason: format!("not a safetensors file: {e}"),
+        })?;
+        let mut tensors = HashMap::new();
+        for (name, view) in file.tensors() {
+            if view.dtype() != Dtype::F32 {
+                return Err(CheckpointError::Malformed {
+                    path,
+                    reason: format!("{name} is {:?}, not F32", view.dtype()),
+                });
+            }
+            let numbers = view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| f32::from_le_bytes(b));
+            tensors.insert(name, (view.shape().to_vec(), numbers.collect()));
+        }
+        Ok(Self { path, tensors })
+    }
+
+    fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), CheckpointError> {
+        self.tensors
+            .get(name)
+            .ok_or_else(|| CheckpointError::Malformed {
+                path: self.path.clone(),
+                reason: format!("{name} is missing"),
+            })
+    }
+
+    fn tensor<const D: usize>(
+        &self,
+        name: &str,
+        shape: [usize; D],
+        device: &Device,
+    ) -> Result<Tensor<D>, CheckpointError> {
+        let (found, data) = self.get(name)?;
+        if *found != shape {
+            return Err(CheckpointError::Malformed {
+                path: self.path.clone(),
+                reason: format!("{name} is {found:?}, and config.json asks for {shape:?}"),
+            });
+        }
+        Ok(Tensor::from_data(
+            TensorData::new(data.clone(), shape),
+            device,
+        ))
+    }
+
+    fn memory(&self, name: &str, device: &Device) -> Result<Tensor<4>, CheckpointError> {
+        let (found, _) = self.get(name)?;
+        let shape =
+            <[usize; 4]>::try_from(found.as_slice()).map_err(|_| CheckpointError::Malformed {
+                path: self.path.clone(),
+                reason: format!("{name} is {found:?}, not four-dimensional"),
+            })?;
+        self.tensor(name, shape, device)
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, CheckpointError> {
+    fs::read_to_string(path).map_err(|source| CheckpointError::Io {
+        path: path.into(),
+        source,
+    })
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, CheckpointError> {
+    serde_json::from_str(&read_text(path)?).map_err(|e| CheckpointError::Malformed {
+        path: path.into(),
+        reason: e.to_string(),
+    })
+}

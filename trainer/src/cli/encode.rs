@@ -1,0 +1,142 @@
+//! `continuo-trainer encode`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use continuo_score::Vocabulary;
+use continuo_trainer::encode::{self, Options, Outcome, by_style};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Encode folders of MIDI files into one corpus file.
+///
+/// Files are searched recursively and encoded in parallel. Broken files, duplicates and songs
+/// of fewer than 16 notes are left out; how many and why is told at the end, and each of them
+/// is listed in FILE.skipped.tsv. Drums (channel 10) are left out.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Folders of .mid and .midi files. Files in different subfolders count as different
+    /// styles, which `train` balances.
+    #[arg(required = true, value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+    /// The corpus to write.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// The vocabulary: continuo (with velocity, 12 steps a beat) or midigen.
+    #[arg(long, default_value = "continuo")]
+    preset: String,
+    /// Share of songs kept apart for `eval`.
+    #[arg(long, default_value_t = 0.03, value_name = "SHARE")]
+    held_out: f64,
+    /// Decides which songs those are.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print the result as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
+    let Some(vocabulary) = Vocabulary::preset(&a.preset) else {
+        bail!(
+            "--preset {}: no such vocabulary (continuo, midigen)",
+            a.preset
+        );
+    };
+    if !(0.0..1.0).contains(&a.held_out) {
+        bail!(
+            "--held-out {}: a share is at least 0 and below 1",
+            a.held_out
+        );
+    }
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
+        "{bar:40} {pos}/{len} files  {per_sec}  {eta} to go",
+    )?);
+    let options = Options {
+        folders: &a.folders,
+        output: &a.output,
+        vocabulary,
+        held_out: a.held_out,
+        seed: a.seed,
+    };
+    let begun = std::time::Instant::now();
+    let outcome = encode::encode(&options, |done, all| {
+        bar.set_length(all as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let outcome = outcome?;
+    let list = list_skipped(a, &outcome)?;
+    if a.json {
+        print_json(&outcome)?;
+    } else {
+        print_table(a, &outcome, begun.elapsed().as_secs_f64(), list);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes FILE.skipped.tsv, if there is anything to say.
+fn list_skipped(a: &Arguments, outcome: &Outcome) -> anyhow::Result<Option<PathBuf>> {
+    let mut name = a.output.clone().into_os_string();
+    name.push(".skipped.tsv");
+    let path = PathBuf::from(name);
+    if outcome.skipped.is_empty() {
+        // What an earlier run left would be untrue now.
+        if path.exists() {
+            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
+        }
+        return Ok(None);
+    }
+    let mut text = String::from("file\treason\tdetail\n");
+    for s in &outcome.skipped {
+        text += &format!(
+            "{}\t{}\t{}\n",
+            s.path.display(),
+            s.reason,
+            s.detail.replace('\n', " ")
+        );
+    }
+    std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    Ok(Some(path))
+}
+
+fn print_json(outcome: &Outcome) -> anyhow::Result<()> {
+    let songs = &outcome.songs;
+    let sum = |f: fn(&continuo_trainer::corpus::Song) -> u64| songs.iter().map(f).sum::<u64>();
+    let json = serde_json::json!({
+        "songs": songs.len(),
+        "held_out": songs.iter().filter(|s| s.held_out).count(),
+        "tokens": sum(|s| s.tokens),
+        "notes": sum(|s| s.notes),
+        "skipped": outcome.skipped_by_reason(),
+    });
+    println!("{}", serde_json::to_string_pretty(&json)?);
+    Ok(())
+}
+
+fn print_table(a: &Arguments, outcome: &Outcome, seconds: f64, list: Option<PathBuf>) {
+    println!(
+        "{:<24} {:>8} {:>9} {:>12} {:>12}",
+        "style", "songs", "held out", "tokens", "notes"
+    );
+    let mut all = [0; 4];
+    for (style, counts) in by_style(&outcome.songs) {
+        println!(
+            "{style:<24} {:>8} {:>9} {:>12} {:>12}",
+            counts[0], counts[1], counts[2], counts[3]
+        );
+        all.iter_mut().zip(counts).for_each(|(a, b)| *a += b);
+    }
+    println!(
+        "{:<24} {:>8} {:>9} {:>12} {:>12}",
+        "all", all[0], all[1], all[2], all[3]
+    );
+    for (reason, count) in outcome.skipped_by_reason() {
+        println!("skipped: {count} {reason}");
+    }
+    if let Some(list) = list {
+        println!("each skipped file: {}", list.display());
+    }
+    let files = outcome.songs.len() + outcome.skipped.len();
+    println!("{}: {files} files in {seconds:.1} s", a.output.display());
+}

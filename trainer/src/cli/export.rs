@@ -1,0 +1,96 @@
+//! `continuo-trainer export`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use continuo_score::manifest::HeldOut;
+use continuo_trainer::checkpoint::Checkpoint;
+use continuo_trainer::corpus::Corpus;
+use continuo_trainer::export::{Options, export};
+use continuo_trainer::parity::find_runtime;
+
+/// Write a checkpoint as a model directory, and prove it.
+///
+/// The proof: ONNX Runtime's logits equal the trainer's to 1e-4 on held-out songs of the
+/// corpus, in one piece, in chunks and token by token. Without it nothing is written.
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// A training's folder (its newest checkpoint is taken), or one checkpoint step-….
+    #[arg(long, value_name = "DIR")]
+    checkpoint: PathBuf,
+    /// The model directory to write. One already there is replaced, but for its README.md.
+    #[arg(short, long, value_name = "MODELDIR")]
+    output: PathBuf,
+    /// The corpus whose songs prove it.
+    #[arg(long, value_name = "FILE")]
+    corpus: PathBuf,
+    /// The model's name, for people.
+    #[arg(long, default_value = "unnamed")]
+    name: String,
+    /// Licence of the weights (an SPDX expression).
+    #[arg(long, default_value = "")]
+    licence: String,
+    /// What it was trained on, with attribution.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    training_data: String,
+    /// What `eval --json` printed, for the model's measured loss.
+    #[arg(long, value_name = "FILE")]
+    held_out_json: Option<PathBuf>,
+    /// ONNX Runtime's library [default: CONTINUO_ORT, ORT_DYLIB_PATH, or what
+    /// `cargo xtask runtime` fetched].
+    #[arg(long, value_name = "LIBRARY")]
+    runtime: Option<PathBuf>,
+    /// Print the differences as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
+    let checkpoint = Checkpoint::open(&a.checkpoint)?;
+    let corpus = Corpus::open(&a.corpus)?;
+    let runtime = find_runtime(a.runtime.as_deref())?;
+    let held_out = a.held_out_json.as_deref().map(read_held_out).transpose()?;
+    let parity = export(&Options {
+        checkpoint: &checkpoint,
+        output: &a.output,
+        corpus: &corpus,
+        runtime: &runtime,
+        name: a.name.clone(),
+        licence: a.licence.clone(),
+        training_data: a.training_data.clone(),
+        held_out,
+    })?;
+    let rows = [
+        ("whole", parity.whole),
+        ("chunked", parity.chunked),
+        ("streamed", parity.streamed),
+    ];
+    if a.json {
+        let json = serde_json::json!({
+            "songs": parity.songs,
+            "tokens": parity.tokens,
+            "largest_logit": parity.scale,
+            "largest_difference": rows.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        println!("{}", serde_json::to_string_pretty(&json)?);
+    } else {
+        println!(
+            "ONNX Runtime against the trainer on {} songs, {} tokens (logits up to {:.1}):",
+            parity.songs, parity.tokens, parity.scale
+        );
+        for (how, difference) in rows {
+            println!("  {how:<10} largest difference {difference:.2e}");
+        }
+        println!("{}: written", a.output.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read_held_out(path: &std::path::Path) -> anyhow::Result<HeldOut> {
+    let name = || path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(name)?;
+    let json: serde_json::Value = serde_json::from_str(&text).with_context(name)?;
+    serde_json::from_value(json["held_out"].clone())
+        .with_context(|| format!("{}: not what `eval --json` prints", path.display()))
+}

@@ -1,0 +1,43 @@
+//! What the user types, and what the user sees.
+
+mod encode;
+mod eval;
+mod export;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Makes models for Continuo from folders of MIDI files.
+///
+/// encode makes a corpus of the files, train a checkpoint of the corpus, eval measures a
+/// checkpoint on songs it was not trained on, and export makes the model directory that the
+/// plugin plays.
+#[derive(Parser)]
+#[command(version, name = "continuo-trainer")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Encode(encode::Arguments),
+    Train(train::Arguments),
+    Eval(eval::Arguments),
+    Export(export::Arguments),
+}
+
+pub(crate) fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Encode(arguments) => encode::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+    };
+    result.unwrap_or_else(|e| {
+        eprintln!("continuo-trainer: {e:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,94 @@
+//! Presets: the sizes of a network and how it is trained. All of them stand here.
+
+use continuo_score::Vocabulary;
+use continuo_score::manifest::Sizes;
+use serde::{Deserialize, Serialize};
+
+/// What decides the shape of a network; the rest of training may change, this may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Sizes, as the model directory states them.
+    pub sizes: Sizes,
+    /// Tokens each token attends to in every layer, itself included.
+    pub window: usize,
+}
+
+/// How a network is trained, unless the command line says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Tokens of a lane in one step. Attention costs `segment * (segment + window)`, of which
+    /// `segment * window` is used: a segment much longer than the window is wasted work, a
+    /// much shorter one carries gradients over too short a stretch.
+    pub segment: usize,
+    /// Lanes: songs played side by side in one step.
+    pub lanes: usize,
+    /// Lanes that pass through the network at once. A step is the sum over such groups; small
+    /// groups stay in the processor's cache, large ones suit a GPU.
+    pub group: usize,
+    /// Peak learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay, of matrices inside the layers.
+    pub weight_decay: f64,
+    /// Share of the budget spent warming up.
+    pub warm_up: f64,
+    /// Largest norm of the gradient; longer ones are scaled down to it.
+    pub clip: f64,
+}
+
+/// Rows of the bar-number embedding: bars count modulo this.
+const BARS: usize = 16;
+/// Rows of the step-in-bar and bar-length embeddings: 4 whole notes at 12 steps a beat.
+const BAR_STEPS: usize = 192;
+
+/// Sizes of which only those hold that a corpus depends on: its vocabulary and grid rows.
+pub fn grid_sizes(vocabulary: &Vocabulary) -> Sizes {
+    Sizes {
+        vocabulary: vocabulary.size(),
+        layers: 0,
+        width: 0,
+        heads: 0,
+        head_dim: 0,
+        feed_forward: 0,
+        bar_steps: BAR_STEPS,
+        bars: BARS,
+    }
+}
+
+/// Names of the presets, smallest first.
+pub const PRESETS: [&str; 3] = ["tiny", "small", "base"];
+
+/// A preset by name, for a vocabulary.
+///
+/// | preset  | layers x width | parameters | window | for                                    |
+/// |---------|----------------|------------|--------|----------------------------------------|
+/// | `tiny`  | 2 x 32         | 45 k       | 16     | tests                                  |
+/// | `small` | 4 x 256        | 3.4 M      | 384    | the default model: an hour on 2 cores  |
+/// | `base`  | 8 x 512        | 25.7 M     | 512    | a GPU                                  |
+pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
+    let shape = |layers, width, heads, head_dim, feed_forward, window| Shape {
+        sizes: Sizes {
+            layers,
+            width,
+            heads,
+            head_dim,
+            feed_forward,
+            ..grid_sizes(vocabulary)
+        },
+        window,
+    };
+    let recipe = |segment, lanes, group, learning_rate| Recipe {
+        segment,
+        lanes,
+        group,
+        learning_rate,
+        weight_decay: 0.1,
+        warm_up: 0.03,
+        clip: 1.0,
+    };
+    match name {
+        "tiny" => Some((shape(2, 32, 2, 16, 64, 16), recipe(16, 4, 2, 3e-3))),
+        "small" => Some((shape(4, 256, 4, 64, 704, 384), recipe(256, 8, 2, 2e-3))),
+        "base" => Some((shape(8, 512, 8, 64, 1376, 512), recipe(512, 32, 8, 6e-4))),
+        _ => None,
+    }
+}

@@ -1,0 +1,311 @@
+//! The corpus: many songs in one memory-mapped file.
+//!
+//! ```text
+//! magic (8 bytes) | version u32 | record size u32 | table offset u64 | table length u64
+//! records: id u16, step-in-bar row u16, bar row u16, bar-length row u16, song after song
+//! table: JSON (vocabulary, rows, songs)
+//! ```
+//!
+//! All numbers are little-endian. The table stands at the end, so that songs of any number
+//! are written as they are encoded; it is written last and the file renamed into place, so
+//! a corpus that can be opened is whole.
+
+use std::fs::File;
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use continuo_score::Vocabulary;
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+
+use crate::files::Staged;
+
+const MAGIC: &[u8; 8] = b"CNTCORP\n";
+const VERSION: u32 = 1;
+const HEADER: usize = 32;
+/// Bytes of one token.
+const RECORD: usize = 8;
+
+/// Which rows the records hold; they must be those of the model that is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// Rows of the bar-number embedding.
+    pub bars: usize,
+    /// Rows of the step-in-bar and bar-length embeddings.
+    pub bar_steps: usize,
+}
+
+/// One song of a corpus.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Song {
+    /// Where it came from: the path below the folder that was encoded.
+    pub path: String,
+    /// The first folder of that path: songs of one style are weighed together.
+    pub style: String,
+    /// Its first token's index in the corpus.
+    pub offset: u64,
+    /// Tokens, `<sos>` and `<eos>` included.
+    pub tokens: u64,
+    /// Notes.
+    pub notes: u64,
+    /// Hash of its tokens.
+    pub hash: u64,
+    /// Kept apart for measuring; never trained on.
+    pub held_out: bool,
+}
+
+/// One token with its embedding rows, as the corpus has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Id in the vocabulary.
+    pub id: u16,
+    /// Step-in-bar row.
+    pub bar_step: u16,
+    /// Bar-number row.
+    pub bar: u16,
+    /// Bar-length row.
+    pub metre: u16,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Table {
+    vocabulary: Vocabulary,
+    rows: Rows,
+    songs: Vec<Song>,
+}
+
+/// Why a corpus could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CorpusError {
+    /// The file system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Not a corpus, or not a whole one.
+    #[error("{}: not a corpus of this version: {reason}; make it with `continuo-trainer encode`", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A corpus, mapped into memory.
+pub struct Corpus {
+    /// Its vocabulary.
+    pub vocabulary: Vocabulary,
+    /// Its embedding rows.
+    pub rows: Rows,
+    /// Its songs.
+    pub songs: Vec<Song>,
+    path: PathBuf,
+    map: Mmap,
+}
+
+impl Corpus {
+    /// Opens a corpus and checks that it is whole.
+    pub fn open(path: &Path) -> Result<Self, CorpusError> {
+        let io = |source| CorpusError::Io {
+            path: path.into(),
+            source,
+        };
+        let fail = |reason: String| CorpusError::Malformed {
+            path: path.into(),
+            reason,
+        };
+        let file = File::open(path).map_err(io)?;
+        // SAFETY: a corpus is renamed into place once it is whole and never written again;
+        // as with every mapped file, another program that cuts it while it is open would
+        // end this one.
+        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let number = |at: usize, bytes: usize| {
+            map.get(at..at + bytes)
+                .map(|b| b.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b)))
+        };
+        if map.get(..8) != Some(MAGIC) {
+            return Err(fail("it does not begin as one".into()));
+        }
+        if number(8, 4) != Some(u64::from(VERSION)) || number(12, 4) != Some(RECORD as u64) {
+            return Err(fail(format!("not version {VERSION}")));
+        }
+        let table = number(16, 8)
+            .zip(number(24, 8))
+            .and_then(|(offset, length)| {
+                let end = offset.checked_add(length)?;
+                Some((
+                    offset,
+                    map.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)?,
+                ))
+            });
+        let Some((end, table)) = table else {
+            return Err(fail("it is cut short".into()));
+        };
+        let table: Table =
+            serde_json::from_slice(table).map_err(|e| fail(format!("its table: {e}")))?;
+        let vocabulary =
+            Vocabulary::from_json(&table.vocabulary.to_json()).map_err(|e| fail(e.to_string()))?;
+        let records = (end as usize).saturating_sub(HEADER) / RECORD;
+        let within = |s: &Song| {
+            s.offset
+                .checked_add(s.tokens)
+                .is_some_and(|e| e <= records as u64)
+        };
+        if let Some(song) = table.songs.iter().find(|s| !within(s) || s.tokens < 2) {
+            return Err(fail(format!("song {} lies outside it", song.path)));
+        }
+        let corpus = Self {
+            vocabulary,
+            rows: table.rows,
+            songs: table.songs,
+            path: path.into(),
+            map,
+        };
+        for (i, song) in corpus.songs.iter().enumerate() {
+            if !corpus
+                .records(i, 0, song.tokens as usize)
+                .all(|r| corpus.holds(r))
+            {
+                return Err(fail(format!(
+                    "song {} has tokens outside its vocabulary",
+                    song.path
+                )));
+            }
+        }
+        Ok(corpus)
+    }
+
+    fn holds(&self, r: Record) -> bool {
+        usize::from(r.id) < self.vocabulary.size()
+            && usize::from(r.bar) < self.rows.bars
+            && usize::from(r.bar_step.max(r.metre)) < self.rows.bar_steps
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tokens `from..to` of a song. Panics outside the song, as a slice does.
+    pub fn records(
+        &self,
+        song: usize,
+        from: usize,
+        to: usize,
+    ) -> impl ExactSizeIterator<Item = Record> + '_ {
+        let song = &self.songs[song];
+        assert!(
+            from <= to && to as u64 <= song.tokens,
+            "tokens {from}..{to} of {}",
+            song.path
+        );
+        let at = |i: usize| HEADER + (song.offset as usize + i) * RECORD;
+        self.map[at(from)..at(to)].chunks_exact(RECORD).map(|b| {
+            let field = |i: usize| u16::from_le_bytes([b[2 * i], b[2 * i + 1]]);
+            Record {
+                id: field(0),
+                bar_step: field(1),
+                bar: field(2),
+                metre: field(3),
+            }
+        })
+    }
+
+    /// A number that is the same for the same songs: their hashes, in order.
+    pub fn fingerprint(&self) -> u64 {
+        hash(self.songs.iter().flat_map(|s| {
+            let held_out = u64::from(s.held_out);
+            [s.hash, held_out].into_iter().flat_map(u64::to_le_bytes)
+        }))
+    }
+}
+
+/// Writes a corpus song by song.
+pub struct Writer {
+    staged: Staged,
+    out: BufWriter<File>,
+    table: Table,
+    tokens: u64,
+}
+
+impl Writer {
+    /// Begins a corpus that will stand at `path` once it is finished.
+    pub fn create(path: &Path, vocabulary: Vocabulary, rows: Rows) -> Result<Self, CorpusError> {
+        let staged = Staged::file(path);
+        let io = |source| CorpusError::Io {
+            path: staged.temporary().into(),
+            source,
+        };
+        let mut out = BufWriter::new(File::create(staged.temporary()).map_err(io)?);
+        out.write_all(&[0; HEADER]).map_err(io)?;
+        Ok(Self {
+            staged,
+            out,
+            table: Table {
+                vocabulary,
+                rows,
+                songs: Vec::new(),
+            },
+            tokens: 0,
+        })
+    }
+
+    /// Adds a song; `offset` and `tokens` are filled in here.
+    pub fn add(&mut self, song: Song, records: &[Record]) -> Result<(), CorpusError> {
+        for r in records {
+            for field in [r.id, r.bar_step, r.bar, r.metre] {
+                let written = self.out.write_all(&field.to_le_bytes());
+                written.map_err(|source| CorpusError::Io {
+                    path: self.staged.temporary().into(),
+                    source,
+                })?;
+            }
+        }
+        let tokens = records.len() as u64;
+        self.table.songs.push(Song {
+            offset: self.tokens,
+            tokens,
+            ..song
+        });
+        self.tokens += tokens;
+        Ok(())
+    }
+
+    /// Writes the table and puts the corpus in its place.
+    pub fn finish(mut self) -> Result<Vec<Song>, CorpusError> {
+        let path = self.staged.temporary().to_owned();
+        let io = |source| CorpusError::Io {
+            path: path.clone(),
+            source,
+        };
+        // A struct of numbers and strings always serialises.
+        let table = serde_json::to_vec(&self.table).unwrap_or_default();
+        let offset = HEADER as u64 + self.tokens * RECORD as u64;
+        let mut header = Vec::with_capacity(HEADER);
+        header.extend_from_slice(MAGIC);
+        header.extend_from_slice(&VERSION.to_le_bytes());
+        header.extend_from_slice(&(RECORD as u32).to_le_bytes());
+        header.extend_from_slice(&offset.to_le_bytes());
+        header.extend_from_slice(&(table.len() as u64).to_le_bytes());
+        self.out.write_all(&table).map_err(io)?;
+        self.out.seek(SeekFrom::Start(0)).map_err(io)?;
+        self.out.write_all(&header).map_err(io)?;
+        self.out.flush().map_err(io)?;
+        self.out.get_ref().sync_all().map_err(io)?;
+        drop(self.out);
+        self.staged.keep().map_err(io)?;
+        Ok(self.table.songs)
+    }
+}
+
+/// FNV-1a: short, and the same on every machine and in every version, which the split
+/// between training and held-out songs rests on.
+pub fn hash(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

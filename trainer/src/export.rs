@@ -1,0 +1,129 @@
+//! `export`: a checkpoint becomes a model directory.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use continuo_score::manifest::{HeldOut, Manifest, Variant};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::corpus::Corpus;
+use crate::files::Staged;
+use crate::onnx::network;
+use crate::parity::{self, Parity, ParityError};
+
+/// What to export.
+pub struct Options<'a> {
+    /// The parameters.
+    pub checkpoint: &'a Checkpoint,
+    /// The model directory to write; one already there is replaced.
+    pub output: &'a Path,
+    /// Songs for the proof.
+    pub corpus: &'a Corpus,
+    /// ONNX Runtime's library.
+    pub runtime: &'a Path,
+    /// For `model.json`.
+    pub name: String,
+    /// For `model.json`.
+    pub licence: String,
+    /// For `model.json`.
+    pub training_data: String,
+    /// For `model.json`.
+    pub held_out: Option<HeldOut>,
+}
+
+/// Why it was not exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The checkpoint could not be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The corpus is not the model's.
+    #[error("{0}")]
+    Corpus(String),
+    /// The output is something else than a model directory.
+    #[error("{}: not a model directory (no model.json), so it is not replaced", .0.display())]
+    Taken(PathBuf),
+    /// It was not proved.
+    #[error(transparent)]
+    Parity(#[from] ParityError),
+    /// A file could not be written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+}
+
+/// Where the graph stands in the model directory.
+const GRAPH: &str = "plain/model.onnx";
+
+/// Writes the model directory once its graph is proved equal to the model.
+pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
+    let Options {
+        checkpoint,
+        output,
+        corpus,
+        ..
+    } = *options;
+    let shape = checkpoint.config.shape;
+    corpus
+        .fits(&checkpoint.vocabulary, &shape.sizes)
+        .map_err(ExportError::Corpus)?;
+    let is_empty = |p: &Path| fs::read_dir(p).is_ok_and(|mut entries| entries.next().is_none());
+    if output.exists() && !output.join("model.json").is_file() && !is_empty(output) {
+        return Err(ExportError::Taken(output.into()));
+    }
+    let model = checkpoint.model(&Device::flex())?;
+    let graph = network::write(&model, &options.name);
+    let parity = parity::compare(&model, &graph, corpus, options.runtime)?;
+    parity.check()?;
+
+    let manifest = Manifest {
+        format: Manifest::FORMAT,
+        name: options.name.clone(),
+        sizes: shape.sizes,
+        window: shape.window,
+        knn: None,
+        variants: BTreeMap::from([(
+            "plain".into(),
+            Variant {
+                graphs: vec![GRAPH.into()],
+            },
+        )]),
+        licence: options.licence.clone(),
+        training_data: options.training_data.clone(),
+        held_out: options.held_out,
+    };
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ExportError::Io { path, source }
+    };
+    let staged = Staged::folder(output).map_err(at(output))?;
+    let write = |name: &str, bytes: &[u8]| {
+        let path = staged.temporary().join(name);
+        let parent = path.parent().unwrap_or(staged.temporary());
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, bytes))
+            .map_err(at(&path))
+    };
+    // A struct of numbers and strings always serialises.
+    let mut json = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+    json.push(b'\n');
+    write("model.json", &json)?;
+    write(
+        "vocabulary.json",
+        checkpoint.vocabulary.to_json().as_bytes(),
+    )?;
+    write(GRAPH, &graph)?;
+    // What people keep beside a model stays beside it.
+    let readme = output.join("README.md");
+    if readme.is_file() {
+        fs::copy(&readme, staged.temporary().join("README.md")).map_err(at(&readme))?;
+    }
+    staged.keep().map_err(at(output))?;
+    Ok(parity)
+}

@@ -1,0 +1,233 @@
+//! A model in training: parameters, their moments, the memories of its lanes, one step.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use continuo_score::Vocabulary;
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+
+use crate::config::{Recipe, Shape};
+use crate::model::{Input, Memory, Model};
+use crate::optimiser::{Moments, Slot, Step};
+
+/// One group of lanes, and what is to be predicted for each of its tokens.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// What the network reads.
+    pub input: Input,
+    /// The token that follows each of them.
+    pub targets: Vec<u16>,
+}
+
+/// A model in training.
+pub struct Learner {
+    /// The parameters, without autodiff.
+    pub model: Model,
+    /// Moments, in the order of [`Model::parameters`].
+    pub moments: Vec<Moments>,
+    /// XL memory of each group of lanes.
+    pub memories: Vec<Memory>,
+    /// Steps taken.
+    pub steps: u64,
+    workers: Vec<ThreadPool>,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Mean loss, nats a token, before the step.
+    pub loss: f64,
+    /// Norm of the gradient before clipping.
+    pub norm: f64,
+}
+
+impl Learner {
+    /// A learner with given parameters and moments; `groups` empty memories.
+    pub fn new(
+        model: Model,
+        moments: Vec<Moments>,
+        groups: usize,
+        threads: usize,
+    ) -> Result<Self, ThreadPoolBuildError> {
+        // Each worker has its own pool of one thread: most operations of the CPU backend run
+        // on one thread, so groups side by side use all cores where one group cannot, and
+        // the backend's own parallel loops stay within the worker.
+        let workers = (0..threads.clamp(1, groups.max(1)))
+            .map(|_| ThreadPoolBuilder::new().num_threads(1).build())
+            .collect::<Result<_, _>>()?;
+        let memories = (0..groups).map(|_| Memory::default()).collect();
+        Ok(Self {
+            model,
+            moments,
+            memories,
+            steps: 0,
+            workers,
+        })
+    }
+
+    /// Moments of a model that has taken no step.
+    pub fn no_moments(model: &Model) -> Vec<Moments> {
+        let zero = |p: &Tensor<2>| p.zeros_like();
+        let moments = |p| Moments {
+            first: zero(p),
+            second: zero(p),
+        };
+        model
+            .parameters()
+            .into_iter()
+            .map(|(_, p)| moments(p))
+            .collect()
+    }
+
+    /// One step on one segment of every group.
+    pub fn step(&mut self, groups: &[Group], rate: f64, recipe: &Recipe) -> Report {
+        let tokens: usize = groups.iter().map(|g| g.targets.len()).sum();
+        let scale = 1.0 / tokens.max(1) as f64;
+        let share = groups.len().div_ceil(self.workers.len()).max(1);
+        let model = &self.model;
+        let mut partial = Vec::new();
+        partial.resize_with(self.workers.len(), || None);
+        std::thread::scope(|scope| {
+            let work = groups.chunks(share).zip(self.memories.chunks_mut(share));
+            for ((pool, out), (groups, memories)) in self.workers.iter().zip(&mut partial).zip(work)
+            {
+                scope.spawn(move || {
+                    *out = Some(pool.install(|| gradients(model, groups, memories, scale)));
+                });
+            }
+        });
+        // Summed in the order of the workers, so that a run can be repeated.
+        let mut partial = partial.into_iter().flatten();
+        let Some((mut loss, mut sum)) = partial.next() else {
+            return Report {
+                loss: 0.0,
+                norm: 0.0,
+            };
+        };
+        for (more, gradient) in partial {
+            loss += more;
+            sum = sum.into_iter().zip(gradient).map(|(a, b)| a + b).collect();
+        }
+        let square: f64 = sum
+            .iter()
+            .map(|g| f64::from(g.clone().square().sum().into_scalar::<f32>()))
+            .sum();
+        let norm = square.sqrt();
+        self.steps += 1;
+        let step = Step {
+            number: self.steps,
+            learning_rate: rate,
+            weight_decay: recipe.weight_decay,
+            scale: if norm > recipe.clip {
+                recipe.clip / norm
+            } else {
+                1.0
+            },
+        };
+        let parameters = self.model.parameters_mut();
+        step.apply(
+            parameters
+                .into_iter()
+                .zip(&mut self.moments)
+                .zip(sum)
+                .map(|(((name, parameter), moments), gradient)| Slot {
+                    decays: decays(&name),
+                    parameter,
+                    moments,
+                    gradient,
+                })
+                .collect(),
+        );
+        Report { loss, norm }
+    }
+}
+
+/// Only the matrices inside layers decay: gains and embeddings of rare tokens would be
+/// pulled to zero by every step that does not show them.
+fn decays(name: &str) -> bool {
+    name.starts_with("layers.") && !name.ends_with(".norm")
+}
+
+/// The loss of some groups, and its gradients in the order of [`Model::parameters`]; both
+/// are sums over tokens times `scale`.
+fn gradients(
+    model: &Model,
+    groups: &[Group],
+    memories: &mut [Memory],
+    scale: f64,
+) -> (f64, Vec<Tensor<2>>) {
+    let mut loss = 0.0;
+    let mut sum: Vec<Option<Tensor<2>>> = Vec::new();
+    for (group, memory) in groups.iter().zip(memories) {
+        let replica = model.replica();
+        let nll = nats(replica.forward(&group.input, memory), &group.targets).sum() * scale;
+        let mut gradients = nll.backward();
+        loss += f64::from(nll.into_scalar::<f32>());
+        let parameters = replica.parameters();
+        sum.resize_with(parameters.len(), || None);
+        for (sum, (_, parameter)) in sum.iter_mut().zip(parameters) {
+            let Some(gradient) = parameter.grad_remove(&mut gradients) else {
+                continue;
+            };
+            *sum = Some(match sum.take() {
+                Some(sum) => sum + gradient,
+                None => gradient,
+            });
+        }
+    }
+    let zeros = model.parameters();
+    let filled = sum
+        .into_iter()
+        .zip(zeros)
+        .map(|(g, (_, p))| g.unwrap_or_else(|| p.zeros_like()));
+    (loss, filled.collect())
+}
+
+/// Nats of each target, `[rows, 1]`, from logits `[rows, vocabulary]`.
+pub fn nats(logits: Tensor<2>, targets: &[u16]) -> Tensor<2> {
+    let device = logits.device();
+    let rows = targets.len();
+    let targets: Vec<i64> = targets.iter().map(|&t| i64::from(t)).collect();
+    let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [rows, 1]), &device);
+    let highest = logits.clone().inner().max_dim(1);
+    let logits = logits - highest;
+    logits.clone().exp().sum_dim(1).log() - logits.gather(1, targets)
+}
+
+/// A model with random parameters.
+pub fn initial(shape: Shape, vocabulary: &Vocabulary, device: &Device, seed: u64) -> Model {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let depth = (2.0 * shape.sizes.layers as f64).sqrt();
+    let made = Model::build::<std::convert::Infallible>(
+        shape,
+        vocabulary,
+        device,
+        |name, [rows, columns]| {
+            let deviation = match name.rsplit('.').next() {
+                Some("norm") => return Ok(Tensor::ones([rows, columns], device)),
+                // What a layer adds is small at first, the smaller the more layers there are.
+                Some("out" | "down") => 1.0 / (rows as f64).sqrt() / depth,
+                Some("qkv" | "gate_up") => 1.0 / (rows as f64).sqrt(),
+                _ => 0.05,
+            };
+            let data: Vec<f32> = (0..rows * columns)
+                .map(|_| (normal(&mut random) * deviation) as f32)
+                .collect();
+            Ok(Tensor::from_data(
+                TensorData::new(data, [rows, columns]),
+                device,
+            ))
+        },
+    );
+    match made {
+        Ok(model) => model,
+        Err(never) => match never {},
+    }
+}
+
+/// A sample of the standard normal distribution (Box and Muller).
+fn normal(random: &mut impl Rng) -> f64 {
+    let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
+    radius * (std::f64::consts::TAU * random.random::<f64>()).cos()
+}

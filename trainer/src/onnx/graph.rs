@@ -1,0 +1,221 @@
+//! A graph, built node by node.
+
+use prost::Message;
+
+use super::proto::attribute_proto::AttributeType;
+use super::proto::tensor_proto::DataType;
+use super::proto::tensor_shape_proto::{Dimension, dimension};
+use super::proto::type_proto;
+use super::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+};
+
+/// Version of the file format.
+const IR_VERSION: i64 = 10;
+/// Version of the standard operators.
+const OPSET: i64 = 21;
+
+/// The name of a value in a graph.
+pub type Name = String;
+
+/// A dimension of an input or output.
+#[derive(Clone, Copy, Debug)]
+pub enum Size {
+    /// Always this.
+    Fixed(usize),
+    /// Any; equal names are equal sizes.
+    Any(&'static str),
+}
+
+/// A graph under construction.
+#[derive(Default)]
+pub struct Graph {
+    proto: GraphProto,
+    names: usize,
+}
+
+impl Graph {
+    /// An input.
+    pub fn input(&mut self, name: &str, kind: DataType, shape: &[Size]) -> Name {
+        self.proto.input.push(value_info(name, kind, shape));
+        name.to_owned()
+    }
+
+    /// Makes `value` an output called `name`.
+    pub fn output(&mut self, name: &str, value: &str, shape: &[Size]) {
+        self.push("Identity", &[value], Vec::new(), vec![name.to_owned()]);
+        self.proto
+            .output
+            .push(value_info(name, DataType::Float, shape));
+    }
+
+    /// A constant tensor of `f32`.
+    pub fn floats(&mut self, name: &str, shape: &[usize], data: &[f32]) -> Name {
+        let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.constant(name, DataType::Float, shape, raw)
+    }
+
+    /// A constant tensor of `f64`.
+    pub fn doubles(&mut self, name: &str, shape: &[usize], data: &[f64]) -> Name {
+        let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.constant(name, DataType::Double, shape, raw)
+    }
+
+    /// A constant list of integers.
+    pub fn integers(&mut self, data: &[i64]) -> Name {
+        let name = self.fresh("integers");
+        let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.constant(&name, DataType::Int64, &[data.len()], raw)
+    }
+
+    /// A constant integer, without dimensions.
+    pub fn integer(&mut self, value: i64) -> Name {
+        let name = self.fresh("integer");
+        self.constant(&name, DataType::Int64, &[], value.to_le_bytes().to_vec())
+    }
+
+    /// A constant `f32`, without dimensions.
+    pub fn float(&mut self, value: f32) -> Name {
+        let name = self.fresh("float");
+        self.floats(&name, &[], &[value])
+    }
+
+    fn constant(&mut self, name: &str, kind: DataType, shape: &[usize], raw: Vec<u8>) -> Name {
+        self.proto.initializer.push(TensorProto {
+            name: Some(name.to_owned()),
+            data_type: Some(kind as i32),
+            dims: shape.iter().map(|&d| d as i64).collect(),
+            raw_data: Some(raw),
+            ..TensorProto::default()
+        });
+        name.to_owned()
+    }
+
+    /// A node with one output.
+    pub fn op(&mut self, kind: &str, inputs: &[&str]) -> Name {
+        self.op_with(kind, inputs, Vec::new())
+    }
+
+    /// A node with attributes and one output.
+    pub fn op_with(
+        &mut self,
+        kind: &str,
+        inputs: &[&str],
+        attributes: Vec<AttributeProto>,
+    ) -> Name {
+        let out = self.fresh(kind);
+        self.push(kind, inputs, attributes, vec![out.clone()]);
+        out
+    }
+
+    /// Splits `value` along `axis` into parts of these sizes.
+    pub fn split<const N: usize>(
+        &mut self,
+        value: &str,
+        axis: i64,
+        sizes: [usize; N],
+    ) -> [Name; N] {
+        let parts = self.integers(&sizes.map(|s| s as i64));
+        let out: [Name; N] = std::array::from_fn(|_| self.fresh("Split"));
+        self.push(
+            "Split",
+            &[value, &parts],
+            vec![int("axis", axis)],
+            out.to_vec(),
+        );
+        out
+    }
+
+    fn push(
+        &mut self,
+        kind: &str,
+        inputs: &[&str],
+        attribute: Vec<AttributeProto>,
+        output: Vec<Name>,
+    ) {
+        self.proto.node.push(NodeProto {
+            name: output.first().map(|o| format!("{o}.node")),
+            op_type: Some(kind.to_owned()),
+            input: inputs.iter().map(|&i| i.to_owned()).collect(),
+            output,
+            attribute,
+            ..NodeProto::default()
+        });
+    }
+
+    fn fresh(&mut self, kind: &str) -> Name {
+        self.names += 1;
+        format!("{kind}_{}", self.names)
+    }
+
+    /// The bytes of an ONNX file.
+    pub fn finish(mut self, name: &str, metadata: &[(&str, String)]) -> Vec<u8> {
+        self.proto.name = Some(name.to_owned());
+        let metadata_props = metadata
+            .iter()
+            .map(|(key, value)| StringStringEntryProto {
+                key: Some((*key).to_owned()),
+                value: Some(value.clone()),
+            })
+            .collect();
+        ModelProto {
+            ir_version: Some(IR_VERSION),
+            producer_name: Some("continuo-trainer".into()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").into()),
+            opset_import: vec![OperatorSetIdProto {
+                domain: Some(String::new()),
+                version: Some(OPSET),
+            }],
+            graph: Some(self.proto),
+            metadata_props,
+            ..ModelProto::default()
+        }
+        .encode_to_vec()
+    }
+}
+
+/// An integer attribute.
+pub fn int(name: &str, value: i64) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Int as i32),
+        i: Some(value),
+        ..AttributeProto::default()
+    }
+}
+
+/// An attribute that is a list of integers.
+pub fn ints(name: &str, values: &[i64]) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Ints as i32),
+        ints: values.to_vec(),
+        ..AttributeProto::default()
+    }
+}
+
+fn value_info(name: &str, kind: DataType, shape: &[Size]) -> ValueInfoProto {
+    let dim = shape
+        .iter()
+        .map(|&size| Dimension {
+            value: Some(match size {
+                Size::Fixed(n) => dimension::Value::DimValue(n as i64),
+                Size::Any(name) => dimension::Value::DimParam(name.to_owned()),
+            }),
+            ..Dimension::default()
+        })
+        .collect();
+    let tensor = type_proto::Tensor {
+        elem_type: Some(kind as i32),
+        shape: Some(TensorShapeProto { dim }),
+    };
+    ValueInfoProto {
+        name: Some(name.to_owned()),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}

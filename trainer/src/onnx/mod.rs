@@ -1,0 +1,7 @@
+//! ONNX files: [`proto`] is the format's own messages, [`graph`] builds one node by node,
+//! [`network`] writes our network as one.
+
+pub mod graph;
+pub mod network;
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+pub mod proto;
