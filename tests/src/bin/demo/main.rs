@@ -1,0 +1,316 @@
+//! The demo: loads the built CLAP in a host, plays the opening of a tune to it with a running
+//! transport, lets it play on, and writes what was heard and played.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Parser;
+use continuo_score::roll::{self, Part};
+use continuo_score::{Note, Score};
+use continuo_tests::check::{self, Heard};
+use continuo_tests::clock::Clock;
+use continuo_tests::host::{Format, Mode};
+use continuo_tests::lab;
+use continuo_tests::player::{Blocks, Player, Setup, track};
+use continuo_tests::report::Report;
+
+use self::opening::Opening;
+
+mod opening;
+
+/// Samples a second.
+const SAMPLE_RATE: f64 = 48_000.0;
+/// Samples a block: ten milliseconds.
+const BLOCK: u32 = 480;
+
+/// Plays the opening of a tune to Continuo, lets it play on, and writes heard.mid, played.mid,
+/// both.mid and roll.png.
+#[derive(Parser)]
+#[command(name = "demo")]
+struct Options {
+    /// A MIDI file to play instead of the tune that comes with Continuo
+    #[arg(long, value_name = "FILE")]
+    midi: Option<PathBuf>,
+    /// How many bars to let it play on
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    bars: u32,
+    /// Tempo in quarter notes a minute [default: the tune's own]
+    #[arg(long, value_name = "X", value_parser = tempo)]
+    bpm: Option<f64>,
+    /// The seed: the same one gives the same notes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=9999))]
+    seed: u32,
+    /// Play by the clock, as on stage, instead of as fast as the machine can
+    #[arg(long)]
+    realtime: bool,
+    /// Where to write the four files [default: target/demo]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// The plugin to play to [default: target/bundled/Continuo.clap]
+    #[arg(long, value_name = "FILE")]
+    bundle: Option<PathBuf>,
+}
+
+fn tempo(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(bpm) if (10.0..=500.0).contains(&bpm) => Ok(bpm),
+        _ => Err("a tempo is a number from 10 to 500".into()),
+    }
+}
+
+fn main() {
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let opening = match &options.midi {
+        None => Opening::of_the_minuet(),
+        Some(path) => Opening::of_file(path)?,
+    };
+    let out = options
+        .out
+        .clone()
+        .unwrap_or_else(|| lab::target_dir().join("demo"));
+    let make_out = || format!("cannot make the folder {}", out.display());
+    fs::create_dir_all(&out).with_context(make_out)?;
+    let performance = perform(options, &opening, &out.join("report.json"))?;
+    if let Some(problem) = performance.report.problem() {
+        bail!("the plugin could not play on: {problem}");
+    }
+    write(&out, &opening, &performance.played)?;
+    print_table(options, &opening, &performance, &out);
+    ensure!(
+        !performance.played.notes.is_empty(),
+        "the plugin played nothing; try another --seed"
+    );
+    Ok(())
+}
+
+/// What came of it.
+struct Performance {
+    played: Score,
+    /// The bar line on which it could come in, and how long everything took.
+    entry: u32,
+    took: Duration,
+    report: Report,
+}
+
+/// Plays the opening to the plugin and lets it play on.
+fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Performance> {
+    if report.exists() {
+        fs::remove_file(report).with_context(|| format!("cannot remove {}", report.display()))?;
+    }
+    // SAFETY: nothing else runs yet in this process.
+    unsafe { std::env::set_var("CONTINUO_REPORT", std::path::absolute(report)?) };
+
+    let bundle = options.bundle.clone();
+    let bundle = bundle.unwrap_or_else(|| lab::target_dir().join("bundled/Continuo.clap"));
+    let score = &opening.score;
+    let beats = |step: u32| f64::from(step) / f64::from(score.steps_per_beat);
+    let tempos = match options.bpm {
+        Some(bpm) => vec![(0.0, bpm)],
+        None => score
+            .tempos
+            .changes()
+            .iter()
+            .map(|&(step, bpm)| (beats(step), bpm))
+            .collect(),
+    };
+    let setup = Setup {
+        sample_rate: SAMPLE_RATE,
+        blocks: Blocks::Fixed(BLOCK),
+        tempos,
+        metres: score.metres.clone(),
+        mode: if options.realtime {
+            Mode::Realtime
+        } else {
+            Mode::Offline
+        },
+    };
+    let mut player = Player::new(Format::Clap.load(&bundle)?, setup, &track(score))?;
+    let seed = options.seed.to_string();
+    player.set(&[
+        ("thru", "Off"),
+        ("mode", "Continue"),
+        ("enter", "Bar"),
+        ("gap", "2"),
+    ])?;
+    player.set(&[("seed", &seed)])?;
+
+    // It comes in on the first bar line after two beats of silence.
+    let entry = score
+        .metres
+        .next_bar(opening.end + 2 * score.steps_per_beat);
+    let end = (0..options.bars).fold(entry, |bar, _| score.metres.next_bar(bar + 1));
+    player.jump(beats(opening.begin));
+    player.stand(u64::from(BLOCK))?;
+    let (start, first) = (Instant::now(), player.now());
+    let mut pace = |sample: u64| {
+        if options.realtime {
+            let due = Duration::from_secs_f64((sample - first) as f64 / SAMPLE_RATE);
+            std::thread::sleep(due.saturating_sub(start.elapsed()));
+        }
+    };
+    player.play_paced(beats(end), &mut pace)?;
+    player.stand(u64::from(BLOCK))?;
+    let took = start.elapsed();
+    let notes = check::pair(player.sent())?;
+    let played = to_score(&notes, player.clock(), score, end);
+    player.finish()?;
+
+    let read = Report::read(report);
+    let _ = fs::remove_file(report);
+    Ok(Performance {
+        played,
+        entry,
+        took,
+        report: read?,
+    })
+}
+
+/// The notes as a score with the bars and tempo of another, each on its nearest step.
+fn to_score(notes: &[Heard], clock: &Clock, like: &Score, end: u32) -> Score {
+    let mut score = Score {
+        notes: Vec::new(),
+        length: end,
+        ..like.clone()
+    };
+    let step = |sample: u64| {
+        (clock.beat(sample) * f64::from(like.steps_per_beat))
+            .round()
+            .max(0.0) as u32
+    };
+    for note in notes {
+        let start = step(note.on);
+        score.notes.push(Note {
+            start,
+            length: step(note.off).saturating_sub(start).max(1),
+            pitch: note.key,
+            velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
+        });
+    }
+    score.tidy();
+    score
+}
+
+fn write(out: &Path, opening: &Opening, played: &Score) -> Result<()> {
+    let heard = &opening.score;
+    heard.to_midi().write_file(&out.join("heard.mid"))?;
+    played.to_midi().write_file(&out.join("played.mid"))?;
+    // Of the longer of the two, so that both end together.
+    let whole = Score {
+        length: played.length.max(heard.length),
+        ..heard.clone()
+    };
+    Score::parts_to_midi(&[("heard", &whole), ("played", played)])
+        .write_file(&out.join("both.mid"))?;
+    let parts = [
+        Part {
+            name: "heard",
+            score: &whole,
+            colour: roll::HEARD,
+        },
+        Part {
+            name: "played",
+            score: played,
+            colour: roll::PLAYED,
+        },
+    ];
+    let title = format!("Continuo plays on: {}", opening.title);
+    let picture = roll::draw(&title, &parts)?;
+    let path = out.join("roll.png");
+    fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn print_table(options: &Options, opening: &Opening, performance: &Performance, out: &Path) {
+    let Performance { played, report, .. } = performance;
+    let score = &opening.score;
+    let bars = |from: u32, to: u32| {
+        score
+            .metres
+            .bar_lines(to)
+            .into_iter()
+            .filter(|&line| line >= from)
+            .count()
+    };
+    let metre = score.metres.metre(opening.begin);
+    let bpm = options
+        .bpm
+        .unwrap_or_else(|| score.tempos.bpm(opening.begin));
+    let bpm = (bpm * 100.0).round() / 100.0;
+    let time = |ms: Option<f64>| ms.map_or("-".to_string(), |ms| format!("{ms:.2}"));
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_string());
+    let pace = if options.realtime {
+        "by the clock"
+    } else {
+        "offline"
+    };
+    let rows = [
+        ("tune", opening.title.clone()),
+        (
+            "metre, tempo",
+            format!("{}/{}, {bpm} BPM", metre.numerator, metre.denominator),
+        ),
+        (
+            "notes heard",
+            format!(
+                "{} in {} bars",
+                score.notes.len(),
+                bars(opening.begin, opening.end)
+            ),
+        ),
+        (
+            "notes played",
+            format!(
+                "{} in {} bars",
+                played.notes.len(),
+                bars(performance.entry, played.length)
+            ),
+        ),
+        (
+            "ms per token",
+            format!(
+                "{} median, {} p95 ({} tokens)",
+                time(report.ms_per_token_median),
+                time(report.ms_per_token_p95),
+                report.tokens
+            ),
+        ),
+        (
+            "notes late, dropped",
+            format!("{}, {}", report.late, report.dropped),
+        ),
+        ("messages lost", report.overflow.to_string()),
+        ("device", or_none(&report.device)),
+        (
+            "model",
+            format!("{} ({})", or_none(&report.model), or_none(&report.variant)),
+        ),
+        (
+            "took",
+            format!(
+                "{:.1} s, {pace}, seed {}",
+                performance.took.as_secs_f64(),
+                options.seed
+            ),
+        ),
+        (
+            "written",
+            format!(
+                "heard.mid played.mid both.mid roll.png in {}",
+                out.display()
+            ),
+        ),
+    ];
+    println!("Continuo plays on");
+    for (name, value) in rows {
+        println!("  {name:<20} {value}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Makes the model that the host tests play with, through the trainer's own commands, from
+//! music made here. It is tiny and hardly trained: what is tested is when notes sound.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use continuo_score::tune;
+
+/// Makes the model for the host tests, unless it is newer than the trainer and this program.
+#[derive(Parser)]
+struct Options {
+    /// The `continuo-trainer` to make it with.
+    #[arg(long)]
+    trainer: PathBuf,
+    /// ONNX Runtime's library, with which the trainer proves its export.
+    #[arg(long)]
+    runtime: PathBuf,
+    /// The model directory to make. Folders beside it hold what it is made from.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+fn main() {
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    if is_fresh(options) {
+        return Ok(());
+    }
+    let work = options.out.with_extension("work");
+    remove(&work)?;
+    let (songs, corpus) = (work.join("songs"), work.join("corpus"));
+    let (checkpoints, model) = (work.join("checkpoints"), work.join("model"));
+    write_songs(&songs)?;
+
+    let path = |path: &PathBuf| path.display().to_string();
+    let run = |words: &[&str], paths: &[(&str, &PathBuf)]| {
+        let mut command = Command::new(&options.trainer);
+        command.args(words);
+        for (option, value) in paths {
+            command
+                .args((!option.is_empty()).then_some(option))
+                .arg(value);
+        }
+        let status = command
+            .status()
+            .with_context(|| format!("{}", options.trainer.display()))?;
+        ensure!(
+            status.success(),
+            "{} {} failed",
+            path(&options.trainer),
+            words.join(" ")
+        );
+        Ok(())
+    };
+    run(
+        &["encode", "--held-out", "0.2"],
+        &[("", &songs), ("--output", &corpus)],
+    )?;
+    run(
+        &[
+            "train",
+            "--preset",
+            "tiny",
+            "--steps",
+            "200",
+            "--threads",
+            "1",
+        ],
+        &[("--corpus", &corpus), ("--output", &checkpoints)],
+    )?;
+    run(
+        &["export", "--name", "test"],
+        &[
+            ("--checkpoint", &checkpoints),
+            ("--corpus", &corpus),
+            ("--runtime", &options.runtime),
+            ("--output", &model),
+        ],
+    )?;
+    remove(&options.out)?;
+    fs::rename(&model, &options.out)
+        .with_context(|| format!("cannot put the test model at {}", options.out.display()))
+}
+
+fn is_fresh(options: &Options) -> bool {
+    let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let made = age(&options.out.join("model.json"));
+    let own = std::env::current_exe().ok().and_then(|path| age(&path));
+    made.is_some() && made > age(&options.trainer) && made > own
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)
+            .with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// The minuet in every key.
+fn write_songs(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let minuet = tune::minuet();
+    for shift in 0..12u8 {
+        let mut song = minuet.clone();
+        for note in &mut song.notes {
+            note.pitch = note.pitch + shift - 6;
+        }
+        song.to_midi()
+            .write_file(&folder.join(format!("minuet-{shift:02}.mid")))?;
+    }
+    Ok(())
+}

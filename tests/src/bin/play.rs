@@ -1,0 +1,50 @@
+//! A host as a program of its own: plays the opening of the minuet to a bundle and prints what
+//! came out, for tests that need another environment than their neighbours.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use continuo_tests::host::Format;
+use continuo_tests::player::Player;
+use continuo_tests::{check, scene};
+
+/// Plays the opening of the minuet to a plugin, stops four bars later, and prints how many
+/// notes came out.
+#[derive(Parser)]
+struct Options {
+    /// The bundle, a .clap or .vst3.
+    bundle: PathBuf,
+    /// A parameter and its value, such as thru=Off.
+    #[arg(long = "set", value_name = "ID=VALUE")]
+    set: Vec<String>,
+}
+
+fn main() {
+    if let Err(error) = run(&Options::parse()) {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let extension = options.bundle.extension().unwrap_or_default();
+    let Some(format) = Format::ALL.into_iter().find(|f| extension == f.extension()) else {
+        bail!(
+            "{} is neither a .clap nor a .vst3",
+            options.bundle.display()
+        );
+    };
+    let plugin = format.load(&options.bundle)?;
+    let mut player = Player::new(plugin, scene::any_setup(), &scene::opening())?;
+    for setting in &options.set {
+        let Some((id, value)) = setting.split_once('=') else {
+            bail!("--set {setting}: no = in it");
+        };
+        player.set(&[(id, value)])?;
+    }
+    player.play_to(scene::END)?;
+    player.stand(1000)?;
+    println!("{}", check::pair(player.sent())?.len());
+    player.finish()
+}

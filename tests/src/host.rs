@@ -1,0 +1,141 @@
+//! One small way to run a plugin of either format.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+mod clap;
+mod vst3;
+
+pub use self::clap::ClapHost;
+pub use self::vst3::Vst3Host;
+
+/// A plugin format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// CLAP, through `clack-host`.
+    Clap,
+    /// VST3, through its COM interfaces.
+    Vst3,
+}
+
+impl Format {
+    /// Both.
+    pub const ALL: [Format; 2] = [Format::Clap, Format::Vst3];
+
+    /// What bundles of this format are called after the dot.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Clap => "clap",
+            Format::Vst3 => "vst3",
+        }
+    }
+
+    /// Loads the first plugin of a bundle, whatever the bundle's name says.
+    pub fn load(self, bundle: &Path) -> Result<Box<dyn Plugin>> {
+        if !bundle.exists() {
+            bail!(
+                "there is no plugin at {}; run `cargo xtask bundle`",
+                bundle.display()
+            );
+        }
+        Ok(match self {
+            Format::Clap => Box::new(ClapHost::load(bundle)?),
+            Format::Vst3 => Box::new(Vst3Host::load(bundle)?),
+        })
+    }
+}
+
+/// How the host means to run the plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// By the clock: the plugin must not wait for anything.
+    Realtime,
+    /// As fast as it goes, as in an export: the plugin may take its time.
+    Offline,
+}
+
+/// The host's transport at the first sample of a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transport {
+    /// Whether the song position moves.
+    pub playing: bool,
+    /// Song position in quarter notes.
+    pub beat: f64,
+    /// Quarter notes a minute.
+    pub bpm: f64,
+    /// Time signature as written.
+    pub metre: (u16, u16),
+    /// Song position of the bar line at or before this, in quarter notes.
+    pub bar_start: f64,
+    /// Bars before that bar line.
+    pub bar: i32,
+    /// The loop, in quarter notes, where one is on.
+    pub cycle: Option<(f64, f64)>,
+}
+
+/// A note begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoteEvent {
+    /// Samples since the start of the block.
+    pub offset: u32,
+    /// Whether it begins.
+    pub on: bool,
+    /// MIDI channel, 0 to 15.
+    pub channel: u8,
+    /// MIDI key, 0 to 127.
+    pub key: u8,
+    /// Velocity, 0 to 1.
+    pub velocity: f32,
+}
+
+/// A parameter's new value, from [`Plugin::parameter`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ParameterChange {
+    id: u32,
+    value: f64,
+}
+
+/// What a plugin is given for one block.
+#[derive(Clone, Copy, Debug)]
+pub struct Block<'a> {
+    /// Length in samples.
+    pub frames: u32,
+    /// The transport at its first sample.
+    pub transport: Transport,
+    /// Notes, sorted by offset.
+    pub notes: &'a [NoteEvent],
+    /// Parameters that change at its first sample.
+    pub parameters: &'a [ParameterChange],
+}
+
+/// A loaded plugin. All of it is to be called from one thread; dropping it deactivates it.
+pub trait Plugin {
+    /// The plugin's name as the format tells it.
+    fn name(&self) -> &str;
+
+    /// Prepares for processing blocks of up to `max_frames` samples.
+    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()>;
+
+    /// Runs one block and adds what the plugin sent, in the order in which it was sent.
+    fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()>;
+
+    /// Ends processing. Does nothing to a plugin that is not active.
+    fn deactivate(&mut self) -> Result<()>;
+
+    /// The change that sets the parameter with the plugin's own `id` to what `text` says, as
+    /// if a user had typed it.
+    fn parameter(&mut self, id: &str, text: &str) -> Result<ParameterChange>;
+
+    /// The parameter's value as the plugin shows it.
+    fn shown(&mut self, id: &str) -> Result<String>;
+}
+
+/// The number both formats know a parameter by: nice-plug's hash of its own id. Hosts store
+/// it in projects, so it must never change.
+fn parameter_number(id: &str) -> u32 {
+    let hash = id.bytes().fold(0u32, |hash, byte| {
+        hash.wrapping_mul(31).wrapping_add(u32::from(byte))
+    });
+    hash & !(1 << 31)
+}

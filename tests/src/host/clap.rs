@@ -1,0 +1,362 @@
+//! A CLAP host.
+
+use std::ffi::{CStr, CString};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
+use clack_extensions::latency::{HostLatency, HostLatencyImpl};
+use clack_extensions::note_ports::{NoteDialect, NotePortInfoBuffer, PluginNotePorts};
+use clack_extensions::params::{
+    HostParams, HostParamsImplMainThread, HostParamsImplShared, ParamClearFlags, ParamRescanFlags,
+    PluginParams,
+};
+use clack_extensions::render::{PluginRender, RenderMode};
+use clack_host::events::event_types::{
+    NoteOffEvent, NoteOnEvent, ParamValueEvent, TransportEvent, TransportFlags,
+};
+use clack_host::events::spaces::CoreEventSpace;
+use clack_host::events::{EventFlags, Match};
+use clack_host::prelude::*;
+use clack_host::utils::{BeatTime, SecondsTime};
+
+use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
+
+/// What the plugin may ask of the host from any thread.
+#[derive(Default)]
+struct Shared {
+    callback: AtomicBool,
+}
+
+impl SharedHandler<'_> for Shared {
+    fn request_restart(&self) {}
+
+    fn request_process(&self) {}
+
+    fn request_callback(&self) {
+        self.callback.store(true, Ordering::SeqCst);
+    }
+}
+
+impl HostParamsImplShared for Shared {
+    fn request_flush(&self) {}
+}
+
+struct MainThread;
+
+impl MainThreadHandler<'_> for MainThread {}
+
+impl HostParamsImplMainThread for MainThread {
+    fn rescan(&self, _flags: ParamRescanFlags) {}
+
+    fn clear(&self, _id: ClapId, _flags: ParamClearFlags) {}
+}
+
+impl HostLatencyImpl for MainThread {
+    fn changed(&self) {}
+}
+
+struct Handlers;
+
+impl HostHandlers for Handlers {
+    type Shared<'a> = Shared;
+    type MainThread<'a> = MainThread;
+    type AudioProcessor<'a> = ();
+
+    fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Self::Shared<'_>) {
+        builder.register::<HostParams>().register::<HostLatency>();
+    }
+}
+
+/// A plugin loaded from a CLAP bundle.
+pub struct ClapHost {
+    // Dropped in this order.
+    processor: Option<PluginAudioProcessor<Handlers>>,
+    instance: PluginInstance<Handlers>,
+    name: String,
+    /// Channels of each output port.
+    outputs: Vec<usize>,
+    max_frames: u32,
+    steady: u64,
+}
+
+impl ClapHost {
+    /// Loads the first plugin of the bundle at `path`.
+    pub fn load(path: &Path) -> Result<Self> {
+        // SAFETY: loading a plugin runs its code; these are the ones this project built.
+        let entry = unsafe { PluginEntry::load(path) }
+            .with_context(|| format!("cannot load {} as a CLAP", path.display()))?;
+        let factory = entry
+            .get_plugin_factory()
+            .context("the CLAP has no plugin factory")?;
+        let descriptor = factory
+            .plugin_descriptor(0)
+            .context("the CLAP has no plugin in it")?;
+        let id = descriptor.id().context("the plugin has no id")?.to_owned();
+        let name = text(descriptor.name());
+        let info = HostInfo::new("Continuo tests", "Continuo", "", env!("CARGO_PKG_VERSION"))?;
+        let mut instance = PluginInstance::<Handlers>::new(
+            |()| Shared::default(),
+            |_| MainThread,
+            &entry,
+            &id,
+            &info,
+        )
+        .map_err(|error| anyhow!("cannot make an instance of {name}: {error}"))?;
+        let outputs = output_channels(&mut instance);
+        check_note_ports(&mut instance)?;
+        Ok(Self {
+            processor: None,
+            instance,
+            name,
+            outputs,
+            max_frames: 0,
+            steady: 0,
+        })
+    }
+
+    /// The `clap_plugin_params` extension.
+    fn params(&mut self) -> Result<PluginParams> {
+        self.instance
+            .plugin_handle()
+            .get_extension::<PluginParams>()
+            .context("the plugin has no parameters")
+    }
+
+    /// A note plugin may ask for a turn on the main thread; blocks are where it gets one.
+    fn run_callback(&mut self) {
+        let asked = self
+            .instance
+            .access_shared_handler(|shared| shared.callback.swap(false, Ordering::SeqCst));
+        if asked {
+            self.instance.call_on_main_thread_callback();
+        }
+    }
+}
+
+fn text(bytes: Option<&CStr>) -> String {
+    bytes
+        .map(|bytes| bytes.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn output_channels(instance: &mut PluginInstance<Handlers>) -> Vec<usize> {
+    let handle = instance.plugin_handle();
+    let Some(ports) = handle.get_extension::<PluginAudioPorts>() else {
+        return Vec::new();
+    };
+    let mut buffer = AudioPortInfoBuffer::new();
+    (0..ports.count(&handle, false))
+        .filter_map(|port| Some(ports.get(&handle, port, false, &mut buffer)?.channel_count))
+        .map(|channels| channels as usize)
+        .collect()
+}
+
+/// The plugin must take and give CLAP's own notes.
+fn check_note_ports(instance: &mut PluginInstance<Handlers>) -> Result<()> {
+    let handle = instance.plugin_handle();
+    let ports = handle
+        .get_extension::<PluginNotePorts>()
+        .context("the plugin has no note ports")?;
+    for (is_input, direction) in [(true, "input"), (false, "output")] {
+        let mut buffer = NotePortInfoBuffer::new();
+        let port = ports
+            .get(&handle, 0, is_input, &mut buffer)
+            .with_context(|| format!("the plugin has no note {direction}"))?;
+        if !port.supported_dialects.supports(NoteDialect::Clap) {
+            bail!("the plugin's note {direction} does not speak CLAP notes");
+        }
+    }
+    Ok(())
+}
+
+impl Plugin for ClapHost {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()> {
+        self.deactivate()?;
+        let handle = self.instance.plugin_handle();
+        if let Some(render) = handle.get_extension::<PluginRender>() {
+            let mode = match mode {
+                Mode::Realtime => RenderMode::Realtime,
+                Mode::Offline => RenderMode::Offline,
+            };
+            render
+                .set(&handle, mode)
+                .map_err(|_| anyhow!("the plugin refused {mode:?}"))?;
+        } else if mode == Mode::Offline {
+            bail!("the plugin cannot be told to render offline");
+        }
+        let setup = PluginAudioConfiguration {
+            sample_rate,
+            min_frames_count: 1,
+            max_frames_count: max_frames,
+        };
+        let stopped = self.instance.activate(|_, _| (), setup)?;
+        let started = stopped
+            .start_processing()
+            .map_err(|error| anyhow!("{error}"))?;
+        self.processor = Some(started.into());
+        self.max_frames = max_frames;
+        self.steady = 0;
+        Ok(())
+    }
+
+    fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()> {
+        self.run_callback();
+        let frames = block.frames as usize;
+        assert!(
+            frames > 0 && block.frames <= self.max_frames,
+            "{frames} frames in a block"
+        );
+        let processor = self
+            .processor
+            .as_mut()
+            .context("the plugin is not active")?;
+        let mut input = EventBuffer::new();
+        for change in block.parameters {
+            let id = ClapId::from_raw(change.id).context("a parameter without an id")?;
+            input.push(&ParamValueEvent::new(
+                0,
+                id,
+                Pckn::match_all(),
+                change.value,
+            ));
+        }
+        for note in block.notes {
+            let whom = Pckn::new(
+                0u16,
+                u16::from(note.channel),
+                u16::from(note.key),
+                Match::All,
+            );
+            let velocity = f64::from(note.velocity);
+            if note.on {
+                input.push(&NoteOnEvent::new(note.offset, whom, velocity));
+            } else {
+                input.push(&NoteOffEvent::new(note.offset, whom, velocity));
+            }
+        }
+        let mut output = EventBuffer::with_capacity(256);
+        let channels: usize = self.outputs.iter().sum();
+        let mut audio = vec![vec![f32::NAN; frames]; channels];
+        let mut slots = audio.iter_mut();
+        let buffers: Vec<_> = self
+            .outputs
+            .iter()
+            .map(|&channels| {
+                let port: Vec<_> = slots
+                    .by_ref()
+                    .take(channels)
+                    .map(Vec::as_mut_slice)
+                    .collect();
+                AudioPortBuffer {
+                    latency: 0,
+                    channels: AudioPortBufferType::f32_output_only(port),
+                }
+            })
+            .collect();
+        let mut ports = AudioPorts::with_capacity(channels, self.outputs.len());
+        processor
+            .as_started_mut()?
+            .process(
+                &InputAudioBuffers::empty(),
+                &mut ports.with_output_buffers(buffers),
+                &InputEvents::from_buffer(&input),
+                &mut OutputEvents::from_buffer(&mut output),
+                Some(self.steady),
+                Some(&transport_event(&block.transport)),
+            )
+            .map_err(|error| anyhow!("process() failed: {error}"))?;
+        self.steady += u64::from(block.frames);
+        if let Some(bad) = audio.iter().flatten().find(|sample| **sample != 0.0) {
+            bail!("a plugin of notes must write silence, and wrote {bad}");
+        }
+        out.extend(output.iter().filter_map(note_event));
+        Ok(())
+    }
+
+    fn deactivate(&mut self) -> Result<()> {
+        if let Some(processor) = self.processor.take() {
+            self.instance.deactivate(processor.into_stopped());
+        }
+        Ok(())
+    }
+
+    fn parameter(&mut self, id: &str, text: &str) -> Result<ParameterChange> {
+        let number = parameter_number(id);
+        let params = self.params()?;
+        let c_text = CString::new(text)?;
+        let clap_id = ClapId::from_raw(number).context("a parameter without an id")?;
+        let value = params
+            .text_to_value(&self.instance.plugin_handle(), clap_id, &c_text)
+            .with_context(|| format!("the plugin does not understand {text:?} for {id:?}"))?;
+        Ok(ParameterChange { id: number, value })
+    }
+
+    fn shown(&mut self, id: &str) -> Result<String> {
+        let params = self.params()?;
+        let clap_id =
+            ClapId::from_raw(parameter_number(id)).context("a parameter without an id")?;
+        let handle = self.instance.plugin_handle();
+        let value = params
+            .get_value(&handle, clap_id)
+            .with_context(|| format!("no parameter {id:?}"))?;
+        let mut buffer = [0u8; 256];
+        let shown = params
+            .value_to_text(&handle, clap_id, value, &mut buffer)
+            .map_err(|_| anyhow!("the plugin cannot show {id:?}"))?;
+        Ok(String::from_utf8_lossy(shown).into_owned())
+    }
+}
+
+impl Drop for ClapHost {
+    fn drop(&mut self) {
+        // Deactivating a CLAP cannot fail.
+        let _ = self.deactivate();
+    }
+}
+
+fn transport_event(transport: &Transport) -> TransportEvent {
+    use TransportFlags as Has;
+    let mut flags = Has::HAS_TEMPO | Has::HAS_BEATS_TIMELINE | Has::HAS_TIME_SIGNATURE;
+    flags.set(Has::IS_PLAYING, transport.playing);
+    flags.set(Has::IS_LOOP_ACTIVE, transport.cycle.is_some());
+    let (from, to) = transport.cycle.unwrap_or_default();
+    TransportEvent {
+        header: EventHeader::new_core(0, EventFlags::empty()),
+        flags,
+        song_pos_beats: BeatTime::from_float(transport.beat),
+        song_pos_seconds: SecondsTime::default(),
+        tempo: transport.bpm,
+        tempo_inc: 0.0,
+        loop_start_beats: BeatTime::from_float(from),
+        loop_end_beats: BeatTime::from_float(to),
+        loop_start_seconds: SecondsTime::default(),
+        loop_end_seconds: SecondsTime::default(),
+        bar_start: BeatTime::from_float(transport.bar_start),
+        bar_number: transport.bar,
+        time_signature_numerator: transport.metre.0,
+        time_signature_denominator: transport.metre.1,
+    }
+}
+
+/// A note that the plugin sent. Ends of notes that only tell the host something are not notes.
+fn note_event(event: &UnknownEvent) -> Option<NoteEvent> {
+    let (on, whom, velocity) = match event.as_core_event()? {
+        CoreEventSpace::NoteOn(note) => (true, note.pckn(), note.velocity()),
+        CoreEventSpace::NoteOff(note) => (false, note.pckn(), note.velocity()),
+        CoreEventSpace::NoteChoke(note) => (false, note.pckn(), 0.0),
+        _ => return None,
+    };
+    Some(NoteEvent {
+        offset: event.header().time(),
+        on,
+        channel: whom.raw_channel().try_into().ok()?,
+        key: whom.raw_key().try_into().ok()?,
+        velocity: velocity as f32,
+    })
+}

@@ -1,0 +1,337 @@
+//! A VST3 host.
+
+// The format's constants are signed on one platform and unsigned on another.
+#![allow(clippy::unnecessary_cast)]
+
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::zeroed;
+use std::path::Path;
+use std::ptr::null_mut;
+
+use anyhow::{Context, Result, bail};
+use vst3::Steinberg::Vst::{
+    AudioBusBuffers, AudioBusBuffers__type0, BusDirections_, BusInfo, IAudioProcessor,
+    IAudioProcessorTrait, IComponent, IComponentHandler, IComponentTrait, IEditController,
+    IEditControllerTrait, IEventList, IHostApplication, IParameterChanges, MediaTypes_,
+    ProcessContext, ProcessContext_::StatesAndFlags_ as Has, ProcessData, ProcessModes_,
+    ProcessSetup, String128, SymbolicSampleSizes_,
+};
+use vst3::Steinberg::{
+    FUnknown, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, kResultOk, tresult,
+};
+use vst3::{ComPtr, ComWrapper, Interface};
+
+use self::exchange::{Changes, Events, Host};
+use self::module::Module;
+use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
+
+mod exchange;
+mod module;
+
+/// A plugin loaded from a VST3 bundle. Its controller is the component itself.
+pub struct Vst3Host {
+    // Dropped in this order, the library last.
+    controller: ComPtr<IEditController>,
+    processor: ComPtr<IAudioProcessor>,
+    component: ComPtr<IComponent>,
+    _host: ComPtr<IHostApplication>,
+    _module: Module,
+    name: String,
+    /// Channels of each output bus.
+    outputs: Vec<usize>,
+    setup: Option<ProcessSetup>,
+    /// Samples processed since activation.
+    samples: i64,
+}
+
+/// An error that says what was asked, unless the answer is yes.
+fn ok(result: tresult, what: &str) -> Result<()> {
+    if result == kResultOk {
+        Ok(())
+    } else {
+        bail!("the plugin refused {what} ({result})")
+    }
+}
+
+fn create<I: Interface>(factory: &ComPtr<IPluginFactory>, class: &PClassInfo) -> Result<ComPtr<I>> {
+    let mut object: *mut c_void = null_mut();
+    // SAFETY: the class and interface ids are 16 bytes each; the object comes with a count of 1.
+    unsafe {
+        let id = I::IID.as_ptr().cast::<c_char>();
+        ok(
+            factory.createInstance(class.cid.as_ptr(), id, &mut object),
+            "to be created",
+        )?;
+        ComPtr::from_raw(object.cast::<I>()).context("the plugin was created as nothing")
+    }
+}
+
+impl Vst3Host {
+    /// Loads the first plugin of the bundle at `path`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let module = Module::load(path)?;
+        let factory = module.factory()?;
+        // SAFETY: a C struct of numbers, for which zeros are valid.
+        let mut class: PClassInfo = unsafe { zeroed() };
+        // SAFETY: the factory lives, and the class has room.
+        let told = unsafe { factory.getClassInfo(0, &mut class) };
+        ok(told, "to tell its class")?;
+        // SAFETY: the format ends names with a zero.
+        let name = unsafe { CStr::from_ptr(class.name.as_ptr()) }
+            .to_string_lossy()
+            .into_owned();
+        let host = ComWrapper::new(Host);
+        let application = host.to_com_ptr::<IHostApplication>().context("no host")?;
+        let handler = host.to_com_ptr::<IComponentHandler>().context("no host")?;
+        let component: ComPtr<IComponent> = create(&factory, &class)?;
+        let controller = component
+            .cast::<IEditController>()
+            .context("the plugin keeps its parameters in another class, which this host lacks")?;
+        let processor = component
+            .cast::<IAudioProcessor>()
+            .context("the plugin cannot process")?;
+        // SAFETY: all of these live; the context and the handler outlive the component.
+        let outputs = unsafe {
+            let context = application.as_ptr().cast::<FUnknown>();
+            ok(component.initialize(context), "to be initialised")?;
+            ok(
+                controller.setComponentHandler(handler.as_ptr()),
+                "the host's handler",
+            )?;
+            activate_buses(&component)?
+        };
+        Ok(Self {
+            controller,
+            processor,
+            component,
+            _host: application,
+            _module: module,
+            name,
+            outputs,
+            setup: None,
+            samples: 0,
+        })
+    }
+}
+
+/// Turns on every bus, and gives the channels of each audio output.
+///
+/// # Safety
+/// The component must be initialised.
+unsafe fn activate_buses(component: &ComPtr<IComponent>) -> Result<Vec<usize>> {
+    let mut outputs = Vec::new();
+    for media in [MediaTypes_::kAudio, MediaTypes_::kEvent] {
+        for direction in [BusDirections_::kInput, BusDirections_::kOutput] {
+            let (is_audio, is_output) = (
+                media == MediaTypes_::kAudio,
+                direction == BusDirections_::kOutput,
+            );
+            let (media, direction) = (media as i32, direction as i32);
+            // SAFETY: the caller's.
+            let count = unsafe { component.getBusCount(media, direction) };
+            if !is_audio && count < 1 {
+                bail!(
+                    "the plugin lacks an event {}",
+                    if is_output { "output" } else { "input" }
+                );
+            }
+            for index in 0..count {
+                // SAFETY: the caller's; zeros are a valid bus, which has room for the answer.
+                unsafe {
+                    let mut bus: BusInfo = zeroed();
+                    ok(
+                        component.getBusInfo(media, direction, index, &mut bus),
+                        "a bus's details",
+                    )?;
+                    ok(component.activateBus(media, direction, index, 1), "a bus")?;
+                    if is_audio && is_output {
+                        outputs.push(bus.channelCount as usize);
+                    }
+                }
+            }
+        }
+    }
+    Ok(outputs)
+}
+
+impl Plugin for Vst3Host {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()> {
+        self.deactivate()?;
+        let mut setup = ProcessSetup {
+            processMode: match mode {
+                Mode::Realtime => ProcessModes_::kRealtime as i32,
+                Mode::Offline => ProcessModes_::kOffline as i32,
+            },
+            symbolicSampleSize: SymbolicSampleSizes_::kSample32 as i32,
+            maxSamplesPerBlock: max_frames as i32,
+            sampleRate: sample_rate,
+        };
+        // SAFETY: the component is initialised; the calls come in the format's order.
+        unsafe {
+            ok(
+                self.processor.setupProcessing(&mut setup),
+                "the processing setup",
+            )?;
+            ok(self.component.setActive(1), "to be active")?;
+            ok(self.processor.setProcessing(1), "to process")?;
+        }
+        self.setup = Some(setup);
+        self.samples = 0;
+        Ok(())
+    }
+
+    fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()> {
+        let setup = self.setup.as_ref().context("the plugin is not active")?;
+        let frames = block.frames as usize;
+        assert!(
+            frames > 0 && block.frames as i32 <= setup.maxSamplesPerBlock,
+            "{frames} frames"
+        );
+        let input = ComWrapper::new(Events::new(block.notes));
+        let output = ComWrapper::new(Events::default());
+        let changes = ComWrapper::new(Changes::new(block.parameters));
+        let answers = ComWrapper::new(Changes::new(&[]));
+        let input_events = input.to_com_ptr::<IEventList>().context("no event list")?;
+        let output_events = output.to_com_ptr::<IEventList>().context("no event list")?;
+        let changes = changes
+            .to_com_ptr::<IParameterChanges>()
+            .context("no changes")?;
+        let answers = answers
+            .to_com_ptr::<IParameterChanges>()
+            .context("no changes")?;
+        let channels: usize = self.outputs.iter().sum();
+        let mut audio = vec![vec![f32::NAN; frames]; channels];
+        let mut pointers: Vec<*mut f32> = audio.iter_mut().map(Vec::as_mut_ptr).collect();
+        let mut first = 0;
+        let mut buses: Vec<AudioBusBuffers> = Vec::new();
+        for &channels in &self.outputs {
+            let start = pointers[first..].as_mut_ptr();
+            buses.push(AudioBusBuffers {
+                numChannels: channels as i32,
+                silenceFlags: 0,
+                __field0: AudioBusBuffers__type0 {
+                    channelBuffers32: start,
+                },
+            });
+            first += channels;
+        }
+        let mut context = process_context(&block.transport, setup.sampleRate, self.samples);
+        let mut data = ProcessData {
+            processMode: setup.processMode,
+            symbolicSampleSize: setup.symbolicSampleSize,
+            numSamples: block.frames as i32,
+            numInputs: 0,
+            numOutputs: buses.len() as i32,
+            inputs: null_mut(),
+            outputs: buses.as_mut_ptr(),
+            inputParameterChanges: changes.as_ptr(),
+            outputParameterChanges: answers.as_ptr(),
+            inputEvents: input_events.as_ptr(),
+            outputEvents: output_events.as_ptr(),
+            processContext: &mut context,
+        };
+        // SAFETY: the plugin is processing, and all that `data` points to lives until after it.
+        ok(unsafe { self.processor.process(&mut data) }, "a block")?;
+        self.samples += i64::from(block.frames);
+        if let Some(bad) = audio.iter().flatten().find(|sample| **sample != 0.0) {
+            bail!("a plugin of notes must write silence, and wrote {bad}");
+        }
+        out.extend(output.notes());
+        Ok(())
+    }
+
+    fn deactivate(&mut self) -> Result<()> {
+        if self.setup.take().is_some() {
+            // SAFETY: the plugin is processing.
+            unsafe {
+                // What this answers is not settled in the format.
+                self.processor.setProcessing(0);
+                ok(self.component.setActive(0), "to be inactive")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn parameter(&mut self, id: &str, text: &str) -> Result<ParameterChange> {
+        let number = parameter_number(id);
+        let mut characters: Vec<_> = text
+            .encode_utf16()
+            .chain([0])
+            .map(|unit| unit as vst3::Steinberg::Vst::TChar)
+            .collect();
+        let mut value = 0.0;
+        // SAFETY: the text ends with a zero, and there is room for the value.
+        let found = unsafe {
+            self.controller
+                .getParamValueByString(number, characters.as_mut_ptr(), &mut value)
+        };
+        if found != kResultOk {
+            bail!("the plugin does not understand {text:?} for {id:?}");
+        }
+        Ok(ParameterChange { id: number, value })
+    }
+
+    fn shown(&mut self, id: &str) -> Result<String> {
+        let number = parameter_number(id);
+        let mut shown: String128 = [0; 128];
+        // SAFETY: the controller lives, and there is room for 128 characters.
+        let found = unsafe {
+            let value = self.controller.getParamNormalized(number);
+            self.controller
+                .getParamStringByValue(number, value, &mut shown)
+        };
+        if found != kResultOk {
+            bail!("no parameter {id:?}");
+        }
+        let units: Vec<u16> = shown
+            .iter()
+            .take_while(|&&unit| unit != 0)
+            .map(|&unit| unit as u16)
+            .collect();
+        Ok(String::from_utf16_lossy(&units))
+    }
+}
+
+impl Drop for Vst3Host {
+    fn drop(&mut self) {
+        if let Err(error) = self.deactivate() {
+            eprintln!("{}: {error:#}", self.name);
+        }
+        // SAFETY: the component is initialised and no longer active.
+        unsafe {
+            self.controller.setComponentHandler(null_mut());
+            self.component.terminate();
+        }
+    }
+}
+
+fn process_context(transport: &Transport, sample_rate: f64, samples: i64) -> ProcessContext {
+    // SAFETY: a C struct of numbers, for which zeros are valid.
+    let mut context: ProcessContext = unsafe { zeroed() };
+    let mut state = Has::kProjectTimeMusicValid
+        | Has::kTempoValid
+        | Has::kTimeSigValid
+        | Has::kBarPositionValid
+        | Has::kContTimeValid;
+    if transport.playing {
+        state |= Has::kPlaying;
+    }
+    if let Some((from, to)) = transport.cycle {
+        state |= Has::kCycleActive | Has::kCycleValid;
+        (context.cycleStartMusic, context.cycleEndMusic) = (from, to);
+    }
+    context.state = state as u32;
+    context.sampleRate = sample_rate;
+    context.projectTimeSamples = (transport.beat * 60.0 / transport.bpm * sample_rate) as i64;
+    context.continousTimeSamples = samples;
+    context.projectTimeMusic = transport.beat;
+    context.barPositionMusic = transport.bar_start;
+    context.tempo = transport.bpm;
+    context.timeSigNumerator = i32::from(transport.metre.0);
+    context.timeSigDenominator = i32::from(transport.metre.1);
+    context
+}

@@ -1,0 +1,84 @@
+//! Where the things to test with are. `cargo xtask test` makes them and says where; without
+//! it, they are looked for where it makes them.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::host::{Format, Plugin};
+
+/// Cargo's target folder.
+pub fn target_dir() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => dir.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+    }
+}
+
+fn place(variable: &str, default: &str, what: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable).map_or_else(|| target_dir().join(default), PathBuf::from);
+    ensure!(
+        path.is_dir(),
+        "there is no {what} at {}; `cargo xtask test` makes it",
+        path.display()
+    );
+    path.canonicalize()
+        .with_context(|| format!("cannot resolve {}", path.display()))
+}
+
+/// The bundle built for tests, which aborts when `process()` allocates.
+pub fn bundle(format: Format) -> Result<PathBuf> {
+    let folder = place(
+        "CONTINUO_TEST_BUNDLES",
+        "host-tests/bundled",
+        "folder of test bundles",
+    )?;
+    Ok(folder.join("Continuo").with_extension(format.extension()))
+}
+
+/// A program of the workspace, built in the same profile as the test that asks.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("a test does not know where it is")?;
+    // Tests lie one folder deeper than programs.
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .context("a test in no folder")?;
+    let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    ensure!(
+        path.is_file(),
+        "{} is not built; `cargo xtask test` builds it",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The model made for tests.
+pub fn model() -> Result<PathBuf> {
+    place("CONTINUO_TEST_MODEL", "test-model", "test model")
+}
+
+/// ONNX Runtime's library, under its own name.
+pub fn library() -> Result<PathBuf> {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    let folder = place(
+        "CONTINUO_TEST_RUNTIME",
+        "runtime",
+        "folder with ONNX Runtime",
+    )?;
+    Ok(folder.join(format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")))
+}
+
+/// Loads the test bundle, to play with the test model.
+pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
+    static MODEL: OnceLock<PathBuf> = OnceLock::new();
+    let model = model()?;
+    MODEL.get_or_init(|| {
+        // SAFETY: every test loads its plugin through here, so that none runs yet and no
+        // other thread of this process reads the environment.
+        unsafe { std::env::set_var("CONTINUO_MODEL", &model) };
+        model
+    });
+    format.load(&bundle(format)?)
+}

@@ -1,0 +1,15 @@
+//! Hosts that play to the built bundles as a DAW would, and what is asked of the result.
+//!
+//! [`host`] loads a CLAP or a VST3 and runs it a block at a time; [`player`] is the DAW's
+//! transport on top of it: tempo, metre, loop, seeking, and a track of notes to hear;
+//! [`check`] judges what came out; [`lab`] finds the bundles and the model to test with, and
+//! [`scene`] is what most tests play.
+//! Everything runs on the thread that calls it.
+
+pub mod check;
+pub mod clock;
+pub mod host;
+pub mod lab;
+pub mod player;
+pub mod report;
+pub mod scene;

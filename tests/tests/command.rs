@@ -1,0 +1,202 @@
+//! The `continuo` command as a person uses it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use continuo_score::{Drums, Note, Score, midi, tune};
+use continuo_tests::lab;
+
+fn continuo(arguments: &[&str]) -> Output {
+    Command::new(lab::program("continuo").unwrap())
+        .args(arguments)
+        .env("CONTINUO_MODEL", lab::model().unwrap())
+        .env("CONTINUO_RUNTIME", lab::library().unwrap())
+        .output()
+        .unwrap()
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).display().to_string()
+}
+
+#[test]
+fn appends_whole_bars_at_the_tunes_tempo_and_metre() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        path(folder.path(), "in.mid"),
+        path(folder.path(), "out.mid"),
+    );
+    let minuet = tune::minuet();
+    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let run = |seed: &str| {
+        let done = continuo(&[
+            "continue", &input, "-o", &output, "--bars", "4", "--seed", seed, "--json",
+        ]);
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!(
+            (&report["from_bar"], &report["heard_notes"]),
+            (&17.into(), &minuet.notes.len().into())
+        );
+        midi::read_file(Path::new(&output)).unwrap()
+    };
+    let file = run("1");
+    assert!(
+        file.warnings.is_empty(),
+        "nothing is left open: {:?}",
+        file.warnings
+    );
+    let both = Score::from_midi(&file, 12, Drums::Drop);
+    assert_eq!(both.metres, minuet.metres);
+    // A file counts microseconds a beat.
+    assert!((both.tempos.bpm(0) - minuet.tempos.bpm(0)).abs() < 1e-3);
+    assert_eq!(both.length, minuet.length + 4 * 36);
+    let (heard, played): (Vec<&Note>, Vec<&Note>) =
+        both.notes.iter().partition(|n| n.start < minuet.length);
+    assert!(
+        heard.into_iter().eq(&minuet.notes),
+        "what was there stays as it was"
+    );
+    assert_eq!(played[0].start, minuet.length, "it begins on the bar line");
+    assert_eq!(run("1"), file, "the same seed");
+    assert_ne!(run("2"), file, "another seed");
+
+    let picture = path(folder.path(), "roll.png");
+    assert!(
+        continuo(&["view", &output, "-o", &picture])
+            .status
+            .success()
+    );
+    assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+}
+
+/// One line, no panic, exit code 1, and the word that says what it is about.
+fn fails(arguments: &[&str], about: &str) {
+    let done = continuo(arguments);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{arguments:?}: {said}");
+    assert_eq!(said.trim().lines().count(), 1, "{arguments:?}: {said}");
+    assert!(
+        said.contains(about) && !said.contains("panicked"),
+        "{arguments:?}: {said}"
+    );
+}
+
+#[test]
+fn bad_input_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    let (input, output) = (at("in.mid"), at("out.mid"));
+    tune::minuet()
+        .to_midi()
+        .write_file(Path::new(&input))
+        .unwrap();
+    std::fs::write(at("broken.mid"), b"MThd\0\0\0\x06\0\x01").unwrap();
+    Score::new(12)
+        .to_midi()
+        .write_file(Path::new(&at("empty.mid")))
+        .unwrap();
+    std::fs::write(at("noise.so"), b"no library").unwrap();
+
+    fails(
+        &["continue", &at("missing.mid"), "-o", &output],
+        "missing.mid",
+    );
+    fails(
+        &["continue", &at("broken.mid"), "-o", &output],
+        "broken.mid",
+    );
+    fails(&["continue", &at("empty.mid"), "-o", &output], "no notes");
+    fails(
+        &["continue", &input, "-o", &at("no/such/folder.mid")],
+        "folder.mid",
+    );
+    fails(
+        &["continue", &input, "-o", &output, "--top-p", "2"],
+        "--top-p",
+    );
+    fails(
+        &[
+            "continue",
+            &input,
+            "-o",
+            &output,
+            "--runtime",
+            &at("none.so"),
+        ],
+        "xtask runtime",
+    );
+    fails(
+        &[
+            "continue",
+            &input,
+            "-o",
+            &output,
+            "--runtime",
+            &at("noise.so"),
+        ],
+        "noise.so",
+    );
+    fails(&["view", &at("empty.mid"), "-o", &at("x.png")], "no notes");
+    assert!(
+        !Path::new(&output).exists(),
+        "nothing half done is left behind"
+    );
+}
+
+#[test]
+fn a_broken_model_directory_is_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    let (input, output, model) = (at("in.mid"), at("out.mid"), at("model"));
+    tune::minuet()
+        .to_midi()
+        .write_file(Path::new(&input))
+        .unwrap();
+    let run = |about: &str| {
+        fails(
+            &["continue", &input, "-o", &output, "--model", &model],
+            about,
+        );
+    };
+    run("model.json");
+    copy(&lab::model().unwrap(), Path::new(&model));
+    let manifest = format!("{model}/model.json");
+    let whole = std::fs::read_to_string(&manifest).unwrap();
+    let edit = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from}");
+        std::fs::write(&manifest, whole.replacen(from, to, 1)).unwrap();
+    };
+    edit("{", "[");
+    run("model.json");
+    edit("\"format\": 1", "\"format\": 99");
+    run("format 99");
+    edit("plain/", "../plain/");
+    run("inside the model directory");
+    edit("\"layers\": 2", "\"layers\": 3");
+    run("past_key.2");
+    edit("\"layers\": 2", "\"layers\": 1000000000");
+    run("layers");
+    std::fs::write(&manifest, &whole).unwrap();
+    std::fs::write(format!("{model}/plain/model.onnx"), b"no graph").unwrap();
+    run("model.onnx");
+    std::fs::remove_file(format!("{model}/vocabulary.json")).unwrap();
+    run("vocabulary.json");
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

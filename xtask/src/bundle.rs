@@ -1,0 +1,188 @@
+//! `cargo xtask bundle`: the plugin as hosts find it, with what it needs beside it.
+//!
+//! ```text
+//! Continuo.clap                      one file (a folder on macOS)
+//! Continuo.resources/                beside the file; Contents/Resources inside the folder
+//! Continuo.vst3/Contents/Resources/
+//!     libonnxruntime-continuo.so     named for the platform, with its licences
+//!     models/default/                the model that ships
+//! ```
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nice_plug_xtask::{Architecture, CompilationTarget};
+
+use crate::{prepare, runtime, shell};
+
+/// The plugin's package.
+const PACKAGE: &str = "continuo";
+/// What `bundler.toml` calls it.
+pub(crate) const NAME: &str = "Continuo";
+/// The model that ships, in the repository and in the resources.
+const MODEL: &str = "models/default";
+
+/// `cargo xtask bundle`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The package to bundle; there is one
+    #[arg(default_value = PACKAGE)]
+    package: String,
+    /// Optimise (the default)
+    #[arg(long, conflicts_with = "debug")]
+    release: bool,
+    /// Build with checks instead, for a debugger; too slow to play along
+    #[arg(long)]
+    debug: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.package != PACKAGE {
+        bail!(
+            "there is no plugin package `{}`; the one to bundle is {PACKAGE}",
+            options.package
+        );
+    }
+    release(!options.debug).map(|_| ())
+}
+
+/// Bundles into `target/bundled`, and gives that folder.
+pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
+    prepare::compiler()?;
+    let runtime = runtime::run()?;
+    let profile: &[&str] = if optimised { &["--release"] } else { &[] };
+    build(profile)?;
+    assemble(&shell::target_dir()?, profile, &runtime)
+}
+
+/// Bundles for the host tests, and gives the folder: a debug build, since only those can abort
+/// when `process()` allocates, in a place of its own, since it is not for use.
+pub(crate) fn for_tests() -> Result<PathBuf> {
+    prepare::compiler()?;
+    let runtime = runtime::run()?;
+    build(&["--features", "assert_process_allocs"])?;
+    let target = shell::target_dir()?;
+    let home = target.join("host-tests");
+    let library = Path::new("debug").join(library_name());
+    let to = home.join(&library);
+    copy(&target.join(&library), &to)?;
+    assemble(&home, &[], &runtime)
+}
+
+fn library_name() -> String {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    format!("{DLL_PREFIX}{PACKAGE}{DLL_SUFFIX}")
+}
+
+fn build(args: &[&str]) -> Result<()> {
+    shell::run(
+        shell::cargo()
+            .args(["build", "--package", PACKAGE, "--lib"])
+            .args(args),
+    )
+}
+
+/// Makes the bundles in `home/bundled` out of the library that cargo left in `home`.
+fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
+    let profile: Vec<String> = profile.iter().map(ToString::to_string).collect();
+    nice_plug_xtask::bundle(home, PACKAGE, &profile, false)?;
+    let bundled = home.join("bundled");
+    // It also takes the command-line tool, which has the same name, for a standalone plugin.
+    for stray in [
+        NAME.to_string(),
+        format!("{NAME}.exe"),
+        format!("{NAME}.app"),
+    ] {
+        let path = bundled.join(stray);
+        let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
+    }
+    for (bundle, resources) in places(&bundled) {
+        if !bundle.exists() {
+            bail!(
+                "{} was not made; does the plugin export that format?",
+                bundle.display()
+            );
+        }
+        add_resources(&resources, runtime)?;
+        if cfg!(target_os = "macos") {
+            // The signature covers the resources: sign again.
+            nice_plug_xtask::maybe_codesign(
+                &bundle,
+                CompilationTarget::MacOS(Architecture::AArch64),
+            );
+        }
+        eprintln!("{}", bundle.display());
+    }
+    if !Path::new(MODEL).join("model.json").is_file() {
+        eprintln!(
+            "note: there is no {MODEL}/model.json, so the bundles have no model: the plugin will \
+             load and pass notes through, and play only with CONTINUO_MODEL set to a model's folder"
+        );
+    }
+    Ok(bundled)
+}
+
+/// Each bundle in a folder, and where its resources belong.
+pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
+    let clap = folder.join(format!("{NAME}.clap"));
+    let vst3 = folder.join(format!("{NAME}.vst3"));
+    let inside = |bundle: &Path| bundle.join("Contents").join("Resources");
+    let clap_resources = if cfg!(target_os = "macos") {
+        inside(&clap)
+    } else {
+        folder.join(format!("{NAME}.resources"))
+    };
+    let vst3_resources = inside(&vst3);
+    [(clap, clap_resources), (vst3, vst3_resources)]
+}
+
+fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
+    remove(to)?;
+    let licences = runtime::LICENCES.map(|(_, name)| name.to_string());
+    for name in std::iter::once(runtime::plugin_name()).chain(licences) {
+        copy(&runtime.join(&name), &to.join(&name))?;
+    }
+    if Path::new(MODEL).is_dir() {
+        copy(Path::new(MODEL), &to.join(MODEL))?;
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder, if it is there.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Copies a file or a folder with all that is in it, making the folders above it. What was
+/// there is removed first, never written over: a host may have it mapped.
+pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        for entry in
+            fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?
+        {
+            let name = entry?.file_name();
+            copy(&from.join(&name), &to.join(&name))?;
+        }
+        return Ok(());
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    remove(to)?;
+    fs::copy(from, to)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}

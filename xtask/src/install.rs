@@ -1,0 +1,59 @@
+//! `cargo xtask install`: the bundles into the user's plugin folders.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::{bundle, shell};
+
+/// `cargo xtask install`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only say what would be copied where
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let bundled = shell::target_dir()?.join("bundled");
+    for ((from, from_resources), folder) in bundle::places(&bundled).into_iter().zip(folders()?) {
+        if !from.exists() {
+            bail!(
+                "{} is not built yet; run `cargo xtask bundle` first",
+                from.display()
+            );
+        }
+        // What lies inside the bundle comes with it.
+        let beside = (!from_resources.starts_with(&from)).then_some(from_resources);
+        for path in std::iter::once(from).chain(beside) {
+            let name = path.file_name().context("a bundle without a name")?;
+            let to = folder.join(name);
+            println!("{} -> {}", path.display(), to.display());
+            if !options.dry_run {
+                bundle::remove(&to)?;
+                bundle::copy(&path, &to)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// This user's folders for CLAP and for VST3 plugins, as each format's own pages have them.
+fn folders() -> Result<[PathBuf; 2]> {
+    let variable = if cfg!(windows) {
+        "LOCALAPPDATA"
+    } else {
+        "HOME"
+    };
+    let home = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .with_context(|| format!("{variable} is not set, so there is no folder to install to"))?;
+    Ok(if cfg!(windows) {
+        ["CLAP", "VST3"].map(|format| home.join("Programs").join("Common").join(format))
+    } else if cfg!(target_os = "macos") {
+        ["CLAP", "VST3"].map(|format| home.join("Library/Audio/Plug-Ins").join(format))
+    } else {
+        [".clap", ".vst3"].map(|format| home.join(format))
+    })
+}

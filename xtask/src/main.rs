@@ -1,0 +1,67 @@
+//! `cargo xtask`: everything that is done to Continuo beside compiling it. One module a
+//! command; each prepares what it needs, so that any of them works on a bare machine.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+mod bundle;
+mod demo;
+mod install;
+mod prepare;
+mod runtime;
+mod shell;
+mod soname;
+mod test;
+
+/// Builds, bundles, shows and tests Continuo.
+///
+/// Every command first fetches or installs what it lacks (a C compiler, pip, ONNX Runtime),
+/// or names it in one line that can be pasted.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Play a tune to the built plugin in a real host and let it play on
+    ///
+    /// Bundles the plugin, loads the CLAP, plays the opening of a tune to it with a running
+    /// transport, lets it play on, and writes heard.mid, played.mid, both.mid and roll.png.
+    Demo(demo::Options),
+    /// Test everything: units, the built bundles in real hosts, formatting, lints
+    Test(test::Options),
+    /// Build Continuo.clap and Continuo.vst3 into target/bundled, with what they need beside them
+    Bundle(bundle::Options),
+    /// Copy the bundles to this user's plugin folders
+    Install(install::Options),
+    /// Fetch ONNX Runtime (pinned version and hash) into target/runtime
+    Runtime,
+}
+
+fn main() {
+    if let Err(error) = run(Cli::parse()) {
+        eprintln!("error: {error:#}");
+        std::process::exit(1);
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    // Cargo, the bundler and every path below take the workspace's root as the place they are.
+    shell::enter_root()?;
+    match cli.command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Bundle(options) => bundle::run(&options),
+        Command::Install(options) => install::run(&options),
+        Command::Runtime => runtime::run().map(|_: PathBuf| ()),
+    }
+}

@@ -1,0 +1,238 @@
+//! `cargo xtask runtime`: ONNX Runtime, from its Python wheel.
+//!
+//! The wheel is asked for by name and version through pip, so a mirror, a cache or a folder of
+//! wheels that pip is set up for serves it too, also without a network. One wheel for each
+//! platform is pinned by its hash, whatever Python is here: only the library inside is used.
+
+use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, OS};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::{prepare, shell, soname};
+
+/// The release. Change the hashes below with it.
+const VERSION: &str = "1.31.1";
+
+/// The pinned wheel of one platform.
+struct Wheel {
+    os: &'static str,
+    arch: &'static str,
+    /// The platform tag that pip knows it by.
+    platform: &'static str,
+    /// The library inside the wheel.
+    member: &'static str,
+    /// SHA-256 of the wheel.
+    sha256: &'static str,
+    /// SHA-256 of the library.
+    library_sha256: &'static str,
+}
+
+const WHEELS: &[Wheel] = &[
+    Wheel {
+        os: "linux",
+        arch: "x86_64",
+        platform: "manylinux_2_28_x86_64",
+        member: "onnxruntime/capi/libonnxruntime.so.1.31.1",
+        sha256: "1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536",
+        library_sha256: "fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3",
+    },
+    Wheel {
+        os: "linux",
+        arch: "aarch64",
+        platform: "manylinux_2_28_aarch64",
+        member: "onnxruntime/capi/libonnxruntime.so.1.31.1",
+        sha256: "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc",
+        library_sha256: "8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467",
+    },
+    Wheel {
+        os: "windows",
+        arch: "x86_64",
+        platform: "win_amd64",
+        member: "onnxruntime/capi/onnxruntime.dll",
+        sha256: "ae8a9a351efda685cc59a66226cdefaa37a126c1d66872ca23a2de9425326130",
+        library_sha256: "e45f61e50d8650885452be538a00bb14a715e46a1bc3691000ce947e89ed0306",
+    },
+    Wheel {
+        os: "windows",
+        arch: "aarch64",
+        platform: "win_arm64",
+        member: "onnxruntime/capi/onnxruntime.dll",
+        sha256: "fe8b9ac1ae8e894e12c47ee82e4f6dfc1835768133687257866469fda80d0bf1",
+        library_sha256: "dc9e2fe646a72829386a24ac9185a7a4e26d7dbe5dc433d41df063603c00bbc7",
+    },
+    Wheel {
+        os: "macos",
+        arch: "aarch64",
+        platform: "macosx_14_0_arm64",
+        member: "onnxruntime/capi/libonnxruntime.1.31.1.dylib",
+        sha256: "96dd2564b10ea7153ad9c207e7cd8e5917cb3ba521e0e0a62ac03486fdc8d56c",
+        library_sha256: "d586cbe89effc085a09d3341b3cfbd5c322517f9d397aeb20814af21433f2b36",
+    },
+];
+
+/// Texts that go wherever the library goes: in the wheel, and in the runtime folder.
+pub(crate) const LICENCES: [(&str, &str); 2] = [
+    ("onnxruntime/LICENSE", "ONNXRUNTIME-LICENSE.txt"),
+    (
+        "onnxruntime/ThirdPartyNotices.txt",
+        "ONNXRUNTIME-ThirdPartyNotices.txt",
+    ),
+];
+
+/// The library under its own name, for the trainer's and the engine's tests and tools.
+pub(crate) fn plain_name() -> String {
+    format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")
+}
+
+/// The plugin's copy, with a SONAME of its own on Linux.
+pub(crate) fn plugin_name() -> String {
+    format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}")
+}
+
+/// Brings both copies and the licences to the runtime folder unless they are there already,
+/// and gives that folder.
+pub(crate) fn run() -> Result<PathBuf> {
+    let Some(wheel) = WHEELS
+        .iter()
+        .find(|wheel| wheel.os == OS && wheel.arch == ARCH)
+    else {
+        bail!(
+            "there is no pinned ONNX Runtime for {OS} on {ARCH}; put its library into \
+             target/runtime as {} and {}",
+            plain_name(),
+            plugin_name()
+        );
+    };
+    let dir = shell::target_dir()?.join("runtime");
+    if is_complete(&dir, wheel) {
+        eprintln!(
+            "ONNX Runtime {VERSION}: {} is there",
+            dir.join(plain_name()).display()
+        );
+        return Ok(dir);
+    }
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    // Two of these may run at once, each in a folder of its own.
+    let scratch = dir.join(format!("download-{}", std::process::id()));
+    let fetched = fetch(wheel, &scratch).and_then(|path| unpack(wheel, &path, &dir));
+    let _ = fs::remove_dir_all(&scratch);
+    fetched?;
+    eprintln!(
+        "ONNX Runtime {VERSION}: {}",
+        dir.join(plain_name()).display()
+    );
+    Ok(dir)
+}
+
+/// Whether everything is there and the library is the pinned one.
+fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
+    let Ok(mut library) = fs::read(dir.join(plain_name())) else {
+        return false;
+    };
+    sha256(&library) == wheel.library_sha256
+        && rename(&mut library).is_ok()
+        && fs::read(dir.join(plugin_name())).is_ok_and(|ours| ours == library)
+        && LICENCES.iter().all(|(_, name)| dir.join(name).is_file())
+}
+
+/// Has pip download the wheel into `scratch`, and checks it.
+fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
+    let python = prepare::pip()?;
+    let what = format!("onnxruntime=={VERSION}");
+    let mut pip = Command::new(python);
+    pip.args([
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "download",
+        "--quiet",
+        "--no-deps",
+    ]);
+    pip.args([
+        "--only-binary=:all:",
+        "--implementation",
+        "cp",
+        "--python-version",
+        "3.12",
+    ]);
+    pip.args(["--platform", wheel.platform, "--dest"])
+        .arg(scratch)
+        .arg(&what);
+    shell::run(&mut pip).with_context(|| {
+        format!(
+            "cannot fetch ONNX Runtime; the network or pip's settings stand in the way. Without \
+             a network: put the wheel of {what} for {} into a folder, set PIP_FIND_LINKS to it \
+             and PIP_NO_INDEX=1, and run `cargo xtask runtime`",
+            wheel.platform
+        )
+    })?;
+    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|end| end == "whl");
+    let found = fs::read_dir(scratch)
+        .with_context(|| format!("pip made no folder {}", scratch.display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(is_wheel)
+        .with_context(|| format!("pip brought no wheel for {what}"))?;
+    let hash = sha256(&fs::read(&found)?);
+    if hash != wheel.sha256 {
+        bail!(
+            "the wheel that pip brought for {what} is not the pinned one and was not used \
+             (SHA-256 {hash}, expected {}); check where pip downloads from",
+            wheel.sha256
+        );
+    }
+    Ok(found)
+}
+
+/// Takes the library and its licences out of the wheel.
+fn unpack(wheel: &Wheel, path: &Path, dir: &Path) -> Result<()> {
+    let file = fs::File::open(path)?;
+    let mut archive = zip::ZipArchive::new(file).context("the ONNX Runtime wheel is damaged")?;
+    let mut member = |name: &str| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        std::io::copy(&mut archive.by_name(name)?, &mut bytes)?;
+        Ok(bytes)
+    };
+    for (from, to) in LICENCES {
+        put(
+            &dir.join(to),
+            &member(from).with_context(|| format!("no {from} in the wheel"))?,
+        )?;
+    }
+    let mut library = member(wheel.member)
+        .with_context(|| format!("no {} in the ONNX Runtime wheel", wheel.member))?;
+    if sha256(&library) != wheel.library_sha256 {
+        bail!("the library in the ONNX Runtime wheel is not the pinned one");
+    }
+    put(&dir.join(plain_name()), &library)?;
+    rename(&mut library)?;
+    put(&dir.join(plugin_name()), &library)
+}
+
+/// Makes the plugin's copy out of the library's bytes. Only ELF files are known by a name
+/// inside them; Windows and macOS load by the path they are given.
+fn rename(library: &mut [u8]) -> Result<()> {
+    if OS == "linux" {
+        soname::rename(library)
+    } else {
+        Ok(())
+    }
+}
+
+/// Writes a file so that no one ever sees half of it.
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    let half = path.with_extension(format!("part-{}", std::process::id()));
+    fs::write(&half, bytes)
+        .and_then(|()| fs::rename(&half, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,175 @@
+//! `cargo xtask test`: everything the project tests, from a bare machine.
+
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{bundle, prepare, runtime, shell};
+
+/// `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Only make what the tests need; `cargo test` then works by itself
+    #[arg(long)]
+    prepare: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.prepare {
+        return make().map(|_| ());
+    }
+    prepare::lints()?;
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
+        .context("the code is not formatted; run `cargo fmt --all`")?;
+
+    let things = make()?;
+    let mut tests = shell::cargo();
+    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    tests
+        .env("CONTINUO_RUNTIME", &things.library)
+        .env("ORT_DYLIB_PATH", &things.library);
+    tests.env("CONTINUO_TEST_BUNDLES", &things.bundled);
+    tests.env("CONTINUO_TEST_MODEL", &things.model);
+    let tally = run_tests(&mut tests)?;
+
+    shell::run(
+        shell::cargo()
+            .args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--quiet",
+                "--no-deps",
+            ])
+            .args(["--", "--deny", "warnings"]),
+    )?;
+    println!("formatting and lints: clean");
+    println!(
+        "{} passed, {} failed, {} skipped",
+        tally.passed, tally.failed, tally.ignored
+    );
+    Ok(())
+}
+
+/// What the tests need beside the code.
+struct Things {
+    /// The folder of bundles for the host tests.
+    bundled: PathBuf,
+    /// The model the host tests play with.
+    model: PathBuf,
+    /// ONNX Runtime's library.
+    library: PathBuf,
+}
+
+/// Makes it.
+fn make() -> Result<Things> {
+    let bundled = bundle::for_tests()?;
+    let target = shell::target_dir()?;
+    let library = target.join("runtime").join(runtime::plain_name());
+    let model = target.join("test-model");
+    // Its weights mean nothing: what is tested is when notes sound, not which.
+    shell::run(shell::cargo().args(["build", "--workspace", "--bins"]))?;
+    let program = |name: &str| {
+        target
+            .join("debug")
+            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    };
+    let mut maker = Command::new(program("make-test-model"));
+    maker.arg("--trainer").arg(program("continuo-trainer"));
+    shell::run(
+        maker
+            .arg("--runtime")
+            .arg(&library)
+            .arg("--out")
+            .arg(&model),
+    )?;
+    Ok(Things {
+        bundled,
+        model,
+        library,
+    })
+}
+
+/// What every test program together reports.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+    ignored: u32,
+}
+
+impl Tally {
+    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        for part in result.split(['.', ';']) {
+            let Some((number, what)) = part.trim().split_once(' ') else {
+                continue;
+            };
+            let Ok(number) = number.parse::<u32>() else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Runs `cargo test`, shows what it prints, and repeats its result lines at the end.
+fn run_tests(tests: &mut Command) -> Result<Tally> {
+    let mut child = tests
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start `{}`", shell::show(tests)))?;
+    let stdout = child.stdout.take().context("cargo test has no output")?;
+    let (mut tally, mut results) = (Tally::default(), Vec::new());
+    for line in BufReader::new(stdout).lines() {
+        let line = line.context("cannot read what cargo test prints")?;
+        println!("{line}");
+        tally.add(&line);
+        if line.starts_with("test result: ") && !line.contains(" 0 passed; 0 failed") {
+            results.push(line);
+        }
+    }
+    let status = child.wait()?;
+    for result in &results {
+        println!("{result}");
+    }
+    if !status.success() {
+        bail!(
+            "{} tests failed ({status}); what they said is above",
+            tally.failed
+        );
+    }
+    Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn adds_up_results() {
+        let mut tally = Tally::default();
+        tally.add("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
+        tally.add("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; finished in 1s");
+        tally.add("test 5 passed ... ok");
+        assert_eq!(
+            tally,
+            Tally {
+                passed: 15,
+                failed: 2,
+                ignored: 1
+            }
+        );
+    }
+}
