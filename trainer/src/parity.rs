@@ -28,7 +28,7 @@ pub enum ParityError {
     /// There is no ONNX Runtime.
     #[error(
         "ONNX Runtime not found{}; fetch it with `cargo xtask runtime`, or name the library \
-         with --runtime or CONTINUO_ORT",
+         with --runtime or CONTINUO_RUNTIME",
         .0.as_ref().map(|p| format!(" at {}", p.display())).unwrap_or_default()
     )]
     NoRuntime(Option<PathBuf>),
@@ -86,15 +86,13 @@ impl Parity {
     }
 }
 
-/// Finds ONNX Runtime's library: the path given, `CONTINUO_ORT`, `ORT_DYLIB_PATH`, or
+/// Finds ONNX Runtime's library: the path given, `CONTINUO_RUNTIME`, or
 /// `runtime/` beside a folder this program is in, which is where `cargo xtask runtime` puts it.
 pub fn find_runtime(given: Option<&Path>) -> Result<PathBuf, ParityError> {
-    let named = given.map(Path::to_owned).or_else(|| {
-        ["CONTINUO_ORT", "ORT_DYLIB_PATH"]
-            .into_iter()
-            .find_map(|v| std::env::var_os(v).filter(|s| !s.is_empty()))
-            .map(PathBuf::from)
-    });
+    let variable = || std::env::var_os("CONTINUO_RUNTIME").filter(|s| !s.is_empty());
+    let named = given
+        .map(Path::to_owned)
+        .or_else(|| variable().map(PathBuf::from));
     if let Some(path) = named {
         return if path.is_file() {
             Ok(path)

@@ -28,9 +28,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let things = make()?;
     let mut tests = shell::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
-    tests
-        .env("CONTINUO_RUNTIME", &things.library)
-        .env("ORT_DYLIB_PATH", &things.library);
+    tests.env("CONTINUO_RUNTIME", &things.library);
     tests.env("CONTINUO_TEST_BUNDLES", &things.bundled);
     tests.env("CONTINUO_TEST_MODEL", &things.model);
     let tally = run_tests(&mut tests)?;

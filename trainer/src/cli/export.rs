@@ -37,8 +37,7 @@ pub(super) struct Arguments {
     /// What `eval --json` printed, for the model's measured loss.
     #[arg(long, value_name = "FILE")]
     held_out_json: Option<PathBuf>,
-    /// ONNX Runtime's library [default: CONTINUO_ORT, ORT_DYLIB_PATH, or what
-    /// `cargo xtask runtime` fetched].
+    /// ONNX Runtime's library [default: CONTINUO_RUNTIME, or what `cargo xtask runtime` fetched].
     #[arg(long, value_name = "LIBRARY")]
     runtime: Option<PathBuf>,
     /// Print the differences as JSON.
