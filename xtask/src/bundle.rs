@@ -4,7 +4,7 @@
 //! Continuo.clap                      one file (a folder on macOS)
 //! Continuo.resources/                beside the file; Contents/Resources inside the folder
 //! Continuo.vst3/Contents/Resources/
-//!     libonnxruntime-continuo.so     named for the platform, with its licences
+//!     libonnxruntime-continuo.so     named for the platform; its licences and ours
 //!     models/default/                the model that ships
 //! ```
 
@@ -144,6 +144,9 @@ fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     let licences = runtime::LICENCES.map(|(_, name)| name.to_string());
     for name in std::iter::once(runtime::plugin_name()).chain(licences) {
         copy(&runtime.join(&name), &to.join(&name))?;
+    }
+    for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        copy(Path::new(name), &to.join(name))?;
     }
     if Path::new(MODEL).is_dir() {
         copy(Path::new(MODEL), &to.join(MODEL))?;
