@@ -29,6 +29,12 @@ struct Args {
     /// Seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How daring: 0 takes the likeliest, 1 follows the model
+    #[arg(long, default_value_t = Sampling::default().temperature)]
+    temperature: f32,
+    /// Nucleus: keep the likeliest tokens of this much probability
+    #[arg(long, default_value_t = Sampling::default().top_p)]
+    top_p: f32,
     #[arg(long, env = "CONTINUO_MODEL", default_value = "models/default")]
     model: PathBuf,
     #[arg(
@@ -111,7 +117,11 @@ fn main() -> Result<()> {
         }
         let mut composer = Composer::new(model.clone());
         composer.listen(&opening)?;
-        composer.answer(from, &Sampling::default(), args.seed)?;
+        let sampling = Sampling {
+            temperature: args.temperature,
+            top_p: args.top_p,
+        };
+        composer.answer(from, &sampling, args.seed)?;
         let notes = composer.play_until(end)?;
         let scale = scale_of(&opening.notes);
         heard.add(&opening.notes, scale, steps, args.bars);

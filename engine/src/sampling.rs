@@ -16,10 +16,12 @@ pub struct Sampling {
 }
 
 impl Default for Sampling {
+    /// Of those tried, what came nearest to the tunes it listened to in notes of the scale, notes
+    /// on a beat and note lengths (`cargo run --example behaviour`; see models/default/README.md).
     fn default() -> Self {
         Self {
-            temperature: 1.0,
-            top_p: 0.95,
+            temperature: 0.9,
+            top_p: 0.9,
         }
     }
 }

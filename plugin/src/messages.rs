@@ -1,6 +1,8 @@
 //! What the audio thread and the composer thread tell each other, and how much of it the
 //! rings between them hold. Everything here is plain data: copied, never freed.
 
+use continuo_engine::Sampling;
+
 use crate::params::{Enter, Mode};
 
 /// Room for [`Heard`] messages. In real time a block sends at most one [`Heard::Now`] every
@@ -129,12 +131,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        let Sampling { temperature, top_p } = Sampling::default();
         Self {
             mode: Mode::Continue,
             gap: 2.0,
             enter: Enter::Bar,
-            temperature: 1.0,
-            top_p: 0.95,
+            temperature,
+            top_p,
             lookahead: 4.0,
             seed: 1,
         }
