@@ -14,6 +14,7 @@
 
 use crate::grammar::{Grammar, State};
 use crate::score::{Note, Score};
+use crate::sparse::SparseScore;
 use crate::vocabulary::{Order, Token, Vocabulary};
 
 /// A token and the absolute step the stream stands at once it has been read.
@@ -73,8 +74,8 @@ impl PositionScore {
             tokens: Vec::with_capacity(2 + score.notes.len() * 4),
         };
         out.push_at(Token::Start, 0);
-        for chord in score.notes.chunk_by(|a, b| a.start == b.start) {
-            out.move_to(chord[0].start, vocabulary);
+        for (step, chord) in SparseScore::new(score).rows() {
+            out.move_to(step, vocabulary);
             match vocabulary.order {
                 Order::LowToHigh => chord.iter().for_each(|n| out.note(n, vocabulary)),
                 Order::HighToLow => chord.iter().rev().for_each(|n| out.note(n, vocabulary)),
@@ -114,7 +115,7 @@ impl PositionScore {
         }
     }
 
-    /// The ids, in order: the *index score*. Every token this type makes is in the
+    /// The ids, in order: an [`crate::IndexScore`]'s. Every token this type makes is in the
     /// vocabulary it was made with.
     pub fn ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
         self.tokens

@@ -20,7 +20,7 @@ pub struct Note {
 impl Note {
     /// The first step at which the note no longer sounds.
     pub fn end(&self) -> u32 {
-        self.start + self.length
+        self.start.saturating_add(self.length)
     }
 }
 

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use continuo_score::midi::{self, MidiFile};
 use continuo_score::roll::{self, Part};
-use continuo_score::{Drums, Score, midi};
+use continuo_score::{Drums, Score, Vocabulary, quantise};
 
 /// Draw a MIDI file as a piano roll
 #[derive(clap::Args)]
@@ -29,20 +30,12 @@ const COLOURS: [[u8; 3]; 6] = [
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let file = midi::read_file(&args.file)?;
-    let steps = continuo_score::Vocabulary::continuo().steps_per_beat;
-    // A track each; those without notes are no parts.
-    let mut scores = Vec::new();
-    for track in 0..file.tracks.len() {
-        let mut part = file.clone();
-        part.notes.retain(|n| usize::from(n.track) == track);
-        if !part.notes.is_empty() {
-            let name = match file.tracks[track].as_str() {
-                "" => format!("track {track}"),
-                name => name.to_string(),
-            };
-            scores.push((name, Score::from_midi(&part, steps, Drums::Keep)));
-        }
+    for warning in &file.warnings {
+        eprintln!("continuo: {}: {warning}", args.file.display());
     }
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let whole = Score::from_midi(&file, steps, Drums::Keep);
+    let scores = by_part(&file, &whole);
     let parts: Vec<Part> = scores
         .iter()
         .zip(COLOURS.iter().cycle())
@@ -55,4 +48,34 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
     std::fs::write(&args.output, png).with_context(|| args.output.display().to_string())
+}
+
+/// A score for each part, with its name; parts beyond the colours are drawn as one.
+fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score)> {
+    let parts = quantise::parts(file, whole.steps_per_beat, Drums::Keep);
+    let mut scores: Vec<(String, Score)> = Vec::new();
+    for part in parts {
+        if scores.len() == COLOURS.len() {
+            // There are colours, so there is a last part.
+            if let Some((name, last)) = scores.last_mut() {
+                *name = "others".into();
+                last.notes.extend(part.notes);
+            }
+            continue;
+        }
+        let name = match (part.name.trim(), part.channel) {
+            ("", 9) => "drums".to_string(),
+            ("", _) => format!("track {}", part.track),
+            (name, _) => name.to_string(),
+        };
+        let score = Score {
+            notes: part.notes,
+            ..whole.clone()
+        };
+        scores.push((name, score));
+    }
+    for (_, score) in &mut scores {
+        score.tidy();
+    }
+    scores
 }
