@@ -2,14 +2,13 @@
 
     pip install mido pretty_midi symusic
     cargo build --release -p continuo-score --example notes
-    python score/compare/agreement.py SHARED/data > docs/agreement.table.md
+    python score/compare/agreement.py SHARED/data 20
 
 A note is (start, end, pitch, velocity, channel), times in ticks; a file agrees when the
 notes are the same with their number. mido gives events: its notes are paired here, first in,
 first out, and what is left sounding ends with its track. symusic and pretty_midi give notes
 without channels, only whether they are drums; pretty_midi's are in seconds and are put back
-into ticks by its own clock. They are compared as far as they go: symusic without channel,
-pretty_midi without channel and velocity only where its notes have them (always).
+into ticks by its own clock. They are compared with that in place of the channel.
 """
 
 import collections
@@ -81,6 +80,12 @@ def by_pretty_midi(file):
 READERS = {"mido": by_mido, "symusic": by_symusic, "pretty_midi": by_pretty_midi}
 
 
+def overlap(mine):
+    """Whether a key is struck again before it is let go."""
+    notes = sorted((t, c, p, s, e) for s, e, p, _, c, t in mine["notes"])
+    return any(a[:3] == b[:3] and b[3] < a[4] for a, b in zip(notes, notes[1:]))
+
+
 def compare(name, read, file, mine):
     """What came of one reader and one file, in words that can be counted."""
     try:
@@ -99,26 +104,29 @@ def compare(name, read, file, mine):
         return "same notes", None
     onsets = lambda counter: collections.Counter((s, p, v, c) for (s, _, p, v, c) in counter.elements())
     lost, extra = sum((a - b).values()), sum((b - a).values())
-    kind = "same onsets, other ends" if onsets(a) == onsets(b) else "other notes"
+    kind = "other notes"
+    if onsets(a) == onsets(b):
+        kind = "same onsets, other ends, " + ("notes of one key overlap" if overlap(mine) else "unexplained")
     return kind, f"{lost} only ours, {extra} only {name}'s of {len(notes)}"
 
 
 def main():
-    """Prints the table, then the files that differ."""
+    """Prints the table, then files that differ: all of ugly, three of each kind elsewhere."""
     warnings.simplefilter("ignore")
     data = pathlib.Path(sys.argv[1])
+    # pretty_midi takes long: it is given every Nth of the files that are in order.
     every = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     files = sorted(f for f in data.rglob("*") if f.suffix.lower() in KINDS)
-    easy = [f for f in files if f.parent.name != "ugly"]
-    files = easy[::every] + [f for f in files if f.parent.name == "ugly"]
     counts, details, notes = collections.defaultdict(collections.Counter), [], collections.Counter()
-    for file, mine in zip(files, ours(files), strict=True):
+    for index, (file, mine) in enumerate(zip(files, ours(files), strict=True)):
         folder = file.relative_to(data).parts[0]
         notes[folder] += len(mine.get("notes", []))
         for name, read in READERS.items():
+            if name == "pretty_midi" and folder != "ugly" and index % every:
+                continue
             result, detail = compare(name, read, file, mine)
             counts[folder, name][result] += 1
-            if result not in ("same notes", "both refuse"):
+            if result not in ("same notes", "both refuse") and (folder == "ugly" or counts[folder, name][result] <= 3):
                 details.append((str(file.relative_to(data)), name, result, detail or mine.get("error", "").split(": ", 2)[-1]))
     print("| folder | files | our notes | reader | result | files |\n|---|---|---|---|---|---|")
     for (folder, name), results in counts.items():

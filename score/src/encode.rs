@@ -108,20 +108,27 @@ impl PositionScore {
 
     /// Moves time on to `step`; nothing where the stream stands there already.
     pub fn move_to(&mut self, step: u32, vocabulary: &Vocabulary) {
-        while self.step() < step {
-            let by = (step - self.step()).min(u32::from(vocabulary.longest));
-            self.push(Token::Separator);
-            self.push_at(Token::Duration(by as u16), self.step() + by);
+        let mut now = self.step();
+        while now < step {
+            let by = (step - now).min(u32::from(vocabulary.longest));
+            self.push_at(Token::Separator, now);
+            now += by;
+            self.push_at(Token::Duration(by as u16), now);
         }
     }
 
     /// The ids, in order: an [`crate::IndexScore`]'s. Every token this type makes is in the
     /// vocabulary it was made with.
     pub fn ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
-        self.tokens
-            .iter()
-            .filter_map(|t| vocabulary.id(t.token))
-            .collect()
+        // Special tokens are looked up by name; this is the one that comes often.
+        let separator = vocabulary.id(Token::Separator);
+        let id = |placed: &Placed| match placed.token {
+            Token::Separator => separator,
+            token => vocabulary.id(token),
+        };
+        let mut ids = Vec::with_capacity(self.tokens.len());
+        ids.extend(self.tokens.iter().filter_map(id));
+        ids
     }
 
     /// Places ids on the step grid. Fails on the first id that the grammar forbids there.

@@ -309,8 +309,12 @@ impl Reader<'_> {
             return Err(broken);
         }
         let file = &mut self.file;
-        file.notes
-            .sort_by_key(|n| (n.start, n.track, n.channel, n.pitch, n.end));
+        // Every track is in the order of starts, so that this is a merge; notes of one key are
+        // in the order of their ends already: first in, first out.
+        file.notes.sort_by_key(|n| n.start);
+        for together in file.notes.chunk_by_mut(|a, b| a.start == b.start) {
+            together.sort_by_key(|n| (n.track, n.channel, n.pitch));
+        }
         if !self.pedal.is_empty() {
             notes::lengthen(&mut file.notes, self.pedal, file.end);
         }
