@@ -132,9 +132,13 @@ def main():
     for (folder, name), results in counts.items():
         for result, count in results.most_common():
             print(f"| {folder} | {sum(results.values())} | {notes[folder]:,} | {name} | {result} | {count} |")
-    print("\n| file | reader | result | how |\n|---|---|---|---|")
-    for row in details:
-        print("| " + " | ".join(cell.replace("|", "/") for cell in row) + " |")
+    print("\n| file | result | how |\n|---|---|---|")
+    rows = collections.defaultdict(list)
+    for file, name, result, how in details:
+        how = how.split("; ")[0] if result.startswith("only") else how
+        rows[file, result.replace(f"only {name}", "only they"), how.replace(f"{name}'s", "theirs")].append(name)
+    for (file, result, how), names in rows.items():
+        print(f"| {file} | {', '.join(names)}: {result} | {how} |")
 
 
 if __name__ == "__main__":

@@ -17,15 +17,19 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
-/// Colours of the parts, in turn.
-const COLOURS: [[u8; 3]; 6] = [
+/// Colours of the parts, in turn; the last is for all parts beyond them.
+const COLOURS: [[u8; 3]; 8] = [
     roll::HEARD,
     roll::PLAYED,
     [120, 210, 130],
     [226, 120, 190],
     [190, 160, 255],
     [232, 214, 96],
+    [96, 214, 214],
+    [222, 110, 100],
 ];
+/// The colour of the drums, whose keys are no pitches.
+const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -36,46 +40,47 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let steps = Vocabulary::continuo().steps_per_beat;
     let whole = Score::from_midi(&file, steps, Drums::Keep);
     let scores = by_part(&file, &whole);
-    let parts: Vec<Part> = scores
-        .iter()
-        .zip(COLOURS.iter().cycle())
-        .map(|((name, score), &colour)| Part {
-            name,
-            score,
-            colour,
-        })
-        .collect();
+    let parts = scores.iter().map(|(name, score, colour)| Part {
+        name,
+        score,
+        colour: *colour,
+    });
+    let parts: Vec<Part> = parts.collect();
     let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
     std::fs::write(&args.output, png).with_context(|| args.output.display().to_string())
 }
 
-/// A score for each part, with its name; parts beyond the colours are drawn as one.
-fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score)> {
-    let parts = quantise::parts(file, whole.steps_per_beat, Drums::Keep);
-    let mut scores: Vec<(String, Score)> = Vec::new();
-    for part in parts {
-        if scores.len() == COLOURS.len() {
-            // There are colours, so there is a last part.
-            if let Some((name, last)) = scores.last_mut() {
-                *name = "others".into();
-                last.notes.extend(part.notes);
-            }
-            continue;
+/// A score for each part, with its name and colour: the drums as one, and parts beyond the
+/// colours as one.
+fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
+    let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();
+    let mut drums = Vec::new();
+    let empty = Score {
+        notes: Vec::new(),
+        ..whole.clone()
+    };
+    for part in quantise::parts(file, whole.steps_per_beat, Drums::Keep) {
+        if part.channel == 9 {
+            drums.extend(part.notes);
+        } else if let Some(colour) = COLOURS.get(parts.len()) {
+            let name = match part.name.trim() {
+                "" => format!("track {}", part.track),
+                name => name.to_string(),
+            };
+            let mut score = empty.clone();
+            score.notes = part.notes;
+            parts.push((name, score, *colour));
+        } else if let Some((name, score, _)) = parts.last_mut() {
+            *name = "others".into();
+            score.notes.extend(part.notes);
         }
-        let name = match (part.name.trim(), part.channel) {
-            ("", 9) => "drums".to_string(),
-            ("", _) => format!("track {}", part.track),
-            (name, _) => name.to_string(),
-        };
-        let score = Score {
-            notes: part.notes,
-            ..whole.clone()
-        };
-        scores.push((name, score));
     }
-    for (_, score) in &mut scores {
-        score.tidy();
+    if !drums.is_empty() {
+        let mut score = empty;
+        score.notes = drums;
+        parts.push(("drums".into(), score, DRUMS));
     }
-    scores
+    parts.iter_mut().for_each(|(_, score, _)| score.tidy());
+    parts
 }
