@@ -42,8 +42,10 @@ const SYSTEM_GAP: f32 = 16.0;
 const ROW: f32 = 11.0;
 const WIDTH: f32 = 1600.0;
 const BEAT: f32 = 44.0;
-/// Bars drawn at most: a page of some metres; the rest is left out and said.
+/// Bars drawn at most, and pixels of a page that has more than one system: a page of some
+/// metres; the rest is left out and said.
 const MOST_BARS: usize = 400;
+const MOST_HEIGHT: f32 = 30_000.0;
 
 const GROUND: [u8; 3] = [24, 26, 31];
 const WHITE_ROW: [u8; 3] = [36, 39, 46];
@@ -60,7 +62,7 @@ pub fn draw(title: &str, parts: &[Part]) -> Result<Vec<u8>, RollError> {
     page.legend(title, parts);
     if layout.cut {
         page.text(
-            "(the first 400 bars)",
+            &format!("(the first {} bars)", layout.bars()),
             WIDTH - MARGIN - 150.0,
             30.0,
             13.0,
@@ -146,14 +148,24 @@ impl<'a> Layout<'a> {
             let spare = 18u8.saturating_sub(highest - lowest).div_ceil(2).max(2);
             (lowest.saturating_sub(spare), (highest + spare).min(127))
         });
-        Some(Self {
+        let mut layout = Self {
             first,
             keys: keys.collect(),
             systems,
             numbers,
             pixels_per_step,
             cut,
-        })
+        };
+        while layout.systems.len() > 1 && layout.height() > MOST_HEIGHT {
+            layout.systems.pop();
+            layout.cut = true;
+        }
+        Some(layout)
+    }
+
+    /// Bars on the page.
+    fn bars(&self) -> usize {
+        self.systems.iter().map(|lines| lines.len() - 1).sum()
     }
 
     fn rows(&self, system: usize) -> f32 {
@@ -391,5 +403,25 @@ mod tests {
             colour: HEARD,
         };
         assert!(pixels(&draw("", &[part]).unwrap()).height() < 20_000);
+
+        // Bars of a page each, over all keys.
+        let metre = crate::Metre {
+            numerator: 255,
+            denominator: 4,
+        };
+        score.metres = crate::MetreMap::constant(metre, 12);
+        score.notes = [0, 127]
+            .map(|pitch| Note {
+                pitch,
+                ..score.notes[0]
+            })
+            .to_vec();
+        let part = Part {
+            name: "",
+            score: &score,
+            colour: HEARD,
+        };
+        let height = Layout::new(&[part]).unwrap().height();
+        assert!((20_000.0..=MOST_HEIGHT).contains(&height), "{height}");
     }
 }
