@@ -14,6 +14,7 @@
 
 use crate::grammar::{Grammar, State};
 use crate::score::{Note, Score};
+use crate::sparse::SparseScore;
 use crate::vocabulary::{Order, Token, Vocabulary};
 
 /// A token and the absolute step the stream stands at once it has been read.
@@ -73,8 +74,8 @@ impl PositionScore {
             tokens: Vec::with_capacity(2 + score.notes.len() * 4),
         };
         out.push_at(Token::Start, 0);
-        for chord in score.notes.chunk_by(|a, b| a.start == b.start) {
-            out.move_to(chord[0].start, vocabulary);
+        for (step, chord) in SparseScore::new(score).rows() {
+            out.move_to(step, vocabulary);
             match vocabulary.order {
                 Order::LowToHigh => chord.iter().for_each(|n| out.note(n, vocabulary)),
                 Order::HighToLow => chord.iter().rev().for_each(|n| out.note(n, vocabulary)),
@@ -107,20 +108,27 @@ impl PositionScore {
 
     /// Moves time on to `step`; nothing where the stream stands there already.
     pub fn move_to(&mut self, step: u32, vocabulary: &Vocabulary) {
-        while self.step() < step {
-            let by = (step - self.step()).min(u32::from(vocabulary.longest));
-            self.push(Token::Separator);
-            self.push_at(Token::Duration(by as u16), self.step() + by);
+        let mut now = self.step();
+        while now < step {
+            let by = (step - now).min(u32::from(vocabulary.longest));
+            self.push_at(Token::Separator, now);
+            now += by;
+            self.push_at(Token::Duration(by as u16), now);
         }
     }
 
-    /// The ids, in order: the *index score*. Every token this type makes is in the
+    /// The ids, in order: an [`crate::IndexScore`]'s. Every token this type makes is in the
     /// vocabulary it was made with.
     pub fn ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
-        self.tokens
-            .iter()
-            .filter_map(|t| vocabulary.id(t.token))
-            .collect()
+        // Special tokens are looked up by name; this is the one that comes often.
+        let separator = vocabulary.id(Token::Separator);
+        let id = |placed: &Placed| match placed.token {
+            Token::Separator => separator,
+            token => vocabulary.id(token),
+        };
+        let mut ids = Vec::with_capacity(self.tokens.len());
+        ids.extend(self.tokens.iter().filter_map(id));
+        ids
     }
 
     /// Places ids on the step grid. Fails on the first id that the grammar forbids there.

@@ -2,8 +2,8 @@
 //! *steps*, a score becomes a [`PositionScore`] of [`Token`]s, and all the way back.
 //!
 //! ```text
-//! .mid bytes <-> midi::MidiFile <-> Score <-> PositionScore <-> ids
-//!                (ticks)           (steps)   (tokens)          (numbers a model reads)
+//! .mid bytes <-> midi::MidiFile <-> Score <-> PositionScore <-> IndexScore
+//!                (ticks)           (steps)   (tokens on steps) (numbers a model reads)
 //! ```
 //!
 //! Units: *ticks* are the MIDI file's own division of the quarter note; *steps* are the
@@ -13,20 +13,24 @@
 
 pub mod encode;
 pub mod grammar;
+pub mod index;
 pub mod manifest;
 pub mod midi;
 pub mod quantise;
 #[cfg(feature = "roll")]
 pub mod roll;
 pub mod score;
+pub mod sparse;
 pub mod time;
 pub mod tune;
 pub mod vocabulary;
 
 pub use encode::{Placed, PositionScore};
 pub use grammar::{Grammar, State};
+pub use index::IndexScore;
 pub use midi::{MidiError, MidiFile};
-pub use quantise::Drums;
+pub use quantise::{Drums, MidiPart};
 pub use score::{Note, Score};
+pub use sparse::SparseScore;
 pub use time::{Metre, MetreMap, Place, TempoMap};
 pub use vocabulary::{Order, Token, Vocabulary};

@@ -4,9 +4,12 @@
 //! no note is shorter than one step. So no note vanishes (but two of one pitch that fall on
 //! one step become one), and no onset passes another.
 
+use std::collections::BTreeMap;
+
 use crate::midi::{MidiFile, MidiNote};
 use crate::score::{Note, Score};
 use crate::time::{MetreMap, TempoMap};
+use crate::vocabulary::Vocabulary;
 
 /// What becomes of channel 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,44 +24,139 @@ pub enum Drums {
 /// few bytes can name any time; what it says of later times is left out.
 const LONGEST_SCORE: u64 = 1 << 22;
 
-fn to_step(tick: u64, ticks_per_beat: u32, steps_per_beat: u32) -> u64 {
-    let (ticks, steps) = (u128::from(ticks_per_beat), u128::from(steps_per_beat));
-    let step = (2 * u128::from(tick) * steps + ticks) / (2 * ticks);
-    step.min(u128::from(u64::MAX)) as u64
+/// The channel of the drums: the tenth, counted from 0.
+const DRUM_CHANNEL: u8 = 9;
+
+/// From one division of the beat to another.
+#[derive(Clone, Copy)]
+struct Grid {
+    ticks: u64,
+    steps: u64,
+}
+
+impl Grid {
+    /// `ticks` a beat, at least 1, to `steps` a beat.
+    fn new(ticks: u32, steps: u32) -> Self {
+        let (ticks, steps) = (u64::from(ticks.max(1)), u64::from(steps));
+        Self { ticks, steps }
+    }
+
+    /// The nearest step, a tie to the later one.
+    #[inline]
+    fn step(self, tick: u64) -> u64 {
+        let twice = tick.checked_mul(2 * self.steps);
+        match twice.and_then(|twice| twice.checked_add(self.ticks)) {
+            Some(twice) => twice / (2 * self.ticks),
+            // Out of all musical reach; in order, and later than everything else.
+            None => u64::MAX,
+        }
+    }
+
+    /// The nearest step, where a score may have notes, bars and tempos there.
+    fn within(self, tick: u64) -> Option<u32> {
+        let step = self.step(tick);
+        (step < LONGEST_SCORE).then_some(step as u32)
+    }
+
+    /// The nearest step, no later than a score may last.
+    fn end(self, tick: u64) -> u32 {
+        self.step(tick).min(LONGEST_SCORE) as u32
+    }
+
+    fn note(self, note: &MidiNote) -> Option<Note> {
+        let start = self.within(note.start)?;
+        Some(Note {
+            start,
+            length: self.end(note.end).saturating_sub(start).max(1),
+            pitch: note.pitch,
+            velocity: note.velocity,
+        })
+    }
+}
+
+/// The notes of one track on one channel, on the grid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MidiPart {
+    /// The track's name; empty where it has none.
+    pub name: String,
+    /// Track, an index into [`MidiFile::tracks`].
+    pub track: u16,
+    /// Channel, 0 to 15; 9 is the drums'.
+    pub channel: u8,
+    /// The notes, in [`Score::tidy`]'s order.
+    pub notes: Vec<Note>,
+}
+
+/// The file's parts, in the order of tracks, then channels. Their bars, tempo and length are
+/// those of [`Score::from_midi`].
+pub fn parts(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiPart> {
+    let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
+    let mut parts: BTreeMap<(u16, u8), Vec<Note>> = BTreeMap::new();
+    for midi in kept(file, drums) {
+        if let Some(note) = grid.note(midi) {
+            let part = parts.entry((midi.track, midi.channel)).or_default();
+            part.push(note);
+        }
+    }
+    let part = |((track, channel), notes)| {
+        let mut score = Score::new(steps_per_beat);
+        score.notes = notes;
+        score.tidy();
+        let name = file.tracks.get(usize::from(track)).cloned();
+        MidiPart {
+            name: name.unwrap_or_default(),
+            track,
+            channel,
+            notes: score.notes,
+        }
+    };
+    parts.into_iter().map(part).collect()
+}
+
+fn kept(file: &MidiFile, drums: Drums) -> impl Iterator<Item = &MidiNote> {
+    let notes = file.notes.iter();
+    notes.filter(move |n| drums == Drums::Keep || n.channel != DRUM_CHANNEL)
 }
 
 impl Score {
-    /// The file's notes on the grid, all tracks merged.
+    /// The file's notes on the grid, all tracks merged. [`parts`] keeps them apart.
     pub fn from_midi(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Score {
-        let step = |tick| to_step(tick, file.ticks_per_beat, steps_per_beat);
-        let within = |step: u64| step < LONGEST_SCORE;
+        let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
         let mut score = Score::new(steps_per_beat);
-        for note in &file.notes {
-            let (start, end) = (step(note.start), step(note.end).min(LONGEST_SCORE));
-            if !within(start) || (drums == Drums::Drop && note.channel == 9) {
-                continue;
-            }
-            score.notes.push(Note {
-                start: start as u32,
-                length: end.saturating_sub(start).max(1) as u32,
-                pitch: note.pitch,
-                velocity: note.velocity,
-            });
-        }
-        score.length = step(file.end).min(LONGEST_SCORE) as u32;
-        let changes = file.metres.iter().map(|&(tick, metre)| (step(tick), metre));
-        let changes = changes
-            .filter(|c| within(c.0))
-            .map(|(at, metre)| (at as u32, metre));
-        score.metres = MetreMap::new(steps_per_beat, changes.collect());
-        let changes = file
-            .tempos
-            .iter()
-            .map(|&(tick, us)| (step(tick), 60e6 / f64::from(us)));
-        let changes = changes
-            .filter(|c| within(c.0))
-            .map(|(at, bpm)| (at as u32, bpm));
-        score.tempos = TempoMap::new(changes.collect());
+        score.notes.reserve(file.notes.len());
+        let notes = kept(file, drums);
+        score.notes.extend(notes.filter_map(|note| grid.note(note)));
+        score.length = grid.end(file.end);
+        let metres = file.metres.iter();
+        let metres = metres.filter_map(|&(tick, metre)| Some((grid.within(tick)?, metre)));
+        score.metres = MetreMap::new(steps_per_beat, metres.collect());
+        let tempos = file.tempos.iter();
+        let tempos =
+            tempos.filter_map(|&(tick, us)| Some((grid.within(tick)?, 60e6 / f64::from(us))));
+        score.tempos = TempoMap::new(tempos.collect());
+        score.tidy();
+        score
+    }
+
+    /// What of the score a vocabulary can say: on its grid, notes no longer than its longest,
+    /// velocities in the middle of their bins. Encoding and decoding leave this as it is,
+    /// but for metre and tempo, which are not in the tokens.
+    pub fn quantise(&self, vocabulary: &Vocabulary) -> Score {
+        let (from, to) = (self.steps_per_beat.max(1), vocabulary.steps_per_beat);
+        let grid = Grid::new(from, to);
+        let step = |step: u32| grid.end(step.into());
+        let mut score = Score::new(to);
+        score.notes.extend(self.notes.iter().map(|note| Note {
+            start: step(note.start),
+            length: (step(note.end()) - step(note.start)).clamp(1, vocabulary.longest.into()),
+            velocity: vocabulary.bin_velocity(vocabulary.velocity_bin(note.velocity)),
+            ..*note
+        }));
+        let metres = self.metres.changes().map(|(at, metre)| (step(at), metre));
+        score.metres = MetreMap::new(to, metres.collect());
+        let tempos = self.tempos.changes().iter();
+        score.tempos = TempoMap::new(tempos.map(|&(at, bpm)| (step(at), bpm)).collect());
+        score.length = step(self.length);
         score.tidy();
         score
     }
@@ -94,6 +192,7 @@ impl Score {
         let micros = |bpm: f64| (60e6 / bpm).round().clamp(1.0, 16_777_215.0) as u32;
         let end = parts.iter().map(|(_, part)| part.length).max().unwrap_or(0);
         MidiFile {
+            format: 1,
             ticks_per_beat,
             notes,
             tempos: first
@@ -128,9 +227,10 @@ mod tests {
     #[test]
     fn to_the_nearest_step_and_ties_later() {
         // 10 ticks a beat, 5 steps a beat: 2 ticks a step.
-        let steps: Vec<u64> = (0..6).map(|t| to_step(t, 10, 5)).collect();
+        let grid = Grid::new(10, 5);
+        let steps: Vec<u64> = (0..6).map(|t| grid.step(t)).collect();
         assert_eq!(steps, [0, 1, 1, 2, 2, 3]);
-        assert_eq!(to_step(u64::MAX, 1, 96), u64::MAX);
+        assert_eq!(Grid::new(1, 96).step(u64::MAX), u64::MAX);
     }
 
     #[test]
@@ -180,6 +280,30 @@ mod tests {
         let score = Score::from_midi(&file, 12, Drums::Drop);
         assert_eq!(score.notes.len(), 1);
         assert!(u64::from(score.length) <= LONGEST_SCORE);
+    }
+
+    #[test]
+    fn parts_are_tracks_and_channels() {
+        let mut file = Score::new(12).to_midi();
+        file.tracks = vec!["left".into(), "".into()];
+        let note = |start: u64, track, channel| MidiNote {
+            start,
+            end: start + 480,
+            pitch: 60,
+            velocity: 9,
+            channel,
+            track,
+        };
+        file.notes = vec![note(0, 1, 9), note(0, 1, 2), note(0, 0, 2), note(480, 1, 2)];
+        let names = |drums| {
+            let parts = parts(&file, 12, drums).into_iter();
+            let named = parts.map(|p| (p.name, p.track, p.channel, p.notes.len()));
+            named.collect::<Vec<_>>()
+        };
+        let (left, right) = (("left".into(), 0, 2, 1), (String::new(), 1, 2, 2));
+        assert_eq!(names(Drums::Drop), [left.clone(), right.clone()]);
+        let drums = (String::new(), 1, 9, 1);
+        assert_eq!(names(Drums::Keep), [left, right, drums]);
     }
 
     #[test]

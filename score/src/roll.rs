@@ -42,8 +42,10 @@ const SYSTEM_GAP: f32 = 16.0;
 const ROW: f32 = 11.0;
 const WIDTH: f32 = 1600.0;
 const BEAT: f32 = 44.0;
-/// Bars drawn at most: a page of some metres; the rest is left out and said.
+/// Bars drawn at most, and pixels of a page that has more than one system: a page of some
+/// metres; the rest is left out and said.
 const MOST_BARS: usize = 400;
+const MOST_HEIGHT: f32 = 30_000.0;
 
 const GROUND: [u8; 3] = [24, 26, 31];
 const WHITE_ROW: [u8; 3] = [36, 39, 46];
@@ -60,19 +62,21 @@ pub fn draw(title: &str, parts: &[Part]) -> Result<Vec<u8>, RollError> {
     page.legend(title, parts);
     if layout.cut {
         page.text(
-            "(the first 400 bars)",
+            &format!("(the first {} bars)", layout.bars()),
             WIDTH - MARGIN - 150.0,
             30.0,
             13.0,
             DIM_TEXT,
         );
     }
+    // Long notes first: a short one on the same key lies on top and is seen.
+    let notes = |part: &Part| part.score.notes.iter().map(|n| (*n, part.colour)).collect();
+    let mut notes: Vec<(Note, [u8; 3])> = parts.iter().flat_map::<Vec<_>, _>(notes).collect();
+    notes.sort_by_key(|(note, _)| std::cmp::Reverse(note.length));
     for system in 0..layout.systems.len() {
         page.system(&layout, system);
-        for part in parts {
-            for note in &part.score.notes {
-                page.note(&layout, system, note, part.colour);
-            }
+        for (note, colour) in &notes {
+            page.note(&layout, system, note, *colour);
         }
     }
     page.pixmap
@@ -83,8 +87,8 @@ pub fn draw(title: &str, parts: &[Part]) -> Result<Vec<u8>, RollError> {
 /// Where steps and keys lie on the page.
 struct Layout<'a> {
     first: &'a Score,
-    lowest: u8,
-    highest: u8,
+    /// Lowest and highest key of each system.
+    keys: Vec<(u8, u8)>,
     /// Bar lines of each system, the closing one included.
     systems: Vec<Vec<u32>>,
     /// Number of the first bar of each system, from 1.
@@ -96,13 +100,9 @@ struct Layout<'a> {
 impl<'a> Layout<'a> {
     fn new(parts: &[Part<'a>]) -> Option<Self> {
         let first = parts.first()?.score;
-        let pitches = || {
-            parts
-                .iter()
-                .flat_map(|p| p.score.notes.iter().map(|n| n.pitch))
-        };
-        let lowest = pitches().min()?.saturating_sub(2);
-        let highest = (pitches().max()? + 2).min(127);
+        let notes = || parts.iter().flat_map(|p| &p.score.notes);
+        // There is something to draw.
+        notes().next()?;
         let end = parts.iter().map(|p| p.score.length).max()?.max(1);
         let mut lines = first.metres.bar_lines(end);
         let cut = lines.len() > MOST_BARS;
@@ -122,32 +122,60 @@ impl<'a> Layout<'a> {
             // A bar too wide stands alone; lines of four, eight, … bars read best.
             let bars = (fits - 1).max(1);
             let left = lines.len() - 1 - from;
-            let to = match bars {
-                bars if bars >= left => from + left,
-                5.. => from + bars / 4 * 4,
-                _ => from + bars,
+            let round = if bars > 4 { bars / 4 * 4 } else { bars };
+            // A piece that fits on one system stands on one.
+            let most = if from == 0 && bars >= left {
+                bars
+            } else {
+                round
             };
+            let to = from + most.min(left);
             systems.push(lines[from..=to].to_vec());
             numbers.push(from + 1);
             from = to;
         }
-        Some(Self {
+        // The longest system fills the page.
+        let steps = systems.iter().map(|s: &Vec<u32>| s[s.len() - 1] - s[0]);
+        let longest = steps.max().unwrap_or(1).max(1) as f32;
+        let pixels_per_step = (WIDTH - 2.0 * MARGIN - KEYS) / longest;
+        let pixels_per_step = pixels_per_step.min(2.0 * BEAT / first.steps_per_beat as f32);
+        let keys = systems.iter().map(|lines| {
+            let (start, end) = (lines[0], lines[lines.len() - 1]);
+            let here = || notes().filter(|n| n.start < end && n.end() > start);
+            let lowest = here().map(|n| n.pitch).min().unwrap_or(60);
+            let highest = here().map(|n| n.pitch).max().unwrap_or(60);
+            // An octave and a half at least, so that a system looks like one.
+            let spare = 18u8.saturating_sub(highest - lowest).div_ceil(2).max(2);
+            (lowest.saturating_sub(spare), (highest + spare).min(127))
+        });
+        let mut layout = Self {
             first,
-            lowest,
-            highest,
+            keys: keys.collect(),
             systems,
             numbers,
             pixels_per_step,
             cut,
-        })
+        };
+        while layout.systems.len() > 1 && layout.height() > MOST_HEIGHT {
+            layout.systems.pop();
+            layout.cut = true;
+        }
+        Some(layout)
     }
 
-    fn rows(&self) -> f32 {
-        f32::from(self.highest - self.lowest + 1) * ROW
+    /// Bars on the page.
+    fn bars(&self) -> usize {
+        self.systems.iter().map(|lines| lines.len() - 1).sum()
+    }
+
+    fn rows(&self, system: usize) -> f32 {
+        let (lowest, highest) = self.keys[system];
+        f32::from(highest - lowest + 1) * ROW
     }
 
     fn top(&self, system: usize) -> f32 {
-        TITLE + BAR_NUMBERS + system as f32 * (self.rows() + BAR_NUMBERS + SYSTEM_GAP)
+        let before = (0..system).map(|s| self.rows(s) + BAR_NUMBERS + SYSTEM_GAP);
+        TITLE + BAR_NUMBERS + before.sum::<f32>()
     }
 
     fn height(&self) -> f32 {
@@ -164,7 +192,7 @@ impl<'a> Layout<'a> {
     }
 
     fn y(&self, system: usize, pitch: u8) -> f32 {
-        self.top(system) + f32::from(self.highest - pitch) * ROW
+        self.top(system) + f32::from(self.keys[system].1.saturating_sub(pitch)) * ROW
     }
 }
 
@@ -194,8 +222,9 @@ impl Page {
     fn system(&mut self, layout: &Layout, system: usize) {
         let (start, end) = layout.span(system);
         let (left, right) = (layout.x(system, start), layout.x(system, end));
-        let (top, rows) = (layout.top(system), layout.rows());
-        for pitch in layout.lowest..=layout.highest {
+        let (top, rows) = (layout.top(system), layout.rows(system));
+        let (lowest, highest) = layout.keys[system];
+        for pitch in lowest..=highest {
             let y = layout.y(system, pitch);
             let black = [1, 3, 6, 8, 10].contains(&(pitch % 12));
             let row = if black { BLACK_ROW } else { WHITE_ROW };
@@ -374,5 +403,25 @@ mod tests {
             colour: HEARD,
         };
         assert!(pixels(&draw("", &[part]).unwrap()).height() < 20_000);
+
+        // Bars of a page each, over all keys.
+        let metre = crate::Metre {
+            numerator: 255,
+            denominator: 4,
+        };
+        score.metres = crate::MetreMap::constant(metre, 12);
+        score.notes = [0, 127]
+            .map(|pitch| Note {
+                pitch,
+                ..score.notes[0]
+            })
+            .to_vec();
+        let part = Part {
+            name: "",
+            score: &score,
+            colour: HEARD,
+        };
+        let height = Layout::new(&[part]).unwrap().height();
+        assert!((20_000.0..=MOST_HEIGHT).contains(&height), "{height}");
     }
 }

@@ -20,7 +20,7 @@ pub struct Note {
 impl Note {
     /// The first step at which the note no longer sounds.
     pub fn end(&self) -> u32 {
-        self.start + self.length
+        self.start.saturating_add(self.length)
     }
 }
 
@@ -55,8 +55,11 @@ impl Score {
     ///
     /// Two notes of one pitch on one step are one note: the longer, the louder.
     pub fn tidy(&mut self) {
-        self.notes
-            .sort_by_key(|n| (n.start, n.pitch, n.length, n.velocity));
+        // Most often the starts are in order already, and what starts together is little.
+        self.notes.sort_by_key(|n| n.start);
+        for chord in self.notes.chunk_by_mut(|a, b| a.start == b.start) {
+            chord.sort_by_key(|n| (n.pitch, n.length, n.velocity));
+        }
         self.notes.dedup_by(|later, kept| {
             let same = later.start == kept.start && later.pitch == kept.pitch;
             if same {

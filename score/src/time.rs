@@ -71,7 +71,8 @@ impl MetreMap {
             self.changes = vec![(0, metre, 0)];
             return;
         }
-        self.changes.retain(|&(at, ..)| at < step);
+        self.changes
+            .truncate(self.changes.partition_point(|&(at, ..)| at < step));
         let before = self.place(step);
         if before.step_in_bar == 0 && self.metre(step) == metre {
             return;
@@ -126,11 +127,10 @@ impl MetreMap {
         }
         let line = step - place.step_in_bar + place.bar_steps;
         // A change of metre inside the bar comes first.
+        let after = self.changes.partition_point(|&(at, ..)| at <= step);
         self.changes
-            .iter()
-            .map(|c| c.0)
-            .find(|&at| at > step)
-            .map_or(line, |at| line.min(at))
+            .get(after)
+            .map_or(line, |&(at, ..)| line.min(at))
     }
 
     /// Bar lines in `0..end`, in order.

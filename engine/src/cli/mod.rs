@@ -2,9 +2,12 @@
 //! failure, 2 a wrong command line.
 
 mod continue_;
+mod inspect;
 mod locate;
+mod tokens;
 mod view;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +26,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Continue(continue_::Args),
+    Inspect(inspect::Args),
+    Tokens(tokens::Args),
     View(view::Args),
 }
 
@@ -30,6 +35,8 @@ enum Command {
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Continue(args) => continue_::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Tokens(args) => tokens::run(&args),
         Command::View(args) => view::run(&args),
     };
     match result {
@@ -38,5 +45,13 @@ pub(crate) fn run() -> ExitCode {
             eprintln!("continuo: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints to standard output. Whoever reads may stop reading (`continuo tokens x | head`).
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }

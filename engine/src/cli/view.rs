@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use continuo_score::midi::{self, MidiFile};
 use continuo_score::roll::{self, Part};
-use continuo_score::{Drums, Score, midi};
+use continuo_score::{Drums, Score, Vocabulary, quantise};
 
 /// Draw a MIDI file as a piano roll
 #[derive(clap::Args)]
@@ -16,43 +17,70 @@ pub(crate) struct Args {
     output: PathBuf,
 }
 
-/// Colours of the parts, in turn.
-const COLOURS: [[u8; 3]; 6] = [
+/// Colours of the parts, in turn; the last is for all parts beyond them.
+const COLOURS: [[u8; 3]; 8] = [
     roll::HEARD,
     roll::PLAYED,
     [120, 210, 130],
     [226, 120, 190],
     [190, 160, 255],
     [232, 214, 96],
+    [96, 214, 214],
+    [222, 110, 100],
 ];
+/// The colour of the drums, whose keys are no pitches.
+const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let file = midi::read_file(&args.file)?;
-    let steps = continuo_score::Vocabulary::continuo().steps_per_beat;
-    // A track each; those without notes are no parts.
-    let mut scores = Vec::new();
-    for track in 0..file.tracks.len() {
-        let mut part = file.clone();
-        part.notes.retain(|n| usize::from(n.track) == track);
-        if !part.notes.is_empty() {
-            let name = match file.tracks[track].as_str() {
-                "" => format!("track {track}"),
-                name => name.to_string(),
-            };
-            scores.push((name, Score::from_midi(&part, steps, Drums::Keep)));
-        }
+    for warning in &file.warnings {
+        eprintln!("continuo: {}: {warning}", args.file.display());
     }
-    let parts: Vec<Part> = scores
-        .iter()
-        .zip(COLOURS.iter().cycle())
-        .map(|((name, score), &colour)| Part {
-            name,
-            score,
-            colour,
-        })
-        .collect();
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let whole = Score::from_midi(&file, steps, Drums::Keep);
+    let scores = by_part(&file, &whole);
+    let parts = scores.iter().map(|(name, score, colour)| Part {
+        name,
+        score,
+        colour: *colour,
+    });
+    let parts: Vec<Part> = parts.collect();
     let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
     std::fs::write(&args.output, png).with_context(|| args.output.display().to_string())
+}
+
+/// A score for each part, with its name and colour: the drums as one, and parts beyond the
+/// colours as one.
+fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
+    let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();
+    let mut drums = Vec::new();
+    let empty = Score {
+        notes: Vec::new(),
+        ..whole.clone()
+    };
+    for part in quantise::parts(file, whole.steps_per_beat, Drums::Keep) {
+        if part.channel == 9 {
+            drums.extend(part.notes);
+        } else if let Some(colour) = COLOURS.get(parts.len()) {
+            let name = match part.name.trim() {
+                "" => format!("track {}", part.track),
+                name => name.to_string(),
+            };
+            let mut score = empty.clone();
+            score.notes = part.notes;
+            parts.push((name, score, *colour));
+        } else if let Some((name, score, _)) = parts.last_mut() {
+            *name = "others".into();
+            score.notes.extend(part.notes);
+        }
+    }
+    if !drums.is_empty() {
+        let mut score = empty;
+        score.notes = drums;
+        parts.push(("drums".into(), score, DRUMS));
+    }
+    parts.iter_mut().for_each(|(_, score, _)| score.tidy());
+    parts
 }

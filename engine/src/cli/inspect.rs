@@ -1,0 +1,155 @@
+//! `continuo inspect FILE [--json]`: what is in a MIDI file.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use continuo_score::midi::{self, MidiFile, MidiNote, Pedal, Reading};
+use continuo_score::tune::pitch_name;
+use continuo_score::{Drums, Score, Vocabulary, quantise};
+use serde_json::{Value, json};
+
+/// Say what is in a MIDI file: notes, parts, bars, tempo, and what is odd about it
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI file (.mid, .midi, .kar, .rmi)
+    file: PathBuf,
+    /// Everything, each note included, as JSON; times in ticks
+    #[arg(long)]
+    json: bool,
+    /// Let notes sound on while the sustain pedal is down
+    #[arg(long)]
+    pedal: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let pedal = match args.pedal {
+        true => Pedal::Lengthen,
+        false => Pedal::Ignore,
+    };
+    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let score = Score::from_midi(&file, steps, Drums::Keep);
+    if args.json {
+        let report = Report {
+            about: about(args, &file, &score),
+            notes: &file.notes,
+        };
+        super::print(&(serde_json::to_string(&report)? + "\n"))
+    } else {
+        super::print(&as_text(args, &file, &score))
+    }
+}
+
+/// Bars the notes take, the last one counted whole.
+fn bars(score: &Score) -> u32 {
+    match score.notes.iter().map(|n| n.end()).max() {
+        Some(end) => score.metres.place(end.saturating_sub(1)).bar + 1,
+        None => 0,
+    }
+}
+
+/// What `--json` prints, on one line.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    about: Value,
+    notes: &'a [MidiNote],
+}
+
+fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
+    let parts = quantise::parts(file, score.steps_per_beat, Drums::Keep);
+    let parts = parts.iter().map(|part| {
+        json!({
+            "name": part.name, "track": part.track, "channel": part.channel,
+            "drums": part.channel == 9, "notes": part.notes.len(),
+        })
+    });
+    let tempos = file.tempos.iter().map(|&(tick, micros)| {
+        json!({ "tick": tick, "micros_per_beat": micros, "bpm": 60e6 / f64::from(micros) })
+    });
+    let metres = file.metres.iter().map(|&(tick, metre)| {
+        json!({ "tick": tick, "numerator": metre.numerator, "denominator": metre.denominator })
+    });
+    json!({
+        "file": args.file, "type": file.format, "ticks_per_beat": file.ticks_per_beat,
+        "end": file.end, "seconds": file.seconds(), "bars": bars(score),
+        "tracks": file.tracks, "parts": parts.collect::<Vec<_>>(),
+        "tempos": tempos.collect::<Vec<_>>(), "metres": metres.collect::<Vec<_>>(),
+        "warnings": file.warnings,
+    })
+}
+
+/// Changes and parts named at most; of more only the number is told.
+const MOST: usize = 12;
+
+fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
+    let drums = file.notes.iter().filter(|n| n.channel == 9).count();
+    let mut text = format!(
+        "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, {:.1} s\n",
+        args.file.display(),
+        file.format,
+        file.tracks.len(),
+        file.ticks_per_beat,
+        file.notes.len(),
+        bars(score),
+        file.seconds(),
+    );
+    let at = |step| {
+        let place = score.metres.place(step);
+        let beat = f64::from(place.step_in_bar) / f64::from(score.steps_per_beat);
+        match beat == 0.0 {
+            true => format!("bar {}", place.bar + 1),
+            false => format!("bar {} + {beat:.2} beats", place.bar + 1),
+        }
+    };
+    let metres = score.metres.changes();
+    let metres = metres.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
+    list(
+        &mut text,
+        "metre",
+        metres.map(|(step, m)| format!("{m} from {}", at(step))),
+    );
+    let tempos = score.tempos.changes().iter();
+    list(
+        &mut text,
+        "tempo",
+        tempos.map(|&(step, bpm)| format!("{bpm:.1} from {}", at(step))),
+    );
+    let parts = quantise::parts(file, score.steps_per_beat, Drums::Keep);
+    let parts = parts.iter().map(|part| {
+        let pitches = || part.notes.iter().map(|n| n.pitch);
+        // A part has at least one note.
+        let (low, high) = (pitches().min().unwrap_or(0), pitches().max().unwrap_or(0));
+        let kind = match part.channel {
+            9 => "drums".to_string(),
+            channel => format!("channel {}", channel + 1),
+        };
+        format!(
+            "track {} {:?}, {kind}: {} notes, {} to {}",
+            part.track,
+            part.name,
+            part.notes.len(),
+            pitch_name(low),
+            pitch_name(high)
+        )
+    });
+    list(&mut text, "part", parts);
+    for warning in &file.warnings {
+        text += &format!("  warning: {warning}\n");
+    }
+    text
+}
+
+fn list(text: &mut String, what: &str, items: impl Iterator<Item = String>) {
+    let mut more = 0;
+    for (index, item) in items.enumerate() {
+        match index < MOST {
+            true => *text += &format!("  {what}: {item}\n"),
+            false => more += 1,
+        }
+    }
+    if more > 0 {
+        *text += &format!("  {what}: and {more} more\n");
+    }
+}

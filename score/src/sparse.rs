@@ -1,0 +1,60 @@
+//! The score as a matrix.
+
+use crate::score::{Note, Score};
+
+/// A score as a sparse matrix of steps by keys: only steps on which notes begin have a row,
+/// and a row has its notes from low to high. It is a view of the score's own notes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SparseScore<'a> {
+    notes: &'a [Note],
+}
+
+impl<'a> SparseScore<'a> {
+    /// The view of a score in [`Score::tidy`]'s order.
+    pub fn new(score: &'a Score) -> Self {
+        let notes = &score.notes;
+        debug_assert!(notes.is_sorted_by_key(|n| (n.start, n.pitch)));
+        Self { notes }
+    }
+
+    /// The rows: step and notes, in order.
+    pub fn rows(self) -> impl Iterator<Item = (u32, &'a [Note])> {
+        let rows = self.notes.chunk_by(|a, b| a.start == b.start);
+        rows.map(|row| (row[0].start, row))
+    }
+
+    /// The notes that begin on a step; empty for most.
+    pub fn row(self, step: u32) -> &'a [Note] {
+        let from = self.notes.partition_point(|n| n.start < step);
+        let rest = &self.notes[from..];
+        &rest[..rest.partition_point(|n| n.start == step)]
+    }
+
+    /// The note that begins on a step with a key.
+    pub fn get(self, step: u32, pitch: u8) -> Option<&'a Note> {
+        let row = self.row(step);
+        let found = row.binary_search_by_key(&pitch, |n| n.pitch);
+        found.ok().map(|index| &row[index])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tune;
+
+    #[test]
+    fn rows_and_cells() {
+        let minuet = tune::minuet();
+        let sparse = SparseScore::new(&minuet);
+        let pitches = |row: &[Note]| row.iter().map(|n| n.pitch).collect::<Vec<_>>();
+        assert_eq!(pitches(sparse.row(0)), [55, 59, 62, 74]);
+        assert_eq!(sparse.row(1), []);
+        assert_eq!(sparse.get(0, 59).map(|n| n.pitch), Some(59));
+        assert_eq!((sparse.get(0, 60), sparse.get(1 << 30, 60)), (None, None));
+        let rows: Vec<_> = sparse.rows().collect();
+        assert!(rows.iter().all(|&(step, row)| row == sparse.row(step)));
+        let notes: usize = rows.iter().map(|(_, row)| row.len()).sum();
+        assert_eq!(notes, minuet.notes.len());
+    }
+}

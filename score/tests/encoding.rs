@@ -1,0 +1,118 @@
+//! Encoding and decoding undo each other: random scores, any metre, any ids, real files.
+
+mod common;
+
+use common::{bodies, shared};
+use continuo_score::{Metre, MetreMap, Note, Score, TempoMap, Vocabulary, midi};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// A random score on a random grid, tidy, in changing metres.
+fn score(rng: &mut ChaCha8Rng) -> Score {
+    let steps = [4, 8, 12, 24, 7][rng.random_range(0..5)];
+    let mut score = Score::new(steps);
+    let span = [50, 800, 5000][rng.random_range(0..3)];
+    let longest = [20, 400][rng.random_range(0..2)];
+    for _ in 0..rng.random_range(0..120) {
+        score.notes.push(Note {
+            start: rng.random_range(0..span),
+            length: rng.random_range(1..=longest),
+            pitch: rng.random_range(0..128),
+            velocity: rng.random_range(1..128),
+        });
+    }
+    score.length = rng.random_range(0..span * 2);
+    let changes = (0..rng.random_range(0..6)).map(|_| {
+        let metre = Metre {
+            numerator: rng.random_range(1..14),
+            denominator: 1 << rng.random_range(0..8),
+        };
+        (rng.random_range(0..span), metre)
+    });
+    score.metres = MetreMap::new(steps, changes.collect());
+    score.tempos = TempoMap::new(vec![(
+        rng.random_range(0..span),
+        rng.random_range(20.0..300.0),
+    )]);
+    score.tidy();
+    score
+}
+
+#[test]
+fn random_scores() {
+    for seed in 0..400 {
+        let score = score(&mut ChaCha8Rng::seed_from_u64(seed));
+        for vocabulary in bodies::vocabularies() {
+            eprintln!("seed {seed}, {}", vocabulary.name());
+            bodies::score_round_trip(&score, &vocabulary);
+        }
+    }
+}
+
+/// Bars of any metre: every step lies in the bar that began last, and bars are as long as
+/// their metre has them, but for a fraction of a step and where a change cuts them short.
+#[test]
+fn random_metres() {
+    for seed in 0..400 {
+        let score = score(&mut ChaCha8Rng::seed_from_u64(seed));
+        let map = &score.metres;
+        let changes: Vec<u32> = map.changes().map(|(at, _)| at).collect();
+        let end = score.length.clamp(1, 4000);
+        let lines = map.bar_lines(end + 2000);
+        assert!(
+            changes.iter().all(|at| *at > end || lines.contains(at)),
+            "seed {seed}"
+        );
+        for pair in lines.windows(2) {
+            let metre = map.metre(pair[0]);
+            let exact = metre.bar_beats() * f64::from(score.steps_per_beat);
+            let length = f64::from(pair[1] - pair[0]);
+            let cut = changes.contains(&pair[1]) && length < exact;
+            assert!(
+                cut || (length - exact.max(1.0)).abs() < 1.0,
+                "seed {seed}: {metre:?} {length}"
+            );
+        }
+        for step in 0..end {
+            let bar = lines.partition_point(|&line| line <= step) - 1;
+            let place = map.place(step);
+            assert_eq!(
+                (place.bar as usize, place.step_in_bar),
+                (bar, step - lines[bar]),
+                "seed {seed}"
+            );
+            let next = if place.step_in_bar == 0 {
+                step
+            } else {
+                lines[bar + 1]
+            };
+            assert_eq!(map.next_bar(step), next, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn random_ids_and_walks() {
+    for seed in 0..400 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let choices: Vec<u8> = (0..rng.random_range(0..600))
+            .map(|_| rng.random())
+            .collect();
+        for vocabulary in bodies::vocabularies() {
+            bodies::walk(&choices, &vocabulary);
+            let size = vocabulary.size() as u16 + 2;
+            let ids: Vec<u16> = (0..30).map(|_| rng.random_range(0..size)).collect();
+            bodies::ids(&ids, &vocabulary);
+        }
+    }
+}
+
+#[test]
+fn every_real_file() {
+    let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
+    shared::each(&shared::files(""), |path| {
+        if let Ok(file) = midi::read_file(path) {
+            presets.iter().for_each(|v| bodies::round_trip(&file, v));
+        }
+    });
+}
