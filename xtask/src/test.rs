@@ -69,7 +69,9 @@ fn make() -> Result<Things> {
     let library = target.join("runtime").join(runtime::plain_name());
     let model = target.join("test-model");
     // Its weights mean nothing: what is tested is when notes sound, not which.
-    shell::run(shell::cargo().args(["build", "--workspace", "--bins"]))?;
+    // With the tests, for then cargo settles on the features that `cargo test` wants: by
+    // themselves the programs would need half the dependencies compiled twice.
+    shell::run(shell::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
     let program = |name: &str| {
         target
             .join("debug")
