@@ -74,6 +74,50 @@ fn appends_whole_bars_at_the_tunes_tempo_and_metre() {
     assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
 }
 
+#[test]
+fn shows_a_file_as_music_and_as_tokens() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = path(folder.path(), "in.mid");
+    let minuet = tune::minuet();
+    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let said = |arguments: &[&str]| {
+        let done = continuo(arguments);
+        assert!(
+            done.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let report: serde_json::Value =
+        serde_json::from_str(&said(&["inspect", &input, "--json"])).unwrap();
+    assert_eq!(report["bars"], 16);
+    assert_eq!(
+        report["notes"].as_array().map(Vec::len),
+        Some(minuet.notes.len())
+    );
+    assert!(said(&["inspect", &input]).contains("3/4"));
+
+    for vocabulary in [Vocabulary::continuo(), Vocabulary::midigen()] {
+        let file = path(folder.path(), "vocabulary.json");
+        std::fs::write(&file, vocabulary.to_json()).unwrap();
+        let on_its_grid = Score::from_midi(
+            &midi::read_file(Path::new(&input)).unwrap(),
+            vocabulary.steps_per_beat,
+            Drums::Drop,
+        );
+        let ids = PositionScore::encode(&on_its_grid, &vocabulary).ids(&vocabulary);
+        let expected = ids.iter().map(u16::to_string).collect::<Vec<_>>().join(" ");
+        let by_name = said(&["tokens", &input, "--ids", "--preset", vocabulary.name()]);
+        assert_eq!(by_name.trim(), expected);
+        assert_eq!(
+            said(&["tokens", &input, "--ids", "--vocabulary", &file]),
+            by_name
+        );
+    }
+    assert!(said(&["tokens", &input]).contains("<sos> n74 d12 v10 n62 d24 v8"));
+}
+
 /// One line, no panic, exit code 1, and the word that says what it is about.
 fn fails(arguments: &[&str], about: &str) {
     let done = continuo(arguments);
