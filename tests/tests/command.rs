@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use continuo_score::{Drums, Note, Score, midi, tune};
+use continuo_score::{Drums, Note, PositionScore, Score, Vocabulary, midi, tune};
 use continuo_tests::lab;
 
 fn continuo(arguments: &[&str]) -> Output {
