@@ -1,6 +1,6 @@
 //! The model directory, checked and loaded: weights shared by every [`crate::Composer`].
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 use std::sync::{Arc, Mutex};
 
 use continuo_score::Vocabulary;
@@ -42,7 +42,6 @@ pub struct Fed {
 
 /// A loaded model. Shared: one set of weights a process, one memory a composer.
 pub struct Model {
-    directory: PathBuf,
     manifest: Manifest,
     vocabulary: Vocabulary,
     variant: String,
@@ -98,7 +97,6 @@ impl Model {
         let slots = slot_names(manifest.sizes.layers);
         check_graph(&session, &slots).map_err(|reason| bad(&graph, reason))?;
         let model = Model {
-            directory: directory.to_path_buf(),
             manifest,
             vocabulary,
             variant,
@@ -107,11 +105,6 @@ impl Model {
         };
         model.warm_up().map_err(|e| bad(&graph, e))?;
         Ok(Arc::new(model))
-    }
-
-    /// Where it was loaded from.
-    pub fn directory(&self) -> &Path {
-        &self.directory
     }
 
     /// What `model.json` says.

@@ -1,6 +1,6 @@
 //! ONNX Runtime, loaded once a process.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 
 use ort::environment::Environment;
@@ -11,7 +11,6 @@ use crate::error::EngineError;
 /// have loaded its own, and unloading either has crashed hosts.
 pub struct Runtime {
     environment: Environment,
-    library: PathBuf,
 }
 
 static LOADED: Mutex<Option<&'static Runtime>> = Mutex::new(None);
@@ -41,17 +40,9 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| fail(e.to_string()))?;
-        let runtime = Box::leak(Box::new(Runtime {
-            environment,
-            library: path,
-        }));
+        let runtime = Box::leak(Box::new(Runtime { environment }));
         *loaded = Some(runtime);
         Ok(runtime)
-    }
-
-    /// Where the library was loaded from.
-    pub fn library(&self) -> &Path {
-        &self.library
     }
 
     pub(crate) fn environment(&self) -> &Environment {

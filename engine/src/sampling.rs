@@ -16,8 +16,9 @@ pub struct Sampling {
 }
 
 impl Default for Sampling {
-    /// Of those tried, what came nearest to the tunes it listened to in notes of the scale, notes
-    /// on a beat and note lengths (`cargo run --example behaviour`; see models/default/README.md).
+    /// A compromise: nearer to the scale and the beats of what was heard than sampling as the
+    /// model predicts, and less square than colder sampling. Figures and command are in the card
+    /// of the default model, `models/default/README.md`.
     fn default() -> Self {
         Self {
             temperature: 0.9,
