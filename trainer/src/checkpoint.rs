@@ -7,8 +7,9 @@
 //!   vocabulary.json
 //!   weights.safetensors    parameters by name, f32, matrices [in, out]
 //!   training.json          recipe, budget, progress, position in the songs
-//!   training.safetensors   moments (`first.NAME`, `second.NAME`) and the lanes' XL memory
-//!                          (`memory.GROUP.LAYER.key`, `….value`)
+//!   training.safetensors   moments (`first.NAME`, `second.NAME`), the lanes' XL memory
+//!                          (`memory.GROUP.LAYER.key`, `….value`) and kNN memory
+//!                          (`memory.GROUP.recalled.key`, `….value`, if there is any)
 //! ```
 
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use crate::config::{Recipe, Shape};
 use crate::files::Staged;
 use crate::lanes::LanesState;
 use crate::learner::Learner;
-use crate::model::{Memory, Model, numbers};
+use crate::model::{Model, numbers};
 use crate::optimiser::Moments;
 use crate::schedule::Budget;
 
@@ -147,7 +148,16 @@ impl Checkpoint {
                 ),
             });
         }
-        let Shape { sizes, window } = config.shape;
+        let Shape { sizes, window, knn } = config.shape;
+        if knn.is_some_and(|knn| knn.layer >= sizes.layers || knn.k == 0) {
+            return Err(CheckpointError::Malformed {
+                path: path.join("config.json"),
+                reason: format!(
+                    "knn: layer below {} and k of at least 1, not {knn:?}",
+                    sizes.layers
+                ),
+            });
+        }
         if window == 0 || sizes.head_dim % 2 != 0 {
             return Err(CheckpointError::Malformed {
                 path: path.join("config.json"),
@@ -225,6 +235,10 @@ impl Checkpoint {
                 let side = |side| store.memory(&format!("memory.{g}.{l}.{side}"), device);
                 memory.layers.push((side("key")?, side("value")?));
             }
+            if store.has(&format!("memory.{g}.recalled.key")) {
+                let side = |side| store.memory(&format!("memory.{g}.recalled.{side}"), device);
+                memory.recalled = Some((side("key")?, side("value")?));
+            }
         }
         Ok(learner)
     }
@@ -269,10 +283,13 @@ pub fn save(
         training.push(named(format!("first.{name}"), &moments.first));
         training.push(named(format!("second.{name}"), &moments.second));
     }
-    for (g, Memory { layers, .. }) in learner.memories.iter().enumerate() {
-        for (l, (key, value)) in layers.iter().enumerate() {
-            training.push(named(format!("memory.{g}.{l}.key"), key));
-            training.push(named(format!("memory.{g}.{l}.value"), value));
+    for (g, memory) in learner.memories.iter().enumerate() {
+        let layers = memory.layers.iter().enumerate();
+        let layers = layers.map(|(l, sides)| (l.to_string(), sides));
+        let recalled = memory.recalled.iter().map(|r| ("recalled".to_owned(), r));
+        for (name, (key, value)) in layers.chain(recalled) {
+            training.push(named(format!("memory.{g}.{name}.key"), key));
+            training.push(named(format!("memory.{g}.{name}.value"), value));
         }
     }
     write("training.safetensors", &pack(training))?;
@@ -359,6 +376,10 @@ impl Store {
             tensors.insert(name, (view.shape().to_vec(), numbers.collect()));
         }
         Ok(Self { path, tensors })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
     }
 
     fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), CheckpointError> {

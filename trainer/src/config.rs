@@ -1,7 +1,7 @@
 //! Presets: the sizes of a network and how it is trained. All of them stand here.
 
 use continuo_score::Vocabulary;
-use continuo_score::manifest::Sizes;
+use continuo_score::manifest::{Knn, Sizes};
 use serde::{Deserialize, Serialize};
 
 /// What decides the shape of a network; the rest of training may change, this may not.
@@ -11,7 +11,23 @@ pub struct Shape {
     pub sizes: Sizes,
     /// Tokens each token attends to in every layer, itself included.
     pub window: usize,
+    /// The layer that also recalls what has left its window, if there is one.
+    #[serde(default)]
+    pub knn: Option<Knn>,
 }
+
+impl Shape {
+    /// Heads of keys and values in layer `l`: one in the kNN layer.
+    pub fn memory_heads(&self, l: usize) -> usize {
+        match self.knn {
+            Some(knn) if knn.layer == l => 1,
+            _ => self.sizes.heads,
+        }
+    }
+}
+
+/// Memories retrieved a query.
+const K: usize = 32;
 
 /// How a network is trained, unless the command line says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,13 +75,13 @@ pub const PRESETS: [&str; 3] = ["tiny", "small", "base"];
 
 /// A preset by name, for a vocabulary.
 ///
-/// | preset  | layers x width | parameters | window | for                                    |
-/// |---------|----------------|------------|--------|----------------------------------------|
-/// | `tiny`  | 2 x 32         | 45 k       | 16     | tests                                  |
-/// | `small` | 4 x 256        | 3.4 M      | 384    | the default model: an hour on 2 cores  |
-/// | `base`  | 8 x 512        | 25.7 M     | 512    | a GPU                                  |
+/// | preset  | layers x width | parameters | window | kNN layer, memories | for                    |
+/// |---------|----------------|------------|--------|---------------------|------------------------|
+/// | `tiny`  | 2 x 32         | 44 k       | 16     | 1, 64               | tests                  |
+/// | `small` | 4 x 256        | 3.3 M      | 384    | 2, 2048             | an hour on 2 cores     |
+/// | `base`  | 8 x 512        | 25.3 M     | 512    | 6, 8192             | a GPU                  |
 pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
-    let shape = |layers, width, heads, head_dim, feed_forward, window| Shape {
+    let shape = |layers, width, heads, head_dim, feed_forward, window, layer, capacity| Shape {
         sizes: Sizes {
             layers,
             width,
@@ -75,6 +91,11 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
             ..grid_sizes(vocabulary)
         },
         window,
+        knn: Some(Knn {
+            layer,
+            k: K,
+            capacity,
+        }),
     };
     let recipe = |segment, lanes, group, learning_rate| Recipe {
         segment,
@@ -86,9 +107,15 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
         clip: 1.0,
     };
     match name {
-        "tiny" => Some((shape(2, 32, 2, 16, 64, 16), recipe(16, 4, 2, 3e-3))),
-        "small" => Some((shape(4, 256, 4, 64, 704, 384), recipe(256, 8, 2, 2e-3))),
-        "base" => Some((shape(8, 512, 8, 64, 1376, 512), recipe(512, 32, 8, 6e-4))),
+        "tiny" => Some((shape(2, 32, 2, 16, 64, 16, 1, 64), recipe(16, 4, 2, 3e-3))),
+        "small" => Some((
+            shape(4, 256, 4, 64, 704, 384, 2, 2048),
+            recipe(256, 8, 2, 2e-3),
+        )),
+        "base" => Some((
+            shape(8, 512, 8, 64, 1376, 512, 6, 8192),
+            recipe(512, 32, 8, 6e-4),
+        )),
         _ => None,
     }
 }

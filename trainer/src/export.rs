@@ -10,7 +10,7 @@ use continuo_score::manifest::{HeldOut, Manifest, Variant};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::corpus::Corpus;
 use crate::files::Staged;
-use crate::onnx::network;
+use crate::onnx::network::{self, File};
 use crate::parity::{self, Parity, ParityError};
 
 /// What to export.
@@ -58,10 +58,7 @@ pub enum ExportError {
     },
 }
 
-/// Where the graph stands in the model directory.
-const GRAPH: &str = "plain/model.onnx";
-
-/// Writes the model directory once its graph is proved equal to the model.
+/// Writes the model directory once its graphs are proved equal to the model.
 pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
     let Options {
         checkpoint,
@@ -78,20 +75,21 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
         return Err(ExportError::Taken(output.into()));
     }
     let model = checkpoint.model(&Device::flex())?;
-    let graph = network::write(&model, &options.name);
-    let parity = parity::compare(&model, &graph, corpus, options.runtime)?;
+    let graphs = network::write(&model, &options.name);
+    let parity = parity::compare(&model, &graphs, corpus, options.runtime)?;
     parity.check()?;
+    let place = |file: &File| format!("plain/{}.onnx", file.stem);
 
     let manifest = Manifest {
         format: Manifest::FORMAT,
         name: options.name.clone(),
         sizes: shape.sizes,
         window: shape.window,
-        knn: None,
+        knn: shape.knn,
         variants: BTreeMap::from([(
             "plain".into(),
             Variant {
-                graphs: vec![GRAPH.into()],
+                graphs: graphs.iter().map(place).collect(),
             },
         )]),
         licence: options.licence.clone(),
@@ -118,7 +116,9 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
         "vocabulary.json",
         checkpoint.vocabulary.to_json().as_bytes(),
     )?;
-    write(GRAPH, &graph)?;
+    for file in &graphs {
+        write(&place(file), &file.bytes)?;
+    }
     // What people keep beside a model stays beside it.
     let readme = output.join("README.md");
     if readme.is_file() {

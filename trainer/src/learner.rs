@@ -8,6 +8,7 @@ use rand_chacha::rand_core::SeedableRng;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::config::{Recipe, Shape};
+use crate::model::recall::INITIAL_SCALE;
 use crate::model::{Input, Memory, Model};
 use crate::optimiser::{Moments, Slot, Step};
 
@@ -26,7 +27,7 @@ pub struct Learner {
     pub model: Model,
     /// Moments, in the order of [`Model::parameters`].
     pub moments: Vec<Moments>,
-    /// XL memory of each group of lanes.
+    /// Memory of each group of lanes.
     pub memories: Vec<Memory>,
     /// Steps taken.
     pub steps: u64,
@@ -146,7 +147,9 @@ impl Learner {
 /// Only the matrices inside layers decay: gains and embeddings of rare tokens would be
 /// pulled to zero by every step that does not show them.
 fn decays(name: &str) -> bool {
-    name.starts_with("layers.") && !name.ends_with(".norm")
+    const ROWS: [&str; 4] = ["norm", "recall_scale", "recall_bias", "recall_best"];
+    let last = name.rsplit('.').next().unwrap_or(name);
+    name.starts_with("layers.") && !ROWS.contains(&last)
 }
 
 /// The loss of some groups, and its gradients in the order of [`Model::parameters`]; both
@@ -206,6 +209,13 @@ pub fn initial(shape: Shape, vocabulary: &Vocabulary, device: &Device, seed: u64
         |name, [rows, columns]| {
             let deviation = match name.rsplit('.').next() {
                 Some("norm") => return Ok(Tensor::ones([rows, columns], device)),
+                Some("recall_scale") => {
+                    return Ok(Tensor::full([rows, columns], INITIAL_SCALE.ln(), device));
+                }
+                // The gate is half open until something is learnt about when to recall.
+                Some("recall_gate" | "recall_bias" | "recall_best") => {
+                    return Ok(Tensor::zeros([rows, columns], device));
+                }
                 // What a layer adds is small at first, the smaller the more layers there are.
                 Some("out" | "down") => 1.0 / (rows as f64).sqrt() / depth,
                 Some("qkv" | "gate_up") => 1.0 / (rows as f64).sqrt(),

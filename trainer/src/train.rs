@@ -31,6 +31,7 @@ pub struct Options<'a> {
 }
 
 /// Where a training begins.
+#[expect(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Start {
     /// With random parameters.
     New {

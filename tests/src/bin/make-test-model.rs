@@ -18,6 +18,9 @@ struct Options {
     /// ONNX Runtime's library, with which the trainer proves its export.
     #[arg(long)]
     runtime: PathBuf,
+    /// Give it a kNN memory, and so two graphs. Without, it is one graph.
+    #[arg(long)]
+    knn: bool,
     /// The model directory to make. Folders beside it hold what it is made from.
     #[arg(long)]
     out: PathBuf,
@@ -64,18 +67,12 @@ fn run(options: &Options) -> Result<()> {
         &["encode", "--held-out", "0.2"],
         &[("", &songs), ("--output", &corpus)],
     )?;
-    run(
-        &[
-            "train",
-            "--preset",
-            "tiny",
-            "--steps",
-            "200",
-            "--threads",
-            "1",
-        ],
-        &[("--corpus", &corpus), ("--output", &checkpoints)],
-    )?;
+    let mut train = vec!["train", "--preset", "tiny", "--steps", "200"];
+    train.extend(["--threads", "1"]);
+    if !options.knn {
+        train.push("--without-knn");
+    }
+    run(&train, &[("--corpus", &corpus), ("--output", &checkpoints)])?;
     run(
         &["export", "--name", "test"],
         &[

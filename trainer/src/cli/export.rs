@@ -13,7 +13,8 @@ use continuo_trainer::parity::find_runtime;
 /// Write a checkpoint as a model directory, and prove it.
 ///
 /// The proof: ONNX Runtime's logits equal the trainer's to 1e-4 on held-out songs of the
-/// corpus, in one piece, in chunks and token by token. Without it nothing is written.
+/// corpus, in one piece, in chunks and token by token, with both memories in use, and with
+/// recall 0. Without it nothing is written.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// A training's folder (its newest checkpoint is taken), or one checkpoint step-….
@@ -64,12 +65,15 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         ("whole", parity.whole),
         ("chunked", parity.chunked),
         ("streamed", parity.streamed),
+        ("recall 0", parity.xl_only),
     ];
     if a.json {
         let json = serde_json::json!({
             "songs": parity.songs,
             "tokens": parity.tokens,
             "largest_logit": parity.scale,
+            "memories": parity.memories,
+            "largest_effect_of_recall": parity.recall,
             "largest_difference": rows.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
         });
         println!("{}", serde_json::to_string_pretty(&json)?);
@@ -80,6 +84,12 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         );
         for (how, difference) in rows {
             println!("  {how:<10} largest difference {difference:.2e}");
+        }
+        if parity.memories > 0 {
+            println!(
+                "  up to {} memories, which move a logit by up to {:.2}",
+                parity.memories, parity.recall
+            );
         }
         println!("{}: written", a.output.display());
     }

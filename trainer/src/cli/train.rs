@@ -50,6 +50,9 @@ pub(super) struct Arguments {
     /// Tokens each token attends to [default: the preset's].
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
+    /// Leave out the kNN memory: what has left the window is forgotten.
+    #[arg(long)]
+    without_knn: bool,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
@@ -67,7 +70,7 @@ pub(super) struct Arguments {
     checkpoint_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["batch", "group", "segment", "window", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["batch", "group", "segment", "window", "without_knn", "lr", "threads"])]
     resume: bool,
 }
 
@@ -145,6 +148,7 @@ fn new(a: &Arguments, corpus: &Corpus, budget: Option<Budget>) -> anyhow::Result
         given => Ok(given.unwrap_or(usual)),
     };
     shape.window = positive("window", a.window, shape.window)?;
+    shape.knn = shape.knn.filter(|_| !a.without_knn);
     recipe.lanes = positive("batch", a.batch, recipe.lanes)?;
     recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);
     recipe.segment = positive("segment", a.segment, recipe.segment)?;

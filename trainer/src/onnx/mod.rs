@@ -1,7 +1,9 @@
 //! ONNX files: [`proto`] is the format's own messages, [`graph`] builds one node by node,
-//! [`network`] writes our network as one.
+//! [`network`] writes our network as such.
 
+mod blocks;
 pub mod graph;
 pub mod network;
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod proto;
+mod recall;

@@ -1,4 +1,6 @@
-//! The network as an ONNX graph of standard operators, f32.
+//! The network as ONNX graphs of standard operators, f32.
+//!
+//! A model without kNN memory is one graph, `model`:
 //!
 //! | input | type and shape | |
 //! |---|---|---|
@@ -9,244 +11,173 @@
 //! | output | type and shape | |
 //! |---|---|---|
 //! | `logits` | f32 `[1, T, V]` | of what follows each token |
-//! | `key.L`, `value.L` | f32 `[1, H, T, D]` | to be remembered; keys are rotated already |
+//! | `key.L`, `value.L` | f32 `[1, H, T, D]` | to be remembered, as they are compared |
 //!
-//! `P` may be anything from 0 up; only the last `window - 1` matter.
+//! `P` may be anything from 0 up; only the last `window - 1` matter. With a kNN memory in layer
+//! `m` there are two graphs, and between them the search. Layer `m` has one head of keys and
+//! values: `H` is 1 there.
+//!
+//! - `lower`: the inputs above, for layers up to `m`; outputs `key.L`, `value.L` of these, and
+//!   `hidden` `[1, T, width]` (the residual stream that enters layer `m`), `local`
+//!   `[1, T, heads * D]` (its attention within the window), `query` `[1, T, heads, D]`
+//!   (of length one).
+//! - `upper`: inputs `hidden`, `local`, `position`, `past_*` of layers above `m`, and what was
+//!   found: `score` `[1, T, heads, k]` (cosine similarities, -1e30 where nothing was found),
+//!   `memory` `[1, T, heads, k, D]` (their values, 0 where nothing was found) and `recall`
+//!   `[1]`, from 0 to 1; outputs `logits` and the new keys and values.
+//!
+//! `position` is an input only where layers rotate.
 
-use super::graph::{Graph, Name, Size, int, ints};
+use super::blocks::{Rotation, Writer};
+use super::graph::{Name, Size, ints};
 use super::proto::tensor_proto::DataType;
-use crate::model::{EPSILON, Model, numbers, rotary_frequencies};
+use crate::model::Model;
 
-/// What ONNX adds to the scores of tokens out of sight.
-const MASKED: f32 = -1e30;
+/// A graph's name in the variant (`model`, or `lower` and `upper`) and the bytes of its file.
+#[derive(Debug)]
+pub struct File {
+    /// File name without `.onnx`.
+    pub stem: &'static str,
+    /// An ONNX file.
+    pub bytes: Vec<u8>,
+}
 
-/// The bytes of the network's ONNX file.
-pub fn write(model: &Model, name: &str) -> Vec<u8> {
-    let mut writer = Writer::new(model);
-    let sizes = model.shape.sizes;
-    let row = [Size::Fixed(1), Size::Any("T")];
-    let [token, bar_step, bar, metre] = ["token", "bar_step", "bar", "metre"]
-        .map(|name| writer.graph.input(name, DataType::Int64, &row));
-    let position = writer
-        .graph
-        .input("position", DataType::Int64, &[Size::Any("T")]);
-    let past = [
-        Size::Fixed(1),
-        Size::Fixed(sizes.heads),
-        Size::Any("P"),
-        Size::Fixed(sizes.head_dim),
+const ROW: [Size; 2] = [Size::Fixed(1), Size::Any("T")];
+
+/// The network's ONNX files, in the order they run.
+pub fn write(model: &Model, name: &str) -> Vec<File> {
+    let layers = model.shape.sizes.layers;
+    let Some(knn) = model.shape.knn else {
+        let mut graph = Writer::new(model);
+        let token = tokens(&mut graph);
+        let mut context = Context::new(&mut graph, 0..layers, &token[0]);
+        let mut h = embed(&mut graph, &token);
+        for l in 0..layers {
+            h = context.layer(&mut graph, l, &h);
+        }
+        logits(&mut graph, &h);
+        return vec![file("model", graph, name)];
+    };
+
+    let m = knn.layer;
+    let mut lower = Writer::new(model);
+    let token = tokens(&mut lower);
+    let mut context = Context::new(&mut lower, 0..m + 1, &token[0]);
+    let mut h = embed(&mut lower, &token);
+    for l in 0..m {
+        h = context.layer(&mut lower, l, &h);
+    }
+    let mask = context.mask.clone();
+    let past = context.past(m);
+    lower.local(m, &h, &past, &mask);
+
+    let mut upper = Writer::new(model);
+    let (hidden, mixed) = upper.mix(m, knn.k);
+    let mut context = Context::new(&mut upper, m + 1..layers, &hidden);
+    let mut h = upper.feed_forward(m, &mixed);
+    for l in m + 1..layers {
+        h = context.layer(&mut upper, l, &h);
+    }
+    logits(&mut upper, &h);
+    vec![file("lower", lower, name), file("upper", upper, name)]
+}
+
+fn file(stem: &'static str, writer: Writer<'_>, name: &str) -> File {
+    let shape = writer.model.shape;
+    let mut about = vec![
+        ("name", name.to_owned()),
+        (
+            "format",
+            continuo_score::manifest::Manifest::FORMAT.to_string(),
+        ),
+        ("window", shape.window.to_string()),
     ];
-    let past: Vec<[Name; 2]> = (0..sizes.layers)
-        .map(|l| {
-            ["key", "value"].map(|side| {
-                writer
-                    .graph
-                    .input(&format!("past_{side}.{l}"), DataType::Float, &past)
-            })
-        })
-        .collect();
+    if let Some(knn) = shape.knn {
+        about.push(("knn_layer", knn.layer.to_string()));
+        about.push(("knn_k", knn.k.to_string()));
+    }
+    let bytes = writer.graph.finish(&format!("continuo_{stem}"), &about);
+    File { stem, bytes }
+}
 
-    let table = writer.table(&numbers(&model.token_table()), sizes.vocabulary);
-    let mut h = writer.graph.op("Gather", &[&table, &token]);
+/// The inputs `token`, `bar_step`, `bar` and `metre`.
+fn tokens(writer: &mut Writer<'_>) -> [Name; 4] {
+    ["token", "bar_step", "bar", "metre"]
+        .map(|name| writer.graph.input(name, DataType::Int64, &ROW))
+}
+
+/// The residual stream that enters the first layer.
+fn embed(writer: &mut Writer<'_>, [token, bar_step, bar, metre]: &[Name; 4]) -> Name {
+    let table = writer.table();
+    let mut h = writer.graph.op("Gather", &[&table, token]);
     for (name, rows) in [
-        ("embedding.bar_step", &bar_step),
-        ("embedding.bar", &bar),
-        ("embedding.metre", &metre),
+        ("embedding.bar_step", bar_step),
+        ("embedding.bar", bar),
+        ("embedding.metre", metre),
     ] {
         let table = writer.parameter(name);
         let embedded = writer.graph.op("Gather", &[&table, rows]);
         h = writer.graph.op("Add", &[&h, &embedded]);
     }
-    let rotation = writer.rotation(&position);
-    let mask = writer.mask(&token, &past[0][0]);
-    for (l, past) in past.iter().enumerate() {
-        let added = writer.attention(l, &h, past, &rotation, &mask);
-        h = writer.graph.op("Add", &[&h, &added]);
-        let added = writer.feed_forward(l, &h);
-        h = writer.graph.op("Add", &[&h, &added]);
-    }
-    let h = writer.norm(&h, "norm");
-    let head = writer
-        .graph
-        .op_with("Transpose", &[&table], vec![ints("perm", &[1, 0])]);
-    let logits = writer.graph.op("MatMul", &[&h, &head]);
-    let [one, t] = row;
-    writer
-        .graph
-        .output("logits", &logits, &[one, t, Size::Fixed(sizes.vocabulary)]);
-    writer.graph.finish(
-        "continuo",
-        &[
-            ("name", name.to_owned()),
-            (
-                "format",
-                continuo_score::manifest::Manifest::FORMAT.to_string(),
-            ),
-            ("window", model.shape.window.to_string()),
-        ],
-    )
+    h
 }
 
-struct Writer<'a> {
-    graph: Graph,
-    model: &'a Model,
-    epsilon: Name,
-    last: Name,
+/// The output `logits` from the residual stream that leaves the last layer.
+fn logits(writer: &mut Writer<'_>, h: &str) {
+    let h = writer.norm(h, "norm");
+    let table = writer.table();
+    let g = &mut writer.graph;
+    let head = g.op_with("Transpose", &[&table], vec![ints("perm", &[1, 0])]);
+    let logits = g.op("MatMul", &[&h, &head]);
+    let [one, t] = ROW;
+    let vocabulary = Size::Fixed(writer.model.shape.sizes.vocabulary);
+    g.output("logits", &logits, &[one, t, vocabulary]);
 }
 
-impl<'a> Writer<'a> {
-    fn new(model: &'a Model) -> Self {
-        let mut graph = Graph::default();
-        let epsilon = graph.float(EPSILON as f32);
-        let last = graph.integers(&[-1]);
+/// What the layers of a graph share.
+struct Context {
+    first: usize,
+    rotation: Option<Rotation>,
+    mask: Name,
+    past: Vec<[Name; 2]>,
+}
+
+impl Context {
+    /// For `layers` of the model; `token` is any value of `T` tokens, `[1, T, ..]`.
+    fn new(writer: &mut Writer<'_>, layers: std::ops::Range<usize>, token: &str) -> Self {
+        let knn = writer.model.shape.knn;
+        let rotates = layers.clone().any(|l| knn.is_none_or(|knn| knn.layer != l));
+        let rotation = rotates.then(|| {
+            let t = [Size::Any("T")];
+            let position = writer.graph.input("position", DataType::Int64, &t);
+            writer.rotation(&position)
+        });
+        let past: Vec<[Name; 2]> = layers.clone().map(|l| writer.past(l)).collect();
+        let mask = match past.first() {
+            Some([key, _]) => writer.mask(token, key),
+            None => Name::new(),
+        };
         Self {
-            graph,
-            model,
-            epsilon,
-            last,
+            first: layers.start,
+            rotation,
+            mask,
+            past,
         }
     }
 
-    fn table(&mut self, data: &[f32], rows: usize) -> Name {
-        self.graph
-            .floats("embedding.pitched", &[rows, data.len() / rows], data)
+    fn past(&self, l: usize) -> [Name; 2] {
+        self.past[l - self.first].clone()
     }
 
-    /// A parameter as a constant of the graph.
-    fn parameter(&mut self, name: &str) -> Name {
-        let parameters = self.model.parameters();
-        // Names are those of `Model::build`; the parity test runs every one of them.
-        let (_, tensor) = parameters
-            .iter()
-            .find(|(n, _)| n == name)
-            .expect("a parameter of the model");
-        self.graph.floats(name, &tensor.dims(), &numbers(tensor))
-    }
-
-    /// `x / sqrt(mean(x²) + EPSILON) * gain`.
-    fn norm(&mut self, x: &str, gain: &str) -> Name {
-        let gain = self.parameter(gain);
-        let g = &mut self.graph;
-        let square = g.op("Mul", &[x, x]);
-        let mean = g.op_with(
-            "ReduceMean",
-            &[&square, &self.last],
-            vec![int("keepdims", 1)],
-        );
-        let mean = g.op("Add", &[&mean, &self.epsilon]);
-        let root = g.op("Sqrt", &[&mean]);
-        let unit = g.op("Div", &[x, &root]);
-        g.op("Mul", &[&unit, &gain])
-    }
-
-    /// Cosines and sines of the tokens' angles, `[T, 1, head_dim / 2]`. In f64 up to the
-    /// sine: a position of hours is a large number, and its angle needs every digit.
-    fn rotation(&mut self, position: &str) -> [Name; 2] {
-        let frequencies: Vec<f64> = rotary_frequencies(self.model.shape.sizes.head_dim).collect();
-        let g = &mut self.graph;
-        let frequencies = g.doubles("rotary", &[1, 1, frequencies.len()], &frequencies);
-        let position = g.op_with(
-            "Cast",
-            &[position],
-            vec![int("to", DataType::Double as i64)],
-        );
-        let axes = g.integers(&[1, 2]);
-        let position = g.op("Unsqueeze", &[&position, &axes]);
-        let angle = g.op("Mul", &[&position, &frequencies]);
-        // cos x = sin(x + π/2): ONNX Runtime has no cosine of f64 on every device.
-        let quarter = g.doubles("quarter_turn", &[], &[std::f64::consts::FRAC_PI_2]);
-        let ahead = g.op("Add", &[&angle, &quarter]);
-        [&ahead, &angle].map(|angle| {
-            let sine = g.op("Sin", &[angle]);
-            g.op_with("Cast", &[&sine], vec![int("to", DataType::Float as i64)])
-        })
-    }
-
-    /// What is added to scores, `[T, P + T]`: nothing for the last `window` tokens up to the
-    /// query's own, which stands at `P + i`.
-    fn mask(&mut self, token: &str, past: &str) -> Name {
-        let window = self.model.shape.window as i64;
-        let g = &mut self.graph;
-        let [zero, one, axis] = [0, 1, 2].map(|n| g.integer(n));
-        let shape = g.op("Shape", &[token]);
-        let length = g.op("Gather", &[&shape, &one]);
-        let shape = g.op("Shape", &[past]);
-        let past = g.op("Gather", &[&shape, &axis]);
-        let all = g.op("Add", &[&past, &length]);
-        let own = g.op("Range", &[&past, &all, &one]);
-        let axes = g.integers(&[1]);
-        let own = g.op("Unsqueeze", &[&own, &axes]);
-        let keys = g.op("Range", &[&zero, &all, &one]);
-        let back = g.op("Sub", &[&own, &keys]);
-        let heard = g.op("GreaterOrEqual", &[&back, &zero]);
-        let window = g.integer(window);
-        let near = g.op("Less", &[&back, &window]);
-        let seen = g.op("And", &[&heard, &near]);
-        let [nothing, masked] = [0.0, MASKED].map(|x| g.float(x));
-        g.op("Where", &[&seen, &nothing, &masked])
-    }
-
-    fn attention(
-        &mut self,
-        l: usize,
-        h: &str,
-        past: &[Name; 2],
-        [cos, sin]: &[Name; 2],
-        mask: &str,
-    ) -> Name {
-        let sizes = self.model.shape.sizes;
-        let (heads, dim) = (sizes.heads, sizes.head_dim);
-        let x = self.norm(h, &format!("layers.{l}.attention.norm"));
-        let qkv = self.parameter(&format!("layers.{l}.attention.qkv"));
-        let out = self.parameter(&format!("layers.{l}.attention.out"));
-        let g = &mut self.graph;
-        let qkv = g.op("MatMul", &[&x, &qkv]);
-        let by_head = g.integers(&[0, 0, 3 * heads as i64, dim as i64]);
-        let qkv = g.op("Reshape", &[&qkv, &by_head]);
-        let [turned, value] = g.split(&qkv, 2, [2 * heads, heads]);
-        let [a, b] = g.split(&turned, 3, [dim / 2, dim / 2]);
-        let [ac, bs, bc, as_] = [(&a, cos), (&b, sin), (&b, cos), (&a, sin)]
-            .map(|(half, table)| g.op("Mul", &[half, table]));
-        let a = g.op("Sub", &[&ac, &bs]);
-        let b = g.op("Add", &[&bc, &as_]);
-        let turned = g.op_with("Concat", &[&a, &b], vec![int("axis", 3)]);
-        let [query, key] = g.split(&turned, 2, [heads, heads]);
-        let [query, key, value] = [query, key, value]
-            .map(|x| g.op_with("Transpose", &[&x], vec![ints("perm", &[0, 2, 1, 3])]));
-        let new = [
-            Size::Fixed(1),
-            Size::Fixed(heads),
-            Size::Any("T"),
-            Size::Fixed(dim),
-        ];
-        g.output(&format!("key.{l}"), &key, &new);
-        g.output(&format!("value.{l}"), &value, &new);
-        let keys = g.op_with("Concat", &[&past[0], &key], vec![int("axis", 2)]);
-        let values = g.op_with("Concat", &[&past[1], &value], vec![int("axis", 2)]);
-        let scale = g.float(1.0 / (dim as f32).sqrt());
-        let query = g.op("Mul", &[&query, &scale]);
-        let keys = g.op_with("Transpose", &[&keys], vec![ints("perm", &[0, 1, 3, 2])]);
-        let scores = g.op("MatMul", &[&query, &keys]);
-        let scores = g.op("Add", &[&scores, mask]);
-        let weights = g.op_with("Softmax", &[&scores], vec![int("axis", -1)]);
-        let mixed = g.op("MatMul", &[&weights, &values]);
-        let mixed = g.op_with("Transpose", &[&mixed], vec![ints("perm", &[0, 2, 1, 3])]);
-        let flat = g.integers(&[0, 0, (heads * dim) as i64]);
-        let mixed = g.op("Reshape", &[&mixed, &flat]);
-        g.op("MatMul", &[&mixed, &out])
-    }
-
-    fn feed_forward(&mut self, l: usize, h: &str) -> Name {
-        let inner = self.model.shape.sizes.feed_forward;
-        let x = self.norm(h, &format!("layers.{l}.feed_forward.norm"));
-        let gate_up = self.parameter(&format!("layers.{l}.feed_forward.gate_up"));
-        let down = self.parameter(&format!("layers.{l}.feed_forward.down"));
-        let g = &mut self.graph;
-        let both = g.op("MatMul", &[&x, &gate_up]);
-        let [gate, up] = g.split(&both, 2, [inner, inner]);
-        let sigmoid = g.op("Sigmoid", &[&gate]);
-        let gate = g.op("Mul", &[&gate, &sigmoid]);
-        let gated = g.op("Mul", &[&gate, &up]);
-        g.op("MatMul", &[&gated, &down])
+    /// A whole layer without kNN memory.
+    fn layer(&mut self, writer: &mut Writer<'_>, l: usize, h: &str) -> Name {
+        let past = self.past(l);
+        // `new` made it: this layer rotates.
+        let rotation = self
+            .rotation
+            .as_ref()
+            .expect("layers that rotate have angles");
+        let h = writer.attention(l, h, &past, rotation, &self.mask);
+        writer.feed_forward(l, &h)
     }
 }

@@ -1,7 +1,9 @@
-//! The XL memory: each token sees exactly the last `window` tokens of its own song.
+//! The memories: each token sees exactly the last `window` tokens of its own song, and those
+//! the kNN layer recalls of what stood before.
 
 use burn::tensor::Device;
 use continuo_score::Vocabulary;
+use continuo_score::manifest::Knn;
 use continuo_trainer::config::preset;
 use continuo_trainer::learner::initial;
 use continuo_trainer::model::{Input, Memory, Model, numbers};
@@ -9,9 +11,16 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
+/// A model with a kNN memory in its last layer.
 fn tiny() -> Model {
+    with(2, preset("tiny", &Vocabulary::continuo()).unwrap().0.knn)
+}
+
+fn with(layers: usize, knn: Option<Knn>) -> Model {
     let vocabulary = Vocabulary::continuo();
-    let (shape, _) = preset("tiny", &vocabulary).unwrap();
+    let (mut shape, _) = preset("tiny", &vocabulary).unwrap();
+    shape.sizes.layers = layers;
+    shape.knn = knn;
     initial(shape, &vocabulary, &Device::flex(), 7)
 }
 
@@ -44,11 +53,19 @@ fn part(input: &Input, from: usize, to: usize) -> Input {
 
 /// Logits of a stream fed in chunks of `size`, row after row.
 fn logits(model: &Model, input: &Input, size: usize) -> Vec<f32> {
+    recalling(model, input, size, 1.0)
+}
+
+fn recalling(model: &Model, input: &Input, size: usize, recall: f32) -> Vec<f32> {
     let mut memory = Memory::default();
     let mut all = Vec::new();
     for from in (0..input.length).step_by(size) {
         let chunk = part(input, from, (from + size).min(input.length));
-        all.extend(numbers(&model.forward(&chunk, &mut memory)));
+        all.extend(numbers(&model.forward_recalling(
+            &chunk,
+            &mut memory,
+            recall,
+        )));
         assert_eq!(memory.position, (from + chunk.length) as u64);
         assert!(memory.length() < model.shape.window);
     }
@@ -65,73 +82,181 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 
 #[test]
 fn chunked_is_whole_is_streamed() {
-    let model = tiny();
-    let input = stream(75, 1);
-    let whole = logits(&model, &input, 75);
-    let spread = whole.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-    assert!(spread > 0.1, "logits say something");
-    for size in [1, 7, 16, 33] {
-        let difference = largest_difference(&whole, &logits(&model, &input, size));
-        assert!(difference < 1e-5, "chunks of {size}: {difference}");
+    // Long enough for the kNN memory to overflow.
+    let input = stream(150, 1);
+    let (k, capacity) = (64, 64);
+    for layer in [None, Some(0), Some(1), Some(2)] {
+        let model = with(3, layer.map(|layer| Knn { layer, k, capacity }));
+        let whole = logits(&model, &input, 150);
+        let spread = whole.iter().fold(0.0f32, |m, x| m.max(x.abs()));
+        assert!(spread > 0.1, "logits say something");
+        for size in [1, 7, 16, 33, 90] {
+            let difference = largest_difference(&whole, &logits(&model, &input, size));
+            assert!(
+                difference < 1e-5,
+                "kNN layer {layer:?}, chunks of {size}: {difference}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_recalled_does_not_depend_on_the_chunks() {
+    // Of memories equally near, to rounding, any may be chosen, and then all is different; up
+    // to there everything is the same.
+    let input = stream(150, 1);
+    let (layer, k, capacity) = (1, 8, 64);
+    let model = with(3, Some(Knn { layer, k, capacity }));
+    let (heads, size) = (model.shape.sizes.heads, model.shape.sizes.vocabulary);
+    let chosen = |chunk: usize| {
+        let mut memory = Memory::default();
+        let mut logits = Vec::new();
+        let mut choices = Vec::new();
+        for from in (0..input.length).step_by(chunk) {
+            let part = part(&input, from, (from + chunk).min(input.length));
+            memory.chosen = Some(Vec::new());
+            logits.extend(numbers(&model.forward(&part, &mut memory)));
+            let by_head = memory.chosen.take().unwrap();
+            assert_eq!(by_head.len(), heads * part.length);
+            choices.extend((0..part.length).map(|i| {
+                let heads = (0..heads).map(|h| by_head[h * part.length + i].clone());
+                heads.collect::<Vec<_>>()
+            }));
+        }
+        (logits, choices)
+    };
+    let (whole, choices) = chosen(150);
+    for (position, heads) in choices.iter().enumerate() {
+        let seen = (position + 1)
+            .saturating_sub(model.shape.window)
+            .min(capacity);
+        assert!(heads.iter().all(|chosen| chosen.len() == seen.min(k)));
+    }
+    for chunk in [1, 7, 16, 33] {
+        let (logits, other) = chosen(chunk);
+        let same = (0..150).take_while(|&i| choices[i] == other[i]).count();
+        assert!(
+            same > 60,
+            "chunks of {chunk}: other memories at token {same}"
+        );
+        let difference = largest_difference(&whole[..same * size], &logits[..same * size]);
+        assert!(difference < 1e-5, "chunks of {chunk}: {difference}");
     }
 }
 
 #[test]
 fn sees_as_far_as_the_windows_reach_and_no_further() {
-    let model = tiny();
-    let size = model.shape.sizes.vocabulary;
+    let model = with(2, None);
     // Layer by layer a token reaches `window - 1` tokens further back.
     let reach = model.shape.sizes.layers * (model.shape.window - 1);
-    let input = stream(reach + 20, 2);
-    let mut other = input.clone();
-    other.tokens[5] = (other.tokens[5] + 1) % 340;
-    for chunk in [input.length, 8] {
-        let (a, b) = (logits(&model, &input, chunk), logits(&model, &other, chunk));
-        let row = |l: &[f32], i: usize| l[i * size..(i + 1) * size].to_vec();
-        for i in 0..input.length {
-            let same = row(&a, i) == row(&b, i);
-            let sees = (5..=5 + reach).contains(&i);
+    for chunk in [reach + 20, 8] {
+        let seeing = who_sees(&model, 5, reach + 20, chunk, 1.0);
+        for (i, sees) in seeing.into_iter().enumerate() {
+            let reached = (5..=5 + reach).contains(&i);
             // At the very end of its reach a change may be too faint for f32.
-            if i < 5 + reach - 3 || !sees {
-                assert_eq!(same, !sees, "token {i}, chunks of {chunk}");
+            if i < 5 + reach - 3 || !reached {
+                assert_eq!(sees, reached, "token {i}, chunks of {chunk}");
             }
         }
     }
+}
+
+/// Which of the tokens of a stream notice that token `at` is another.
+fn who_sees(model: &Model, at: usize, length: usize, chunk: usize, recall: f32) -> Vec<bool> {
+    let size = model.shape.sizes.vocabulary;
+    let input = stream(length, 2);
+    let mut other = input.clone();
+    other.tokens[at] = (other.tokens[at] + 1) % 340;
+    let [a, b] = [&input, &other].map(|input| recalling(model, input, chunk, recall));
+    let rows = a.chunks_exact(size).zip(b.chunks_exact(size));
+    rows.map(|(a, b)| a != b).collect()
+}
+
+#[test]
+fn recalls_exactly_what_has_left_the_window_and_fits() {
+    // One layer, and all memories are among the nearest: nothing else can carry a change.
+    let (k, capacity) = (40, 40);
+    let layer = 0;
+    let model = with(1, Some(Knn { layer, k, capacity }));
+    let window = model.shape.window;
+    for chunk in [100, 30, 7, 1] {
+        let sees = |recall| who_sees(&model, 5, 100, chunk, recall);
+        let range = |end: usize| (0..100).map(|i| (5..end).contains(&i)).collect::<Vec<_>>();
+        assert_eq!(sees(1.0), range(5 + window + capacity), "chunks of {chunk}");
+        assert_eq!(sees(0.0), range(5 + window), "chunks of {chunk}, recall 0");
+    }
+}
+
+#[test]
+fn recalls_the_nearest_only() {
+    let capacity = 80;
+    let model = |k| {
+        with(
+            1,
+            Some(Knn {
+                layer: 0,
+                k,
+                capacity,
+            }),
+        )
+    };
+    let notice = |k| {
+        let sees = who_sees(&model(k), 5, 100, 100, 1.0);
+        let far = &sees[5 + model(k).shape.window..];
+        (far.iter().filter(|sees| **sees).count(), far.len())
+    };
+    // Once it is out of the window, all notice another memory if all are recalled; if one is,
+    // those few to which it is, or was, the nearest.
+    let (all, of) = notice(capacity);
+    assert_eq!(all, of);
+    let (few, of) = notice(1);
+    assert!(few < of / 2, "{few} of {of}");
 }
 
 #[test]
 fn a_secret_of_one_song_is_invisible_to_the_next() {
     let model = tiny();
     let size = model.shape.sizes.vocabulary;
-    let mut input = stream(60, 3);
-    // The second song begins inside a segment, its memory full of the first.
-    let begins = 21;
+    let length = 120;
+    let mut input = stream(length, 3);
+    // The second song begins inside a segment, both memories full of the first.
+    let begins = 53;
     input.song[begins..].fill(begins as u64);
     let mut secret = input.clone();
     for i in 0..begins {
         secret.tokens[i] = (secret.tokens[i] + 100) % 340;
         secret.bar[i] = (secret.bar[i] + 5) % 16;
     }
-    for chunk in [60, 16, 1] {
+    for chunk in [120, 53, 16, 1] {
         let (a, b) = (
             logits(&model, &input, chunk),
             logits(&model, &secret, chunk),
         );
         assert_ne!(a[..begins * size], b[..begins * size]);
         assert_eq!(a[begins * size..], b[begins * size..], "chunks of {chunk}");
+        let forgetful = recalling(&model, &input, chunk, 0.0);
+        assert_ne!(a[begins * size..], forgetful[begins * size..]);
     }
     // And it plays as it would alone, wherever in the stream it begins.
-    let alone = part(&input, begins, 60);
-    let alone = logits(
-        &model,
-        &Input {
-            song: vec![0; 60 - begins],
-            ..alone
-        },
-        39,
-    );
-    let difference = largest_difference(&alone, &logits(&model, &input, 60)[begins * size..]);
+    let alone = Input {
+        song: vec![0; length - begins],
+        ..part(&input, begins, length)
+    };
+    let alone = logits(&model, &alone, 39);
+    let difference = largest_difference(&alone, &logits(&model, &input, length)[begins * size..]);
     assert!(difference < 1e-5, "{difference}");
+}
+
+#[test]
+fn what_all_lanes_have_left_behind_is_dropped() {
+    let model = tiny();
+    let mut memory = Memory::default();
+    let mut input = stream(60, 6);
+    model.forward(&part(&input, 0, 40), &mut memory);
+    assert_eq!(memory.recallable(), 40 - (model.shape.window - 1));
+    input.song[40..].fill(40);
+    model.forward(&part(&input, 40, 60), &mut memory);
+    assert_eq!(memory.recallable(), 60 - 40 - (model.shape.window - 1));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
 use continuo_score::Vocabulary;
-use continuo_score::manifest::Manifest;
+use continuo_score::manifest::{Knn, Manifest};
 use continuo_trainer::checkpoint::Checkpoint;
 use continuo_trainer::export::{ExportError, Options, export};
 use continuo_trainer::learner::initial;
@@ -50,13 +50,19 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     );
     assert!(parity.scale > 1.0, "logits say something");
     parity.check().unwrap();
+    let knn = checkpoint.config.shape.knn.unwrap();
+    assert_eq!(parity.memories, knn.capacity, "the kNN memory was full");
+    assert!(parity.recall > 0.1, "the kNN memory matters");
 
     // The directory is what the engine reads.
     let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap();
     let manifest: Manifest = serde_json::from_str(&read("model.json")).unwrap();
     assert_eq!(manifest.window, checkpoint.config.shape.window);
     assert_eq!(manifest.sizes, checkpoint.config.shape.sizes);
-    assert!(output.join(&manifest.variants["plain"].graphs[0]).is_file());
+    assert_eq!(manifest.knn, Some(knn));
+    let graphs = &manifest.variants["plain"].graphs;
+    assert_eq!(graphs[..], ["plain/lower.onnx", "plain/upper.onnx"]);
+    assert!(graphs.iter().all(|graph| output.join(graph).is_file()));
     assert_eq!(
         Vocabulary::from_json(&read("vocabulary.json")).unwrap(),
         corpus.vocabulary
@@ -71,10 +77,30 @@ fn onnx_runtime_computes_what_the_trainer_does() {
 
     // Another model's graph is told apart.
     let device = Device::flex();
-    let other = initial(checkpoint.config.shape, &corpus.vocabulary, &device, 99);
-    let model = checkpoint.model(&device).unwrap();
-    let wrong = compare(&model, &network::write(&other, "other"), &corpus, &runtime).unwrap();
-    assert!(matches!(wrong.check(), Err(ParityError::Differs { .. })));
+    let mut shape = checkpoint.config.shape;
+    let prove = |shape| {
+        let [model, other] = [98, 99].map(|seed| initial(shape, &corpus.vocabulary, &device, seed));
+        let graphs = network::write(&other, "other");
+        compare(&model, &graphs, &corpus, &runtime).and_then(|parity| parity.check())
+    };
+    let error = prove(shape).unwrap_err();
+    assert!(matches!(error, ParityError::Search { .. }), "{error}");
+    shape.knn = None;
+    let error = prove(shape).unwrap_err();
+    assert!(matches!(error, ParityError::Differs { .. }), "{error}");
+
+    // Wherever the kNN layer stands, and without one.
+    for (layers, layer) in [(3, Some(0)), (3, Some(1)), (2, None)] {
+        let mut shape = checkpoint.config.shape;
+        shape.sizes.layers = layers;
+        shape.knn = layer.map(|layer| Knn { layer, ..knn });
+        let model = initial(shape, &corpus.vocabulary, &device, 3);
+        let graphs = network::write(&model, "test");
+        assert_eq!(graphs.len(), if layer.is_some() { 2 } else { 1 });
+        let parity = compare(&model, &graphs, &corpus, &runtime).unwrap();
+        println!("{layer:?} of {layers}: {parity:?}");
+        parity.check().unwrap();
+    }
 
     // What cannot be proved leaves nothing behind, and what is no model stays.
     let nowhere = folder.path().join("no-runtime.so");

@@ -1,0 +1,255 @@
+//! Attention within the window: the XL memory and the tokens at hand.
+//!
+//! Rotary positions, *rotate half*: with `f_i = ROTARY_BASE^(-2i / head_dim)` and the halves
+//! `a`, `b` of a head, `a' = a cos(p f) - b sin(p f)`, `b' = b cos(p f) + a sin(p f)`, where
+//! `p` counts tokens since the stream began. Angles are computed in `f64`, and keys are
+//! remembered rotated. The kNN layer does not rotate; see [`super::recall`].
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::recall::{Recall, Sight};
+use super::{Input, KeysValues, Make, Memory, rms_norm};
+use crate::config::Shape;
+
+/// Base of the rotary frequencies.
+pub const ROTARY_BASE: f64 = 10_000.0;
+/// Stands for minus infinity in a mask: a score this low weighs exactly nothing.
+pub(super) const MASKED: f32 = -1e30;
+
+pub(super) struct Attention {
+    norm: Tensor<2>,
+    qkv: Tensor<2>,
+    out: Tensor<2>,
+    /// In the kNN layer only.
+    recall: Option<Recall>,
+}
+
+/// What the attention of all layers shares: where the tokens stand, and who may see whom.
+pub(super) struct Frame {
+    pub(super) shape: Shape,
+    pub(super) lanes: usize,
+    pub(super) length: usize,
+    /// `[1, length, 2 heads, head_dim / 2]`; the rows of queries carry `1 / sqrt(head_dim)`.
+    cos: Tensor<4>,
+    sin: Tensor<4>,
+    /// `[lanes, 1, length, past + length]`: 0, or [`MASKED`].
+    mask: Tensor<4>,
+    /// What the kNN layer may recall.
+    pub(super) sight: Sight,
+}
+
+impl Frame {
+    pub(super) fn new(
+        shape: &Shape,
+        input: &Input,
+        memory: &Memory,
+        recall: f32,
+        device: &Device,
+    ) -> Self {
+        let Shape { sizes, window, .. } = *shape;
+        let Input { lanes, length, .. } = *input;
+        let past = memory.length();
+        let half = sizes.head_dim / 2;
+        let scale = 1.0 / (sizes.head_dim as f64).sqrt();
+        let mut cos = Vec::with_capacity(length * 2 * sizes.heads * half);
+        let mut sin = Vec::with_capacity(cos.capacity());
+        for i in 0..length {
+            let position = (memory.position + i as u64) as f64;
+            for factor in [scale, 1.0] {
+                let at = cos.len();
+                for f in rotary_frequencies(sizes.head_dim) {
+                    let (s, c) = (position * f).sin_cos();
+                    cos.push((c * factor) as f32);
+                    sin.push((s * factor) as f32);
+                }
+                for _ in 1..sizes.heads {
+                    cos.extend_from_within(at..at + half);
+                    sin.extend_from_within(at..at + half);
+                }
+            }
+        }
+        let keys = past + length;
+        let mut mask = vec![MASKED; lanes * length * keys];
+        // The first remembered key is that of the token at this position of the stream.
+        let first = memory.position - past as u64;
+        for (i, row) in mask.chunks_exact_mut(keys).enumerate() {
+            let own = past + i % length;
+            let song = input.song[i].saturating_sub(first) as usize;
+            row[song.max((own + 1).saturating_sub(window))..=own].fill(0.0);
+        }
+        let table = [1, length, 2 * sizes.heads, half];
+        Self {
+            shape: *shape,
+            lanes,
+            length,
+            cos: Tensor::from_data(TensorData::new(cos, table), device),
+            sin: Tensor::from_data(TensorData::new(sin, table), device),
+            mask: Tensor::from_data(TensorData::new(mask, [lanes, 1, length, keys]), device),
+            sight: Sight::new(shape, input, memory, recall),
+        }
+    }
+}
+
+impl Attention {
+    pub(super) fn build<E>(
+        shape: &Shape,
+        layer: usize,
+        make: &mut impl Make<E>,
+    ) -> Result<Self, E> {
+        let s = shape.sizes;
+        let inner = s.heads * s.head_dim;
+        let knn = shape.knn.filter(|knn| knn.layer == layer);
+        // The kNN layer has one key and one value for all its queries.
+        let outer = knn.map_or(3 * inner, |_| inner + 2 * s.head_dim);
+        Ok(Self {
+            norm: make("attention.norm", [1, s.width])?,
+            qkv: make("attention.qkv", [s.width, outer])?,
+            out: make("attention.out", [inner, s.width])?,
+            recall: knn.map(|knn| Recall::build(&s, knn, make)).transpose()?,
+        })
+    }
+
+    pub(super) fn parameters(&self) -> Vec<&Tensor<2>> {
+        let mut all = vec![&self.norm, &self.qkv, &self.out];
+        all.extend(self.recall.iter().flat_map(Recall::parameters));
+        all
+    }
+
+    pub(super) fn parameters_mut(&mut self) -> Vec<&mut Tensor<2>> {
+        let mut all = vec![&mut self.norm, &mut self.qkv, &mut self.out];
+        all.extend(self.recall.iter_mut().flat_map(Recall::parameters_mut));
+        all
+    }
+
+    /// What attention in layer `l` adds to `h` (`[lanes * length, width]`); the layer's memory
+    /// moves on.
+    pub(super) fn forward(
+        &self,
+        h: Tensor<2>,
+        frame: &Frame,
+        memory: &mut Memory,
+        l: usize,
+    ) -> Tensor<2> {
+        let (lanes, length) = (frame.lanes, frame.length);
+        let sizes = frame.shape.sizes;
+        let (heads, dim) = (sizes.heads, sizes.head_dim);
+        let normed = rms_norm(h, &self.norm);
+        let qkv = normed.clone().matmul(self.qkv.clone());
+        let all = qkv.dims()[1] / dim;
+        let qkv = qkv.reshape([lanes, length, all, dim]);
+        // Keys and values of the kNN layer: one of each.
+        let shared = (all - heads) / 2;
+        let part = |t: &Tensor<4>, from, to| {
+            t.clone()
+                .slice([0..lanes, 0..length, from..to, 0..dim])
+                .swap_dims(1, 2)
+        };
+        let value = part(&qkv, heads + shared, all);
+        let (query, key) = match &self.recall {
+            Some(recall) => {
+                let query = recall.scaled(unit(part(&qkv, 0, heads)));
+                (query, unit(part(&qkv, heads, heads + shared)))
+            }
+            None => {
+                let turned = rotate(qkv, frame, 2 * heads);
+                (part(&turned, 0, heads), part(&turned, heads, 2 * heads))
+            }
+        };
+        let (key, value) = match memory.layers.get(l) {
+            Some((past_key, past_value)) => (
+                Tensor::cat(vec![past_key.clone(), key], 2),
+                Tensor::cat(vec![past_value.clone(), value], 2),
+            ),
+            None => (key, value),
+        };
+        let mut mixed = attend(query.clone(), key.clone(), value.clone(), &frame.mask);
+        let present = (key.inner(), value.inner());
+        if let Some(recall) = &self.recall {
+            let all = match memory.recalled.take() {
+                Some((keys, values)) => (
+                    Tensor::cat(vec![keys, present.0.clone()], 2),
+                    Tensor::cat(vec![values, present.1.clone()], 2),
+                ),
+                None => present.clone(),
+            };
+            mixed = recall.mix(mixed, query, normed, &all, frame, memory.chosen.as_mut());
+            memory.recalled = frame.sight.kept.clone().map(|kept| tokens(&all, kept));
+        }
+        let keys = present.0.dims()[2];
+        let kept = tokens(
+            &present,
+            (keys + 1).saturating_sub(frame.shape.window)..keys,
+        );
+        // Layers come in order, so this is where `l` stands or the end.
+        match memory.layers.get_mut(l) {
+            Some(layer) => *layer = kept,
+            None => memory.layers.push(kept),
+        }
+        let mixed = mixed.swap_dims(1, 2).reshape([lanes * length, heads * dim]);
+        mixed.matmul(self.out.clone())
+    }
+}
+
+/// Some tokens of `keys_values`.
+fn tokens((keys, values): &KeysValues, range: std::ops::Range<usize>) -> KeysValues {
+    let [lanes, heads, _, dim] = keys.dims();
+    let part = |t: &Tensor<4>| t.clone().slice([0..lanes, 0..heads, range.clone(), 0..dim]);
+    (part(keys), part(values))
+}
+
+/// The first `count` of the heads in `qkv` (`[lanes, length, heads, head_dim]`), rotated.
+fn rotate(qkv: Tensor<4>, frame: &Frame, count: usize) -> Tensor<4> {
+    let (lanes, length) = (frame.lanes, frame.length);
+    let [.., dim] = qkv.dims();
+    let half = |from, to| qkv.clone().slice([0..lanes, 0..length, 0..count, from..to]);
+    let (a, b) = (half(0, dim / 2), half(dim / 2, dim));
+    let (cos, sin) = (frame.cos.clone(), frame.sin.clone());
+    Tensor::cat(
+        vec![
+            a.clone() * cos.clone() - b.clone() * sin.clone(),
+            b * cos + a * sin,
+        ],
+        3,
+    )
+}
+
+/// Vectors of length one, along the last dimension.
+fn unit(x: Tensor<4>) -> Tensor<4> {
+    let square = (x.clone() * x.clone()).sum_dim(3);
+    x / (square + super::recall::EPSILON).sqrt()
+}
+
+/// `softmax(query · keyᵀ + mask) · value`, `[lanes, heads, length, head_dim]`; `key` and
+/// `value` have as many heads as `query`, or one for all.
+pub(super) fn attend(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: Tensor<4>,
+    mask: &Tensor<4>,
+) -> Tensor<4> {
+    let [lanes, heads, length, dim] = query.dims();
+    let [_, shared, keys, _] = key.dims();
+    let rows = heads * length / shared;
+    let scores = query
+        .reshape([lanes, shared, rows, dim])
+        .matmul(key.transpose());
+    let scores = scores.reshape([lanes, heads, length, keys]) + mask.clone();
+    let highest = scores.clone().inner().max_dim(3);
+    let weights = (scores - highest)
+        .exp()
+        .reshape([lanes, shared, rows, keys]);
+    // Divided after the product with the values: the sum of a row is one more column of that
+    // product, and so costs nothing in the backward pass either.
+    let ones = Tensor::ones([lanes, shared, keys, 1], &mask.device());
+    let sums =
+        weights
+            .matmul(Tensor::cat(vec![value, ones], 3))
+            .reshape([lanes, heads, length, dim + 1]);
+    sums.clone().slice([0..lanes, 0..heads, 0..length, 0..dim])
+        / sums.slice([0..lanes, 0..heads, 0..length, dim..dim + 1])
+}
+
+/// The `head_dim / 2` rotary frequencies, in radians a token.
+pub fn rotary_frequencies(head_dim: usize) -> impl Iterator<Item = f64> {
+    (0..head_dim / 2).map(move |i| ROTARY_BASE.powf(-2.0 * i as f64 / head_dim as f64))
+}

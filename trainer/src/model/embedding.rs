@@ -1,0 +1,107 @@
+//! Embeddings of tokens and of their place in time.
+//!
+//! A token's row is `E = token + A·pitch`, where `A` is constant, `[vocabulary, 12 + 11]`:
+//! pitch tokens have a one in the column of their pitch class and in that of their octave, so
+//! that a pitch shares what it knows with its octaves and neighbours.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use continuo_score::manifest::Sizes;
+use continuo_score::{Token, Vocabulary};
+
+use super::{Input, Make};
+
+/// Columns of `A`: twelve pitch classes, then eleven octaves.
+pub const PITCH_FEATURES: usize = 12 + 11;
+
+pub(super) struct Embedding {
+    /// The constant `A`.
+    pub(super) features: Tensor<2>,
+    token: Tensor<2>,
+    pitch: Tensor<2>,
+    bar_step: Tensor<2>,
+    bar: Tensor<2>,
+    metre: Tensor<2>,
+}
+
+impl Embedding {
+    pub(super) fn build<E>(
+        s: &Sizes,
+        features: Tensor<2>,
+        make: &mut impl Make<E>,
+    ) -> Result<Self, E> {
+        Ok(Self {
+            features,
+            token: make("embedding.token", [s.vocabulary, s.width])?,
+            pitch: make("embedding.pitch", [PITCH_FEATURES, s.width])?,
+            bar_step: make("embedding.bar_step", [s.bar_steps, s.width])?,
+            bar: make("embedding.bar", [s.bars, s.width])?,
+            metre: make("embedding.metre", [s.bar_steps, s.width])?,
+        })
+    }
+
+    pub(super) fn parameters(&self) -> [&Tensor<2>; 5] {
+        [
+            &self.token,
+            &self.pitch,
+            &self.bar_step,
+            &self.bar,
+            &self.metre,
+        ]
+    }
+
+    pub(super) fn parameters_mut(&mut self) -> [&mut Tensor<2>; 5] {
+        [
+            &mut self.token,
+            &mut self.pitch,
+            &mut self.bar_step,
+            &mut self.bar,
+            &mut self.metre,
+        ]
+    }
+
+    /// `E`, `[vocabulary, width]`.
+    pub(super) fn table(&self) -> Tensor<2> {
+        self.token.clone() + self.features.clone().matmul(self.pitch.clone())
+    }
+
+    /// `[lanes * length, width]`, given `E`.
+    pub(super) fn embed(&self, input: &Input, table: Tensor<2>, device: &Device) -> Tensor<2> {
+        let rows = |table: Tensor<2>, rows: &[u16]| {
+            let rows: Vec<i64> = rows.iter().map(|&r| i64::from(r)).collect();
+            let count = rows.len();
+            table.select(
+                0,
+                Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), device),
+            )
+        };
+        rows(table, &input.tokens)
+            + rows(self.bar_step.clone(), &input.bar_step)
+            + rows(self.bar.clone(), &input.bar)
+            + rows(self.metre.clone(), &input.metre)
+    }
+}
+
+/// The pitch class and octave columns of a token, if it is a pitch.
+fn pitch_features(token: Token) -> Option<[usize; 2]> {
+    match token {
+        Token::Pitch(p) => Some([usize::from(p % 12), 12 + usize::from(p / 12)]),
+        _ => None,
+    }
+}
+
+/// The constant `A`, `[vocabulary, PITCH_FEATURES]`.
+pub(super) fn features(vocabulary: &Vocabulary, device: &Device) -> Tensor<2> {
+    let size = vocabulary.size();
+    let mut data = vec![0.0f32; size * PITCH_FEATURES];
+    for id in 0..size {
+        for column in vocabulary
+            .token(id as u16)
+            .and_then(pitch_features)
+            .into_iter()
+            .flatten()
+        {
+            data[id * PITCH_FEATURES + column] = 1.0;
+        }
+    }
+    Tensor::from_data(TensorData::new(data, [size, PITCH_FEATURES]), device)
+}
