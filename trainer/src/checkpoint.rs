@@ -13,22 +13,28 @@
 //! ```
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
+use continuo_score::manifest::Manifest;
 use continuo_score::{Vocabulary, vocabulary::VocabularyError};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Recipe, Shape};
+use crate::device::Place;
 use crate::files::Staged;
 use crate::lanes::LanesState;
 use crate::learner::Learner;
 use crate::model::{Model, numbers};
 use crate::optimiser::Moments;
 use crate::schedule::Budget;
+
+/// The file with the parameters, in a checkpoint and in a model directory.
+pub const WEIGHTS: &str = "weights.safetensors";
 
 /// What `config.json` says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,8 +62,6 @@ pub struct Progress {
     pub budget: Budget,
     /// Threads, on which the order of summation depends.
     pub threads: usize,
-    /// Seed of parameters and of the order of songs.
-    pub seed: u64,
     /// Steps taken.
     pub steps: u64,
     /// Tokens predicted.
@@ -70,12 +74,25 @@ pub struct Progress {
     pub lanes: LanesState,
 }
 
+impl Progress {
+    /// Tokens each lane has played.
+    fn position(&self) -> u64 {
+        self.steps * (self.recipe.segment * self.recipe.accumulate) as u64
+    }
+}
+
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// There is none.
     #[error("{}: no checkpoint there (a folder step-… with config.json); train one with `continuo-trainer train`", .0.display())]
     None(PathBuf),
+    /// A model without them.
+    #[error(
+        "{}: a model without {WEIGHTS}: it can be played, not trained or measured; export it \
+         again from its checkpoint", .0.display()
+    )]
+    NoWeights(PathBuf),
     /// The file system said no.
     #[error("{}: {source}", path.display())]
     Io {
@@ -114,8 +131,12 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The newest checkpoint in `folder`, or the one that `folder` is.
+    /// The newest checkpoint in `folder`, or the one that `folder` is, or the parameters in
+    /// the model directory that it is.
     pub fn open(folder: &Path) -> Result<Self, CheckpointError> {
+        if folder.join("model.json").is_file() {
+            return Self::open_model(folder);
+        }
         let path = if folder.join("config.json").is_file() {
             folder.to_owned()
         } else {
@@ -135,6 +156,29 @@ impl Checkpoint {
                 ),
             });
         }
+        Self::check(path, config)
+    }
+
+    /// A model directory that has its parameters beside its graphs.
+    fn open_model(folder: &Path) -> Result<Self, CheckpointError> {
+        let manifest: Manifest = read_json(&folder.join("model.json"))?;
+        if !folder.join(WEIGHTS).is_file() {
+            return Err(CheckpointError::NoWeights(folder.into()));
+        }
+        let shape = Shape {
+            sizes: manifest.sizes,
+            window: manifest.window,
+            knn: manifest.knn,
+        };
+        let config = Config {
+            format: Config::FORMAT,
+            preset: manifest.name,
+            shape,
+        };
+        Self::check(folder.into(), config)
+    }
+
+    fn check(path: PathBuf, config: Config) -> Result<Self, CheckpointError> {
         let file = path.join("vocabulary.json");
         let vocabulary = Vocabulary::from_json(&read_text(&file)?)
             .map_err(|source| CheckpointError::Vocabulary { path: file, source })?;
@@ -176,7 +220,7 @@ impl Checkpoint {
 
     /// The parameters.
     pub fn model(&self, device: &Device) -> Result<Model, CheckpointError> {
-        let store = Store::open(self.path.join("weights.safetensors"))?;
+        let store = Store::open(self.path.join(WEIGHTS))?;
         Model::build(
             self.config.shape,
             &self.vocabulary,
@@ -189,19 +233,22 @@ impl Checkpoint {
     pub fn progress(&self) -> Result<Progress, CheckpointError> {
         let path = self.path.join("training.json");
         let progress: Progress = read_json(&path)?;
-        if progress.recipe.group == 0 || progress.recipe.segment == 0 {
-            let reason = "group and segment must be at least 1".to_owned();
+        let Recipe {
+            group,
+            segment,
+            accumulate,
+            ..
+        } = progress.recipe;
+        if group == 0 || segment == 0 || accumulate == 0 {
+            let reason = "group, segment and accumulate must be at least 1".to_owned();
             return Err(CheckpointError::Malformed { path, reason });
         }
         Ok(progress)
     }
 
     /// Parameters, moments and memories, as they were.
-    pub fn learner(
-        &self,
-        progress: &Progress,
-        device: &Device,
-    ) -> Result<Learner, CheckpointError> {
+    pub fn learner(&self, progress: &Progress, place: &Place) -> Result<Learner, CheckpointError> {
+        let device = &place.device;
         let model = self.model(device)?;
         let store = Store::open(self.path.join("training.safetensors"))?;
         let moments = model
@@ -218,16 +265,16 @@ impl Checkpoint {
             .lanes
             .lanes()
             .div_ceil(progress.recipe.group.max(1));
-        let mut learner = Learner::new(model, moments, groups, progress.threads).map_err(|e| {
-            CheckpointError::Io {
+        let threads = if place.gpu { 0 } else { progress.threads };
+        let mut learner =
+            Learner::new(model, moments, groups, threads).map_err(|e| CheckpointError::Io {
                 path: self.path.clone(),
                 source: std::io::Error::other(e),
-            }
-        })?;
+            })?;
         learner.steps = progress.steps;
         let sizes = self.config.shape.sizes;
         for (g, memory) in learner.memories.iter_mut().enumerate() {
-            memory.position = progress.steps * progress.recipe.segment as u64;
+            memory.position = progress.position();
             if memory.position == 0 {
                 continue;
             }
@@ -258,9 +305,14 @@ pub fn save(
         move |source| CheckpointError::Io { path, source }
     };
     let staged = Staged::folder(&place).map_err(at(&place))?;
+    // On the disk before the folder is: a machine that stops must not leave half a checkpoint.
     let write = |name: &str, bytes: &[u8]| {
         let path = staged.temporary().join(name);
-        fs::write(&path, bytes).map_err(at(&path))
+        let written = File::create(&path).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(at(&path))
     };
     // Structs of numbers and strings always serialise.
     write(
@@ -273,11 +325,7 @@ pub fn save(
         &serde_json::to_vec_pretty(progress).unwrap_or_default(),
     )?;
     let parameters = learner.model.parameters();
-    let weights: Vec<_> = parameters
-        .iter()
-        .map(|(name, p)| named(name.clone(), p))
-        .collect();
-    write("weights.safetensors", &pack(weights))?;
+    write(WEIGHTS, &weights(&learner.model))?;
     let mut training = Vec::new();
     for ((name, _), moments) in parameters.iter().zip(&learner.moments) {
         training.push(named(format!("first.{name}"), &moments.first));
@@ -300,6 +348,12 @@ pub fn save(
         fs::remove_dir_all(&path).map_err(at(&path))?;
     }
     Ok(place)
+}
+
+/// The bytes of [`WEIGHTS`].
+pub fn weights(model: &Model) -> Vec<u8> {
+    let parameters = model.parameters();
+    pack(parameters.into_iter().map(|(n, p)| named(n, p)).collect())
 }
 
 /// All checkpoints in a folder, oldest first.

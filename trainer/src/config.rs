@@ -41,6 +41,8 @@ pub struct Recipe {
     /// Lanes that pass through the network at once. A step is the sum over such groups; small
     /// groups stay in the processor's cache, large ones suit a GPU.
     pub group: usize,
+    /// Segments of every lane that make one step.
+    pub accumulate: usize,
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Decoupled weight decay, of matrices inside the layers.
@@ -71,7 +73,7 @@ pub fn grid_sizes(vocabulary: &Vocabulary) -> Sizes {
 }
 
 /// Names of the presets, smallest first.
-pub const PRESETS: [&str; 3] = ["tiny", "small", "base"];
+pub const PRESETS: [&str; 4] = ["tiny", "small", "base", "large"];
 
 /// A preset by name, for a vocabulary.
 ///
@@ -80,6 +82,7 @@ pub const PRESETS: [&str; 3] = ["tiny", "small", "base"];
 /// | `tiny`  | 2 x 32         | 44 k       | 16     | 1, 64               | tests                  |
 /// | `small` | 4 x 256        | 3.3 M      | 384    | 2, 2048             | an hour on 2 cores     |
 /// | `base`  | 8 x 512        | 25.3 M     | 512    | 6, 8192             | a GPU                  |
+/// | `large` | 16 x 768       | 113 M      | 1024   | 14, 16384           | a large GPU            |
 pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
     let shape = |layers, width, heads, head_dim, feed_forward, window, layer, capacity| Shape {
         sizes: Sizes {
@@ -101,6 +104,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
         segment,
         lanes,
         group,
+        accumulate: 1,
         learning_rate,
         weight_decay: 0.1,
         warm_up: 0.03,
@@ -115,6 +119,10 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
         "base" => Some((
             shape(8, 512, 8, 64, 1376, 512, 6, 8192),
             recipe(512, 32, 8, 6e-4),
+        )),
+        "large" => Some((
+            shape(16, 768, 12, 64, 2048, 1024, 14, 16384),
+            recipe(1024, 64, 8, 3e-4),
         )),
         _ => None,
     }

@@ -95,7 +95,48 @@ pub enum CorpusError {
     },
 }
 
-/// A corpus, mapped into memory.
+/// Where the tokens of a corpus are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Location {
+    /// In the file, read as it is needed: costs no memory.
+    #[default]
+    Mmap,
+    /// In memory: for slow disks.
+    Cpu,
+    /// In memory, and on the device that trains: no token crosses the bus twice.
+    Gpu,
+}
+
+impl std::str::FromStr for Location {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "mmap" => Ok(Self::Mmap),
+            "cpu" => Ok(Self::Cpu),
+            "gpu" => Ok(Self::Gpu),
+            _ => Err("mmap, cpu or gpu".into()),
+        }
+    }
+}
+
+enum Bytes {
+    Mapped(Mmap),
+    Memory(Vec<u8>),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Memory(bytes) => bytes,
+        }
+    }
+}
+
+/// A corpus.
 pub struct Corpus {
     /// Its vocabulary.
     pub vocabulary: Vocabulary,
@@ -104,12 +145,17 @@ pub struct Corpus {
     /// Its songs.
     pub songs: Vec<Song>,
     path: PathBuf,
-    map: Mmap,
+    bytes: Bytes,
 }
 
 impl Corpus {
-    /// Opens a corpus and checks that it is whole.
+    /// Opens a corpus where it lies and checks that it is whole.
     pub fn open(path: &Path) -> Result<Self, CorpusError> {
+        Self::open_in(path, Location::Mmap)
+    }
+
+    /// Opens a corpus, keeps it somewhere, and checks that it is whole.
+    pub fn open_in(path: &Path, location: Location) -> Result<Self, CorpusError> {
         let io = |source| CorpusError::Io {
             path: path.into(),
             source,
@@ -119,10 +165,11 @@ impl Corpus {
             reason,
         };
         let file = File::open(path).map_err(io)?;
-        // SAFETY: a corpus is renamed into place once it is whole and never written again;
-        // as with every mapped file, another program that cuts it while it is open would
-        // end this one.
-        let map = unsafe { Mmap::map(&file) }.map_err(io)?;
+        let map = if location == Location::Mmap {
+            Bytes::Mapped(Self::map(&file).map_err(io)?)
+        } else {
+            Bytes::Memory(std::fs::read(path).map_err(io)?)
+        };
         let number = |at: usize, bytes: usize| {
             map.get(at..at + bytes)
                 .map(|b| b.iter().rev().fold(0u64, |n, &b| n << 8 | u64::from(b)))
@@ -163,7 +210,7 @@ impl Corpus {
             rows: table.rows,
             songs: table.songs,
             path: path.into(),
-            map,
+            bytes: map,
         };
         for (i, song) in corpus.songs.iter().enumerate() {
             if !corpus
@@ -177,6 +224,13 @@ impl Corpus {
             }
         }
         Ok(corpus)
+    }
+
+    fn map(file: &File) -> std::io::Result<Mmap> {
+        // SAFETY: a corpus is renamed into place once it is whole and never written again;
+        // as with every mapped file, another program that cuts it while it is open would
+        // end this one.
+        unsafe { Mmap::map(file) }
     }
 
     fn holds(&self, r: Record) -> bool {
@@ -204,7 +258,7 @@ impl Corpus {
             song.path
         );
         let at = |i: usize| HEADER + (song.offset as usize + i) * RECORD;
-        self.map[at(from)..at(to)].chunks_exact(RECORD).map(|b| {
+        self.bytes[at(from)..at(to)].chunks_exact(RECORD).map(|b| {
             let field = |i: usize| u16::from_le_bytes([b[2 * i], b[2 * i + 1]]);
             Record {
                 id: field(0),

@@ -160,7 +160,12 @@ fn kind(before: Option<Token>, token: Option<Token>) -> &'static str {
 }
 
 /// Nats of every token but the first, with the memory a player has.
-fn song_nats(model: &Model, corpus: &Corpus, song: usize, progress: impl Fn(u64)) -> Vec<f32> {
+pub(crate) fn song_nats(
+    model: &Model,
+    corpus: &Corpus,
+    song: usize,
+    progress: impl Fn(u64),
+) -> Vec<f32> {
     let inputs = corpus.songs[song].tokens as usize - 1;
     let mut memory = Memory::default();
     let mut losses = Vec::with_capacity(inputs);

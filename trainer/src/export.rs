@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use continuo_score::manifest::{HeldOut, Manifest, Variant};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::corpus::Corpus;
 use crate::files::Staged;
 use crate::onnx::network::{self, File};
@@ -119,6 +119,8 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
     for file in &graphs {
         write(&place(file), &file.bytes)?;
     }
+    // To measure it, to export it again, to train it further.
+    write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
     // What people keep beside a model stays beside it.
     let readme = output.join("README.md");
     if readme.is_file() {

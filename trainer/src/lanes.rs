@@ -1,25 +1,61 @@
 //! Lanes: which song each lane plays, and where in it. All of it can be saved and restored.
 //!
-//! A lane plays whole songs, one after the other, with nothing between them: where a song
-//! ends inside a segment the next begins, and the mask keeps it from seeing what was before.
-//! So no token is a pad, and every token but each song's last is asked for its successor.
+//! How a lane goes through the songs is [`Batches`]. Where one song follows another inside a
+//! segment, the mask keeps it from seeing what was before: each token carries the place in
+//! the stream at which its song began. Every token but each song's last is asked for its
+//! successor; pads are asked for [`NOTHING`].
 
 use std::collections::BTreeMap;
 
+use continuo_score::Token;
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::Corpus;
-use crate::learner::Group;
+use crate::augment::{Reach, Shift};
+use crate::corpus::{Corpus, Record};
+use crate::learner::{Group, NOTHING};
 use crate::model::Input;
+
+/// How lanes go through songs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Batches {
+    /// Each segment is a piece of some song, without memory of what was before it.
+    Random,
+    /// A lane plays a song from its beginning to its end, the rest of the last segment is
+    /// pads, and the next song begins with the next segment.
+    Songs,
+    /// A lane plays whole songs one after the other, with nothing between them. Lanes begin
+    /// at different places of their first songs, so that they do not end together.
+    #[default]
+    Contiguous,
+}
+
+/// What lanes play, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// How lanes go through songs.
+    pub batches: Batches,
+    /// Songs side by side.
+    pub lanes: usize,
+    /// Of everything that is drawn.
+    pub seed: u64,
+    /// A style's share of the tokens played is its share of the corpus to this power: 1 as
+    /// the corpus has it, 0 all styles alike.
+    pub balance: f64,
+    /// How far songs are moved.
+    pub reach: Reach,
+}
 
 /// Plays the training songs of a corpus in lanes.
 pub struct Lanes<'a> {
     corpus: &'a Corpus,
     styles: Vec<Style>,
+    /// What each lane plays, moved as its shift says.
+    playing: Vec<Vec<Record>>,
     /// What is saved.
     pub state: LanesState,
 }
@@ -28,7 +64,9 @@ pub struct Lanes<'a> {
 struct Style {
     /// Their indices in the corpus.
     songs: Vec<usize>,
-    /// Chance that the next song is of this style.
+    /// Tokens of the songs up to and including each.
+    tokens: Vec<u64>,
+    /// Chance that the next song, or the next piece, is of this style.
     chance: f64,
     /// The order of the current pass, and which pass it is of.
     order: Vec<usize>,
@@ -38,8 +76,8 @@ struct Style {
 /// Where all lanes are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LanesState {
-    seed: u64,
-    balance: f64,
+    /// What they play, and how.
+    pub plan: Plan,
     /// Songs drawn so far.
     draws: u64,
     /// Songs drawn of each style.
@@ -50,27 +88,25 @@ pub struct LanesState {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Lane {
     song: usize,
+    shift: Shift,
     /// Next token of the song.
     at: usize,
     /// Position in the lane's stream at which the song began.
     began: u64,
-    /// Tokens played.
+    /// Tokens played, pads included.
     position: u64,
 }
 
 impl<'a> Lanes<'a> {
-    /// Lanes at the beginning. A style's share of the tokens played is its share of the
-    /// corpus to the power of `balance`: 1 as the corpus has it, 0 all styles alike.
-    /// `None` if the corpus has no training songs.
-    pub fn new(corpus: &'a Corpus, lanes: usize, seed: u64, balance: f64) -> Option<Self> {
-        let styles = styles(corpus, balance);
+    /// Lanes at the beginning. `None` if the corpus has no training songs.
+    pub fn new(corpus: &'a Corpus, plan: Plan) -> Option<Self> {
+        let styles = styles(corpus, plan);
         if styles.is_empty() {
             return None;
         }
         let drawn = vec![0; styles.len()];
         let state = LanesState {
-            seed,
-            balance,
+            plan,
             draws: 0,
             drawn,
             lanes: Vec::new(),
@@ -78,33 +114,35 @@ impl<'a> Lanes<'a> {
         let mut new = Self {
             corpus,
             styles,
+            playing: Vec::new(),
             state,
         };
-        for _ in 0..lanes {
-            let song = new.draw();
-            new.state.lanes.push(Lane {
-                song,
-                at: 0,
-                began: 0,
-                position: 0,
-            });
+        for index in 0..plan.lanes {
+            let (mut lane, song) = new.draw(0);
+            if plan.batches == Batches::Contiguous {
+                lane.at = (song.len() - 1) * index / plan.lanes;
+            }
+            new.state.lanes.push(lane);
+            new.playing.push(song);
         }
         Some(new)
     }
 
     /// Lanes where they were. `None` if the state is of another corpus.
     pub fn restore(corpus: &'a Corpus, state: LanesState) -> Option<Self> {
-        let styles = styles(corpus, state.balance);
+        let styles = styles(corpus, state.plan);
         let fits = |l: &Lane| {
-            corpus
-                .songs
-                .get(l.song)
-                .is_some_and(|s| (l.at as u64) < s.tokens)
+            let song = corpus.songs.get(l.song);
+            song.is_some_and(|s| (l.at as u64) < s.tokens)
         };
-        let whole = styles.len() == state.drawn.len() && state.lanes.iter().all(fits);
-        whole.then_some(Self {
+        if styles.len() != state.drawn.len() || !state.lanes.iter().all(fits) {
+            return None;
+        }
+        let playing = state.lanes.iter().map(|l| song(corpus, l.song, l.shift));
+        Some(Self {
             corpus,
             styles,
+            playing: playing.collect(),
             state,
         })
     }
@@ -133,38 +171,81 @@ impl<'a> Lanes<'a> {
     }
 
     fn play(&mut self, index: usize, segment: usize, out: &mut Group) {
-        let mut lane = self.state.lanes[index];
+        let batches = self.state.plan.batches;
+        if batches == Batches::Random {
+            let position = self.state.lanes[index].position;
+            (self.state.lanes[index], self.playing[index]) = self.draw(position);
+            self.cut(index, segment);
+        }
         let mut wanted = segment;
         while wanted > 0 {
+            let lane = &mut self.state.lanes[index];
+            let song = &self.playing[index];
             // The last token of a song is a target only.
-            let inputs = self.corpus.songs[lane.song].tokens as usize - 1;
+            let inputs = song.len() - 1;
             let count = wanted.min(inputs - lane.at);
-            out.input
-                .extend(self.corpus, lane.song, lane.at, count, lane.began);
-            let targets = self
-                .corpus
-                .records(lane.song, lane.at + 1, lane.at + 1 + count);
-            out.targets.extend(targets.map(|r| r.id));
-            lane.at += count;
+            let (from, to) = (lane.at, lane.at + count);
+            out.input.push(&song[from..to], lane.began);
+            out.targets.extend(song[from + 1..=to].iter().map(|r| r.id));
+            lane.at = to;
             lane.position += count as u64;
             wanted -= count;
-            if lane.at == inputs {
-                lane = Lane {
-                    song: self.draw(),
-                    at: 0,
-                    began: lane.position,
-                    ..lane
-                };
+            if to < inputs {
+                break;
+            }
+            if batches != Batches::Contiguous {
+                self.pad(index, wanted, out);
+                wanted = 0;
+            }
+            // A random piece is drawn when it is played.
+            if batches != Batches::Random {
+                let position = self.state.lanes[index].position;
+                (self.state.lanes[index], self.playing[index]) = self.draw(position);
             }
         }
-        self.state.lanes[index] = lane;
     }
 
-    /// The next song: a style by chance, then its songs in a new order each pass.
-    fn draw(&mut self) -> usize {
+    /// Lets a lane begin anywhere in its song, but so that a segment is full if it can be.
+    fn cut(&mut self, index: usize, segment: usize) {
+        let inputs = self.playing[index].len() - 1;
+        // Its own numbers: the song and the shift have taken others.
+        let mut random = self.random(self.state.draws, 1);
+        self.state.lanes[index].at = random.random_range(0..=inputs.saturating_sub(segment));
+    }
+
+    /// Pads see only themselves, and are asked for nothing.
+    fn pad(&mut self, index: usize, count: usize, out: &mut Group) {
+        let lane = &mut self.state.lanes[index];
+        let id = self.corpus.vocabulary.id(Token::Pad).unwrap_or_default();
+        let pad = Record {
+            id,
+            bar_step: 0,
+            bar: 0,
+            metre: 0,
+        };
+        out.input.push(&vec![pad; count], lane.position);
+        out.targets.extend(std::iter::repeat_n(NOTHING, count));
+        lane.position += count as u64;
+    }
+
+    /// The random numbers of a draw.
+    fn random(&self, draw: u64, purpose: u64) -> ChaCha8Rng {
+        let mut random = ChaCha8Rng::seed_from_u64(self.state.plan.seed);
+        random.set_stream(1 + 2 * draw + purpose);
+        random
+    }
+
+    /// The next song, from its beginning: a style by chance, then its songs in a new order
+    /// each pass; for random pieces, any of its songs by length.
+    fn draw(&mut self, position: u64) -> (Lane, Vec<Record>) {
+        let mut random = self.random(self.state.draws, 0);
+        let Plan {
+            seed,
+            batches,
+            reach,
+            ..
+        } = self.state.plan;
         let state = &mut self.state;
-        let mut random = ChaCha8Rng::seed_from_u64(state.seed);
-        random.set_stream(1 + state.draws);
         state.draws += 1;
         let mut chance = random.random::<f64>();
         let mut chosen = self.styles.len() - 1;
@@ -179,15 +260,32 @@ impl<'a> Lanes<'a> {
         let songs = style.songs.len() as u64;
         let (pass, at) = (state.drawn[chosen] / songs, state.drawn[chosen] % songs);
         state.drawn[chosen] += 1;
-        if style.pass != Some(pass) {
-            let mixed = state.seed ^ (chosen as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            let mut random = ChaCha8Rng::seed_from_u64(mixed);
-            random.set_stream(pass);
-            style.order = style.songs.clone();
-            style.order.shuffle(&mut random);
-            style.pass = Some(pass);
-        }
-        style.order[at as usize]
+        let index = if batches == Batches::Random {
+            let all = style.tokens.last().copied().unwrap_or(1);
+            let token = random.random_range(0..all);
+            style.songs[style.tokens.partition_point(|&sum| sum <= token)]
+        } else {
+            if style.pass != Some(pass) {
+                let mixed = seed ^ (chosen as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let mut random = ChaCha8Rng::seed_from_u64(mixed);
+                random.set_stream(pass);
+                style.order = style.songs.clone();
+                style.order.shuffle(&mut random);
+                style.pass = Some(pass);
+            }
+            style.order[at as usize]
+        };
+        let tokens = self.corpus.songs[index].tokens as usize;
+        let records = self.corpus.records(index, 0, tokens);
+        let shift = Shift::draw(reach, records, &self.corpus.vocabulary, &mut random);
+        let lane = Lane {
+            song: index,
+            shift,
+            at: 0,
+            began: position,
+            position,
+        };
+        (lane, song(self.corpus, index, shift))
     }
 }
 
@@ -199,9 +297,9 @@ impl LanesState {
 }
 
 impl Input {
-    /// Adds `count` tokens of a song, from `at` on; the song began at `began` in the stream.
-    pub fn extend(&mut self, corpus: &Corpus, song: usize, at: usize, count: usize, began: u64) {
-        for r in corpus.records(song, at, at + count) {
+    /// Adds tokens of a song that began at `began` in the stream.
+    pub fn push(&mut self, records: &[Record], began: u64) {
+        for r in records {
             self.tokens.push(r.id);
             self.bar_step.push(r.bar_step);
             self.bar.push(r.bar);
@@ -209,30 +307,53 @@ impl Input {
             self.song.push(began);
         }
     }
+
+    /// Adds `count` tokens of a song, from `at` on; the song began at `began` in the stream.
+    pub fn extend(&mut self, corpus: &Corpus, song: usize, at: usize, count: usize, began: u64) {
+        let records: Vec<_> = corpus.records(song, at, at + count).collect();
+        self.push(&records, began);
+    }
 }
 
-fn styles(corpus: &Corpus, balance: f64) -> Vec<Style> {
+/// A song of the corpus, moved.
+fn song(corpus: &Corpus, index: usize, shift: Shift) -> Vec<Record> {
+    let tokens = corpus.songs[index].tokens as usize;
+    let mut records: Vec<_> = corpus.records(index, 0, tokens).collect();
+    shift.apply(&mut records, &corpus.vocabulary);
+    records
+}
+
+fn styles(corpus: &Corpus, plan: Plan) -> Vec<Style> {
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (i, song) in corpus.songs.iter().enumerate().filter(|(_, s)| !s.held_out) {
         by_name.entry(&song.style).or_default().push(i);
     }
-    let tokens =
-        |songs: &[usize]| songs.iter().map(|&i| corpus.songs[i].tokens).sum::<u64>() as f64;
-    let all: f64 = by_name.values().map(|songs| tokens(songs)).sum();
     let mut styles: Vec<Style> = by_name
         .into_values()
         .map(|songs| {
-            // Wanted share of tokens, over the tokens a drawn song brings.
-            let tokens = tokens(&songs);
-            let chance = (tokens / all).powf(balance) / (tokens / songs.len() as f64);
+            let mut sum = 0;
+            let tokens = songs.iter().map(|&i| {
+                sum += corpus.songs[i].tokens;
+                sum
+            });
             Style {
+                tokens: tokens.collect(),
                 songs,
-                chance,
+                chance: 0.0,
                 order: Vec::new(),
                 pass: None,
             }
         })
         .collect();
+    let tokens = |s: &Style| s.tokens.last().copied().unwrap_or(0) as f64;
+    let all: f64 = styles.iter().map(tokens).sum();
+    for style in &mut styles {
+        style.chance = (tokens(style) / all).powf(plan.balance);
+        if plan.batches != Batches::Random {
+            // A song that is drawn brings all its tokens.
+            style.chance /= tokens(style) / style.songs.len() as f64;
+        }
+    }
     let sum: f64 = styles.iter().map(|s| s.chance).sum();
     styles.iter_mut().for_each(|s| s.chance /= sum);
     styles

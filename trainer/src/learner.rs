@@ -12,13 +12,23 @@ use crate::model::recall::INITIAL_SCALE;
 use crate::model::{Input, Memory, Model};
 use crate::optimiser::{Moments, Slot, Step};
 
+/// The target of a pad: it is no id, and never counts.
+pub const NOTHING: u16 = u16::MAX;
+
 /// One group of lanes, and what is to be predicted for each of its tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     /// What the network reads.
     pub input: Input,
-    /// The token that follows each of them.
+    /// The token that follows each of them, or [`NOTHING`].
     pub targets: Vec<u16>,
+}
+
+impl Group {
+    /// Tokens that count.
+    pub fn counted(&self) -> usize {
+        self.targets.iter().filter(|&&t| t != NOTHING).count()
+    }
 }
 
 /// A model in training.
@@ -41,10 +51,13 @@ pub struct Report {
     pub loss: f64,
     /// Norm of the gradient before clipping.
     pub norm: f64,
+    /// Tokens predicted.
+    pub tokens: usize,
 }
 
 impl Learner {
-    /// A learner with given parameters and moments; `groups` empty memories.
+    /// A learner with given parameters and moments; `groups` empty memories. Without `threads`
+    /// everything happens on the caller's, as a GPU likes it.
     pub fn new(
         model: Model,
         moments: Vec<Moments>,
@@ -54,7 +67,7 @@ impl Learner {
         // Each worker has its own pool of one thread: most operations of the CPU backend run
         // on one thread, so groups side by side use all cores where one group cannot, and
         // the backend's own parallel loops stay within the worker.
-        let workers = (0..threads.clamp(1, groups.max(1)))
+        let workers = (0..threads.min(groups))
             .map(|_| ThreadPoolBuilder::new().num_threads(1).build())
             .collect::<Result<_, _>>()?;
         let memories = (0..groups).map(|_| Memory::default()).collect();
@@ -81,40 +94,39 @@ impl Learner {
             .collect()
     }
 
-    /// One step on one segment of every group.
-    pub fn step(&mut self, groups: &[Group], rate: f64, recipe: &Recipe) -> Report {
-        let tokens: usize = groups.iter().map(|g| g.targets.len()).sum();
+    /// One step: its gradient is that of all `rounds` together, each one segment of every
+    /// group.
+    pub fn step(&mut self, rounds: &[Vec<Group>], rate: f64, recipe: &Recipe) -> Report {
+        let tokens: usize = rounds.iter().flatten().map(Group::counted).sum();
         let scale = 1.0 / tokens.max(1) as f64;
-        let share = groups.len().div_ceil(self.workers.len()).max(1);
         let model = &self.model;
         let mut partial = Vec::new();
-        partial.resize_with(self.workers.len(), || None);
-        std::thread::scope(|scope| {
-            let work = groups.chunks(share).zip(self.memories.chunks_mut(share));
-            for ((pool, out), (groups, memories)) in self.workers.iter().zip(&mut partial).zip(work)
-            {
-                scope.spawn(move || {
-                    *out = Some(pool.install(|| gradients(model, groups, memories, scale)));
-                });
-            }
-        });
-        // Summed in the order of the workers, so that a run can be repeated.
-        let mut partial = partial.into_iter().flatten();
-        let Some((mut loss, mut sum)) = partial.next() else {
-            return Report {
-                loss: 0.0,
-                norm: 0.0,
-            };
-        };
-        for (more, gradient) in partial {
-            loss += more;
-            sum = sum.into_iter().zip(gradient).map(|(a, b)| a + b).collect();
+        if self.workers.is_empty() {
+            partial.push(Some(gradients(model, rounds, 0, &mut self.memories, scale)));
+        } else {
+            partial.resize_with(self.workers.len(), || None);
+            let share = self.memories.len().div_ceil(self.workers.len()).max(1);
+            std::thread::scope(|scope| {
+                let work = self.memories.chunks_mut(share).enumerate();
+                for ((pool, out), (i, memories)) in self.workers.iter().zip(&mut partial).zip(work)
+                {
+                    scope.spawn(move || {
+                        let work = || gradients(model, rounds, i * share, memories, scale);
+                        *out = Some(pool.install(work));
+                    });
+                }
+            });
         }
-        let square: f64 = sum
-            .iter()
-            .map(|g| f64::from(g.clone().square().sum().into_scalar::<f32>()))
-            .sum();
-        let norm = square.sqrt();
+        // Summed in the order of the workers, so that a run can be repeated.
+        let sums = partial
+            .into_iter()
+            .flatten()
+            .reduce(|(loss, sum), (more, gradient)| {
+                let sum = sum.into_iter().zip(gradient).map(|(a, b)| a + b).collect();
+                (loss + more, sum)
+            });
+        let (loss, sum) = sums.unwrap_or_default();
+        let norm = norm(&sum);
         self.steps += 1;
         let step = Step {
             number: self.steps,
@@ -127,21 +139,31 @@ impl Learner {
             },
         };
         let parameters = self.model.parameters_mut();
-        step.apply(
-            parameters
-                .into_iter()
-                .zip(&mut self.moments)
-                .zip(sum)
-                .map(|(((name, parameter), moments), gradient)| Slot {
-                    decays: decays(&name),
-                    parameter,
-                    moments,
-                    gradient,
-                })
-                .collect(),
-        );
-        Report { loss, norm }
+        let slots = parameters
+            .into_iter()
+            .zip(&mut self.moments)
+            .zip(sum)
+            .map(|(((name, parameter), moments), gradient)| Slot {
+                decays: decays(&name),
+                parameter,
+                moments,
+                gradient,
+            })
+            .collect();
+        step.apply(slots, !self.workers.is_empty());
+        Report { loss, norm, tokens }
     }
+}
+
+/// The norm of all gradients together.
+fn norm(gradients: &[Tensor<2>]) -> f64 {
+    let squares: Vec<Tensor<1>> = gradients.iter().map(|g| g.clone().square().sum()).collect();
+    if squares.is_empty() {
+        return 0.0;
+    }
+    // Read at once: each reading waits for the device.
+    let squares = Tensor::cat(squares, 0).into_data();
+    squares.iter::<f32>().map(f64::from).sum::<f64>().sqrt()
 }
 
 /// Only the matrices inside layers decay: gains and embeddings of rare tokens would be
@@ -152,17 +174,23 @@ fn decays(name: &str) -> bool {
     name.starts_with("layers.") && !ROWS.contains(&last)
 }
 
-/// The loss of some groups, and its gradients in the order of [`Model::parameters`]; both
-/// are sums over tokens times `scale`.
+/// The loss of the groups `first..first + memories.len()` of every round, and its gradients in
+/// the order of [`Model::parameters`]; both are sums over tokens times `scale`.
 fn gradients(
     model: &Model,
-    groups: &[Group],
+    rounds: &[Vec<Group>],
+    first: usize,
     memories: &mut [Memory],
     scale: f64,
 ) -> (f64, Vec<Tensor<2>>) {
     let mut loss = 0.0;
     let mut sum: Vec<Option<Tensor<2>>> = Vec::new();
-    for (group, memory) in groups.iter().zip(memories) {
+    let groups = 0..memories.len();
+    for (round, i) in rounds
+        .iter()
+        .flat_map(|r| groups.clone().map(move |i| (r, i)))
+    {
+        let (group, memory) = (&round[first + i], &mut memories[i]);
         let replica = model.replica();
         let nll = nats(replica.forward(&group.input, memory), &group.targets).sum() * scale;
         let mut gradients = nll.backward();
@@ -187,15 +215,23 @@ fn gradients(
     (loss, filled.collect())
 }
 
-/// Nats of each target, `[rows, 1]`, from logits `[rows, vocabulary]`.
+/// Nats of each target, `[rows, 1]`, from logits `[rows, vocabulary]`; 0 where the target is
+/// [`NOTHING`].
 pub fn nats(logits: Tensor<2>, targets: &[u16]) -> Tensor<2> {
     let device = logits.device();
     let rows = targets.len();
-    let targets: Vec<i64> = targets.iter().map(|&t| i64::from(t)).collect();
-    let targets = Tensor::<2, Int>::from_data(TensorData::new(targets, [rows, 1]), &device);
+    let id = |t: &u16| if *t == NOTHING { 0 } else { i64::from(*t) };
+    let ids: Vec<i64> = targets.iter().map(id).collect();
+    let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, 1]), &device);
     let highest = logits.clone().inner().max_dim(1);
     let logits = logits - highest;
-    logits.clone().exp().sum_dim(1).log() - logits.gather(1, targets)
+    let nats = logits.clone().exp().sum_dim(1).log() - logits.gather(1, ids);
+    if !targets.contains(&NOTHING) {
+        return nats;
+    }
+    let counts = |t: &u16| if *t == NOTHING { 0.0f32 } else { 1.0 };
+    let counts: Vec<f32> = targets.iter().map(counts).collect();
+    nats * Tensor::from_data(TensorData::new(counts, [rows, 1]), &device)
 }
 
 /// A model with random parameters.

@@ -7,18 +7,24 @@
 //!
 //! [`config`] holds the presets, [`model`] the whole network, [`learner`] one step of training.
 
+pub mod augment;
 pub mod checkpoint;
 pub mod config;
 pub mod corpus;
+pub mod device;
 pub mod encode;
 pub mod eval;
 pub mod export;
 pub mod files;
 pub mod lanes;
 pub mod learner;
+mod log;
 pub mod model;
 pub mod onnx;
 pub mod optimiser;
 pub mod parity;
+pub mod sample;
 pub mod schedule;
+pub mod tensorboard;
 pub mod train;
+mod watch;

@@ -44,9 +44,13 @@ pub struct Slot<'a> {
 }
 
 impl Step {
-    /// Moves all parameters, in parallel.
-    pub fn apply(self, slots: Vec<Slot<'_>>) {
-        slots.into_par_iter().for_each(|slot| self.one(slot));
+    /// Moves all parameters, side by side if `parallel`.
+    pub fn apply(self, slots: Vec<Slot<'_>>, parallel: bool) {
+        if parallel {
+            slots.into_par_iter().for_each(|slot| self.one(slot));
+        } else {
+            slots.into_iter().for_each(|slot| self.one(slot));
+        }
     }
 
     fn one(self, slot: Slot<'_>) {

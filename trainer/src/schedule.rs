@@ -52,6 +52,7 @@ mod tests {
             segment: 1,
             lanes: 1,
             group: 1,
+            accumulate: 1,
             learning_rate: 1.0,
             weight_decay: 0.0,
             warm_up: 0.1,

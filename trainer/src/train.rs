@@ -1,20 +1,21 @@
 //! `train`: a corpus becomes a checkpoint.
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use burn::tensor::Device;
+use continuo_score::manifest::HeldOut;
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Config, Progress};
 use crate::config::Recipe;
 use crate::corpus::Corpus;
-use crate::files::Staged;
-use crate::lanes::Lanes;
+use crate::device::Place;
+use crate::lanes::{Batches, Lanes, Plan};
 use crate::learner::{Learner, initial};
+use crate::log::{Log, io_at};
 use crate::schedule::Budget;
+use crate::watch::Watch;
 
 /// What to train.
 pub struct Options<'a> {
@@ -26,6 +27,13 @@ pub struct Options<'a> {
     pub start: Start,
     /// Time between checkpoints; there is always one at the end.
     pub checkpoint_every: Duration,
+    /// Time between measurements on held-out songs; there is always one at the end. `None`
+    /// for none at all.
+    pub measure_every: Option<Duration>,
+    /// The same, for samples.
+    pub sample_every: Option<Duration>,
+    /// Where the network runs.
+    pub place: &'a Place,
     /// Set from outside to save and stop.
     pub stop: &'a AtomicBool,
 }
@@ -33,7 +41,7 @@ pub struct Options<'a> {
 /// Where a training begins.
 #[expect(clippy::large_enum_variant, reason = "there is one, made once")]
 pub enum Start {
-    /// With random parameters.
+    /// At its first step.
     New {
         /// Sizes.
         config: Config,
@@ -41,12 +49,12 @@ pub enum Start {
         recipe: Recipe,
         /// How long.
         budget: Budget,
-        /// Seed of parameters and of the order of songs.
-        seed: u64,
         /// Threads.
         threads: usize,
-        /// See [`Lanes::new`].
-        balance: f64,
+        /// How songs are played; its seed is that of the parameters, too.
+        plan: Plan,
+        /// The parameters to begin with; random ones if there are none.
+        from: Option<Checkpoint>,
     },
     /// At the newest checkpoint in the output folder.
     Resume {
@@ -80,12 +88,23 @@ pub struct Tick {
 
 /// What is told.
 pub enum Event<'a> {
-    /// Training begins, with a model of so many parameters, at this share of the budget.
-    Begin(usize, f64),
+    /// Training begins.
+    Begin {
+        /// Numbers to learn.
+        parameters: usize,
+        /// Share of the budget spent.
+        spent: f64,
+        /// Tokens a step, before pads.
+        tokens: usize,
+    },
     /// A step was taken.
     Step(Tick),
     /// A checkpoint was written.
     Saved(&'a Path),
+    /// Held-out songs were measured.
+    Measured(HeldOut),
+    /// A sample was written.
+    Sampled(&'a Path),
 }
 
 /// How it ended.
@@ -114,10 +133,23 @@ pub enum TrainError {
         /// Its songs.
         songs: usize,
     },
+    /// Songs would be in several lanes at once.
+    #[error("{}: {songs} songs to train on, and {lanes} lanes to play them in; take --batch {songs} or less", path.display())]
+    FewSongs {
+        /// The corpus.
+        path: PathBuf,
+        /// Its training songs.
+        songs: usize,
+        /// The lanes.
+        lanes: usize,
+    },
+    /// The model to begin with has other sizes.
+    #[error("{}: its sizes or its vocabulary are not those of the training", .0.display())]
+    Other(PathBuf),
     /// A checkpoint could not be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The loss file could not be written.
+    /// A file beside the checkpoints could not be written.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
@@ -126,7 +158,10 @@ pub enum TrainError {
         source: std::io::Error,
     },
     /// Learning went astray.
-    #[error("step {step}: the loss is {loss}; go on from the last checkpoint with a lower --lr")]
+    #[error(
+        "step {step}: the loss is {loss}, so nothing more is saved; the last checkpoint is from \
+         before: begin anew with a lower --lr, or with --from it"
+    )]
     Diverged {
         /// The step.
         step: u64,
@@ -143,29 +178,40 @@ pub fn train(options: &Options<'_>, mut tell: impl FnMut(Event<'_>)) -> Result<E
         stop,
         ..
     } = *options;
-    let device = Device::flex();
-    let (config, mut progress, mut learner) = begin(options, &device)?;
-    let no_songs = || TrainError::NoSongs {
-        path: corpus.path().into(),
-        songs: corpus.songs.len(),
-    };
-    let mut lanes = Lanes::restore(corpus, progress.lanes.clone()).ok_or_else(no_songs)?;
+    let (config, mut progress, mut learner) = begin(options)?;
+    let mut lanes =
+        Lanes::restore(corpus, progress.lanes.clone()).ok_or_else(|| no_songs(corpus))?;
     let recipe = progress.recipe;
-    let mut losses = Losses::open(&output.join("losses.csv"), progress.steps)?;
-    let mut smooth: Option<f64> = None;
+    let mut log = Log::open(output, progress.steps)?;
+    let mut watch = Watch::new(options);
+    let mut last: Option<Tick> = None;
     let mut saved = Instant::now();
-    let begun = progress.budget.spent(progress.steps, progress.seconds);
-    tell(Event::Begin(learner.model.size(), begun));
+    tell(Event::Begin {
+        parameters: learner.model.size(),
+        spent: progress.budget.spent(progress.steps, progress.seconds),
+        tokens: recipe.lanes * recipe.segment * recipe.accumulate,
+    });
     let ending = loop {
         let spent = progress.budget.spent(progress.steps, progress.seconds);
         let stopped = stop.load(Ordering::Relaxed);
         let over = spent >= 1.0 || stopped;
         if over || saved.elapsed() >= options.checkpoint_every {
             progress.lanes = lanes.state.clone();
-            losses.flush()?;
+            log.flush()?;
             let path = checkpoint::save(output, &config, &corpus.vocabulary, &progress, &learner)?;
             tell(Event::Saved(&path));
             saved = Instant::now();
+        }
+        if let Some(tick) = last
+            && !stopped
+        {
+            if let Some(measured) = watch.measure(&learner.model, over) {
+                log.held_out(&tick, progress.seconds, &measured)?;
+                tell(Event::Measured(measured));
+            }
+            if let Some(path) = watch.sample(&learner.model, tick.steps, over)? {
+                tell(Event::Sampled(&path));
+            }
         }
         if over {
             break if spent >= 1.0 {
@@ -175,91 +221,104 @@ pub fn train(options: &Options<'_>, mut tell: impl FnMut(Event<'_>)) -> Result<E
             };
         }
         let now = Instant::now();
-        let groups = lanes.next(recipe.group, recipe.segment);
-        let tokens: usize = groups.iter().map(|g| g.targets.len()).sum();
+        let rounds: Vec<_> = (0..recipe.accumulate)
+            .map(|_| lanes.next(recipe.group, recipe.segment))
+            .collect();
         let rate = recipe.rate(spent);
-        let report = learner.step(&groups, rate, &recipe);
+        let report = learner.step(&rounds, rate, &recipe);
         if !report.loss.is_finite() || !report.norm.is_finite() {
-            losses.flush()?;
+            log.flush()?;
             return Err(TrainError::Diverged {
                 step: learner.steps,
                 loss: report.loss,
             });
         }
         progress.steps = learner.steps;
-        progress.tokens += tokens as u64;
+        progress.tokens += report.tokens as u64;
         progress.seconds += now.elapsed().as_secs_f64();
-        let mean = smooth.map_or(report.loss, |s| s + (report.loss - s) * 0.02);
-        smooth = Some(mean);
+        let smooth = last.map_or(report.loss, |t| t.smooth + (report.loss - t.smooth) * 0.02);
         let spent = progress.budget.spent(progress.steps, progress.seconds);
         let tick = Tick {
             steps: progress.steps,
             tokens: progress.tokens,
             loss: report.loss,
-            smooth: mean,
+            smooth,
             norm: report.norm,
             rate,
             speed: progress.tokens as f64 / progress.seconds,
             spent,
             left: progress.seconds * (1.0 - spent) / spent.max(1e-9),
         };
-        losses.add(&tick, progress.seconds)?;
+        last = Some(tick);
+        log.step(&tick, progress.seconds)?;
         tell(Event::Step(tick));
     };
+    log.flush()?;
     Ok(ending)
 }
 
-fn begin(
-    options: &Options<'_>,
-    device: &Device,
-) -> Result<(Config, Progress, Learner), TrainError> {
-    let Options { corpus, output, .. } = *options;
+fn no_songs(corpus: &Corpus) -> TrainError {
+    TrainError::NoSongs {
+        path: corpus.path().into(),
+        songs: corpus.songs.len(),
+    }
+}
+
+fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainError> {
+    let Options {
+        corpus,
+        output,
+        place,
+        ..
+    } = *options;
     match &options.start {
         Start::New {
             config,
             recipe,
             budget,
-            seed,
             threads,
-            balance,
+            plan,
+            from,
         } => {
             if !checkpoint::steps(output).is_empty() {
                 return Err(TrainError::Taken(output.into()));
             }
+            let vocabulary = from.as_ref().map_or(&corpus.vocabulary, |c| &c.vocabulary);
             corpus
-                .fits(&corpus.vocabulary, &config.shape.sizes)
+                .fits(vocabulary, &config.shape.sizes)
                 .map_err(TrainError::Corpus)?;
-            fs::create_dir_all(output).map_err(|source| TrainError::Io {
-                path: output.into(),
-                source,
-            })?;
-            let lanes = Lanes::new(corpus, recipe.lanes, *seed, *balance);
-            let Some(lanes) = lanes else {
-                let path = corpus.path().into();
-                return Err(TrainError::NoSongs {
-                    path,
-                    songs: corpus.songs.len(),
+            let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
+            if songs > 0 && songs < plan.lanes && plan.batches != Batches::Random {
+                return Err(TrainError::FewSongs {
+                    path: corpus.path().into(),
+                    songs,
+                    lanes: plan.lanes,
                 });
+            }
+            let lanes = Lanes::new(corpus, *plan).ok_or_else(|| no_songs(corpus))?;
+            let model = match from {
+                None => initial(config.shape, &corpus.vocabulary, &place.device, plan.seed),
+                Some(checkpoint) if checkpoint.config.shape == config.shape => {
+                    checkpoint.model(&place.device)?
+                }
+                Some(checkpoint) => return Err(TrainError::Other(checkpoint.path.clone())),
             };
+            fs::create_dir_all(output).map_err(io_at(output))?;
             let progress = Progress {
                 recipe: *recipe,
                 budget: *budget,
                 threads: *threads,
-                seed: *seed,
                 steps: 0,
                 tokens: 0,
                 seconds: 0.0,
                 corpus: corpus.fingerprint(),
                 lanes: lanes.state,
             };
-            let model = initial(config.shape, &corpus.vocabulary, device, *seed);
             let moments = Learner::no_moments(&model);
             let groups = recipe.lanes.div_ceil(recipe.group.max(1));
-            let learner =
-                Learner::new(model, moments, groups, *threads).map_err(|e| TrainError::Io {
-                    path: output.into(),
-                    source: std::io::Error::other(e),
-                })?;
+            let threads = if place.gpu { 0 } else { *threads };
+            let learner = Learner::new(model, moments, groups, threads)
+                .map_err(|e| io_at(output)(std::io::Error::other(e)))?;
             Ok((config.clone(), progress, learner))
         }
         Start::Resume { budget } => {
@@ -276,73 +335,8 @@ fn begin(
                 )));
             }
             progress.budget = budget.unwrap_or(progress.budget);
-            let learner = checkpoint.learner(&progress, device)?;
+            let learner = checkpoint.learner(&progress, place)?;
             Ok((checkpoint.config, progress, learner))
         }
-    }
-}
-
-/// `losses.csv`: one line a step.
-struct Losses {
-    path: PathBuf,
-    out: BufWriter<File>,
-}
-
-const COLUMNS: &str = "step,tokens,seconds,loss,gradient_norm,learning_rate";
-
-impl Losses {
-    /// Opens the file and drops what it says of steps after `steps`: they will be taken anew.
-    fn open(path: &Path, steps: u64) -> Result<Self, TrainError> {
-        let io = |source| TrainError::Io {
-            path: path.into(),
-            source,
-        };
-        let before = match fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(io(e)),
-        };
-        let mut text = format!("{COLUMNS}\n");
-        for line in before.lines().skip(1) {
-            let step = line.split(',').next().and_then(|s| s.parse::<u64>().ok());
-            if step.is_some_and(|s| s <= steps) {
-                text += line;
-                text.push('\n');
-            }
-        }
-        let staged = Staged::file(path);
-        fs::write(staged.temporary(), text).map_err(io)?;
-        staged.keep().map_err(io)?;
-        let file = File::options().append(true).open(path).map_err(io)?;
-        Ok(Self {
-            path: path.into(),
-            out: BufWriter::new(file),
-        })
-    }
-
-    fn add(&mut self, t: &Tick, seconds: f64) -> Result<(), TrainError> {
-        let Tick {
-            steps,
-            tokens,
-            loss,
-            norm,
-            rate,
-            ..
-        } = t;
-        writeln!(
-            self.out,
-            "{steps},{tokens},{seconds:.2},{loss:.6},{norm:.4},{rate:.3e}"
-        )
-        .map_err(|source| TrainError::Io {
-            path: self.path.clone(),
-            source,
-        })
-    }
-
-    fn flush(&mut self) -> Result<(), TrainError> {
-        self.out.flush().map_err(|source| TrainError::Io {
-            path: self.path.clone(),
-            source,
-        })
     }
 }

@@ -4,6 +4,8 @@
 mod bad_input;
 #[path = "trainer/corpus.rs"]
 mod corpus;
+#[path = "trainer/lanes.rs"]
+mod lanes;
 #[path = "trainer/memory.rs"]
 mod memory;
 #[path = "trainer/parity.rs"]

@@ -8,18 +8,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use continuo_trainer::checkpoint::Config;
+use continuo_trainer::augment::Reach;
+use continuo_trainer::checkpoint::{Checkpoint, Config};
 use continuo_trainer::config::{PRESETS, preset};
-use continuo_trainer::corpus::Corpus;
+use continuo_trainer::corpus::{Corpus, Location};
+use continuo_trainer::device::{Choice, Place};
+use continuo_trainer::lanes::{Batches, Plan};
 use continuo_trainer::schedule::Budget;
 use continuo_trainer::train::{self, Ending, Event, Options, Start, Tick};
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A model that has learned learns on at this share of the rate it began with.
+const GENTLER: f64 = 0.2;
+
 /// Train a model on a corpus.
 ///
-/// Checkpoints and losses.csv appear in the output folder. Ctrl-C saves a checkpoint and ends
-/// with exit code 130 (a second Ctrl-C ends at once); --resume goes on from the newest
-/// checkpoint, with the same losses as if nothing had happened.
+/// Checkpoints, losses.csv, held_out.csv, TensorBoard's events and samples appear in the
+/// output folder. Ctrl-C saves a checkpoint and ends with exit code 130 (a second Ctrl-C ends
+/// at once); --resume goes on from the newest checkpoint, with the same losses as if nothing
+/// had happened.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The corpus, made by `encode`.
@@ -28,9 +35,30 @@ pub(super) struct Arguments {
     /// The folder for checkpoints.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Sizes and recipe: tiny (tests), small (3.4 M parameters), base (25.7 M).
-    #[arg(long, default_value = "small")]
-    preset: String,
+    /// Sizes and recipe: tiny (tests), small (3.4 M parameters), base (25.7 M), large (114 M)
+    /// [default: small].
+    #[arg(long)]
+    preset: Option<String>,
+    /// Begin with the parameters of this training, checkpoint or model directory
+    /// (fine-tuning): its sizes, its vocabulary, a fifth of its preset's learning rate.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "window", "resume"])]
+    from: Option<PathBuf>,
+    /// Where the network runs: auto, cpu, cuda or cuda:1.
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    device: Choice,
+    /// Where the corpus is kept: mmap, cpu (in memory) or gpu (on the device).
+    #[arg(long, default_value = "mmap", value_name = "PLACE")]
+    data: Location,
+    /// How lanes go through songs: contiguous (one song after the other, with memory), songs
+    /// (each from a segment's start, padded at its end) or random (pieces without memory).
+    #[arg(long, default_value = "contiguous", value_parser = batches)]
+    batches: Batches,
+    /// Play each song up to so many semitones higher or lower.
+    #[arg(long, default_value_t = Reach::DEFAULT.transpose, value_name = "SEMITONES")]
+    transpose: u8,
+    /// Play each song up to so many velocity bins louder or softer.
+    #[arg(long, default_value_t = Reach::DEFAULT.velocity, value_name = "BINS")]
+    loudness: u8,
     /// Train for so many steps.
     #[arg(long, value_name = "N", conflicts_with = "minutes")]
     steps: Option<u64>,
@@ -38,15 +66,19 @@ pub(super) struct Arguments {
     /// time that is spent.
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
-    /// Lanes: songs side by side in one step [default: the preset's].
+    /// Lanes: songs side by side in one step [default: the preset's, or as many as there are
+    /// songs].
     #[arg(long, value_name = "LANES")]
     batch: Option<usize>,
     /// Lanes that pass through the network at once [default: the preset's].
     #[arg(long, value_name = "LANES")]
     group: Option<usize>,
-    /// Tokens of a lane in one step [default: the preset's].
+    /// Tokens of a lane in one segment [default: the preset's].
     #[arg(long, value_name = "TOKENS")]
     segment: Option<usize>,
+    /// Segments of every lane whose gradients make one step [default: 1].
+    #[arg(long, value_name = "SEGMENTS")]
+    accumulate: Option<usize>,
     /// Tokens each token attends to [default: the preset's].
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
@@ -68,9 +100,15 @@ pub(super) struct Arguments {
     /// Time between checkpoints: 90s, 5m, 1h.
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
     checkpoint_every: Duration,
+    /// Time between measurements on held-out songs; 0 for none.
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
+    measure_every: Duration,
+    /// Time between samples (DIR/samples/*.mid and *.png); 0 for none.
+    #[arg(long, default_value = "15m", value_name = "TIME", value_parser = duration)]
+    sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["batch", "group", "segment", "window", "without_knn", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "without_knn", "lr", "threads"])]
     resume: bool,
 }
 
@@ -91,8 +129,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * factor).map_err(|e| e.to_string())
 }
 
+fn batches(text: &str) -> Result<Batches, String> {
+    match text {
+        "contiguous" => Ok(Batches::Contiguous),
+        "songs" => Ok(Batches::Songs),
+        "random" => Ok(Batches::Random),
+        _ => Err("contiguous, songs or random".into()),
+    }
+}
+
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
-    let corpus = Corpus::open(&a.corpus)?;
+    let place = Place::open(a.device)?;
+    let corpus = Corpus::open_in(&a.corpus, a.data)?;
     let budget = match (a.steps, a.minutes) {
         (Some(n), _) => Some(Budget::Steps(n)),
         (None, Some(m)) if m.is_finite() && m > 0.0 => Some(Budget::Minutes(m)),
@@ -117,9 +165,12 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         output: &a.output,
         start,
         checkpoint_every: a.checkpoint_every,
+        measure_every: Some(a.measure_every).filter(|t| !t.is_zero()),
+        sample_every: Some(a.sample_every).filter(|t| !t.is_zero()),
+        place: &place,
         stop: &stop,
     };
-    let mut view = View::new(notes_per_token(&corpus))?;
+    let mut view = View::new(notes_per_token(&corpus), place.name.clone())?;
     let ending = train::train(&options, |event| view.show(&event));
     view.bar.finish_and_clear();
     match ending? {
@@ -136,35 +187,65 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 fn new(a: &Arguments, corpus: &Corpus, budget: Option<Budget>) -> anyhow::Result<Start> {
-    let Some((mut shape, mut recipe)) = preset(&a.preset, &corpus.vocabulary) else {
-        bail!(
-            "--preset {}: no such preset ({})",
-            a.preset,
-            PRESETS.join(", ")
-        );
+    let from = a.from.as_deref().map(Checkpoint::open).transpose()?;
+    let name = a.preset.as_deref().unwrap_or("small");
+    let Some((mut shape, mut recipe)) = preset(name, &corpus.vocabulary) else {
+        bail!("--preset {name}: no such preset ({})", PRESETS.join(", "));
     };
+    let mut config = Config {
+        format: Config::FORMAT,
+        preset: name.into(),
+        shape,
+    };
+    if let Some(from) = &from {
+        config = from.config.clone();
+        shape = config.shape;
+        // The recipe of the preset with these sizes, or small's.
+        let same = |name: &&str| {
+            preset(name, &from.vocabulary).is_some_and(|(s, _)| s.sizes == shape.sizes)
+        };
+        if let Some((_, of)) = PRESETS
+            .iter()
+            .find(|n| same(n))
+            .and_then(|name| preset(name, &from.vocabulary))
+        {
+            recipe = of;
+        }
+        recipe.learning_rate *= GENTLER;
+    }
     let positive = |name: &str, given: Option<usize>, usual: usize| match given {
         Some(0) => bail!("--{name} 0: must be at least 1"),
         given => Ok(given.unwrap_or(usual)),
     };
-    shape.window = positive("window", a.window, shape.window)?;
-    shape.knn = shape.knn.filter(|_| !a.without_knn);
-    recipe.lanes = positive("batch", a.batch, recipe.lanes)?;
+    let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
+    let lanes = match a.batches {
+        Batches::Random => recipe.lanes,
+        _ => recipe.lanes.min(songs.max(1)),
+    };
+    config.shape.window = positive("window", a.window, shape.window)?;
+    config.shape.knn = shape.knn.filter(|_| !a.without_knn);
+    recipe.lanes = positive("batch", a.batch, lanes)?;
     recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);
     recipe.segment = positive("segment", a.segment, recipe.segment)?;
+    recipe.accumulate = positive("accumulate", a.accumulate, recipe.accumulate)?;
     recipe.learning_rate = a.lr.unwrap_or(recipe.learning_rate);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Start::New {
-        config: Config {
-            format: Config::FORMAT,
-            preset: a.preset.clone(),
-            shape,
-        },
+        config,
         recipe,
         budget: budget.unwrap_or(Budget::Minutes(60.0)),
-        seed: a.seed,
         threads: positive("threads", a.threads, cores)?,
-        balance: a.balance,
+        plan: Plan {
+            batches: a.batches,
+            lanes: recipe.lanes,
+            seed: a.seed,
+            balance: a.balance,
+            reach: Reach {
+                transpose: a.transpose,
+                velocity: a.loudness,
+            },
+        },
+        from,
     })
 }
 
@@ -186,10 +267,11 @@ struct View {
     lines: bool,
     said: Option<Instant>,
     notes_per_token: f64,
+    device: String,
 }
 
 impl View {
-    fn new(notes_per_token: f64) -> anyhow::Result<Self> {
+    fn new(notes_per_token: f64, device: String) -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{bar:30} {percent}%  {msg}")?;
         let bar = ProgressBar::new(10_000).with_style(style);
         let lines = !std::io::stderr().is_terminal();
@@ -198,20 +280,36 @@ impl View {
             lines,
             said: None,
             notes_per_token,
+            device,
         })
     }
 
     fn show(&mut self, event: &Event<'_>) {
         match event {
-            Event::Begin(size, spent) => {
+            Event::Begin {
+                parameters,
+                spent,
+                tokens,
+            } => {
                 eprintln!(
-                    "{size} parameters; {:.1} % of the training done",
+                    "{parameters} parameters, {tokens} tokens a step, on {}; {:.1} % of the \
+                     training done",
+                    self.device,
                     spent * 100.0
                 );
             }
             Event::Step(tick) => self.step(tick),
-            Event::Saved(path) => self.bar.suspend(|| eprintln!("saved {}", path.display())),
+            Event::Saved(path) => self.say(&format!("saved {}", path.display())),
+            Event::Sampled(path) => self.say(&format!("sample {}", path.display())),
+            Event::Measured(m) => self.say(&format!(
+                "held out: {:.3} nats/token ({:.2} a note), {} songs",
+                m.nats_per_token, m.nats_per_note, m.songs
+            )),
         }
+    }
+
+    fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     fn step(&mut self, t: &Tick) {

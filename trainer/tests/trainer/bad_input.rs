@@ -92,6 +92,23 @@ fn every_mistake_has_its_line() {
     );
     fails(
         at,
+        "train --corpus songs -o m --batch 100",
+        &["6 songs", "100 lanes", "--batch 6"],
+    );
+    fails(
+        at,
+        "train --corpus songs -o m --from nowhere",
+        &["nowhere", "no checkpoint"],
+    );
+    #[cfg(not(feature = "cuda"))]
+    fails(
+        at,
+        "train --corpus songs -o m --device cuda",
+        &["--device cuda", "--features cuda"],
+    );
+    assert!(!at.join("m").exists());
+    fails(
+        at,
         "train --corpus songs -o m --resume",
         &["no checkpoint", "train"],
     );
@@ -112,6 +129,12 @@ fn every_mistake_has_its_line() {
         &["vocabulary", "midigen"],
     );
     succeeds(at, "train --corpus songs -o m --resume --steps 3");
+    fails(
+        at,
+        "train --corpus other -o n --from m --steps 1",
+        &["vocabulary", "midigen"],
+    );
+    assert!(!at.join("n").exists());
 
     fails(
         at,
@@ -155,6 +178,17 @@ fn every_mistake_has_its_line() {
     );
     let manifest = fs::read_to_string(at.join("model/model.json")).unwrap();
     assert!(manifest.contains("nats_per_token"), "{manifest}");
+    // A model directory can be measured and trained on, as long as it has its parameters.
+    let again = succeeds(at, "eval --checkpoint model --corpus songs --json");
+    assert_eq!(again, fs::read_to_string(at.join("eval.json")).unwrap());
+    succeeds(at, "train --corpus songs -o n --from model --steps 1");
+    fs::remove_file(at.join("model/weights.safetensors")).unwrap();
+    fails(
+        at,
+        "train --corpus songs -o o --from model",
+        &["model", "weights.safetensors", "export"],
+    );
+    assert!(!at.join("o").exists());
 
     // A checkpoint whose parts do not belong together.
     let config = at.join("m/step-00000003/config.json");
@@ -177,6 +211,17 @@ fn every_mistake_has_its_line() {
     );
     fs::write(&config, &text[..50]).unwrap();
     fails(at, "eval --checkpoint m --corpus songs", &["config.json"]);
+    fs::write(&config, &text).unwrap();
+    // A checkpoint of another config is not gone on with, and stays as it is.
+    let whole = fs::read(at.join("m/step-00000003/training.safetensors")).unwrap();
+    fs::write(&config, text.replace("\"layers\": 2", "\"layers\": 3")).unwrap();
+    fails(
+        at,
+        "train --corpus songs -o m --resume --steps 4",
+        &["weights", "layers.2", "missing"],
+    );
+    assert_eq!(continuo_trainer::checkpoint::steps(&at.join("m")).len(), 2);
+    assert!(fs::read(at.join("m/step-00000003/training.safetensors")).unwrap() == whole);
     fs::write(&config, &text).unwrap();
     let weights = at.join("m/step-00000003/weights.safetensors");
     fs::write(&weights, "x").unwrap();
@@ -216,4 +261,112 @@ fn ctrl_c_saves_and_says_so() {
     let saved = continuo_trainer::checkpoint::steps(&at.join("m"));
     assert_eq!(saved.len(), 1);
     assert!(saved[0].0 >= 1);
+}
+
+/// Step and loss columns of `losses.csv`.
+fn losses(folder: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(folder.join("losses.csv")).unwrap();
+    let row = |line: &str| {
+        let columns: Vec<_> = line.split(',').collect();
+        (columns[0].to_owned(), columns[3].to_owned())
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn a_killed_training_goes_on_with_the_same_losses() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    songs::corpus(at, 8, 40);
+    let train = "train --corpus songs.corpus --preset tiny --steps 60 --threads 2";
+    succeeds(at, &format!("{train} -o whole"));
+    let mut child = Command::new(env!("CARGO_BIN_EXE_continuo-trainer"))
+        .args(format!("{train} -o killed --checkpoint-every 0s").split(' '))
+        .current_dir(at)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Killed outright (SIGKILL) once there are checkpoints, whatever it is doing then.
+    let killed = at.join("killed");
+    let saved = || continuo_trainer::checkpoint::steps(&killed);
+    while saved().last().is_none_or(|s| s.0 < 5) {
+        assert!(child.try_wait().unwrap().is_none(), "still training");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let step = saved().last().unwrap().0;
+    assert!(step < 60, "killed too late: {step}");
+    succeeds(at, "train --corpus songs.corpus -o killed --resume");
+    assert_eq!(
+        losses(&killed),
+        losses(&at.join("whole")),
+        "killed at {step}"
+    );
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    songs::corpus(at, 8, 40);
+    succeeds(
+        at,
+        "train --corpus songs.corpus -o m --preset tiny --steps 3",
+    );
+    // Parameters that are no numbers: as after a step that was far too long.
+    let file = at.join("m/step-00000003/weights.safetensors");
+    let mut weights = fs::read(&file).unwrap();
+    let end = weights.len();
+    weights[end - 128..].fill(0xff);
+    fs::write(&file, &weights).unwrap();
+    let output = run(at, "train --corpus songs.corpus -o m --resume --steps 9");
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(last.contains("step 4: the loss is NaN"), "{text}");
+    let steps = continuo_trainer::checkpoint::steps(&at.join("m"));
+    assert_eq!(steps.last().unwrap().0, 3, "nothing was saved after it");
+    assert!(
+        fs::read(&file).unwrap() == weights,
+        "or over what was there"
+    );
+}
+
+/// A limit on the size of files stands in for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_costs_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    songs::corpus(at, 8, 40);
+    succeeds(
+        at,
+        "train --corpus songs.corpus -o m --preset tiny --steps 3",
+    );
+    let program = env!("CARGO_BIN_EXE_continuo-trainer");
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(format!(
+            "trap '' XFSZ; ulimit -f 64; exec {program} train --corpus songs.corpus -o m --resume --steps 9"
+        ))
+        .current_dir(at)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let last = text.lines().last().unwrap();
+    assert!(
+        last.contains("safetensors") && last.contains("m/step-"),
+        "{text}"
+    );
+    let steps = continuo_trainer::checkpoint::steps(&at.join("m"));
+    assert_eq!(steps.last().unwrap().0, 3);
+    // With room again, it goes on as if nothing had been.
+    succeeds(at, "train --corpus songs.corpus -o m --resume --steps 9");
+    succeeds(
+        at,
+        "train --corpus songs.corpus -o n --preset tiny --steps 9",
+    );
+    assert_eq!(losses(&at.join("m")).len(), 9);
 }

@@ -21,7 +21,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         Err(e) => panic!("this test needs ONNX Runtime: {e}"),
     };
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 6, 60);
+    let corpus = songs::corpus(folder.path(), 12, 60);
     let trained = folder.path().join("trained");
     let stop = AtomicBool::new(false);
     train(

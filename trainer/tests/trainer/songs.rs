@@ -1,14 +1,18 @@
 //! Songs, corpora and trainings made up for tests.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use continuo_score::{Metre, MetreMap, Note, Score, Vocabulary};
+use continuo_trainer::augment::Reach;
 use continuo_trainer::checkpoint::Config;
 use continuo_trainer::config::preset;
 use continuo_trainer::corpus::Corpus;
+use continuo_trainer::device::Place;
 use continuo_trainer::encode::{self, Outcome};
+use continuo_trainer::lanes::{Batches, Plan};
 use continuo_trainer::schedule::Budget;
 use continuo_trainer::train::{Options, Start};
 use rand::Rng;
@@ -92,11 +96,24 @@ pub(crate) fn begin(corpus: &Corpus, steps: u64) -> Start {
         },
         recipe,
         budget: Budget::Steps(steps),
-        seed: 5,
         threads: 2,
-        balance: 0.5,
+        plan: plan(recipe.lanes, Batches::Contiguous),
+        from: None,
     }
 }
+
+/// Songs in lanes, every one in any key.
+pub(crate) fn plan(lanes: usize, batches: Batches) -> Plan {
+    Plan {
+        batches,
+        lanes,
+        seed: 5,
+        balance: 0.5,
+        reach: Reach::DEFAULT,
+    }
+}
+
+static CPU: LazyLock<Place> = LazyLock::new(Place::cpu);
 
 /// Options of a training that saves only at its end.
 pub(crate) fn options<'a>(
@@ -110,6 +127,9 @@ pub(crate) fn options<'a>(
         output,
         start,
         checkpoint_every: Duration::from_secs(3600),
+        measure_every: None,
+        sample_every: None,
+        place: &CPU,
         stop,
     }
 }

@@ -1,0 +1,176 @@
+//! Samples of a model in training: a held-out song's beginning, and how the model goes on.
+//! The trainer's own network plays, under the score's grammar, so what is heard is what was
+//! trained.
+
+use continuo_score::grammar::{Grammar, State};
+use continuo_score::{Metre, MetreMap, PositionScore, Score, Vocabulary, roll};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::path::{Path, PathBuf};
+
+use crate::corpus::{Corpus, Record};
+use crate::files::Staged;
+use crate::model::{Input, Memory, Model, numbers};
+
+/// Bars that are given, and bars that are asked for.
+const GIVEN: u32 = 4;
+const ASKED: u32 = 12;
+/// Tokens generated at most.
+const MOST: usize = 1200;
+/// Sharpens the distribution a little: what the model is sure of, it plays.
+const TEMPERATURE: f32 = 0.95;
+
+/// A piece: what was given, and what the model made of it.
+pub struct Sample {
+    /// The song's beginning.
+    pub given: Score,
+    /// The continuation, on the same time line.
+    pub played: Score,
+}
+
+/// Continues the beginning of a song; the same seed gives the same music. `None` if the song
+/// has no whole bars to begin with.
+pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<Sample> {
+    let vocabulary = &corpus.vocabulary;
+    let all: Vec<_> = corpus
+        .records(song, 0, corpus.songs[song].tokens as usize)
+        .collect();
+    let grammar = Grammar::new(vocabulary);
+    let mut state = State::default();
+    let bar = u32::from(all.first()?.metre).max(1);
+    let mut ids = Vec::new();
+    for record in &all {
+        if state.is_settled() && state.step >= GIVEN * bar {
+            break;
+        }
+        state = grammar.next(&state, vocabulary.token(record.id)?);
+        ids.push(record.id);
+    }
+    if ids.len() == all.len() {
+        return None;
+    }
+    let place = all[ids.len() - 1];
+    let anchor = state.step;
+    let until = anchor + ASKED * bar;
+
+    let mut memory = Memory::default();
+    let mut logits = feed(model, &all[..ids.len()], &mut memory);
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut mask = vec![false; vocabulary.size()];
+    for _ in 0..MOST {
+        grammar.mask(&state, &mut mask);
+        let Some(id) = choose(&logits, &mask, &mut random) else {
+            break;
+        };
+        state = grammar.next(&state, vocabulary.token(id)?);
+        if state.step >= until {
+            break;
+        }
+        ids.push(id);
+        let record = moved(place, state.step - anchor, id, corpus);
+        logits = feed(model, &[record], &mut memory);
+    }
+    let whole = PositionScore::from_ids(&ids, vocabulary)
+        .ok()?
+        .decode(vocabulary);
+    Some(split(whole, anchor, bar, vocabulary))
+}
+
+/// The logits after the last of the tokens.
+fn feed(model: &Model, records: &[Record], memory: &mut Memory) -> Vec<f32> {
+    let mut input = Input {
+        lanes: 1,
+        length: records.len(),
+        ..Input::default()
+    };
+    input.push(records, 0);
+    let logits = numbers(&model.forward(&input, memory));
+    let size = model.shape.sizes.vocabulary;
+    logits[logits.len() - size..].to_vec()
+}
+
+/// One of the allowed ids, by its probability.
+fn choose(logits: &[f32], mask: &[bool], random: &mut impl Rng) -> Option<u16> {
+    let allowed = || {
+        logits
+            .iter()
+            .zip(mask)
+            .enumerate()
+            .filter(|(_, (_, m))| **m)
+    };
+    let highest = allowed().map(|(_, (l, _))| *l).fold(f32::MIN, f32::max);
+    let weight = |l: f32| ((l - highest) / TEMPERATURE).exp();
+    let sum: f32 = allowed().map(|(_, (l, _))| weight(*l)).sum();
+    let mut left = random.random::<f32>() * sum;
+    let mut last = None;
+    for (id, (l, _)) in allowed() {
+        left -= weight(*l);
+        last = Some(id as u16);
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
+}
+
+/// The record of a token `steps` after `place`, in bars of the same length.
+fn moved(place: Record, steps: u32, id: u16, corpus: &Corpus) -> Record {
+    let bar = u32::from(place.metre).max(1);
+    let offset = u32::from(place.bar_step) + steps;
+    let bars = (u32::from(place.bar) + offset / bar) as usize % corpus.rows.bars;
+    Record {
+        id,
+        bar_step: (offset % bar).min(corpus.rows.bar_steps as u32 - 1) as u16,
+        bar: bars as u16,
+        metre: place.metre,
+    }
+}
+
+fn split(whole: Score, at: u32, bar: u32, vocabulary: &Vocabulary) -> Sample {
+    let beat = vocabulary.steps_per_beat;
+    // The metre with bars of this length; which of several does not matter for a picture.
+    let mut numerator = bar / beat;
+    let mut denominator = 4;
+    while numerator * 4 * beat < bar * denominator && denominator < 32 {
+        denominator *= 2;
+        numerator = bar * denominator / (4 * beat);
+    }
+    let metre = Metre {
+        numerator: numerator.clamp(1, 255) as u16,
+        denominator: denominator as u16,
+    };
+    let mut given = whole.clone();
+    given.metres = MetreMap::constant(metre, beat);
+    let mut played = given.clone();
+    given.notes.retain(|n| n.start < at);
+    played.notes.retain(|n| n.start >= at);
+    Sample { given, played }
+}
+
+impl Sample {
+    /// Writes `NAME.mid` (two tracks) and `NAME.png` into a folder.
+    pub fn write(&self, folder: &Path, name: &str, title: &str) -> std::io::Result<PathBuf> {
+        std::fs::create_dir_all(folder)?;
+        let parts = [("given", &self.given), ("model", &self.played)];
+        let midi = folder.join(format!("{name}.mid"));
+        let staged = Staged::file(&midi);
+        let written = Score::parts_to_midi(&parts).write_file(staged.temporary());
+        written.map_err(std::io::Error::other)?;
+        staged.keep()?;
+        let part = |name, score, colour| roll::Part {
+            name,
+            score,
+            colour,
+        };
+        let parts = [
+            part("given", &self.given, roll::HEARD),
+            part("model", &self.played, roll::PLAYED),
+        ];
+        let picture = roll::draw(title, &parts).map_err(std::io::Error::other)?;
+        let staged = Staged::file(&folder.join(format!("{name}.png")));
+        std::fs::write(staged.temporary(), picture)?;
+        staged.keep()?;
+        Ok(midi)
+    }
+}
