@@ -11,20 +11,18 @@
 //! a corpus that can be opened is whole.
 
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use continuo_score::Vocabulary;
+use continuo_score::manifest::Sizes;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
-use crate::files::Staged;
-
-const MAGIC: &[u8; 8] = b"CNTCORP\n";
-const VERSION: u32 = 1;
-const HEADER: usize = 32;
+pub(crate) const MAGIC: &[u8; 8] = b"CNTCORP\n";
+pub(crate) const VERSION: u32 = 1;
+pub(crate) const HEADER: usize = 32;
 /// Bytes of one token.
-const RECORD: usize = 8;
+pub(crate) const RECORD: usize = 8;
 
 /// Which rows the records hold; they must be those of the model that is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +66,10 @@ pub struct Record {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Table {
-    vocabulary: Vocabulary,
-    rows: Rows,
-    songs: Vec<Song>,
+pub(crate) struct Table {
+    pub(crate) vocabulary: Vocabulary,
+    pub(crate) rows: Rows,
+    pub(crate) songs: Vec<Song>,
 }
 
 /// Why a corpus could not be read or written.
@@ -269,90 +267,39 @@ impl Corpus {
         })
     }
 
+    /// Fails with one clear line if this corpus is not one for `vocabulary` and `sizes`.
+    pub fn fits(&self, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<(), String> {
+        let path = self.path().display();
+        if self.vocabulary != *vocabulary {
+            return Err(format!(
+                "{path}: its vocabulary ({}, {} ids) is not the model's ({}, {} ids); encode \
+                 the songs with the model's preset",
+                self.vocabulary.name(),
+                self.vocabulary.size(),
+                vocabulary.name(),
+                vocabulary.size(),
+            ));
+        }
+        let rows = Rows {
+            bars: sizes.bars,
+            bar_steps: sizes.bar_steps,
+        };
+        if self.rows != rows {
+            return Err(format!(
+                "{path}: its bars count to {} and their steps to {}, the model's to {} and {}; \
+                 encode the songs again",
+                self.rows.bars, self.rows.bar_steps, rows.bars, rows.bar_steps,
+            ));
+        }
+        Ok(())
+    }
+
     /// A number that is the same for the same songs: their hashes, in order.
     pub fn fingerprint(&self) -> u64 {
         hash(self.songs.iter().flat_map(|s| {
             let held_out = u64::from(s.held_out);
             [s.hash, held_out].into_iter().flat_map(u64::to_le_bytes)
         }))
-    }
-}
-
-/// Writes a corpus song by song.
-pub struct Writer {
-    staged: Staged,
-    out: BufWriter<File>,
-    table: Table,
-    tokens: u64,
-}
-
-impl Writer {
-    /// Begins a corpus that will stand at `path` once it is finished.
-    pub fn create(path: &Path, vocabulary: Vocabulary, rows: Rows) -> Result<Self, CorpusError> {
-        let staged = Staged::file(path);
-        let io = |source| CorpusError::Io {
-            path: staged.temporary().into(),
-            source,
-        };
-        let mut out = BufWriter::new(File::create(staged.temporary()).map_err(io)?);
-        out.write_all(&[0; HEADER]).map_err(io)?;
-        Ok(Self {
-            staged,
-            out,
-            table: Table {
-                vocabulary,
-                rows,
-                songs: Vec::new(),
-            },
-            tokens: 0,
-        })
-    }
-
-    /// Adds a song; `offset` and `tokens` are filled in here.
-    pub fn add(&mut self, song: Song, records: &[Record]) -> Result<(), CorpusError> {
-        for r in records {
-            for field in [r.id, r.bar_step, r.bar, r.metre] {
-                let written = self.out.write_all(&field.to_le_bytes());
-                written.map_err(|source| CorpusError::Io {
-                    path: self.staged.temporary().into(),
-                    source,
-                })?;
-            }
-        }
-        let tokens = records.len() as u64;
-        self.table.songs.push(Song {
-            offset: self.tokens,
-            tokens,
-            ..song
-        });
-        self.tokens += tokens;
-        Ok(())
-    }
-
-    /// Writes the table and puts the corpus in its place.
-    pub fn finish(mut self) -> Result<Vec<Song>, CorpusError> {
-        let path = self.staged.temporary().to_owned();
-        let io = |source| CorpusError::Io {
-            path: path.clone(),
-            source,
-        };
-        // A struct of numbers and strings always serialises.
-        let table = serde_json::to_vec(&self.table).unwrap_or_default();
-        let offset = HEADER as u64 + self.tokens * RECORD as u64;
-        let mut header = Vec::with_capacity(HEADER);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&VERSION.to_le_bytes());
-        header.extend_from_slice(&(RECORD as u32).to_le_bytes());
-        header.extend_from_slice(&offset.to_le_bytes());
-        header.extend_from_slice(&(table.len() as u64).to_le_bytes());
-        self.out.write_all(&table).map_err(io)?;
-        self.out.seek(SeekFrom::Start(0)).map_err(io)?;
-        self.out.write_all(&header).map_err(io)?;
-        self.out.flush().map_err(io)?;
-        self.out.get_ref().sync_all().map_err(io)?;
-        drop(self.out);
-        self.staged.keep().map_err(io)?;
-        Ok(self.table.songs)
     }
 }
 

@@ -1,19 +1,27 @@
 //! `encode`: folders of MIDI files become a corpus.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use continuo_score::manifest::Sizes;
 use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::config;
-use crate::corpus::{Corpus, CorpusError, Record, Rows, Song, Writer, hash};
+use crate::corpus::{CorpusError, Record, Rows, Song, hash};
+use crate::journal::{self, Batch, Journal, Task};
+use crate::near::{self, Kin, Print};
+use crate::writer::Writer;
 
 /// A song with fewer notes teaches nothing about music.
 pub const FEWEST_NOTES: usize = 16;
-/// Files encoded at a time: bounds the memory, whatever the size of the folder.
-const BATCH: usize = 1024;
+/// A file with more is no piece of music, and would fill a lane for hours.
+pub const MOST_NOTES: usize = 100_000;
+/// Files encoded at a time: bounds the memory, whatever the size of the folder, and what a
+/// killed encoding does twice.
+const BATCH: usize = 256;
 
 /// What to encode.
 pub struct Options<'a> {
@@ -36,15 +44,49 @@ pub struct Outcome {
     pub songs: Vec<Song>,
     /// Files left out, and why.
     pub skipped: Vec<Skipped>,
+    /// Files that an earlier, interrupted encoding had done.
+    pub resumed: usize,
+}
+
+/// In which way a file was unusable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No MIDI file, or a damaged one.
+    Broken,
+    /// No notes.
+    Empty,
+    /// Fewer than [`FEWEST_NOTES`].
+    TooShort,
+    /// More than [`MOST_NOTES`].
+    TooLong,
+    /// The same music as another, perhaps in another key or at another tempo; or a version of
+    /// pieces on both sides of the split.
+    Duplicate,
+    /// A token the vocabulary lacks.
+    OutsideVocabulary,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Broken => "broken",
+            Self::Empty => "empty",
+            Self::TooShort => "too short",
+            Self::TooLong => "too long",
+            Self::Duplicate => "duplicate",
+            Self::OutsideVocabulary => "outside the vocabulary",
+        })
+    }
 }
 
 /// A file that is not in the corpus.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The file.
     pub path: PathBuf,
     /// In which way it was unusable.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// What exactly was wrong.
     pub detail: String,
 }
@@ -90,9 +132,11 @@ struct Encoded {
     records: Vec<Record>,
     notes: u64,
     hash: u64,
+    print: Print,
 }
 
-/// Encodes; `progress(done, all)` is told after every file.
+/// Encodes; `progress(done, all)` is told after every file. What an interrupted encoding of the
+/// same files into the same corpus has done is not done again.
 pub fn encode(
     options: &Options<'_>,
     progress: impl Fn(usize, usize) + Sync,
@@ -111,51 +155,70 @@ pub fn encode(
         bars: sizes.bars,
         bar_steps: sizes.bar_steps,
     };
-    let mut writer = Writer::create(options.output, options.vocabulary.clone(), rows)?;
-    // Songs by hash, with the path of the first of each content.
-    let mut seen: HashMap<u64, String> = HashMap::new();
-    let mut skipped = Vec::new();
-    let done = std::sync::atomic::AtomicUsize::new(0);
-    for batch in sources.chunks(BATCH) {
-        let encoded: Vec<_> = batch
+    let task = Task {
+        options: format!(
+            "{} {} {} {rows:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            options.held_out,
+            options.seed,
+            options.vocabulary.to_json()
+        ),
+        sources: journal::fingerprint(sources.iter().map(|s| s.path.as_path())),
+    };
+    let (mut journal, before) = Journal::open(options.output, &task)?;
+    let resumed = before.files;
+    let mut skipped = before.skipped;
+    let (songs, prints): (Vec<_>, Vec<_>) = before.songs.into_iter().unzip();
+    let mut known = near::Songs::default();
+    for (song, print) in songs.iter().zip(&prints) {
+        known.add(print, song.held_out);
+    }
+    let mut writer = Writer::go_on(options.output, options.vocabulary.clone(), rows, songs)?;
+    let done = AtomicUsize::new(resumed);
+    for files in sources[resumed..].chunks(BATCH) {
+        let encoded: Vec<_> = files
             .par_iter()
             .map(|source| {
                 let encoded = song(source, &options.vocabulary, &sizes);
-                let done = 1 + done.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                progress(done, sources.len());
+                progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
                 encoded
             })
             .collect();
-        for (source, encoded) in batch.iter().zip(encoded) {
-            let encoded = match encoded {
-                Ok(encoded) => encoded,
-                Err(why) => {
-                    skipped.push(why);
-                    continue;
+        let mut batch = Batch {
+            files: files.len(),
+            ..Batch::default()
+        };
+        for (source, encoded) in files.iter().zip(encoded) {
+            let placed = encoded.and_then(|e| {
+                let side = side(options, source, &e, &known, writer.songs())?;
+                Ok((e, side))
+            });
+            match placed {
+                Err(why) => batch.skipped.push(why),
+                Ok((encoded, held_out)) => {
+                    known.add(&encoded.print, held_out);
+                    let song = Song {
+                        path: source.relative.clone(),
+                        style: source.style.clone(),
+                        offset: 0,
+                        tokens: 0,
+                        notes: encoded.notes,
+                        hash: encoded.hash,
+                        held_out,
+                    };
+                    writer.add(song, &encoded.records)?;
+                    let added = writer.songs().last().cloned();
+                    batch.songs.extend(added.map(|song| (song, encoded.print)));
                 }
-            };
-            if let Some(first) = seen.get(&encoded.hash) {
-                skipped.push(Skipped {
-                    path: source.path.clone(),
-                    reason: "duplicate",
-                    detail: format!("the same music as {first}"),
-                });
-                continue;
             }
-            seen.insert(encoded.hash, source.relative.clone());
-            let song = Song {
-                path: source.relative.clone(),
-                style: source.style.clone(),
-                offset: 0,
-                tokens: 0,
-                notes: encoded.notes,
-                hash: encoded.hash,
-                held_out: is_held_out(encoded.hash, options.seed, options.held_out),
-            };
-            writer.add(song, &encoded.records)?;
         }
+        writer.flush()?;
+        journal.add(&batch)?;
+        skipped.append(&mut batch.skipped);
     }
-    if seen.is_empty() {
+    if writer.songs().is_empty() {
+        writer.discard();
+        journal.discard();
         // No song and at least one source: at least one was skipped.
         let (path, detail) = skipped
             .first()
@@ -167,10 +230,43 @@ pub fn encode(
             detail,
         });
     }
+    let songs = writer.finish()?;
+    journal.discard();
     Ok(Outcome {
-        songs: writer.finish()?,
+        songs,
         skipped,
+        resumed,
     })
+}
+
+/// Whether a song is held out; or why it is in the corpus already.
+fn side(
+    options: &Options<'_>,
+    source: &Source,
+    encoded: &Encoded,
+    known: &near::Songs,
+    songs: &[Song],
+) -> Result<bool, Skipped> {
+    let duplicate = |detail: String| Skipped {
+        path: source.path.clone(),
+        reason: Reason::Duplicate,
+        detail,
+    };
+    match known.kin(&encoded.print) {
+        Kin::New => Ok(is_held_out(encoded.hash, options.seed, options.held_out)),
+        Kin::Version { held_out } => Ok(held_out),
+        Kin::Copy(of) if songs[of].hash == encoded.hash => {
+            Err(duplicate(format!("the same music as {}", songs[of].path)))
+        }
+        Kin::Copy(of) => Err(duplicate(format!(
+            "the same music as {}, in another key, at another tempo or with other lengths",
+            songs[of].path
+        ))),
+        Kin::Between(of) => Err(duplicate(format!(
+            "a version of {}, which is held out, and of songs that are not",
+            songs[of].path
+        ))),
+    }
 }
 
 /// By content, so that a song copied under another name is on the same side.
@@ -186,11 +282,20 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
         reason,
         detail,
     };
-    let file = midi::read_file(&source.path).map_err(|e| skip("unreadable", e.to_string()))?;
+    if std::fs::metadata(&source.path).is_ok_and(|data| data.len() == 0) {
+        return Err(skip(Reason::Empty, "0 bytes".into()));
+    }
+    let file = midi::read_file(&source.path).map_err(|e| skip(Reason::Broken, e.to_string()))?;
     let mut score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
-    if score.notes.len() < FEWEST_NOTES {
+    let reason = match score.notes.len() {
+        0 => Some(Reason::Empty),
+        n if n < FEWEST_NOTES => Some(Reason::TooShort),
+        n if n > MOST_NOTES => Some(Reason::TooLong),
+        _ => None,
+    };
+    if let Some(reason) = reason {
         let detail = format!("{} notes (drums left out)", score.notes.len());
-        return Err(skip("too short", detail));
+        return Err(skip(reason, detail));
     }
     // A piece ends with its last bar; what silence a file has after that is no music.
     let end = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
@@ -199,7 +304,7 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
     let mut records = Vec::with_capacity(placed.len());
     for p in &placed {
         let Some(id) = vocabulary.id(p.token) else {
-            return Err(skip("outside the vocabulary", p.token.to_string()));
+            return Err(skip(Reason::OutsideVocabulary, p.token.to_string()));
         };
         let rows = sizes.rows(score.metres.place(p.step));
         records.push(Record {
@@ -218,6 +323,7 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
         records,
         notes,
         hash,
+        print: Print::of(&score),
     })
 }
 
@@ -276,7 +382,7 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), EncodeError> {
 
 impl Outcome {
     /// How many files were left out for each reason.
-    pub fn skipped_by_reason(&self) -> BTreeMap<&'static str, usize> {
+    pub fn skipped_by_reason(&self) -> BTreeMap<Reason, usize> {
         let mut counts = BTreeMap::new();
         for s in &self.skipped {
             *counts.entry(s.reason).or_default() += 1;
@@ -298,33 +404,4 @@ pub fn by_style(songs: &[Song]) -> BTreeMap<&str, [u64; 4]> {
         }
     }
     styles
-}
-
-impl Corpus {
-    /// Fails with one clear line if this corpus is not one for `vocabulary` and `sizes`.
-    pub fn fits(&self, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<(), String> {
-        let path = self.path().display();
-        if self.vocabulary != *vocabulary {
-            return Err(format!(
-                "{path}: its vocabulary ({}, {} ids) is not the model's ({}, {} ids); encode \
-                 the songs with the model's preset",
-                self.vocabulary.name(),
-                self.vocabulary.size(),
-                vocabulary.name(),
-                vocabulary.size(),
-            ));
-        }
-        let rows = Rows {
-            bars: sizes.bars,
-            bar_steps: sizes.bar_steps,
-        };
-        if self.rows != rows {
-            return Err(format!(
-                "{path}: its bars count to {} and their steps to {}, the model's to {} and {}; \
-                 encode the songs again",
-                self.rows.bars, self.rows.bar_steps, rows.bars, rows.bar_steps,
-            ));
-        }
-        Ok(())
-    }
 }

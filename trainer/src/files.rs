@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 pub struct Staged {
     temporary: PathBuf,
     place: PathBuf,
+    /// Whether the temporary is to stay when this is dropped.
     kept: bool,
 }
 
@@ -21,6 +22,13 @@ impl Staged {
             place: place.into(),
             kept: false,
         }
+    }
+
+    /// The same, but what was written so far stays beside the place if it does not get there.
+    pub fn lasting(place: &Path) -> Self {
+        let mut staged = Self::file(place);
+        staged.kept = true;
+        staged
     }
 
     /// A folder that will stand at `place`; an empty one is made at [`Self::temporary`].
@@ -64,14 +72,16 @@ impl Drop for Staged {
     }
 }
 
-fn beside(place: &Path, suffix: &str) -> PathBuf {
+/// A name for something that belongs to `place`.
+pub fn beside(place: &Path, suffix: &str) -> PathBuf {
     let mut name = place.file_name().map(OsString::from).unwrap_or_default();
     name.push(".");
     name.push(suffix);
     place.with_file_name(name)
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file or a folder, if it is there.
+pub fn remove(path: &Path) -> io::Result<()> {
     let removed = if path.is_dir() {
         std::fs::remove_dir_all(path)
     } else {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use continuo_score::Vocabulary;
@@ -10,9 +11,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Encode folders of MIDI files into one corpus file.
 ///
-/// Files are searched recursively and encoded in parallel. Broken files, duplicates and songs
-/// of fewer than 16 notes are left out; how many and why is told at the end, and each of them
-/// is listed in FILE.skipped.tsv. Drums (channel 10) are left out.
+/// Files are searched recursively and encoded in parallel. Broken and empty files, songs of
+/// fewer than 16 or more than 100,000 notes and duplicates (also in another key or at another
+/// tempo) are left out; how many and why is told at the end, and each of them is listed in
+/// FILE.skipped.tsv. Versions of one piece are all kept apart or all not. Drums (channel 10)
+/// are left out. An encoding that was interrupted goes on where it was when the same command
+/// is given again.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Folders of .mid and .midi files. Files in different subfolders count as different
@@ -59,9 +63,15 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         held_out: a.held_out,
         seed: a.seed,
     };
-    let begun = std::time::Instant::now();
+    let start = std::time::Instant::now();
+    let begun = AtomicBool::new(false);
     let outcome = encode::encode(&options, |done, all| {
         bar.set_length(all as u64);
+        // What an earlier run had done says nothing about the speed of this one.
+        if !begun.swap(true, Ordering::Relaxed) {
+            bar.set_position(done as u64);
+            bar.reset_eta();
+        }
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
@@ -70,7 +80,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     if a.json {
         print_json(&outcome)?;
     } else {
-        print_table(a, &outcome, begun.elapsed().as_secs_f64(), list);
+        print_table(a, &outcome, start.elapsed().as_secs_f64(), list);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -137,6 +147,13 @@ fn print_table(a: &Arguments, outcome: &Outcome, seconds: f64, list: Option<Path
     if let Some(list) = list {
         println!("each skipped file: {}", list.display());
     }
-    let files = outcome.songs.len() + outcome.skipped.len();
-    println!("{}: {files} files in {seconds:.1} s", a.output.display());
+    if outcome.resumed > 0 {
+        println!("{} files had been done before", outcome.resumed);
+    }
+    let files = outcome.songs.len() + outcome.skipped.len() - outcome.resumed;
+    println!(
+        "{}: {files} files in {seconds:.1} s, {:.0} files/s",
+        a.output.display(),
+        files as f64 / seconds.max(1e-3)
+    );
 }

@@ -58,11 +58,12 @@ fn every_mistake_has_its_line() {
     fails(at, "encode midi -o c --held-out 2", &["--held-out 2"]);
     fails(at, "encode midi -o missing/c", &["missing"]);
     assert!(!at.join("c").exists() && !at.join("c.partial").exists());
+    assert!(!at.join("c.journal").exists());
 
     let table = succeeds(at, "encode midi broken -o songs --held-out 0.3 --json");
     let table: serde_json::Value = serde_json::from_str(&table).unwrap();
     assert_eq!(
-        (&table["songs"], &table["skipped"]["unreadable"]),
+        (&table["songs"], &table["skipped"]["broken"]),
         (&8.into(), &1.into())
     );
     assert!(

@@ -6,6 +6,7 @@ use std::fs;
 use continuo_score::{PositionScore, Token, Vocabulary};
 use continuo_trainer::config::grid_sizes;
 use continuo_trainer::corpus::Corpus;
+use continuo_trainer::encode::Reason;
 
 use crate::songs;
 
@@ -63,7 +64,7 @@ fn duplicates_are_dropped_and_never_straddle() {
     let path = folder.path().join("both.corpus");
     let outcome = songs::encode(&[one.clone(), two.clone()], &path, 0.5).unwrap();
     assert_eq!(outcome.songs.len(), 20);
-    assert_eq!(outcome.skipped_by_reason()["duplicate"], 20);
+    assert_eq!(outcome.skipped_by_reason()[&Reason::Duplicate], 20);
     // Alone, the copies are held out exactly where the originals are.
     let split = |folder: &std::path::Path| -> HashSet<(u64, bool)> {
         let path = path.with_extension("one");
@@ -81,12 +82,101 @@ fn duplicates_are_dropped_and_never_straddle() {
 }
 
 #[test]
+fn copies_in_other_keys_are_dropped_and_versions_stay_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let midi = folder.path().join("midi");
+    fs::create_dir(&midi).unwrap();
+    for i in 0..24 {
+        let mut score = songs::tune(i, 120);
+        let write = |score: &continuo_score::Score, name: &str| {
+            let path = midi.join(format!("{i:02}-{name}.mid"));
+            score.to_midi().write_file(&path).unwrap();
+        };
+        write(&score, "a");
+        score.notes.iter_mut().for_each(|n| n.pitch -= 5);
+        write(&score, "b-lower");
+        for note in &mut score.notes {
+            note.start *= 2;
+        }
+        score.tidy();
+        write(&score, "c-slower");
+        score.notes.truncate(110);
+        score.length = 0;
+        score.tidy();
+        write(&score, "d-shorter");
+    }
+    let outcome = songs::encode(&[midi], &folder.path().join("c"), 0.4).unwrap();
+    assert_eq!(outcome.skipped_by_reason()[&Reason::Duplicate], 2 * 24);
+    assert_eq!(outcome.songs.len(), 2 * 24);
+    let mut held_out = 0;
+    for pair in outcome.songs.chunks(2) {
+        assert!(pair[0].path.ends_with("a.mid") && pair[1].path.ends_with("d-shorter.mid"));
+        assert_eq!(pair[0].held_out, pair[1].held_out, "{}", pair[0].path);
+        held_out += usize::from(pair[0].held_out);
+    }
+    assert!((1..24).contains(&held_out), "{held_out}");
+}
+
+#[test]
+fn a_killed_encoding_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    songs::write(&at.join("midi"), 700, 30);
+    // Some to skip, before and after it is killed.
+    fs::write(at.join("midi/a/1.mid"), "no music").unwrap();
+    fs::write(at.join("midi/b/zz.mid"), "no music").unwrap();
+    let encode = |output: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_continuo-trainer"));
+        command
+            .args(["encode", "midi", "-o", output])
+            .current_dir(at);
+        command
+    };
+    let output = |command: &mut std::process::Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let whole = output(&mut encode("whole"));
+    assert!(!whole.contains("done before"), "{whole}");
+    let mut child = encode("killed")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The first line says what is encoded, the second that a batch is done.
+    let lines = || fs::read_to_string(at.join("killed.journal")).map_or(0, |t| t.lines().count());
+    while lines() < 2 {
+        assert!(child.try_wait().unwrap().is_none(), "already done");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(at.join("killed.partial").is_file() && !at.join("killed").exists());
+    let text = output(&mut encode("killed"));
+    assert!(text.contains("files had been done before"), "{text}");
+    let read = |name: &str| fs::read(at.join(name)).unwrap();
+    assert!(read("whole") == read("killed"));
+    assert!(read("whole.skipped.tsv") == read("killed.skipped.tsv"));
+    assert!(!at.join("killed.partial").exists() && !at.join("killed.journal").exists());
+
+    // Other options, or a changed folder: from the beginning.
+    fs::write(at.join("other.journal"), "{}\n{\"files\":9}\n").unwrap();
+    let text = output(&mut encode("other"));
+    assert!(
+        !text.contains("done before") && read("whole") == read("other"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_is_unusable_is_left_out_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let midi = folder.path().join("midi");
     songs::write(&midi, 2, 20);
     fs::write(midi.join("broken.mid"), b"MThd and then nothing").unwrap();
     fs::write(midi.join("empty.MID"), b"").unwrap();
+    let silent = continuo_score::Score::new(12).to_midi();
+    silent.write_file(&midi.join("silent.mid")).unwrap();
     fs::write(midi.join("notes.txt"), b"not music").unwrap();
     songs::tune(9, 15)
         .to_midi()
@@ -95,8 +185,12 @@ fn what_is_unusable_is_left_out_with_its_reason() {
     let outcome = songs::encode(&[midi], &folder.path().join("c"), 0.0).unwrap();
     assert_eq!(outcome.songs.len(), 2);
     let reasons = outcome.skipped_by_reason();
-    assert_eq!((reasons["unreadable"], reasons["too short"]), (2, 1));
-    assert_eq!(reasons.len(), 2);
+    let expected = [
+        (Reason::Broken, 1),
+        (Reason::Empty, 2),
+        (Reason::TooShort, 1),
+    ];
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]
