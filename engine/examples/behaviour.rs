@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use continuo_engine::{Composer, Model, ModelOptions, Runtime, Sampling};
+use continuo_engine::options::{Places, SamplingOptions};
+use continuo_engine::{Composer, Model, ModelOptions, Runtime};
 use continuo_score::{Drums, Note, Score, midi};
 
 #[derive(Parser)]
@@ -29,20 +30,10 @@ struct Args {
     /// Seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How daring: 0 takes the likeliest, 1 follows the model
-    #[arg(long, default_value_t = Sampling::default().temperature)]
-    temperature: f32,
-    /// Nucleus: keep the likeliest tokens of this much probability
-    #[arg(long, default_value_t = Sampling::default().top_p)]
-    top_p: f32,
-    #[arg(long, env = "CONTINUO_MODEL", default_value = "models/default")]
-    model: PathBuf,
-    #[arg(
-        long,
-        env = "CONTINUO_RUNTIME",
-        default_value = "target/runtime/libonnxruntime.so"
-    )]
-    runtime: PathBuf,
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    sampling: SamplingOptions,
 }
 
 /// What is counted of some bars.
@@ -88,8 +79,8 @@ fn scale_of(notes: &[Note]) -> [bool; 12] {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let runtime = Runtime::load(&args.runtime)?;
-    let model = Model::load(runtime, &args.model, &ModelOptions::default())?;
+    let runtime = Runtime::load(&args.places.library()?)?;
+    let model = Model::load(runtime, &args.places.directory()?, &ModelOptions::default())?;
     let steps = model.vocabulary().steps_per_beat;
     let folder =
         std::fs::read_dir(&args.folder).with_context(|| args.folder.display().to_string())?;
@@ -117,11 +108,7 @@ fn main() -> Result<()> {
         }
         let mut composer = Composer::new(model.clone());
         composer.listen(&opening)?;
-        let sampling = Sampling {
-            temperature: args.temperature,
-            top_p: args.top_p,
-        };
-        composer.answer(from, &sampling, args.seed)?;
+        composer.answer(from, &args.sampling.sampling(), args.seed)?;
         let notes = composer.play_until(end)?;
         let scale = scale_of(&opening.notes);
         heard.add(&opening.notes, scale, steps, args.bars);

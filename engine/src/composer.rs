@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use continuo_score::{Grammar, MetreMap, Note, PositionScore, Score, State, Token};
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use continuo_score::{
+    Grammar, MetreMap, Note, PositionScore, Scale, Score, State, Token, Vocabulary,
+};
 
 use crate::error::EngineError;
 use crate::memory::XlMemory;
 use crate::model::{Fed, Model};
-use crate::sampling::Sampling;
+use crate::sampling::{Sampler, Sampling};
 use crate::stats::Stats;
 
 /// Tokens read in one run while listening: large enough to use the machine, small enough
 /// that a run stays within a few milliseconds.
 const CHUNK: usize = 64;
+
+/// Beats after which what was heard says half as much about the scale: eight bars of four.
+const SCALE_HALF_LIFE_BEATS: u32 = 32;
 
 /// A memory, and a voice. Owned by one thread at a time (the composer thread, a command).
 ///
@@ -33,13 +36,13 @@ pub struct Composer {
     logits: Option<Vec<f32>>,
     /// Bars of the score last listened to.
     metres: MetreMap,
-    sampling: Sampling,
-    rng: ChaCha8Rng,
+    /// Scale of the score last listened to.
+    scale: Option<Scale>,
+    sampler: Sampler,
     /// The note being written: pitch, then length.
     pitch: Option<u8>,
     /// Notes written and not yet handed out.
     written: Vec<Note>,
-    mask: Vec<bool>,
     stats: Stats,
 }
 
@@ -54,11 +57,10 @@ impl Composer {
             state: State::default(),
             logits: None,
             metres: Score::new(vocabulary.steps_per_beat).metres,
-            sampling: Sampling::default(),
-            rng: ChaCha8Rng::seed_from_u64(0),
+            scale: None,
+            sampler: Sampler::new(vocabulary),
             pitch: None,
             written: Vec::new(),
-            mask: vec![false; vocabulary.size()],
             stats: Stats::default(),
             model,
         }
@@ -79,6 +81,11 @@ impl Composer {
         self.stream.len()
     }
 
+    /// The scale of what was last listened to.
+    pub fn scale(&self) -> Option<Scale> {
+        self.scale
+    }
+
     /// Makes memory exactly the notes of `score`, up to its last onset. What memory and score
     /// have in common at their beginning is kept; the rest is forgotten and read anew. So
     /// late notes, corrections and jumps are all this one call.
@@ -92,6 +99,7 @@ impl Composer {
         }
         let wanted = PositionScore::encode_open(score, vocabulary);
         self.metres = score.metres.clone();
+        self.scale = scale_of(score);
         (self.pitch, self.written) = (None, Vec::new());
         let tokens: Vec<Fed> = wanted
             .tokens
@@ -118,19 +126,38 @@ impl Composer {
     /// moved there, and what follows is sampled with `sampling` from `seed`. Bars are those
     /// of the score last listened to.
     pub fn answer(&mut self, at: u32, sampling: &Sampling, seed: u64) -> Result<(), EngineError> {
+        self.answer_after(at, sampling, seed, &[])
+    }
+
+    /// [`Composer::answer`], where `own` are those of the notes listened to that this composer
+    /// had played itself, by start: they count against the constraints on its own playing, and
+    /// for whether it circles. Where they leave no room for a note at `at`, the answer begins
+    /// as soon as they do.
+    pub fn answer_after(
+        &mut self,
+        at: u32,
+        sampling: &Sampling,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), EngineError> {
         (self.pitch, self.written) = (None, Vec::new());
         if self.stream.is_empty() {
             self.push(Token::Start)?;
         }
+        let at = at.max(self.state.step);
+        let at = self.sampler.begin(at, sampling, seed, self.scale, own);
         let longest = u32::from(self.model.vocabulary().longest);
         while self.state.step < at {
             let by = (at - self.state.step).min(longest);
             self.push(Token::Separator)?;
             self.push(Token::Duration(by as u16))?;
         }
-        self.sampling = *sampling;
-        self.rng = ChaCha8Rng::seed_from_u64(seed);
         Ok(())
+    }
+
+    /// Samples with other settings from the next token on.
+    pub fn tune(&mut self, sampling: &Sampling) {
+        self.sampler.tune(sampling);
     }
 
     /// Plays on until the stream's time has passed `until`: gives the notes that start
@@ -141,6 +168,7 @@ impl Composer {
             let started = Instant::now();
             let token = self.sample()?;
             self.push(token)?;
+            self.sampler.read(token);
             self.stats.record(started.elapsed());
         }
         let later = self
@@ -166,13 +194,8 @@ impl Composer {
 
     fn sample(&mut self) -> Result<Token, EngineError> {
         self.logits()?;
-        self.grammar.mask(&self.state, &mut self.mask);
-        // Playing on has no end: the player decides.
-        if let Some(end) = self.model.vocabulary().id(Token::End) {
-            self.mask[usize::from(end)] = false;
-        }
         let logits = self.logits.as_deref().unwrap_or_default();
-        let id = self.sampling.choose(logits, &self.mask, &mut self.rng)?;
+        let id = self.sampler.choose(&self.state, logits)?;
         self.model
             .vocabulary()
             .token(id)
@@ -185,6 +208,7 @@ impl Composer {
         let before = self.state;
         let after = self.grammar.next(&before, token);
         let moved = after.step != before.step;
+        let allowed = *self.sampler.constraints();
         match token {
             Token::Pitch(pitch) => self.pitch = Some(pitch),
             Token::Duration(length) if !moved => {
@@ -193,13 +217,13 @@ impl Composer {
                         start: after.step,
                         length: u32::from(length).max(1),
                         pitch,
-                        velocity: continuo_score::Vocabulary::PLAIN_VELOCITY,
+                        velocity: allowed.velocity_of(Vocabulary::PLAIN_VELOCITY),
                     });
                 }
             }
             Token::Velocity(bin) => {
                 if let Some(note) = self.written.last_mut() {
-                    note.velocity = vocabulary.bin_velocity(bin);
+                    note.velocity = allowed.velocity_of(vocabulary.bin_velocity(bin));
                 }
             }
             _ => {}
@@ -244,4 +268,13 @@ impl Composer {
         }
         Ok(())
     }
+}
+
+/// The scale of the last minutes of a score.
+fn scale_of(score: &Score) -> Option<Scale> {
+    let half_life = SCALE_HALF_LIFE_BEATS * score.steps_per_beat;
+    let last = score.notes.last()?.start;
+    let from = last.saturating_sub(half_life * 16);
+    let notes = &score.notes[score.notes.partition_point(|n| n.start < from)..];
+    Scale::heard(notes, f64::from(half_life))
 }

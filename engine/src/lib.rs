@@ -12,6 +12,8 @@ pub mod composer;
 pub mod error;
 pub mod memory;
 pub mod model;
+#[cfg(feature = "cli")]
+pub mod options;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;
@@ -20,5 +22,5 @@ pub use composer::Composer;
 pub use error::EngineError;
 pub use model::{Model, ModelOptions};
 pub use runtime::Runtime;
-pub use sampling::Sampling;
+pub use sampling::{Constraints, Register, Sampler, Sampling, ScaleLock};
 pub use stats::Stats;

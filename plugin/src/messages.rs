@@ -131,13 +131,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let Sampling { temperature, top_p } = Sampling::default();
+        let sampling = Sampling::default();
         Self {
             mode: Mode::Continue,
             gap: 2.0,
             enter: Enter::Bar,
-            temperature,
-            top_p,
+            temperature: sampling.pitch_temperature,
+            top_p: sampling.top_p,
             lookahead: 4.0,
             seed: 1,
         }

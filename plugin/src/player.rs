@@ -52,8 +52,8 @@ impl Player for EnginePlayer {
 
     fn answer(&mut self, at: u32, settings: &Settings, seed: u64) -> Result<(), EngineError> {
         let sampling = Sampling {
-            temperature: settings.temperature,
             top_p: settings.top_p,
+            ..Sampling::default().with_temperature(settings.temperature)
         };
         self.composer.answer(at, &sampling, seed)
     }

@@ -19,6 +19,7 @@ pub mod midi;
 pub mod quantise;
 #[cfg(feature = "roll")]
 pub mod roll;
+pub mod scale;
 pub mod score;
 pub mod sparse;
 pub mod time;
@@ -30,6 +31,7 @@ pub use grammar::{Grammar, State};
 pub use index::IndexScore;
 pub use midi::{MidiError, MidiFile};
 pub use quantise::{Drums, MidiPart};
+pub use scale::{Mode, Scale};
 pub use score::{Note, Score};
 pub use sparse::SparseScore;
 pub use time::{Metre, MetreMap, Place, TempoMap};

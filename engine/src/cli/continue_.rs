@@ -4,12 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use continuo_engine::{Composer, Model, ModelOptions, Runtime, Sampling};
+use continuo_engine::options::{Places, SamplingOptions};
+use continuo_engine::{Composer, Model, ModelOptions, Runtime};
 use continuo_score::midi::{self, MidiFile, MidiNote};
 use continuo_score::{Drums, Note, Score};
 use indicatif::{ProgressBar, ProgressStyle};
-
-use super::locate::Places;
 
 /// Play on from a MIDI file, at its tempo and metre, from the next bar line
 #[derive(clap::Args)]
@@ -25,27 +24,17 @@ pub(crate) struct Args {
     /// Seed: the same seed gives the same notes
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How daring: 0 takes the likeliest, 1 follows the model
-    #[arg(long, default_value_t = Sampling::default().temperature)]
-    temperature: f32,
-    /// Nucleus: keep the likeliest tokens of this much probability
-    #[arg(long, default_value_t = Sampling::default().top_p)]
-    top_p: f32,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     places: Places,
+    #[command(flatten)]
+    sampling: SamplingOptions,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if !(args.temperature >= 0.0 && args.temperature.is_finite()) {
-        bail!("--temperature {}: must be 0 or more", args.temperature);
-    }
-    if !(0.0..=1.0).contains(&args.top_p) {
-        bail!("--top-p {}: must be between 0 and 1", args.top_p);
-    }
     let mut file = midi::read_file(&args.input)?;
     for warning in &file.warnings {
         eprintln!("continuo: {}: {warning}", args.input.display());
@@ -69,11 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     composer.listen(&score).context("while listening")?;
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
-    let sampling = Sampling {
-        temperature: args.temperature,
-        top_p: args.top_p,
-    };
-    composer.answer(from, &sampling, args.seed)?;
+    composer.answer(from, &args.sampling.sampling(), args.seed)?;
     let mut notes = Vec::new();
     let progress = ProgressBar::new(u64::from(args.bars));
     if let Ok(style) = ProgressStyle::with_template("{bar:30} bar {pos}/{len}") {
@@ -97,6 +82,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let report = serde_json::json!({
             "input": args.input, "output": args.output, "seed": args.seed,
             "from_bar": score.metres.place(from).bar + 1, "bars": args.bars,
+            "heard_scale": composer.scale().map(|s| s.to_string()),
             "heard_notes": score.notes.len(), "heard_tokens": heard_tokens,
             "listened_ms": listened.as_secs_f64() * 1e3,
             "played_notes": notes.len(), "played_tokens": stats.tokens(),

@@ -3,7 +3,6 @@
 
 mod continue_;
 mod inspect;
-mod locate;
 mod tokens;
 mod view;
 

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 /// What every command that plays takes.
-#[derive(clap::Args)]
-pub(crate) struct Places {
+#[derive(clap::Args, Clone, Debug)]
+pub struct Places {
     /// Model directory [default: models/default beside the command or in the source tree]
     #[arg(long, env = "CONTINUO_MODEL", value_name = "DIR")]
-    pub(crate) model: Option<PathBuf>,
+    pub model: Option<PathBuf>,
     /// ONNX Runtime's library [default: beside the command, or target/runtime]
     #[arg(long, env = "CONTINUO_RUNTIME", value_name = "FILE")]
-    pub(crate) runtime: Option<PathBuf>,
+    pub runtime: Option<PathBuf>,
 }
 
 impl Places {
     /// The library to load.
-    pub(crate) fn library(&self) -> Result<PathBuf> {
+    pub fn library(&self) -> Result<PathBuf> {
         let name = libloading_name("onnxruntime");
         find(
             self.runtime.as_deref(),
@@ -29,7 +29,7 @@ impl Places {
     }
 
     /// The model directory to load.
-    pub(crate) fn directory(&self) -> Result<PathBuf> {
+    pub fn directory(&self) -> Result<PathBuf> {
         find(self.model.as_deref(), &["models/default"]).or_else(|_| {
             bail!("no model found; name a model directory with --model (`continuo-trainer export` makes them)")
         })

@@ -1,0 +1,157 @@
+//! From candidates to one of them.
+
+use rand::Rng;
+
+use super::Sampling;
+use crate::error::EngineError;
+
+/// What a token is about, by the first base token it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    /// A pitch or a velocity.
+    Sound,
+    /// A length, or time that moves on.
+    Time,
+}
+
+/// A token that may come next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Candidate {
+    pub(super) id: u16,
+    pub(super) about: About,
+    /// The model's logit.
+    pub(super) logit: f32,
+    /// Nats the constraints add among tokens about the same thing.
+    pub(super) bias: f32,
+}
+
+/// The distribution over the candidates and the draw. Its buffers are kept, so that a token
+/// costs no allocation once they have grown.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Chooser {
+    pub(super) candidates: Vec<Candidate>,
+    /// Log probability and id, likeliest first.
+    ranked: Vec<(f32, u16)>,
+}
+
+impl Chooser {
+    /// Chooses among `self.candidates`, which hold no id twice.
+    ///
+    /// Where both pitches and time are possible, first the share of each counts: what the
+    /// model gives to all pitches together against time, at the temperature of rhythm and
+    /// with `lean` nats more for time. So a temperature or a bias of pitches changes which
+    /// pitch is played, and not how many.
+    ///
+    /// Draws once a call, also where it decides nothing. A logit of minus infinity is never
+    /// chosen unless all are, when the lowest id is. Fails where there is no candidate, and on
+    /// logits that are not numbers or infinitely large.
+    pub(super) fn choose(
+        &mut self,
+        sampling: &Sampling,
+        warmth: f32,
+        lean: f32,
+        rng: &mut impl Rng,
+    ) -> Result<u16, EngineError> {
+        let draw: f64 = rng.random();
+        if self.candidates.iter().any(|c| unusable(c.logit)) {
+            return Err(EngineError::Logits("a logit is not a finite number"));
+        }
+        let lowest = self.candidates.iter().map(|c| c.id).min();
+        let lowest = lowest.ok_or(EngineError::Logits("no token is allowed"))?;
+        self.candidates.retain(|c| c.logit > f32::NEG_INFINITY);
+        self.rank(sampling, warmth, lean);
+        Ok(self.draw(sampling, draw).unwrap_or(lowest))
+    }
+
+    /// Fills `ranked`.
+    fn rank(&mut self, sampling: &Sampling, warmth: f32, lean: f32) {
+        self.ranked.clear();
+        let rhythm = sampling.rhythm_temperature * warmth;
+        let sound = self.share(About::Sound);
+        let time = self.share(About::Time) + lean;
+        let both = soften(sound - sound.max(time), rhythm).exp()
+            + soften(time - sound.max(time), rhythm).exp();
+        for (about, share, temperature) in [
+            (About::Sound, sound, sampling.pitch_temperature * warmth),
+            (About::Time, time, rhythm),
+        ] {
+            let share = soften(share - sound.max(time), rhythm) - both.ln();
+            let own = || self.candidates.iter().filter(|c| c.about == about);
+            let best = own()
+                .map(|c| c.logit + c.bias)
+                .fold(f32::NEG_INFINITY, f32::max);
+            let log = |c: &Candidate| soften(c.logit + c.bias - best, temperature);
+            let total: f32 = own().map(|c| log(c).exp()).sum();
+            let ranked = own().map(|c| (share + log(c) - total.ln(), c.id));
+            self.ranked
+                .extend(ranked.filter(|r| r.0 > f32::NEG_INFINITY));
+        }
+        // Ids break ties, so that the order never depends on the sort.
+        self.ranked
+            .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    }
+
+    /// Log of what the model gives to all candidates about one thing.
+    fn share(&self, about: About) -> f32 {
+        let own = || self.candidates.iter().filter(|c| c.about == about);
+        let best = own().map(|c| c.logit).fold(f32::NEG_INFINITY, f32::max);
+        match best == f32::NEG_INFINITY {
+            true => best,
+            false => best + own().map(|c| (c.logit - best).exp()).sum::<f32>().ln(),
+        }
+    }
+
+    /// One of `ranked` by its probability among those kept, or none of none.
+    fn draw(&self, sampling: &Sampling, draw: f64) -> Option<u16> {
+        let (best, likeliest) = *self.ranked.first()?;
+        // Nothing is left to chance at 0, ties neither.
+        let cold = sampling.pitch_temperature <= 0.0 && sampling.rhythm_temperature <= 0.0;
+        if cold {
+            return Some(likeliest);
+        }
+        let most = match sampling.top_k {
+            0 => self.ranked.len(),
+            k => self.ranked.len().min(usize::from(k)),
+        };
+        let floor = best + sampling.min_p.clamp(0.0, 1.0).ln();
+        let most = most
+            .min(self.ranked.partition_point(|r| r.0 >= floor))
+            .max(1);
+        let kept = &self.ranked[..most];
+        let weight = |log: f32| f64::from(log - best).exp();
+        let nucleus = f64::from(sampling.top_p.clamp(0.0, 1.0))
+            * kept.iter().map(|r| weight(r.0)).sum::<f64>();
+        let mut total = 0.0;
+        let mut count = 0;
+        for &(log, _) in kept {
+            total += weight(log);
+            count += 1;
+            if total >= nucleus {
+                break;
+            }
+        }
+        let mut left = draw * total;
+        for &(log, id) in &kept[..count] {
+            left -= weight(log);
+            if left < 0.0 {
+                return Some(id);
+            }
+        }
+        // Rounding only: the draw fell on the very end of the nucleus.
+        Some(kept[count - 1].1)
+    }
+}
+
+fn unusable(logit: f32) -> bool {
+    logit.is_nan() || logit == f32::INFINITY
+}
+
+/// A logit below the best (`gap`, 0 or less) at a temperature; at 0 all but the best vanish.
+fn soften(gap: f32, temperature: f32) -> f32 {
+    match temperature > 0.0 {
+        true => gap / temperature,
+        false if gap < 0.0 => f32::NEG_INFINITY,
+        // The best, or the difference of two that do not exist.
+        false => gap,
+    }
+}

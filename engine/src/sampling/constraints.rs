@@ -1,0 +1,197 @@
+//! What the musician allows, and the same for one vocabulary.
+
+use continuo_score::{Scale, Vocabulary};
+
+/// Which pitch classes may be played.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum ScaleLock {
+    /// All.
+    #[default]
+    Off,
+    /// Those of this scale.
+    Fixed(Scale),
+    /// Those of the scale of what was heard when the answer began ([`Scale::heard`]); all
+    /// where nothing was heard.
+    Heard,
+}
+
+/// A pull towards a pitch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Register {
+    /// MIDI key it pulls to.
+    pub centre: u8,
+    /// Nats a pitch an octave away loses; two octaves away four times that.
+    pub strength: f32,
+}
+
+/// What the musician allows. [`Constraints::default`] allows everything.
+///
+/// Every one holds for every note played, with one exception: grammar comes first. By
+/// construction there is always something to play under all of them together, but where they
+/// are changed while notes sound there may not be; then they yield in this order, for one
+/// token: density's upper bound, polyphony, scale, the others. The scale yields from the
+/// beginning where it has no pitch within the range. A range given the wrong way round is
+/// turned round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Constraints {
+    /// Pitch classes.
+    pub scale: ScaleLock,
+    /// Lowest and highest MIDI key.
+    pub range: (u8, u8),
+    /// Most notes sounding at once, 1 or more, of those it plays itself.
+    pub polyphony: Option<u8>,
+    /// Notes a beat aimed at. A leaning that grows with the distance, at most 4 nats; and
+    /// never do more than twice that many notes, rounded up, begin within any one beat.
+    pub density: Option<f32>,
+    /// A pull towards a pitch, which leaves open how many notes there are.
+    pub register: Option<Register>,
+    /// Longest note in beats; at least a step.
+    pub longest: Option<f32>,
+    /// Softest and loudest MIDI velocity.
+    pub velocity: (u8, u8),
+}
+
+impl Default for Constraints {
+    fn default() -> Self {
+        Self {
+            scale: ScaleLock::Off,
+            range: (0, 127),
+            polyphony: None,
+            density: None,
+            register: None,
+            longest: None,
+            velocity: (1, 127),
+        }
+    }
+}
+
+impl Constraints {
+    /// A velocity the vocabulary's bin gave, moved into what is allowed.
+    pub fn velocity_of(&self, velocity: u8) -> u8 {
+        let (softest, loudest) = ordered(self.velocity);
+        velocity.clamp(softest.clamp(1, 127), loudest.clamp(1, 127))
+    }
+}
+
+/// Constraints as tests on tokens of one vocabulary.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// Bit *p*: pitch *p* is in range, and in the scale.
+    pub(super) pitches: u128,
+    /// Bit *p*: pitch *p* is in range.
+    range: u128,
+    /// Most notes at once.
+    pub(super) polyphony: usize,
+    /// Most notes that begin within a beat.
+    pub(super) a_beat: usize,
+    /// Longest note, in steps.
+    pub(super) longest: u16,
+    /// Bit *v*: velocity bin *v* is allowed.
+    pub(super) velocities: u128,
+    /// Nats added to each pitch.
+    pub(super) register: [f32; 128],
+    /// Notes a beat aimed at.
+    pub(super) density: Option<f32>,
+}
+
+/// The most constraints [`Rules::yielding`] can take away: then grammar rules alone.
+pub(super) const YIELDS: usize = 4;
+
+impl Rules {
+    pub(super) fn new(
+        constraints: &Constraints,
+        heard: Option<Scale>,
+        vocabulary: &Vocabulary,
+    ) -> Self {
+        let (low, high) = ordered(constraints.range);
+        let range = bits(|p| (low.min(127)..=high).contains(&p));
+        let scale = match constraints.scale {
+            ScaleLock::Off => None,
+            ScaleLock::Fixed(scale) => Some(scale),
+            ScaleLock::Heard => heard,
+        };
+        let in_scale = scale.map_or(range, |s| range & bits(|p| s.holds(p)));
+        // A number that is none constrains nothing.
+        let density = constraints.density.filter(|d| d.is_finite());
+        let density = density.map(|d| d.clamp(0.0, 64.0));
+        let longest = constraints.longest.filter(|l| !l.is_nan()).map(|beats| {
+            let steps = (beats * vocabulary.steps_per_beat as f32).round();
+            steps.clamp(1.0, f32::from(vocabulary.longest)) as u16
+        });
+        Self {
+            pitches: match in_scale {
+                0 => range,
+                some => some,
+            },
+            range,
+            polyphony: constraints
+                .polyphony
+                .map_or(usize::MAX, |p| usize::from(p.max(1))),
+            a_beat: density.map_or(usize::MAX, |d| ((2.0 * d).ceil() as usize).max(1)),
+            longest: longest.unwrap_or(u16::MAX),
+            velocities: velocities(constraints, vocabulary),
+            register: std::array::from_fn(|p| constraints.register.map_or(0.0, |r| r.bias(p))),
+            density,
+        }
+    }
+
+    /// The same with the first so many of what yields taken away, in the order that
+    /// [`Constraints`] states.
+    pub(super) fn yielding(&self, yields: usize) -> Self {
+        let mut rules = self.clone();
+        if yields > 0 {
+            rules.a_beat = usize::MAX;
+        }
+        if yields > 1 {
+            rules.polyphony = usize::MAX;
+        }
+        if yields > 2 {
+            rules.pitches = rules.range;
+        }
+        if yields > 3 {
+            (rules.pitches, rules.velocities) = (u128::MAX, u128::MAX);
+            rules.longest = u16::MAX;
+        }
+        rules
+    }
+
+    /// Whether no rule asks how many notes there are.
+    pub(super) fn counts_nothing(&self) -> bool {
+        self.polyphony == usize::MAX && self.a_beat == usize::MAX
+    }
+}
+
+impl Register {
+    fn bias(&self, pitch: usize) -> f32 {
+        let octaves = (pitch as f32 - f32::from(self.centre)) / 12.0;
+        let bias = -self.strength * octaves * octaves;
+        // Nothing a musician sets may make a pitch impossible here, or worse.
+        match bias.is_finite() {
+            true => bias.clamp(-40.0, 40.0),
+            false => 0.0,
+        }
+    }
+}
+
+/// The bins whose velocity is within the bounds, or the one in the middle of them.
+fn velocities(constraints: &Constraints, vocabulary: &Vocabulary) -> u128 {
+    let (softest, loudest) = ordered(constraints.velocity);
+    let bins = bits(|bin| {
+        bin < vocabulary.velocity_bins
+            && (softest..=loudest).contains(&vocabulary.bin_velocity(bin))
+    });
+    let middle = softest.min(127) / 2 + loudest.min(127) / 2;
+    match bins {
+        0 => 1 << vocabulary.velocity_bin(middle),
+        some => some,
+    }
+}
+
+fn ordered((a, b): (u8, u8)) -> (u8, u8) {
+    (a.min(b), a.max(b))
+}
+
+/// The set of the numbers 0 to 127 that `holds` says yes to.
+fn bits(holds: impl Fn(u8) -> bool) -> u128 {
+    (0..128u8).fold(0, |set, bit| set | (u128::from(holds(bit)) << bit))
+}

@@ -1,0 +1,552 @@
+use continuo_score::{Grammar, Note, PositionScore, Scale, State, Token, Vocabulary};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::choose::{About, Candidate, Chooser};
+use super::*;
+
+/// As the model predicts: nothing narrowed, nothing warmed.
+const PLAIN: Sampling = Sampling {
+    pitch_temperature: 1.0,
+    rhythm_temperature: 1.0,
+    top_k: 0,
+    top_p: 1.0,
+    min_p: 0.0,
+    warmest: 1.0,
+    constraints: FREE,
+};
+const FREE: Constraints = Constraints {
+    scale: ScaleLock::Off,
+    range: (0, 127),
+    polyphony: None,
+    density: None,
+    register: None,
+    longest: None,
+    velocity: (1, 127),
+};
+
+/// How often each id is chosen of 20,000 draws; ids from `time` on are about time.
+fn counts(sampling: Sampling, logits: &[f32], time: usize, warmth: f32, lean: f32) -> Vec<usize> {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut counts = vec![0; logits.len()];
+    let mut chooser = Chooser::default();
+    for _ in 0..20_000 {
+        chooser.candidates.clear();
+        chooser
+            .candidates
+            .extend(logits.iter().enumerate().map(|(id, &logit)| Candidate {
+                id: id as u16,
+                about: if id < time { About::Sound } else { About::Time },
+                logit,
+                bias: 0.0,
+            }));
+        let id = chooser.choose(&sampling, warmth, lean, &mut rng).unwrap();
+        counts[usize::from(id)] += 1;
+    }
+    counts
+}
+
+fn close(counts: &[usize], expected: [usize; 4]) {
+    for (seen, expected) in counts.iter().zip(expected) {
+        assert!(seen.abs_diff(expected) < 300, "{counts:?}");
+    }
+}
+
+fn logits() -> [f32; 4] {
+    [0.5f32, 0.25, 0.15, 0.1].map(f32::ln)
+}
+
+#[test]
+fn follows_the_softmax() {
+    for time in 0..=4 {
+        close(
+            &counts(PLAIN, &logits(), time, 1.0, 0.0),
+            [10_000, 5_000, 3_000, 2_000],
+        );
+    }
+}
+
+#[test]
+fn each_temperature_has_its_own() {
+    // Two pitches with 0.75 between them, two moves with 0.25.
+    let pitch = Sampling {
+        pitch_temperature: 0.5,
+        ..PLAIN
+    };
+    close(
+        &counts(pitch, &logits(), 2, 1.0, 0.0),
+        [12_000, 3_000, 3_000, 2_000],
+    );
+    let flat = Sampling {
+        pitch_temperature: 1e9,
+        ..PLAIN
+    };
+    close(
+        &counts(flat, &logits(), 2, 1.0, 0.0),
+        [7_500, 7_500, 3_000, 2_000],
+    );
+    let rhythm = Sampling {
+        rhythm_temperature: 1e9,
+        ..PLAIN
+    };
+    close(
+        &counts(rhythm, &logits(), 2, 1.0, 0.0),
+        [6_667, 3_333, 5_000, 5_000],
+    );
+    // Warmth is on both.
+    close(&counts(PLAIN, &logits(), 2, 1e9, 0.0), [5_000; 4]);
+    // Leaning is for time against sound: even odds here.
+    close(
+        &counts(PLAIN, &logits(), 2, 1.0, 3f32.ln()),
+        [6_667, 3_333, 6_000, 4_000],
+    );
+}
+
+#[test]
+fn top_k_top_p_and_min_p_narrow() {
+    let two = [13_333, 6_667, 0, 0];
+    for narrow in [
+        Sampling { top_k: 2, ..PLAIN },
+        Sampling {
+            top_p: 0.7,
+            ..PLAIN
+        },
+        Sampling {
+            min_p: 0.4,
+            ..PLAIN
+        },
+    ] {
+        close(&counts(narrow, &logits(), 4, 1.0, 0.0), two);
+    }
+    for one in [
+        PLAIN.with_temperature(0.0),
+        Sampling {
+            top_p: 0.0,
+            ..PLAIN.with_temperature(9.0)
+        },
+        Sampling {
+            top_k: 1,
+            ..PLAIN.with_temperature(9.0)
+        },
+        Sampling {
+            min_p: 1.0,
+            ..PLAIN
+        },
+    ] {
+        assert_eq!(counts(one, &logits(), 4, 1.0, 0.0)[0], 20_000);
+    }
+    // At 0 the first of equals.
+    assert_eq!(
+        counts(PLAIN.with_temperature(0.0), &[1.0; 4], 2, 1.0, 0.0)[0],
+        20_000
+    );
+}
+
+#[test]
+fn logits_that_are_none_are_an_error_and_minus_infinity_is_never_chosen() {
+    let vocabulary = Vocabulary::continuo();
+    let mut sampler = Sampler::new(&vocabulary);
+    sampler.begin(0, &PLAIN, 1, None, &[]);
+    let grammar = Grammar::new(&vocabulary);
+    let state = grammar.next(&State::default(), Token::Start);
+    let pitch = |p| usize::from(vocabulary.id(Token::Pitch(p)).unwrap());
+    let mut logits = vec![0.0; vocabulary.size()];
+    for bad in [f32::NAN, f32::INFINITY] {
+        logits[pitch(60)] = bad;
+        let error = sampler.choose(&state, &logits).unwrap_err().to_string();
+        assert!(error.contains("not a finite number"), "{error}");
+    }
+    // Where grammar or constraints forbid the token, its logit is nobody's business.
+    let mut narrow = PLAIN;
+    narrow.constraints.range = (61, 70);
+    sampler.begin(0, &narrow, 1, None, &[]);
+    logits[usize::from(vocabulary.id(Token::Velocity(0)).unwrap())] = f32::NAN;
+    assert!(sampler.choose(&state, &logits).is_ok());
+
+    let only = pitch(64);
+    let mut logits = vec![f32::NEG_INFINITY; vocabulary.size()];
+    logits[only] = -3.0;
+    for _ in 0..100 {
+        assert_eq!(usize::from(sampler.choose(&state, &logits).unwrap()), only);
+    }
+    // All impossible: the first that is allowed, rather than nothing.
+    logits[only] = f32::NEG_INFINITY;
+    let separator = usize::from(vocabulary.id(Token::Separator).unwrap());
+    let chosen = usize::from(sampler.choose(&state, &logits).unwrap());
+    assert_eq!(chosen, separator.min(pitch(61)));
+    for wrong in [0, vocabulary.size() - 1, vocabulary.size() + 1] {
+        assert!(sampler.choose(&state, &vec![0.0; wrong]).is_err());
+    }
+    let over = grammar.next(&state, Token::End);
+    assert!(
+        sampler
+            .choose(&over, &vec![0.0; vocabulary.size()])
+            .is_err()
+    );
+}
+
+/// Anything a musician could set, sensible or not.
+fn constraints(rng: &mut ChaCha8Rng) -> Constraints {
+    let mut maybe = |p: f64| rng.random_bool(p);
+    let which = [
+        maybe(0.7),
+        maybe(0.5),
+        maybe(0.5),
+        maybe(0.5),
+        maybe(0.5),
+        maybe(0.5),
+        maybe(0.5),
+    ];
+    let odd = |rng: &mut ChaCha8Rng, ok: f32| match rng.random_range(0..20) {
+        0 => f32::NAN,
+        1 => f32::INFINITY,
+        2 => -1.0,
+        _ => ok,
+    };
+    let scale = Scale {
+        tonic: rng.random_range(0..12),
+        mode: continuo_score::Mode::ALL[rng.random_range(0..14)],
+    };
+    let low = rng.random_range(0..=127u8);
+    let width = rng.random_range(0..60u8);
+    let free = Constraints::default();
+    Constraints {
+        scale: match which[0] {
+            true if rng.random_bool(0.3) => ScaleLock::Heard,
+            true => ScaleLock::Fixed(scale),
+            false => ScaleLock::Off,
+        },
+        range: if which[1] {
+            (low, low.saturating_add(width))
+        } else {
+            free.range
+        },
+        polyphony: which[2].then(|| rng.random_range(0..6)),
+        density: which[3]
+            .then(|| rng.random_range(0.0..6.0))
+            .map(|d| odd(rng, d)),
+        register: which[4].then(|| Register {
+            centre: rng.random(),
+            strength: rng.random_range(-2.0..5.0),
+        }),
+        longest: which[5]
+            .then(|| rng.random_range(0.0..4.0))
+            .map(|l| odd(rng, l)),
+        velocity: if which[6] {
+            (rng.random(), rng.random())
+        } else {
+            free.velocity
+        },
+    }
+}
+
+/// Plays `tokens` tokens under random logits; gives the notes.
+fn walk(
+    vocabulary: &Vocabulary,
+    sampling: &Sampling,
+    seed: u64,
+    heard: Option<Scale>,
+    own: &[Note],
+    tokens: usize,
+) -> (u32, Vec<Note>) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let grammar = Grammar::new(vocabulary);
+    let mut sampler = Sampler::new(vocabulary);
+    let at = own.iter().map(Note::end).max().unwrap_or(0) / 2;
+    let from = sampler.begin(at, sampling, seed, heard, own);
+    let mut stream = PositionScore::encode_open(
+        &continuo_score::Score::new(vocabulary.steps_per_beat),
+        vocabulary,
+    );
+    stream.move_to(from, vocabulary);
+    let mut state = State::default();
+    for placed in &stream.tokens {
+        state = grammar.next(&state, placed.token);
+    }
+    let mut ids = stream.ids(vocabulary);
+    let start = ids.len();
+    let fixed: Vec<f32> = (0..vocabulary.size())
+        .map(|_| rng.random_range(-8.0..8.0))
+        .collect();
+    let mut drawn = fixed.clone();
+    while ids.len() < start + tokens || !state.is_settled() {
+        // Sometimes a model that wants the same over and over, sometimes one that does not
+        // know what it wants.
+        if rng.random_bool(0.5) {
+            drawn
+                .iter_mut()
+                .for_each(|l| *l = rng.random_range(-8.0..8.0));
+        } else {
+            drawn.copy_from_slice(&fixed);
+        }
+        let id = sampler.choose(&state, &drawn).unwrap();
+        assert!(
+            grammar.allows(&state, vocabulary.token(id).unwrap()),
+            "seed {seed}"
+        );
+        let token = vocabulary.token(id).unwrap();
+        sampler.read(token);
+        state = grammar.next(&state, token);
+        ids.push(id);
+    }
+    let read =
+        PositionScore::from_ids(&ids, vocabulary).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+    let mut notes = read.decode(vocabulary).notes;
+    for note in &mut notes {
+        note.velocity = sampling.constraints.velocity_of(note.velocity);
+    }
+    (from, notes)
+}
+
+fn vocabulary(seed: u64) -> Vocabulary {
+    use continuo_score::Order;
+    let preset = match seed % 2 {
+        0 => Vocabulary::midigen(),
+        _ => Vocabulary::continuo(),
+    };
+    preset.with_order(if seed % 4 < 2 {
+        Order::HighToLow
+    } else {
+        Order::LowToHigh
+    })
+}
+
+/// Random constraints and random logits: every walk decodes, obeys, and never ends.
+#[test]
+fn constraints_hold_and_leave_a_way_on() {
+    for seed in 0..120 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let v = vocabulary(seed);
+        let c = constraints(&mut rng);
+        let heard = Scale {
+            tonic: 2,
+            mode: continuo_score::Mode::Dorian,
+        };
+        let sampling = Sampling {
+            pitch_temperature: rng.random_range(0.0..3.0),
+            rhythm_temperature: rng.random_range(0.0..3.0),
+            top_k: rng.random_range(0..20),
+            top_p: rng.random_range(0.0..1.0),
+            min_p: rng.random_range(0.0..1.0),
+            warmest: rng.random_range(0.0..4.0),
+            constraints: c,
+        };
+        let own: Vec<Note> = (0..rng.random_range(0..12))
+            .map(|i| Note {
+                start: i * 3,
+                length: rng.random_range(1..60),
+                pitch: rng.random_range(0..128),
+                velocity: 80,
+            })
+            .collect();
+        let (from, notes) = walk(&v, &sampling, seed, Some(heard), &own, 160);
+        assert_eq!(
+            (from, &notes),
+            (from, &walk(&v, &sampling, seed, Some(heard), &own, 160).1)
+        );
+
+        let (low, high) = (c.range.0.min(c.range.1).min(127), c.range.0.max(c.range.1));
+        let scale = match c.scale {
+            ScaleLock::Off => None,
+            ScaleLock::Fixed(scale) => Some(scale),
+            ScaleLock::Heard => Some(heard),
+        };
+        let in_scale = (low..=high.min(127)).any(|p| scale.is_none_or(|s| s.holds(p)));
+        let beat = v.steps_per_beat;
+        let longest = c.longest.filter(|l| !l.is_nan());
+        let (soft, loud) = (
+            c.velocity.0.min(c.velocity.1),
+            c.velocity.0.max(c.velocity.1),
+        );
+        let what = format!("seed {seed}: {c:?}");
+        assert!(!notes.is_empty(), "{what}");
+        for note in &notes {
+            assert!((low..=high).contains(&note.pitch), "{what}: {note:?}");
+            if let Some(scale) = scale.filter(|_| in_scale) {
+                assert!(scale.holds(note.pitch), "{what}: {note:?}");
+            }
+            if let Some(longest) = longest {
+                let most = (longest * beat as f32).round().max(1.0);
+                assert!(note.length as f32 <= most, "{what}: {note:?}");
+            }
+            assert!(
+                (soft.clamp(1, 127)..=loud.clamp(1, 127)).contains(&note.velocity),
+                "{what}: {note:?}"
+            );
+            let own = own.iter().filter(|n| n.start < from);
+            let all: Vec<&Note> = notes.iter().chain(own).collect();
+            let sounding = all
+                .iter()
+                .filter(|n| n.start <= note.start && n.end() > note.start);
+            if let Some(polyphony) = c.polyphony {
+                assert!(
+                    sounding.count() <= usize::from(polyphony.max(1)),
+                    "{what}: {note:?}"
+                );
+            }
+            if let Some(density) = c.density.filter(|d| d.is_finite()) {
+                let most = (2.0 * density.max(0.0)).ceil().max(1.0) as usize;
+                let begun = all
+                    .iter()
+                    .filter(|n| n.start <= note.start && n.start + beat > note.start);
+                assert!(begun.count() <= most, "{what}: {note:?}");
+            }
+        }
+    }
+}
+
+/// Settings that change while notes sound may leave nothing: then they yield, and hold again
+/// as soon as they can.
+#[test]
+fn changed_constraints_yield_rather_than_stop() {
+    for seed in 0..60 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let v = vocabulary(seed);
+        let grammar = Grammar::new(&v);
+        let mut sampler = Sampler::new(&v);
+        let mut sampling = PLAIN;
+        sampler.begin(0, &sampling, seed, None, &[]);
+        let mut state = grammar.next(&State::default(), Token::Start);
+        let mut ids = vec![v.id(Token::Start).unwrap()];
+        for _ in 0..400 {
+            if rng.random_bool(0.1) {
+                sampling.constraints = constraints(&mut rng);
+                sampler.tune(&sampling);
+            }
+            let logits: Vec<f32> = (0..v.size()).map(|_| rng.random_range(-5.0..5.0)).collect();
+            let id = sampler
+                .choose(&state, &logits)
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            let token = v.token(id).unwrap();
+            sampler.read(token);
+            state = grammar.next(&state, token);
+            ids.push(id);
+        }
+        assert!(PositionScore::from_ids(&ids, &v).is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_scale_yields_to_the_range() {
+    let v = Vocabulary::continuo();
+    let mut sampling = PLAIN;
+    sampling.constraints.scale = ScaleLock::Fixed("C major".parse().unwrap());
+    sampling.constraints.range = (61, 61);
+    let (_, notes) = walk(&v, &sampling, 1, None, &[], 200);
+    assert!(notes.iter().all(|n| n.pitch == 61));
+}
+
+/// More or fewer notes a beat when asked, and the pitches nearer when pulled.
+#[test]
+fn density_and_register_pull() {
+    let v = Vocabulary::continuo();
+    let grammar = Grammar::new(&v);
+    // Something like a model: moves of about an eighth, notes of about a quarter.
+    let mut logits = vec![0.0; v.size()];
+    for (logit, token) in logits.iter_mut().zip(grammar.tokens()) {
+        match token {
+            Token::Duration(d) => *logit = -2.0 * (f32::from(*d) / 9.0).ln().abs(),
+            Token::Separator => *logit = 4.5,
+            _ => {}
+        }
+    }
+    let with = |density, register: Option<u8>| {
+        let mut sampling = PLAIN;
+        sampling.constraints.density = density;
+        sampling.constraints.register = register.map(|centre| Register {
+            centre,
+            strength: 2.0,
+        });
+        let mut sampler = Sampler::new(&v);
+        sampler.begin(0, &sampling, 5, None, &[]);
+        let mut state = grammar.next(&State::default(), Token::Start);
+        let (mut notes, mut pitches) = (0u32, 0u32);
+        for _ in 0..4000 {
+            let id = sampler.choose(&state, &logits).unwrap();
+            let token = v.token(id).unwrap();
+            if let Token::Pitch(p) = token {
+                (notes, pitches) = (notes + 1, pitches + u32::from(p));
+            }
+            sampler.read(token);
+            state = grammar.next(&state, token);
+        }
+        let density = f64::from(notes) * 12.0 / f64::from(state.step);
+        (density, f64::from(pitches) / f64::from(notes))
+    };
+    let (free, mean) = with(None, None);
+    for aim in [0.5f32, 1.0, 2.0, 4.0, 8.0] {
+        let (density, _) = with(Some(aim), None);
+        let off = |density: f64| (density / f64::from(aim)).ln().abs();
+        assert!(
+            off(density) < off(free) / 2.0 || off(density) < 0.4,
+            "{aim}: {density}, free {free}"
+        );
+    }
+    for centre in [40, 60, 90] {
+        let (density, pulled) = with(None, Some(centre));
+        assert!(
+            (pulled - f64::from(centre)).abs() < 6.0,
+            "{centre}: {pulled}"
+        );
+        // Which pitches, not how many.
+        assert!(
+            (density / free).ln().abs() < 0.2,
+            "{density}, {free}, {mean}"
+        );
+    }
+}
+
+/// A model stuck in a circle gets out by warmth, and cools again.
+#[test]
+fn circling_warms_and_ends() {
+    let v = Vocabulary::continuo();
+    let grammar = Grammar::new(&v);
+    let tune = "n60 d6 v8 <sep> d6 n64 d6 v8 <sep> d6 n67 d6 v8 <sep> d12";
+    let circle: Vec<Token> = tune
+        .split(' ')
+        .map(|name| {
+            grammar
+                .tokens()
+                .iter()
+                .copied()
+                .find(|t| t.to_string() == name)
+                .unwrap()
+        })
+        .collect();
+    let play = |warmest: f32| {
+        let sampling = Sampling { warmest, ..PLAIN };
+        let mut sampler = Sampler::new(&v);
+        sampler.begin(0, &sampling, 3, None, &[]);
+        let mut state = grammar.next(&State::default(), Token::Start);
+        let (mut warmest_seen, mut left) = (1.0f32, None);
+        for step in 0..1500 {
+            // Sure of the next token of the circle as long as it follows it.
+            let mut logits = vec![0.0; v.size()];
+            let wanted = circle[step % circle.len()];
+            logits[usize::from(v.id(wanted).unwrap())] = 20.0;
+            let id = sampler.choose(&state, &logits).unwrap();
+            let token = v.token(id).unwrap();
+            if token != wanted && left.is_none() {
+                left = Some((step, sampler.warmth()));
+            }
+            warmest_seen = warmest_seen.max(sampler.warmth());
+            sampler.read(token);
+            state = grammar.next(&state, token);
+            if let Some((when, _)) = left
+                && step == when + 60
+            {
+                return (warmest_seen, left, sampler.warmth());
+            }
+        }
+        (warmest_seen, left, sampler.warmth())
+    };
+    let (never, stuck, _) = play(1.0);
+    assert_eq!((never, stuck), (1.0, None), "without warmth it stays");
+    let (warmest, left, after) = play(4.0);
+    let (_, warmth) = left.expect("it gets out");
+    assert!(warmth > 1.2 && warmest <= 4.0, "{warmth}, {warmest}");
+    assert!(
+        after < 1.0 + (warmest - 1.0) / 2.0,
+        "{after} after {warmest}"
+    );
+}
