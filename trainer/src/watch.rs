@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use crate::corpus::Corpus;
 use crate::eval::song_nats;
 use crate::log::io_at;
-use crate::model::Model;
+use crate::model::{Model, Use};
 use crate::sample;
 use crate::train::{Options, TrainError};
 
@@ -42,7 +42,7 @@ impl<'a> Watch<'a> {
         }
         let corpus = self.options.corpus;
         let nats = |&song: &usize| -> f64 {
-            let nats = song_nats(model, corpus, song, |_| {});
+            let nats = song_nats(model, corpus, song, Use::BOTH, |_| {});
             nats.into_iter().map(f64::from).sum()
         };
         // A GPU is given one thing at a time.

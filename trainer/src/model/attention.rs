@@ -8,7 +8,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::recall::{Recall, Sight};
-use super::{Input, KeysValues, Make, Memory, rms_norm};
+use super::{Input, KeysValues, Make, Memory, Use, rms_norm};
 use crate::config::Shape;
 
 /// Base of the rotary frequencies.
@@ -32,7 +32,9 @@ pub(super) struct Frame {
     /// `[1, length, 2 heads, head_dim / 2]`; the rows of queries carry `1 / sqrt(head_dim)`.
     cos: Tensor<4>,
     sin: Tensor<4>,
-    /// `[lanes, 1, length, past + length]`: 0, or [`MASKED`].
+    /// The oldest of the tokens in the window and at hand that any token sees.
+    unseen: usize,
+    /// `[lanes, 1, length, past + length - unseen]`: 0, or [`MASKED`].
     mask: Tensor<4>,
     /// What the kNN layer may recall.
     pub(super) sight: Sight,
@@ -43,7 +45,7 @@ impl Frame {
         shape: &Shape,
         input: &Input,
         memory: &Memory,
-        recall: f32,
+        memories: Use,
         device: &Device,
     ) -> Self {
         let Shape { sizes, window, .. } = *shape;
@@ -68,14 +70,27 @@ impl Frame {
                 }
             }
         }
-        let keys = past + length;
-        let mut mask = vec![MASKED; lanes * length * keys];
         // The first remembered key is that of the token at this position of the stream.
         let first = memory.position - past as u64;
+        let start = |i: usize| {
+            let own = memory.position + (i % length) as u64;
+            let segment = if memories.xl {
+                0
+            } else {
+                own - (own - input.song[i]) % window as u64
+            };
+            let start = segment
+                .max(input.song[i])
+                .max((own + 1).saturating_sub(window as u64));
+            start.saturating_sub(first) as usize
+        };
+        // What nobody sees need not be compared.
+        let unseen = (0..lanes * length).map(start).min().unwrap_or(0);
+        let keys = past + length - unseen;
+        let mut mask = vec![MASKED; lanes * length * keys];
         for (i, row) in mask.chunks_exact_mut(keys).enumerate() {
             let own = past + i % length;
-            let song = input.song[i].saturating_sub(first) as usize;
-            row[song.max((own + 1).saturating_sub(window))..=own].fill(0.0);
+            row[start(i) - unseen..=own - unseen].fill(0.0);
         }
         let table = [1, length, 2 * sizes.heads, half];
         Self {
@@ -84,8 +99,9 @@ impl Frame {
             length,
             cos: Tensor::from_data(TensorData::new(cos, table), device),
             sin: Tensor::from_data(TensorData::new(sin, table), device),
+            unseen,
             mask: Tensor::from_data(TensorData::new(mask, [lanes, 1, length, keys]), device),
-            sight: Sight::new(shape, input, memory, recall),
+            sight: Sight::new(shape, input, memory, memories.recall),
         }
     }
 }
@@ -162,7 +178,8 @@ impl Attention {
             ),
             None => (key, value),
         };
-        let mut mixed = attend(query.clone(), key.clone(), value.clone(), &frame.mask);
+        let seen = tokens(&(key.clone(), value.clone()), frame.unseen..key.dims()[2]);
+        let mut mixed = attend(query.clone(), seen.0, seen.1, &frame.mask);
         let present = (key.inner(), value.inner());
         if let Some(recall) = &self.recall {
             let all = match memory.recalled.take() {

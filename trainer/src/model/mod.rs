@@ -88,6 +88,30 @@ pub struct Memory {
     pub position: u64,
 }
 
+/// Which memories are in use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Use {
+    /// Whether tokens see the XL memory. Without it a song falls into segments of `window`
+    /// tokens, and a token sees those of its own segment only.
+    pub xl: bool,
+    /// What the gate of the kNN memory is multiplied by, from 0 (as if it were empty) to 1.
+    /// What can be recalled is the same with and without XL memory.
+    pub recall: f32,
+}
+
+impl Use {
+    /// Both, as in training.
+    pub const BOTH: Self = Self {
+        xl: true,
+        recall: 1.0,
+    };
+    /// The XL memory alone.
+    pub const XL: Self = Self {
+        xl: true,
+        recall: 0.0,
+    };
+}
+
 /// Makes the parameter of a name and shape.
 trait Make<E>: FnMut(&str, [usize; 2]) -> Result<Tensor<2>, E> {}
 impl<E, F: FnMut(&str, [usize; 2]) -> Result<Tensor<2>, E>> Make<E> for F {}
@@ -194,14 +218,13 @@ impl Model {
 
     /// Logits `[lanes * length, vocabulary]` of what follows each token; `memory` moves on.
     pub fn forward(&self, input: &Input, memory: &mut Memory) -> Tensor<2> {
-        self.forward_recalling(input, memory, 1.0)
+        self.forward_with(input, memory, Use::BOTH)
     }
 
-    /// The same with the gate of the kNN memory scaled by `recall`, from 0 (as if it were
-    /// empty) to 1.
-    pub fn forward_recalling(&self, input: &Input, memory: &mut Memory, recall: f32) -> Tensor<2> {
+    /// The same with some of its memories.
+    pub fn forward_with(&self, input: &Input, memory: &mut Memory, memories: Use) -> Tensor<2> {
         let device = self.embedding.features.device();
-        let frame = Frame::new(&self.shape, input, memory, recall, &device);
+        let frame = Frame::new(&self.shape, input, memory, memories, &device);
         let table = self.token_table();
         let mut h = self.embedding.embed(input, table.clone(), &device);
         for (l, layer) in self.layers.iter().enumerate() {

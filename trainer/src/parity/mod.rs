@@ -12,7 +12,7 @@ mod runtime;
 use std::path::{Path, PathBuf};
 
 use crate::corpus::Corpus;
-use crate::model::{Input, Memory, Model, numbers};
+use crate::model::{Input, Memory, Model, Use, numbers};
 use crate::onnx::network::File;
 use player::Player;
 pub use runtime::find_runtime;
@@ -153,7 +153,7 @@ pub fn compare(
         let both = numbers(&model.forward(&input, &mut memory));
         player.chosen = memory.chosen.unwrap_or_default();
         let mut memory = Memory::default();
-        let xl_only = numbers(&model.forward_recalling(&input, &mut memory, 0.0));
+        let xl_only = numbers(&model.forward_with(&input, &mut memory, Use::XL));
         parity.tokens += count;
         parity.scale = both.iter().fold(parity.scale, |m, x| m.max(x.abs()));
         parity.recall = larger(parity.recall, largest_difference(&both, &xl_only));

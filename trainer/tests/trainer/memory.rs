@@ -6,7 +6,7 @@ use continuo_score::Vocabulary;
 use continuo_score::manifest::Knn;
 use continuo_trainer::config::preset;
 use continuo_trainer::learner::initial;
-use continuo_trainer::model::{Input, Memory, Model, numbers};
+use continuo_trainer::model::{Input, Memory, Model, Use, numbers};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -53,19 +53,15 @@ fn part(input: &Input, from: usize, to: usize) -> Input {
 
 /// Logits of a stream fed in chunks of `size`, row after row.
 fn logits(model: &Model, input: &Input, size: usize) -> Vec<f32> {
-    recalling(model, input, size, 1.0)
+    using(model, input, size, Use::BOTH)
 }
 
-fn recalling(model: &Model, input: &Input, size: usize, recall: f32) -> Vec<f32> {
+fn using(model: &Model, input: &Input, size: usize, memories: Use) -> Vec<f32> {
     let mut memory = Memory::default();
     let mut all = Vec::new();
     for from in (0..input.length).step_by(size) {
         let chunk = part(input, from, (from + size).min(input.length));
-        all.extend(numbers(&model.forward_recalling(
-            &chunk,
-            &mut memory,
-            recall,
-        )));
+        all.extend(numbers(&model.forward_with(&chunk, &mut memory, memories)));
         assert_eq!(memory.position, (from + chunk.length) as u64);
         assert!(memory.length() < model.shape.window);
     }
@@ -150,7 +146,7 @@ fn sees_as_far_as_the_windows_reach_and_no_further() {
     // Layer by layer a token reaches `window - 1` tokens further back.
     let reach = model.shape.sizes.layers * (model.shape.window - 1);
     for chunk in [reach + 20, 8] {
-        let seeing = who_sees(&model, 5, reach + 20, chunk, 1.0);
+        let seeing = who_sees(&model, 5, reach + 20, chunk, Use::BOTH);
         for (i, sees) in seeing.into_iter().enumerate() {
             let reached = (5..=5 + reach).contains(&i);
             // At the very end of its reach a change may be too faint for f32.
@@ -162,12 +158,12 @@ fn sees_as_far_as_the_windows_reach_and_no_further() {
 }
 
 /// Which of the tokens of a stream notice that token `at` is another.
-fn who_sees(model: &Model, at: usize, length: usize, chunk: usize, recall: f32) -> Vec<bool> {
+fn who_sees(model: &Model, at: usize, length: usize, chunk: usize, memories: Use) -> Vec<bool> {
     let size = model.shape.sizes.vocabulary;
     let input = stream(length, 2);
     let mut other = input.clone();
     other.tokens[at] = (other.tokens[at] + 1) % 340;
-    let [a, b] = [&input, &other].map(|input| recalling(model, input, chunk, recall));
+    let [a, b] = [&input, &other].map(|input| using(model, input, chunk, memories));
     let rows = a.chunks_exact(size).zip(b.chunks_exact(size));
     rows.map(|(a, b)| a != b).collect()
 }
@@ -180,10 +176,35 @@ fn recalls_exactly_what_has_left_the_window_and_fits() {
     let model = with(1, Some(Knn { layer, k, capacity }));
     let window = model.shape.window;
     for chunk in [100, 30, 7, 1] {
-        let sees = |recall| who_sees(&model, 5, 100, chunk, recall);
+        let sees = |memories| who_sees(&model, 5, 100, chunk, memories);
         let range = |end: usize| (0..100).map(|i| (5..end).contains(&i)).collect::<Vec<_>>();
-        assert_eq!(sees(1.0), range(5 + window + capacity), "chunks of {chunk}");
-        assert_eq!(sees(0.0), range(5 + window), "chunks of {chunk}, recall 0");
+        assert_eq!(
+            sees(Use::BOTH),
+            range(5 + window + capacity),
+            "chunks of {chunk}"
+        );
+        assert_eq!(
+            sees(Use::XL),
+            range(5 + window),
+            "chunks of {chunk}, recall 0"
+        );
+    }
+}
+
+#[test]
+fn without_xl_memory_a_token_sees_its_own_segment() {
+    let model = with(2, None);
+    let window = model.shape.window;
+    let memories = Use {
+        xl: false,
+        recall: 1.0,
+    };
+    for chunk in [60, window, 7, 1] {
+        let seeing = who_sees(&model, window + 3, 60, chunk, memories);
+        let segment: Vec<_> = (0..60)
+            .map(|i| (window + 3..2 * window).contains(&i))
+            .collect();
+        assert_eq!(seeing, segment, "chunks of {chunk}");
     }
 }
 
@@ -201,7 +222,7 @@ fn recalls_the_nearest_only() {
         )
     };
     let notice = |k| {
-        let sees = who_sees(&model(k), 5, 100, 100, 1.0);
+        let sees = who_sees(&model(k), 5, 100, 100, Use::BOTH);
         let far = &sees[5 + model(k).shape.window..];
         (far.iter().filter(|sees| **sees).count(), far.len())
     };
@@ -234,7 +255,7 @@ fn a_secret_of_one_song_is_invisible_to_the_next() {
         );
         assert_ne!(a[..begins * size], b[..begins * size]);
         assert_eq!(a[begins * size..], b[begins * size..], "chunks of {chunk}");
-        let forgetful = recalling(&model, &input, chunk, 0.0);
+        let forgetful = using(&model, &input, chunk, Use::XL);
         assert_ne!(a[begins * size..], forgetful[begins * size..]);
     }
     // And it plays as it would alone, wherever in the stream it begins.

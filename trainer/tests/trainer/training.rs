@@ -199,7 +199,7 @@ fn learns_what_it_hears() {
         .unwrap()
         .model(&burn::tensor::Device::flex())
         .unwrap();
-    let measured = evaluate(&model, &corpus, |_, _| {}).unwrap();
+    let measured = evaluate(&model, &corpus, true, |_, _| {}).unwrap();
     let all = measured.all;
     let [model, unigram] = [all.nats, all.unigram_nats].map(|n| all.per_token(n));
     assert!(
@@ -214,6 +214,22 @@ fn learns_what_it_hears() {
         tokens
     );
     assert_eq!(measured.held_out.nats_per_token, model);
+    let cells = &measured.cells;
+    let on: Vec<_> = cells.iter().map(|c| (c.xl, c.knn)).collect();
+    assert_eq!(
+        on,
+        [(true, true), (true, false), (false, true), (false, false)]
+    );
+    assert!((cells[0].all.nats_per_token - model).abs() < 1e-9);
+    for cell in cells {
+        assert_eq!((cell.all.tokens, cell.all.notes), (tokens, notes));
+    }
+    let nats = |i: usize| cells[i].all.nats_per_token;
+    assert!(
+        nats(0) < nats(2) && nats(1) < nats(3),
+        "XL helps: {cells:?}"
+    );
+    assert!(nats(0) != nats(1), "kNN does something");
 }
 
 #[test]

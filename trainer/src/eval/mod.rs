@@ -1,6 +1,9 @@
 //! `eval`: what a model makes of songs it was never trained on.
 
+pub mod cells;
+
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use continuo_score::Token;
 use continuo_score::manifest::HeldOut;
@@ -9,10 +12,8 @@ use serde::Serialize;
 
 use crate::corpus::Corpus;
 use crate::learner::nats;
-use crate::model::{Input, Memory, Model};
-
-/// Tokens fed at a time. The result does not depend on it: chunked is streamed.
-const CHUNK: usize = 256;
+use crate::model::{Input, Memory, Model, Use};
+use cells::{Cell, Song};
 
 /// Sums over some songs. A song's first token (`<sos>`) is given, all others are predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -63,6 +64,9 @@ pub struct Evaluation {
     /// Tokens and nats by what was to be predicted: `pitch`, `duration`, `velocity`, `time`
     /// (whether and how far time moves on) and `end`.
     pub kinds: BTreeMap<&'static str, Kind>,
+    /// With and without each of the memories that the model has, both first; empty if nobody
+    /// asked.
+    pub cells: Vec<Cell>,
     /// For the model directory.
     pub held_out: HeldOut,
 }
@@ -76,11 +80,12 @@ pub struct Kind {
     pub nats: f64,
 }
 
-/// Measures a model on the held-out songs; `progress(done, all)` is told in tokens. `None` if
-/// there are none.
+/// Measures a model on the held-out songs, and each of its memories by leaving it out, if
+/// `memories` says so; `progress(done, all)` is told in tokens. `None` if there are no songs.
 pub fn evaluate(
     model: &Model,
     corpus: &Corpus,
+    memories: bool,
     progress: impl Fn(u64, u64) + Sync,
 ) -> Option<Evaluation> {
     let mut songs: Vec<usize> = (0..corpus.songs.len())
@@ -89,26 +94,82 @@ pub fn evaluate(
     if songs.is_empty() {
         return None;
     }
+    let mut uses = vec![Use::BOTH];
+    if memories {
+        let recalls = [1.0, 0.0];
+        let recalls = &recalls[..if model.shape.knn.is_some() { 2 } else { 1 }];
+        uses = [true, false]
+            .iter()
+            .flat_map(|&xl| recalls.iter().map(move |&recall| Use { xl, recall }))
+            .collect();
+    }
     // Longest first, so that no core is left with a long one at the end.
     songs.sort_by_key(|&i| std::cmp::Reverse(corpus.songs[i].tokens));
-    let unigram = unigram_nats(corpus);
     let all: u64 = songs.iter().map(|&i| corpus.songs[i].tokens - 1).sum();
+    let all = all * uses.len() as u64;
     let done = std::sync::atomic::AtomicU64::new(0);
-    let measured: Vec<_> = songs
+    // What each song gives: nats of every token with both memories, and all cells.
+    let measured: Vec<(Vec<f32>, Vec<Song>)> = songs
         .par_iter()
         .with_max_len(1)
         .map(|&song| {
-            let losses = song_nats(model, corpus, song, |tokens| {
-                let before = done.fetch_add(tokens, std::sync::atomic::Ordering::Relaxed);
-                progress(before + tokens, all);
-            });
-            (song, losses)
+            let mut cells = Vec::with_capacity(uses.len());
+            let mut both = Vec::new();
+            for &memories in &uses {
+                let began = Instant::now();
+                let nats = song_nats(model, corpus, song, memories, |tokens| {
+                    let before = done.fetch_add(tokens, std::sync::atomic::Ordering::Relaxed);
+                    progress(before + tokens, all);
+                });
+                cells.push(Song {
+                    tokens: nats.len() as u64,
+                    notes: corpus.songs[song].notes,
+                    nats: nats.iter().map(|&n| f64::from(n)).sum(),
+                    seconds: began.elapsed().as_secs_f64(),
+                });
+                if memories == Use::BOTH {
+                    both = nats;
+                }
+            }
+            (both, cells)
         })
         .collect();
+    let cell = |(i, &memories): (usize, &Use)| {
+        let songs: Vec<Song> = measured.iter().map(|(_, cells)| cells[i]).collect();
+        let recall = memories.recall * f32::from(u8::from(model.shape.knn.is_some()));
+        Cell::new(Use { recall, ..memories }, model.shape.window, &songs)
+    };
+    let cells: Vec<Cell> = uses.iter().enumerate().map(cell).collect();
+    let losses = songs.iter().copied().zip(measured.into_iter().map(|m| m.0));
+    let (styles, kinds) = breakdown(corpus, losses);
+    let all = styles
+        .values()
+        .fold(Measure::default(), |sum, m| sum.add(*m));
+    let held_out = HeldOut {
+        songs: all.songs,
+        tokens: all.tokens,
+        notes: all.notes,
+        nats_per_token: all.per_token(all.nats),
+        nats_per_note: all.per_note(all.nats),
+    };
+    Some(Evaluation {
+        all,
+        styles,
+        kinds,
+        cells: if memories { cells } else { Vec::new() },
+        held_out,
+    })
+}
+
+type Breakdown = (BTreeMap<String, Measure>, BTreeMap<&'static str, Kind>);
+
+/// By style, and by what was to be predicted.
+fn breakdown(corpus: &Corpus, losses: impl Iterator<Item = (usize, Vec<f32>)>) -> Breakdown {
+    let unigram = unigram_nats(corpus);
     let uniform = (corpus.vocabulary.size() as f64).ln();
     let mut styles: BTreeMap<String, Measure> = BTreeMap::new();
     let mut kinds: BTreeMap<&'static str, Kind> = BTreeMap::new();
-    for (song, losses) in measured {
+    for (song, losses) in losses {
         let info = &corpus.songs[song];
         let targets = corpus.records(song, 1, info.tokens as usize);
         let mut measure = Measure {
@@ -131,22 +192,7 @@ pub fn evaluate(
         let style = styles.entry(info.style.clone()).or_default();
         *style = style.add(measure);
     }
-    let all = styles
-        .values()
-        .fold(Measure::default(), |sum, m| sum.add(*m));
-    let held_out = HeldOut {
-        songs: all.songs,
-        tokens: all.tokens,
-        notes: all.notes,
-        nats_per_token: all.per_token(all.nats),
-        nats_per_note: all.per_note(all.nats),
-    };
-    Some(Evaluation {
-        all,
-        styles,
-        kinds,
-        held_out,
-    })
+    (styles, kinds)
 }
 
 fn kind(before: Option<Token>, token: Option<Token>) -> &'static str {
@@ -159,18 +205,21 @@ fn kind(before: Option<Token>, token: Option<Token>) -> &'static str {
     }
 }
 
-/// Nats of every token but the first, with the memory a player has.
+/// Nats of every token but the first. Fed a window at a time, which changes no result but lets
+/// the model without XL memory do only its own work.
 pub(crate) fn song_nats(
     model: &Model,
     corpus: &Corpus,
     song: usize,
+    memories: Use,
     progress: impl Fn(u64),
 ) -> Vec<f32> {
     let inputs = corpus.songs[song].tokens as usize - 1;
+    let chunk = model.shape.window;
     let mut memory = Memory::default();
     let mut losses = Vec::with_capacity(inputs);
-    for from in (0..inputs).step_by(CHUNK) {
-        let count = CHUNK.min(inputs - from);
+    for from in (0..inputs).step_by(chunk) {
+        let count = chunk.min(inputs - from);
         let mut input = Input {
             lanes: 1,
             length: count,
@@ -181,8 +230,8 @@ pub(crate) fn song_nats(
             .records(song, from + 1, from + 1 + count)
             .map(|r| r.id)
             .collect();
-        let chunk = nats(model.forward(&input, &mut memory), &targets).into_data();
-        losses.extend(chunk.iter::<f32>());
+        let logits = model.forward_with(&input, &mut memory, memories);
+        losses.extend(nats(logits, &targets).into_data().iter::<f32>());
         progress(count as u64);
     }
     losses
