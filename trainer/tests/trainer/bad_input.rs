@@ -157,7 +157,7 @@ fn every_mistake_has_its_line() {
         table.contains("unigram") && table.lines().any(|l| l.starts_with("all ")),
         "{table}"
     );
-    let json = succeeds(at, "eval --checkpoint m --corpus songs --json");
+    let json = succeeds(at, "eval --quick --checkpoint m --corpus songs --json");
     fs::write(at.join("eval.json"), json).unwrap();
 
     let export = "export --checkpoint m --corpus songs -o model";
@@ -180,7 +180,7 @@ fn every_mistake_has_its_line() {
     let manifest = fs::read_to_string(at.join("model/model.json")).unwrap();
     assert!(manifest.contains("nats_per_token"), "{manifest}");
     // A model directory can be measured and trained on, as long as it has its parameters.
-    let again = succeeds(at, "eval --checkpoint model --corpus songs --json");
+    let again = succeeds(at, "eval --quick --checkpoint model --corpus songs --json");
     assert_eq!(again, fs::read_to_string(at.join("eval.json")).unwrap());
     succeeds(at, "train --corpus songs -o n --from model --steps 1");
     fs::remove_file(at.join("model/weights.safetensors")).unwrap();

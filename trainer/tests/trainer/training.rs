@@ -139,7 +139,7 @@ fn it_measures_and_plays_while_it_learns() {
     assert_eq!((measured.len(), sampled), (3, 3));
     // What it measures is what `eval` does: here, all held-out songs fit.
     let model = Checkpoint::open(&output).unwrap().model(&Device::flex());
-    let eval = evaluate(&model.unwrap(), &corpus, |_, _| {}).unwrap();
+    let eval = evaluate(&model.unwrap(), &corpus, false, |_, _| {}).unwrap();
     let (a, b) = (measured[2], eval.held_out);
     assert_eq!((a.songs, a.tokens, a.notes), (b.songs, b.tokens, b.notes));
     assert!((a.nats_per_note - b.nats_per_note).abs() < 1e-6);
