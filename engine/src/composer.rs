@@ -101,11 +101,14 @@ impl Composer {
         self.metres = score.metres.clone();
         self.scale = scale_of(score);
         (self.pitch, self.written) = (None, Vec::new());
-        let tokens: Vec<Fed> = wanted
-            .tokens
-            .iter()
-            .filter_map(|t| self.fed(t.token, t.step))
-            .collect();
+        self.become_stream(&wanted)
+    }
+
+    /// Makes the stream in memory that of `wanted`, in the segmentation encoding gives. Merged
+    /// tokens may be cut otherwise near the end of what was there: that is only a longer rewind.
+    fn become_stream(&mut self, wanted: &PositionScore) -> Result<(), EngineError> {
+        let placed = wanted.placed_ids(self.model.vocabulary()).into_iter();
+        let tokens: Vec<Fed> = placed.map(|p| self.fed(p.id, p.step)).collect();
         let common = self
             .stream
             .iter()
@@ -141,17 +144,18 @@ impl Composer {
         own: &[Note],
     ) -> Result<(), EngineError> {
         (self.pitch, self.written) = (None, Vec::new());
-        if self.stream.is_empty() {
-            self.push(Token::Start)?;
-        }
+        let vocabulary = self.model.vocabulary();
+        let ids: Vec<u16> = self.stream.iter().map(|t| t.id).collect();
+        let mut wanted = match ids.is_empty() {
+            true => PositionScore::encode_open(&Score::new(vocabulary.steps_per_beat), vocabulary),
+            // Whatever was read or sampled, the grammar allowed.
+            false => PositionScore::from_ids(&ids, vocabulary)
+                .map_err(|e| EngineError::Run(format!("what is in memory is no music: {e}")))?,
+        };
         let at = at.max(self.state.step);
         let at = self.sampler.begin(at, sampling, seed, self.scale, own);
-        let longest = u32::from(self.model.vocabulary().longest);
-        while self.state.step < at {
-            let by = (at - self.state.step).min(longest);
-            self.push(Token::Separator)?;
-            self.push(Token::Duration(by as u16))?;
-        }
+        wanted.move_to(at, vocabulary);
+        self.become_stream(&wanted)?;
         Ok(())
     }
 
@@ -166,9 +170,10 @@ impl Composer {
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
         while self.state.step < until || !self.state.is_settled() {
             let started = Instant::now();
-            let token = self.sample()?;
-            self.push(token)?;
-            self.sampler.read(token);
+            let id = self.sample()?;
+            self.push(id)?;
+            let tokens = self.model.vocabulary().tokens(id);
+            tokens.for_each(|token| self.sampler.read(token));
             self.stats.record(started.elapsed());
         }
         let later = self
@@ -192,55 +197,52 @@ impl Composer {
             .ok_or(EngineError::Logits("nothing was heard"))
     }
 
-    fn sample(&mut self) -> Result<Token, EngineError> {
+    fn sample(&mut self) -> Result<u16, EngineError> {
         self.logits()?;
         let logits = self.logits.as_deref().unwrap_or_default();
-        let id = self.sampler.choose(&self.state, logits)?;
-        self.model
-            .vocabulary()
-            .token(id)
-            .ok_or(EngineError::Logits("an id without token"))
+        self.sampler.choose(&self.state, logits)
     }
 
-    /// Reads one more token, and notes it down if it completes a note.
-    fn push(&mut self, token: Token) -> Result<(), EngineError> {
+    /// Reads one more id, and notes down the notes it completes.
+    fn push(&mut self, id: u16) -> Result<(), EngineError> {
         let vocabulary = self.model.vocabulary();
-        let before = self.state;
-        let after = self.grammar.next(&before, token);
-        let moved = after.step != before.step;
         let allowed = *self.sampler.constraints();
-        match token {
-            Token::Pitch(pitch) => self.pitch = Some(pitch),
-            Token::Duration(length) if !moved => {
-                if let Some(pitch) = self.pitch.take() {
-                    self.written.push(Note {
-                        start: after.step,
-                        length: u32::from(length).max(1),
-                        pitch,
-                        velocity: allowed.velocity_of(Vocabulary::PLAIN_VELOCITY),
-                    });
+        let mut state = self.state;
+        for token in vocabulary.tokens(id) {
+            let after = self.grammar.next(&state, token);
+            let moved = after.step != state.step;
+            match token {
+                Token::Pitch(pitch) => self.pitch = Some(pitch),
+                Token::Duration(length) if !moved => {
+                    if let Some(pitch) = self.pitch.take() {
+                        self.written.push(Note {
+                            start: after.step,
+                            length: u32::from(length).max(1),
+                            pitch,
+                            velocity: allowed.velocity_of(Vocabulary::PLAIN_VELOCITY),
+                        });
+                    }
                 }
-            }
-            Token::Velocity(bin) => {
-                if let Some(note) = self.written.last_mut() {
-                    note.velocity = allowed.velocity_of(vocabulary.bin_velocity(bin));
+                Token::Velocity(bin) => {
+                    if let Some(note) = self.written.last_mut() {
+                        note.velocity = allowed.velocity_of(vocabulary.bin_velocity(bin));
+                    }
                 }
+                _ => {}
             }
-            _ => {}
+            state = after;
         }
-        if let Some(fed) = self.fed(token, after.step) {
-            self.read(&[fed])?;
-        }
-        self.state = after;
+        let fed = self.fed(id, state.step);
+        self.read(&[fed])?;
+        self.state = state;
         Ok(())
     }
 
-    fn fed(&self, token: Token, step: u32) -> Option<Fed> {
-        let id = self.model.vocabulary().id(token)?;
-        Some(Fed {
+    fn fed(&self, id: u16, step: u32) -> Fed {
+        Fed {
             id,
             rows: self.model.sizes().rows(self.metres.place(step)),
-        })
+        }
     }
 
     fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {

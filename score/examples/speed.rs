@@ -1,5 +1,7 @@
 //! Times reading, and reading to ids, on one thread, for `compare/speed.py`: best of the
 //! given number of rounds, in milliseconds a file. Files are named on standard input.
+//!
+//! `find FOLDER -name '*.mid' | cargo run --release -p continuo-score --example speed [ROUNDS [VOCABULARY.json]]`
 
 use std::hint::black_box;
 use std::io::BufRead;
@@ -13,7 +15,13 @@ fn main() -> std::io::Result<()> {
     let lines = std::io::stdin().lock().lines();
     let files = lines.map(|line| line.map(PathBuf::from));
     let files: Vec<PathBuf> = files.collect::<Result<_, _>>()?;
-    let v = Vocabulary::continuo();
+    let v = match std::env::args().nth(2) {
+        Some(path) => {
+            let read = Vocabulary::from_json(&std::fs::read_to_string(path)?);
+            read.map_err(std::io::Error::other)?
+        }
+        None => Vocabulary::continuo(),
+    };
     let (mut read, mut encode) = (f64::INFINITY, f64::INFINITY);
     for _ in 0..rounds.unwrap_or(5) {
         let started = Instant::now();

@@ -11,8 +11,10 @@
 //!
 //! A rest longer than the longest duration is several moves in a row, all but the last of
 //! the longest: so each score has exactly one spelling.
+//!
+//! Merged tokens are a matter of ids alone: a position score is the same with them and without.
 
-use crate::grammar::{Grammar, State};
+use crate::grammar::{Rules, State};
 use crate::score::{Note, Score};
 use crate::sparse::SparseScore;
 use crate::vocabulary::{Order, Token, Vocabulary};
@@ -26,7 +28,17 @@ pub struct Placed {
     pub step: u32,
 }
 
-/// The tokens of a score, each with its step.
+/// An id and the absolute step the stream stands at once it has been read: that of the last
+/// base token it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedId {
+    /// The id.
+    pub id: u16,
+    /// The step.
+    pub step: u32,
+}
+
+/// The base tokens of a score, each with its step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PositionScore {
     /// The tokens, `<sos>` first.
@@ -39,9 +51,9 @@ pub enum DecodeError {
     /// A token that may not stand where it stands.
     #[error("token {index} ({token}) may not follow what is before it")]
     Unexpected {
-        /// Position in the sequence, from 0.
+        /// Position in the sequence of ids, from 0.
         index: usize,
-        /// The token there.
+        /// The token there; of a merged one, the first that may not stand there.
         token: Token,
     },
     /// An id outside the vocabulary.
@@ -117,9 +129,14 @@ impl PositionScore {
         }
     }
 
-    /// The ids, in order: an [`crate::IndexScore`]'s. Every token this type makes is in the
-    /// vocabulary it was made with.
+    /// The ids, in order, merged where the vocabulary has merges: an [`crate::IndexScore`]'s.
+    /// Every token this type makes is in the vocabulary it was made with.
     pub fn ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
+        vocabulary.merge(self.base_ids(vocabulary))
+    }
+
+    /// The ids of the base tokens, in order, whatever the merges.
+    pub fn base_ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
         // Special tokens are looked up by name; this is the one that comes often.
         let separator = vocabulary.id(Token::Separator);
         let id = |placed: &Placed| match placed.token {
@@ -131,24 +148,38 @@ impl PositionScore {
         ids
     }
 
-    /// Places ids on the step grid. Fails on the first id that the grammar forbids there.
+    /// The ids with their steps: [`PositionScore::ids`] as a model reads them.
+    pub fn placed_ids(&self, vocabulary: &Vocabulary) -> Vec<PlacedId> {
+        let mut read = 0;
+        let place = |id| {
+            read += vocabulary.expand(id).len();
+            let step = self.tokens[read - 1].step;
+            PlacedId { id, step }
+        };
+        self.ids(vocabulary).into_iter().map(place).collect()
+    }
+
+    /// Places ids on the step grid, merged ones as the tokens they stand for; how a stream is
+    /// cut into merged ids does not matter. Fails on the first id that the grammar forbids
+    /// there.
     pub fn from_ids(ids: &[u16], vocabulary: &Vocabulary) -> Result<Self, DecodeError> {
-        let grammar = Grammar::new(vocabulary);
+        let rules = Rules::new(vocabulary);
         let mut state = State::default();
         let mut out = Self {
             tokens: Vec::with_capacity(ids.len()),
         };
         for (index, &id) in ids.iter().enumerate() {
-            let token = vocabulary.token(id).ok_or(DecodeError::UnknownId {
-                index,
-                id,
-                size: vocabulary.size(),
-            })?;
-            if !grammar.allows(&state, token) {
-                return Err(DecodeError::Unexpected { index, token });
+            if usize::from(id) >= vocabulary.size() {
+                let size = vocabulary.size();
+                return Err(DecodeError::UnknownId { index, id, size });
             }
-            state = grammar.next(&state, token);
-            out.push_at(token, state.step);
+            for token in vocabulary.tokens(id) {
+                if !rules.allows(&state, token) {
+                    return Err(DecodeError::Unexpected { index, token });
+                }
+                state = rules.next(&state, token);
+                out.push_at(token, state.step);
+            }
         }
         Ok(out)
     }

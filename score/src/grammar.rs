@@ -1,8 +1,14 @@
 //! What may follow what. Sampling under this grammar's mask always gives a stream that
 //! decodes, and every stream [`crate::PositionScore::encode`] writes is allowed: each score
-//! has one spelling, and that spelling is the grammar.
+//! has one spelling in base tokens, and that spelling is the grammar.
+//!
+//! A merged id may stand where the base tokens it stands for may. What it needs of a state and
+//! what it does to one is worked out beforehand, so that every id costs the same.
+
+mod passage;
 
 use crate::vocabulary::{Order, Token, Vocabulary};
+use passage::Passage;
 
 /// What the last token was waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -46,43 +52,46 @@ impl State {
     pub fn is_settled(&self) -> bool {
         matches!(self.expect, Expect::Step | Expect::More)
     }
+
+    /// Whether time may move, where the state is settled.
+    fn may_move(&self) -> bool {
+        self.expect == Expect::More || self.may_move_again
+    }
 }
 
-/// The grammar of one vocabulary.
-#[derive(Clone, Debug)]
-pub struct Grammar {
+/// The rules of one vocabulary, for base tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
     order: Order,
     longest: u16,
     has_velocity: bool,
-    /// Every token by id, so that a mask is one pass over the vocabulary.
-    tokens: Vec<Token>,
 }
 
-impl Grammar {
-    /// The grammar of `vocabulary`.
-    pub fn new(vocabulary: &Vocabulary) -> Self {
+impl Rules {
+    pub(crate) fn new(vocabulary: &Vocabulary) -> Self {
         Self {
             order: vocabulary.order,
             longest: vocabulary.longest,
             has_velocity: vocabulary.velocity_bins > 0,
-            tokens: (0..vocabulary.size() as u16)
-                .filter_map(|i| vocabulary.token(i))
-                .collect(),
+        }
+    }
+
+    /// Whether a pitch may come after those on its step.
+    fn follows(&self, last: Option<u8>, pitch: u8) -> bool {
+        match (last, self.order) {
+            (None, _) => true,
+            (Some(last), Order::HighToLow) => pitch < last,
+            (Some(last), Order::LowToHigh) => pitch > last,
         }
     }
 
     /// Whether `token` may come next.
-    pub fn allows(&self, state: &State, token: Token) -> bool {
+    pub(crate) fn allows(&self, state: &State, token: Token) -> bool {
         use Expect as E;
         match (state.expect, token) {
             (E::Start, Token::Start) => true,
-            (E::Step | E::More, Token::Pitch(p)) => match (state.last_pitch, self.order) {
-                (None, _) => true,
-                (Some(last), Order::HighToLow) => p < last,
-                (Some(last), Order::LowToHigh) => p > last,
-            },
-            (E::Step, Token::Separator) => state.may_move_again,
-            (E::More, Token::Separator) => true,
+            (E::Step | E::More, Token::Pitch(p)) => self.follows(state.last_pitch, p),
+            (E::Step | E::More, Token::Separator) => state.may_move(),
             (E::Step | E::More, Token::End) => state.step >= state.sounds_until,
             (E::Length | E::Move, Token::Duration(d)) => d > 0,
             (E::Velocity, Token::Velocity(_)) => true,
@@ -91,7 +100,7 @@ impl Grammar {
     }
 
     /// The state after an allowed `token`.
-    pub fn next(&self, state: &State, token: Token) -> State {
+    pub(crate) fn next(&self, state: &State, token: Token) -> State {
         let mut next = *state;
         next.expect = match token {
             Token::Start => {
@@ -125,15 +134,85 @@ impl Grammar {
         };
         next
     }
+}
 
-    /// For each id, whether it may come next. `mask` has the vocabulary's size.
-    pub fn mask(&self, state: &State, mask: &mut [bool]) {
-        for (allowed, &token) in mask.iter_mut().zip(&self.tokens) {
-            *allowed = self.allows(state, token);
+/// The grammar of one vocabulary.
+#[derive(Clone, Debug)]
+pub struct Grammar {
+    rules: Rules,
+    /// Every base token by id, so that a mask is one pass over the vocabulary.
+    tokens: Vec<Token>,
+    /// For each merged id, its passage from a state that waits for a move, and from others.
+    passages: Vec<[Option<Passage>; 2]>,
+}
+
+impl Grammar {
+    /// The grammar of `vocabulary`.
+    pub fn new(vocabulary: &Vocabulary) -> Self {
+        let rules = Rules::new(vocabulary);
+        let (base, size) = (vocabulary.base_size() as u16, vocabulary.size() as u16);
+        let passages = |id| {
+            let tokens: Vec<Token> = vocabulary.tokens(id).collect();
+            // A duration is a note's or a move's; what other tokens are says the token.
+            let other = match tokens.first() {
+                Some(Token::Duration(_)) => Expect::Length,
+                Some(Token::Velocity(_)) => Expect::Velocity,
+                _ => Expect::More,
+            };
+            [Expect::Move, other].map(|expect| Passage::new(&rules, expect, &tokens))
+        };
+        Self {
+            rules,
+            tokens: (0..base).filter_map(|id| vocabulary.token(id)).collect(),
+            passages: (base..size).map(passages).collect(),
         }
     }
 
-    /// The tokens, by id.
+    /// Whether a base token may come next.
+    pub fn allows(&self, state: &State, token: Token) -> bool {
+        self.rules.allows(state, token)
+    }
+
+    /// The state after an allowed base token.
+    pub fn next(&self, state: &State, token: Token) -> State {
+        self.rules.next(state, token)
+    }
+
+    /// Whether an id may come next, a merged one or a base token's; an unknown one never. In
+    /// constant time.
+    pub fn allows_id(&self, state: &State, id: u16) -> bool {
+        match self.tokens.get(usize::from(id)) {
+            Some(&token) => self.rules.allows(state, token),
+            None => self.passage(state, id).is_some(),
+        }
+    }
+
+    /// The state after an allowed id, or `None` for one that is not allowed. In constant time.
+    pub fn next_id(&self, state: &State, id: u16) -> Option<State> {
+        match self.tokens.get(usize::from(id)) {
+            Some(&token) => {
+                let allowed = self.rules.allows(state, token);
+                allowed.then(|| self.rules.next(state, token))
+            }
+            None => Some(self.passage(state, id)?.next(state)),
+        }
+    }
+
+    fn passage(&self, state: &State, id: u16) -> Option<&Passage> {
+        let merged = usize::from(id).checked_sub(self.tokens.len())?;
+        let passages = self.passages.get(merged)?;
+        let passage = passages[usize::from(state.expect != Expect::Move)].as_ref()?;
+        passage.allowed(&self.rules, state).then_some(passage)
+    }
+
+    /// For each id, whether it may come next. `mask` has the vocabulary's size.
+    pub fn mask(&self, state: &State, mask: &mut [bool]) {
+        for (allowed, id) in mask.iter_mut().zip(0..) {
+            *allowed = self.allows_id(state, id);
+        }
+    }
+
+    /// The base tokens, by id.
     pub fn tokens(&self) -> &[Token] {
         &self.tokens
     }

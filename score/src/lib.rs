@@ -15,6 +15,7 @@ pub mod encode;
 pub mod grammar;
 pub mod index;
 pub mod manifest;
+mod merges;
 pub mod midi;
 pub mod quantise;
 #[cfg(feature = "roll")]
@@ -26,9 +27,9 @@ pub mod time;
 pub mod tune;
 pub mod vocabulary;
 
-pub use encode::{Placed, PositionScore};
+pub use encode::{Placed, PlacedId, PositionScore};
 pub use grammar::{Grammar, State};
-pub use index::IndexScore;
+pub use index::{GridPoint, IndexScore};
 pub use midi::{MidiError, MidiFile};
 pub use quantise::{Drums, MidiPart};
 pub use scale::{Mode, Scale};

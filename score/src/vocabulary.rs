@@ -1,7 +1,14 @@
 //! The vocabulary: which tokens there are, and the number of each. It is data, kept as JSON
 //! in every model directory, so that a model is always read with the tokens it was trained on.
 
+mod json;
+
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use crate::merges::Merges;
+use json::Json;
 
 /// A base token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,17 +66,16 @@ pub enum VocabularyError {
 
 /// The tokens of a model and their ids.
 ///
-/// Ids are laid out in four runs: the four special tokens in the order [`Self::specials`]
-/// has them, the 128 pitches, the durations, the velocity bins.
+/// Ids of base tokens are laid out in four runs: the four special tokens in the order
+/// `specials` of `vocabulary.json` has them, the 128 pitches, the durations, the velocity bins. The ids of
+/// merged tokens follow, in the order of the merges that make them; each stands for 2 to 64
+/// base tokens ([`Vocabulary::expand`]), which may lie on several steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Json", into = "Json")]
 pub struct Vocabulary {
-    /// Format version of this JSON; see [`Vocabulary::VERSION`].
-    version: u32,
-    /// Preset it was made from, for people.
     name: String,
     /// Steps in a quarter note.
     pub steps_per_beat: u32,
-    /// The smallest duration that has an id: 0 in the reference encoding, else 1.
     shortest: u16,
     /// The largest duration, in steps. Longer notes are cut, longer rests are spelled out.
     pub longest: u16,
@@ -77,24 +83,28 @@ pub struct Vocabulary {
     pub velocity_bins: u8,
     /// Order of notes within a step.
     pub order: Order,
-    /// Which id each special token has: a permutation of `sos eos pad sep`.
     specials: [String; 4],
+    /// Shared, so that a copy costs little.
+    merges: Arc<Merges>,
 }
 
 const SPECIALS: u16 = 4;
 const PITCHES: u16 = 128;
 
 impl Vocabulary {
-    /// The JSON version this code writes and reads.
-    pub const VERSION: u32 = 1;
+    /// The JSON version of a vocabulary with merged tokens, the highest this code reads. One
+    /// without is written as version 1, which has no merges.
+    pub const VERSION: u32 = 2;
+    /// The most base tokens a merged one may stand for.
+    pub const LONGEST_MERGE: usize = Merges::LONGEST;
     /// The velocity of notes from a vocabulary that has none.
     pub const PLAIN_VELOCITY: u8 = 90;
 
     /// The encoding of Ryan-Palmer/MIDIGen: 389 ids, 8 steps a beat, notes to 256 steps, no
     /// velocity. `sos eos pad sep`, then `n0..n127`, then `d0..d256`.
     pub fn midigen() -> Self {
-        Self {
-            version: Self::VERSION,
+        Self::plain(Json {
+            version: 1,
             name: "midigen".into(),
             steps_per_beat: 8,
             shortest: 0,
@@ -102,14 +112,15 @@ impl Vocabulary {
             velocity_bins: 0,
             order: Order::HighToLow,
             specials: ["sos", "eos", "pad", "sep"].map(String::from),
-        }
+            merges: Vec::new(),
+        })
     }
 
     /// Continuo's own: 12 steps a beat (sixteenths and triplets exact), notes to 16 beats,
     /// 16 velocity bins; 340 ids.
     pub fn continuo() -> Self {
-        Self {
-            version: Self::VERSION,
+        Self::plain(Json {
+            version: 1,
             name: "continuo".into(),
             steps_per_beat: 12,
             shortest: 1,
@@ -117,7 +128,8 @@ impl Vocabulary {
             velocity_bins: 16,
             order: Order::HighToLow,
             specials: ["pad", "sos", "eos", "sep"].map(String::from),
-        }
+            merges: Vec::new(),
+        })
     }
 
     /// A preset by name.
@@ -127,6 +139,31 @@ impl Vocabulary {
             "continuo" => Some(Self::continuo()),
             _ => None,
         }
+    }
+
+    fn plain(json: Json) -> Self {
+        // Without merges, nothing about them can be wrong.
+        Self::try_from(json).expect("a preset makes sense")
+    }
+
+    /// The same vocabulary with these merged tokens, and no others. A merge joins two ids,
+    /// base or merged by an earlier one, but for `<sos>`, `<eos>` and `<pad>`.
+    pub fn with_merges(self, merges: Vec<[u16; 2]>) -> Result<Self, VocabularyError> {
+        let json = Json {
+            version: Self::VERSION,
+            merges,
+            ..self.into()
+        };
+        json.try_into()
+    }
+
+    /// The same vocabulary without merged tokens.
+    pub fn base(&self) -> Self {
+        Self::plain(Json {
+            version: 1,
+            merges: Vec::new(),
+            ..self.clone().into()
+        })
     }
 
     /// The same vocabulary with another order within the step.
@@ -141,7 +178,35 @@ impl Vocabulary {
 
     /// How many ids there are; they are `0..size()`.
     pub fn size(&self) -> usize {
+        self.merges.size()
+    }
+
+    /// How many ids of base tokens there are; they come first.
+    pub fn base_size(&self) -> usize {
         usize::from(SPECIALS + PITCHES + self.durations()) + usize::from(self.velocity_bins)
+    }
+
+    /// The merges, by rank: each of two ids that are one token where they stand together.
+    pub fn merges(&self) -> &[[u16; 2]] {
+        self.merges.pairs()
+    }
+
+    /// The base ids of an id: itself, or what it was merged of. Empty for an id outside the
+    /// vocabulary.
+    pub fn expand(&self, id: u16) -> &[u16] {
+        self.merges.expand(id)
+    }
+
+    /// The base tokens of an id, as [`Vocabulary::expand`].
+    pub fn tokens(&self, id: u16) -> impl Iterator<Item = Token> + '_ {
+        let base = self.expand(id).iter();
+        base.filter_map(|&id| self.token(id))
+    }
+
+    /// Base ids as merged ones: the one segmentation that encoding gives. Streams of any other
+    /// mean the same.
+    pub fn merge(&self, base: Vec<u16>) -> Vec<u16> {
+        self.merges.apply(base)
     }
 
     fn durations(&self) -> u16 {
@@ -173,7 +238,7 @@ impl Vocabulary {
             .map(|i| i as u16)
     }
 
-    /// The token of an id, or `None` for an id outside the vocabulary.
+    /// The base token of an id, or `None` for a merged id or one outside the vocabulary.
     pub fn token(&self, id: u16) -> Option<Token> {
         let pitch = id.checked_sub(SPECIALS);
         let Some(pitch) = pitch else {
@@ -214,34 +279,7 @@ impl Vocabulary {
 
     /// From JSON; every property is checked.
     pub fn from_json(text: &str) -> Result<Self, VocabularyError> {
-        let v: Self = serde_json::from_str(text)?;
-        let fail = |why: String| Err(VocabularyError::Senseless(why));
-        if v.version != Self::VERSION {
-            return fail(format!(
-                "version {} (this build reads {})",
-                v.version,
-                Self::VERSION
-            ));
-        }
-        if !(1..=96).contains(&v.steps_per_beat) {
-            return fail(format!("{} steps a beat (1 to 96)", v.steps_per_beat));
-        }
-        if v.shortest > 1 || v.longest < 2 || v.longest > 4096 {
-            return fail(format!(
-                "durations {} to {} (0 or 1, to 4096)",
-                v.shortest, v.longest
-            ));
-        }
-        if v.velocity_bins > 128 {
-            return fail(format!("{} velocity bins (at most 128)", v.velocity_bins));
-        }
-        if ["pad", "sos", "eos", "sep"]
-            .iter()
-            .any(|s| v.special(s).is_none())
-        {
-            return fail(format!("special tokens {:?}", v.specials));
-        }
-        Ok(v)
+        serde_json::from_str::<Json>(text)?.try_into()
     }
 }
 
@@ -295,7 +333,10 @@ mod tests {
         let v = Vocabulary::continuo();
         assert_eq!(Vocabulary::from_json(&v.to_json()).unwrap(), v);
         for (from, to) in [
-            ("\"version\": 1", "\"version\": 2"),
+            ("\"version\": 1", "\"version\": 3"),
+            ("\"version\": 1,", "\"version\": 1, \"merges\": [[4, 5]],"),
+            ("\"version\": 1,", "\"version\": 2, \"merges\": [[1, 4]],"),
+            ("\"version\": 1,", "\"version\": 2, \"merges\": [[4, 340]],"),
             ("\"steps_per_beat\": 12", "\"steps_per_beat\": 0"),
             ("\"longest\": 192", "\"longest\": 60000"),
             ("\"sep\"", "\"sos\""),
@@ -306,5 +347,40 @@ mod tests {
                 "{to}"
             );
         }
+    }
+
+    #[test]
+    fn merged_ids_follow_and_expand() {
+        let plain = Vocabulary::continuo();
+        let base = plain.size() as u16;
+        let id = |token| plain.id(token).unwrap();
+        let (separator, d6, c) = (
+            id(Token::Separator),
+            id(Token::Duration(6)),
+            id(Token::Pitch(60)),
+        );
+        let v = plain
+            .clone()
+            .with_merges(vec![[separator, d6], [base, c]])
+            .unwrap();
+        assert_eq!((v.size(), v.base_size()), (342, 340));
+        assert_eq!(
+            (v.token(base), v.token(d6)),
+            (None, Some(Token::Duration(6)))
+        );
+        let tokens: Vec<Token> = v.tokens(base + 1).collect();
+        assert_eq!(
+            tokens,
+            [Token::Separator, Token::Duration(6), Token::Pitch(60)]
+        );
+        assert_eq!((v.expand(c), v.expand(base + 2)), (&[c][..], &[][..]));
+        assert_eq!(v.merge(vec![separator, d6, c, d6]), [base + 1, d6]);
+
+        assert_eq!(Vocabulary::from_json(&v.to_json()).unwrap(), v);
+        assert!(v.to_json().contains("\"version\": 2") && v != plain && v.base() == plain);
+        // What has no merges is as it always was.
+        let json = plain.to_json();
+        assert!(json.contains("\"version\": 1") && !json.contains("merges"));
+        assert!(plain.with_merges(vec![[0, c]]).is_err());
     }
 }

@@ -109,7 +109,8 @@ fn random_ids_and_walks() {
 
 #[test]
 fn every_real_file() {
-    let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
+    let plain = Vocabulary::continuo();
+    let presets = [Vocabulary::midigen(), bodies::learnt(&plain, 300), plain];
     shared::each(&shared::files(""), |path| {
         if let Ok(file) = midi::read_file(path) {
             presets.iter().for_each(|v| bodies::round_trip(&file, v));

@@ -49,26 +49,35 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let ids = encoded.ids(&vocabulary).into_iter();
             ids.map(|id| id.to_string()).collect::<Vec<_>>().join(" ") + "\n"
         }
-        false => by_step(&score, &encoded),
+        false => by_step(&score, &encoded, &vocabulary),
     };
     super::print(&text)
 }
 
-/// A line for each step: bar, step in the bar, and the tokens up to the next move.
-fn by_step(score: &Score, encoded: &PositionScore) -> String {
+/// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one
+/// merged token is joined by `+`, at the end of a line too where it goes on in the next.
+fn by_step(score: &Score, encoded: &PositionScore, vocabulary: &Vocabulary) -> String {
     let mut text = String::new();
     let (mut begins, mut after_separator) = (true, false);
+    let lengths = encoded.ids(vocabulary).into_iter();
+    // For each base token, whether it is the first of its id.
+    let mut first = lengths.flat_map(|id| (0..vocabulary.expand(id).len()).map(|at| at == 0));
     for placed in &encoded.tokens {
+        let joined = !first.next().unwrap_or(true);
+        if begins && joined {
+            text.push('+');
+        }
         // Writing to a string does not fail.
         if begins {
+            if !text.is_empty() {
+                text.push('\n');
+            }
             let place = score.metres.place(placed.step);
             let _ = write!(text, "{:>5}.{:<4}", place.bar + 1, place.step_in_bar);
         }
-        let _ = write!(text, " {}", placed.token);
+        let join = if joined && !begins { '+' } else { ' ' };
+        let _ = write!(text, "{join}{}", placed.token);
         begins = after_separator;
-        if begins {
-            text.push('\n');
-        }
         after_separator = placed.token == Token::Separator;
     }
     text.push('\n');

@@ -49,7 +49,7 @@ impl Spelling {
     fn new(vocabulary: &Vocabulary) -> Self {
         let (mut tokens, mut bounds) = (Vec::new(), vec![0]);
         for id in 0..vocabulary.size() as u16 {
-            tokens.extend(vocabulary.token(id));
+            tokens.extend(vocabulary.tokens(id));
             bounds.push(tokens.len() as u32);
         }
         Self { tokens, bounds }

@@ -2,15 +2,70 @@
 //! run these very functions.
 
 use continuo_score::midi::{self, MidiFile, Pedal, Reading};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use continuo_score::{
-    Drums, Grammar, IndexScore, Order, PositionScore, Score, SparseScore, State, Vocabulary,
+    Drums, Grammar, IndexScore, Order, PositionScore, Score, SparseScore, State, Token, Vocabulary,
+    tune,
 };
 
-/// The presets, in both orders.
+/// The presets, in both orders, and with merged tokens: such as music gives, and any at all.
 pub(crate) fn vocabularies() -> Vec<Vocabulary> {
-    let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
-    let low = presets.clone().map(|v| v.with_order(Order::LowToHigh));
-    presets.into_iter().chain(low).collect()
+    static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
+        let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
+        let low = presets.clone().map(|v| v.with_order(Order::LowToHigh));
+        let plain: Vec<Vocabulary> = presets.into_iter().chain(low).collect();
+        let learnt = plain.iter().map(|v| learnt(v, 120)).collect::<Vec<_>>();
+        let any = plain.iter().map(|v| any_merges(v, 300)).collect::<Vec<_>>();
+        [plain, learnt, any].concat()
+    });
+    ALL.clone()
+}
+
+/// With merges as byte-pair encoding learns them, from the minuet; so many, or all it has.
+pub(crate) fn learnt(plain: &Vocabulary, merges: usize) -> Vocabulary {
+    let base = PositionScore::encode(&tune::minuet().quantise(plain), plain).base_ids(plain);
+    let base = &base[1..base.len() - 1];
+    let mut vocabulary = plain.clone();
+    let mut pairs = Vec::new();
+    for _ in 0..merges {
+        let mut counts: BTreeMap<[u16; 2], usize> = BTreeMap::new();
+        for pair in vocabulary.merge(base.to_vec()).windows(2) {
+            *counts.entry([pair[0], pair[1]]).or_default() += 1;
+        }
+        // Half of it is the other half: long tokens would leave nothing to merge.
+        let length = |pair: &[u16; 2]| pair.iter().map(|&id| vocabulary.expand(id).len()).sum();
+        counts.retain(|pair, _| (2..=16usize).contains(&length(pair)));
+        let most = counts.into_iter().max_by_key(|&(_, count)| count);
+        let Some((pair, _)) = most else { break };
+        pairs.push(pair);
+        let learnt = plain.clone().with_merges(pairs.clone());
+        vocabulary = learnt.expect("short enough");
+    }
+    vocabulary
+}
+
+/// With merges of any ids that may be merged, most of them no music.
+pub(crate) fn any_merges(plain: &Vocabulary, merges: usize) -> Vocabulary {
+    let mut vocabulary = plain.clone();
+    let mut pairs: Vec<[u16; 2]> = Vec::new();
+    let mut number = 7_u32;
+    let mut id = |below: usize| {
+        number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        ((u64::from(number) * below as u64) >> 32) as u16
+    };
+    let separator = plain.id(Token::Separator).expect("every vocabulary has it");
+    while pairs.len() < merges {
+        let (left, right) = (id(vocabulary.size()), id(vocabulary.size()));
+        // Moves more often than by chance, or hardly any would be allowed anywhere.
+        let left = if left % 3 == 0 { separator } else { left };
+        let more = [&pairs[..], &[[left, right]]].concat();
+        if let Ok(larger) = plain.clone().with_merges(more.clone()) {
+            (pairs, vocabulary) = (more, larger);
+        }
+    }
+    vocabulary
 }
 
 /// Reading any bytes ends, in order, and in proportion to them; what is read encodes.
@@ -96,6 +151,7 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
         .place(vocabulary)
         .expect("the grammar allows what encode writes");
     assert!(placed == encoded);
+    grid(&index, vocabulary, &quantised);
     let mut decoded = placed.decode(vocabulary);
     // Metre and tempo are not in the tokens.
     decoded.metres = quantised.metres.clone();
@@ -112,7 +168,34 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     assert!(quantised.notes == decoded.notes, "tidy has one order");
 }
 
-/// Any ids are refused where they stop making sense, or are a score in its one spelling.
+/// The time grid of merged tokens is that of the base tokens they end with, and the steps
+/// that [`PositionScore::placed_ids`] has.
+fn grid(index: &IndexScore, vocabulary: &Vocabulary, score: &Score) {
+    let plain = vocabulary.base();
+    let expand = |&id: &u16| vocabulary.expand(id).to_vec();
+    let base = IndexScore::new(index.ids().iter().flat_map(expand).collect());
+    assert!(
+        base == IndexScore::encode(score, &plain),
+        "merges change no spelling"
+    );
+    let fine = base.grid(&plain, &score.metres).expect("it was encoded");
+    let coarse = index
+        .grid(vocabulary, &score.metres)
+        .expect("it was encoded");
+    let mut read = 0;
+    for (point, id) in coarse.iter().zip(index.ids()) {
+        read += vocabulary.expand(*id).len();
+        assert_eq!(*point, fine[read - 1]);
+        assert_eq!(point.place, score.metres.place(point.step));
+    }
+    assert_eq!(read, fine.len());
+    let placed = PositionScore::encode(score, vocabulary).placed_ids(vocabulary);
+    let (ids, steps): (Vec<u16>, Vec<u32>) = placed.iter().map(|p| (p.id, p.step)).unzip();
+    assert!(ids == index.ids() && steps.into_iter().eq(coarse.iter().map(|p| p.step)));
+}
+
+/// Any ids are refused where they stop making sense, or are a score in its one spelling,
+/// however it is cut into merged tokens.
 pub(crate) fn ids(ids: &[u16], vocabulary: &Vocabulary) {
     let Ok(placed) = PositionScore::from_ids(ids, vocabulary) else {
         return;
@@ -121,18 +204,38 @@ pub(crate) fn ids(ids: &[u16], vocabulary: &Vocabulary) {
     let grammar = Grammar::new(vocabulary);
     let mut mask = vec![false; vocabulary.size()];
     let mut state = State::default();
-    for (placed, &id) in placed.tokens.iter().zip(ids) {
+    let mut read = 0;
+    for &id in ids {
         grammar.mask(&state, &mut mask);
         assert!(mask[usize::from(id)], "the mask forbids what was allowed");
-        state = grammar.next(&state, placed.token);
-        assert_eq!(state.step, placed.step);
+        state = grammar.next_id(&state, id).expect("it is allowed");
+        read += vocabulary.expand(id).len();
+        assert_eq!(state.step, placed.tokens[read - 1].step);
     }
+    assert_eq!(read, placed.tokens.len());
     grammar.mask(&state, &mut mask);
     let ended = !mask.contains(&true);
     if ended && !ids.is_empty() {
-        let again = PositionScore::encode(&score, vocabulary).ids(vocabulary);
-        assert!(again == ids, "one score, one spelling");
+        let again = PositionScore::encode(&score, vocabulary);
+        assert!(again == placed, "one score, one spelling");
+        assert!(again.base_ids(vocabulary) == placed.base_ids(vocabulary));
     }
+}
+
+/// An id may follow where the base tokens it stands for may, and leads where they lead.
+fn as_expanded(grammar: &Grammar, state: &State, id: u16, vocabulary: &Vocabulary) {
+    let step = |state: State, token| {
+        grammar
+            .allows(&state, token)
+            .then(|| grammar.next(&state, token))
+    };
+    let known = usize::from(id) < vocabulary.size();
+    let expected = vocabulary
+        .tokens(id)
+        .try_fold(*state, step)
+        .filter(|_| known);
+    assert_eq!(grammar.next_id(state, id), expected, "id {id} in {state:?}");
+    assert_eq!(grammar.allows_id(state, id), expected.is_some());
 }
 
 /// A walk that `choices` steer under the grammar's mask always decodes.
@@ -152,9 +255,13 @@ pub(crate) fn walk(choices: &[u8], vocabulary: &Vocabulary) {
             break;
         };
         let choice = usize::from(u16::from_le_bytes([pair[0], pair[1]]));
+        for other in 0..8 {
+            let id = (choice + other * 41) % (vocabulary.size() + 1);
+            as_expanded(&grammar, &state, id as u16, vocabulary);
+        }
         let id = allowed[(choice * (last + 1)) >> 16];
         stream.push(id);
-        state = grammar.next(&state, vocabulary.token(id).expect("a masked id"));
+        state = grammar.next_id(&state, id).expect("a masked id");
     }
     assert!(PositionScore::from_ids(&stream, vocabulary).is_ok());
     ids(&stream, vocabulary);

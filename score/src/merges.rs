@@ -1,0 +1,210 @@
+//! Merged tokens: byte-pair encoding over base ids (arXiv 1508.07909; for music arXiv
+//! 2301.11975). A *rule* makes one id of two that stand side by side; rules are applied in the
+//! order of their rank, the leftmost pair first, until none applies: exactly what the Hugging
+//! Face `tokenizers` crate does, with which `continuo-trainer vocab` finds the rules.
+//!
+//! Two rules whose results spell the same base tokens make the same id, so that no two ids
+//! mean the same.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+/// The rules of a vocabulary, and what every id stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Merges {
+    /// The pair of each rule, by rank.
+    pairs: Vec<[u16; 2]>,
+    /// The id each rule makes, by rank.
+    makes: Vec<u16>,
+    /// The base ids of every id, one after the other; a base id's are itself.
+    expansions: Vec<u16>,
+    /// Where the expansion of each id begins, and the end of the last.
+    bounds: Vec<u32>,
+    /// For each left id, where its rules begin in `rules`, and the end of the last.
+    lefts: Vec<u32>,
+    /// `(right id, rank)` of the rules of one left id after another, by right id.
+    rules: Vec<(u16, u16)>,
+}
+
+impl Merges {
+    /// The most base tokens an id may stand for: bounds what a small file can ask for.
+    pub(crate) const LONGEST: usize = 64;
+    /// Stands for no symbol before the first or after the last.
+    const NONE: u32 = u32::MAX;
+
+    /// `pairs` over the base ids `0..base`, those in `closed` left alone. The reason is given
+    /// where they make no sense.
+    pub(crate) fn new(base: u16, closed: &[u16], pairs: Vec<[u16; 2]>) -> Result<Self, String> {
+        let mut merges = Self {
+            makes: Vec::with_capacity(pairs.len()),
+            expansions: (0..base).collect(),
+            bounds: (0..=u32::from(base)).collect(),
+            lefts: Vec::new(),
+            rules: Vec::with_capacity(pairs.len()),
+            pairs,
+        };
+        if merges.pairs.len() + usize::from(base) > usize::from(u16::MAX) {
+            return Err(format!("{} merges are too many", merges.pairs.len()));
+        }
+        let mut known: HashMap<Vec<u16>, u16> = HashMap::new();
+        for rank in 0..merges.pairs.len() {
+            let [left, right] = merges.pairs[rank];
+            let wrong = |why: &str| Err(format!("merge {rank} of {left} and {right}: {why}"));
+            let next = merges.size() as u16;
+            if left.max(right) >= next {
+                return wrong("no such id before it");
+            }
+            if closed.contains(&left) || closed.contains(&right) {
+                return wrong("<sos>, <eos> and <pad> are never merged");
+            }
+            let spelled = [merges.expand(left), merges.expand(right)].concat();
+            if spelled.len() > Self::LONGEST {
+                return wrong("more base tokens than an id may stand for (64)");
+            }
+            let made = *known.entry(spelled).or_insert_with_key(|spelled| {
+                merges.expansions.extend_from_slice(spelled);
+                merges.bounds.push(merges.expansions.len() as u32);
+                next
+            });
+            merges.makes.push(made);
+        }
+        let ranked = (0..).zip(&merges.pairs);
+        let mut sorted: Vec<([u16; 2], u16)> = ranked.map(|(rank, &pair)| (pair, rank)).collect();
+        sorted.sort_unstable();
+        if let Some(twice) = sorted.windows(2).find(|w| w[0].0 == w[1].0) {
+            return Err(format!("two merges of {:?}", twice[0].0));
+        }
+        let begins = |left: usize| sorted.partition_point(|&(pair, _)| usize::from(pair[0]) < left);
+        merges.lefts = (0..=merges.size()).map(|l| begins(l) as u32).collect();
+        merges.rules = sorted.into_iter().map(|(p, rank)| (p[1], rank)).collect();
+        Ok(merges)
+    }
+
+    /// The pairs, by rank.
+    pub(crate) fn pairs(&self) -> &[[u16; 2]] {
+        &self.pairs
+    }
+
+    /// Ids, base ids included.
+    pub(crate) fn size(&self) -> usize {
+        self.bounds.len().saturating_sub(1)
+    }
+
+    /// The base ids an id stands for; none for an id that is none.
+    pub(crate) fn expand(&self, id: u16) -> &[u16] {
+        match self.bounds.get(usize::from(id)..usize::from(id) + 2) {
+            Some(bounds) => &self.expansions[bounds[0] as usize..bounds[1] as usize],
+            None => &[],
+        }
+    }
+
+    /// The rank of the rule for a pair.
+    fn rank(&self, left: u16, right: u16) -> Option<u16> {
+        let left = usize::from(left);
+        let rules = &self.rules[self.lefts[left] as usize..self.lefts[left + 1] as usize];
+        let found = rules.binary_search_by_key(&right, |rule| rule.0);
+        found.ok().map(|at| rules[at].1)
+    }
+
+    /// Base ids with the rules applied, in `n log n` for `n` ids at most.
+    pub(crate) fn apply(&self, base: Vec<u16>) -> Vec<u16> {
+        if self.pairs.is_empty() {
+            return base;
+        }
+        let mut ids = base;
+        let count = ids.len() as u32;
+        // The neighbours of each id that is left; an id merged into the one before it has
+        // itself after it.
+        let mut after: Vec<u32> = (1..=count).collect();
+        let mut before: Vec<u32> = (0..count).map(|at| at.wrapping_sub(1)).collect();
+        if let Some(last) = after.last_mut() {
+            *last = Self::NONE;
+        }
+        // Rank, then position: as one number, so that comparing is one instruction.
+        let key = |rank: u16, at: u32| Reverse(u64::from(rank) << 32 | u64::from(at));
+        let pairs = (0..).zip(ids.windows(2));
+        let found = pairs.filter_map(|(at, w)| Some(key(self.rank(w[0], w[1])?, at)));
+        let mut queue: BinaryHeap<Reverse<u64>> = found.collect::<Vec<_>>().into();
+        while let Some(Reverse(top)) = queue.pop() {
+            let (rank, at) = ((top >> 32) as usize, top as u32);
+            let (here, next) = (at as usize, after[at as usize]);
+            if next == Self::NONE || next == at {
+                continue;
+            }
+            // What was put in the queue may have changed since.
+            let made = self.makes[rank];
+            let now = self.rank(ids[here], ids[next as usize]);
+            if now.is_none_or(|now| self.makes[usize::from(now)] != made) {
+                continue;
+            }
+            ids[here] = made;
+            let beyond = std::mem::replace(&mut after[next as usize], next);
+            after[here] = beyond;
+            if beyond != Self::NONE {
+                before[beyond as usize] = at;
+                let rank = self.rank(made, ids[beyond as usize]);
+                queue.extend(rank.map(|rank| key(rank, at)));
+            }
+            let previous = before[here];
+            if previous != Self::NONE {
+                let rank = self.rank(ids[previous as usize], made);
+                queue.extend(rank.map(|rank| key(rank, previous)));
+            }
+        }
+        let mut left = 0;
+        for at in 0..count {
+            if after[at as usize] != at {
+                ids[left] = ids[at as usize];
+                left += 1;
+            }
+        }
+        ids.truncate(left);
+        ids
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merges(pairs: &[[u16; 2]]) -> Merges {
+        Merges::new(4, &[0], pairs.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn by_rank_then_from_the_left() {
+        let m = merges(&[[1, 2], [2, 3], [4, 3], [1, 1]]);
+        assert_eq!((m.size(), m.expand(6)), (8, &[1, 2, 3][..]));
+        assert_eq!(m.apply(vec![1, 2, 3]), [6]);
+        assert_eq!(m.apply(vec![2, 3, 1, 2]), [5, 4]);
+        assert_eq!(m.apply(vec![0, 1, 1, 1, 0]), [0, 7, 1, 0]);
+        assert_eq!(m.apply(vec![1, 1, 2]), [1, 4]);
+        assert!(m.apply(vec![]).is_empty());
+        assert_eq!(
+            (m.expand(3), m.expand(8), m.expand(u16::MAX)),
+            (&[3][..], &[][..], &[][..])
+        );
+    }
+
+    #[test]
+    fn one_id_for_one_meaning() {
+        // (1 2) 3 and 1 (2 3) are the same.
+        let m = merges(&[[1, 2], [4, 3], [2, 3], [1, 6]]);
+        assert_eq!(m.size(), 7);
+        assert_eq!(m.expand(5), [1, 2, 3]);
+        assert_eq!(m.makes, [4, 5, 6, 5]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for pairs in [&[[1, 4]][..], &[[0, 1]], &[[1, 0]], &[[1, 2], [1, 2]]] {
+            assert!(Merges::new(4, &[0], pairs.to_vec()).is_err(), "{pairs:?}");
+        }
+        // Twice as long each time.
+        let doubling: Vec<[u16; 2]> = [1].into_iter().chain(4..40).map(|id| [id, id]).collect();
+        assert!(Merges::new(4, &[0], doubling[..6].to_vec()).is_ok());
+        assert!(Merges::new(4, &[0], doubling).unwrap_err().contains("64"));
+        let many = vec![[1, 2]; 65_536];
+        assert!(Merges::new(4, &[0], many).unwrap_err().contains("too many"));
+    }
+}
