@@ -118,6 +118,27 @@ fn shows_a_file_as_music_and_as_tokens() {
     assert!(said(&["tokens", &input]).contains("<sos> n74 d12 v10 n62 d24 v8"));
 }
 
+#[test]
+fn renders_a_file_as_long_as_its_music() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| path(folder.path(), name);
+    let (input, output) = (at("in.mid"), at("out.wav"));
+    let mut minuet = tune::minuet().until(144);
+    minuet.tempos = continuo_score::TempoMap::new(vec![(0, 90.0), (72, 180.0)]);
+    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let done = continuo(&["render", &input, "-o", &output, "--rate", "22050", "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["notes"], minuet.notes.len());
+    // Six beats at 90, six at 180, and the last chord's fading.
+    let seconds = report["seconds"].as_f64().unwrap();
+    assert!((6.0..8.0).contains(&seconds), "{seconds}");
+    let frames = (std::fs::metadata(&output).unwrap().len() - 44) as f64 / 4.0;
+    assert_eq!(frames, seconds * 22_050.0);
+    assert!(report["peak"].as_f64().unwrap() > 0.05);
+    fails(&["render", &at("no.mid"), "-o", &output], "no.mid");
+    fails(&["render", &input, "-o", &at("no/out.wav")], "out.wav");
+}
+
 /// One line, no panic, exit code 1, and the word that says what it is about.
 fn fails(arguments: &[&str], about: &str) {
     let done = continuo(arguments);

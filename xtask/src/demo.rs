@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Play by the clock, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
-    /// Where to write the four files [default: target/demo]
+    /// Where to write the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

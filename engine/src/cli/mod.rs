@@ -3,6 +3,7 @@
 
 mod continue_;
 mod inspect;
+mod render;
 mod tokens;
 mod view;
 
@@ -26,6 +27,7 @@ struct Cli {
 enum Command {
     Continue(continue_::Args),
     Inspect(inspect::Args),
+    Render(render::Args),
     Tokens(tokens::Args),
     View(view::Args),
 }
@@ -35,6 +37,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Continue(args) => continue_::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Render(args) => render::run(&args),
         Command::Tokens(args) => tokens::run(&args),
         Command::View(args) => view::run(&args),
     };

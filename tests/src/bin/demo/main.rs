@@ -15,6 +15,7 @@ use continuo_tests::host::{Format, Mode};
 use continuo_tests::lab;
 use continuo_tests::player::{Blocks, Player, Setup, track};
 use continuo_tests::report::Report;
+use continuo_voice::file;
 
 use self::opening::Opening;
 
@@ -26,7 +27,7 @@ const SAMPLE_RATE: f64 = 48_000.0;
 const BLOCK: u32 = 480;
 
 /// Plays the opening of a tune to Continuo, lets it play on, and writes heard.mid, played.mid,
-/// both.mid and roll.png.
+/// both.mid, both.wav and roll.png.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Options {
@@ -47,7 +48,7 @@ struct Options {
     /// Play by the clock, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
-    /// Where to write the four files [default: target/demo]
+    /// Where to write the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The plugin to play to [default: target/bundled/Continuo.clap]
@@ -209,8 +210,14 @@ fn write(out: &Path, opening: &Opening, played: &Score) -> Result<()> {
         length: played.length.max(heard.length),
         ..heard.clone()
     };
-    Score::parts_to_midi(&[("heard", &whole), ("played", played)])
-        .write_file(&out.join("both.mid"))?;
+    let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
+    both.write_file(&out.join("both.mid"))?;
+    file::write_wav(
+        &both,
+        &out.join("both.wav"),
+        SAMPLE_RATE as u32,
+        &mut |_| (),
+    )?;
     let parts = [
         Part {
             name: "heard",
@@ -304,7 +311,7 @@ fn print_table(options: &Options, opening: &Opening, performance: &Performance, 
         (
             "written",
             format!(
-                "heard.mid played.mid both.mid roll.png in {}",
+                "heard.mid played.mid both.mid both.wav roll.png in {}",
                 out.display()
             ),
         ),
