@@ -19,10 +19,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::gate::Shared;
 use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
-use crate::player::{self, EnginePlayer};
+use crate::player::{EnginePlayer, Models};
 use crate::process::Performer;
 use crate::report::{REPORT_VARIABLE, Report};
-use crate::session::Session;
+use crate::session::{SavedSession, Session};
+use crate::state;
 
 /// Between two looks at the rings.
 const POLL: Duration = Duration::from_millis(2);
@@ -32,6 +33,9 @@ const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the host's main thread waits for this thread: it may be loading a model.
 const MAIN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long saving waits for this thread. What was known before will do if it is loading a model.
+const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long an offline plan waits for room in the ring of planned notes.
 const RING_PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +51,12 @@ enum Command {
         id: u64,
         done: Sender<()>,
     },
-    /// The same, and forget the instance.
+    /// Take in what was heard, and give what a project keeps.
+    Save {
+        id: u64,
+        done: Sender<Option<SavedSession>>,
+    },
+    /// Write the report, and forget the instance.
     Remove {
         id: u64,
         done: Sender<()>,
@@ -73,12 +82,13 @@ pub struct Link {
     id: u64,
     commands: Sender<Command>,
     shared: Arc<Shared>,
+    kept: state::State,
 }
 
 /// Makes the two halves of an instance: one for the audio thread, one for the composer thread,
-/// which begins to load the model if no other instance has. `own` is the plugin's own library.
-/// Main thread.
-pub fn connect(own: Option<&Path>) -> std::io::Result<(Performer, Link)> {
+/// which begins to load the model if no other instance has. `own` is the plugin's own library,
+/// `kept` what its project keeps. Main thread.
+pub fn connect(own: Option<&Path>, kept: &state::State) -> std::io::Result<(Performer, Link)> {
     let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
     if hub.as_ref().is_none_or(|hub| hub.thread.is_finished()) {
         // Bounded, so that sending never allocates: the audio thread's wake-up uses it too.
@@ -105,27 +115,36 @@ pub fn connect(own: Option<&Path>) -> std::io::Result<(Performer, Link)> {
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
     let performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
-    let state = State::Waiting {
-        own: own.map(Path::to_path_buf),
-    };
     let instance = Instance {
         id,
         heard,
         planned,
         shared: shared.clone(),
-        state,
+        kept: kept.clone(),
+        own: own.map(Path::to_path_buf),
+        model: None,
+        state: State::Waiting,
     };
     let added = hub
         .commands
         .send_timeout(Command::Add(Box::new(instance)), MAIN_PATIENCE);
     added.map_err(|e| std::io::Error::other(e.to_string()))?;
     hub.instances += 1;
+    let commands = hub.commands.clone();
+    let ask = move || {
+        let (done, saved) = bounded(1);
+        let asked = commands.send_timeout(Command::Save { id, done }, SAVE_PATIENCE);
+        asked.ok()?;
+        saved.recv_timeout(SAVE_PATIENCE).ok()?
+    };
+    kept.connect(ask, shared.clone());
     Ok((
         performer,
         Link {
             id,
             commands: hub.commands.clone(),
             shared,
+            kept: kept.clone(),
         },
     ))
 }
@@ -155,6 +174,9 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
+        // A host may still save after this: what was heard is kept, and nobody asked any more.
+        self.kept.save();
+        self.kept.disconnect();
         let answered = self.ask(|done| Command::Remove { id: self.id, done });
         let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ours) = hub
@@ -185,8 +207,8 @@ impl Drop for Link {
 struct Thread {
     commands: Receiver<Command>,
     instances: Vec<Instance>,
-    /// The weights all instances share.
-    model: Option<Arc<Model>>,
+    /// The weights instances share.
+    models: Models,
     last_heard: Instant,
 }
 
@@ -195,7 +217,7 @@ impl Thread {
         Self {
             commands,
             instances: Vec::new(),
-            model: None,
+            models: Models::default(),
             last_heard: Instant::now(),
         }
     }
@@ -205,7 +227,7 @@ impl Thread {
         loop {
             let mut busy = false;
             for instance in &mut self.instances {
-                let turn = instance.turn(&mut self.model);
+                let turn = instance.turn(&mut self.models);
                 busy |= turn.more;
                 if turn.heard {
                     self.last_heard = Instant::now();
@@ -228,14 +250,27 @@ impl Thread {
                     self.report(id);
                     let _ = done.send(());
                 }
+                Ok(Command::Save { id, done }) => {
+                    let _ = done.send(self.save(id));
+                }
                 Ok(Command::Remove { id, done }) => {
                     self.report(id);
                     self.instances.retain(|i| i.id != id);
+                    self.models.tidy();
                     let _ = done.send(());
                 }
                 Ok(Command::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Command::Quit) | Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+    }
+
+    fn save(&mut self, id: u64) -> Option<SavedSession> {
+        let instance = self.instances.iter_mut().find(|i| i.id == id)?;
+        instance.catch_up();
+        match &instance.state {
+            State::Ready(session) => Some(session.save()),
+            State::Waiting | State::Failed { .. } => None,
         }
     }
 
@@ -277,14 +312,17 @@ struct Instance {
     heard: Consumer<Heard>,
     planned: Producer<Planned>,
     shared: Arc<Shared>,
+    kept: state::State,
+    /// The plugin's own library.
+    own: Option<PathBuf>,
+    /// The directory of the model it plays with or failed to, if that is not the default.
+    model: Option<PathBuf>,
     state: State,
 }
 
 enum State {
     /// The model is still to be loaded.
-    Waiting {
-        own: Option<PathBuf>,
-    },
+    Waiting,
     Ready(Box<Session<EnginePlayer>>),
     /// It does not think any more, and says why. Notes go on passing through.
     Failed {
@@ -294,11 +332,18 @@ enum State {
 
 impl Instance {
     /// Does some of what there is to do. Whatever goes wrong stays with this instance.
-    fn turn(&mut self, model: &mut Option<Arc<Model>>) -> Turn {
+    fn turn(&mut self, models: &mut Models) -> Turn {
         let turn = catch_unwind(AssertUnwindSafe(|| match &self.state {
-            State::Waiting { .. } => self.load(model),
-            State::Ready(_) => self.think(),
-            State::Failed { .. } => Ok(self.drain()),
+            State::Waiting => self.load(models),
+            State::Ready(_) => self.think(models),
+            State::Failed { .. } => {
+                // Another model may do.
+                if self.kept.is_fresh() && self.model != self.kept.model() {
+                    self.shared.gate.reopen();
+                    self.state = State::Waiting;
+                }
+                Ok(self.drain())
+            }
         }));
         match turn {
             Ok(Ok(turn)) => turn,
@@ -318,27 +363,66 @@ impl Instance {
         }
     }
 
-    fn load(&mut self, shared: &mut Option<Arc<Model>>) -> Result<Turn, String> {
-        let State::Waiting { own } = &self.state else {
-            return Ok(Turn::default());
-        };
-        let model = match shared {
-            Some(model) => model.clone(),
-            None => shared.insert(player::load(own.as_deref())?).clone(),
-        };
+    fn load(&mut self, models: &mut Models) -> Result<Turn, String> {
+        self.model = self.kept.model();
+        let model = self.chosen(models)?;
         self.state = State::Ready(Box::new(Session::new(EnginePlayer::new(model))));
+        self.take_up(models)?;
         Ok(Turn {
             more: true,
             ..Turn::default()
         })
     }
 
-    fn think(&mut self) -> Result<Turn, String> {
+    /// The model to play with: the default one where the chosen one is not to be had.
+    fn chosen(&self, models: &mut Models) -> Result<Arc<Model>, String> {
+        let own = self.own.as_deref();
+        match models.get(own, self.model.as_deref()) {
+            Err(problem) if self.model.is_some() => {
+                let problem = format!("{problem}; the default model plays instead");
+                nice_error!("Continuo: {problem}");
+                self.kept.complain(problem);
+                models.get(own, None)
+            }
+            model => model,
+        }
+    }
+
+    /// Takes up what a project kept, and another model where one was chosen.
+    fn take_up(&mut self, models: &mut Models) -> Result<(), String> {
+        let choice = self.kept.model();
+        let Some(saved) = self.kept.take() else {
+            return Ok(());
+        };
+        let model = (choice != self.model).then(|| {
+            self.model = choice;
+            self.chosen(models)
+        });
+        let State::Ready(session) = &mut self.state else {
+            return Ok(());
+        };
+        if let Some(model) = model {
+            session.change_player(EnginePlayer::new(model?));
+            models.tidy();
+        }
+        let lost = session.restore(&saved);
+        if lost > 0 {
+            let problem = format!("{lost} notes of the project's memory made no sense");
+            self.kept.complain(problem);
+        }
+        Ok(())
+    }
+
+    fn think(&mut self, models: &mut Models) -> Result<Turn, String> {
+        if self.kept.is_fresh() {
+            self.take_up(models)?;
+        }
         let Self {
             heard,
             planned,
             shared,
             state,
+            kept,
             ..
         } = self;
         let State::Ready(session) = state else {
@@ -347,6 +431,11 @@ impl Instance {
         let offline = shared.offline.load(Ordering::Relaxed);
         let mut turn = Turn::default();
         for _ in 0..TURN {
+            // Once a state was loaded, what is heard comes after it.
+            if kept.is_fresh() {
+                turn.more = true;
+                return Ok(turn);
+            }
             let Ok(message) = heard.pop() else { break };
             turn.heard = true;
             session.hear(message, offline).map_err(|e| e.to_string())?;
@@ -403,7 +492,7 @@ impl Instance {
     fn report(&self) -> Report {
         let mut report = Report::default();
         match &self.state {
-            State::Waiting { .. } => {
+            State::Waiting => {
                 report.problem = Some("the model was not loaded yet".into());
             }
             State::Ready(session) => {
@@ -414,6 +503,7 @@ impl Instance {
             }
         }
         report.count(&self.shared.counters);
+        report.problem = report.problem.or_else(|| self.kept.problem());
         report
     }
 }
@@ -503,8 +593,8 @@ mod tests {
     #[test]
     fn without_a_model_nothing_hangs_and_the_thread_ends_with_its_instances() {
         let began = Instant::now();
-        let (mut performer, link) = connect(None).unwrap();
-        let (_, other) = connect(None).unwrap();
+        let (mut performer, link) = connect(None, &state::State::default()).unwrap();
+        let (_, other) = connect(None, &state::State::default()).unwrap();
         performer.set_sample_rate(48_000.0);
         link.set_offline(true);
         for block in 0..100 {

@@ -36,6 +36,9 @@ pub struct Shared {
     pub offline: AtomicBool,
     /// Where offline rendering waits.
     pub gate: Gate,
+    /// The audio thread is to begin anew at its next block, as if the transport had stopped and
+    /// started: the composer's past has changed. Set by the main thread.
+    pub anew: AtomicBool,
 }
 
 /// How long offline rendering waits for a composer that gives no sign of life. Loading a large
@@ -72,6 +75,11 @@ impl Gate {
         self.done.fetch_max(block, Ordering::Release);
         drop(guard);
         self.changed.notify_all();
+    }
+
+    /// After [`Gate::finish`] for good: blocks are waited for again. Composer thread.
+    pub fn reopen(&self) {
+        self.done.store(0, Ordering::Release);
     }
 
     /// The composer is at work, or needs room in its ring. Composer thread.

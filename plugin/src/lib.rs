@@ -23,6 +23,8 @@ pub mod report;
 pub mod resources;
 pub mod schedule;
 pub mod session;
+pub mod sound;
+pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod timeline;
@@ -36,6 +38,7 @@ use nice_plug::prelude::*;
 use crate::composer_thread::Link;
 use crate::params::ContinuoParams;
 use crate::process::{Event, Host, INPUT_CAPACITY, Performer};
+use crate::sound::Sound;
 use crate::transport::Reading;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
@@ -51,6 +54,7 @@ pub struct Continuo {
 struct Active {
     performer: Performer,
     link: Link,
+    sound: Sound,
 }
 
 impl Default for Continuo {
@@ -71,7 +75,7 @@ impl Plugin for Continuo {
     const EMAIL: &'static str = "";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
-    // Some hosts take no plugin without audio outputs; they are silent.
+    // Some hosts take no plugin without audio outputs; they carry the preview sound, if it is on.
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
@@ -88,15 +92,29 @@ impl Plugin for Continuo {
         self.params.clone()
     }
 
+    fn filter_state(state: &mut PluginState) {
+        if let Some(field) = state.fields.get_mut(state::FIELD) {
+            state::mend(field);
+        }
+    }
+
     fn activate(
         &mut self,
         _layout: &AudioIOLayout,
         config: &BufferConfig,
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
+        let sample_rate = f64::from(config.sample_rate);
         if self.active.is_none() {
-            match composer_thread::connect(self.own.as_deref()) {
-                Ok((performer, link)) => self.active = Some(Active { performer, link }),
+            match composer_thread::connect(self.own.as_deref(), &self.params.state) {
+                Ok((performer, link)) => {
+                    let sound = Sound::new(sample_rate);
+                    self.active = Some(Active {
+                        performer,
+                        link,
+                        sound,
+                    });
+                }
                 Err(error) => {
                     nice_error!("Continuo: the composer thread did not start: {error}");
                     return false;
@@ -104,9 +122,8 @@ impl Plugin for Continuo {
             }
         }
         if let Some(active) = &mut self.active {
-            active
-                .performer
-                .set_sample_rate(f64::from(config.sample_rate));
+            active.performer.set_sample_rate(sample_rate);
+            active.sound = Sound::new(sample_rate);
             active
                 .link
                 .set_offline(config.process_mode == ProcessMode::Offline);
@@ -117,6 +134,7 @@ impl Plugin for Continuo {
     fn reset(&mut self) {
         if let Some(active) = &mut self.active {
             active.performer.reset();
+            active.sound.reset();
         }
     }
 
@@ -134,9 +152,18 @@ impl Plugin for Continuo {
             let reading = Reading::from(context.transport());
             let settings = self.params.settings();
             let thru = self.params.thru.value();
+            let level = &self.params.sound;
+            let on = level.value() > 0.0 || level.smoothed.is_smoothing();
+            let (left, right): (&mut [f32], &mut [f32]) = match buffer.as_slice() {
+                [left, right, ..] => (left, right),
+                _ => (&mut [], &mut []),
+            };
+            let mut context = Context(context);
+            let mut host = active.sound.block(&mut context, left, right, on);
             active
                 .performer
-                .process(&reading, frames, settings, thru, &mut Context(context));
+                .process(&reading, frames, settings, thru, &mut host);
+            host.finish(|| level.smoothed.next());
         }
         ProcessStatus::KeepAlive
     }

@@ -3,6 +3,7 @@
 use nice_plug::prelude::*;
 
 use crate::messages::Settings;
+use crate::state::State;
 
 /// What the plugin does with what it hears.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,12 @@ pub struct ContinuoParams {
     /// Chooses among the answers.
     #[id = "seed"]
     pub seed: IntParam,
+    /// Loudness of the plugin's own sound, as a factor; 0 is off, for hosts that route notes.
+    #[id = "sound"]
+    pub sound: FloatParam,
+    /// What a project keeps beside the parameters.
+    #[persist = "session"]
+    pub state: State,
 }
 
 impl Default for ContinuoParams {
@@ -81,6 +88,20 @@ impl Default for ContinuoParams {
                 default.seed as i32,
                 IntRange::Linear { min: 0, max: 9999 },
             ),
+            sound: FloatParam::new(
+                "Preview Sound",
+                0.0,
+                FloatRange::Skewed {
+                    min: 0.0,
+                    max: 1.0,
+                    factor: FloatRange::gain_skew_factor(-60.0, 0.0),
+                },
+            )
+            .with_smoother(SmoothingStyle::Linear(20.0))
+            .with_unit(" dB")
+            .with_value_to_string(formatters::v2s_f32_gain_to_db(1))
+            .with_string_to_value(formatters::s2v_f32_gain_to_db()),
+            state: State::default(),
         }
     }
 }
@@ -125,6 +146,7 @@ mod tests {
             "top_p",
             "lookahead",
             "seed",
+            "sound",
         ];
         assert_eq!(ids, known);
         assert_eq!(Mode::ids(), Some(["off", "continue"].as_slice()));

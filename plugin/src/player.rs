@@ -1,7 +1,7 @@
 //! The engine as a [`Player`], and the one model all instances share. Owned by the composer
 //! thread.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime, Sampling};
@@ -63,9 +63,30 @@ impl Player for EnginePlayer {
     }
 }
 
-/// Finds and loads the model. Takes a second or more.
-pub fn load(own: Option<&Path>) -> Result<Arc<Model>, String> {
-    let Resources { library, model } = resources::find(own)?;
+/// The models in use, each loaded once. Owned by the composer thread.
+#[derive(Default)]
+pub struct Models(Vec<(Option<PathBuf>, Arc<Model>)>);
+
+impl Models {
+    /// The model in the directory `choice`, or the default one, for the plugin whose library is
+    /// `own`. The first time takes a second or more.
+    pub fn get(&mut self, own: Option<&Path>, choice: Option<&Path>) -> Result<Arc<Model>, String> {
+        if let Some((_, model)) = self.0.iter().find(|(at, _)| at.as_deref() == choice) {
+            return Ok(model.clone());
+        }
+        let model = load(own, choice)?;
+        self.0.push((choice.map(Path::to_path_buf), model.clone()));
+        Ok(model)
+    }
+
+    /// Forgets those that no instance plays with any more.
+    pub fn tidy(&mut self) {
+        self.0.retain(|(_, model)| Arc::strong_count(model) > 1);
+    }
+}
+
+fn load(own: Option<&Path>, choice: Option<&Path>) -> Result<Arc<Model>, String> {
+    let Resources { library, model } = resources::find(own, choice)?;
     resources::stay_loaded(own);
     let runtime = Runtime::load(&library).map_err(|e| e.to_string())?;
     Model::load(runtime, &model, &ModelOptions::default()).map_err(|e| e.to_string())

@@ -146,6 +146,10 @@ impl Performer {
         host: &mut impl Host,
     ) {
         self.block += 1;
+        if self.shared.anew.load(Ordering::Acquire) {
+            self.shared.anew.store(false, Ordering::Relaxed);
+            self.lost = true;
+        }
         // Not before there is room for more than a block.
         if self.lost && self.heard.slots() >= self.heard.buffer().capacity() / 2 {
             self.begin_anew();

@@ -28,16 +28,17 @@ pub fn library_name() -> &'static str {
     }
 }
 
-/// Looks for the resources of the plugin whose library is `own`, or says where they are not.
-/// Composer thread.
-pub fn find(own: Option<&Path>) -> Result<Resources, String> {
+/// Looks for the resources of the plugin whose library is `own`, with the model in `choice` if
+/// one was chosen, or says where they are not. Composer thread.
+pub fn find(own: Option<&Path>, choice: Option<&Path>) -> Result<Resources, String> {
     let variable = |name| {
         std::env::var_os(name)
             .filter(|v| !v.is_empty())
             .map(PathBuf::from)
     };
     let folders = folders(variable(RESOURCES_VARIABLE), own);
-    locate(&folders, variable(MODEL_VARIABLE))
+    let model = choice.map(Path::to_path_buf);
+    locate(&folders, model.or_else(|| variable(MODEL_VARIABLE)))
 }
 
 /// The folders to look in, in order.

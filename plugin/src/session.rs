@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 
 use continuo_score::{Metre, Note, Score};
+use serde::{Deserialize, Serialize};
 
 use crate::continuing::{Continue, Entry};
 use crate::messages::{Heard, Planned, Settings};
-use crate::timeline::Timeline;
+use crate::timeline::{Beats, SavedTimeline, Timeline};
 
 /// Something that listens and plays on: the engine's composer. Steps are those of the scores
 /// it listens to.
@@ -32,6 +33,15 @@ struct Answer {
     origin: i64,
     /// Planned up to this song step.
     until: i64,
+}
+
+/// What a project keeps of a session.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedSession {
+    /// Everything up to this position was heard, in quarter notes.
+    now: Beats,
+    timeline: SavedTimeline,
 }
 
 /// One instance's memory and plans.
@@ -79,6 +89,40 @@ impl<P: Player> Session<P> {
     /// Planned notes, in order of start, for the audio thread to take.
     pub fn planned(&mut self) -> &mut VecDeque<Planned> {
         &mut self.planned
+    }
+
+    /// What a project keeps of it.
+    pub fn save(&self) -> SavedSession {
+        SavedSession {
+            now: Beats(self.now),
+            timeline: self.timeline.save(),
+        }
+    }
+
+    /// Somebody else plays from here on, who has heard nothing yet: a [`Session::restore`]
+    /// follows.
+    pub fn change_player(&mut self, player: P) {
+        self.player = player;
+        self.answer = None;
+    }
+
+    /// Goes on from what a project kept, and gives how many notes of it made no sense. Every
+    /// plan is void; the player reads all of it anew when there is time, in [`Session::work`].
+    /// A transport that runs has to arrive once more.
+    pub fn restore(&mut self, saved: &SavedSession) -> usize {
+        let steps_per_beat = self.player.steps_per_beat();
+        let Beats(now) = saved.now;
+        let now = if now.is_finite() { now } else { 0.0 };
+        let (timeline, lost) = Timeline::restore(&saved.timeline, steps_per_beat, now);
+        self.timeline = timeline;
+        if !self.running {
+            self.now = now;
+        }
+        self.rule.arrive();
+        self.answer = None;
+        self.planned.clear();
+        self.behind = Some(self.timeline.end().unwrap_or(0));
+        lost
     }
 
     /// Takes in one message: first time passes up to it, with every decision that falls due,

@@ -1,9 +1,13 @@
 //! What was heard and played, at song positions. Owned by the composer thread; knows no
 //! thread, no model and no host.
 
+mod saved;
+
 use continuo_score::{Metre, MetreMap, Note, Score};
 
 use crate::params::Enter;
+
+pub use self::saved::{Beats, SavedTimeline};
 
 /// Who played a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -120,6 +120,15 @@ pub trait Plugin {
     /// Runs one block and adds what the plugin sent, in the order in which it was sent.
     fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()>;
 
+    /// What the plugin wrote in the last block: a slice for each channel of its outputs.
+    fn audio(&self) -> &[Vec<f32>];
+
+    /// The plugin's state, as a host keeps it in a project.
+    fn save(&mut self) -> Result<Vec<u8>>;
+
+    /// Gives the plugin a state; an error if it refuses.
+    fn load(&mut self, state: &[u8]) -> Result<()>;
+
     /// Ends processing. Does nothing to a plugin that is not active.
     fn deactivate(&mut self) -> Result<()>;
 

@@ -107,6 +107,8 @@ pub struct Player {
     down: Vec<NoteEvent>,
     changes: Vec<ParameterChange>,
     sent: Vec<Sent>,
+    /// What sounded left and right, while that is asked for.
+    sound: Option<[Vec<f32>; 2]>,
 }
 
 impl Player {
@@ -137,7 +139,22 @@ impl Player {
             down: Vec::new(),
             changes: Vec::new(),
             sent: Vec::new(),
+            sound: None,
         })
+    }
+
+    /// From now on the plugin may sound, and what it sounds is kept. Before that it must be
+    /// silent.
+    pub fn listen(&mut self) {
+        self.sound.get_or_insert_default();
+    }
+
+    /// What sounded left and right since [`Self::listen`].
+    pub fn sound(&self) -> [&[f32]; 2] {
+        match &self.sound {
+            Some([left, right]) => [left, right],
+            None => [&[], &[]],
+        }
     }
 
     /// Sets parameters, each by the plugin's own id and as a user would type the value. They
@@ -380,6 +397,7 @@ impl Player {
             },
             &mut out,
         )?;
+        self.hear(transport.beat)?;
         let mut last = 0;
         for event in out {
             if event.offset >= frames || event.offset < last {
@@ -395,6 +413,29 @@ impl Player {
             });
         }
         self.sample += u64::from(frames);
+        Ok(())
+    }
+
+    /// Keeps what sounded in the last block, or makes sure that nothing did.
+    fn hear(&mut self, beat: f64) -> Result<()> {
+        let audio = self.plugin.audio();
+        if let Some(bad) = audio.iter().flatten().find(|sample| !sample.is_finite()) {
+            bail!("at beat {beat:.3}: {bad} in the plugin's outputs");
+        }
+        match &mut self.sound {
+            Some(sound) => {
+                for (kept, channel) in sound.iter_mut().zip(audio) {
+                    kept.extend_from_slice(channel);
+                }
+            }
+            None => {
+                if let Some(sample) = audio.iter().flatten().find(|sample| **sample != 0.0) {
+                    bail!(
+                        "at beat {beat:.3}: silence was asked for, and the plugin wrote {sample}"
+                    );
+                }
+            }
+        }
         Ok(())
     }
 }

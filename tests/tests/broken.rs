@@ -60,21 +60,7 @@ fn passes_notes_and_says(variables: &[(&str, &Path)], culprit: &Path) {
 
 /// A copy of the test model, to break.
 fn model_copy(folder: &Path) {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let (from, to) = (
-                entry.as_ref().unwrap().path(),
-                to.join(entry.unwrap().file_name()),
-            );
-            if from.is_dir() {
-                copy(&from, &to);
-            } else {
-                fs::copy(&from, &to).unwrap();
-            }
-        }
-    }
-    copy(&lab::model().unwrap(), folder);
+    lab::copy(&lab::model().unwrap(), folder).unwrap();
 }
 
 /// Every ONNX file below a folder.

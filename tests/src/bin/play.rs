@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use continuo_tests::host::Format;
 use continuo_tests::player::Player;
@@ -18,6 +18,9 @@ struct Options {
     /// A parameter and its value, such as thru=Off.
     #[arg(long = "set", value_name = "ID=VALUE")]
     set: Vec<String>,
+    /// A state to load first.
+    #[arg(long, value_name = "FILE")]
+    load: Option<PathBuf>,
 }
 
 fn main() {
@@ -35,7 +38,11 @@ fn run(options: &Options) -> Result<()> {
             options.bundle.display()
         );
     };
-    let plugin = format.load(&options.bundle)?;
+    let mut plugin = format.load(&options.bundle)?;
+    if let Some(path) = &options.load {
+        let state = std::fs::read(path).with_context(|| path.display().to_string())?;
+        plugin.load(&state)?;
+    }
     let mut player = Player::new(plugin, scene::any_setup(), &scene::opening())?;
     for setting in &options.set {
         let Some((id, value)) = setting.split_once('=') else {

@@ -17,16 +17,19 @@ use vst3::Steinberg::Vst::{
     ProcessSetup, String128, SymbolicSampleSizes_,
 };
 use vst3::Steinberg::{
-    FUnknown, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo, kResultOk, tresult,
+    FUnknown, IBStream, IPluginBaseTrait, IPluginFactory, IPluginFactoryTrait, PClassInfo,
+    kResultOk, tresult,
 };
 use vst3::{ComPtr, ComWrapper, Interface};
 
 use self::exchange::{Changes, Events, Host};
 use self::module::Module;
+use self::stream::Stream;
 use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
 
 mod exchange;
 mod module;
+mod stream;
 
 /// A plugin loaded from a VST3 bundle. Its controller is the component itself.
 pub struct Vst3Host {
@@ -42,6 +45,7 @@ pub struct Vst3Host {
     setup: Option<ProcessSetup>,
     /// Samples processed since activation.
     samples: i64,
+    audio: Vec<Vec<f32>>,
 }
 
 /// An error that says what was asked, unless the answer is yes.
@@ -110,6 +114,7 @@ impl Vst3Host {
             outputs,
             setup: None,
             samples: 0,
+            audio: Vec::new(),
         })
     }
 }
@@ -237,11 +242,39 @@ impl Plugin for Vst3Host {
         // SAFETY: the plugin is processing, and all that `data` points to lives until after it.
         ok(unsafe { self.processor.process(&mut data) }, "a block")?;
         self.samples += i64::from(block.frames);
-        if let Some(bad) = audio.iter().flatten().find(|sample| **sample != 0.0) {
-            bail!("a plugin of notes must write silence, and wrote {bad}");
-        }
+        self.audio = audio;
         out.extend(output.notes());
         Ok(())
+    }
+
+    fn audio(&self) -> &[Vec<f32>] {
+        &self.audio
+    }
+
+    fn save(&mut self) -> Result<Vec<u8>> {
+        let stream = ComWrapper::new(Stream::default());
+        let to = stream.to_com_ptr::<IBStream>().context("no stream")?;
+        // SAFETY: the component is initialised and the stream lives.
+        let told = unsafe { self.component.getState(to.as_ptr()) };
+        ok(told, "to be saved")?;
+        Ok(stream.bytes())
+    }
+
+    fn load(&mut self, bytes: &[u8]) -> Result<()> {
+        // A host reads the same state from its beginning for each.
+        let streams = [bytes, bytes].map(|bytes| ComWrapper::new(Stream::new(bytes)));
+        let [component, controller] = streams
+            .each_ref()
+            .map(|stream| stream.to_com_ptr::<IBStream>());
+        let (component, controller) = component.zip(controller).context("no stream")?;
+        // SAFETY: both are initialised and the streams live.
+        unsafe {
+            ok(self.component.setState(component.as_ptr()), "its state")?;
+            ok(
+                self.controller.setComponentState(controller.as_ptr()),
+                "its state",
+            )
+        }
     }
 
     fn deactivate(&mut self) -> Result<()> {

@@ -1,0 +1,297 @@
+//! What a project keeps beside the parameters: what was heard and played, and which model was
+//! chosen. Versioned JSON; nothing in it can hurt.
+//!
+//! The composer thread owns the session, and hosts ask for the state on the main thread. So
+//! saving asks the composer thread and waits for its answer, loading leaves what was read for
+//! the composer thread to find. The audio thread has no part in it: notes pass and sound while
+//! the memory is read anew.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nice_plug::params::persist::PersistentField;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::gate::Shared;
+use crate::session::SavedSession;
+
+/// The version written. It goes up when an older plugin would misread what is written.
+pub const VERSION: u32 = 1;
+
+/// What a project keeps. Fields that a later version adds are ignored, missing ones are as in
+/// a new instance.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Saved {
+    /// [`VERSION`] of the plugin that wrote it.
+    pub version: u32,
+    /// The model's directory, if one was chosen in place of the default.
+    pub model: Option<PathBuf>,
+    /// What was heard and played, if the plugin ever ran.
+    pub session: Option<SavedSession>,
+}
+
+/// Asks the composer thread for the session as it is now; `None` if there is no answer.
+type Ask = Arc<dyn Fn() -> Option<SavedSession> + Send + Sync>;
+
+/// The state of an instance, between the host's main thread and the composer thread. Cheap to
+/// clone; every clone is the same one.
+#[derive(Clone, Default)]
+pub struct State(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    /// Never touched by the audio thread, and never held while waiting.
+    known: Mutex<Known>,
+    /// Something was loaded or chosen that the composer thread has not taken up.
+    fresh: AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The last that was loaded or saved.
+    saved: Saved,
+    /// What was wrong with it.
+    problem: Option<String>,
+    /// The instance, once it runs.
+    tie: Option<(Ask, Arc<Shared>)>,
+}
+
+impl State {
+    /// From now on saving asks this, and loading tells the audio thread to begin anew. Main
+    /// thread.
+    pub fn connect(
+        &self,
+        ask: impl Fn() -> Option<SavedSession> + Send + Sync + 'static,
+        shared: Arc<Shared>,
+    ) {
+        self.known().tie = Some((Arc::new(ask), shared));
+    }
+
+    /// There is nobody to ask any more. Main thread.
+    pub fn disconnect(&self) {
+        self.known().tie = None;
+    }
+
+    /// The state as it is now. Waits for the composer thread: main thread only.
+    pub fn save(&self) -> Saved {
+        let ask = self.known().tie.as_ref().map(|(ask, _)| ask.clone());
+        // Nothing loaded is thrown away because its model is still on its way, or missing.
+        let session = match self.0.fresh.load(Ordering::Acquire) {
+            true => None,
+            false => ask.and_then(|ask| ask()),
+        };
+        let mut known = self.known();
+        known.saved.version = VERSION;
+        if session.is_some() {
+            known.saved.session = session;
+        }
+        known.saved.clone()
+    }
+
+    /// Plays on with another model, `None` for the default, and remembers all. Main thread.
+    pub fn choose(&self, model: Option<PathBuf>) {
+        self.save();
+        let mut known = self.known();
+        known.saved.model = model;
+        self.freshen(&known);
+    }
+
+    /// Takes what a host has kept, whatever it is. Main thread.
+    fn load(&self, value: Value) {
+        // What was played up to here is not to be heard after it.
+        self.save();
+        let (saved, problem) = read(value);
+        let mut known = self.known();
+        (known.saved, known.problem) = (saved, problem);
+        self.freshen(&known);
+    }
+
+    /// The composer thread is to take it up before it hears what comes now, and the audio
+    /// thread to drop what was planned on another past.
+    fn freshen(&self, known: &Known) {
+        self.0.fresh.store(true, Ordering::Release);
+        if let Some((_, shared)) = &known.tie {
+            shared.anew.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether there is something for the composer thread to take.
+    pub fn is_fresh(&self) -> bool {
+        self.0.fresh.load(Ordering::Acquire)
+    }
+
+    /// The session to go on from, if it was not taken yet. Composer thread.
+    pub fn take(&self) -> Option<SavedSession> {
+        let known = self.known();
+        let fresh = self.0.fresh.swap(false, Ordering::AcqRel);
+        fresh.then(|| known.saved.session.clone().unwrap_or_default())
+    }
+
+    /// The model's directory, if one was chosen. Composer thread.
+    pub fn model(&self) -> Option<PathBuf> {
+        self.known().saved.model.clone()
+    }
+
+    /// Adds to what is wrong. Composer thread.
+    pub fn complain(&self, problem: String) {
+        let mut known = self.known();
+        known.problem = match known.problem.take() {
+            Some(before) if before.contains(&problem) => Some(before),
+            Some(before) => Some(format!("{before}; {problem}")),
+            None => Some(problem),
+        };
+    }
+
+    /// What was wrong with the state that was loaded, if anything.
+    pub fn problem(&self) -> Option<String> {
+        self.known().problem.clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Whole values are put into it, never half of one.
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whatever can be made of it, and what could not.
+fn read(value: Value) -> (Saved, Option<String>) {
+    match serde_json::from_value::<Saved>(value) {
+        Ok(saved) if saved.version > VERSION => {
+            let problem = format!(
+                "the project was saved by a newer Continuo (state {}, this one knows {VERSION}): \
+                 what it does not know is left out",
+                saved.version
+            );
+            (saved, Some(problem))
+        }
+        Ok(saved) => (saved, None),
+        Err(error) => {
+            let problem = format!(
+                "the state in the project is damaged and was left out ({error}); the memory is \
+                 empty"
+            );
+            (Saved::default(), Some(problem))
+        }
+    }
+}
+
+/// The key of the field in nice-plug's state.
+pub const FIELD: &str = "session";
+
+/// Makes JSON of what is none, so that it reaches [`State`] and can be complained of. Called by
+/// nice-plug before a state is loaded.
+pub fn mend(field: &mut String) {
+    if serde_json::from_str::<serde::de::IgnoredAny>(field).is_err() {
+        *field = Value::String(field.chars().take(100).collect()).to_string();
+    }
+}
+
+impl PersistentField<'_, Value> for State {
+    fn set(&self, value: Value) {
+        self.load(value);
+    }
+
+    fn map<F, R>(&self, f: F) -> R
+    where
+        F: Fn(&Value) -> R,
+    {
+        // Numbers, text and lists: this cannot fail.
+        f(&serde_json::to_value(self.save()).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn session(now: f64) -> SavedSession {
+        serde_json::from_value(json!({ "now": now })).unwrap()
+    }
+
+    #[test]
+    fn saves_what_the_composer_says_and_loads_it_once() {
+        let state = State::default();
+        assert_eq!(state.save().session, None, "nobody to ask");
+        let shared = Arc::new(Shared::default());
+        state.connect(|| Some(session(7.0)), shared);
+        let saved = state.save();
+        assert_eq!(
+            (saved.version, saved.session.clone()),
+            (VERSION, Some(session(7.0)))
+        );
+
+        let other = State::default();
+        PersistentField::map(&state, |value| PersistentField::set(&other, value.clone()));
+        assert!(other.is_fresh());
+        assert_eq!(other.take(), Some(session(7.0)));
+        assert_eq!((other.take(), other.is_fresh()), (None, false));
+        assert_eq!(other.save(), saved, "kept although nobody runs");
+    }
+
+    #[test]
+    fn what_was_loaded_is_kept_until_the_composer_has_taken_it() {
+        let state = State::default();
+        let shared = Arc::new(Shared::default());
+        state.connect(|| Some(session(1.0)), shared.clone());
+        state.load(json!({ "version": 1, "session": { "now": 3.0 } }));
+        assert!(shared.anew.load(Ordering::Acquire));
+        assert_eq!(state.save().session, Some(session(3.0)));
+        state.take();
+        assert_eq!(state.save().session, Some(session(1.0)));
+        state.connect(|| None, shared);
+        assert_eq!(state.save().session, Some(session(1.0)), "no answer");
+    }
+
+    #[test]
+    fn a_model_is_chosen_and_the_session_stays() {
+        let state = State::default();
+        state.connect(|| Some(session(5.0)), Arc::new(Shared::default()));
+        state.choose(Some("somewhere".into()));
+        assert_eq!(state.model(), Some("somewhere".into()));
+        assert_eq!(state.take(), Some(session(5.0)));
+    }
+
+    #[test]
+    fn older_newer_and_damaged_states() {
+        let state = State::default();
+        state.load(json!({}));
+        assert_eq!(
+            (state.problem(), state.take()),
+            (None, Some(SavedSession::default()))
+        );
+        state.load(json!({ "version": 9, "session": { "now": 3.0, "mood": 1 }, "colour": [] }));
+        assert!(state.problem().unwrap().contains("newer"));
+        assert_eq!(state.take(), Some(session(3.0)));
+        let damaged = [
+            json!(null),
+            json!("text"),
+            json!([1, 2]),
+            json!({ "version": -1 }),
+            json!({ "session": { "now": "noon" } }),
+            json!({ "session": { "timeline": { "notes": [[1]] } } }),
+        ];
+        for value in damaged {
+            state.load(value.clone());
+            assert!(state.problem().unwrap().contains("damaged"), "{value}");
+            assert_eq!(state.take(), Some(SavedSession::default()), "{value}");
+        }
+        state.load(json!({ "version": 1 }));
+        assert_eq!(state.problem(), None);
+    }
+
+    #[test]
+    fn what_is_no_json_becomes_text() {
+        for broken in ["", "{", "nul", "\u{0}{}"] {
+            let mut field = broken.to_string();
+            mend(&mut field);
+            assert!(serde_json::from_str::<Value>(&field).unwrap().is_string());
+        }
+        let mut whole = "{\"version\":1}".to_string();
+        mend(&mut whole);
+        assert_eq!(whole, "{\"version\":1}");
+    }
+}

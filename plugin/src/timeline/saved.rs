@@ -1,0 +1,238 @@
+//! The timeline as it stands in a project.
+
+use continuo_score::Metre;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{By, Entry, Timeline};
+
+/// Notes taken over from a project at most.
+const MOST: usize = 1 << 16;
+/// A song ends before this step, on any grid.
+const LAST: i64 = 1 << 31;
+
+/// A position in quarter notes that is exactly the same when it is read again: JSON's numbers
+/// may lose the last bit, so it is written as text.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Beats(pub f64);
+
+impl Serialize for Beats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Beats {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Number(f64),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Text(text) => text.parse().map(Self).map_err(D::Error::custom),
+            Written::Number(beats) => Ok(Self(beats)),
+        }
+    }
+}
+
+/// A timeline in JSON. What does not make sense in it is left out when it is read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SavedTimeline {
+    /// Steps a quarter note of the grid it counts in.
+    steps_per_beat: u32,
+    /// Step 0 of scores.
+    origin: Option<i64>,
+    /// `[bar line in quarter notes, beats in a bar, note value of a beat]`.
+    metres: Vec<(Beats, u16, u16)>,
+    notes: Vec<SavedNote>,
+}
+
+/// `[first step, exact start in quarter notes, step after it or null, key, velocity, channel of
+/// the player's or -1 for the plugin]`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct SavedNote(i64, Beats, Option<i64>, u8, u8, i8);
+
+impl Timeline {
+    /// All of it.
+    pub fn save(&self) -> SavedTimeline {
+        let note = |note: &Entry| {
+            let by = match note.by {
+                By::Player(channel) => (channel & 15) as i8,
+                By::Us(_) => -1,
+            };
+            let Entry {
+                start,
+                start_beat,
+                end,
+                pitch,
+                velocity,
+                ..
+            } = *note;
+            SavedNote(start, Beats(start_beat), end, pitch, velocity, by)
+        };
+        let metre = |&(at, metre): &(f64, Metre)| (Beats(at), metre.numerator, metre.denominator);
+        SavedTimeline {
+            steps_per_beat: self.steps_per_beat,
+            origin: self.origin,
+            metres: self.metres.iter().map(metre).collect(),
+            notes: self.notes.iter().map(note).collect(),
+        }
+    }
+
+    /// What was saved, on a grid of so many steps a quarter note, and how many of its notes
+    /// made no sense. Keys that were down when it was saved are let go at `now`.
+    pub fn restore(saved: &SavedTimeline, steps_per_beat: u32, now: f64) -> (Self, usize) {
+        let mut timeline = Timeline::new(steps_per_beat);
+        let (old, new) = (
+            f64::from(saved.steps_per_beat.max(1)),
+            f64::from(steps_per_beat),
+        );
+        let same = saved.steps_per_beat == steps_per_beat;
+        let step = |step: i64| match same {
+            true => step,
+            false => (step as f64 * new / old).round() as i64,
+        };
+        let now = timeline.step(now);
+        for &(Beats(at), numerator, denominator) in &saved.metres {
+            let known = at.is_finite()
+                && numerator > 0
+                && denominator.is_power_of_two()
+                && timeline.metres.last().is_none_or(|&(last, _)| last < at);
+            if known {
+                let metre = Metre {
+                    numerator,
+                    denominator,
+                };
+                timeline.metres.push((at, metre));
+            }
+        }
+        let within = |step: i64| (-LAST..LAST).contains(&step);
+        for &SavedNote(start, Beats(start_beat), end, pitch, velocity, by) in
+            saved.notes.iter().rev().take(MOST).rev()
+        {
+            let whole = within(start)
+                && end.is_none_or(|end| within(end) && end > start)
+                && start_beat.is_finite()
+                && (start_beat * old - start as f64).abs() < 2.0 * old
+                && pitch < 128
+                && (1..128).contains(&velocity)
+                && (-1..16).contains(&by);
+            if !whole {
+                continue;
+            }
+            let (start, end) = (step(start), end.map_or(now, step));
+            timeline.notes.push(Entry {
+                start_beat,
+                start,
+                end: Some(end.max(start + 1)),
+                pitch,
+                velocity,
+                by: u8::try_from(by).map_or(By::Us(0), By::Player),
+            });
+        }
+        let first = timeline.notes.iter().map(|n| n.start).min();
+        let origin = saved.origin.filter(|&o| within(o)).map(step);
+        let origin = origin.filter(|&o| first.is_none_or(|first| o <= first));
+        timeline.origin = origin.or_else(|| first.map(|first| timeline.bar_line(first)));
+        timeline.settle();
+        let kept = timeline.notes.len();
+        (timeline, saved.notes.len() - kept)
+    }
+
+    /// The first step after every note.
+    pub fn end(&self) -> Option<i64> {
+        self.notes.iter().filter_map(|n| n.end).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Rng;
+
+    fn any_timeline(random: &mut Rng) -> Timeline {
+        let mut timeline = Timeline::new(12);
+        timeline.metre(0.0, Metre::COMMON);
+        let (mut beat, mut id) = (random.unit(), 1);
+        for _ in 0..random.below(60) {
+            beat += random.unit();
+            let (channel, pitch) = (random.below(16) as u8, random.below(128) as u8);
+            if random.below(3) == 0 {
+                timeline.on(beat, channel, pitch, 1 + random.below(127) as u8);
+                timeline.off(beat + 0.1, Some(channel), Some(pitch));
+            } else {
+                let start = timeline.step(beat);
+                timeline.play(id, start, start + 5, pitch, 80);
+                id += 1;
+            }
+        }
+        timeline
+    }
+
+    #[test]
+    fn comes_back_as_it_was() {
+        for seed in 0..50 {
+            let timeline = any_timeline(&mut Rng::new(seed));
+            let text = serde_json::to_string(&timeline.save()).unwrap();
+            let saved: SavedTimeline = serde_json::from_str(&text).unwrap();
+            let (back, lost) = Timeline::restore(&saved, 12, 99.0);
+            assert_eq!((back.save(), lost), (timeline.save(), 0), "seed {seed}");
+            assert_eq!(
+                back.score(i64::MAX),
+                timeline.score(i64::MAX),
+                "seed {seed}"
+            );
+            assert_eq!(back.origin(), timeline.origin(), "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn keys_down_are_let_go_where_it_was_saved() {
+        let mut timeline = Timeline::new(12);
+        timeline.on(1.0, 0, 60, 90);
+        let (back, _) = Timeline::restore(&timeline.save(), 12, 2.0);
+        assert_eq!((back.first_open(), back.end()), (None, Some(24)));
+    }
+
+    #[test]
+    fn another_grid_keeps_the_music() {
+        let timeline = any_timeline(&mut Rng::new(4));
+        let (back, lost) = Timeline::restore(&timeline.save(), 24, 99.0);
+        assert_eq!(lost, 0);
+        let pitches = |t: &Timeline| {
+            t.notes
+                .iter()
+                .map(|n| (n.start_beat, n.pitch))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(pitches(&back), pitches(&timeline));
+        assert!(
+            back.notes
+                .iter()
+                .zip(&timeline.notes)
+                .all(|(b, t)| b.start == 2 * t.start)
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_left_out() {
+        let json = r#"{
+            "steps_per_beat": 12, "origin": 9000000000000000000,
+            "metres": [[0.0, 4, 4], [1e300, 0, 4], [-5.0, 3, 4], [8.0, 3, 5]],
+            "notes": [
+                [12, 1.0, 24, 60, 90, 0], [12, 1.0, 12, 60, 90, 0], [12, 1.0, 24, 200, 90, 0],
+                [12, 1.0, 24, 60, 0, 0], [12, 1.0, 24, 60, 90, 16], [12, 1e300, 24, 60, 90, -1],
+                [-9223372036854775808, 1.0, 9223372036854775807, 60, 90, -1]
+            ],
+            "what later versions know": [1, 2]
+        }"#;
+        let saved: SavedTimeline = serde_json::from_str(json).unwrap();
+        let (back, lost) = Timeline::restore(&saved, 12, 2.0);
+        assert_eq!((back.notes.len(), lost), (1, 6));
+        assert_eq!((back.metres.len(), back.origin()), (1, Some(0)));
+        assert_eq!(back.score(99).notes.len(), 1);
+    }
+}
