@@ -10,7 +10,9 @@ use continuo_score::manifest::{HeldOut, Manifest, Variant};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::corpus::Corpus;
 use crate::files::Staged;
+use crate::onnx::kind::Kind;
 use crate::onnx::network::{self, File};
+use crate::parity::loss::Loss;
 use crate::parity::{self, Parity, ParityError};
 
 /// What to export.
@@ -21,6 +23,8 @@ pub struct Options<'a> {
     pub output: &'a Path,
     /// Songs for the proof.
     pub corpus: &'a Corpus,
+    /// Variants to write.
+    pub variants: &'a [Kind],
     /// ONNX Runtime's library.
     pub runtime: &'a Path,
     /// For `model.json`.
@@ -58,8 +62,18 @@ pub enum ExportError {
     },
 }
 
-/// Writes the model directory once its graphs are proved equal to the model.
-pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
+/// What was proved, and measured.
+#[derive(Clone, Debug)]
+pub struct Exported {
+    /// The proof, by the plain variant.
+    pub parity: Parity,
+    /// The variants written.
+    pub variants: Vec<Loss>,
+}
+
+/// Writes the model directory once its plain graphs are proved equal to the model, and no
+/// variant loses much.
+pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
     let Options {
         checkpoint,
         output,
@@ -75,10 +89,22 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
         return Err(ExportError::Taken(output.into()));
     }
     let model = checkpoint.model(&Device::flex())?;
-    let graphs = network::write(&model, &options.name);
-    let parity = parity::compare(&model, &graphs, corpus, options.runtime)?;
+    let plain = network::write(&model, Kind::Plain, &options.name);
+    let parity = parity::compare(&model, &plain, corpus, options.runtime)?;
     parity.check()?;
-    let place = |file: &File| format!("plain/{}.onnx", file.stem);
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    let mut variants = BTreeMap::new();
+    let mut measured = Vec::new();
+    for &kind in options.variants {
+        let graphs = network::write(&model, kind, &options.name);
+        let loss = parity::loss::measure(&model, &graphs, kind, corpus, options.runtime)?;
+        loss.check()?;
+        measured.push(loss);
+        let place = |file: &File| format!("{}/{}.onnx", kind.name(), file.stem);
+        let graphs_at = graphs.iter().map(place).collect();
+        variants.insert(kind.name().into(), Variant { graphs: graphs_at });
+        files.extend(graphs.into_iter().map(|file| (place(&file), file.bytes)));
+    }
 
     let manifest = Manifest {
         format: Manifest::FORMAT,
@@ -86,12 +112,7 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
         sizes: shape.sizes,
         window: shape.window,
         knn: shape.knn,
-        variants: BTreeMap::from([(
-            "plain".into(),
-            Variant {
-                graphs: graphs.iter().map(place).collect(),
-            },
-        )]),
+        variants,
         licence: options.licence.clone(),
         training_data: options.training_data.clone(),
         held_out: options.held_out,
@@ -116,8 +137,8 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
         "vocabulary.json",
         checkpoint.vocabulary.to_json().as_bytes(),
     )?;
-    for file in &graphs {
-        write(&place(file), &file.bytes)?;
+    for (place, bytes) in &files {
+        write(place, bytes)?;
     }
     // To measure it, to export it again, to train it further.
     write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
@@ -127,5 +148,8 @@ pub fn export(options: &Options<'_>) -> Result<Parity, ExportError> {
         fs::copy(&readme, staged.temporary().join("README.md")).map_err(at(&readme))?;
     }
     staged.keep().map_err(at(output))?;
-    Ok(parity)
+    Ok(Exported {
+        parity,
+        variants: measured,
+    })
 }

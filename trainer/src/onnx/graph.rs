@@ -15,6 +15,8 @@ use super::proto::{
 const IR_VERSION: i64 = 10;
 /// Version of the standard operators.
 const OPSET: i64 = 21;
+/// ONNX Runtime's own operators.
+const OWN_DOMAIN: &str = "com.microsoft";
 
 /// The name of a value in a graph.
 pub type Name = String;
@@ -43,17 +45,32 @@ impl Graph {
     }
 
     /// Makes `value` an output called `name`.
-    pub fn output(&mut self, name: &str, value: &str, shape: &[Size]) {
+    pub fn output(&mut self, name: &str, value: &str, kind: DataType, shape: &[Size]) {
         self.push("Identity", &[value], Vec::new(), vec![name.to_owned()]);
-        self.proto
-            .output
-            .push(value_info(name, DataType::Float, shape));
+        self.proto.output.push(value_info(name, kind, shape));
+    }
+
+    /// Makes the value called `name` an output under that name.
+    pub fn export(&mut self, name: &str, kind: DataType, shape: &[Size]) {
+        self.proto.output.push(value_info(name, kind, shape));
     }
 
     /// A constant tensor of `f32`.
     pub fn floats(&mut self, name: &str, shape: &[usize], data: &[f32]) -> Name {
         let raw = data.iter().flat_map(|x| x.to_le_bytes()).collect();
         self.constant(name, DataType::Float, shape, raw)
+    }
+
+    /// A constant tensor of `f16`, the nearest to `data`.
+    pub fn halves(&mut self, name: &str, shape: &[usize], data: &[f32]) -> Name {
+        let half = |&x: &f32| half::f16::from_f32(x).to_le_bytes();
+        let raw = data.iter().flat_map(half).collect();
+        self.constant(name, DataType::Float16, shape, raw)
+    }
+
+    /// A constant tensor of bytes.
+    pub fn bytes(&mut self, name: &str, shape: &[usize], data: Vec<u8>) -> Name {
+        self.constant(name, DataType::Uint8, shape, data)
     }
 
     /// A constant tensor of `f64`.
@@ -109,6 +126,24 @@ impl Graph {
         out
     }
 
+    /// A node of ONNX Runtime's own operators; its first output has a new name, the rest are
+    /// called as `more` says.
+    pub fn own_op(
+        &mut self,
+        kind: &str,
+        inputs: &[&str],
+        attributes: Vec<AttributeProto>,
+        more: &[String],
+    ) -> Name {
+        let out = self.fresh(kind);
+        let all = std::iter::once(out.clone()).chain(more.iter().cloned());
+        self.push(kind, inputs, attributes, all.collect());
+        if let Some(node) = self.proto.node.last_mut() {
+            node.domain = Some(OWN_DOMAIN.into());
+        }
+        out
+    }
+
     /// Splits `value` along `axis` into parts of these sizes.
     pub fn split<const N: usize>(
         &mut self,
@@ -159,14 +194,20 @@ impl Graph {
                 value: Some(value.clone()),
             })
             .collect();
+        let own = self.proto.node.iter().any(|node| node.domain.is_some());
+        let domains = [("", OPSET), (OWN_DOMAIN, 1)];
+        let opset_import = domains[..if own { 2 } else { 1 }]
+            .iter()
+            .map(|&(domain, version)| OperatorSetIdProto {
+                domain: Some(domain.to_owned()),
+                version: Some(version),
+            })
+            .collect();
         ModelProto {
             ir_version: Some(IR_VERSION),
             producer_name: Some("continuo-trainer".into()),
             producer_version: Some(env!("CARGO_PKG_VERSION").into()),
-            opset_import: vec![OperatorSetIdProto {
-                domain: Some(String::new()),
-                version: Some(OPSET),
-            }],
+            opset_import,
             graph: Some(self.proto),
             metadata_props,
             ..ModelProto::default()
@@ -181,6 +222,16 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
         name: Some(name.to_owned()),
         r#type: Some(AttributeType::Int as i32),
         i: Some(value),
+        ..AttributeProto::default()
+    }
+}
+
+/// A float attribute.
+pub fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto {
+        name: Some(name.to_owned()),
+        r#type: Some(AttributeType::Float as i32),
+        f: Some(value),
         ..AttributeProto::default()
     }
 }

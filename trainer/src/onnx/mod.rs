@@ -2,7 +2,9 @@
 //! [`network`] writes our network as such.
 
 mod blocks;
+mod fused;
 pub mod graph;
+pub mod kind;
 pub mod network;
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod proto;

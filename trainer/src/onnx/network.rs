@@ -1,6 +1,6 @@
-//! The network as ONNX graphs of standard operators, f32.
+//! The network as ONNX graphs.
 //!
-//! A model without kNN memory is one graph, `model`:
+//! The variant [`Kind::Plain`] is f32 and of standard operators. In it, a model without kNN memory is one graph, `model`:
 //!
 //! | input | type and shape | |
 //! |---|---|---|
@@ -27,11 +27,27 @@
 //!   `[1]`, from 0 to 1; outputs `logits` and the new keys and values.
 //!
 //! `position` is an input only where layers rotate.
+//!
+//! The other variants have the same inputs and outputs under the same names, but their caches
+//! are changed in place:
+//!
+//! - `past_key.L`, `past_value.L` are buffers `[1, H, C, D]`, and so are the outputs
+//!   `present_key.L`, `present_value.L`, which should be bound to the same memory. `C` is any
+//!   size from `window` up (on CUDA, `window`).
+//! - Inputs `seqlens_k` (`n + T - 1`) and `total_sequence_length` (`n + T`), int32 `[1]`, where
+//!   `n` counts the tokens in the buffers since they were empty. The newest stand in rows from
+//!   0 on, in order: `n` of them while they fit (see `GroupQueryAttention` in ONNX Runtime for
+//!   what happens then). To go back, copy the last `window - 1` tokens' keys and values to the
+//!   beginning, and set `n` to their number.
+//!
+//! [`Kind::Gpu`] has f16 caches (C), `hidden`, `local`, and `key.L`, `value.L` of all layers but
+//! `m`; what the CPU reads and writes is f32 in every variant.
 
-use super::blocks::{Rotation, Writer};
+use super::blocks::{Rotation, Window, Writer};
 use super::graph::{Name, Size, ints};
+use super::kind::Kind;
 use super::proto::tensor_proto::DataType;
-use crate::model::Model;
+use crate::model::{Model, numbers};
 
 /// A graph's name in the variant (`model`, or `lower` and `upper`) and the bytes of its file.
 #[derive(Debug)]
@@ -45,10 +61,10 @@ pub struct File {
 const ROW: [Size; 2] = [Size::Fixed(1), Size::Any("T")];
 
 /// The network's ONNX files, in the order they run.
-pub fn write(model: &Model, name: &str) -> Vec<File> {
+pub fn write(model: &Model, kind: Kind, name: &str) -> Vec<File> {
     let layers = model.shape.sizes.layers;
     let Some(knn) = model.shape.knn else {
-        let mut graph = Writer::new(model);
+        let mut graph = Writer::new(model, kind);
         let token = tokens(&mut graph);
         let mut context = Context::new(&mut graph, 0..layers, &token[0]);
         let mut h = embed(&mut graph, &token);
@@ -60,18 +76,17 @@ pub fn write(model: &Model, name: &str) -> Vec<File> {
     };
 
     let m = knn.layer;
-    let mut lower = Writer::new(model);
+    let mut lower = Writer::new(model, kind);
     let token = tokens(&mut lower);
     let mut context = Context::new(&mut lower, 0..m + 1, &token[0]);
     let mut h = embed(&mut lower, &token);
     for l in 0..m {
         h = context.layer(&mut lower, l, &h);
     }
-    let mask = context.mask.clone();
     let past = context.past(m);
-    lower.local(m, &h, &past, &mask);
+    lower.local(m, &h, &past, &context.window);
 
-    let mut upper = Writer::new(model);
+    let mut upper = Writer::new(model, kind);
     let (hidden, mixed) = upper.mix(m, knn.k);
     let mut context = Context::new(&mut upper, m + 1..layers, &hidden);
     let mut h = upper.feed_forward(m, &mixed);
@@ -90,6 +105,7 @@ fn file(stem: &'static str, writer: Writer<'_>, name: &str) -> File {
             "format",
             continuo_score::manifest::Manifest::FORMAT.to_string(),
         ),
+        ("variant", writer.kind.name().to_owned()),
         ("window", shape.window.to_string()),
     ];
     if let Some(knn) = shape.knn {
@@ -125,20 +141,29 @@ fn embed(writer: &mut Writer<'_>, [token, bar_step, bar, metre]: &[Name; 4]) -> 
 /// The output `logits` from the residual stream that leaves the last layer.
 fn logits(writer: &mut Writer<'_>, h: &str) {
     let h = writer.norm(h, "norm");
-    let table = writer.table();
-    let g = &mut writer.graph;
-    let head = g.op_with("Transpose", &[&table], vec![ints("perm", &[1, 0])]);
-    let logits = g.op("MatMul", &[&h, &head]);
+    let logits = if writer.kind == Kind::Cpu {
+        let table = writer.model.token_table();
+        let [vocabulary, width] = table.dims();
+        let head = numbers(&table.transpose());
+        writer.quantised_product(&h, "head", &head, [width, vocabulary])
+    } else {
+        let table = writer.table();
+        let g = &mut writer.graph;
+        let head = g.op_with("Transpose", &[&table], vec![ints("perm", &[1, 0])]);
+        g.op("MatMul", &[&h, &head])
+    };
+    let logits = writer.wide(&logits);
     let [one, t] = ROW;
-    let vocabulary = Size::Fixed(writer.model.shape.sizes.vocabulary);
-    g.output("logits", &logits, &[one, t, vocabulary]);
+    let shape = [one, t, Size::Fixed(writer.model.shape.sizes.vocabulary)];
+    let float = DataType::Float;
+    writer.graph.output("logits", &logits, float, &shape);
 }
 
 /// What the layers of a graph share.
 struct Context {
     first: usize,
     rotation: Option<Rotation>,
-    mask: Name,
+    window: Window,
     past: Vec<[Name; 2]>,
 }
 
@@ -153,14 +178,16 @@ impl Context {
             writer.rotation(&position)
         });
         let past: Vec<[Name; 2]> = layers.clone().map(|l| writer.past(l)).collect();
-        let mask = match past.first() {
-            Some([key, _]) => writer.mask(token, key),
-            None => Name::new(),
+        let window = match past.first() {
+            Some(_) if writer.kind.in_place() => Window::InPlace(writer.lengths()),
+            Some([key, _]) => Window::Mask(writer.mask(token, key)),
+            // No layer will ask.
+            None => Window::Mask(Name::new()),
         };
         Self {
             first: layers.start,
             rotation,
-            mask,
+            window,
             past,
         }
     }
@@ -177,7 +204,7 @@ impl Context {
             .rotation
             .as_ref()
             .expect("layers that rotate have angles");
-        let h = writer.attention(l, h, &past, rotation, &self.mask);
+        let h = writer.attention(l, h, &past, rotation, &self.window);
         writer.feed_forward(l, &h)
     }
 }

@@ -1,7 +1,8 @@
 //! The kNN layer as nodes of two graphs: what stands before the search, and what after.
 
-use super::blocks::Writer;
+use super::blocks::{Window, Writer};
 use super::graph::{Name, Size, int};
+use super::kind::Kind;
 use super::proto::tensor_proto::DataType;
 use crate::model::recall::{EPSILON, LARGEST_SCALE};
 
@@ -11,27 +12,35 @@ const NOTHING: f32 = -2.0;
 impl Writer<'_> {
     /// `lower` ends: `h` enters layer `m`, and becomes the outputs `hidden`, `local`, `query`,
     /// `key.m` and `value.m`.
-    pub(super) fn local(&mut self, m: usize, h: &str, past: &[Name; 2], mask: &str) {
+    pub(super) fn local(&mut self, m: usize, h: &str, past: &[Name; 2], window: &Window) {
         let sizes = self.model.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let x = self.norm(h, &format!("layers.{m}.attention.norm"));
-        let qkv = self.heads(&x, &format!("layers.{m}.attention.qkv"), heads + 2);
+        let qkv = self.product(&x, &format!("layers.{m}.attention.qkv"));
+        let qkv = self.by_head(&qkv, heads + 2);
         let [both, value] = self.graph.split(&qkv, 2, [heads + 1, 1]);
         let both = self.unit(&both);
         let [query, key] = self.graph.split(&both, 2, [heads, 1]);
         let scale = self.scale(m);
-        let scaled = self.graph.op("Mul", &[&query, &scale]);
-        let local = self.attend(m, [scaled, key, value], past, mask);
+        let narrow = self.narrow(&scale);
+        let scaled = self.graph.op("Mul", &[&query, &narrow]);
+        let local = match window {
+            Window::Mask(mask) => self.attend(m, [scaled, key, value], past, mask),
+            Window::InPlace(lengths) => {
+                let flat = [(&scaled, heads), (&key, 1), (&value, 1)];
+                let flat = flat.map(|(x, count)| self.flat(x, count));
+                self.attend_in_place(m, flat, past, lengths)
+            }
+        };
+        let query = self.wide(&query);
+        let float = self.kind.float();
         let [one, t] = [Size::Fixed(1), Size::Any("T")];
         let [width, inner] = [sizes.width, heads * dim].map(Size::Fixed);
         let g = &mut self.graph;
-        g.output("hidden", h, &[one, t, width]);
-        g.output("local", &local, &[one, t, inner]);
-        g.output(
-            "query",
-            &query,
-            &[one, t, Size::Fixed(heads), Size::Fixed(dim)],
-        );
+        g.output("hidden", h, float, &[one, t, width]);
+        g.output("local", &local, float, &[one, t, inner]);
+        let each = [one, t, Size::Fixed(heads), Size::Fixed(dim)];
+        g.output("query", &query, DataType::Float, &each);
     }
 
     /// `upper` begins: the input `hidden`, and the residual stream after attention in layer
@@ -41,9 +50,10 @@ impl Writer<'_> {
         let [one, t] = [Size::Fixed(1), Size::Any("T")];
         let [width, inner] = [sizes.width, sizes.heads * sizes.head_dim].map(Size::Fixed);
         let [heads, dim, k] = [sizes.heads, sizes.head_dim, k].map(Size::Fixed);
+        let float = self.kind.float();
         let g = &mut self.graph;
-        let hidden = g.input("hidden", DataType::Float, &[one, t, width]);
-        let local = g.input("local", DataType::Float, &[one, t, inner]);
+        let hidden = g.input("hidden", float, &[one, t, width]);
+        let local = g.input("local", float, &[one, t, inner]);
         let score = g.input("score", DataType::Float, &[one, t, heads, k]);
         let memory = g.input("memory", DataType::Float, &[one, t, heads, k, dim]);
         let recall = g.input("recall", DataType::Float, &[one]);
@@ -65,8 +75,14 @@ impl Writer<'_> {
         let [least, most] = [-1.0, 1.0].map(|x| g.float(x));
         let similarity = g.op("Clip", &[&best, &least, &most]);
         let normed = self.norm(&hidden, &format!("layers.{m}.attention.norm"));
-        let [matrix, bias, by_best] = ["gate", "bias", "best"]
-            .map(|part| self.parameter(&format!("layers.{m}.attention.recall_{part}")));
+        let normed = self.wide(&normed);
+        let local = self.wide(&local);
+        // Small, and of great effect: f32 in every variant.
+        let [matrix, bias, by_best] = ["gate", "bias", "best"].map(|part| {
+            let name = format!("layers.{m}.attention.recall_{part}");
+            let (shape, data) = self.numbers(&name);
+            self.graph.floats(&name, &shape, &data)
+        });
         let g = &mut self.graph;
         let gate = g.op("MatMul", &[&normed, &matrix]);
         let gate = g.op("Add", &[&gate, &bias]);
@@ -80,31 +96,34 @@ impl Writer<'_> {
         let closed = g.float(0.0);
         let gate = g.op("Where", &[&found, &gate, &closed]);
 
-        let by_head = g.integers(&[0, 0, sizes.heads as i64, sizes.head_dim as i64]);
-        let local = g.op("Reshape", &[&local, &by_head]);
+        let local = self.by_head(&local, sizes.heads);
+        let g = &mut self.graph;
         let apart = g.op("Sub", &[&recalled, &local]);
         let moved = g.op("Mul", &[&gate, &apart]);
         let mixed = g.op("Add", &[&local, &moved]);
-        let flat = g.integers(&[0, 0, (sizes.heads * sizes.head_dim) as i64]);
-        let mixed = g.op("Reshape", &[&mixed, &flat]);
+        let mixed = self.flat(&mixed, sizes.heads);
+        let mixed = self.narrow(&mixed);
         let h = self.add_out(m, &hidden, &mixed);
         (hidden, h)
     }
 
-    /// `[heads, 1]`: what cosine similarities are multiplied by.
+    /// `[heads, 1]`, f32: what cosine similarities are multiplied by.
     fn scale(&mut self, m: usize) -> Name {
-        let heads = self.model.shape.sizes.heads as i64;
-        let scale = self.parameter(&format!("layers.{m}.attention.recall_scale"));
-        let g = &mut self.graph;
-        let column = g.integers(&[heads, 1]);
-        let scale = g.op("Reshape", &[&scale, &column]);
-        let scale = g.op("Exp", &[&scale]);
-        let most = g.float(LARGEST_SCALE as f32);
-        g.op("Min", &[&scale, &most])
+        let name = format!("layers.{m}.attention.recall_scale");
+        let ([_, heads], logarithms) = self.numbers(&name);
+        let scale = |x: &f32| x.exp().min(LARGEST_SCALE as f32);
+        let scales: Vec<f32> = logarithms.iter().map(scale).collect();
+        self.graph.floats(&name, &[heads, 1], &scales)
     }
 
     /// Vectors of length one.
     fn unit(&mut self, x: &str) -> Name {
+        if self.kind != Kind::Plain {
+            // |x|² = dim · mean(x²).
+            let dim = self.model.shape.sizes.head_dim;
+            let gain = vec![1.0 / (dim as f32).sqrt(); dim];
+            return self.fused_norm(x, "unit", &gain, EPSILON as f32 / dim as f32);
+        }
         let g = &mut self.graph;
         let square = g.op("Mul", &[x, x]);
         let sum = g.op_with(

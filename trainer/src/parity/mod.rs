@@ -6,6 +6,7 @@
 //! the exported queries and keys, to [`TIE`]), and the logits are compared with the trainer's
 //! choice.
 
+pub mod loss;
 mod player;
 mod runtime;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::corpus::Corpus;
 use crate::model::{Input, Memory, Model, Use, numbers};
+use crate::onnx::kind::Kind;
 use crate::onnx::network::File;
 use player::Player;
 pub use runtime::find_runtime;
@@ -64,6 +66,17 @@ pub enum ParityError {
         /// Of the song.
         position: usize,
     },
+    /// A variant is too far off.
+    #[error(
+        "the variant {kind} loses {per_token:.3} nats a token (at most {} is allowed)",
+        loss::MOST_LOST
+    )]
+    Loses {
+        /// The variant.
+        kind: &'static str,
+        /// Nats a token.
+        per_token: f64,
+    },
     /// They differ.
     #[error(
         "the exported graph is not the model: logits differ by up to {largest:.2e} (at most {TOLERANCE:.0e} is rounding)"
@@ -111,7 +124,7 @@ impl Parity {
     }
 }
 
-/// Compares the graphs of a variant with `model` on songs of `corpus`: held-out ones if it has
+/// Compares the graphs of the plain variant with `model` on songs of `corpus`: held-out ones if it has
 /// any.
 pub fn compare(
     model: &Model,
@@ -119,39 +132,21 @@ pub fn compare(
     corpus: &Corpus,
     runtime: &Path,
 ) -> Result<Parity, ParityError> {
-    let mut player = Player::new(runtime, graphs, model.shape)?;
-    let mut songs: Vec<usize> = (0..corpus.songs.len()).collect();
-    // Held-out songs first, then long ones: those fill the memory.
-    songs.sort_by_key(|&i| {
-        let song = &corpus.songs[i];
-        (
-            !song.held_out,
-            std::cmp::Reverse(song.tokens.min(TOKENS as u64)),
-            i,
-        )
-    });
-    songs.truncate(SONGS);
-    if songs.is_empty() {
-        return Err(ParityError::NoSongs(corpus.path().into()));
-    }
+    let mut player = Player::new(runtime, graphs, Kind::Plain, model.shape)?;
+    let songs = songs(corpus, SONGS)?;
     let mut parity = Parity {
         songs: songs.len(),
         ..Parity::default()
     };
     for song in songs {
-        let count = (corpus.songs[song].tokens as usize - 1).min(TOKENS);
-        let mut input = Input {
-            lanes: 1,
-            length: count,
-            ..Input::default()
-        };
-        input.extend(corpus, song, 0, count, 0);
+        let input = beginning(corpus, song);
+        let count = input.length;
         let mut memory = Memory {
             chosen: Some(Vec::new()),
             ..Memory::default()
         };
         let both = numbers(&model.forward(&input, &mut memory));
-        player.chosen = memory.chosen.unwrap_or_default();
+        player.chosen = memory.chosen;
         let mut memory = Memory::default();
         let xl_only = numbers(&model.forward_with(&input, &mut memory, Use::XL));
         parity.tokens += count;
@@ -168,6 +163,33 @@ pub fn compare(
         parity.memories = parity.memories.max(player.memories());
     }
     Ok(parity)
+}
+
+/// Songs to compare: held-out ones first, then long ones, which fill the memory.
+fn songs(corpus: &Corpus, most: usize) -> Result<Vec<usize>, ParityError> {
+    let mut songs: Vec<usize> = (0..corpus.songs.len()).collect();
+    songs.sort_by_key(|&i| {
+        let song = &corpus.songs[i];
+        let tokens = song.tokens.min(TOKENS as u64);
+        (!song.held_out, std::cmp::Reverse(tokens), i)
+    });
+    songs.truncate(most);
+    if songs.is_empty() {
+        return Err(ParityError::NoSongs(corpus.path().into()));
+    }
+    Ok(songs)
+}
+
+/// As much of a song as is compared.
+fn beginning(corpus: &Corpus, song: usize) -> Input {
+    let count = (corpus.songs[song].tokens as usize - 1).min(TOKENS);
+    let mut input = Input {
+        lanes: 1,
+        length: count,
+        ..Input::default()
+    };
+    input.extend(corpus, song, 0, count, 0);
+    input
 }
 
 /// The larger of two differences. NaN must not get lost, as it would in `f32::max`.

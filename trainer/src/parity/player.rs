@@ -3,15 +3,19 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use ort::session::{Session, SessionInputValue};
-use ort::value::TensorRef;
+use half::f16;
+use ort::memory::{Allocator, MemoryInfo};
+use ort::session::Session;
+use ort::value::{DynTensor, DynValue, Tensor};
 
 use super::runtime::open;
 use super::{ParityError, TIE};
 use crate::config::Shape;
 use crate::model::Input;
 use crate::model::recall::Choice;
+use crate::onnx::kind::Kind;
 use crate::onnx::network::File;
 
 /// What an empty slot scores.
@@ -20,32 +24,39 @@ const NOTHING: f32 = -1e30;
 /// The graphs of a variant, and what they remember of one song.
 pub(super) struct Player {
     /// What the trainer recalled in the song that is played: one query after the other, head
-    /// by head.
-    pub(super) chosen: Choice,
+    /// by head. If somebody gave it, it is proved to be the nearest and used.
+    pub(super) chosen: Option<Choice>,
+    /// Time that ONNX Runtime took for the song.
+    pub(super) spent: Duration,
     sessions: Vec<Session>,
+    kind: Kind,
     shape: Shape,
-    /// `key.L` and `value.L`.
+    /// `key.L` and `value.L` of the last tokens.
     past: BTreeMap<String, Past>,
+    /// The same, changed in place by the graph.
+    buffers: BTreeMap<String, DynTensor>,
     /// Keys and values of the kNN layer since the song began, `[tokens, head_dim]`.
     keys: Vec<f32>,
     values: Vec<f32>,
     position: usize,
 }
 
-/// A tensor on its way from one graph to the next.
-struct Floats {
-    shape: Vec<usize>,
-    data: Vec<f32>,
-}
-
 impl Player {
-    pub(super) fn new(runtime: &Path, graphs: &[File], shape: Shape) -> Result<Self, ParityError> {
+    pub(super) fn new(
+        runtime: &Path,
+        graphs: &[File],
+        kind: Kind,
+        shape: Shape,
+    ) -> Result<Self, ParityError> {
         let sessions = graphs.iter().map(|file| open(runtime, &file.bytes));
         Ok(Self {
-            chosen: Choice::new(),
+            chosen: None,
+            spent: Duration::ZERO,
             sessions: sessions.collect::<Result<_, _>>()?,
+            kind,
             shape,
             past: BTreeMap::new(),
+            buffers: BTreeMap::new(),
             keys: Vec::new(),
             values: Vec::new(),
             position: 0,
@@ -59,17 +70,7 @@ impl Player {
         size: usize,
         recall: f32,
     ) -> Result<Vec<f32>, ParityError> {
-        let sizes = self.shape.sizes;
-        self.past.clear();
-        for l in 0..sizes.layers {
-            for side in ["key", "value"] {
-                let past = Past::new(self.shape.memory_heads(l), sizes.head_dim);
-                self.past.insert(format!("{side}.{l}"), past);
-            }
-        }
-        self.keys.clear();
-        self.values.clear();
-        self.position = 0;
+        self.clear()?;
         let mut logits = Vec::new();
         for from in (0..input.length).step_by(size) {
             let to = (from + size).min(input.length);
@@ -77,6 +78,32 @@ impl Player {
             self.position = to;
         }
         Ok(logits)
+    }
+
+    fn clear(&mut self) -> Result<(), ParityError> {
+        let Shape { sizes, window, .. } = self.shape;
+        for l in 0..sizes.layers {
+            for side in ["key", "value"] {
+                let name = format!("{side}.{l}");
+                let heads = self.shape.memory_heads(l);
+                if self.kind.in_place() {
+                    let shape = [1, heads, 2 * window, sizes.head_dim];
+                    let allocator = Allocator::default();
+                    let buffer = match self.kind {
+                        Kind::Gpu => Tensor::<f16>::new(&allocator, shape)?.upcast(),
+                        _ => Tensor::<f32>::new(&allocator, shape)?.upcast(),
+                    };
+                    self.buffers.insert(name, buffer);
+                } else {
+                    self.past.insert(name, Past::new(heads, sizes.head_dim));
+                }
+            }
+        }
+        self.keys.clear();
+        self.values.clear();
+        self.position = 0;
+        self.spent = Duration::ZERO;
+        Ok(())
     }
 
     /// Tokens that the kNN memory has.
@@ -97,91 +124,108 @@ impl Player {
         to: usize,
         recall: f32,
     ) -> Result<Vec<f32>, ParityError> {
-        let columns: BTreeMap<&str, Vec<i64>> = [
+        let count = to - from;
+        let mut tensors: BTreeMap<String, DynValue> = BTreeMap::new();
+        for (name, rows) in [
             ("token", &input.tokens),
             ("bar_step", &input.bar_step),
             ("bar", &input.bar),
             ("metre", &input.metre),
-        ]
-        .into_iter()
-        .map(|(name, rows)| (name, rows[from..to].iter().map(|&r| i64::from(r)).collect()))
-        .collect();
+        ] {
+            let rows: Vec<i64> = rows[from..to].iter().map(|&r| i64::from(r)).collect();
+            tensors.insert(
+                name.into(),
+                Tensor::from_array(([1, count], rows))?.into_dyn(),
+            );
+        }
         let position: Vec<i64> = (from..to).map(|p| p as i64).collect();
-        let mut floats = BTreeMap::new();
-        let scale = Floats {
-            shape: vec![1],
-            data: vec![recall],
-        };
-        floats.insert("recall".to_owned(), scale);
+        let position = Tensor::from_array(([count], position))?;
+        tensors.insert("position".into(), position.into_dyn());
+        for (name, length) in [("seqlens_k", to - 1), ("total_sequence_length", to)] {
+            let length = Tensor::from_array(([1], vec![length as i32]))?;
+            tensors.insert(name.into(), length.into_dyn());
+        }
+        let recall = Tensor::from_array(([1], vec![recall]))?;
+        tensors.insert("recall".into(), recall.into_dyn());
+
         for session in &mut self.sessions {
-            let mut inputs: Vec<(String, SessionInputValue<'_>)> = Vec::new();
+            let mut binding = session.create_binding()?;
             for input in session.inputs() {
                 let name = input.name();
-                let value = if let Some(rows) = columns.get(name) {
-                    TensorRef::from_array_view(([1, to - from], rows.as_slice()))?.into()
-                } else if name == "position" {
-                    TensorRef::from_array_view(([to - from], position.as_slice()))?.into()
-                } else if let Some(past) = name.strip_prefix("past_").and_then(|n| self.past.get(n))
-                {
+                let side = name.strip_prefix("past_").unwrap_or_default();
+                if let Some(buffer) = self.buffers.get(side) {
+                    binding.bind_input(name, buffer)?;
+                } else if let Some(past) = self.past.get(side) {
                     let shape = [1, past.heads, past.length, past.dim];
-                    TensorRef::from_array_view((shape, past.numbers.as_slice()))?.into()
-                } else if let Some(tensor) = floats.get(name) {
-                    let data = tensor.data.as_slice();
-                    TensorRef::from_array_view((tensor.shape.clone(), data))?.into()
+                    let past = Tensor::from_array((shape, past.numbers.clone()))?;
+                    binding.bind_input(name, &past)?;
+                } else if let Some(tensor) = tensors.get(name) {
+                    binding.bind_input(name, tensor)?;
                 } else {
                     return Err(ParityError::Input(name.to_owned()));
-                };
-                inputs.push((name.to_owned(), value));
+                }
             }
-            let outputs = session.run(inputs)?;
-            let mut produced = BTreeMap::new();
-            for (name, value) in &outputs {
-                let (shape, data) = value.try_extract_tensor::<f32>()?;
-                let shape = shape.iter().map(|&d| d as usize).collect();
-                let data = data.to_vec();
-                produced.insert(name.to_owned(), Floats { shape, data });
+            let names: Vec<String> = session.outputs().iter().map(|o| o.name().into()).collect();
+            for name in &names {
+                let side = name.strip_prefix("present_").unwrap_or_default();
+                match self.buffers.get_mut(side) {
+                    Some(buffer) => binding.bind_output(name, buffer)?,
+                    None => binding.bind_output_to_device(name, &MemoryInfo::default())?,
+                }
+            }
+            let began = Instant::now();
+            let mut outputs = session.run_binding(&binding)?;
+            self.spent += began.elapsed();
+            for name in names.iter().filter(|name| !name.starts_with("present_")) {
+                if let Some(value) = outputs.remove(name) {
+                    tensors.insert(name.clone(), value);
+                }
             }
             drop(outputs);
             for (name, past) in &mut self.past {
-                if let Some(new) = produced.get(name) {
-                    past.append(&new.data, to - from, self.shape.window - 1);
+                if let Some(new) = tensors.get(name) {
+                    let (_, new) = new.try_extract_tensor::<f32>()?;
+                    past.append(new, count, self.shape.window - 1);
                 }
             }
-            if let (Some(knn), Some(query)) = (self.shape.knn, produced.get("query")) {
-                // One head: rows of consecutive tokens.
-                let new = |side| produced.get(&format!("{side}.{}", knn.layer));
-                self.keys.extend(new("key").iter().flat_map(|t| &t.data));
-                self.values
-                    .extend(new("value").iter().flat_map(|t| &t.data));
-                let chosen = |token: usize, head: usize| &self.chosen[head * input.length + token];
-                let [score, memory] = search(
-                    self.shape,
-                    &query.data,
-                    [&self.keys, &self.values],
-                    from,
-                    chosen,
-                )?;
-                floats.insert("score".into(), score);
-                floats.insert("memory".into(), memory);
+            let (Some(knn), Some(query)) = (self.shape.knn, tensors.remove("query")) else {
+                continue;
+            };
+            // One head: rows of consecutive tokens.
+            for (side, all) in [("key", &mut self.keys), ("value", &mut self.values)] {
+                if let Some(new) = tensors.get(&format!("{side}.{}", knn.layer)) {
+                    all.extend(new.try_extract_tensor::<f32>()?.1);
+                }
             }
-            floats.extend(produced);
+            // What the next graph gives must not be taken for what this one gave.
+            tensors.retain(|name, _| !name.starts_with("key.") && !name.starts_with("value."));
+            let (_, query) = query.try_extract_tensor::<f32>()?;
+            let [score, memory] = search(
+                self.shape,
+                query,
+                [&self.keys, &self.values],
+                from,
+                self.chosen.as_deref().map(|chosen| (chosen, input.length)),
+            )?;
+            tensors.insert("score".into(), score);
+            tensors.insert("memory".into(), memory);
         }
-        match floats.remove("logits") {
-            Some(logits) => Ok(logits.data),
+        match tensors.get("logits") {
+            Some(logits) => Ok(logits.try_extract_tensor::<f32>()?.1.to_vec()),
             None => Err(ParityError::Output("logits")),
         }
     }
 }
 
 /// `score` and `memory` for queries `[T, heads, head_dim]` of tokens from position `first` on:
-/// what was `chosen`, once it is proved to be the nearest.
-fn search<'a>(
+/// the nearest, or what was `chosen` (in a song of so many tokens) once that is proved to be.
+fn search(
     shape: Shape,
     queries: &[f32],
     [keys, values]: [&[f32]; 2],
     first: usize,
-    chosen: impl Fn(usize, usize) -> &'a Vec<u64>,
-) -> Result<[Floats; 2], ParityError> {
+    chosen: Option<(&[Vec<u64>], usize)>,
+) -> Result<[DynValue; 2], ParityError> {
     let (heads, dim) = (shape.sizes.heads, shape.sizes.head_dim);
     let (k, capacity) = shape.knn.map_or((0, 0), |knn| (knn.k, knn.capacity));
     let rows = queries.len() / dim;
@@ -193,40 +237,38 @@ fn search<'a>(
         let end = (position + 1).saturating_sub(shape.window);
         let start = end.saturating_sub(capacity);
         let dot = |key: &[f32]| key.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
-        let all: Vec<f32> = keys[start * dim..end * dim]
-            .chunks_exact(dim)
-            .map(dot)
-            .collect();
-        let chosen = chosen(position, row % heads);
-        let mut best = all.clone();
-        best.sort_unstable_by(|a, b| b.total_cmp(a));
-        best.truncate(k);
-        let least = best.last().map_or(0.0, |worst| worst - TIE);
-        let mut taken = std::collections::BTreeSet::new();
-        for &at in chosen {
-            let slot = row * k + taken.len();
-            let at = at as usize;
-            let near = (start..end).contains(&at) && all[at - start] >= least;
-            if !near || taken.len() == best.len() || !taken.insert(at) {
+        let keys = keys[start * dim..end * dim].chunks_exact(dim);
+        let all: Vec<f32> = keys.map(dot).collect();
+        let mut nearest: Vec<usize> = (start..end).collect();
+        nearest.sort_unstable_by(|&a, &b| all[b - start].total_cmp(&all[a - start]));
+        nearest.truncate(k);
+        if let Some((chosen, length)) = chosen {
+            let least = nearest
+                .last()
+                .map_or(0.0, |&worst| all[worst - start] - TIE);
+            let chosen = &chosen[row % heads * length + position];
+            let near = |at: &&u64| {
+                let at = **at as usize;
+                (start..end).contains(&at) && all[at - start] >= least
+            };
+            let count = nearest.len();
+            nearest = chosen.iter().filter(near).map(|&at| at as usize).collect();
+            nearest.sort_unstable();
+            nearest.dedup();
+            if nearest.len() != count || chosen.len() != count {
                 return Err(ParityError::Search { position });
             }
+        }
+        for (slot, at) in nearest.into_iter().enumerate() {
+            let slot = row * k + slot;
             scores[slot] = all[at - start];
             memory[slot * dim..][..dim].copy_from_slice(&values[at * dim..][..dim]);
-        }
-        if taken.len() != best.len() {
-            return Err(ParityError::Search { position });
         }
     }
     let tokens = rows / heads;
     Ok([
-        Floats {
-            shape: vec![1, tokens, heads, k],
-            data: scores,
-        },
-        Floats {
-            shape: vec![1, tokens, heads, k, dim],
-            data: memory,
-        },
+        Tensor::from_array(([1, tokens, heads, k], scores))?.into_dyn(),
+        Tensor::from_array(([1, tokens, heads, k, dim], memory))?.into_dyn(),
     ])
 }
 

@@ -6,9 +6,11 @@ use burn::tensor::Device;
 use continuo_score::Vocabulary;
 use continuo_score::manifest::{Knn, Manifest};
 use continuo_trainer::checkpoint::Checkpoint;
-use continuo_trainer::export::{ExportError, Options, export};
+use continuo_trainer::export::{ExportError, Exported, Options, export};
 use continuo_trainer::learner::initial;
+use continuo_trainer::onnx::kind::Kind;
 use continuo_trainer::onnx::network;
+use continuo_trainer::parity::loss::measure;
 use continuo_trainer::parity::{ParityError, compare, find_runtime};
 use continuo_trainer::train::train;
 
@@ -35,14 +37,21 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         checkpoint: &checkpoint,
         output: &output,
         corpus: &corpus,
+        variants: &Kind::ALL,
         runtime: &runtime,
         name: "test".into(),
         licence: "MIT".into(),
         training_data: "tunes made up".into(),
         held_out: None,
     };
-    let parity = export(&options).unwrap();
-    println!("{parity:?}");
+    let Exported { parity, variants } = export(&options).unwrap();
+    println!("{parity:?} {variants:?}");
+    let kinds: Vec<Kind> = variants.iter().map(|v| v.kind).collect();
+    assert_eq!(kinds, Kind::ALL);
+    assert!(
+        variants.iter().all(|v| v.per_token.abs() < 0.01),
+        "{variants:?}"
+    );
     assert_eq!(parity.songs, 3);
     assert!(
         parity.tokens > 3 * 4 * checkpoint.config.shape.window,
@@ -60,9 +69,12 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     assert_eq!(manifest.window, checkpoint.config.shape.window);
     assert_eq!(manifest.sizes, checkpoint.config.shape.sizes);
     assert_eq!(manifest.knn, Some(knn));
-    let graphs = &manifest.variants["plain"].graphs;
-    assert_eq!(graphs[..], ["plain/lower.onnx", "plain/upper.onnx"]);
-    assert!(graphs.iter().all(|graph| output.join(graph).is_file()));
+    for kind in Kind::ALL.map(Kind::name) {
+        let graphs = &manifest.variants[kind].graphs;
+        let expected = ["lower", "upper"].map(|graph| format!("{kind}/{graph}.onnx"));
+        assert_eq!(graphs[..], expected);
+        assert!(graphs.iter().all(|graph| output.join(graph).is_file()));
+    }
     assert_eq!(
         Vocabulary::from_json(&read("vocabulary.json")).unwrap(),
         corpus.vocabulary
@@ -80,7 +92,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     let mut shape = checkpoint.config.shape;
     let prove = |shape| {
         let [model, other] = [98, 99].map(|seed| initial(shape, &corpus.vocabulary, &device, seed));
-        let graphs = network::write(&other, "other");
+        let graphs = network::write(&other, Kind::Plain, "other");
         compare(&model, &graphs, &corpus, &runtime).and_then(|parity| parity.check())
     };
     let error = prove(shape).unwrap_err();
@@ -95,11 +107,19 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         shape.sizes.layers = layers;
         shape.knn = layer.map(|layer| Knn { layer, ..knn });
         let model = initial(shape, &corpus.vocabulary, &device, 3);
-        let graphs = network::write(&model, "test");
+        let graphs = network::write(&model, Kind::Plain, "test");
         assert_eq!(graphs.len(), if layer.is_some() { 2 } else { 1 });
         let parity = compare(&model, &graphs, &corpus, &runtime).unwrap();
         println!("{layer:?} of {layers}: {parity:?}");
         parity.check().unwrap();
+        // Between others the kNN layer has caches in both graphs.
+        let kinds = [Kind::Cpu, Kind::Gpu];
+        for kind in kinds.into_iter().filter(|_| layer == Some(1)) {
+            let graphs = network::write(&model, kind, "test");
+            let loss = measure(&model, &graphs, kind, &corpus, &runtime).unwrap();
+            println!("{layer:?} of {layers}: {loss:?}");
+            assert!(loss.per_token.abs() < 0.01, "{loss:?}");
+        }
     }
 
     // What cannot be proved leaves nothing behind, and what is no model stays.
