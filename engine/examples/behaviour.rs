@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use continuo_engine::options::{Places, SamplingOptions};
-use continuo_engine::{Composer, Model, ModelOptions, Runtime};
+use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
+use continuo_engine::{Composer, Model, Runtime};
 use continuo_score::{Drums, Note, Score, midi};
 
 #[derive(Parser)]
@@ -34,6 +34,8 @@ struct Args {
     places: Places,
     #[command(flatten)]
     sampling: SamplingOptions,
+    #[command(flatten)]
+    compute: ComputeOptions,
 }
 
 /// What is counted of some bars.
@@ -80,7 +82,11 @@ fn scale_of(notes: &[Note]) -> [bool; 12] {
 fn main() -> Result<()> {
     let args = Args::parse();
     let runtime = Runtime::load(&args.places.library()?)?;
-    let model = Model::load(runtime, &args.places.directory()?, &ModelOptions::default())?;
+    let model = Model::load(
+        runtime,
+        &args.places.directory()?,
+        &args.compute.model_options()?,
+    )?;
     let steps = model.vocabulary().steps_per_beat;
     let folder =
         std::fs::read_dir(&args.folder).with_context(|| args.folder.display().to_string())?;

@@ -76,6 +76,11 @@ impl Composer {
         &self.stats
     }
 
+    /// Decode times since they were last taken.
+    pub fn take_stats(&mut self) -> Stats {
+        std::mem::take(&mut self.stats)
+    }
+
     /// Tokens in memory.
     pub fn tokens(&self) -> usize {
         self.stream.len()

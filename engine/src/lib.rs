@@ -9,6 +9,8 @@
 //! can allocate and take milliseconds.
 
 pub mod composer;
+mod denormals;
+pub mod device;
 pub mod error;
 pub mod memory;
 pub mod model;
@@ -19,6 +21,7 @@ pub mod sampling;
 pub mod stats;
 
 pub use composer::Composer;
+pub use device::{Device, Refusal};
 pub use error::EngineError;
 pub use model::{Model, ModelOptions};
 pub use runtime::Runtime;

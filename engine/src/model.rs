@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use continuo_score::Vocabulary;
 use continuo_score::manifest::{GridRows, Manifest, Sizes};
-use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::TensorRef;
 
+use crate::denormals;
+use crate::device::{self, Device, Opened, Refusal};
 use crate::error::EngineError;
 use crate::memory::XlMemory;
 use crate::runtime::Runtime;
@@ -20,6 +21,9 @@ pub struct ModelOptions {
     pub threads: usize,
     /// Variants in order of preference; the first the directory has is loaded.
     pub variants: Vec<String>,
+    /// Devices in order of preference; the first that takes the model is used, and
+    /// [`Model::refusals`] says what the others answered.
+    pub devices: Vec<Device>,
 }
 
 impl Default for ModelOptions {
@@ -27,6 +31,7 @@ impl Default for ModelOptions {
         Self {
             threads: 1,
             variants: vec!["cpu".into(), "plain".into()],
+            devices: vec![Device::Cpu],
         }
     }
 }
@@ -45,6 +50,8 @@ pub struct Model {
     manifest: Manifest,
     vocabulary: Vocabulary,
     variant: String,
+    device: Device,
+    refusals: Vec<Refusal>,
     /// A session runs one thing at a time. Composers share one thread, so this is never
     /// contended there; it is no lock an audio thread could meet.
     session: Mutex<Session>,
@@ -93,13 +100,20 @@ impl Model {
                 return Err(bad(directory, reason));
             }
         };
-        let session = open(runtime, &graph, options.threads).map_err(|e| bad(&graph, e))?;
+        let Opened {
+            session,
+            device,
+            refusals,
+        } = device::open(runtime, &graph, options.threads, &options.devices)
+            .map_err(|e| bad(&graph, e))?;
         let slots = slot_names(manifest.sizes.layers);
         check_graph(&session, &slots).map_err(|reason| bad(&graph, reason))?;
         let model = Model {
             manifest,
             vocabulary,
             variant,
+            device,
+            refusals,
             session: Mutex::new(session),
             slots,
         };
@@ -123,8 +137,13 @@ impl Model {
     }
 
     /// The device it really runs on.
-    pub fn device(&self) -> &str {
-        "CPU"
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Devices that were asked for before that one, and why they could not be had.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
     }
 
     /// The variant loaded.
@@ -182,7 +201,10 @@ impl Model {
             .session
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let outputs = session.run(inputs)?;
+        let outputs = {
+            let _flushed = denormals::flush();
+            session.run(inputs)?
+        };
         let sizes = &self.manifest.sizes;
         let size = sizes.heads * steps * sizes.head_dim;
         // Everything is checked before anything is remembered: a failed run changes nothing.
@@ -233,16 +255,6 @@ fn bad(path: &Path, reason: impl ToString) -> EngineError {
 
 fn read(path: &Path) -> Result<String, EngineError> {
     std::fs::read_to_string(path).map_err(|e| bad(path, e))
-}
-
-fn open(runtime: &Runtime, graph: &Path, threads: usize) -> ort::Result<Session> {
-    Session::builder(runtime.environment())?
-        .with_optimization_level(GraphOptimizationLevel::All)?
-        .with_intra_threads(threads.max(1))?
-        .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
-        .with_inter_op_spinning(false)?
-        .commit_from_file(graph)
 }
 
 /// Names of the memory's inputs and outputs, by slot: layer 0's keys, its values, layer 1's…

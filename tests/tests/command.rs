@@ -139,6 +139,80 @@ fn renders_a_file_as_long_as_its_music() {
     fails(&["render", &input, "-o", &at("no/out.wav")], "out.wav");
 }
 
+#[test]
+fn plays_within_what_the_musician_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let (input, output) = (
+        path(folder.path(), "in.mid"),
+        path(folder.path(), "out.mid"),
+    );
+    let minuet = tune::minuet();
+    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let line = format!(
+        "continue {input} -o {output} --bars 12 --scale auto --range C4..C5 --polyphony 1 \
+         --density 2 --longest 1 --velocity 50..60 --temperature 1.5 --json"
+    );
+    let done = continuo(&line.split_whitespace().collect::<Vec<_>>());
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["heard_scale"], "G major");
+    let both = Score::from_midi(
+        &midi::read_file(Path::new(&output)).unwrap(),
+        12,
+        Drums::Drop,
+    );
+    let played = both.notes.iter().filter(|n| n.start >= minuet.length);
+    let played: Vec<&Note> = played.collect();
+    assert!(played.len() > 4);
+    for note in &played {
+        assert!((60..=72).contains(&note.pitch), "{note:?}");
+        assert!(
+            [7, 9, 11, 0, 2, 4, 6].contains(&(note.pitch % 12)),
+            "{note:?}"
+        );
+        assert!(note.length <= 12, "{note:?}");
+        assert!((50..=60).contains(&note.velocity), "{note:?}");
+    }
+    let one_by_one = played.windows(2).all(|w| w[0].end() <= w[1].start);
+    assert!(one_by_one, "one note at a time");
+}
+
+/// Where there is no CUDA, that is said, and the next device is used; where there is, it is.
+#[test]
+fn bench_measures_sessions_and_tells_the_device() {
+    let done = continuo(&[
+        "bench", "--json", "--notes", "60,20", "--tokens", "16", "--device", "cuda,cpu",
+    ]);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.success(), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let refusals = report["refusals"].as_array().unwrap();
+    match report["device"].as_str().unwrap() {
+        "CUDA" => assert!(refusals.is_empty() && said.is_empty(), "{said}"),
+        device => {
+            assert_eq!((device, refusals.len()), ("CPU", 1));
+            assert!(refusals[0].as_str().unwrap().starts_with("CUDA: "));
+            assert!(
+                said.contains("not on CUDA") && said.contains("running on CPU"),
+                "{said}"
+            );
+        }
+    }
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let sessions = report["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2);
+    for (session, notes) in sessions.iter().zip([20, 60]) {
+        assert_eq!(session["notes"], notes);
+        assert!(number(&session["tokens"]) >= f64::from(notes) * 3.0);
+        assert!(number(&session["decode_tokens"]) >= 16.0);
+        let decode = &session["decode_ms"];
+        let [median, p95, p99] = ["median", "p95", "p99"].map(|name| number(&decode[name]));
+        assert!(0.0 < median && median <= p95 && p95 <= p99, "{decode}");
+        assert!(number(&session["prefill_ms_per_token"]) > 0.0);
+    }
+    let graphs = number(&report["weights_bytes"]);
+    assert!(graphs > 1000.0 && number(&report["read_gb_per_s"]) > 0.0);
+}
+
 /// One line, no panic, exit code 1, and the word that says what it is about.
 fn fails(arguments: &[&str], about: &str) {
     let done = continuo(arguments);
@@ -180,9 +254,38 @@ fn bad_input_is_one_clear_line() {
         &["continue", &input, "-o", &at("no/such/folder.mid")],
         "folder.mid",
     );
+    for (option, value) in [
+        ("--top-p", "2"),
+        ("--temperature", "-1"),
+        ("--scale", "H major"),
+        ("--range", "C3"),
+    ] {
+        let done = continuo(&[
+            "continue",
+            &input,
+            "-o",
+            &output,
+            &format!("{option}={value}"),
+        ]);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(2), "a wrong command line: {said}");
+        assert!(said.contains(option) && said.contains(value), "{said}");
+    }
     fails(
-        &["continue", &input, "-o", &output, "--top-p", "2"],
-        "--top-p",
+        &["continue", &input, "-o", &output, "--device", "gpu"],
+        "directml",
+    );
+    // No library of ours has both.
+    fails(
+        &[
+            "continue",
+            &input,
+            "-o",
+            &output,
+            "--device",
+            "directml,coreml",
+        ],
+        "CoreML",
     );
     fails(
         &[

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use continuo_engine::options::{Places, SamplingOptions};
-use continuo_engine::{Composer, Model, ModelOptions, Runtime};
+use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
+use continuo_engine::{Composer, Model, Runtime};
 use continuo_score::midi::{self, MidiFile, MidiNote};
 use continuo_score::{Drums, Note, Score};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,6 +31,8 @@ pub(crate) struct Args {
     places: Places,
     #[command(flatten)]
     sampling: SamplingOptions,
+    #[command(flatten)]
+    compute: ComputeOptions,
 }
 
 /// Runs the command.
@@ -40,7 +42,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         eprintln!("continuo: {}: {warning}", args.input.display());
     }
     let runtime = Runtime::load(&args.places.library()?)?;
-    let model = Model::load(runtime, &args.places.directory()?, &ModelOptions::default())?;
+    let options = args.compute.model_options()?;
+    let model = Model::load(runtime, &args.places.directory()?, &options)?;
+    super::tell_refusals(&model);
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let score = Score::from_midi(&file, steps_per_beat, Drums::Drop);
     let Some(end) = score.notes.iter().map(Note::end).max() else {
@@ -87,7 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "listened_ms": listened.as_secs_f64() * 1e3,
             "played_notes": notes.len(), "played_tokens": stats.tokens(),
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
-            "device": model.device(), "variant": model.variant(), "model": model.manifest().name,
+            "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
         });
         println!("{report:#}");
     } else {

@@ -1,6 +1,8 @@
 //! The commands of `continuo`. Errors go to standard error as one line; exit code 1 is a
 //! failure, 2 a wrong command line.
 
+mod bandwidth;
+mod bench;
 mod continue_;
 mod inspect;
 mod render;
@@ -25,6 +27,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Args),
     Continue(continue_::Args),
     Inspect(inspect::Args),
     Render(render::Args),
@@ -35,6 +38,7 @@ enum Command {
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Continue(args) => continue_::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Render(args) => render::run(&args),
@@ -55,5 +59,12 @@ fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
+    }
+}
+
+/// Says on standard error which devices were asked for and could not be had.
+fn tell_refusals(model: &continuo_engine::Model) {
+    for refusal in model.refusals() {
+        eprintln!("continuo: not on {refusal}; running on {}", model.device());
     }
 }

@@ -149,9 +149,142 @@ fn unusable(logit: f32) -> bool {
 /// A logit below the best (`gap`, 0 or less) at a temperature; at 0 all but the best vanish.
 fn soften(gap: f32, temperature: f32) -> f32 {
     match temperature > 0.0 {
+        // Impossible stays so at any temperature.
+        true if gap == f32::NEG_INFINITY => gap,
         true => gap / temperature,
         false if gap < 0.0 => f32::NEG_INFINITY,
         // The best, or the difference of two that do not exist.
         false => gap,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::PLAIN;
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    /// How often each id is chosen of 20,000 draws; ids from `time` on are about time.
+    fn counts(
+        sampling: Sampling,
+        logits: &[f32],
+        time: usize,
+        warmth: f32,
+        lean: f32,
+    ) -> Vec<usize> {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let mut counts = vec![0; logits.len()];
+        let mut chooser = Chooser::default();
+        for _ in 0..20_000 {
+            chooser.candidates.clear();
+            chooser
+                .candidates
+                .extend(logits.iter().enumerate().map(|(id, &logit)| Candidate {
+                    id: id as u16,
+                    about: if id < time { About::Sound } else { About::Time },
+                    logit,
+                    bias: 0.0,
+                }));
+            let id = chooser.choose(&sampling, warmth, lean, &mut rng).unwrap();
+            counts[usize::from(id)] += 1;
+        }
+        counts
+    }
+
+    fn close(counts: &[usize], expected: [usize; 4]) {
+        for (seen, expected) in counts.iter().zip(expected) {
+            assert!(seen.abs_diff(expected) < 300, "{counts:?}");
+        }
+    }
+
+    fn logits() -> [f32; 4] {
+        [0.5f32, 0.25, 0.15, 0.1].map(f32::ln)
+    }
+
+    #[test]
+    fn follows_the_softmax() {
+        for time in 0..=4 {
+            close(
+                &counts(PLAIN, &logits(), time, 1.0, 0.0),
+                [10_000, 5_000, 3_000, 2_000],
+            );
+        }
+    }
+
+    #[test]
+    fn each_temperature_has_its_own() {
+        // Two pitches with 0.75 between them, two moves with 0.25.
+        let pitch = Sampling {
+            pitch_temperature: 0.5,
+            ..PLAIN
+        };
+        close(
+            &counts(pitch, &logits(), 2, 1.0, 0.0),
+            [12_000, 3_000, 3_000, 2_000],
+        );
+        let flat = Sampling {
+            pitch_temperature: 1e9,
+            ..PLAIN
+        };
+        close(
+            &counts(flat, &logits(), 2, 1.0, 0.0),
+            [7_500, 7_500, 3_000, 2_000],
+        );
+        let rhythm = Sampling {
+            rhythm_temperature: 1e9,
+            ..PLAIN
+        };
+        close(
+            &counts(rhythm, &logits(), 2, 1.0, 0.0),
+            [6_667, 3_333, 5_000, 5_000],
+        );
+        // Warmth is on both.
+        close(&counts(PLAIN, &logits(), 2, 1e9, 0.0), [5_000; 4]);
+        // Leaning is for time against sound: even odds here.
+        close(
+            &counts(PLAIN, &logits(), 2, 1.0, 3f32.ln()),
+            [6_667, 3_333, 6_000, 4_000],
+        );
+    }
+
+    #[test]
+    fn top_k_top_p_and_min_p_narrow() {
+        let two = [13_333, 6_667, 0, 0];
+        for narrow in [
+            Sampling { top_k: 2, ..PLAIN },
+            Sampling {
+                top_p: 0.7,
+                ..PLAIN
+            },
+            Sampling {
+                min_p: 0.4,
+                ..PLAIN
+            },
+        ] {
+            close(&counts(narrow, &logits(), 4, 1.0, 0.0), two);
+        }
+        for one in [
+            PLAIN.with_temperature(0.0),
+            Sampling {
+                top_p: 0.0,
+                ..PLAIN.with_temperature(9.0)
+            },
+            Sampling {
+                top_k: 1,
+                ..PLAIN.with_temperature(9.0)
+            },
+            Sampling {
+                min_p: 1.0,
+                ..PLAIN
+            },
+        ] {
+            assert_eq!(counts(one, &logits(), 4, 1.0, 0.0)[0], 20_000);
+        }
+        // At 0 the first of equals.
+        assert_eq!(
+            counts(PLAIN.with_temperature(0.0), &[1.0; 4], 2, 1.0, 0.0)[0],
+            20_000
+        );
     }
 }

@@ -24,8 +24,8 @@ pub use sampler::Sampler;
 /// How to choose among what the model predicts. Plain data: copied, compared, sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Divides the logits of pitches and velocities. 0 always takes the likeliest, 1 follows
-    /// the model, more is more daring.
+    /// Divides the logits of pitches and velocities. 0 or less, or what is no number, always
+    /// takes the likeliest; 1 follows the model, more is more daring.
     pub pitch_temperature: f32,
     /// The same for time: how long a note is, how far time moves on, and whether another note
     /// joins this step or time moves.

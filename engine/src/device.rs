@@ -1,0 +1,190 @@
+//! Where a network runs.
+//!
+//! A device is asked for by name, and given only if it really took the network: registering a
+//! provider fails loudly here (ONNX Runtime by itself would quietly use the CPU), and then the
+//! next device asked for is tried. Which one it was, and why others were not, can be asked.
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+
+use ort::ep::ExecutionProviderDispatch;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+
+use crate::runtime::Runtime;
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Device {
+    /// The processor; always there.
+    Cpu,
+    /// An NVIDIA GPU, with a library of ONNX Runtime built for it.
+    Cuda,
+    /// Any GPU on Windows.
+    DirectMl,
+    /// GPU or neural engine on macOS.
+    CoreMl,
+}
+
+impl Device {
+    /// Every device, fastest hope first: what `auto` stands for.
+    pub const ALL: [Device; 4] = [Device::Cuda, Device::DirectMl, Device::CoreMl, Device::Cpu];
+
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Cpu => "CPU",
+            Device::Cuda => "CUDA",
+            Device::DirectMl => "DirectML",
+            Device::CoreMl => "CoreML",
+        }
+    }
+
+    /// Devices in order, by their names with commas between: `cuda,cpu`; `auto` for all.
+    pub fn list(text: &str) -> Result<Vec<Device>, NoDevice> {
+        match text.trim().eq_ignore_ascii_case("auto") {
+            true => Ok(Device::ALL.to_vec()),
+            false => text.split(',').map(str::parse).collect(),
+        }
+    }
+
+    /// What ONNX Runtime must be told, or why it need not be asked.
+    fn provider(self) -> Result<Option<ExecutionProviderDispatch>, String> {
+        match self {
+            Device::Cpu => Ok(None),
+            #[cfg(not(target_os = "macos"))]
+            Device::Cuda => Ok(Some(ort::ep::CUDA::default().build())),
+            #[cfg(windows)]
+            Device::DirectMl => Ok(Some(ort::ep::DirectML::default().build())),
+            #[cfg(target_os = "macos")]
+            Device::CoreMl => Ok(Some(ort::ep::CoreML::default().build())),
+            #[allow(unreachable_patterns)]
+            other => Err(format!("there is no {other} on this system")),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no device's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no device: cpu, cuda, directml, coreml, or auto")]
+pub struct NoDevice {
+    /// What was read.
+    text: String,
+}
+
+impl FromStr for Device {
+    type Err = NoDevice;
+
+    fn from_str(text: &str) -> Result<Self, NoDevice> {
+        let wanted = text.trim();
+        let named = |d: &Device| d.name().eq_ignore_ascii_case(wanted);
+        Device::ALL.into_iter().find(named).ok_or_else(|| NoDevice {
+            text: text.to_string(),
+        })
+    }
+}
+
+/// A device that was asked for and could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which.
+    pub device: Device,
+    /// What ONNX Runtime or the driver said.
+    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.device, self.reason)
+    }
+}
+
+/// A network on a device.
+pub(crate) struct Opened {
+    pub(crate) session: Session,
+    pub(crate) device: Device,
+    /// Devices asked for before that one.
+    pub(crate) refusals: Vec<Refusal>,
+}
+
+/// Loads the graph onto the first of `devices` that takes it. The error has every refusal.
+pub(crate) fn open(
+    runtime: &Runtime,
+    graph: &Path,
+    threads: usize,
+    devices: &[Device],
+) -> Result<Opened, String> {
+    let mut refusals = Vec::new();
+    for &device in devices {
+        match open_on(runtime, graph, threads, device) {
+            Ok(session) => {
+                return Ok(Opened {
+                    session,
+                    device,
+                    refusals,
+                });
+            }
+            Err(reason) => refusals.push(Refusal { device, reason }),
+        }
+    }
+    match refusals.is_empty() {
+        true => Err("no device was asked for".into()),
+        false => {
+            let reasons: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+            Err(reasons.join("; "))
+        }
+    }
+}
+
+fn open_on(
+    runtime: &Runtime,
+    graph: &Path,
+    threads: usize,
+    device: Device,
+) -> Result<Session, String> {
+    let provider = device.provider()?;
+    let open = || -> ort::Result<Session> {
+        let mut builder = Session::builder(runtime.environment())?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_intra_threads(threads.max(1))?
+            .with_inter_threads(1)?
+            .with_intra_op_spinning(false)?
+            .with_inter_op_spinning(false)?
+            .with_flush_to_zero()?;
+        if device == Device::DirectMl {
+            // As its documentation asks.
+            builder = builder.with_memory_pattern(false)?;
+        }
+        if let Some(provider) = provider {
+            builder = builder.with_execution_providers([provider.error_on_failure()])?;
+        }
+        builder.commit_from_file(graph)
+    };
+    open().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_named() {
+        for device in Device::ALL {
+            assert_eq!(device.name().parse(), Ok(device));
+        }
+        assert_eq!(Device::list("auto"), Ok(Device::ALL.to_vec()));
+        let two = vec![Device::Cuda, Device::Cpu];
+        assert_eq!(Device::list(" cuda, CPU"), Ok(two));
+        for bad in ["", "gpu", "cuda,", "cuda;cpu"] {
+            let error = Device::list(bad).unwrap_err().to_string();
+            assert!(error.contains("directml"), "{error}");
+        }
+    }
+}
