@@ -30,7 +30,7 @@ impl Reach {
 
 /// How one song is moved. The corpus has no drums (`encode` leaves them out), so every pitch
 /// is a pitch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shift {
     /// Semitones.
     pub transpose: i8,
@@ -70,17 +70,20 @@ impl Shift {
         }
     }
 
+    /// The id of a base token, moved.
+    pub(crate) fn id(self, id: u16, vocabulary: &Vocabulary) -> u16 {
+        let token = vocabulary.token(id).map(|t| self.of(t));
+        token.and_then(|t| vocabulary.id(t)).unwrap_or(id)
+    }
+
     /// Moves every id of a song.
     pub fn apply(self, records: &mut [Record], vocabulary: &Vocabulary) {
         if self == Self::default() {
             return;
         }
         // One look at the vocabulary an id, not one a token.
-        let moved = |id: u16| {
-            let token = vocabulary.token(id).map(|t| self.of(t));
-            token.and_then(|t| vocabulary.id(t)).unwrap_or(id)
-        };
-        let table: Vec<u16> = (0..vocabulary.size() as u16).map(moved).collect();
+        let all = 0..vocabulary.size() as u16;
+        let table: Vec<u16> = all.map(|id| self.id(id, vocabulary)).collect();
         for record in records {
             record.id = table[usize::from(record.id)];
         }

@@ -4,6 +4,8 @@ use continuo_score::Vocabulary;
 use continuo_score::manifest::{Knn, Sizes};
 use serde::{Deserialize, Serialize};
 
+use crate::model::Precision;
+
 /// What decides the shape of a network; the rest of training may change, this may not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
@@ -51,6 +53,9 @@ pub struct Recipe {
     pub warm_up: f64,
     /// Largest norm of the gradient; longer ones are scaled down to it.
     pub clip: f64,
+    /// Of the products, forward and backward.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// Rows of the bar-number embedding: bars count modulo this.
@@ -109,6 +114,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
         weight_decay: 0.1,
         warm_up: 0.03,
         clip: 1.0,
+        precision: Precision::F32,
     };
     match name {
         "tiny" => Some((shape(2, 32, 2, 16, 64, 16, 1, 64), recipe(16, 4, 2, 3e-3))),

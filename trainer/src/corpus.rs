@@ -143,6 +143,7 @@ pub struct Corpus {
     /// Its songs.
     pub songs: Vec<Song>,
     path: PathBuf,
+    location: Location,
     bytes: Bytes,
 }
 
@@ -208,6 +209,7 @@ impl Corpus {
             rows: table.rows,
             songs: table.songs,
             path: path.into(),
+            location,
             bytes: map,
         };
         for (i, song) in corpus.songs.iter().enumerate() {
@@ -235,6 +237,11 @@ impl Corpus {
         usize::from(r.id) < self.vocabulary.size()
             && usize::from(r.bar) < self.rows.bars
             && usize::from(r.bar_step.max(r.metre)) < self.rows.bar_steps
+    }
+
+    /// Where its tokens are kept.
+    pub fn location(&self) -> Location {
+        self.location
     }
 
     /// The file.

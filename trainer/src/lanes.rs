@@ -18,6 +18,7 @@ use crate::augment::{Reach, Shift};
 use crate::corpus::{Corpus, Record};
 use crate::learner::{Group, NOTHING};
 use crate::model::Input;
+use crate::resident::Piece;
 
 /// How lanes go through songs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +162,7 @@ impl<'a> Lanes<'a> {
             let mut out = Group {
                 input,
                 targets: Vec::with_capacity(count * segment),
+                pieces: Vec::new(),
             };
             for lane in first..first + count {
                 self.play(lane, segment, &mut out);
@@ -187,6 +189,12 @@ impl<'a> Lanes<'a> {
             let (from, to) = (lane.at, lane.at + count);
             out.input.push(&song[from..to], lane.began);
             out.targets.extend(song[from + 1..=to].iter().map(|r| r.id));
+            out.pieces.push(Piece::Song {
+                song: lane.song,
+                shift: lane.shift,
+                at: from,
+                count,
+            });
             lane.at = to;
             lane.position += count as u64;
             wanted -= count;
@@ -225,6 +233,7 @@ impl<'a> Lanes<'a> {
         };
         out.input.push(&vec![pad; count], lane.position);
         out.targets.extend(std::iter::repeat_n(NOTHING, count));
+        out.pieces.push(Piece::Pads(count));
         lane.position += count as u64;
     }
 

@@ -11,6 +11,7 @@ use crate::config::{Recipe, Shape};
 use crate::model::recall::INITIAL_SCALE;
 use crate::model::{Input, Memory, Model};
 use crate::optimiser::{Moments, Slot, Step};
+use crate::resident::Piece;
 
 /// The target of a pad: it is no id, and never counts.
 pub const NOTHING: u16 = u16::MAX;
@@ -22,6 +23,8 @@ pub struct Group {
     pub input: Input,
     /// The token that follows each of them, or [`NOTHING`].
     pub targets: Vec<u16>,
+    /// Where the tokens come from, in their order.
+    pub pieces: Vec<Piece>,
 }
 
 impl Group {

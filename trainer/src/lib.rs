@@ -25,6 +25,7 @@ pub mod near;
 pub mod onnx;
 pub mod optimiser;
 pub mod parity;
+pub mod resident;
 pub mod sample;
 pub mod schedule;
 pub mod tensorboard;

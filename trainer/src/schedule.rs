@@ -45,6 +45,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Precision;
 
     #[test]
     fn rises_then_falls() {
@@ -57,6 +58,7 @@ mod tests {
             weight_decay: 0.0,
             warm_up: 0.1,
             clip: 1.0,
+            precision: Precision::F32,
         };
         assert!(recipe.rate(0.0) > 0.0 && recipe.rate(0.0) < 0.02);
         assert!((recipe.rate(0.05) - 0.5).abs() < 1e-9);

@@ -9,11 +9,12 @@ use continuo_score::manifest::HeldOut;
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Config, Progress};
 use crate::config::Recipe;
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Location};
 use crate::device::Place;
 use crate::lanes::{Batches, Lanes, Plan};
 use crate::learner::{Learner, initial};
 use crate::log::{Log, io_at};
+use crate::resident::Resident;
 use crate::schedule::Budget;
 use crate::watch::Watch;
 
@@ -182,6 +183,9 @@ pub fn train(options: &Options<'_>, mut tell: impl FnMut(Event<'_>)) -> Result<E
     let mut lanes =
         Lanes::restore(corpus, progress.lanes.clone()).ok_or_else(|| no_songs(corpus))?;
     let recipe = progress.recipe;
+    learner.model.precision = recipe.precision;
+    let mut resident =
+        (corpus.location() == Location::Gpu).then(|| Resident::new(corpus, &options.place.device));
     let mut log = Log::open(output, progress.steps)?;
     let mut watch = Watch::new(options);
     let mut last: Option<Tick> = None;
@@ -221,9 +225,13 @@ pub fn train(options: &Options<'_>, mut tell: impl FnMut(Event<'_>)) -> Result<E
             };
         }
         let now = Instant::now();
-        let rounds: Vec<_> = (0..recipe.accumulate)
+        let mut rounds: Vec<_> = (0..recipe.accumulate)
             .map(|_| lanes.next(recipe.group, recipe.segment))
             .collect();
+        if let Some(resident) = &mut resident {
+            let groups = rounds.iter_mut().flatten();
+            groups.for_each(|group| resident.attach(group));
+        }
         let rate = recipe.rate(spent);
         let report = learner.step(&rounds, rate, &recipe);
         if !report.loss.is_finite() || !report.norm.is_finite() {

@@ -14,6 +14,7 @@ use continuo_trainer::config::{PRESETS, preset};
 use continuo_trainer::corpus::{Corpus, Location};
 use continuo_trainer::device::{Choice, Place};
 use continuo_trainer::lanes::{Batches, Plan};
+use continuo_trainer::model::Precision;
 use continuo_trainer::schedule::Budget;
 use continuo_trainer::train::{self, Ending, Event, Options, Start, Tick};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -46,6 +47,9 @@ pub(super) struct Arguments {
     /// Where the network runs: auto, cpu, cuda or cuda:1.
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: Choice,
+    /// Numbers of the products: f32 or bf16 [default: bf16 on a GPU].
+    #[arg(long, value_name = "NUMBERS", value_parser = precision)]
+    precision: Option<Precision>,
     /// Where the corpus is kept: mmap, cpu (in memory) or gpu (on the device).
     #[arg(long, default_value = "mmap", value_name = "PLACE")]
     data: Location,
@@ -108,7 +112,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "without_knn", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "without_knn", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -127,6 +131,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "such as 90s, 5m or 1h".to_owned())?;
     Duration::try_from_secs_f64(number * factor).map_err(|e| e.to_string())
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("f32 or bf16".into()),
+    }
 }
 
 fn batches(text: &str) -> Result<Batches, String> {
@@ -150,7 +162,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let start = if a.resume {
         Start::Resume { budget }
     } else {
-        new(a, &corpus, budget)?
+        new(a, &corpus, budget, &place)?
     };
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -186,7 +198,12 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn new(a: &Arguments, corpus: &Corpus, budget: Option<Budget>) -> anyhow::Result<Start> {
+fn new(
+    a: &Arguments,
+    corpus: &Corpus,
+    budget: Option<Budget>,
+    place: &Place,
+) -> anyhow::Result<Start> {
     let from = a.from.as_deref().map(Checkpoint::open).transpose()?;
     let name = a.preset.as_deref().unwrap_or("small");
     let Some((mut shape, mut recipe)) = preset(name, &corpus.vocabulary) else {
@@ -228,6 +245,12 @@ fn new(a: &Arguments, corpus: &Corpus, budget: Option<Budget>) -> anyhow::Result
     recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);
     recipe.segment = positive("segment", a.segment, recipe.segment)?;
     recipe.accumulate = positive("accumulate", a.accumulate, recipe.accumulate)?;
+    let usual = if place.gpu {
+        Precision::Bf16
+    } else {
+        Precision::F32
+    };
+    recipe.precision = a.precision.unwrap_or(usual);
     recipe.learning_rate = a.lr.unwrap_or(recipe.learning_rate);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Start::New {

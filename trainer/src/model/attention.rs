@@ -8,7 +8,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::recall::{Recall, Sight};
-use super::{Input, KeysValues, Make, Memory, Use, rms_norm};
+use super::{Input, KeysValues, Make, Memory, Precision, Use, rms_norm};
 use crate::config::Shape;
 
 /// Base of the rotary frequencies.
@@ -38,6 +38,7 @@ pub(super) struct Frame {
     mask: Tensor<4>,
     /// What the kNN layer may recall.
     pub(super) sight: Sight,
+    pub(super) precision: Precision,
 }
 
 impl Frame {
@@ -102,6 +103,7 @@ impl Frame {
             unseen,
             mask: Tensor::from_data(TensorData::new(mask, [lanes, 1, length, keys]), device),
             sight: Sight::new(shape, input, memory, memories.recall),
+            precision: Precision::F32,
         }
     }
 }
@@ -150,7 +152,8 @@ impl Attention {
         let sizes = frame.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let normed = rms_norm(h, &self.norm);
-        let qkv = normed.clone().matmul(self.qkv.clone());
+        let product = |x, w: &Tensor<2>| frame.precision.product(x, w.clone());
+        let qkv = product(normed.clone(), &self.qkv);
         let all = qkv.dims()[1] / dim;
         let qkv = qkv.reshape([lanes, length, all, dim]);
         // Keys and values of the kNN layer: one of each.
@@ -203,7 +206,7 @@ impl Attention {
             None => memory.layers.push(kept),
         }
         let mixed = mixed.swap_dims(1, 2).reshape([lanes * length, heads * dim]);
-        mixed.matmul(self.out.clone())
+        product(mixed, &self.out)
     }
 }
 

@@ -66,19 +66,25 @@ impl Embedding {
 
     /// `[lanes * length, width]`, given `E`.
     pub(super) fn embed(&self, input: &Input, table: Tensor<2>, device: &Device) -> Tensor<2> {
-        let rows = |table: Tensor<2>, rows: &[u16]| {
-            let rows: Vec<i64> = rows.iter().map(|&r| i64::from(r)).collect();
-            let count = rows.len();
-            table.select(
-                0,
-                Tensor::<1, Int>::from_data(TensorData::new(rows, [count]), device),
-            )
+        let rows = |table: Tensor<2>, column: usize, rows: &[u16]| {
+            let rows = match &input.resident {
+                Some(resident) => resident[column].clone(),
+                None => ids(rows.iter().copied(), device),
+            };
+            table.select(0, rows)
         };
-        rows(table, &input.tokens)
-            + rows(self.bar_step.clone(), &input.bar_step)
-            + rows(self.bar.clone(), &input.bar)
-            + rows(self.metre.clone(), &input.metre)
+        rows(table, 0, &input.tokens)
+            + rows(self.bar_step.clone(), 1, &input.bar_step)
+            + rows(self.bar.clone(), 2, &input.bar)
+            + rows(self.metre.clone(), 3, &input.metre)
     }
+}
+
+/// Ids or rows, on a device.
+pub(crate) fn ids(rows: impl Iterator<Item = u16>, device: &Device) -> Tensor<1, Int> {
+    let rows: Vec<i64> = rows.map(i64::from).collect();
+    let count = rows.len();
+    Tensor::from_data(TensorData::new(rows, [count]), device)
 }
 
 /// The pitch class and octave columns of a token, if it is a pitch.

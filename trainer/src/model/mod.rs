@@ -20,8 +20,9 @@ pub mod embedding;
 pub mod recall;
 
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, FloatDType, Int, Tensor};
 use continuo_score::Vocabulary;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Shape;
 use attention::{Attention, Frame};
@@ -38,6 +39,8 @@ pub struct Model {
     embedding: Embedding,
     layers: Vec<Layer>,
     norm: Tensor<2>,
+    /// Of the products.
+    pub precision: Precision,
 }
 
 struct Layer {
@@ -68,6 +71,33 @@ pub struct Input {
     pub metre: Vec<u16>,
     /// Position in the stream at which the song of each token began.
     pub song: Vec<u64>,
+    /// Ids and rows once more, in the order above, where they are on the device already.
+    pub resident: Option<[Tensor<1, Int>; 4]>,
+}
+
+/// In which numbers products are computed. Parameters, sums, softmax, norms and the loss are
+/// always `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// 32 bits.
+    #[default]
+    F32,
+    /// Factors rounded to 16 bits with the range of 32 (bfloat16), for GPUs.
+    Bf16,
+}
+
+impl Precision {
+    /// `x · w`.
+    fn product<const D: usize>(self, x: Tensor<D>, w: Tensor<D>) -> Tensor<D> {
+        match self {
+            Self::F32 => x.matmul(w),
+            Self::Bf16 => {
+                let product = x.cast(FloatDType::BF16).matmul(w.cast(FloatDType::BF16));
+                product.cast(FloatDType::F32)
+            }
+        }
+    }
 }
 
 /// Keys and values of consecutive tokens, each `[lanes, heads, length, head_dim]`.
@@ -154,6 +184,7 @@ impl Model {
             embedding,
             layers,
             norm,
+            precision: Precision::F32,
         })
     }
 
@@ -211,7 +242,10 @@ impl Model {
             },
         );
         match copy {
-            Ok(model) => model,
+            Ok(model) => Self {
+                precision: self.precision,
+                ..model
+            },
             Err(never) => match never {},
         }
     }
@@ -224,15 +258,17 @@ impl Model {
     /// The same with some of its memories.
     pub fn forward_with(&self, input: &Input, memory: &mut Memory, memories: Use) -> Tensor<2> {
         let device = self.embedding.features.device();
-        let frame = Frame::new(&self.shape, input, memory, memories, &device);
+        let mut frame = Frame::new(&self.shape, input, memory, memories, &device);
+        frame.precision = self.precision;
         let table = self.token_table();
         let mut h = self.embedding.embed(input, table.clone(), &device);
         for (l, layer) in self.layers.iter().enumerate() {
             h = h.clone() + layer.attention.forward(h, &frame, memory, l);
-            h = h.clone() + layer.feed_forward.forward(h);
+            h = h.clone() + layer.feed_forward.forward(h, self.precision);
         }
         memory.position += input.length as u64;
-        rms_norm(h, &self.norm).matmul(table.transpose())
+        self.precision
+            .product(rms_norm(h, &self.norm), table.transpose())
     }
 
     /// `E = token + A·pitch`, `[vocabulary, width]`.
@@ -254,13 +290,13 @@ impl Memory {
 }
 
 impl FeedForward {
-    fn forward(&self, h: Tensor<2>) -> Tensor<2> {
+    fn forward(&self, h: Tensor<2>, precision: Precision) -> Tensor<2> {
         let [rows, _] = h.dims();
         let [inner, _] = self.down.dims();
-        let both = rms_norm(h, &self.norm).matmul(self.gate_up.clone());
+        let both = precision.product(rms_norm(h, &self.norm), self.gate_up.clone());
         let gate = both.clone().slice([0..rows, 0..inner]);
         let up = both.slice([0..rows, inner..2 * inner]);
-        (gate.clone() * sigmoid(gate) * up).matmul(self.down.clone())
+        precision.product(gate.clone() * sigmoid(gate) * up, self.down.clone())
     }
 }
 

@@ -36,6 +36,7 @@ fn stream(length: usize, seed: u64) -> Input {
         bar: draw(16),
         metre: draw(49),
         song: vec![0; length],
+        resident: None,
     }
 }
 
@@ -48,6 +49,7 @@ fn part(input: &Input, from: usize, to: usize) -> Input {
         bar: input.bar[from..to].to_vec(),
         metre: input.metre[from..to].to_vec(),
         song: input.song[from..to].to_vec(),
+        resident: None,
     }
 }
 

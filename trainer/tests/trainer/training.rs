@@ -8,9 +8,11 @@ use std::time::Duration;
 use burn::tensor::Device;
 use continuo_trainer::checkpoint::{self, Checkpoint};
 use continuo_trainer::config::preset;
+use continuo_trainer::corpus::{Corpus, Location};
 use continuo_trainer::eval::evaluate;
 use continuo_trainer::lanes::{Batches, Lanes};
 use continuo_trainer::learner::{Learner, initial};
+use continuo_trainer::model::Precision;
 use continuo_trainer::train::{Ending, Event, Start, train};
 
 use crate::songs;
@@ -108,6 +110,52 @@ fn accumulated_rounds_are_one_step() {
     assert_eq!(one.tokens, two.tokens);
     assert!((one.loss - two.loss).abs() < 1e-6, "{one:?} {two:?}");
     assert!((one.norm - two.norm).abs() < 1e-5, "{one:?} {two:?}");
+}
+
+#[test]
+fn wherever_the_corpus_is_the_losses_are_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = songs::corpus(folder.path(), 8, 30).path().to_owned();
+    for batches in [Batches::Contiguous, Batches::Songs, Batches::Random] {
+        let of = |location| {
+            let corpus = Corpus::open_in(&path, location).unwrap();
+            let output = folder.path().join(format!("{location:?}-{batches:?}"));
+            let stop = AtomicBool::new(false);
+            let mut begin = songs::begin(&corpus, 10);
+            if let Start::New { plan, .. } = &mut begin {
+                plan.batches = batches;
+            }
+            train(&songs::options(&corpus, &output, begin, &stop), |_| {}).unwrap();
+            losses(&output)
+        };
+        let mapped = of(Location::Mmap);
+        assert_eq!(mapped.len(), 10);
+        assert_eq!(mapped, of(Location::Cpu), "{batches:?}");
+        assert_eq!(mapped, of(Location::Gpu), "{batches:?}");
+    }
+}
+
+#[test]
+fn half_as_precise_is_nearly_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = songs::corpus(folder.path(), 12, 30);
+    let (shape, recipe) = preset("tiny", &corpus.vocabulary).unwrap();
+    let of = |precision| {
+        let mut model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
+        model.precision = precision;
+        let moments = Learner::no_moments(&model);
+        let mut learner = Learner::new(model, moments, 2, 1).unwrap();
+        let mut lanes = Lanes::new(&corpus, songs::plan(4, Batches::Contiguous)).unwrap();
+        let mut last = 0.0;
+        for _ in 0..40 {
+            last = learner.step(&[lanes.next(2, 16)], 3e-3, &recipe).loss;
+        }
+        last
+    };
+    let (single, half) = (of(Precision::F32), of(Precision::Bf16));
+    assert_ne!(single, half);
+    assert!((single - half).abs() < 0.1 * single, "{single} {half}");
+    assert!(half < 5.0, "it learns: {half}");
 }
 
 #[test]
