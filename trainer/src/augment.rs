@@ -48,10 +48,12 @@ impl Shift {
     ) -> Self {
         let (mut pitch, mut velocity) = (Range::EMPTY, Range::EMPTY);
         for record in song {
-            match vocabulary.token(record.id) {
-                Some(Token::Pitch(p)) => pitch.add(i16::from(p)),
-                Some(Token::Velocity(v)) => velocity.add(i16::from(v)),
-                _ => {}
+            for token in vocabulary.tokens(record.id) {
+                match token {
+                    Token::Pitch(p) => pitch.add(i16::from(p)),
+                    Token::Velocity(v) => velocity.add(i16::from(v)),
+                    _ => {}
+                }
             }
         }
         let loudest = i16::from(vocabulary.velocity_bins) - 1;
@@ -76,18 +78,100 @@ impl Shift {
         token.and_then(|t| vocabulary.id(t)).unwrap_or(id)
     }
 
-    /// Moves every id of a song.
-    pub fn apply(self, records: &mut [Record], vocabulary: &Vocabulary) {
+    /// Moves a song. Merged tokens are taken apart, moved and merged anew: other pitches may
+    /// merge otherwise, so the song may become longer or shorter. `bars` is what bars are
+    /// counted modulo.
+    pub fn apply(
+        self,
+        mut records: Vec<Record>,
+        vocabulary: &Vocabulary,
+        bars: usize,
+    ) -> Vec<Record> {
         if self == Self::default() {
-            return;
+            return records;
         }
         // One look at the vocabulary an id, not one a token.
-        let all = 0..vocabulary.size() as u16;
+        let all = 0..vocabulary.base_size() as u16;
         let table: Vec<u16> = all.map(|id| self.id(id, vocabulary)).collect();
-        for record in records {
+        let merged = !vocabulary.merges().is_empty();
+        if merged {
+            records = apart(&records, vocabulary, bars);
+        }
+        for record in &mut records {
             record.id = table[usize::from(record.id)];
         }
+        if merged {
+            records = together(&records, vocabulary);
+        }
+        records
     }
+}
+
+/// The base tokens of a song, each with its place in time. That of a merged token is its last
+/// one's; the others lie between it and the token before. (A bar that is cut short by a change
+/// of metre inside a merged token is taken for a whole one.)
+fn apart(records: &[Record], vocabulary: &Vocabulary, bars: usize) -> Vec<Record> {
+    let mut out = Vec::with_capacity(2 * records.len());
+    let mut before = records.first().copied();
+    let mut moves = false;
+    for record in records {
+        let from = out.len();
+        let mut steps = Vec::new();
+        let mut step = 0;
+        for &id in vocabulary.expand(record.id) {
+            let token = vocabulary.token(id);
+            if let (true, Some(Token::Duration(d))) = (moves, token) {
+                step += u32::from(d);
+            }
+            moves = token == Some(Token::Separator);
+            steps.push(step);
+            out.push(Record { id, ..*record });
+        }
+        for (base, at) in out[from..].iter_mut().zip(steps) {
+            if at < step {
+                let place = between(before.unwrap_or(*record), *record, at, step - at, bars);
+                *base = Record {
+                    id: base.id,
+                    ..place
+                };
+            }
+        }
+        before = Some(*record);
+    }
+    out
+}
+
+/// The place `since` steps after one and `left` steps before another.
+fn between(before: Record, after: Record, since: u32, left: u32, bars: usize) -> Record {
+    let step = u32::from(before.bar_step) + since;
+    if step < u32::from(before.metre) {
+        return Record {
+            bar_step: step as u16,
+            ..before
+        };
+    }
+    let bar = u32::from(after.metre).max(1);
+    let back = left.saturating_sub(after.bar_step.into()).div_ceil(bar);
+    let bars = bars.max(1) as u32;
+    Record {
+        bar_step: (u32::from(after.bar_step) + back * bar - left) as u16,
+        bar: ((u32::from(after.bar) + bars - back % bars) % bars) as u16,
+        ..after
+    }
+}
+
+/// Base tokens, merged.
+fn together(base: &[Record], vocabulary: &Vocabulary) -> Vec<Record> {
+    let merged = vocabulary.merge(base.iter().map(|r| r.id).collect());
+    let mut last = 0;
+    let place = |id: u16| {
+        last += vocabulary.expand(id).len();
+        Record {
+            id,
+            ..base[last - 1]
+        }
+    };
+    merged.into_iter().map(place).collect()
 }
 
 /// The smallest and the largest of some numbers.
@@ -116,6 +200,7 @@ impl Range {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use continuo_score::{Metre, MetreMap, Note, PositionScore, Score};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
     use std::collections::HashSet;
@@ -151,8 +236,7 @@ mod tests {
             for _ in 0..400 {
                 let shift = Shift::draw(Reach::DEFAULT, song.iter().copied(), &v, &mut random);
                 seen.insert(shift.transpose);
-                let mut moved = song.clone();
-                shift.apply(&mut moved, &v);
+                let moved = shift.apply(song.clone(), &v, 16);
                 for (from, to) in song.iter().zip(&moved) {
                     match (v.token(from.id).unwrap(), v.token(to.id).unwrap()) {
                         (Token::Pitch(a), Token::Pitch(b)) => {
@@ -172,6 +256,67 @@ mod tests {
             if pitches[0] >= 27 && pitches[1] <= 102 {
                 assert_eq!(seen.len(), 13, "seed {seed}: {seen:?}");
             }
+        }
+    }
+
+    /// A song with merges, moved, is the moved song with merges; and every token is where it
+    /// was.
+    #[test]
+    fn merged_songs_are_moved_as_base_songs_are() {
+        let plain = Vocabulary::continuo();
+        let sizes = crate::config::grid_sizes(&plain);
+        let id = |t| plain.id(t).unwrap();
+        let first = plain.size() as u16;
+        // A note of one key and length, a move, the two after one another, and so on.
+        let merges = vec![
+            [id(Token::Pitch(60)), id(Token::Duration(3))],
+            [id(Token::Separator), id(Token::Duration(6))],
+            [first, id(Token::Velocity(10))],
+            [first + 2, first + 1],
+            [first + 3, first + 2],
+            [first + 1, id(Token::Pitch(62))],
+        ];
+        let v = plain.clone().with_merges(merges).unwrap();
+        for seed in 0..200u64 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut score = Score::new(12);
+            let metre = Metre {
+                numerator: random.random_range(2..6),
+                denominator: 4,
+            };
+            score.metres = MetreMap::constant(metre, 12);
+            let mut start = 0;
+            for _ in 0..60 {
+                score.notes.push(Note {
+                    start,
+                    length: [3, 3, 6][random.random_range(0..3)],
+                    pitch: [60, 60, 60, 62, 66][random.random_range(0..5)],
+                    velocity: [85, 85, 20][random.random_range(0..3)],
+                });
+                start += [6, 6, 12, 150][random.random_range(0..4)];
+            }
+            score.tidy();
+            let place = |id, step| {
+                let rows = sizes.rows(score.metres.place(step));
+                Record {
+                    id,
+                    bar_step: rows.bar_step as u16,
+                    bar: rows.bar as u16,
+                    metre: rows.metre as u16,
+                }
+            };
+            let encoded = PositionScore::encode(&score, &plain).tokens;
+            let base: Vec<_> = encoded.iter().map(|p| place(id(p.token), p.step)).collect();
+            let song = together(&base, &v);
+            assert!(song.len() < base.len(), "seed {seed}");
+            assert_eq!(apart(&song, &v, sizes.bars), base, "seed {seed}");
+            let shift = Shift {
+                transpose: random.random_range(-6..=6),
+                velocity: 1,
+            };
+            let moved = shift.apply(song.clone(), &v, sizes.bars);
+            let expected = together(&shift.apply(base, &plain, sizes.bars), &v);
+            assert_eq!(moved, expected, "seed {seed}");
         }
     }
 }

@@ -132,18 +132,18 @@ impl<'a> Lanes<'a> {
     /// Lanes where they were. `None` if the state is of another corpus.
     pub fn restore(corpus: &'a Corpus, state: LanesState) -> Option<Self> {
         let styles = styles(corpus, state.plan);
-        let fits = |l: &Lane| {
-            let song = corpus.songs.get(l.song);
-            song.is_some_and(|s| (l.at as u64) < s.tokens)
-        };
-        if styles.len() != state.drawn.len() || !state.lanes.iter().all(fits) {
+        if styles.len() != state.drawn.len() {
             return None;
         }
-        let playing = state.lanes.iter().map(|l| song(corpus, l.song, l.shift));
+        let playing = state.lanes.iter().map(|l| {
+            let known = l.song < corpus.songs.len();
+            let song = known.then(|| song(corpus, l.song, l.shift));
+            song.filter(|song| l.at < song.len())
+        });
         Some(Self {
             corpus,
             styles,
-            playing: playing.collect(),
+            playing: playing.collect::<Option<_>>()?,
             state,
         })
     }
@@ -327,9 +327,8 @@ impl Input {
 /// A song of the corpus, moved.
 fn song(corpus: &Corpus, index: usize, shift: Shift) -> Vec<Record> {
     let tokens = corpus.songs[index].tokens as usize;
-    let mut records: Vec<_> = corpus.records(index, 0, tokens).collect();
-    shift.apply(&mut records, &corpus.vocabulary);
-    records
+    let records = corpus.records(index, 0, tokens).collect();
+    shift.apply(records, &corpus.vocabulary, corpus.rows.bars)
 }
 
 fn styles(corpus: &Corpus, plan: Plan) -> Vec<Style> {

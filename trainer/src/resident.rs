@@ -64,7 +64,7 @@ impl<'a> Resident<'a> {
     /// than the corpus: what it reads is uploaded as always.
     pub fn attach(&mut self, group: &mut Group) {
         let vocabulary = &self.corpus.vocabulary;
-        let merged = (0..vocabulary.size() as u16).any(|id| vocabulary.token(id).is_none());
+        let merged = !vocabulary.merges().is_empty();
         let moves =
             |p: &Piece| matches!(p, Piece::Song { shift, .. } if *shift != Shift::default());
         if merged && group.pieces.iter().any(moves) {
@@ -97,7 +97,7 @@ impl<'a> Resident<'a> {
             }
         };
         let from = self.corpus.songs[song].offset as usize + at;
-        let part = self.columns[column].clone().slice([from..from + count]);
+        let part = self.columns[column].clone().slice(from..from + count);
         if column > 0 || shift == Shift::default() {
             return part;
         }

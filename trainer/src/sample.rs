@@ -44,7 +44,7 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
         if state.is_settled() && state.step >= GIVEN * bar {
             break;
         }
-        state = grammar.next(&state, vocabulary.token(record.id)?);
+        state = grammar.next_id(&state, record.id)?;
         ids.push(record.id);
     }
     if ids.len() == all.len() {
@@ -63,7 +63,7 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
         let Some(id) = choose(&logits, &mask, &mut random) else {
             break;
         };
-        state = grammar.next(&state, vocabulary.token(id)?);
+        state = grammar.next_id(&state, id)?;
         if state.step >= until {
             break;
         }
