@@ -157,7 +157,7 @@ mod driver {
         let found = names.iter().find_map(|name| {
             // SAFETY: NVIDIA's libraries do nothing when they are loaded that would break this
             // program; the backend loads the same ones.
-            unsafe { Library::new(name) }.ok()
+            unsafe { Library::new(*name) }.ok()
         });
         found.ok_or_else(|| DeviceError::NoCuda(format!("{missing} ({})", names.join(", "))))
     }
