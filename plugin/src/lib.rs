@@ -12,6 +12,7 @@
 
 pub mod composer_thread;
 pub mod continuing;
+pub mod editor;
 pub mod gate;
 pub mod messages;
 pub mod params;

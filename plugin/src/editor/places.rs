@@ -1,0 +1,194 @@
+//! Where each parameter belongs, and what it does, in a musician's words and with its unit.
+
+use super::view::Group;
+
+/// Where a parameter is drawn.
+#[derive(Debug)]
+pub struct Place {
+    id: &'static str,
+    /// In which group.
+    pub group: Group,
+    /// What it does.
+    pub tip: &'static str,
+}
+
+/// What is not in the table is shown all the same: a parameter nobody can reach is worse than
+/// one in the wrong column.
+static UNKNOWN: Place = Place {
+    id: "",
+    group: Group::Output,
+    tip: "",
+};
+
+/// The place of the parameter with this id.
+pub fn find(id: &str) -> &'static Place {
+    PLACES.iter().find(|p| p.id == id).unwrap_or(&UNKNOWN)
+}
+
+/// Whether the parameter with this id has a place of its own.
+pub fn known(id: &str) -> bool {
+    PLACES.iter().any(|place| place.id == id)
+}
+
+const fn place(id: &'static str, group: Group, tip: &'static str) -> Place {
+    Place { id, group, tip }
+}
+
+/// Every parameter, by the id a host knows it by.
+static PLACES: &[Place] = &[
+    place(
+        "mode",
+        Group::Mode,
+        "Off listens only. Continue plays on when you pause. Trade takes turns of some bars. \
+         Along plays with you. Free plays on by itself.",
+    ),
+    place(
+        "enter",
+        Group::When,
+        "Where an answer may begin: on any step, on a beat, or on a bar line",
+    ),
+    place("gap", Group::When, "Beats of silence before it plays on"),
+    place(
+        "lead",
+        Group::When,
+        "How many beats before it comes in the answer is decided; what you play later is answered later",
+    ),
+    place("bars", Group::When, "Length of a turn in Trade, in bars"),
+    place(
+        "lookahead",
+        Group::When,
+        "Beats planned ahead of the playhead: more is safer, less answers sooner",
+    ),
+    place(
+        "hold",
+        Group::When,
+        "While on, it plays, whatever the mode: map it to a pedal or a pad",
+    ),
+    place(
+        "free_run",
+        Group::When,
+        "Goes by its own tempo, even where the host has one",
+    ),
+    place(
+        "tempo",
+        Group::When,
+        "Its own tempo in quarter notes a minute, for hosts without a transport",
+    ),
+    place(
+        "temp",
+        Group::What,
+        "How daring: low stays with what is likely, high surprises",
+    ),
+    place(
+        "temp_pitch",
+        Group::What,
+        "How daring in pitch: low stays with what is likely, high surprises",
+    ),
+    place(
+        "temp_rhythm",
+        Group::What,
+        "How daring in rhythm: low stays with what is likely, high surprises",
+    ),
+    place(
+        "top_p",
+        Group::What,
+        "Only the likeliest choices that together have this probability are considered",
+    ),
+    place(
+        "min_p",
+        Group::What,
+        "Choices less likely than this share of the likeliest are not considered",
+    ),
+    place("key", Group::What, "The tonic of the scale"),
+    place(
+        "scale",
+        Group::What,
+        "Notes outside the scale are not played",
+    ),
+    place("low", Group::What, "No note below this one"),
+    place("high", Group::What, "No note above this one"),
+    place("voices", Group::What, "Most notes at once"),
+    place("polyphony", Group::What, "Most notes at once"),
+    place("density", Group::What, "More notes, or fewer"),
+    place("register", Group::What, "Higher notes, or lower"),
+    place(
+        "length",
+        Group::Feel,
+        "Length of its notes: 100 % is as the model writes them",
+    ),
+    place(
+        "vel_from",
+        Group::Feel,
+        "Loudness as the model writes it, following yours, or fixed",
+    ),
+    place(
+        "velocity",
+        Group::Feel,
+        "Loudness of its notes where Velocity From is Fixed, 1 to 127",
+    ),
+    place(
+        "feel",
+        Group::Feel,
+        "How much of your timing against the grid it takes over",
+    ),
+    place(
+        "memory",
+        Group::Memory,
+        "Song: memory belongs to song positions, and going back forgets what came after. Session: a loop keeps developing",
+    ),
+    place(
+        "recall",
+        Group::Memory,
+        "How much the long memory counts: 0 % plays from the last bars alone",
+    ),
+    place(
+        "memory_bars",
+        Group::Memory,
+        "How many bars back it remembers",
+    ),
+    place(
+        "seed",
+        Group::Memory,
+        "The same seed, notes and settings give the same answer; another seed, another",
+    ),
+    place(
+        "variation",
+        Group::Act,
+        "The same moment, answered differently; and back",
+    ),
+    place("panic", Group::Act, "Ends everything that sounds, now"),
+    place("regen", Group::Act, "Answers this bar anew"),
+    place("freeze", Group::Act, "Repeats what was just played"),
+    place("clear", Group::Act, "Forgets everything heard and played"),
+    place("thru", Group::Output, "Passes what you play to the output"),
+    place(
+        "in_ch",
+        Group::Output,
+        "MIDI channel it listens to, 1 to 16, or all",
+    ),
+    place(
+        "out_ch",
+        Group::Output,
+        "MIDI channel of its notes, 1 to 16",
+    ),
+    place(
+        "offset",
+        Group::Output,
+        "Its notes sound so many milliseconds later, or earlier: for sounds with a slow attack",
+    ),
+    place(
+        "sound",
+        Group::Output,
+        "The built-in electric piano, for a first minute without another instrument",
+    ),
+    place(
+        "level",
+        Group::Output,
+        "Loudness of the built-in electric piano, in decibels",
+    ),
+    place(
+        "bypass",
+        Group::Output,
+        "Nothing is played; everything passes through",
+    ),
+];

@@ -1,0 +1,400 @@
+//! Everything that can be pressed, by the name a screen reader would say.
+
+use std::sync::{Arc, Mutex};
+
+use continuo::editor::view::{Act, Control, Group, Kind, Part, View};
+use continuo::editor::{Doing, Panel, draw, theme};
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT, Queryable};
+
+use crate::scenes;
+
+/// An editor whose controls do what hands do to them, as a plugin's would.
+struct Bench {
+    harness: Harness<'static>,
+    view: Arc<Mutex<View>>,
+    doings: Arc<Mutex<Vec<Doing>>>,
+}
+
+impl Bench {
+    fn new(view: View, size: (f32, f32)) -> Self {
+        let view = Arc::new(Mutex::new(view));
+        let doings = Arc::new(Mutex::new(Vec::new()));
+        let (shown, done) = (view.clone(), doings.clone());
+        let mut panel = Panel::default();
+        let mut harness = Harness::builder()
+            .with_size(size)
+            .with_max_steps(60)
+            .with_step_dt(1.0 / 60.0)
+            .with_context_setup(theme::apply)
+            .build_ui(move |ui| {
+                let mut view = shown.lock().unwrap();
+                let mut new = Vec::new();
+                draw(ui, &view, &mut panel, &mut new);
+                for doing in &new {
+                    if let Doing::Set(index, value) = doing {
+                        view.controls[*index].value = *value;
+                    }
+                }
+                done.lock().unwrap().extend(new);
+            });
+        harness.run();
+        Self {
+            harness,
+            view,
+            doings,
+        }
+    }
+
+    fn done(&mut self) -> Vec<Doing> {
+        self.harness.run();
+        std::mem::take(&mut *self.doings.lock().unwrap())
+    }
+
+    fn controls(&self) -> Vec<Control> {
+        self.view.lock().unwrap().controls.clone()
+    }
+
+    /// Clicks what has this name; in a menu too, once it is open.
+    fn click(&mut self, name: &str) {
+        self.harness.get_by_label(name).click();
+        self.harness.run();
+    }
+}
+
+/// A gesture as the host records it: it begins, moves and ends, and is one control's. Gives
+/// where it went.
+fn gesture(doings: &[Doing], control: usize) -> f32 {
+    let [Doing::Begin(first), middle @ .., Doing::End(last)] = doings else {
+        panic!("not a gesture: {doings:?}");
+    };
+    assert_eq!((*first, *last), (control, control));
+    let values: Vec<_> = middle
+        .iter()
+        .map(|doing| match doing {
+            Doing::Set(index, value) if *index == control => *value,
+            other => panic!("{other:?} inside a gesture of {control}"),
+        })
+        .collect();
+    assert!(values.iter().all(|v| (0.0..=1.0).contains(v)), "{values:?}");
+    *values.last().expect("a gesture that moves nothing")
+}
+
+#[test]
+fn every_control_moves_its_parameter() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let shown = bench.controls();
+    let drawn = shown
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.group != Group::Mode);
+    let mut pressed = 0;
+    for (index, control) in drawn {
+        match &control.kind {
+            Kind::Number => {
+                let node = bench
+                    .harness
+                    .get_by_role_and_label(Role::Slider, &control.name);
+                let value = if control.value > 0.5 { 0.25 } else { 0.75 };
+                node.set_value_accesskit(value);
+                assert_eq!(
+                    gesture(&bench.done(), index),
+                    value as f32,
+                    "{}",
+                    control.name
+                );
+                let before = bench.controls()[index].value;
+                let node = bench
+                    .harness
+                    .get_by_role_and_label(Role::Slider, &control.name);
+                node.increment_accesskit();
+                let after = gesture(&bench.done(), index);
+                assert!(
+                    (after - before - control.step).abs() < 1e-6,
+                    "{}",
+                    control.name
+                );
+            }
+            Kind::Switch => {
+                bench
+                    .harness
+                    .get_by_role_and_label(Role::CheckBox, &control.name)
+                    .click();
+                let flipped = gesture(&bench.done(), index);
+                assert_eq!(flipped, 1.0 - control.value, "{}", control.name);
+            }
+            Kind::Choice(names) => {
+                for (number, name) in names.iter().enumerate() {
+                    bench
+                        .harness
+                        .get_by_role_and_label(Role::ComboBox, &control.name)
+                        .click();
+                    bench.harness.run();
+                    let choices = bench.harness.get_all_by_label(name);
+                    choices.last().expect("a choice in the menu").click();
+                    let chosen = gesture(&bench.done(), index) * (names.len() - 1) as f32;
+                    assert!(
+                        (chosen - number as f32).abs() < 1e-4,
+                        "{}: {name}",
+                        control.name
+                    );
+                }
+            }
+        }
+        pressed += 1;
+    }
+    assert_eq!(pressed, shown.len() - 1);
+}
+
+#[test]
+fn every_mode_is_one_press_away() {
+    for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
+        let mut bench = Bench::new(scenes::playing(), size);
+        let index = 0;
+        let Kind::Choice(names) = bench.controls()[index].kind.clone() else {
+            panic!("the modes are a choice");
+        };
+        for (number, name) in names.iter().enumerate() {
+            let wide = bench
+                .harness
+                .query_by_label(&format!("Mode: {name}"))
+                .map(|node| node.click());
+            if wide.is_none() {
+                bench
+                    .harness
+                    .get_by_role_and_label(Role::ComboBox, "Mode")
+                    .click();
+                bench.harness.run();
+                bench.harness.get_all_by_label(name).last().unwrap().click();
+            }
+            let chosen = gesture(&bench.done(), index) * (names.len() - 1) as f32;
+            assert!((chosen - number as f32).abs() < 1e-4, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_act_sends_its_command() {
+    for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
+        let mut bench = Bench::new(scenes::playing(), size);
+        let direct = [
+            ("Panic", Act::Panic),
+            ("Regenerate bar", Act::Regenerate),
+            ("Freeze", Act::Freeze),
+            ("Clear memory", Act::Clear),
+            ("Undo", Act::Undo),
+            ("Variation A", Act::Vary(0)),
+            ("Variation B", Act::Vary(1)),
+            ("Variation C", Act::Vary(2)),
+            ("Variation D", Act::Vary(3)),
+        ];
+        let save = Act::Save;
+        let menus: [(&[&str], Act); 8] = [
+            (
+                &["Save MIDI", "What it heard", "All of it…"],
+                save(Part::Heard, None),
+            ),
+            (
+                &["Save MIDI", "What it played", "All of it…"],
+                save(Part::Played, None),
+            ),
+            (
+                &["Save MIDI", "Both, as two tracks", "All of it…"],
+                save(Part::Both, None),
+            ),
+            (
+                &["Save MIDI", "What it heard", "The last 8 bars…"],
+                save(Part::Heard, Some(8)),
+            ),
+            (&["Model", "Load a model…"], Act::LoadModel),
+            (&["Model", "Feed MIDI files to memory…"], Act::Feed),
+            (&["Presets", "Duet"], Act::Preset(0)),
+            (&["Presets", "Bass player"], Act::Preset(1)),
+        ];
+        let pressed = direct.len() + menus.len();
+        for (name, act) in direct {
+            bench.click(name);
+            assert_eq!(bench.done(), [Doing::Act(act)], "{name}");
+        }
+        for (path, act) in menus {
+            if bench.harness.query_by_label("Menu").is_some() {
+                bench.click("Menu");
+            }
+            for name in path {
+                bench.click(name);
+            }
+            assert_eq!(bench.done(), [Doing::Act(act)], "{path:?}");
+        }
+        // What would have no effect now is there, and does nothing.
+        bench.click("Redo");
+        assert_eq!(bench.done(), []);
+        // Saving the last bars needs no offer of its own, and Redo was pressed in vain.
+        assert_eq!(scenes::offers().len(), pressed);
+    }
+}
+
+#[test]
+fn what_is_not_offered_is_not_there() {
+    let view = View {
+        offers: Vec::new(),
+        ..scenes::playing()
+    };
+    let bench = Bench::new(view, continuo::editor::SIZE);
+    for name in [
+        "Panic",
+        "Undo",
+        "Freeze",
+        "Variation A",
+        "Save MIDI",
+        "Model",
+        "Presets",
+    ] {
+        assert!(bench.harness.query_by_label(name).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_drag_is_one_gesture() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let index = bench
+        .controls()
+        .iter()
+        .position(|c| c.name == "Gap")
+        .unwrap();
+    let start = bench.controls()[index].value;
+    let center = bench.harness.get_by_label("Gap").rect().center();
+    bench.harness.drag_at(center);
+    for way in [20.0, 60.0, 40.0, 5000.0] {
+        bench.harness.hover_at(center + egui::vec2(way, 0.0));
+        bench.harness.run();
+    }
+    bench.harness.drop_at(center + egui::vec2(5000.0, 0.0));
+    let doings = bench.done();
+    assert_eq!(gesture(&doings, index), 1.0);
+    assert!(doings.len() >= 5, "{doings:?}");
+    assert!(matches!(doings[1], Doing::Set(_, value) if value > start && value < 1.0));
+}
+
+#[test]
+fn a_double_click_resets() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let index = bench
+        .controls()
+        .iter()
+        .position(|c| c.name == "Gap")
+        .unwrap();
+    for _ in 0..2 {
+        bench.harness.get_by_label("Gap").click();
+    }
+    let default = bench.controls()[index].default;
+    assert_eq!(gesture(&bench.done(), index), default);
+}
+
+#[test]
+fn values_are_typed() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let index = bench
+        .controls()
+        .iter()
+        .position(|c| c.name == "Gap")
+        .unwrap();
+    bench.harness.get_by_label("Gap").click();
+    bench.harness.run();
+    for text in ["3", ".", "5"] {
+        bench.harness.event(egui::Event::Text(text.into()));
+        bench.harness.run();
+    }
+    bench.harness.key_press(egui::Key::Enter);
+    assert_eq!(bench.done(), [Doing::Type(index, "3.5".into())]);
+
+    bench.harness.get_by_label("Gap").click_secondary();
+    bench.harness.run();
+    bench.harness.event(egui::Event::Text("7".into()));
+    bench.harness.key_press(egui::Key::Escape);
+    assert_eq!(bench.done(), [], "Escape leaves it as it was");
+}
+
+#[test]
+fn keys_move_the_control_that_has_the_focus() {
+    use egui::Key;
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let index = bench
+        .controls()
+        .iter()
+        .position(|c| c.name == "Gap")
+        .unwrap();
+    let Control {
+        default,
+        step,
+        fine,
+        ..
+    } = bench.controls()[index].clone();
+    bench.harness.get_by_label("Gap").focus();
+    bench.harness.run();
+    let mut press = |key, shift: bool| {
+        let modifiers = if shift {
+            egui::Modifiers::SHIFT
+        } else {
+            egui::Modifiers::NONE
+        };
+        bench.harness.key_press_modifiers(modifiers, key);
+        gesture(&bench.done(), index)
+    };
+    assert_eq!(press(Key::Home, false), 0.0);
+    assert!((press(Key::ArrowRight, false) - step).abs() < 1e-6);
+    assert!((press(Key::ArrowUp, true) - step - fine).abs() < 1e-6);
+    assert_eq!(press(Key::End, false), 1.0);
+    assert!((press(Key::ArrowLeft, false) - 1.0 + step).abs() < 1e-6);
+    assert_eq!(press(Key::Delete, false), default);
+    // Tab goes on to the next control.
+    bench.harness.key_press(Key::Tab);
+    bench.harness.run();
+    assert!(!bench.harness.get_by_label("Gap").is_focused());
+    assert_eq!(bench.done(), []);
+}
+
+#[test]
+fn the_roll_zooms_scrolls_and_follows() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    assert!(bench.harness.query_by_label("Follow").is_none());
+    let roll = bench.harness.get_by_label_contains("Piano roll").rect();
+    bench.harness.drag_at(roll.center());
+    bench
+        .harness
+        .hover_at(roll.center() + egui::vec2(120.0, 0.0));
+    bench.harness.run();
+    bench
+        .harness
+        .drop_at(roll.center() + egui::vec2(120.0, 0.0));
+    bench.harness.run();
+    bench.click("Follow");
+    assert!(bench.harness.query_by_label("Follow").is_none());
+    for name in ["Zoom in", "Zoom out"] {
+        bench.click(name);
+    }
+    assert_eq!(bench.done(), [], "the roll is nobody else's business");
+}
+
+#[test]
+fn everything_has_a_name_and_the_keyboard_reaches_it() {
+    let bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    for role in [Role::Button, Role::Slider, Role::CheckBox, Role::ComboBox] {
+        for node in bench.harness.get_all_by_role(role) {
+            let node = node.accesskit_node();
+            let name = node.label().unwrap_or_default();
+            assert!(!name.trim().is_empty(), "a {role:?} without a name");
+        }
+    }
+}
+
+#[test]
+fn the_space_bar_is_the_hosts() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    bench.harness.get_by_label("Through").focus();
+    bench.harness.run();
+    bench.harness.key_press(egui::Key::Space);
+    assert_eq!(bench.done(), []);
+    bench.harness.key_press(egui::Key::Enter);
+    assert_eq!(bench.done().len(), 3, "Enter presses what has the focus");
+}

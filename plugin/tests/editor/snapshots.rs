@@ -1,0 +1,71 @@
+//! Pictures of the main states, compared with those in `tests/snapshots`.
+
+use continuo::editor::{Panel, View, draw, theme};
+use egui_kittest::{Harness, SnapshotOptions};
+
+use crate::raster::Raster;
+use crate::scenes;
+
+/// How far a pixel may be off before it counts (kittest's weighted YIQ distance, squared), and
+/// how many may. The rasteriser is exact, so this is for differences of the last bit in text.
+const TOLERANCE: f32 = 0.6;
+const PIXELS: usize = 10;
+
+fn picture(name: &str, view: View, size: (f32, f32), scale: f32) {
+    let mut panel = Panel::default();
+    let mut harness = Harness::builder()
+        .with_size(size)
+        .with_pixels_per_point(scale)
+        .with_max_steps(60)
+        .renderer(Raster::default())
+        .with_context_setup(theme::apply)
+        .build_ui(move |ui| draw(ui, &view, &mut panel, &mut Vec::new()));
+    harness.run();
+    let options = SnapshotOptions::new()
+        .threshold(TOLERANCE)
+        .max_failed_pixels(PIXELS);
+    harness.snapshot_options(name, &options);
+}
+
+const NORMAL: (f32, f32) = continuo::editor::SIZE;
+
+#[test]
+fn empty() {
+    picture("empty", scenes::empty(), NORMAL, 1.0);
+}
+
+#[test]
+fn listening() {
+    picture("listening", scenes::listening(), NORMAL, 1.0);
+}
+
+#[test]
+fn playing() {
+    picture("playing", scenes::playing(), NORMAL, 1.0);
+}
+
+#[test]
+fn error() {
+    picture("error", scenes::error(), NORMAL, 1.0);
+}
+
+#[test]
+fn tiny() {
+    picture("tiny", scenes::playing(), continuo::editor::SMALLEST, 1.0);
+}
+
+#[test]
+fn large() {
+    picture("large", scenes::playing(), (1720.0, 980.0), 1.0);
+}
+
+#[test]
+fn twice() {
+    picture("twice", scenes::playing(), NORMAL, 2.0);
+}
+
+#[test]
+fn thrice() {
+    let smallest = continuo::editor::SMALLEST;
+    picture("thrice", scenes::listening(), smallest, 3.0);
+}
