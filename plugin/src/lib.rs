@@ -97,6 +97,7 @@ impl Plugin for Continuo {
         if let Some(field) = state.fields.get_mut(state::FIELD) {
             state::mend(field);
         }
+        state::restrain(&mut state.params, &ContinuoParams::default());
     }
 
     fn activate(

@@ -6,11 +6,14 @@
 //! the composer thread to find. The audio thread has no part in it: notes pass and sound while
 //! the memory is read anew.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nice_plug::params::persist::PersistentField;
+use nice_plug::plugin::ParamValue;
+use nice_plug::prelude::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -189,6 +192,21 @@ pub fn mend(field: &mut String) {
     }
 }
 
+/// Brings values beyond a parameter's range back into it: the framework takes them as they are,
+/// and a loudness of a million would be heard. Called by nice-plug before a state is loaded.
+pub fn restrain(values: &mut BTreeMap<String, ParamValue>, params: &dyn Params) {
+    for (id, pointer, _) in params.param_map() {
+        // SAFETY: the pointer is into `params`, which is borrowed here.
+        let (low, high) = unsafe { (pointer.preview_plain(0.0), pointer.preview_plain(1.0)) };
+        let (low, high) = (low.min(high), low.max(high));
+        match values.get_mut(&id) {
+            Some(ParamValue::F32(value)) => *value = value.clamp(low, high),
+            Some(ParamValue::I32(value)) => *value = (*value).clamp(low as i32, high as i32),
+            Some(ParamValue::Bool(_) | ParamValue::String(_)) | None => {}
+        }
+    }
+}
+
 impl PersistentField<'_, Value> for State {
     fn set(&self, value: Value) {
         self.load(value);
@@ -281,6 +299,28 @@ mod tests {
         }
         state.load(json!({ "version": 1 }));
         assert_eq!(state.problem(), None);
+    }
+
+    #[test]
+    fn values_beyond_their_range_are_brought_back() {
+        let params = crate::params::ContinuoParams::default();
+        let mut values = BTreeMap::from([
+            ("sound".to_string(), ParamValue::F32(1e30)),
+            ("temp".to_string(), ParamValue::F32(-1.0)),
+            ("top_p".to_string(), ParamValue::F32(0.75)),
+            ("seed".to_string(), ParamValue::I32(i32::MAX)),
+            ("mode".to_string(), ParamValue::I32(-7)),
+            ("no such".to_string(), ParamValue::F32(1e30)),
+        ]);
+        restrain(&mut values, &params);
+        let value = |id: &str| match values[id] {
+            ParamValue::F32(value) => f64::from(value),
+            ParamValue::I32(value) => f64::from(value),
+            _ => f64::NAN,
+        };
+        assert_eq!((value("sound"), value("top_p")), (1.0, 0.75));
+        assert!((value("temp") - 0.1).abs() < 1e-6);
+        assert_eq!((value("seed"), value("mode")), (9999.0, 0.0));
     }
 
     #[test]

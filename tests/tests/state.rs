@@ -211,7 +211,8 @@ fn survives_whatever_a_project_holds() {
         for (n, state) in damaged.iter().enumerate() {
             let mut player =
                 scene::stage(format, scene::any_setup(), 1, &scene::opening()).unwrap();
-            // A host goes on when a state is refused.
+            // One of them turns the sound up. A host goes on when a state is refused.
+            player.listen();
             let taken = player.plugin().load(state);
             player.set(&[("thru", "On")]).unwrap();
             player
@@ -220,6 +221,9 @@ fn survives_whatever_a_project_holds() {
             player.stand(1_000).unwrap();
             let notes = check::pair(player.sent()).unwrap();
             assert!(!notes.is_empty(), "{format:?}, state {n}: {taken:?}");
+            let loudest = player.sound().into_iter().flatten();
+            let loudest = loudest.fold(0.0f32, |loudest, s| loudest.max(s.abs()));
+            assert!(loudest <= 1.0, "{format:?}, state {n}: {loudest}");
         }
     }
 }
