@@ -1,5 +1,8 @@
 //! One listener: what it heard, and what it plays next.
 
+mod learning;
+mod state;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,10 +11,14 @@ use continuo_score::{
 };
 
 use crate::error::EngineError;
-use crate::memory::XlMemory;
+use crate::memory::Memory;
 use crate::model::{Fed, Model};
 use crate::sampling::{Sampler, Sampling};
 use crate::stats::Stats;
+
+pub use learning::Progress;
+use learning::Reading;
+pub use state::{Piece, SessionState};
 
 /// Tokens read in one run while listening: large enough to use the machine, small enough
 /// that a run stays within a few milliseconds.
@@ -27,7 +34,13 @@ const SCALE_HALF_LIFE_BEATS: u32 = 32;
 pub struct Composer {
     model: Arc<Model>,
     grammar: Grammar,
-    memory: XlMemory,
+    memory: Memory,
+    /// Scales what the kNN memory adds, 0 to 1.
+    recall: f32,
+    /// What is still to be read in the background.
+    reading: Option<Reading>,
+    /// What was learned, oldest first.
+    learned: Vec<Score>,
     /// The tokens in memory.
     stream: Vec<Fed>,
     /// Where the stream stands after them.
@@ -53,6 +66,9 @@ impl Composer {
         Self {
             grammar: Grammar::new(vocabulary),
             memory: model.memory(),
+            recall: 1.0,
+            reading: None,
+            learned: Vec::new(),
             stream: Vec::new(),
             state: State::default(),
             logits: None,
@@ -91,20 +107,28 @@ impl Composer {
         self.scale
     }
 
+    /// Bytes its memories hold.
+    pub fn bytes(&self) -> usize {
+        self.memory.bytes()
+    }
+
+    /// How much what is remembered from beyond the window counts, 0 to 1, from the next token
+    /// on. With 0, all is as with a model that has no such memory.
+    pub fn set_recall(&mut self, recall: f32) {
+        self.recall = recall;
+    }
+
     /// Makes memory exactly the notes of `score`, up to its last onset. What memory and score
     /// have in common at their beginning is kept; the rest is forgotten and read anew. So
     /// late notes, corrections and jumps are all this one call.
     ///
     /// `score` must be on the model's grid and in [`Score::tidy`]'s order.
     pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
+        self.check_grid(score)?;
         let vocabulary = self.model.vocabulary();
-        if score.steps_per_beat != vocabulary.steps_per_beat {
-            let (score, model) = (score.steps_per_beat, vocabulary.steps_per_beat);
-            return Err(EngineError::Grid { score, model });
-        }
-        let wanted = PositionScore::encode_open(score, vocabulary);
         self.metres = score.metres.clone();
         self.scale = scale_of(score);
+        let wanted = PositionScore::encode_open(score, vocabulary);
         (self.pitch, self.written) = (None, Vec::new());
         self.become_stream(&wanted)
     }
@@ -127,6 +151,14 @@ impl Composer {
             .tokens
             .iter()
             .fold(state, |s, t| self.grammar.next(&s, t.token));
+        Ok(())
+    }
+
+    fn check_grid(&self, score: &Score) -> Result<(), EngineError> {
+        let (score, model) = (score.steps_per_beat, self.model.vocabulary().steps_per_beat);
+        if score != model {
+            return Err(EngineError::Grid { score, model });
+        }
         Ok(())
     }
 
@@ -244,15 +276,12 @@ impl Composer {
     }
 
     fn fed(&self, id: u16, step: u32) -> Fed {
-        Fed {
-            id,
-            rows: self.model.sizes().rows(self.metres.place(step)),
-        }
+        self.model.fed(id, self.metres.place(step))
     }
 
     fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
         for chunk in tokens.chunks(CHUNK) {
-            let mut logits = self.model.feed(&mut self.memory, chunk)?;
+            let mut logits = self.model.feed(&mut self.memory, chunk, self.recall)?;
             self.stream.extend_from_slice(chunk);
             let last = logits.len() - self.model.sizes().vocabulary;
             self.logits = Some(logits.split_off(last));
@@ -265,15 +294,17 @@ impl Composer {
         if to >= self.stream.len() {
             return Ok(());
         }
-        self.stream.truncate(to);
         self.logits = None;
-        if !self.memory.rewind(to) {
-            // Too far back for what is held: read it all again, from the beginning.
-            self.memory.clear();
-            let tokens = std::mem::take(&mut self.stream);
-            self.read(&tokens)?;
-        }
-        Ok(())
+        self.stream.truncate(to);
+        self.rewind_reading(to);
+        let from = self.memory.rewind(to)?;
+        self.read_again(from)
+    }
+
+    /// Reads the stream's tokens from position `from` on, where memory stands, once more.
+    fn read_again(&mut self, from: usize) -> Result<(), EngineError> {
+        let tokens = self.stream.split_off(from);
+        self.read(&tokens)
     }
 }
 

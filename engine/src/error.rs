@@ -27,9 +27,23 @@ pub enum EngineError {
     /// The network failed while running.
     #[error("the model failed while running: {0}")]
     Run(String),
+    /// The kNN memory failed: in practice, no memory was left.
+    #[error("the memory could not be searched or kept: {0}")]
+    Memory(String),
     /// The network gave no usable prediction.
     #[error("the model predicts nothing usable here ({0}); its weights may be damaged")]
     Logits(&'static str),
+    /// A saved session that cannot be taken up.
+    #[error("the saved session cannot be read: {0}")]
+    State(String),
+    /// A token that the network has no embedding for.
+    #[error("token {id} or its place in time is outside of the model's {size} ids and its grid")]
+    Token {
+        /// Its id.
+        id: u16,
+        /// Ids in the vocabulary.
+        size: usize,
+    },
     /// Asked for something the vocabulary cannot say.
     #[error("the score is on a grid of {score} steps a beat and the model's is {model}")]
     Grid {

@@ -12,6 +12,7 @@ pub mod composer;
 mod denormals;
 pub mod device;
 pub mod error;
+pub mod knn;
 pub mod memory;
 pub mod model;
 #[cfg(feature = "cli")]
@@ -19,10 +20,12 @@ pub mod options;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;
+pub mod xl;
 
-pub use composer::Composer;
+pub use composer::{Composer, Progress, SessionState};
 pub use device::{Device, Refusal};
 pub use error::EngineError;
+pub use memory::Memory;
 pub use model::{Model, ModelOptions};
 pub use runtime::Runtime;
 pub use sampling::{Constraints, Register, Sampler, Sampling, ScaleLock};

@@ -1,182 +1,81 @@
-//! The XL memory: keys and values of the tokens read so far, in every layer.
-//!
-//! A token's keys and values depend only on what came before it. So a rewind is a cut, as
-//! long as the window before the cut is still held; [`XlMemory`] holds several windows.
+//! What one listener remembers: the XL memory of every layer, and the kNN memory where the
+//! model has one.
 
-use continuo_score::manifest::Sizes;
+use crate::error::EngineError;
+use crate::knn::KnnMemory;
+use crate::xl::XlMemory;
 
-/// Windows of history held beyond the one in use: how far a rewind is free.
-const WINDOWS_HELD: usize = 8;
-
-/// Keys and values of the last tokens, one memory a listener; apart from the weights.
-pub struct XlMemory {
-    heads: usize,
-    head_dim: usize,
-    /// Tokens a new one can look back on: the model's window less itself.
-    reach: usize,
-    /// For each layer, its keys then its values; for each of those its heads; each
-    /// `[tokens, head_dim]`, oldest first.
-    history: Vec<Vec<Vec<f32>>>,
-    /// Position of the oldest token held.
-    first: usize,
-    /// Position of the next token: how many were read since the stream began.
-    next: usize,
+/// The memories of one listener, apart from the weights. Made by [`crate::Model::memory`].
+pub struct Memory {
+    pub(crate) xl: XlMemory,
+    pub(crate) knn: Option<KnnMemory>,
 }
 
-impl XlMemory {
-    /// An empty memory for a network of `sizes` that attends to `window` tokens.
-    pub fn new(sizes: &Sizes, window: usize) -> Self {
-        Self {
-            heads: sizes.heads,
-            head_dim: sizes.head_dim,
-            reach: window - 1,
-            history: vec![vec![Vec::new(); sizes.heads]; sizes.layers * 2],
-            first: 0,
-            next: 0,
-        }
-    }
-
+impl Memory {
     /// Tokens read since the stream began: the next token's position.
     pub fn len(&self) -> usize {
-        self.next
+        self.xl.len()
     }
 
     /// Whether nothing was read yet.
     pub fn is_empty(&self) -> bool {
-        self.next == 0
+        self.len() == 0
     }
 
-    /// Tokens the next one will look back on.
-    pub fn past(&self) -> usize {
-        self.reach.min(self.next - self.first)
+    /// The kNN memory, where the model has one.
+    pub fn knn(&self) -> Option<&KnnMemory> {
+        self.knn.as_ref()
     }
 
-    /// Copies what the next tokens look back on into `out`, `[heads, past, head_dim]`.
-    /// `slot` is twice the layer, plus one for its values.
-    pub fn window(&self, slot: usize, out: &mut Vec<f32>) {
-        out.clear();
-        for head in &self.history[slot] {
-            out.extend_from_slice(&head[head.len() - self.past() * self.head_dim..]);
-        }
+    /// Bytes held by both.
+    pub fn bytes(&self) -> usize {
+        self.xl.bytes() + self.knn.as_ref().map_or(0, KnnMemory::bytes)
     }
 
-    /// Appends the keys or values of `tokens` new tokens, `[heads, tokens, head_dim]`, to a
-    /// slot. Every slot must get its own before [`XlMemory::advance`].
-    pub fn append(&mut self, slot: usize, new: &[f32], tokens: usize) {
-        let rows = new.chunks_exact(tokens * self.head_dim);
-        for (head, rows) in self.history[slot].iter_mut().zip(rows) {
-            head.extend_from_slice(rows);
+    /// Forgets every token from position `to` on. Gives the position it then stands at: `to`,
+    /// or less where too little of the past is held. Then the tokens from there to `to` are to
+    /// be read again, and all is as if nothing after `to` had ever been read.
+    pub fn rewind(&mut self, to: usize) -> Result<usize, EngineError> {
+        if to >= self.len() {
+            return Ok(self.len());
         }
+        if let Some(knn) = &mut self.knn {
+            knn.truncate(to)?;
+        }
+        if self.holds(to) && self.xl.rewind(to) {
+            return Ok(to);
+        }
+        Ok(self.restart(to))
     }
 
-    /// Counts `tokens` new tokens and lets go of what no rewind will need.
-    pub fn advance(&mut self, tokens: usize) {
-        self.next += tokens;
-        let held = self.next - self.first;
-        let keep = self.reach * (1 + WINDOWS_HELD);
-        // Twice that before cutting, so that cutting costs nothing on the average.
-        if held > 2 * keep {
-            let drop = held - keep;
-            for head in self.history.iter_mut().flatten() {
-                head.drain(..drop * self.head_dim);
-            }
-            self.first += drop;
+    /// Lets go of the XL memory, to stand at `to` once the tokens from the position given to
+    /// `to` have been read again.
+    pub(crate) fn restart(&mut self, to: usize) -> usize {
+        // One more, so that the prediction after the last token read again is right as well.
+        let from = to.saturating_sub(self.xl.receptive() + 1);
+        if !self.holds(from) {
+            self.clear();
+            return 0;
         }
+        self.xl.restart(from);
+        from
     }
 
-    /// Forgets every token from position `to` on. `false`, and nothing done, where the
-    /// window before `to` is no longer held: then everything must be read again.
-    pub fn rewind(&mut self, to: usize) -> bool {
-        if to >= self.next {
-            return true;
-        }
-        if self.first > 0 && to < self.first + self.reach {
-            return false;
-        }
-        let keep = (to - self.first) * self.head_dim;
-        for head in self.history.iter_mut().flatten() {
-            head.truncate(keep);
-        }
-        self.next = to;
-        true
+    fn holds(&self, from: usize) -> bool {
+        self.knn.as_ref().is_none_or(|knn| knn.holds(from))
     }
 
-    /// Forgets everything.
+    /// Lets go of the XL memory: the next token looks back on nothing but what it recalls. To
+    /// measure what the window is worth.
+    pub fn forget_window(&mut self) {
+        self.xl.restart(self.len());
+    }
+
+    /// Forgets the stream; what was learned stays.
     pub fn clear(&mut self) {
-        for head in self.history.iter_mut().flatten() {
-            head.clear();
+        self.xl.clear();
+        if let Some(knn) = &mut self.knn {
+            knn.clear();
         }
-        (self.first, self.next) = (0, 0);
-    }
-
-    /// Shape of a window as the graph takes it: `[1, heads, past, head_dim]`.
-    pub fn window_shape(&self) -> [usize; 4] {
-        [1, self.heads, self.past(), self.head_dim]
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SIZES: Sizes = Sizes {
-        vocabulary: 10,
-        layers: 1,
-        width: 4,
-        heads: 2,
-        head_dim: 2,
-        feed_forward: 8,
-        bar_steps: 4,
-        bars: 4,
-    };
-
-    /// Reads tokens `from..to`, whose key and value rows are just their position.
-    fn read(memory: &mut XlMemory, from: usize, to: usize) {
-        let rows: Vec<f32> = (0..SIZES.heads)
-            .flat_map(|_| (from..to).flat_map(|t| [t as f32; 2]))
-            .collect();
-        memory.append(0, &rows, to - from);
-        memory.append(1, &rows, to - from);
-        memory.advance(to - from);
-    }
-
-    fn seen(memory: &XlMemory) -> Vec<f32> {
-        let mut out = Vec::new();
-        memory.window(1, &mut out);
-        assert_eq!(out.len(), memory.window_shape().iter().product::<usize>());
-        out[..out.len() / 2].chunks(2).map(|row| row[0]).collect()
-    }
-
-    #[test]
-    fn the_window_is_the_last_tokens() {
-        let mut memory = XlMemory::new(&SIZES, 4);
-        assert!(seen(&memory).is_empty() && memory.is_empty());
-        read(&mut memory, 0, 2);
-        assert_eq!(seen(&memory), [0.0, 1.0]);
-        for at in (2..200).step_by(3) {
-            read(&mut memory, at, at + 3);
-            assert_eq!(seen(&memory), [at as f32, at as f32 + 1.0, at as f32 + 2.0]);
-        }
-        // Old keys were let go of: at most twice what a rewind needs, and a chunk.
-        assert!(memory.history[0][0].len() <= 2 * (2 * 3 * (1 + WINDOWS_HELD) + 3));
-    }
-
-    #[test]
-    fn a_rewind_is_as_if_never_read() {
-        let mut memory = XlMemory::new(&SIZES, 4);
-        read(&mut memory, 0, 30);
-        assert!(memory.rewind(20) && memory.len() == 20);
-        assert_eq!(seen(&memory), [17.0, 18.0, 19.0]);
-        read(&mut memory, 20, 21);
-        assert_eq!(seen(&memory), [18.0, 19.0, 20.0]);
-        assert!(memory.rewind(1), "the beginning is held");
-        assert_eq!(seen(&memory), [0.0]);
-
-        memory.clear();
-        read(&mut memory, 0, 100);
-        assert!(!memory.rewind(10), "let go of");
-        assert_eq!(memory.len(), 100);
-        assert!(memory.rewind(memory.first + 3));
-        assert_eq!(seen(&memory).len(), 3);
     }
 }

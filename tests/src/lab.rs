@@ -76,6 +76,15 @@ pub fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The same without a kNN memory: one graph.
+pub fn xl_model() -> Result<PathBuf> {
+    place(
+        "CONTINUO_TEST_XL_MODEL",
+        "test-model-xl",
+        "test model with one graph",
+    )
+}
+
 /// ONNX Runtime's library, under its own name.
 pub fn library() -> Result<PathBuf> {
     use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};

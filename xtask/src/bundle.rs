@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
-use crate::{prepare, runtime, shell};
+use crate::{needs, prepare, runtime, shell};
 
 /// The plugin's package.
 const PACKAGE: &str = "continuo";
@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Bundles into `target/bundled`, and gives that folder.
 pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
-    prepare::compiler()?;
+    prepare::compilers()?;
     let runtime = runtime::run()?;
     let profile: &[&str] = if optimised { &["--release"] } else { &[] };
     build(profile)?;
@@ -61,7 +61,7 @@ pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
 /// Bundles for the host tests, and gives the folder: a debug build, since only those can abort
 /// when `process()` allocates, in a place of its own, since it is not for use.
 pub(crate) fn for_tests() -> Result<PathBuf> {
-    prepare::compiler()?;
+    prepare::compilers()?;
     let runtime = runtime::run()?;
     build(&["--features", "assert_process_allocs"])?;
     let target = shell::target_dir()?;
@@ -115,6 +115,9 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
             );
         }
         eprintln!("{}", bundle.display());
+        for binary in binaries(&bundle, &resources)? {
+            needs::check(&binary)?;
+        }
     }
     if !Path::new(MODEL).join("model.json").is_file() {
         eprintln!(
@@ -123,6 +126,24 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
         );
     }
     Ok(bundled)
+}
+
+/// The files of a bundle that hosts load: itself, or all in it but its resources. ONNX Runtime
+/// lies there; it comes as it is, needs the system's C++ library, and is loaded by us.
+fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
+    if bundle.is_file() {
+        return Ok(vec![bundle.to_path_buf()]);
+    }
+    let mut found = Vec::new();
+    for entry in
+        fs::read_dir(bundle).with_context(|| format!("cannot list {}", bundle.display()))?
+    {
+        let path = entry?.path();
+        if path != resources {
+            found.extend(binaries(&path, resources)?);
+        }
+    }
+    Ok(found)
 }
 
 /// Each bundle in a folder, and where its resources belong.

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 mod bundle;
 mod demo;
 mod install;
+mod needs;
 mod prepare;
 mod runtime;
 mod shell;

@@ -1,7 +1,8 @@
 //! What must be on the machine before anything else works. Rust is: this runs.
 //!
-//! The plugin has no window yet and links nothing but the C library, so a C compiler (for the
-//! linker and for the few crates with C in them) and pip (for ONNX Runtime) are the whole list.
+//! The plugin has no window yet and links nothing but the C library, so compilers of C (for the
+//! linker and for the few crates with C in them) and C++ with CMake (for faiss) and pip (for
+//! ONNX Runtime) are the whole list.
 
 use std::process::Command;
 
@@ -22,15 +23,30 @@ const COMPILER: Need = Need {
     found: || cfg!(windows) || shell::succeeds("cc", &["--version"]),
 };
 
+const CXX: Need = Need {
+    what: "a C++ compiler (g++ or c++)",
+    packages: &["g++"],
+    found: || cfg!(windows) || shell::succeeds("c++", &["--version"]),
+};
+
+/// faiss wants 3.24 or newer: Debian 12 has 3.25. CMake itself says so where it is older.
+const CMAKE: Need = Need {
+    what: "CMake (cmake)",
+    packages: &["cmake", "make"],
+    found: || shell::succeeds("cmake", &["--version"]),
+};
+
 const PIP: Need = Need {
     what: "Python 3 with pip",
     packages: &["python3", "python3-pip"],
     found: || python().is_some(),
 };
 
-/// Makes sure that Rust code can be compiled and linked.
-pub(crate) fn compiler() -> Result<()> {
-    provide(&COMPILER)
+/// Makes sure that Rust code, and the C++ in it, can be compiled and linked.
+pub(crate) fn compilers() -> Result<()> {
+    provide(&COMPILER)?;
+    provide(&CXX)?;
+    provide(&CMAKE)
 }
 
 /// Makes sure that there is a Python with pip, and says how to start it.

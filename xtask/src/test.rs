@@ -31,6 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     tests.env("CONTINUO_RUNTIME", &things.library);
     tests.env("CONTINUO_TEST_BUNDLES", &things.bundled);
     tests.env("CONTINUO_TEST_MODEL", &things.model);
+    tests.env("CONTINUO_TEST_XL_MODEL", &things.xl_model);
     let tally = run_tests(&mut tests)?;
 
     shell::run(
@@ -58,6 +59,8 @@ struct Things {
     bundled: PathBuf,
     /// The model the host tests play with.
     model: PathBuf,
+    /// One without kNN memory.
+    xl_model: PathBuf,
     /// ONNX Runtime's library.
     library: PathBuf,
 }
@@ -67,7 +70,7 @@ fn make() -> Result<Things> {
     let bundled = bundle::for_tests()?;
     let target = shell::target_dir()?;
     let library = target.join("runtime").join(runtime::plain_name());
-    let model = target.join("test-model");
+    let (model, xl_model) = (target.join("test-model"), target.join("test-model-xl"));
     // Its weights mean nothing: what is tested is when notes sound, not which.
     // With the tests, for then cargo settles on the features that `cargo test` wants: by
     // themselves the programs would need half the dependencies compiled twice.
@@ -77,18 +80,17 @@ fn make() -> Result<Things> {
             .join("debug")
             .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
     };
-    let mut maker = Command::new(program("make-test-model"));
-    maker.arg("--trainer").arg(program("continuo-trainer"));
-    shell::run(
-        maker
-            .arg("--runtime")
-            .arg(&library)
-            .arg("--out")
-            .arg(&model),
-    )?;
+    for (model, knn) in [(&model, true), (&xl_model, false)] {
+        let mut maker = Command::new(program("make-test-model"));
+        maker.args(knn.then_some("--knn"));
+        maker.arg("--trainer").arg(program("continuo-trainer"));
+        maker.arg("--runtime").arg(&library);
+        shell::run(maker.arg("--out").arg(model))?;
+    }
     Ok(Things {
         bundled,
         model,
+        xl_model,
         library,
     })
 }

@@ -24,6 +24,12 @@ pub(crate) struct Args {
     /// Seed: the same seed gives the same notes
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How much is recalled from beyond the model's window: 0 nothing, 1 all
+    #[arg(long, default_value_t = 1.0, value_parser = recall)]
+    recall: f32,
+    /// MIDI files to learn first: they are recalled from, and not continued
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    learn: Vec<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
@@ -58,6 +64,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let from = score.metres.next_bar(end);
     let lines = bar_lines(&score, from, args.bars);
     let mut composer = Composer::new(model.clone());
+    composer.set_recall(args.recall);
+    let mut pieces = Vec::new();
+    for file in &args.learn {
+        pieces.push(Score::from_midi(
+            &midi::read_file(file)?,
+            steps_per_beat,
+            Drums::Drop,
+        ));
+    }
+    if !pieces.is_empty() && model.manifest().knn.is_none() {
+        bail!("--learn: this model has no kNN memory to learn into");
+    }
+    let started = Instant::now();
+    composer.learn(&pieces).context("while learning")?;
+    let learned = started.elapsed();
     let started = Instant::now();
     composer.listen(&score).context("while listening")?;
     let listened = started.elapsed();
@@ -88,6 +109,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "from_bar": score.metres.place(from).bar + 1, "bars": args.bars,
             "heard_scale": composer.scale().map(|s| s.to_string()),
             "heard_notes": score.notes.len(), "heard_tokens": heard_tokens,
+            "recall": args.recall, "learned_files": pieces.len(),
+            "learned_ms": learned.as_secs_f64() * 1e3,
             "listened_ms": listened.as_secs_f64() * 1e3,
             "played_notes": notes.len(), "played_tokens": stats.tokens(),
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
@@ -108,6 +131,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// A number from 0 to 1.
+pub(super) fn recall(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(recall) if (0.0..=1.0).contains(&recall) => Ok(recall),
+        _ => Err("must be between 0 and 1".into()),
+    }
 }
 
 /// The bar lines that end each of `bars` bars from `from` on.

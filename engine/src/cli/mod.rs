@@ -4,6 +4,7 @@
 mod bandwidth;
 mod bench;
 mod continue_;
+mod eval;
 mod inspect;
 mod render;
 mod tokens;
@@ -29,6 +30,7 @@ struct Cli {
 enum Command {
     Bench(bench::Args),
     Continue(continue_::Args),
+    Eval(eval::Args),
     Inspect(inspect::Args),
     Render(render::Args),
     Tokens(tokens::Args),
@@ -40,6 +42,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Bench(args) => bench::run(&args),
         Command::Continue(args) => continue_::run(&args),
+        Command::Eval(args) => eval::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Render(args) => render::run(&args),
         Command::Tokens(args) => tokens::run(&args),

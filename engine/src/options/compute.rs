@@ -26,6 +26,7 @@ impl ComputeOptions {
             threads: usize::from(self.threads),
             devices: Device::list(&self.device)?,
             variants: named.unwrap_or(ModelOptions::default().variants),
+            memories: None,
         })
     }
 }

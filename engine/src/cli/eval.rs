@@ -1,0 +1,277 @@
+//! `continuo eval FILES... [--recall R] [--json]`: how well music is predicted, with each of the
+//! two memories and without.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use continuo_engine::model::Fed;
+use continuo_engine::options::Places;
+use continuo_engine::{Model, ModelOptions, Runtime};
+use continuo_score::{Drums, PositionScore, Score, Token, midi};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+/// Tokens fed in one run. What comes out does not depend on it.
+const CHUNK: usize = 64;
+
+/// Measure how well a model predicts pieces: nats a token and a note, with and without memory
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI files, or folders of them
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// How much is recalled from beyond the window where the kNN memory is on: 0 to 1
+    #[arg(long, default_value_t = 1.0, value_parser = super::continue_::recall)]
+    recall: f32,
+    /// Variant of the model [default: the first of cpu, plain that it has]
+    #[arg(long)]
+    variant: Option<String>,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Sums over tokens that were predicted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Sum {
+    tokens: u64,
+    notes: u64,
+    nats: f64,
+}
+
+impl Sum {
+    fn per_token(&self) -> f64 {
+        self.nats / self.tokens.max(1) as f64
+    }
+
+    fn per_note(&self) -> f64 {
+        self.nats / self.notes.max(1) as f64
+    }
+}
+
+/// One of the four ways to listen, and what it gave by distance from the piece's beginning.
+#[derive(Serialize)]
+struct Cell {
+    /// Whether windows reach back over the segment's beginning. Without, a piece is read in
+    /// segments as long as the window, each from nothing.
+    xl: bool,
+    /// Whether what left the window is recalled.
+    knn: bool,
+    all: Sum,
+    /// Tokens from the piece's beginning, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
+    by_window: [Sum; BANDS],
+}
+
+/// Bands of distance; the last has no end.
+const BANDS: usize = 6;
+
+fn band(position: usize, window: usize) -> usize {
+    let windows = position / window;
+    (usize::BITS - windows.leading_zeros()).min(BANDS as u32 - 1) as usize
+}
+
+fn band_name(band: usize) -> String {
+    match band {
+        0 => "0-1".into(),
+        last if last == BANDS - 1 => format!("{}+", 1 << (last - 1)),
+        band => format!("{}-{}", 1 << (band - 1), 1 << band),
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let runtime = Runtime::load(&args.places.library()?)?;
+    let mut options = ModelOptions::default();
+    options.variants = args.variant.clone().map_or(options.variants, |v| vec![v]);
+    let model = Model::load(runtime, &args.places.directory()?, &options)?;
+    let files = find(&args.files)?;
+    let mut pieces = Vec::new();
+    for file in &files {
+        match midi::read_file(file) {
+            Ok(midi) => pieces.push(encode(&model, &midi)),
+            Err(error) => eprintln!("continuo: left out: {error}"),
+        }
+    }
+    pieces.retain(|piece| piece.len() > 1);
+    if pieces.is_empty() {
+        bail!("no notes to predict in the {} files named", files.len());
+    }
+    let with_knn: &[bool] = match model.manifest().knn {
+        Some(_) => &[false, true],
+        None => &[false],
+    };
+    let mut cells = Vec::new();
+    let runs = 2 * with_knn.len() * pieces.iter().map(Vec::len).sum::<usize>();
+    let progress = ProgressBar::new(runs as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} tokens, {eta} left") {
+        progress.set_style(style);
+    }
+    for xl in [false, true] {
+        for &knn in with_knn {
+            let recall = if knn { args.recall } else { 0.0 };
+            let mut cell = Cell {
+                xl,
+                knn,
+                all: Sum::default(),
+                by_window: [Sum::default(); BANDS],
+            };
+            for piece in &pieces {
+                listen(&model, piece, recall, &mut cell).context("while listening")?;
+                progress.inc(piece.len() as u64);
+            }
+            cells.push(cell);
+        }
+    }
+    progress.finish_and_clear();
+    report(args, &model, pieces.len(), &cells)
+}
+
+/// Files named, and MIDI files in the folders named, in order of name.
+fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            let ending = path.extension().map(|e| e.to_ascii_lowercase());
+            if path.is_dir() {
+                walk(&path, found)?;
+            } else if ending.is_some_and(|e| e == "mid" || e == "midi") {
+                found.push(path);
+            }
+        }
+        Ok(())
+    }
+    let mut files = Vec::new();
+    for path in named {
+        if path.is_dir() {
+            let mut found = Vec::new();
+            walk(path, &mut found).with_context(|| path.display().to_string())?;
+            found.sort();
+            files.extend(found);
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+/// A piece as the network reads it, and how many notes each token begins.
+fn encode(model: &Model, file: &midi::MidiFile) -> Vec<(Fed, u64)> {
+    let vocabulary = model.vocabulary();
+    let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Drop);
+    let ids = PositionScore::encode(&score, vocabulary).placed_ids(vocabulary);
+    let is_note = |token: &Token| matches!(token, Token::Pitch(_));
+    let fed = |p: continuo_score::PlacedId| {
+        let notes = vocabulary.tokens(p.id).filter(is_note).count() as u64;
+        (model.fed(p.id, score.metres.place(p.step)), notes)
+    };
+    ids.into_iter().map(fed).collect()
+}
+
+/// Adds a piece to a cell: every token but the first is predicted from those before it.
+fn listen(model: &Model, piece: &[(Fed, u64)], recall: f32, cell: &mut Cell) -> Result<()> {
+    let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
+    let mut memory = model.memory();
+    let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
+    // The last token predicts nothing.
+    let segment = if cell.xl { tokens.len() } else { window };
+    let mut position = 0;
+    for segment in tokens[..tokens.len() - 1].chunks(segment) {
+        if !cell.xl {
+            memory.forget_window();
+        }
+        for chunk in segment.chunks(CHUNK) {
+            let logits = model.feed(&mut memory, chunk, recall)?;
+            for logits in logits.chunks_exact(vocabulary) {
+                position += 1;
+                let (next, notes) = piece[position];
+                let nats = nats(logits, usize::from(next.id));
+                for sum in [&mut cell.all, &mut cell.by_window[band(position, window)]] {
+                    sum.tokens += 1;
+                    sum.notes += notes;
+                    sum.nats += nats;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The negative log-likelihood of an id.
+fn nats(logits: &[f32], id: usize) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
+    sum.ln() - f64::from(logits[id] - most)
+}
+
+fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<()> {
+    if args.json {
+        let report = serde_json::json!({
+            "model": model.manifest().name, "variant": model.variant(),
+            "device": model.device().name(), "window": model.manifest().window,
+            "recall": args.recall, "pieces": pieces, "cells": cells,
+            "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
+        });
+        return super::print(&format!("{report:#}\n"));
+    }
+    let first = cells[0].all;
+    let mut text = format!(
+        "{pieces} pieces, {} tokens, {} notes; window {}, recall {}\n\n",
+        first.tokens,
+        first.notes,
+        model.manifest().window,
+        args.recall
+    );
+    text += "nats a note, by distance from the piece's beginning in windows\n\n";
+    text += "| XL | kNN | nats/token | nats/note |";
+    let shown: Vec<usize> = (0..BANDS)
+        .filter(|&b| cells[0].by_window[b].tokens > 0)
+        .collect();
+    let columns: String = shown
+        .iter()
+        .map(|&b| format!(" {} |", band_name(b)))
+        .collect();
+    text += &format!(
+        "{columns}\n|---|---|---|---|{}\n",
+        "---|".repeat(shown.len())
+    );
+    for cell in cells {
+        let on = |on: bool| if on { "on" } else { "off" };
+        let (token, note) = (cell.all.per_token(), cell.all.per_note());
+        text += &format!(
+            "| {} | {} | {token:.4} | {note:.4} |",
+            on(cell.xl),
+            on(cell.knn)
+        );
+        for &band in &shown {
+            text += &format!(" {:.4} |", cell.by_window[band].per_note());
+        }
+        text += "\n";
+    }
+    super::print(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likelihoods_sum_to_one() {
+        let logits = [1.5f32, -2.0, 0.25, 80.0];
+        let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+        assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn bands_double() {
+        let bands: Vec<usize> = [0, 9, 10, 19, 20, 40, 79, 80, 159, 160, 9999]
+            .map(|position| band(position, 10))
+            .to_vec();
+        assert_eq!(bands, [0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5]);
+        assert_eq!(band_name(0), "0-1");
+        assert_eq!(band_name(3), "4-8");
+        assert_eq!(band_name(5), "16+");
+    }
+}

@@ -1,0 +1,88 @@
+//! A session as it is saved.
+
+use continuo_score::{Metre, MetreMap, Note, Score};
+use serde::{Deserialize, Serialize};
+
+use crate::error::EngineError;
+
+/// What was heard and played, and what was learned. The memories are not in it: they are
+/// rebuilt from the notes, by whatever model is there then. About a dozen bytes a note as JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionState {
+    /// Version of this format; see [`SessionState::VERSION`].
+    pub version: u32,
+    /// What the composer last listened to.
+    pub heard: Piece,
+    /// What it learned, oldest first.
+    pub learned: Vec<Piece>,
+}
+
+impl SessionState {
+    /// The version this build writes and reads.
+    pub const VERSION: u32 = 1;
+}
+
+/// A score without its tempo: notes and bars.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece {
+    steps_per_beat: u32,
+    /// Steps since the note before, length, pitch, velocity.
+    notes: Vec<(u32, u32, u8, u8)>,
+    /// Step, numerator, denominator.
+    metres: Vec<(u32, u16, u16)>,
+}
+
+impl Piece {
+    /// Of a tidy score.
+    pub fn new(score: &Score) -> Self {
+        let mut last = 0;
+        let note = |n: &Note| {
+            let since = n.start.saturating_sub(last);
+            last = n.start;
+            (since, n.length, n.pitch, n.velocity)
+        };
+        let change = |(step, m): (u32, Metre)| (step, m.numerator, m.denominator);
+        Self {
+            steps_per_beat: score.steps_per_beat,
+            notes: score.notes.iter().map(note).collect(),
+            metres: score.metres.changes().map(change).collect(),
+        }
+    }
+
+    /// The score. What was read from a file may say anything: what no score can have is an
+    /// error.
+    pub fn score(&self) -> Result<Score, EngineError> {
+        let mut score = Score::new(self.steps_per_beat);
+        let bad = |what: String| Err(EngineError::State(what));
+        if self.steps_per_beat == 0 {
+            return bad("no steps in a beat".into());
+        }
+        let mut start = 0u32;
+        for &(since, length, pitch, velocity) in &self.notes {
+            start = start.saturating_add(since);
+            if start > 1 << 28 || length == 0 || length > 1 << 20 || pitch > 127 || velocity > 127 {
+                return bad(format!("a note at step {start} that cannot be"));
+            }
+            score.notes.push(Note {
+                start,
+                length,
+                pitch,
+                velocity,
+            });
+        }
+        let mut metres = Vec::new();
+        for &(step, numerator, denominator) in &self.metres {
+            if numerator == 0 || !denominator.is_power_of_two() || denominator > 64 {
+                return bad(format!("a metre of {numerator}/{denominator}"));
+            }
+            let metre = Metre {
+                numerator,
+                denominator,
+            };
+            metres.push((step, metre));
+        }
+        score.metres = MetreMap::new(self.steps_per_beat, metres);
+        score.tidy();
+        Ok(score)
+    }
+}

@@ -1,0 +1,253 @@
+//! The kNN memory: keys and values of one layer for every token of the session, searched for
+//! the memories most like what is being played (Memorizing Transformers, arXiv 2203.08913).
+//!
+//! Two parts are searched together. What the **song** itself said is held by position in the
+//! stream, and rewinds with it. What was **learned** from other music is seen by every token
+//! and stays until it is cleared by itself.
+//!
+//! A token sees at most `capacity` memories of each part: those that entered last. Up to
+//! [`EXACT`] of them the search is exact; beyond, it looks through the lists of an index that
+//! is trained on the song's own keys.
+
+mod blas;
+mod index;
+pub(crate) mod part;
+
+use std::ops::Range;
+
+use crate::error::EngineError;
+use index::Hits;
+use part::Part;
+
+/// Memories up to which every one is compared.
+pub const EXACT: usize = 65_536;
+
+/// Score of a slot in which nothing was found. Finite, as graphs compute with it.
+pub const NOTHING: f32 = -1e30;
+
+/// Queries in one search: bounds what it needs beside its results.
+const BATCH: usize = 64;
+
+/// The memories found for some tokens.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recalled {
+    /// Cosine similarities, best first, `[tokens, heads, k]`; [`NOTHING`] in empty slots.
+    pub scores: Vec<f32>,
+    /// The values, `[tokens, heads, k, head_dim]`; 0 in empty slots.
+    pub values: Vec<f32>,
+}
+
+/// Keys and values of one layer: one key and one value a token, shared by all query heads.
+pub struct KnnMemory {
+    dim: usize,
+    k: usize,
+    capacity: usize,
+    /// A token sees what is at least this far behind it.
+    window: usize,
+    /// Tokens of the stream held: evicted ones too, as a rewind may want them back.
+    held: usize,
+    song: Part,
+    learned: Part,
+    hits: Hits,
+}
+
+impl KnnMemory {
+    /// An empty memory of rows `dim` wide, of which a query gets the best `k` (1 or more). A
+    /// token sees at most `capacity` of each part, and of the song what stands `window` tokens
+    /// or more before it: what has left its window. Up to `again` of the last tokens can be
+    /// searched for again at any time.
+    pub fn new(dim: usize, k: usize, capacity: usize, window: usize, again: usize) -> Self {
+        Self {
+            dim,
+            k,
+            capacity,
+            window,
+            held: window + capacity + capacity.max(2 * again),
+            song: Part::new(dim),
+            learned: Part::new(dim),
+            hits: Hits::default(),
+        }
+    }
+
+    /// Tokens of the stream that were appended: the next one's position.
+    pub fn len(&self) -> usize {
+        self.song.end()
+    }
+
+    /// Whether nothing of the stream was appended.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Learned memories a token sees.
+    pub fn learned(&self) -> usize {
+        self.learned.len().min(self.capacity)
+    }
+
+    /// Bytes held, faiss's own included.
+    pub fn bytes(&self) -> usize {
+        // A key and a value each; the lists hold the keys once more, but seldom exist.
+        (self.song.len() + self.learned.len()) * self.dim * 8
+    }
+
+    /// Appends tokens of the stream: L2-normalised keys and values, each `[tokens, head_dim]`.
+    /// No token sees them before they have left its window.
+    pub fn append(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
+        // Those of the tokens appended now, however many, stay until they were searched.
+        self.song.trim(self.held)?;
+        self.song.push(keys, values)
+    }
+
+    /// Adds learned memories; the oldest beyond the capacity are forgotten.
+    pub fn learn(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
+        self.learned.push(keys, values)?;
+        self.learned.trim(self.capacity)
+    }
+
+    /// Whether all is held that tokens from position `from` on see.
+    pub fn holds(&self, from: usize) -> bool {
+        self.seen_by(from).start >= self.song.first
+    }
+
+    /// Forgets the stream from position `to` on.
+    pub fn truncate(&mut self, to: usize) -> Result<(), EngineError> {
+        if to < self.song.first {
+            // Even the oldest row is from after that: nothing is held of what was before.
+            let begin = self.song.begin;
+            self.restart(to);
+            self.song.begin = begin.min(to);
+            return Ok(());
+        }
+        self.song.truncate(to)
+    }
+
+    /// Forgets the stream, and stands at position `at` as if nothing before it had been played:
+    /// for a memory that is read from its end. What was learned stays.
+    pub(crate) fn restart(&mut self, at: usize) {
+        self.song = Part::new(self.dim);
+        self.song.first = at;
+        self.song.begin = at;
+    }
+
+    /// Puts the keys and values of positions 0 to `song.end()` in the place of those held.
+    pub(crate) fn replace_song(&mut self, song: Part) {
+        self.song = song;
+    }
+
+    /// A part of a song's keys and values, to be filled apart from this memory.
+    pub(crate) fn empty_song(&self) -> Part {
+        Part::new(self.dim)
+    }
+
+    /// Rows of a song that are worth holding.
+    pub(crate) fn held_most(&self) -> usize {
+        self.held
+    }
+
+    /// Forgets the stream; what was learned stays.
+    pub fn clear(&mut self) {
+        self.song = Part::new(self.dim);
+    }
+
+    /// Forgets what was learned; the stream stays.
+    pub fn forget_learned(&mut self) {
+        self.learned = Part::new(self.dim);
+    }
+
+    /// Positions of the stream that the token at `position` sees.
+    fn seen_by(&self, position: usize) -> Range<usize> {
+        let to = (position + 1)
+            .saturating_sub(self.window)
+            .max(self.song.begin);
+        to.saturating_sub(self.capacity).max(self.song.begin)..to
+    }
+
+    /// The best memories for consecutive tokens from `position` on, which were appended just
+    /// before, with L2-normalised `queries` `[tokens, heads, head_dim]`.
+    pub fn search(
+        &mut self,
+        queries: &[f32],
+        heads: usize,
+        position: usize,
+        out: &mut Recalled,
+    ) -> Result<(), EngineError> {
+        let (size, k) = (heads * self.dim, self.k);
+        let tokens = queries.len() / size;
+        out.scores.clear();
+        out.scores.resize(tokens * heads * k, NOTHING);
+        out.values.clear();
+        out.values.resize(tokens * heads * k * self.dim, 0.0);
+        let most = (BATCH / heads).max(1);
+        let mut at = 0;
+        while at < tokens {
+            // A batch is either exact or not.
+            let exact = |token: usize| self.seen_by(position + token).len() <= EXACT;
+            let batch = at..tokens.min(at + most);
+            let batch = at..batch
+                .clone()
+                .find(|&t| exact(t) != exact(at))
+                .unwrap_or(batch.end);
+            let exact = exact(at);
+            let mut found = Found {
+                k,
+                dim: self.dim,
+                scores: &mut out.scores[at * heads * k..],
+                values: &mut out.values[at * heads * k * self.dim..],
+            };
+            let queries = &queries[at * size..batch.end * size];
+            let learned = self.learned.end().saturating_sub(self.capacity)..self.learned.end();
+            let is_exact = learned.len() <= EXACT;
+            self.learned
+                .search(queries, learned, is_exact, &mut self.hits, &mut found)?;
+
+            // What every token of the batch sees is searched at once; what only some of them
+            // see, as it leaves the window or is evicted in between, one by one.
+            let [first, last] = [at, batch.end - 1].map(|t| self.seen_by(position + t));
+            let mut all = last.start..first.end;
+            if all.is_empty() {
+                all = 0..0;
+            }
+            self.song
+                .search(queries, all.clone(), exact, &mut self.hits, &mut found)?;
+            for (token, queries) in batch.clone().zip(queries.chunks_exact(size)) {
+                for seen in self.seen_by(position + token).filter(|p| !all.contains(p)) {
+                    let (key, value) = self.song.row(seen);
+                    for (head, query) in queries.chunks_exact(self.dim).enumerate() {
+                        let score = query.iter().zip(key).map(|(q, k)| q * k).sum();
+                        found.offer((token - at) * heads + head, score, value);
+                    }
+                }
+            }
+            at = batch.end;
+        }
+        Ok(())
+    }
+}
+
+/// Results being gathered, best first in every query's slots.
+struct Found<'a> {
+    k: usize,
+    dim: usize,
+    scores: &'a mut [f32],
+    values: &'a mut [f32],
+}
+
+impl Found<'_> {
+    /// Takes a memory in if it is among the best `k` of a query.
+    fn offer(&mut self, query: usize, score: f32, value: &[f32]) {
+        let scores = &mut self.scores[query * self.k..][..self.k];
+        let at = scores.partition_point(|&s| s >= score);
+        // Also what is no number ends up nowhere.
+        if at == self.k || score.is_nan() {
+            return;
+        }
+        scores.copy_within(at..self.k - 1, at + 1);
+        scores[at] = score;
+        let values = &mut self.values[query * self.k * self.dim..][..self.k * self.dim];
+        values.copy_within(at * self.dim..(self.k - 1) * self.dim, (at + 1) * self.dim);
+        values[at * self.dim..][..self.dim].copy_from_slice(value);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+use super::*;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Rows of length 1.
+fn rows(rng: &mut ChaCha8Rng, count: usize, dim: usize) -> Vec<f32> {
+    let mut rows: Vec<f32> = (0..count * dim)
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
+    for row in rows.chunks_exact_mut(dim) {
+        let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+        row.iter_mut().for_each(|x| *x /= length);
+    }
+    rows
+}
+
+/// The memory as one would write it down: everything is kept, everything is compared.
+#[derive(Default)]
+struct Plain {
+    song: Vec<(Vec<f32>, Vec<f32>)>,
+    learned: Vec<(Vec<f32>, Vec<f32>)>,
+}
+
+impl Plain {
+    fn search(&self, query: &[f32], visible: usize, capacity: usize, k: usize) -> Recalled {
+        let seen = &self.song[..visible.min(self.song.len())];
+        let last = |part: &'_ [(Vec<f32>, Vec<f32>)]| part.len().saturating_sub(capacity);
+        let seen = seen[last(seen)..].iter();
+        let all = seen.chain(&self.learned[last(&self.learned)..]);
+        let dot = |key: &[f32]| key.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
+        let mut all: Vec<_> = all.map(|(key, value)| (dot(key), value)).collect();
+        all.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut found = Recalled {
+            scores: vec![NOTHING; k],
+            values: vec![0.0; k * query.len()],
+        };
+        for (at, (score, value)) in all.into_iter().take(k).enumerate() {
+            found.scores[at] = score;
+            found.values[at * value.len()..][..value.len()].copy_from_slice(value);
+        }
+        found
+    }
+}
+
+fn close(a: &[f32], b: &[f32]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
+}
+
+/// After any history of appending, rewinding, learning and clearing, every token finds what
+/// comparing everything would have found.
+#[test]
+fn finds_what_comparing_everything_finds() {
+    for seed in 0..60 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let dim = 8 * rng.random_range(1..4);
+        let (k, capacity) = (rng.random_range(1..6), rng.random_range(1..60));
+        let (heads, window) = (rng.random_range(1..4), rng.random_range(1..12usize));
+        let mut memory = KnnMemory::new(dim, k, capacity, window, 0);
+        let mut plain = Plain::default();
+        for turn in 0..40 {
+            let what = format!("seed {seed}, turn {turn}");
+            let visible = |position: usize| (position + 1).saturating_sub(window);
+            match rng.random_range(0..10) {
+                0 => {
+                    let to = rng.random_range(0..=plain.song.len());
+                    if memory.holds(to) {
+                        memory.truncate(to).unwrap();
+                        plain.song.truncate(to);
+                    } else {
+                        let seen = visible(to);
+                        assert!(seen + 2 * capacity < plain.song.len() + capacity, "{what}");
+                    }
+                }
+                1 if rng.random_bool(0.3) => {
+                    memory.clear();
+                    plain.song.clear();
+                }
+                2 if rng.random_bool(0.3) => {
+                    memory.forget_learned();
+                    plain.learned.clear();
+                }
+                3 => {
+                    let count = rng.random_range(1..30);
+                    let (keys, values) = (rows(&mut rng, count, dim), rows(&mut rng, count, dim));
+                    memory.learn(&keys, &values).unwrap();
+                    let pairs = keys.chunks(dim).zip(values.chunks(dim));
+                    plain
+                        .learned
+                        .extend(pairs.map(|(k, v)| (k.to_vec(), v.to_vec())));
+                }
+                _ => {
+                    let count = rng.random_range(1..100);
+                    let (keys, values) = (rows(&mut rng, count, dim), rows(&mut rng, count, dim));
+                    let start = memory.len();
+                    memory.append(&keys, &values).unwrap();
+                    let pairs = keys.chunks(dim).zip(values.chunks(dim));
+                    plain
+                        .song
+                        .extend(pairs.map(|(k, v)| (k.to_vec(), v.to_vec())));
+                    let queries = rows(&mut rng, count * heads, dim);
+                    let mut found = Recalled::default();
+                    memory.search(&queries, heads, start, &mut found).unwrap();
+                    for (at, query) in queries.chunks(dim).enumerate() {
+                        let seen = visible(start + at / heads);
+                        let expected = plain.search(query, seen, capacity, k);
+                        let scores = &found.scores[at * k..][..k];
+                        let values = &found.values[at * k * dim..][..k * dim];
+                        assert!(close(&expected.scores, scores), "{what}, query {at}");
+                        assert!(close(&expected.values, values), "{what}, query {at}");
+                    }
+                }
+            }
+            assert_eq!(memory.len(), plain.song.len(), "{what}");
+            assert_eq!(
+                memory.learned(),
+                plain.learned.len().min(capacity),
+                "{what}"
+            );
+        }
+    }
+}
+
+#[test]
+fn holds_no_more_than_stated() {
+    let mut memory = KnnMemory::new(8, 2, 100, 1, 0);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..200 {
+        let keys = rows(&mut rng, 50, 8);
+        memory.append(&keys, &keys).unwrap();
+        memory.learn(&keys, &keys).unwrap();
+        assert!(
+            memory.bytes() <= (213 + 50 + 107) * 8 * 8,
+            "{}",
+            memory.bytes()
+        );
+    }
+    assert!(memory.holds(9_890), "below an eviction");
+    assert!(!memory.holds(5_000), "let go of");
+    memory.truncate(9_890).unwrap();
+    assert_eq!(memory.len(), 9_890);
+}
+
+/// Above the exact size the trained lists still find most of what comparing finds, rewinding
+/// below it is exact again.
+#[test]
+fn the_lists_find_most() {
+    let (dim, k) = (16, 32);
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut memory = KnnMemory::new(dim, k, 2 * EXACT, 1, 0);
+    // Music repeats itself: keys lie in clusters.
+    let centres = rows(&mut rng, 500, dim);
+    let mut keys = Vec::with_capacity((EXACT + 5_000) * dim);
+    for _ in 0..EXACT + 5_000 {
+        let centre = rng.random_range(0..500);
+        keys.extend(
+            centres[centre * dim..][..dim]
+                .iter()
+                .map(|x| x + rng.random_range(-0.2..0.2)),
+        );
+    }
+    memory.append(&keys, &keys).unwrap();
+    let queries = keys[..64 * dim].to_vec();
+    let mut found = Recalled::default();
+    memory
+        .search(&queries, 4, EXACT + 4_000, &mut found)
+        .unwrap();
+    let mut exact = Hits::default();
+    memory
+        .song
+        .rows()
+        .search(&queries, 0..EXACT + 4_000, k, &mut exact)
+        .unwrap();
+    let pairs = found.scores.iter().zip(&exact.scores);
+    let same = pairs.filter(|(a, b)| (*a - *b).abs() < 1e-5).count();
+    assert!(
+        same * 10 >= 9 * found.scores.len(),
+        "{same} of {}",
+        found.scores.len()
+    );
+    // Below, the lists are not asked.
+    memory.truncate(EXACT).unwrap();
+    memory.search(&queries, 4, EXACT - 20, &mut found).unwrap();
+    memory
+        .song
+        .rows()
+        .search(&queries[..4 * dim], 0..EXACT - 20, k, &mut exact)
+        .unwrap();
+    assert!(close(&found.scores[..4 * k], &exact.scores));
+}

@@ -1,0 +1,142 @@
+//! The model directory on disk: read, and checked before anything is built on it.
+
+use std::path::{Component, Path, PathBuf};
+
+use continuo_score::Vocabulary;
+use continuo_score::manifest::Manifest;
+
+use crate::error::EngineError;
+
+/// Layers that a model may have.
+pub(crate) const MOST_LAYERS: usize = 256;
+/// Memories that a kNN memory may hold.
+pub(super) const MOST_MEMORIES: usize = 1 << 22;
+/// Bytes that `model.json` and `vocabulary.json` may have.
+const MOST_TEXT: u64 = 16 << 20;
+
+/// `model.json` and `vocabulary.json`.
+pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineError> {
+    let path = directory.join("model.json");
+    let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|e| bad(&path, e))?;
+    check(&manifest).map_err(|reason| bad(&path, reason))?;
+    let path = directory.join("vocabulary.json");
+    let vocabulary = Vocabulary::from_json(&text(&path)?).map_err(|e| bad(&path, e))?;
+    if vocabulary.size() != manifest.sizes.vocabulary {
+        let (had, needed) = (vocabulary.size(), manifest.sizes.vocabulary);
+        return Err(bad(
+            &path,
+            format!("{had} ids, and model.json says {needed}"),
+        ));
+    }
+    Ok((manifest, vocabulary))
+}
+
+/// The first of the variants wanted that the directory has, and its graphs' files.
+pub(super) fn graphs(
+    directory: &Path,
+    manifest: &Manifest,
+    wanted: &[String],
+) -> Result<(String, Vec<PathBuf>), EngineError> {
+    let has = |name: &&String| manifest.variants.contains_key(name.as_str());
+    let variant = wanted.iter().find(has).cloned().ok_or_else(|| {
+        let there: Vec<_> = manifest.variants.keys().collect();
+        bad(
+            directory,
+            format!("has variants {there:?}, none of {wanted:?}"),
+        )
+    })?;
+    let names = &manifest.variants[&variant].graphs;
+    let needed = if manifest.knn.is_some() { 2 } else { 1 };
+    if names.len() != needed {
+        let had = names.len();
+        let reason = format!("variant {variant} has {had} graphs and should have {needed}");
+        return Err(bad(directory, reason));
+    }
+    let mut files = Vec::new();
+    for name in names {
+        let file = directory.join(name);
+        inside(directory, &file).map_err(|reason| bad(&file, reason))?;
+        files.push(file);
+    }
+    Ok((variant, files))
+}
+
+/// A link may lead outside though its name does not.
+fn inside(directory: &Path, file: &Path) -> Result<(), String> {
+    let real = |path: &Path| path.canonicalize().map_err(|e| e.to_string());
+    if real(file)?.starts_with(real(directory)?) {
+        Ok(())
+    } else {
+        Err("lies outside the model directory".into())
+    }
+}
+
+pub(crate) fn bad(path: &Path, reason: impl ToString) -> EngineError {
+    EngineError::Model {
+        path: path.to_path_buf(),
+        reason: reason.to_string(),
+    }
+}
+
+fn text(path: &Path) -> Result<String, EngineError> {
+    let size = std::fs::metadata(path).map_err(|e| bad(path, e))?.len();
+    if size > MOST_TEXT {
+        return Err(bad(path, format!("{size} bytes are too many for it")));
+    }
+    std::fs::read_to_string(path).map_err(|e| bad(path, e))
+}
+
+/// Sizes that make sense, so that nothing below divides by zero or asks for terabytes.
+fn check(manifest: &Manifest) -> Result<(), String> {
+    if manifest.format != Manifest::FORMAT {
+        let (has, reads) = (manifest.format, Manifest::FORMAT);
+        return Err(format!(
+            "format {has}, this build reads {reads}; export the model again"
+        ));
+    }
+    let s = &manifest.sizes;
+    let knn = manifest.knn;
+    for (name, value, most) in [
+        ("vocabulary", s.vocabulary, 65_536),
+        ("layers", s.layers, MOST_LAYERS),
+        ("width", s.width, 65_536),
+        ("heads", s.heads, 1_024),
+        ("head_dim", s.head_dim, 1_024),
+        ("feed_forward", s.feed_forward, 1 << 20),
+        ("bar_steps", s.bar_steps, 65_536),
+        ("bars", s.bars, 65_536),
+        ("window", manifest.window.saturating_sub(1), 1 << 16),
+        // What is retrieved for one token, and what a window of all layers takes.
+        (
+            "heads x head_dim",
+            s.heads.saturating_mul(s.head_dim),
+            65_536,
+        ),
+        (
+            "knn.layer",
+            knn.map_or(1, |knn| knn.layer.saturating_add(1)),
+            s.layers,
+        ),
+        ("knn.k", knn.map_or(1, |knn| knn.k), 1_024),
+        (
+            "knn.capacity",
+            knn.map_or(1, |knn| knn.capacity),
+            MOST_MEMORIES,
+        ),
+    ] {
+        if value == 0 || value > most {
+            return Err(format!("{name} is out of bounds"));
+        }
+    }
+    for graph in manifest.variants.values().flat_map(|v| &v.graphs) {
+        let plain = Path::new(graph)
+            .components()
+            .all(|c| matches!(c, Component::Normal(_)));
+        if !plain || graph.is_empty() {
+            return Err(format!(
+                "graph {graph:?} is not a path inside the model directory"
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,314 @@
+//! The model directory, checked and loaded: weights shared by every [`crate::Composer`].
+
+mod directory;
+mod graph;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use continuo_score::manifest::{GridRows, Manifest, Sizes};
+use continuo_score::{Place, Vocabulary};
+
+use crate::device::{self, Device, Refusal};
+use crate::error::EngineError;
+use crate::knn::KnnMemory;
+use crate::memory::Memory;
+use crate::runtime::Runtime;
+use crate::xl::XlMemory;
+use graph::{Graph, Pass, Role};
+
+pub(crate) use directory::{MOST_LAYERS, bad};
+
+/// How to load a model.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// Threads inside one run of the network, 1 or more. They wait without spinning.
+    pub threads: usize,
+    /// Variants in order of preference; the first the directory has is loaded.
+    pub variants: Vec<String>,
+    /// Devices in order of preference; the first that takes the model is used, and
+    /// [`Model::refusals`] says what the others answered.
+    pub devices: Vec<Device>,
+    /// Memories a token sees at most of its song, and as many of what was learned; as many as
+    /// the model was trained with unless told. Half a kilobyte each where heads are 64 wide.
+    pub memories: Option<usize>,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            // Caches changed in place (`cpu`, `gpu`) are not run yet.
+            variants: vec!["plain".into()],
+            devices: vec![Device::Cpu],
+            memories: None,
+        }
+    }
+}
+
+/// One token as the network reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fed {
+    /// Id in the vocabulary.
+    pub id: u16,
+    /// Its place in time.
+    pub rows: GridRows,
+}
+
+/// A loaded model. Shared: one set of weights a process, one memory a composer.
+pub struct Model {
+    manifest: Manifest,
+    vocabulary: Vocabulary,
+    variant: String,
+    capacity: usize,
+    device: Device,
+    refusals: Vec<Refusal>,
+    /// In the order they run. A session runs one thing at a time. Composers share one thread,
+    /// so this is never contended there; it is no lock an audio thread could meet.
+    graphs: Mutex<Vec<Graph>>,
+}
+
+/// A piece that is read for what it leaves in the kNN memory, not to predict.
+pub struct Lesson {
+    xl: XlMemory,
+}
+
+impl Model {
+    /// Loads the model in `directory`.
+    pub fn load(
+        runtime: &'static Runtime,
+        directory: &Path,
+        options: &ModelOptions,
+    ) -> Result<Arc<Model>, EngineError> {
+        let (manifest, vocabulary) = directory::read(directory)?;
+        let (variant, files) = directory::graphs(directory, &manifest, &options.variants)?;
+        let roles: &[Role] = match manifest.knn {
+            None => &[Role::Whole],
+            Some(_) => &[Role::Lower, Role::Upper],
+        };
+        let (mut graphs, mut refusals) = (Vec::new(), Vec::new());
+        let mut devices = options.devices.clone();
+        for (file, &role) in files.iter().zip(roles) {
+            let opened =
+                device::open(runtime, file, options.threads, &devices).map_err(|e| bad(file, e))?;
+            graphs.push(Graph::new(opened.session, file, &manifest, role)?);
+            // Both on one device.
+            devices = vec![opened.device];
+            refusals.extend(opened.refusals);
+        }
+        let trained = manifest.knn.map_or(0, |knn| knn.capacity);
+        let model = Model {
+            capacity: options
+                .memories
+                .unwrap_or(trained)
+                .clamp(1, directory::MOST_MEMORIES),
+            manifest,
+            vocabulary,
+            variant,
+            device: devices.first().copied().unwrap_or(Device::Cpu),
+            refusals,
+            graphs: Mutex::new(graphs),
+        };
+        model.warm_up().map_err(|e| bad(directory, e))?;
+        Ok(Arc::new(model))
+    }
+
+    /// What `model.json` says.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Sizes of the network.
+    pub fn sizes(&self) -> &Sizes {
+        &self.manifest.sizes
+    }
+
+    /// Its vocabulary.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The device it really runs on.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Devices that were asked for before that one, and why they could not be had.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// The variant loaded.
+    pub fn variant(&self) -> &str {
+        &self.variant
+    }
+
+    /// An empty memory for this model.
+    pub fn memory(&self) -> Memory {
+        let xl = self.xl(0..self.manifest.sizes.layers);
+        let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
+        let again = xl.receptive() + 1;
+        let knn = self.manifest.knn;
+        Memory {
+            knn: knn.map(|knn| KnnMemory::new(dim, knn.k, self.capacity, window, again)),
+            xl,
+        }
+    }
+
+    fn xl(&self, layers: std::ops::Range<usize>) -> XlMemory {
+        let heads: Vec<usize> = layers.map(|l| memory_heads(&self.manifest, l)).collect();
+        XlMemory::new(&heads, self.manifest.sizes.head_dim, self.manifest.window)
+    }
+
+    /// Reads `tokens` after what `memory` holds and remembers them. `recall`, 0 to 1, scales
+    /// what the kNN memory adds: 0 gives the logits of the XL memory alone, exactly. Gives the
+    /// logits `[tokens, vocabulary]` after each. A failure leaves the memory as it was.
+    pub fn feed(
+        &self,
+        memory: &mut Memory,
+        tokens: &[Fed],
+        recall: f32,
+    ) -> Result<Vec<f32>, EngineError> {
+        if tokens.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.check(tokens)?;
+        let recall = if recall.is_nan() {
+            1.0
+        } else {
+            recall.clamp(0.0, 1.0)
+        };
+        let position = memory.len();
+        let mut pass = Pass::new(tokens, position, recall, self.manifest.sizes.layers);
+        let remembered = memory.knn.as_ref().map(KnnMemory::len);
+        let ran = self.run(&mut pass, memory, position);
+        if let (Err(error), Some(knn), Some(len)) = (&ran, &mut memory.knn, remembered) {
+            knn.truncate(len)?;
+            return Err(error.clone());
+        }
+        ran?;
+        remember(&mut memory.xl, &pass, tokens.len());
+        Ok(pass.logits)
+    }
+
+    fn run(
+        &self,
+        pass: &mut Pass,
+        memory: &mut Memory,
+        position: usize,
+    ) -> Result<(), EngineError> {
+        let mut graphs = self.lock();
+        let mut graphs = graphs.iter_mut();
+        if let Some(first) = graphs.next() {
+            first.run(pass, &memory.xl, &self.manifest)?;
+        }
+        if let (Some(upper), Some(knn)) = (graphs.next(), &mut memory.knn) {
+            let (keys, values) = self.knn_rows(pass);
+            // Tokens that are read again, to fill the window, are in there already.
+            let held = knn.len().saturating_sub(position) * self.manifest.sizes.head_dim;
+            if held < keys.len() {
+                knn.append(&keys[held..], &values[held..])?;
+            }
+            let heads = self.manifest.sizes.heads;
+            knn.search(&pass.query, heads, position, &mut pass.recalled)?;
+            upper.run(pass, &memory.xl, &self.manifest)?;
+        }
+        Ok(())
+    }
+
+    /// Keys and values of the kNN layer: it has one head, so these are rows of tokens.
+    fn knn_rows<'a>(&self, pass: &'a Pass) -> (&'a [f32], &'a [f32]) {
+        let slot = self.manifest.knn.map_or(0, |knn| knn.layer * 2);
+        (&pass.new[slot], &pass.new[slot + 1])
+    }
+
+    /// Begins a piece of which only the kNN memory's keys and values are wanted.
+    pub fn lesson(&self) -> Lesson {
+        Lesson {
+            xl: self.xl(Role::Lower.layers(&self.manifest)),
+        }
+    }
+
+    /// Reads on in a lesson: gives the keys and the values that the kNN memory has of these
+    /// tokens, each `[tokens, head_dim]`; nothing for a model without one. Costs less than
+    /// [`Model::feed`]: what follows the kNN layer is not run.
+    pub fn study(
+        &self,
+        lesson: &mut Lesson,
+        tokens: &[Fed],
+    ) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
+        if self.manifest.knn.is_none() || tokens.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        self.check(tokens)?;
+        let layers = self.manifest.sizes.layers;
+        let mut pass = Pass::new(tokens, lesson.xl.len(), 0.0, layers);
+        if let Some(lower) = self.lock().first_mut() {
+            lower.run(&mut pass, &lesson.xl, &self.manifest)?;
+        }
+        remember(&mut lesson.xl, &pass, tokens.len());
+        let (keys, values) = self.knn_rows(&pass);
+        Ok((keys.to_vec(), values.to_vec()))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Graph>> {
+        self.graphs
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// An id as the network reads it, at its place in time.
+    pub fn fed(&self, id: u16, place: Place) -> Fed {
+        Fed {
+            id,
+            rows: self.manifest.sizes.rows(place),
+        }
+    }
+
+    /// Only what the embeddings have rows for may be fed: graphs read outside of them.
+    fn check(&self, tokens: &[Fed]) -> Result<(), EngineError> {
+        let sizes = &self.manifest.sizes;
+        let known = |t: &Fed| {
+            usize::from(t.id) < sizes.vocabulary
+                && t.rows.bar_step < sizes.bar_steps
+                && t.rows.metre < sizes.bar_steps
+                && t.rows.bar < sizes.bars
+        };
+        match tokens.iter().find(|t| !known(t)) {
+            Some(token) => Err(EngineError::Token {
+                id: token.id,
+                size: sizes.vocabulary,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// One run before anybody waits for one: shapes are wrong here, not while playing.
+    fn warm_up(&self) -> Result<(), EngineError> {
+        let rows = GridRows {
+            bar_step: 0,
+            bar: 0,
+            metre: 0,
+        };
+        let mut memory = self.memory();
+        self.feed(&mut memory, &[Fed { id: 0, rows }; 2], 1.0)?;
+        self.feed(&mut memory, &[Fed { id: 0, rows }], 1.0)
+            .map(drop)
+    }
+}
+
+/// Appends what a pass made to every layer that `xl` has.
+fn remember(xl: &mut XlMemory, pass: &Pass, steps: usize) {
+    for slot in 0..xl.slots() {
+        xl.append(slot, &pass.new[slot], steps);
+    }
+    xl.advance(steps);
+}
+
+/// Heads of keys and values in layer `layer`: one in the kNN layer.
+pub(crate) fn memory_heads(manifest: &Manifest, layer: usize) -> usize {
+    match manifest.knn {
+        Some(knn) if knn.layer == layer => 1,
+        _ => manifest.sizes.heads,
+    }
+}

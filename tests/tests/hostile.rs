@@ -1,0 +1,148 @@
+//! Model directories that are broken, or lie, or reach outside: one precise error each, and
+//! nothing read or allocated on their word.
+
+use std::fs;
+use std::path::Path;
+
+use continuo_engine::{Model, ModelOptions, Runtime};
+use continuo_tests::lab;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A copy of the test model.
+fn copy() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    lab::copy(&lab::model().unwrap(), folder.path()).unwrap();
+    folder
+}
+
+fn error(directory: &Path) -> String {
+    let runtime = Runtime::load(&lab::library().unwrap()).unwrap();
+    let options = ModelOptions {
+        variants: vec!["plain".into()],
+        ..ModelOptions::default()
+    };
+    match Model::load(runtime, directory, &options) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What loading says once `change` was done to `model.json`.
+fn with(change: impl FnOnce(&mut Value)) -> String {
+    let folder = copy();
+    let path = folder.path().join("model.json");
+    let mut manifest = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    fs::write(&path, manifest.to_string()).unwrap();
+    let error = error(folder.path());
+    assert!(!error.is_empty(), "{manifest} was loaded");
+    error
+}
+
+#[test]
+fn the_copy_itself_loads() {
+    assert_eq!(error(copy().path()), "");
+}
+
+#[test]
+fn sizes_that_cannot_be_are_named() {
+    for (place, values) in [
+        ("/sizes/heads", [json!(0), json!(1u64 << 60), json!(3)]),
+        ("/sizes/head_dim", [json!(0), json!(1u64 << 62), json!(8)]),
+        ("/sizes/layers", [json!(0), json!(1_000_000), json!(3)]),
+        ("/sizes/width", [json!(0), json!(u64::MAX), json!(33)]),
+        ("/sizes/vocabulary", [json!(0), json!(1u64 << 40), json!(7)]),
+        ("/window", [json!(0), json!(u64::MAX), json!(1)]),
+        ("/knn/layer", [json!(2), json!(u64::MAX), json!(0)]),
+        ("/knn/k", [json!(0), json!(1u64 << 40), json!(5)]),
+        (
+            "/knn/capacity",
+            [json!(0), json!(1u64 << 40), json!(u64::MAX)],
+        ),
+        ("/format", [json!(0), json!(99), json!(-1)]),
+    ] {
+        for value in values {
+            let error = with(|manifest| *manifest.pointer_mut(place).unwrap() = value.clone());
+            assert!(error.starts_with("model "), "{place} = {value}: {error}");
+            assert!(!error.contains('\n'), "{place} = {value}: {error}");
+        }
+    }
+    let error = with(|manifest| manifest["knn"] = Value::Null);
+    assert!(error.contains("2 graphs"), "{error}");
+}
+
+#[test]
+fn graphs_are_inside_the_directory() {
+    let outside = tempfile::tempdir().unwrap();
+    let target = outside.path().join("lower.onnx");
+    fs::copy(lab::model().unwrap().join("plain/lower.onnx"), &target).unwrap();
+    let path = target.display().to_string();
+    for name in ["../lower.onnx", "", ".", "plain/../../lower.onnx", &path] {
+        let error = with(|m| m["variants"]["plain"]["graphs"][0] = json!(name));
+        assert!(
+            error.contains("inside the model directory"),
+            "{name}: {error}"
+        );
+    }
+    #[cfg(unix)]
+    {
+        let folder = copy();
+        let link = folder.path().join("plain/lower.onnx");
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        assert!(error(folder.path()).contains("outside the model directory"));
+    }
+}
+
+#[test]
+fn files_that_are_missing_or_broken_are_named() {
+    for name in [
+        "model.json",
+        "vocabulary.json",
+        "plain/lower.onnx",
+        "plain/upper.onnx",
+    ] {
+        for content in [
+            None,
+            Some(&b""[..]),
+            Some(b"\x08\x0a\xff\xff\xff\xff\x7f"),
+            Some(b"{}"),
+        ] {
+            let folder = copy();
+            let path = folder.path().join(name);
+            fs::remove_file(&path).unwrap();
+            if let Some(content) = content {
+                fs::write(&path, content).unwrap();
+            }
+            let error = error(folder.path());
+            let file = path.file_name().unwrap().to_str().unwrap();
+            assert!(error.contains(file), "{name} {content:?}: {error:?}");
+        }
+    }
+    let folder = copy();
+    let large = fs::File::create(folder.path().join("model.json")).unwrap();
+    large.set_len(1 << 40).unwrap();
+    assert!(error(folder.path()).contains("too many"));
+}
+
+#[test]
+fn graphs_that_are_others_than_said_are_refused() {
+    let swapped = with(|m| {
+        let graphs = m["variants"]["plain"]["graphs"].as_array_mut().unwrap();
+        graphs.swap(0, 1);
+    });
+    assert!(swapped.contains("the graph has"), "{swapped}");
+    let twice = with(|m| {
+        let graphs = m["variants"]["plain"]["graphs"].as_array_mut().unwrap();
+        graphs[1] = graphs[0].clone();
+    });
+    assert!(
+        twice.contains("the graph has") || twice.contains("belongs"),
+        "{twice}"
+    );
+    let folder = copy();
+    let whole = lab::xl_model().unwrap().join("plain/model.onnx");
+    fs::copy(whole, folder.path().join("plain/lower.onnx")).unwrap();
+    assert!(!error(folder.path()).is_empty());
+}
