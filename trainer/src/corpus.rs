@@ -46,7 +46,7 @@ pub struct Song {
     pub tokens: u64,
     /// Notes.
     pub notes: u64,
-    /// Hash of its tokens.
+    /// Hash of its base tokens.
     pub hash: u64,
     /// Kept apart for measuring; never trained on.
     pub held_out: bool,

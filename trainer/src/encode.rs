@@ -63,8 +63,6 @@ pub enum Reason {
     /// The same music as another, perhaps in another key or at another tempo; or a version of
     /// pieces on both sides of the split.
     Duplicate,
-    /// A token the vocabulary lacks.
-    OutsideVocabulary,
 }
 
 impl std::fmt::Display for Reason {
@@ -75,7 +73,6 @@ impl std::fmt::Display for Reason {
             Self::TooShort => "too short",
             Self::TooLong => "too long",
             Self::Duplicate => "duplicate",
-            Self::OutsideVocabulary => "outside the vocabulary",
         })
     }
 }
@@ -300,25 +297,22 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
     // A piece ends with its last bar; what silence a file has after that is no music.
     let end = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
     score.length = score.length.min(score.metres.next_bar(end));
-    let placed = PositionScore::encode(&score, vocabulary).tokens;
-    let mut records = Vec::with_capacity(placed.len());
-    for p in &placed {
-        let Some(id) = vocabulary.id(p.token) else {
-            return Err(skip(Reason::OutsideVocabulary, p.token.to_string()));
-        };
+    let encoded = PositionScore::encode(&score, vocabulary);
+    let records = encoded.placed_ids(vocabulary).into_iter().map(|p| {
         let rows = sizes.rows(score.metres.place(p.step));
-        records.push(Record {
-            id,
+        Record {
+            id: p.id,
             bar_step: rows.bar_step as u16,
             bar: rows.bar as u16,
             metre: rows.metre as u16,
-        });
-    }
-    let notes = placed
-        .iter()
-        .filter(|p| matches!(p.token, Token::Pitch(_)))
-        .count() as u64;
-    let hash = hash(records.iter().flat_map(|r| r.id.to_le_bytes()));
+        }
+    });
+    let records = records.collect();
+    let pitches = encoded.tokens.iter().map(|p| p.token);
+    let notes = pitches.filter(|t| matches!(t, Token::Pitch(_))).count() as u64;
+    // Of the base ids, so that a song is on one side of the split whatever the merges.
+    let base = encoded.base_ids(vocabulary).into_iter();
+    let hash = hash(base.flat_map(u16::to_le_bytes));
     Ok(Encoded {
         records,
         notes,

@@ -30,5 +30,6 @@ pub mod sample;
 pub mod schedule;
 pub mod tensorboard;
 pub mod train;
+pub mod vocab;
 mod watch;
 pub mod writer;

@@ -14,3 +14,5 @@ mod parity;
 mod songs;
 #[path = "trainer/training.rs"]
 mod training;
+#[path = "trainer/vocab.rs"]
+mod vocab;

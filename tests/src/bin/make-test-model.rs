@@ -21,6 +21,9 @@ struct Options {
     /// Give it a kNN memory, and so two graphs. Without, it is one graph.
     #[arg(long)]
     knn: bool,
+    /// Give it merged tokens: so many ids. Without, it has base tokens only.
+    #[arg(long)]
+    ids: Option<usize>,
     /// The model directory to make. Folders beside it hold what it is made from.
     #[arg(long)]
     out: PathBuf,
@@ -63,10 +66,15 @@ fn run(options: &Options) -> Result<()> {
         );
         Ok(())
     };
-    run(
-        &["encode", "--held-out", "0.2"],
-        &[("", &songs), ("--output", &corpus)],
-    )?;
+    let mut encode = vec![("", &songs), ("--output", &corpus)];
+    let vocabulary = work.join("vocabulary.json");
+    if let Some(ids) = options.ids {
+        let ids = ids.to_string();
+        let learn = ["vocab", "--held-out", "0.2", "--ids", &ids];
+        run(&learn, &[("", &songs), ("--output", &vocabulary)])?;
+        encode.push(("--vocabulary", &vocabulary));
+    }
+    run(&["encode", "--held-out", "0.2"], &encode)?;
     let mut train = vec!["train", "--preset", "tiny", "--steps", "200"];
     train.extend(["--threads", "1"]);
     if !options.knn {

@@ -29,6 +29,10 @@ pub(super) struct Arguments {
     /// The vocabulary: continuo (with velocity, 12 steps a beat) or midigen.
     #[arg(long, default_value = "continuo")]
     preset: String,
+    /// A vocabulary.json in place of a preset: one with merged tokens, made by `vocab`, or a
+    /// model's.
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    vocabulary: Option<PathBuf>,
     /// Share of songs kept apart for `eval`.
     #[arg(long, default_value_t = 0.03, value_name = "SHARE")]
     held_out: f64,
@@ -41,11 +45,16 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
-    let Some(vocabulary) = Vocabulary::preset(&a.preset) else {
-        bail!(
+    let vocabulary = match (&a.vocabulary, Vocabulary::preset(&a.preset)) {
+        (Some(path), _) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
+        }
+        (None, Some(preset)) => preset,
+        (None, None) => bail!(
             "--preset {}: no such vocabulary (continuo, midigen)",
             a.preset
-        );
+        ),
     };
     if !(0.0..1.0).contains(&a.held_out) {
         bail!(

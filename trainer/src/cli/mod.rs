@@ -4,6 +4,7 @@ mod encode;
 mod eval;
 mod export;
 mod train;
+mod vocab;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use clap::{Parser, Subcommand};
 ///
 /// encode makes a corpus of the files, train a checkpoint of the corpus, eval measures a
 /// checkpoint on songs it was not trained on, and export makes the model directory that the
-/// plugin plays.
+/// plugin plays. vocab learns merged tokens, for those who want them.
 #[derive(Parser)]
 #[command(version, name = "continuo-trainer")]
 struct Arguments {
@@ -23,6 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Vocab(vocab::Arguments),
     Encode(encode::Arguments),
     Train(train::Arguments),
     Eval(eval::Arguments),
@@ -31,6 +33,7 @@ enum Command {
 
 pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Vocab(arguments) => vocab::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),

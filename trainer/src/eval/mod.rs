@@ -62,7 +62,7 @@ pub struct Evaluation {
     /// By style.
     pub styles: BTreeMap<String, Measure>,
     /// Tokens and nats by what was to be predicted: `pitch`, `duration`, `velocity`, `time`
-    /// (whether and how far time moves on) and `end`.
+    /// (whether and how far time moves on), `end`, and `merged` for any merged token.
     pub kinds: BTreeMap<&'static str, Kind>,
     /// With and without each of the memories that the model has, both first; empty if nobody
     /// asked.
@@ -183,11 +183,16 @@ fn breakdown(corpus: &Corpus, losses: impl Iterator<Item = (usize, Vec<f32>)>) -
             measure.nats += f64::from(loss);
             measure.unigram_nats += unigram[usize::from(record.id)];
             measure.uniform_nats += uniform;
-            let token = corpus.vocabulary.token(record.id);
-            let kind = kinds.entry(kind(before, token)).or_default();
+            let mut tokens = corpus.vocabulary.tokens(record.id);
+            let (token, last) = (tokens.next(), tokens.last());
+            let kind = match last {
+                Some(_) => "merged",
+                None => kind(before, token),
+            };
+            let kind = kinds.entry(kind).or_default();
             kind.tokens += 1;
             kind.nats += f64::from(loss);
-            before = token;
+            before = last.or(token);
         }
         let style = styles.entry(info.style.clone()).or_default();
         *style = style.add(measure);

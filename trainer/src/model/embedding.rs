@@ -2,7 +2,8 @@
 //!
 //! A token's row is `E = token + A·pitch`, where `A` is constant, `[vocabulary, 12 + 11]`:
 //! pitch tokens have a one in the column of their pitch class and in that of their octave, so
-//! that a pitch shares what it knows with its octaves and neighbours.
+//! that a pitch shares what it knows with its octaves and neighbours. A merged token has the
+//! average of its pitches' rows: it knows which they are, and is no larger for having several.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use continuo_score::manifest::Sizes;
@@ -99,14 +100,10 @@ fn pitch_features(token: Token) -> Option<[usize; 2]> {
 pub(super) fn features(vocabulary: &Vocabulary, device: &Device) -> Tensor<2> {
     let size = vocabulary.size();
     let mut data = vec![0.0f32; size * PITCH_FEATURES];
-    for id in 0..size {
-        for column in vocabulary
-            .token(id as u16)
-            .and_then(pitch_features)
-            .into_iter()
-            .flatten()
-        {
-            data[id * PITCH_FEATURES + column] = 1.0;
+    for (id, row) in (0..).zip(data.chunks_exact_mut(PITCH_FEATURES)) {
+        let pitches: Vec<_> = vocabulary.tokens(id).filter_map(pitch_features).collect();
+        for column in pitches.iter().flatten() {
+            row[*column] += 1.0 / pitches.len() as f32;
         }
     }
     Tensor::from_data(TensorData::new(data, [size, PITCH_FEATURES]), device)

@@ -1,0 +1,148 @@
+//! `vocab`: learns merged tokens from songs, by byte-pair encoding (arXiv 1508.07909).
+//!
+//! The `tokenizers` crate does the learning. It merges characters of words; so a base id
+//! becomes a character of Unicode's private use area, and a word is a stretch of some two
+//! hundred and fifty base tokens that begins where time moves. A merge may cross steps, and so
+//! bars; `<sos>`, `<eos>` and `<pad>` are in no word and hence in no merge.
+
+use std::collections::{HashMap, HashSet};
+
+use continuo_score::{Token, Vocabulary, vocabulary::VocabularyError};
+use tokenizers::models::bpe::{BPE, BpeTrainer};
+use tokenizers::tokenizer::Trainer as _;
+
+use crate::corpus::Corpus;
+
+/// Base tokens after which a word ends, at the next move. Pairs across that cut are not
+/// counted; much longer words would be slow to learn from.
+const STRETCH: usize = 256;
+/// The first of Unicode's private characters, which has room for 6400 ids; a vocabulary has at
+/// most 4357 base tokens.
+const PRIVATE: u32 = 0xe000;
+/// A pair seen but once is no pattern.
+const FEWEST: u64 = 2;
+
+/// Why no vocabulary was learnt.
+#[derive(Debug, thiserror::Error)]
+pub enum VocabError {
+    /// The number of ids asked for leaves no room for merges, or is more than an id can be.
+    #[error("{asked} ids: the base tokens alone are {base}, and an id is below 65536; ask for {} to 65535", base + 1)]
+    Ids {
+        /// Ids asked for.
+        asked: usize,
+        /// Base tokens.
+        base: usize,
+    },
+    /// All songs are held out.
+    #[error("no songs to learn from: all are held out")]
+    NoSongs,
+    /// The songs repeat themselves too little.
+    #[error(
+        "the songs give {given} ids, not {asked}: no further pair of tokens comes twice; ask for fewer, or give more songs"
+    )]
+    TooFew {
+        /// Ids asked for.
+        asked: usize,
+        /// Ids there are.
+        given: usize,
+    },
+    /// What the `tokenizers` crate said.
+    #[error("byte-pair encoding failed: {0}")]
+    Bpe(String),
+    /// What was learnt is no vocabulary.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
+}
+
+/// Learns the merges of a vocabulary of `ids` ids, base tokens included, from the songs of a
+/// corpus that are not held out. If the corpus has merged tokens, their base tokens are learnt
+/// from.
+pub fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
+    let base = corpus.vocabulary.base();
+    if ids <= base.size() || ids > usize::from(u16::MAX) {
+        let (asked, base) = (ids, base.size());
+        return Err(VocabError::Ids { asked, base });
+    }
+    let training = (0..corpus.songs.len()).filter(|&i| !corpus.songs[i].held_out);
+    let words: Vec<String> = training.flat_map(|song| words(corpus, song)).collect();
+    if words.is_empty() {
+        return Err(VocabError::NoSongs);
+    }
+    let merges = pairs(&base, words, ids)?;
+    let learnt = base.with_merges(merges)?;
+    if learnt.size() < ids {
+        let (asked, given) = (ids, learnt.size());
+        return Err(VocabError::TooFew { asked, given });
+    }
+    Ok(learnt)
+}
+
+/// A base id as a character.
+fn character(id: u16) -> char {
+    char::from_u32(PRIVATE + u32::from(id)).unwrap_or(char::REPLACEMENT_CHARACTER)
+}
+
+/// The base ids of a song, merged ones as what they stand for.
+pub fn base_ids(corpus: &Corpus, song: usize) -> Vec<u16> {
+    let records = corpus.records(song, 0, corpus.songs[song].tokens as usize);
+    let ids = records.flat_map(|r| corpus.vocabulary.expand(r.id).iter().copied());
+    ids.collect()
+}
+
+/// A song as words, see the module.
+fn words(corpus: &Corpus, song: usize) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut length) = (String::new(), 0);
+    for id in base_ids(corpus, song) {
+        match corpus.vocabulary.token(id) {
+            Some(Token::Start | Token::End | Token::Pad) | None => continue,
+            Some(Token::Separator) if length >= STRETCH => {
+                words.push(std::mem::take(&mut word));
+                length = 0;
+            }
+            _ => {}
+        }
+        word.push(character(id));
+        length += 1;
+    }
+    words.extend((length > 0).then_some(word));
+    words
+}
+
+/// The pairs to merge, by rank.
+fn pairs(base: &Vocabulary, words: Vec<String>, ids: usize) -> Result<Vec<[u16; 2]>, VocabError> {
+    let alphabet: HashSet<char> = (0..base.size() as u16).map(character).collect();
+    let mut trainer = BpeTrainer::builder()
+        .vocab_size(ids)
+        .min_frequency(FEWEST)
+        .initial_alphabet(alphabet)
+        // Only lengths below this are learnt.
+        .max_token_length(Some(Vocabulary::LONGEST_MERGE + 1))
+        .show_progress(false)
+        .build();
+    let failed = |why: &dyn std::fmt::Display| VocabError::Bpe(why.to_string());
+    let whole = |word: &str| Ok(vec![word.to_owned()]);
+    trainer
+        .feed(words.into_iter(), whole)
+        .map_err(|e| failed(&e))?;
+    let mut model = BPE::default();
+    trainer.train(&mut model).map_err(|e| failed(&e))?;
+    // The model shows its merges, in order, only where it is written.
+    let json = serde_json::to_value(&model).map_err(|e| failed(&e))?;
+    let merges: Vec<[String; 2]> =
+        serde_json::from_value(json["merges"].clone()).map_err(|e| failed(&e))?;
+
+    let mut known: HashMap<String, u16> = HashMap::new();
+    known.extend((0..base.size() as u16).map(|id| (character(id).to_string(), id)));
+    let mut pairs = Vec::with_capacity(merges.len());
+    for [left, right] in merges {
+        let (Some(&a), Some(&b)) = (known.get(&left), known.get(&right)) else {
+            return Err(failed(&"a merge of what is not there yet"));
+        };
+        pairs.push([a, b]);
+        // As the vocabulary numbers them: what spells the same has one id.
+        let next = known.len() as u16;
+        known.entry(left + &right).or_insert(next);
+    }
+    Ok(pairs)
+}
