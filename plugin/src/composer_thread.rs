@@ -5,24 +5,28 @@
 //! wakes anyone, for that could be a system call. Only offline, when the audio thread waits
 //! anyway, does it wake this thread at once.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod denormals;
+mod instance;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use continuo_engine::Model;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nice_plug::prelude::nice_error;
-use rtrb::{Consumer, Producer, RingBuffer};
+use rtrb::RingBuffer;
 
+use self::denormals::flush_denormals;
+use self::instance::Instance;
+use crate::editor_link::Backstage;
 use crate::gate::Shared;
-use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
-use crate::player::{EnginePlayer, Models};
+use crate::messages::{HEARD_CAPACITY, PLANNED_CAPACITY};
+use crate::player::Models;
 use crate::process::Performer;
-use crate::report::{REPORT_VARIABLE, Report};
-use crate::session::{SavedSession, Session};
+use crate::report::REPORT_VARIABLE;
+use crate::session::SavedSession;
 use crate::state;
 
 /// Between two looks at the rings.
@@ -36,12 +40,6 @@ const MAIN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long saving waits for this thread. What was known before will do if it is loading a model.
 const SAVE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long an offline plan waits for room in the ring of planned notes.
-const RING_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Messages of one instance taken in before the next instance has its turn.
-const TURN: usize = 512;
 
 /// Main thread to composer thread.
 enum Command {
@@ -88,7 +86,12 @@ pub struct Link {
 /// Makes the two halves of an instance: one for the audio thread, one for the composer thread,
 /// which begins to load the model if no other instance has. `own` is the plugin's own library,
 /// `kept` what its project keeps. Main thread.
-pub fn connect(own: Option<&Path>, kept: &state::State) -> std::io::Result<(Performer, Link)> {
+pub fn connect(
+    own: Option<&Path>,
+    kept: &state::State,
+    shared: Arc<Shared>,
+    backstage: Backstage,
+) -> std::io::Result<(Performer, Link)> {
     let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
     if hub.as_ref().is_none_or(|hub| hub.thread.is_finished()) {
         // Bounded, so that sending never allocates: the audio thread's wake-up uses it too.
@@ -106,7 +109,6 @@ pub fn connect(own: Option<&Path>, kept: &state::State) -> std::io::Result<(Perf
         return Err(std::io::ErrorKind::Other.into());
     };
 
-    let shared = Arc::new(Shared::default());
     shared.gate.prepare();
     let (heard_in, heard) = RingBuffer::new(HEARD_CAPACITY);
     let (planned, planned_out) = RingBuffer::new(PLANNED_CAPACITY);
@@ -115,16 +117,9 @@ pub fn connect(own: Option<&Path>, kept: &state::State) -> std::io::Result<(Perf
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
     let performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
-    let instance = Instance {
-        id,
-        heard,
-        planned,
-        shared: shared.clone(),
-        kept: kept.clone(),
-        own: own.map(Path::to_path_buf),
-        model: None,
-        state: State::Waiting,
-    };
+    let own = own.map(Path::to_path_buf);
+    let (ours, theirs) = (shared.clone(), kept.clone());
+    let instance = Instance::new(id, (heard, planned), ours, theirs, backstage, own);
     let added = hub
         .commands
         .send_timeout(Command::Add(Box::new(instance)), MAIN_PATIENCE);
@@ -266,12 +261,7 @@ impl Thread {
     }
 
     fn save(&mut self, id: u64) -> Option<SavedSession> {
-        let instance = self.instances.iter_mut().find(|i| i.id == id)?;
-        instance.catch_up();
-        match &instance.state {
-            State::Ready(session) => Some(session.save()),
-            State::Waiting | State::Failed { .. } => None,
-        }
+        self.instances.iter_mut().find(|i| i.id == id)?.save()
     }
 
     fn report(&mut self, id: u64) {
@@ -297,286 +287,12 @@ fn report_path() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// What came of an instance's turn.
-#[derive(Clone, Copy, Default)]
-struct Turn {
-    /// Something was heard.
-    heard: bool,
-    /// There is more to do.
-    more: bool,
-}
-
-/// The composer thread's half of an instance.
-struct Instance {
-    id: u64,
-    heard: Consumer<Heard>,
-    planned: Producer<Planned>,
-    shared: Arc<Shared>,
-    kept: state::State,
-    /// The plugin's own library.
-    own: Option<PathBuf>,
-    /// The directory of the model it plays with or failed to, if that is not the default.
-    model: Option<PathBuf>,
-    state: State,
-}
-
-enum State {
-    /// The model is still to be loaded.
-    Waiting,
-    Ready(Box<Session<EnginePlayer>>),
-    /// It does not think any more, and says why. Notes go on passing through.
-    Failed {
-        problem: String,
-    },
-}
-
-impl Instance {
-    /// Does some of what there is to do. Whatever goes wrong stays with this instance.
-    fn turn(&mut self, models: &mut Models) -> Turn {
-        let turn = catch_unwind(AssertUnwindSafe(|| match &self.state {
-            State::Waiting => self.load(models),
-            State::Ready(_) => self.think(models),
-            State::Failed { .. } => {
-                // Another model may do.
-                if self.kept.is_fresh() && self.model != self.kept.model() {
-                    self.shared.gate.reopen();
-                    self.state = State::Waiting;
-                }
-                Ok(self.drain())
-            }
-        }));
-        match turn {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(problem)) => self.fail(problem),
-            Err(panic) => self.fail(format!("internal error: {}", panic_message(&*panic))),
-        }
-    }
-
-    fn fail(&mut self, problem: String) -> Turn {
-        nice_error!("Continuo: {problem}");
-        // The audio thread may be waiting for the very block that went wrong.
-        self.shared.gate.finish(u64::MAX);
-        self.state = State::Failed { problem };
-        Turn {
-            more: true,
-            ..Turn::default()
-        }
-    }
-
-    fn load(&mut self, models: &mut Models) -> Result<Turn, String> {
-        self.model = self.kept.model();
-        let model = self.chosen(models)?;
-        self.state = State::Ready(Box::new(Session::new(EnginePlayer::new(model))));
-        self.take_up(models)?;
-        Ok(Turn {
-            more: true,
-            ..Turn::default()
-        })
-    }
-
-    /// The model to play with: the default one where the chosen one is not to be had.
-    fn chosen(&self, models: &mut Models) -> Result<Arc<Model>, String> {
-        let own = self.own.as_deref();
-        match models.get(own, self.model.as_deref()) {
-            Err(problem) if self.model.is_some() => {
-                let problem = format!("{problem}; the default model plays instead");
-                nice_error!("Continuo: {problem}");
-                self.kept.complain(problem);
-                models.get(own, None)
-            }
-            model => model,
-        }
-    }
-
-    /// Takes up what a project kept, and another model where one was chosen.
-    fn take_up(&mut self, models: &mut Models) -> Result<(), String> {
-        let choice = self.kept.model();
-        let Some(saved) = self.kept.take() else {
-            return Ok(());
-        };
-        let model = (choice != self.model).then(|| {
-            self.model = choice;
-            self.chosen(models)
-        });
-        let State::Ready(session) = &mut self.state else {
-            return Ok(());
-        };
-        if let Some(model) = model {
-            session.change_player(EnginePlayer::new(model?));
-            models.tidy();
-        }
-        let lost = session.restore(&saved);
-        if lost > 0 {
-            let problem = format!("{lost} notes of the project's memory made no sense");
-            self.kept.complain(problem);
-        }
-        Ok(())
-    }
-
-    fn think(&mut self, models: &mut Models) -> Result<Turn, String> {
-        if self.kept.is_fresh() {
-            self.take_up(models)?;
-        }
-        let Self {
-            heard,
-            planned,
-            shared,
-            state,
-            kept,
-            ..
-        } = self;
-        let State::Ready(session) = state else {
-            return Ok(Turn::default());
-        };
-        let offline = shared.offline.load(Ordering::Relaxed);
-        let mut turn = Turn::default();
-        for _ in 0..TURN {
-            // Once a state was loaded, what is heard comes after it.
-            if kept.is_fresh() {
-                turn.more = true;
-                return Ok(turn);
-            }
-            let Ok(message) = heard.pop() else { break };
-            turn.heard = true;
-            session.hear(message, offline).map_err(|e| e.to_string())?;
-            if let Heard::Now { block, .. } = message {
-                if offline {
-                    hand_over_all(session, planned, shared);
-                }
-                shared.gate.finish(block);
-            } else if offline {
-                shared.gate.stir();
-            }
-        }
-        hand_over(session, planned);
-        turn.more = session.work().map_err(|e| e.to_string())?;
-        hand_over(session, planned);
-        turn.more |= !heard.is_empty();
-        Ok(turn)
-    }
-
-    /// Without a model nothing is listened to.
-    fn drain(&mut self) -> Turn {
-        let mut turn = Turn::default();
-        while self.heard.pop().is_ok() {
-            turn.heard = true;
-        }
-        turn
-    }
-
-    /// Takes in what is left in the ring, without planning anything more.
-    fn catch_up(&mut self) {
-        let caught = catch_unwind(AssertUnwindSafe(|| {
-            let State::Ready(session) = &mut self.state else {
-                return Ok(());
-            };
-            while let Ok(message) = self.heard.pop() {
-                session.hear(message, false)?;
-            }
-            Ok(())
-        }));
-        match caught {
-            Ok(Ok(())) => {}
-            Ok(Err::<(), continuo_engine::EngineError>(error)) => {
-                self.fail(error.to_string());
-            }
-            Err(panic) => {
-                self.fail(format!("internal error: {}", panic_message(&*panic)));
-            }
-        }
-        if let State::Failed { .. } = self.state {
-            self.drain();
-        }
-    }
-
-    fn report(&self) -> Report {
-        let mut report = Report::default();
-        match &self.state {
-            State::Waiting => {
-                report.problem = Some("the model was not loaded yet".into());
-            }
-            State::Ready(session) => {
-                session.player().report(&mut report);
-            }
-            State::Failed { problem } => {
-                report.problem = Some(problem.clone());
-            }
-        }
-        report.count(&self.shared.counters);
-        report.problem = report.problem.or_else(|| self.kept.problem());
-        report
-    }
-}
-
-/// Hands planned notes over as far as there is room.
-fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Producer<Planned>) {
-    let waiting = session.planned();
-    while let Some(&note) = waiting.front() {
-        if planned.push(note).is_err() {
-            return;
-        }
-        waiting.pop_front();
-    }
-}
-
-/// Hands all of them over; the audio thread, waiting at the gate, makes room.
-fn hand_over_all(
-    session: &mut Session<EnginePlayer>,
-    planned: &mut Producer<Planned>,
-    shared: &Shared,
-) {
-    let began = Instant::now();
-    loop {
-        hand_over(session, planned);
-        if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
-            return;
-        }
-        shared.gate.stir();
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("unknown")
-}
-
-/// Tiny numbers count as zero on this thread: a model that decays towards silence must not
-/// become a hundred times slower.
-fn flush_denormals() {
-    #[cfg(target_arch = "x86_64")]
-    {
-        const FLUSH_TO_ZERO: u32 = 1 << 15;
-        const DENORMALS_ARE_ZERO: u32 = 1 << 6;
-        let mut control = 0u32;
-        // SAFETY: reads and writes this thread's SSE control register, setting only the two
-        // bits about denormal numbers.
-        unsafe {
-            std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut control, options(nostack));
-            control |= FLUSH_TO_ZERO | DENORMALS_ARE_ZERO;
-            std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const control, options(nostack));
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        const FLUSH_TO_ZERO: u64 = 1 << 24;
-        let mut control: u64;
-        // SAFETY: reads and writes this thread's floating-point control register, setting only
-        // the bit about denormal numbers.
-        unsafe {
-            std::arch::asm!("mrs {}, fpcr", out(reg) control, options(nomem, nostack));
-            control |= FLUSH_TO_ZERO;
-            std::arch::asm!("msr fpcr, {}", in(reg) control, options(nomem, nostack));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::editor_link::EditorLink;
     use crate::messages::Settings;
-    use crate::process::{Event, Host};
+    use crate::process::{Controls, Event, Host};
     use crate::transport::Reading;
 
     struct Silence;
@@ -590,11 +306,18 @@ mod tests {
         }
     }
 
+    fn connected() -> (Performer, Link) {
+        let shared = Arc::new(Shared::default());
+        let kept = state::State::default();
+        let (_, backstage) = EditorLink::new(shared.clone(), kept.clone());
+        connect(None, &kept, shared, backstage).unwrap()
+    }
+
     #[test]
     fn without_a_model_nothing_hangs_and_the_thread_ends_with_its_instances() {
         let began = Instant::now();
-        let (mut performer, link) = connect(None, &state::State::default()).unwrap();
-        let (_, other) = connect(None, &state::State::default()).unwrap();
+        let (mut performer, link) = connected();
+        let (_, other) = connected();
         performer.set_sample_rate(48_000.0);
         link.set_offline(true);
         for block in 0..100 {
@@ -605,7 +328,8 @@ mod tests {
                 tempo: Some(120.0),
                 ..Reading::default()
             };
-            performer.process(&reading, 480, Settings::default(), true, &mut Silence);
+            let (settings, controls) = (Settings::default(), Controls::default());
+            performer.process(&reading, 480, settings, controls, &mut Silence);
         }
         assert_eq!(link.shared.counters.gave_up.load(Ordering::Relaxed), 0);
         link.report();

@@ -1,9 +1,12 @@
 //! What the two threads of an instance share beside the rings: counters, and the gate at which
 //! offline rendering waits.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::editor_link::Health;
+use crate::process::Buttons;
 
 /// Counted by the audio thread unless said otherwise, read by the composer thread.
 #[derive(Debug, Default)]
@@ -16,10 +19,25 @@ pub struct Counters {
     pub late: AtomicU64,
     /// Generated notes not sent: too late, no room, or the key was taken.
     pub dropped: AtomicU64,
+    /// Generated notes made void by a cut before their time.
+    pub early: AtomicU64,
     /// Messages lost because a ring was full.
     pub overflow: AtomicU64,
     /// Offline blocks that gave up waiting for a composer that did not move.
     pub gave_up: AtomicU64,
+}
+
+impl Counters {
+    /// Fills in what was counted.
+    pub fn show(&self, health: &mut Health) {
+        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        health.heard = value(&self.heard);
+        health.played = value(&self.played);
+        health.late = value(&self.late);
+        health.dropped = value(&self.dropped);
+        health.early = value(&self.early);
+        health.overflow = value(&self.overflow);
+    }
 }
 
 /// Adds one.
@@ -36,9 +54,38 @@ pub struct Shared {
     pub offline: AtomicBool,
     /// Where offline rendering waits.
     pub gate: Gate,
+    /// Buttons the editor has pressed.
+    pub requests: Requests,
     /// The audio thread is to begin anew at its next block, as if the transport had stopped and
     /// started: the composer's past has changed. Set by the main thread.
     pub anew: AtomicBool,
+}
+
+/// Buttons pressed elsewhere than in the host, on their way to the audio thread.
+#[derive(Debug, Default)]
+pub struct Requests(AtomicU8);
+
+impl Requests {
+    /// Presses buttons. Any thread.
+    pub fn press(&self, buttons: Buttons) {
+        let bits = u8::from(buttons.panic)
+            | u8::from(buttons.regenerate) << 1
+            | u8::from(buttons.clear) << 2;
+        self.0.fetch_or(bits, Ordering::Relaxed);
+    }
+
+    /// Those pressed since the last call. Audio thread.
+    pub fn take(&self) -> Buttons {
+        if self.0.load(Ordering::Relaxed) == 0 {
+            return Buttons::default();
+        }
+        let bits = self.0.swap(0, Ordering::Relaxed);
+        Buttons {
+            panic: bits & 1 != 0,
+            regenerate: bits & 2 != 0,
+            clear: bits & 4 != 0,
+        }
+    }
 }
 
 /// How long offline rendering waits for a composer that gives no sign of life. Loading a large

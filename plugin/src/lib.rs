@@ -11,8 +11,8 @@
 //! renders offline.
 
 pub mod composer_thread;
-pub mod continuing;
 pub mod editor;
+pub mod editor_link;
 pub mod gate;
 pub mod messages;
 pub mod params;
@@ -22,6 +22,7 @@ pub mod process;
 mod rehearsal;
 pub mod report;
 pub mod resources;
+pub mod rules;
 pub mod schedule;
 pub mod session;
 pub mod sound;
@@ -37,8 +38,10 @@ use std::sync::Arc;
 use nice_plug::prelude::*;
 
 use crate::composer_thread::Link;
+use crate::editor_link::{Backstage, EditorLink};
+use crate::gate::Shared;
 use crate::params::ContinuoParams;
-use crate::process::{Event, Host, INPUT_CAPACITY, Performer};
+use crate::process::{Event, Host, INPUT_CAPACITY, Performer, SysEx};
 use crate::sound::Sound;
 use crate::transport::Reading;
 
@@ -47,6 +50,12 @@ pub struct Continuo {
     params: Arc<ContinuoParams>,
     /// The plugin's own library, looked up before the host changes its working directory.
     own: Option<PathBuf>,
+    /// Shared with the other threads of this instance.
+    shared: Arc<Shared>,
+    /// What an editor looks at.
+    pub editor_link: Arc<EditorLink>,
+    /// The composer thread's end of it, until that thread has it.
+    backstage: Option<Backstage>,
     /// Made at the first activation, so that a scan starts nothing; kept until the end, so that
     /// memory outlives a change of the sample rate and an offline bounce.
     active: Option<Active>,
@@ -61,8 +70,13 @@ struct Active {
 impl Default for Continuo {
     fn default() -> Self {
         let params = Arc::new(ContinuoParams::default());
+        let shared = Arc::new(Shared::default());
+        let (editor_link, backstage) = EditorLink::new(shared.clone(), params.state.clone());
         Self {
             params,
+            shared,
+            editor_link,
+            backstage: Some(backstage),
             own: resources::own_library(),
             active: None,
         }
@@ -81,12 +95,12 @@ impl Plugin for Continuo {
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
     }];
-    const MIDI_INPUT: MidiConfig = MidiConfig::Basic;
-    const MIDI_OUTPUT: MidiConfig = MidiConfig::Basic;
+    const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
+    const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
     const INPUT_EVENT_CAPACITY: usize = INPUT_CAPACITY;
 
     type Editor = ();
-    type SysExMessage = ();
+    type SysExMessage = SysEx;
     type BackgroundTask = ();
 
     fn params(&self) -> Arc<dyn Params> {
@@ -107,8 +121,9 @@ impl Plugin for Continuo {
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
         let sample_rate = f64::from(config.sample_rate);
-        if self.active.is_none() {
-            match composer_thread::connect(self.own.as_deref(), &self.params.state) {
+        if let Some(backstage) = self.backstage.take() {
+            let (own, kept) = (self.own.as_deref(), &self.params.state);
+            match composer_thread::connect(own, kept, self.shared.clone(), backstage) {
                 Ok((performer, link)) => {
                     let sound = Sound::new(sample_rate);
                     self.active = Some(Active {
@@ -153,7 +168,7 @@ impl Plugin for Continuo {
         if let Some(active) = &mut self.active {
             let reading = Reading::from(context.transport());
             let settings = self.params.settings();
-            let thru = self.params.thru.value();
+            let controls = self.params.controls();
             let level = &self.params.sound;
             let on = level.value() > 0.0 || level.smoothed.is_smoothing();
             let (left, right): (&mut [f32], &mut [f32]) = match buffer.as_slice() {
@@ -164,7 +179,7 @@ impl Plugin for Continuo {
             let mut host = active.sound.block(&mut context, left, right, on);
             active
                 .performer
-                .process(&reading, frames, settings, thru, &mut host);
+                .process(&reading, frames, settings, controls, &mut host);
             host.finish(|| level.smoothed.next());
         }
         ProcessStatus::KeepAlive

@@ -3,7 +3,7 @@
 
 use continuo_engine::Sampling;
 
-use crate::params::{Enter, Mode};
+use crate::params::{Enter, Memory, Mode, Variation, VelocityFrom};
 
 /// Room for [`Heard`] messages. In real time a block sends at most one [`Heard::Now`] every
 /// [`NOW_SECONDS`], so this is half a minute of a player who plays twenty notes a second: more
@@ -43,7 +43,16 @@ pub enum Heard {
         /// MIDI key, or any.
         pitch: Option<u8>,
     },
-    /// No key is held any more, whatever was heard before.
+    /// The sustain pedal.
+    Pedal {
+        /// Position of its sample.
+        beat: f64,
+        /// MIDI channel, 0 to 15.
+        channel: u8,
+        /// Whether it went down.
+        down: bool,
+    },
+    /// No key is held any more and no pedal is down, whatever was heard before.
     AllUp {
         /// Position of its sample.
         beat: f64,
@@ -79,6 +88,8 @@ pub enum Heard {
     },
     /// What the musician asks for.
     Settings(Settings),
+    /// What the musician wants done once.
+    Ask(Ask),
     /// A planned note came too late, or could not be sent, and was not played.
     Missed {
         /// Its [`Planned::id`].
@@ -88,9 +99,22 @@ pub enum Heard {
     Now {
         /// Position of its end.
         beat: f64,
+        /// Quarter notes a minute.
+        tempo: f64,
         /// Number of the block.
         block: u64,
     },
+}
+
+/// Something to be done once, at the start of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Be silent until there is a new reason to play.
+    Panic,
+    /// Think this bar of anew.
+    Regenerate,
+    /// Forget everything heard and played.
+    Clear,
 }
 
 /// Composer thread to audio thread: a note to play, in order of start.
@@ -115,31 +139,61 @@ pub struct Planned {
 pub struct Settings {
     /// What to do.
     pub mode: Mode,
-    /// Silence after which it plays on, in quarter notes.
+    /// Silence after which it plays on, or plays along no more, in quarter notes.
     pub gap: f64,
     /// Where it may come in.
     pub enter: Enter,
-    /// Sampling temperature.
-    pub temperature: f32,
-    /// Nucleus: the share of probability sampled from.
-    pub top_p: f32,
+    /// How long before an answer it is decided, in quarter notes.
+    pub lead: f64,
+    /// Length of a turn in [`Mode::Trade`], and of what is frozen, in bars.
+    pub bars: u32,
+    /// Whether time goes back with the transport.
+    pub memory: Memory,
+    /// How notes are chosen, and which may be.
+    pub sampling: Sampling,
     /// How far ahead of the playhead it plans, in quarter notes.
     pub lookahead: f64,
+    /// Length of its notes: 1 is as the model has them.
+    pub length: f64,
+    /// Whose velocities its notes have.
+    pub velocity_from: VelocityFrom,
+    /// The velocity of all its notes, 1 to 127, where it is fixed.
+    pub velocity: u8,
+    /// How much of the player's way to be early or late its notes take over, 0 to 1.
+    pub feel: f64,
+    /// Repeat what was just played.
+    pub freeze: bool,
     /// Chooses among the answers.
     pub seed: u32,
+    /// Chooses once more.
+    pub variation: Variation,
+}
+
+impl Settings {
+    /// Whether the change from these settings to `next` makes everything planned void.
+    pub fn voids(&self, next: &Settings) -> bool {
+        self.mode != next.mode || self.variation != next.variation || self.freeze != next.freeze
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        let sampling = Sampling::default();
         Self {
             mode: Mode::Continue,
             gap: 2.0,
             enter: Enter::Bar,
-            temperature: sampling.pitch_temperature,
-            top_p: sampling.top_p,
+            lead: 0.25,
+            bars: 4,
+            memory: Memory::Song,
+            sampling: Sampling::default(),
             lookahead: 4.0,
+            length: 1.0,
+            velocity_from: VelocityFrom::Model,
+            velocity: 90,
+            feel: 0.0,
+            freeze: false,
             seed: 1,
+            variation: Variation::A,
         }
     }
 }

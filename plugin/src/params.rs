@@ -1,63 +1,140 @@
 //! The parameters a host sees. Their ids are written into songs and must never change.
 
+mod choices;
+
+use std::sync::Arc;
+
+use continuo_engine::{Constraints, Register, Sampling};
 use nice_plug::prelude::*;
 
 use crate::messages::Settings;
+use crate::process::{Buttons, Controls};
 use crate::state::State;
+use crate::transport::OwnTime;
 
-/// What the plugin does with what it hears.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Listens only.
-    #[id = "off"]
-    Off,
-    /// Plays on when the player has been silent for `gap` beats; yields at the first key.
-    #[id = "continue"]
-    Continue,
-}
+pub use self::choices::{Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom};
 
-/// Where an answer may begin.
-#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Enter {
-    /// On any step of the model's grid.
-    #[id = "step"]
-    Step,
-    /// On a written beat of the host's bar: a quarter in 3/4, an eighth in 6/8.
-    #[id = "beat"]
-    Beat,
-    /// On the host's bar line.
-    #[id = "bar"]
-    Bar,
-}
+/// The longest note the models know, in beats: the same as none.
+const LONGEST: f32 = 32.0;
+
+/// Nats a pitch an octave from the register loses at full pull.
+const PULL: f32 = 4.0;
 
 /// The parameters. Shared by the host's threads and the audio thread; nice-plug keeps the
 /// values in atomics and saves them with the song.
 #[derive(Params)]
 pub struct ContinuoParams {
-    /// Incoming notes pass to the output.
+    /// Nothing is generated, and everything passes through.
+    #[id = "bypass"]
+    pub bypass: BoolParam,
+    /// Incoming events pass to the output.
     #[id = "thru"]
     pub thru: BoolParam,
     /// What to do.
     #[id = "mode"]
     pub mode: EnumParam<Mode>,
-    /// Silence after which it plays on, in quarter notes.
+    /// While it is on, plays on whatever the mode is.
+    #[id = "hold"]
+    pub hold: BoolParam,
+    /// When it goes on, everything that sounds ends; while it is on, nothing is generated.
+    #[id = "panic"]
+    pub panic: BoolParam,
+    /// Silence after which it plays on, or plays along no more, in quarter notes.
     #[id = "gap"]
     pub gap: FloatParam,
     /// Where an answer may begin.
     #[id = "enter"]
     pub enter: EnumParam<Enter>,
-    /// Sampling temperature.
-    #[id = "temp"]
-    pub temp: FloatParam,
-    /// Nucleus sampling.
-    #[id = "top_p"]
-    pub top_p: FloatParam,
+    /// How long before an answer it is decided, in quarter notes.
+    #[id = "lead"]
+    pub lead: FloatParam,
+    /// Length of a turn, in bars.
+    #[id = "bars"]
+    pub bars: IntParam,
     /// How far ahead it plans, in quarter notes.
     #[id = "lookahead"]
     pub lookahead: FloatParam,
+    /// Whether time goes back with the transport.
+    #[id = "memory"]
+    pub memory: EnumParam<Memory>,
+    /// When it goes on, everything heard and played is forgotten.
+    #[id = "clear"]
+    pub clear: BoolParam,
+    /// Sampling temperature of pitches and velocities.
+    #[id = "temp"]
+    pub temp: FloatParam,
+    /// Sampling temperature of lengths and onsets.
+    #[id = "temp_rhythm"]
+    pub temp_rhythm: FloatParam,
+    /// Nucleus sampling.
+    #[id = "top_p"]
+    pub top_p: FloatParam,
+    /// Which notes may be played.
+    #[id = "scale"]
+    pub scale: EnumParam<ScaleChoice>,
+    /// The tonic of the scale.
+    #[id = "key"]
+    pub key: EnumParam<Tonic>,
+    /// Lowest MIDI key played.
+    #[id = "low"]
+    pub low: IntParam,
+    /// Highest MIDI key played.
+    #[id = "high"]
+    pub high: IntParam,
+    /// Most notes it sounds at once; 0 for any.
+    #[id = "voices"]
+    pub voices: IntParam,
+    /// Notes a beat aimed at; 0 leaves it to the model.
+    #[id = "density"]
+    pub density: FloatParam,
+    /// MIDI key it is pulled to.
+    #[id = "register"]
+    pub register: IntParam,
+    /// How strongly.
+    #[id = "reg_pull"]
+    pub register_pull: FloatParam,
+    /// Longest note, in beats.
+    #[id = "longest"]
+    pub longest: FloatParam,
     /// Chooses among the answers.
     #[id = "seed"]
     pub seed: IntParam,
+    /// The same moment answered differently.
+    #[id = "variation"]
+    pub variation: EnumParam<Variation>,
+    /// When it goes on, this bar is thought of anew.
+    #[id = "regen"]
+    pub regenerate: BoolParam,
+    /// While it is on, repeats what was just played.
+    #[id = "freeze"]
+    pub freeze: BoolParam,
+    /// Length of notes: 1 is as the model has them.
+    #[id = "length"]
+    pub length: FloatParam,
+    /// Whose velocities its notes have.
+    #[id = "vel_from"]
+    pub velocity_from: EnumParam<VelocityFrom>,
+    /// The fixed velocity.
+    #[id = "velocity"]
+    pub velocity: IntParam,
+    /// How much of the player's timing it takes over.
+    #[id = "feel"]
+    pub feel: FloatParam,
+    /// Channel listened to: 1 to 16, 0 for all.
+    #[id = "in_ch"]
+    pub input: IntParam,
+    /// Channel of generated notes: 1 to 16.
+    #[id = "out_ch"]
+    pub output: IntParam,
+    /// How much later than planned its notes sound, in milliseconds.
+    #[id = "offset"]
+    pub offset: FloatParam,
+    /// Goes by its own tempo even where the host has a transport.
+    #[id = "free_run"]
+    pub free_run: BoolParam,
+    /// The own tempo, in quarter notes a minute.
+    #[id = "tempo"]
+    pub tempo: FloatParam,
     /// Loudness of the plugin's own sound, as a factor; 0 is off, for hosts that route notes.
     #[id = "sound"]
     pub sound: FloatParam,
@@ -66,28 +143,121 @@ pub struct ContinuoParams {
     pub state: State,
 }
 
+fn float(name: &str, default: f32, min: f32, max: f32, step: f32, digits: usize) -> FloatParam {
+    FloatParam::new(name, default, FloatRange::Linear { min, max })
+        .with_step_size(step)
+        .with_value_to_string(formatters::v2s_f32_rounded(digits))
+}
+
+fn percent(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
+    FloatParam::new(name, default, FloatRange::Linear { min, max })
+        .with_unit(" %")
+        .with_value_to_string(formatters::v2s_f32_percentage(0))
+        .with_string_to_value(formatters::s2v_f32_percentage())
+}
+
+fn note(name: &str, default: i32) -> IntParam {
+    whole(name, default, 0, 127)
+        .with_value_to_string(formatters::v2s_i32_key_formatter())
+        .with_string_to_value(formatters::s2v_i32_key_formatter())
+}
+
+type Show<T> = Arc<dyn Fn(T) -> String + Send + Sync>;
+type Parse<T> = Arc<dyn Fn(&str) -> Option<T> + Send + Sync>;
+
+/// Shows 0 as a word.
+fn zero_is<T: Default + PartialEq + 'static>(word: &'static str, show: fn(T) -> String) -> Show<T> {
+    Arc::new(move |value| {
+        if value == T::default() {
+            word.into()
+        } else {
+            show(value)
+        }
+    })
+}
+
+/// Understands the word too.
+fn zero_from<T: Default + 'static>(word: &'static str, parse: fn(&str) -> Option<T>) -> Parse<T> {
+    Arc::new(move |text| match text.trim() {
+        zero if zero.eq_ignore_ascii_case(word) => Some(T::default()),
+        other => parse(other),
+    })
+}
+
+fn whole(name: &str, default: i32, min: i32, max: i32) -> IntParam {
+    IntParam::new(name, default, IntRange::Linear { min, max })
+}
+
 impl Default for ContinuoParams {
     fn default() -> Self {
-        let default = Settings::default();
-        let float = |name: &str, default: f32, min: f32, max: f32, step: f32| {
-            FloatParam::new(name, default, FloatRange::Linear { min, max })
-                .with_step_size(step)
-                .with_value_to_string(formatters::v2s_f32_rounded(2))
-        };
+        let settings = Settings::default();
+        let controls = Controls::default();
+        let sampling = settings.sampling;
         Self {
-            thru: BoolParam::new("Through", true),
-            mode: EnumParam::new("Mode", default.mode),
-            gap: float("Gap", default.gap as f32, 0.25, 16.0, 0.25).with_unit(" beats"),
-            enter: EnumParam::new("Enter", default.enter),
-            temp: float("Temperature", default.temperature, 0.1, 2.0, 0.01),
-            top_p: float("Top P", default.top_p, 0.05, 1.0, 0.01),
-            lookahead: float("Lookahead", default.lookahead as f32, 1.0, 16.0, 0.25)
+            bypass: BoolParam::new("Bypass", false).make_bypass(),
+            thru: BoolParam::new("Through", controls.thru),
+            mode: EnumParam::new("Mode", settings.mode),
+            hold: BoolParam::new("Hold to Play", false),
+            panic: BoolParam::new("Panic", false),
+            gap: float("Gap", settings.gap as f32, 0.25, 16.0, 0.25, 2).with_unit(" beats"),
+            enter: EnumParam::new("Enter", settings.enter),
+            lead: float("Lead", settings.lead as f32, 0.0, 1.0, 0.01, 2).with_unit(" beats"),
+            bars: whole("Trade Length", settings.bars as i32, 1, 16).with_unit(" bars"),
+            lookahead: float("Lookahead", settings.lookahead as f32, 1.0, 16.0, 0.25, 2)
                 .with_unit(" beats"),
-            seed: IntParam::new(
-                "Seed",
-                default.seed as i32,
-                IntRange::Linear { min: 0, max: 9999 },
+            memory: EnumParam::new("Memory", settings.memory),
+            clear: BoolParam::new("Clear Memory", false),
+            temp: float("Temperature", sampling.pitch_temperature, 0.1, 2.0, 0.01, 2),
+            temp_rhythm: float(
+                "Rhythm Temperature",
+                sampling.rhythm_temperature,
+                0.1,
+                2.0,
+                0.01,
+                2,
             ),
+            top_p: float("Top P", sampling.top_p, 0.05, 1.0, 0.01, 2),
+            scale: EnumParam::new("Scale", ScaleChoice::Off),
+            key: EnumParam::new("Key", Tonic::C),
+            low: note("Lowest Note", 0),
+            high: note("Highest Note", 127),
+            voices: whole("Most Notes", 0, 0, 16)
+                .with_value_to_string(zero_is("Any", |voices: i32| voices.to_string()))
+                .with_string_to_value(zero_from("any", |text| text.parse().ok())),
+            density: FloatParam::new(
+                "Density",
+                0.0,
+                FloatRange::Linear {
+                    min: 0.0,
+                    max: 16.0,
+                },
+            )
+            .with_step_size(0.1)
+            .with_value_to_string(zero_is("Model", |density: f32| {
+                format!("{density:.1} notes/beat")
+            }))
+            .with_string_to_value(zero_from("model", |text| {
+                text.trim_end_matches("notes/beat").trim().parse().ok()
+            })),
+            register: note("Register", 60),
+            register_pull: percent("Register Pull", 0.0, 0.0, 1.0),
+            longest: float("Longest Note", LONGEST, 0.25, LONGEST, 0.25, 2).with_unit(" beats"),
+            seed: whole("Seed", settings.seed as i32, 0, 9999),
+            variation: EnumParam::new("Variation", settings.variation),
+            regenerate: BoolParam::new("Regenerate", false),
+            freeze: BoolParam::new("Freeze", settings.freeze),
+            length: percent("Note Length", settings.length as f32, 0.1, 2.0),
+            velocity_from: EnumParam::new("Velocity From", settings.velocity_from),
+            velocity: whole("Fixed Velocity", i32::from(settings.velocity), 1, 127),
+            feel: percent("Feel", settings.feel as f32, 0.0, 1.0),
+            input: whole("Input Channel", 0, 0, 16)
+                .with_value_to_string(zero_is("All", |channel: i32| channel.to_string()))
+                .with_string_to_value(zero_from("all", |text| text.parse().ok())),
+            output: whole("Output Channel", i32::from(controls.output) + 1, 1, 16),
+            offset: float("Output Offset", 0.0, -100.0, 100.0, 0.1, 1).with_unit(" ms"),
+            free_run: BoolParam::new("Free Run", controls.own_time.always),
+            tempo: float("Tempo", controls.own_time.tempo as f32, 20.0, 300.0, 0.1, 1)
+                .with_unit(" BPM"),
             sound: FloatParam::new(
                 "Preview Sound",
                 0.0,
@@ -109,14 +279,73 @@ impl Default for ContinuoParams {
 impl ContinuoParams {
     /// The values now, for the composer. Safe on the audio thread.
     pub fn settings(&self) -> Settings {
+        let mode = if self.bypass.value() || self.panic.value() {
+            Mode::Off
+        } else if self.hold.value() || self.freeze.value() {
+            Mode::Free
+        } else {
+            self.mode.value()
+        };
         Settings {
-            mode: self.mode.value(),
+            mode,
             gap: f64::from(self.gap.value()),
             enter: self.enter.value(),
-            temperature: self.temp.value(),
-            top_p: self.top_p.value(),
+            lead: f64::from(self.lead.value()),
+            bars: self.bars.value().unsigned_abs(),
+            memory: self.memory.value(),
+            sampling: self.sampling(),
             lookahead: f64::from(self.lookahead.value()),
+            length: f64::from(self.length.value()),
+            velocity_from: self.velocity_from.value(),
+            velocity: self.velocity.value().clamp(1, 127) as u8,
+            feel: f64::from(self.feel.value()),
+            freeze: self.freeze.value(),
             seed: self.seed.value().unsigned_abs(),
+            variation: self.variation.value(),
+        }
+    }
+
+    fn sampling(&self) -> Sampling {
+        let key = |param: &IntParam| param.value().clamp(0, 127) as u8;
+        let some = |value: f32| Some(value).filter(|&value| value > 0.0);
+        let constraints = Constraints {
+            scale: self.scale.value().lock(self.key.value()),
+            range: (key(&self.low), key(&self.high)),
+            polyphony: u8::try_from(self.voices.value()).ok().filter(|&v| v > 0),
+            density: some(self.density.value()),
+            register: some(self.register_pull.value()).map(|pull| Register {
+                centre: key(&self.register),
+                strength: PULL * pull,
+            }),
+            longest: Some(self.longest.value()).filter(|&longest| longest < LONGEST),
+            ..Constraints::default()
+        };
+        Sampling {
+            pitch_temperature: self.temp.value(),
+            rhythm_temperature: self.temp_rhythm.value(),
+            top_p: self.top_p.value(),
+            constraints,
+            ..Sampling::default()
+        }
+    }
+
+    /// The values now, for the audio thread.
+    pub fn controls(&self) -> Controls {
+        let channel = |number: i32| u8::try_from(number - 1).ok().filter(|&c| c < 16);
+        Controls {
+            thru: self.thru.value() || self.bypass.value(),
+            input: channel(self.input.value()),
+            output: channel(self.output.value()).unwrap_or(0),
+            offset: f64::from(self.offset.value()) / 1000.0,
+            own_time: OwnTime {
+                tempo: f64::from(self.tempo.value()),
+                always: self.free_run.value(),
+            },
+            buttons: Buttons {
+                panic: self.panic.value(),
+                regenerate: self.regenerate.value(),
+                clear: self.clear.value(),
+            },
         }
     }
 }
@@ -126,8 +355,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_reach_the_composer_exactly() {
-        assert_eq!(ContinuoParams::default().settings(), Settings::default());
+    fn defaults_reach_both_threads_exactly() {
+        let params = ContinuoParams::default();
+        assert_eq!(params.settings(), Settings::default());
+        assert_eq!(params.controls(), Controls::default());
     }
 
     #[test]
@@ -138,18 +369,52 @@ mod tests {
             .map(|(id, ..)| id)
             .collect();
         let known = [
+            "bypass",
             "thru",
             "mode",
+            "hold",
+            "panic",
             "gap",
             "enter",
-            "temp",
-            "top_p",
+            "lead",
+            "bars",
             "lookahead",
+            "memory",
+            "clear",
+            "temp",
+            "temp_rhythm",
+            "top_p",
+            "scale",
+            "key",
+            "low",
+            "high",
+            "voices",
+            "density",
+            "register",
+            "reg_pull",
+            "longest",
             "seed",
+            "variation",
+            "regen",
+            "freeze",
+            "length",
+            "vel_from",
+            "velocity",
+            "feel",
+            "in_ch",
+            "out_ch",
+            "offset",
+            "free_run",
+            "tempo",
             "sound",
         ];
         assert_eq!(ids, known);
-        assert_eq!(Mode::ids(), Some(["off", "continue"].as_slice()));
+        let modes = ["off", "continue", "trade", "along", "free"];
+        assert_eq!(Mode::ids(), Some(modes.as_slice()));
         assert_eq!(Enter::ids(), Some(["step", "beat", "bar"].as_slice()));
+        assert_eq!(Memory::ids(), Some(["song", "session"].as_slice()));
+        assert_eq!(Variation::ids(), Some(["a", "b", "c", "d"].as_slice()));
+        let velocities = ["model", "follow", "fixed"];
+        assert_eq!(VelocityFrom::ids(), Some(velocities.as_slice()));
     }
 }

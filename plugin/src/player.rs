@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime, Sampling};
+use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
+use crate::editor_link::{ModelInfo, ModelState, Snapshot};
 use crate::messages::Settings;
 use crate::report::Report;
 use crate::resources::{self, Resources};
@@ -28,6 +29,20 @@ impl EnginePlayer {
     }
 
     /// Fills in what the engine knows.
+    pub fn show(&self, snapshot: &mut Snapshot) {
+        snapshot.model = ModelState::Ready(ModelInfo {
+            name: self.model.manifest().name.clone(),
+            variant: self.model.variant().to_string(),
+            device: self.model.device().to_string(),
+            directory: None,
+        });
+        let stats = self.composer.stats();
+        snapshot.memory.tokens = self.composer.tokens();
+        snapshot.health.ms_per_token = stats.quantile(0.5);
+        snapshot.health.ms_per_token_p95 = stats.quantile(0.95);
+    }
+
+    /// The same, for the report.
     pub fn report(&self, report: &mut Report) {
         report.model = Some(self.model.manifest().name.clone());
         report.variant = Some(self.model.variant().to_string());
@@ -50,12 +65,19 @@ impl Player for EnginePlayer {
         self.composer.listen(score)
     }
 
-    fn answer(&mut self, at: u32, settings: &Settings, seed: u64) -> Result<(), EngineError> {
-        let sampling = Sampling {
-            top_p: settings.top_p,
-            ..Sampling::default().with_temperature(settings.temperature)
-        };
-        self.composer.answer(at, &sampling, seed)
+    fn answer(
+        &mut self,
+        at: u32,
+        settings: &Settings,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), EngineError> {
+        self.composer
+            .answer_after(at, &settings.sampling, seed, own)
+    }
+
+    fn tune(&mut self, settings: &Settings) {
+        self.composer.tune(&settings.sampling);
     }
 
     fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {

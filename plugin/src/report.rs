@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
+use crate::editor_link::Health;
 use crate::gate::Counters;
 
 /// The file to write. Every instance of the process writes the same one; the last wins.
@@ -34,6 +35,8 @@ pub struct Report {
     pub late: u64,
     /// Generated notes not sent.
     pub dropped: u64,
+    /// Generated notes made void by a cut before their time.
+    pub early: u64,
     /// Messages lost because a ring was full.
     pub overflow: u64,
     /// What went wrong, if anything.
@@ -43,11 +46,11 @@ pub struct Report {
 impl Report {
     /// Fills in what the audio thread counted.
     pub fn count(&mut self, counters: &Counters) {
-        self.heard = counters.heard.load(Ordering::Relaxed);
-        self.played = counters.played.load(Ordering::Relaxed);
-        self.late = counters.late.load(Ordering::Relaxed);
-        self.dropped = counters.dropped.load(Ordering::Relaxed);
-        self.overflow = counters.overflow.load(Ordering::Relaxed);
+        let mut health = Health::default();
+        counters.show(&mut health);
+        (self.heard, self.played) = (health.heard, health.played);
+        (self.late, self.dropped, self.early) = (health.late, health.dropped, health.early);
+        self.overflow = health.overflow;
         let gave_up = counters.gave_up.load(Ordering::Relaxed);
         if gave_up > 0 && self.problem.is_none() {
             self.problem = Some(format!(

@@ -62,12 +62,15 @@ impl Schedule {
         fits
     }
 
-    /// A cut is reached: what was planned before it is void.
-    pub fn cut(&mut self) {
+    /// A cut is reached: what was planned before it is void. Gives how many notes that were.
+    pub fn cut(&mut self) -> u64 {
         self.cuts += 1;
+        let mut void = 0;
         while self.notes.front().is_some_and(|n| n.after_cut < self.cuts) {
             self.notes.pop_front();
+            void += 1;
         }
+        void
     }
 
     /// The first note, if it starts in `span`, taking nothing as due before sample `from`.
@@ -79,13 +82,13 @@ impl Schedule {
         let Some(&note) = self.notes.front().filter(|n| n.after_cut == self.cuts) else {
             return Front::Nothing;
         };
-        let sample = span.sample_of(note.start_beat);
+        let sample = span.due(note.start_beat);
         if sample >= i64::from(span.end()) {
             return Front::Nothing;
         }
         let late = sample < i64::from(span.first) - 1;
         let sample = u32::try_from(sample).unwrap_or(0).max(from);
-        let left = note.end_beat - span.beat_of(sample);
+        let left = note.end_beat - span.due_beat(sample);
         if late && left <= (note.end_beat - note.start_beat) / 2.0 {
             return Front::TooLate(note);
         }
@@ -100,7 +103,7 @@ impl Schedule {
     /// The notes to start on `sample`, front first.
     pub fn starting_on(&self, span: Span, sample: u32) -> impl Iterator<Item = &Planned> {
         self.notes.iter().take_while(move |n| {
-            n.after_cut == self.cuts && span.sample_of(n.start_beat) <= i64::from(sample)
+            n.after_cut == self.cuts && span.due(n.start_beat) <= i64::from(sample)
         })
     }
 }
@@ -108,13 +111,15 @@ impl Schedule {
 /// One generated note that sounds.
 #[derive(Clone, Copy, Debug)]
 struct Voice {
+    /// The MIDI channel it began on.
+    channel: u8,
     /// Where it ends; minus infinity once it is to end at the next chance.
     end_beat: f64,
     /// The first sample of this block it may end on.
     earliest: u32,
 }
 
-/// The generated notes that sound: one for each key at most, all on one channel.
+/// The generated notes that sound: one for each key at most.
 #[derive(Debug)]
 pub struct Voices {
     keys: [Option<Voice>; 128],
@@ -144,6 +149,12 @@ impl Voices {
             .is_some_and(Option::is_some)
     }
 
+    /// Whether this key sounds and began before `sample`.
+    pub fn began_before(&self, pitch: u8, sample: u32) -> bool {
+        let voice = self.keys.get(usize::from(pitch)).copied().flatten();
+        voice.is_some_and(|voice| voice.earliest <= sample)
+    }
+
     /// A new block begins: what could not be ended in the last one may end in this one.
     pub fn begin_block(&mut self) {
         for voice in self.keys.iter_mut().flatten() {
@@ -153,10 +164,11 @@ impl Voices {
 
     /// The note-on of this key was sent for `sample`: it may end one sample later at the
     /// earliest.
-    pub fn start(&mut self, pitch: u8, sample: u32, end_beat: f64) {
+    pub fn start(&mut self, channel: u8, pitch: u8, sample: u32, end_beat: f64) {
         if let Some(key) = self.keys.get_mut(usize::from(pitch)) {
             self.sounding += usize::from(key.is_none());
             *key = Some(Voice {
+                channel,
                 end_beat,
                 earliest: sample + 1,
             });
@@ -185,28 +197,26 @@ impl Voices {
 
     /// Sends the end of this key through `send`; what cannot be sent is tried again in the next
     /// block.
-    pub fn end(&mut self, pitch: u8, send: &mut impl FnMut(u8) -> bool) {
+    pub fn end(&mut self, pitch: u8, send: &mut impl FnMut(u8, u8) -> bool) {
         let Some(Some(voice)) = self.keys.get_mut(usize::from(pitch)) else {
             return;
         };
-        if send(pitch) {
+        if send(voice.channel, pitch) {
             self.keys[usize::from(pitch)] = None;
             self.sounding -= 1;
         } else {
-            *voice = Voice {
-                end_beat: f64::NEG_INFINITY,
-                earliest: u32::MAX,
-            };
+            voice.end_beat = f64::NEG_INFINITY;
+            voice.earliest = u32::MAX;
         }
     }
 
     /// Ends what is due at `sample`.
-    pub fn end_due(&mut self, span: &Span, sample: u32, send: &mut impl FnMut(u8) -> bool) {
+    pub fn end_due(&mut self, span: &Span, sample: u32, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(|voice| voice.due(span) <= sample, send);
     }
 
     /// Ends what is overdue.
-    pub fn end_overdue(&mut self, send: &mut impl FnMut(u8) -> bool) {
+    pub fn end_overdue(&mut self, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(
             |voice| voice.end_beat == f64::NEG_INFINITY && voice.earliest == 0,
             send,
@@ -214,11 +224,11 @@ impl Voices {
     }
 
     /// Ends everything.
-    pub fn end_all(&mut self, send: &mut impl FnMut(u8) -> bool) {
+    pub fn end_all(&mut self, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(|voice| voice.earliest != u32::MAX, send);
     }
 
-    fn end_where(&mut self, pick: impl Fn(&Voice) -> bool, send: &mut impl FnMut(u8) -> bool) {
+    fn end_where(&mut self, pick: impl Fn(&Voice) -> bool, send: &mut impl FnMut(u8, u8) -> bool) {
         if self.is_empty() {
             return;
         }
@@ -232,7 +242,7 @@ impl Voices {
 
 impl Voice {
     fn due(&self, span: &Span) -> u32 {
-        let sample = span.sample_of(self.end_beat).clamp(0, i64::from(u32::MAX));
+        let sample = span.due(self.end_beat).clamp(0, i64::from(u32::MAX));
         u32::try_from(sample).unwrap_or(u32::MAX).max(self.earliest)
     }
 }
@@ -290,6 +300,7 @@ mod tests {
         frames: 100,
         start_beat: 10.0,
         samples_per_beat: 1000.0,
+        shift: 0,
     };
 
     fn note(id: u64, after_cut: u64, start_beat: f64, end_beat: f64) -> Planned {
@@ -354,17 +365,17 @@ mod tests {
     #[test]
     fn voices_end_once_and_never_before_they_start() {
         let mut voices = Voices::default();
-        voices.start(60, 40, 10.04);
+        voices.start(5, 60, 40, 10.04);
         assert_eq!(voices.next_end(&SPAN, 0), Some(41));
-        voices.end_due(&SPAN, 40, &mut |_| panic!("too early"));
+        voices.end_due(&SPAN, 40, &mut |_, _| panic!("too early"));
         let mut ended = Vec::new();
-        voices.end_due(&SPAN, 41, &mut |p| {
-            ended.push(p);
+        voices.end_due(&SPAN, 41, &mut |channel, p| {
+            ended.push((channel, p));
             true
         });
         assert_eq!(
             (ended.as_slice(), voices.is_empty()),
-            ([60].as_slice(), true)
+            ([(5, 60)].as_slice(), true)
         );
         assert_eq!(voices.next_end(&SPAN, 0), None);
     }
@@ -372,12 +383,12 @@ mod tests {
     #[test]
     fn an_end_that_cannot_be_sent_is_sent_in_the_next_block() {
         let mut voices = Voices::default();
-        voices.start(60, 0, 10.02);
-        voices.end_due(&SPAN, 20, &mut |_| false);
+        voices.start(0, 60, 0, 10.02);
+        voices.end_due(&SPAN, 20, &mut |_, _| false);
         assert_eq!(voices.next_end(&SPAN, 20), None);
         voices.begin_block();
         let mut count = 0;
-        voices.end_overdue(&mut |_| {
+        voices.end_overdue(&mut |_, _| {
             count += 1;
             true
         });

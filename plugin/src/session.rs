@@ -1,14 +1,24 @@
 //! One instance's mind: what it heard, what it decides, what it plays. Owned by the composer
 //! thread; starts no thread, and knows the model only as a [`Player`].
 
-use std::collections::VecDeque;
+mod feel;
+mod frozen;
+mod planning;
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
 
 use continuo_score::{Metre, Note, Score};
 use serde::{Deserialize, Serialize};
 
-use crate::continuing::{Continue, Entry};
-use crate::messages::{Heard, Planned, Settings};
+use self::frozen::Frozen;
+use self::planning::Answer;
+use crate::messages::{Ask, Heard, Planned, Settings};
+use crate::params::Memory;
+use crate::rules::{Entry, Rule};
 use crate::timeline::{Beats, SavedTimeline, Timeline};
+
+pub use self::planning::mix;
 
 /// Something that listens and plays on: the engine's composer. Steps are those of the scores
 /// it listens to.
@@ -19,20 +29,20 @@ pub trait Player {
     fn steps_per_beat(&self) -> u32;
     /// Memory becomes exactly `score`.
     fn listen(&mut self, score: &Score) -> Result<(), Self::Error>;
-    /// Begins an answer at step `at`.
-    fn answer(&mut self, at: u32, settings: &Settings, seed: u64) -> Result<(), Self::Error>;
+    /// Begins an answer at step `at`. `own` are the notes listened to that it played itself, in
+    /// order of start: the last of them at least.
+    fn answer(
+        &mut self,
+        at: u32,
+        settings: &Settings,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), Self::Error>;
+    /// Goes on with other settings.
+    fn tune(&mut self, settings: &Settings);
     /// The notes that start before `until` and were not given yet. How the calls are cut does
     /// not change what is played.
     fn play_until(&mut self, until: u32) -> Result<Vec<Note>, Self::Error>;
-}
-
-/// An answer under way.
-#[derive(Clone, Copy, Debug)]
-struct Answer {
-    /// Song step of the player's step 0.
-    origin: i64,
-    /// Planned up to this song step.
-    until: i64,
 }
 
 /// What a project keeps of a session.
@@ -45,20 +55,34 @@ pub struct SavedSession {
 }
 
 /// One instance's memory and plans.
+///
+/// Two kinds of positions meet here. The host's are in the messages and in what is planned.
+/// The *session's* are the timeline's: the same in [`Memory::Song`]; in [`Memory::Session`]
+/// they never go back, whatever the transport does.
 pub struct Session<P> {
     player: P,
     timeline: Timeline,
-    rule: Continue,
+    rule: Rule,
     settings: Settings,
     running: bool,
-    /// Everything up to this position was heard.
+    /// Everything up to this session position was heard.
     now: f64,
+    /// Session position less host position: whole steps, in quarter notes.
+    ahead: f64,
+    /// Quarter notes a minute.
+    tempo: f64,
     /// Number of the last cut.
     cuts: u64,
     next_id: u64,
     answer: Option<Answer>,
-    /// The player's memory lags behind what was heard before this song step.
+    /// Settings that hold from a step on that is not planned yet.
+    tunings: VecDeque<(i64, Settings)>,
+    /// The player's memory lags behind what was heard before this step.
     behind: Option<i64>,
+    /// Bars that were thought of anew, by their first step, and how often.
+    takes: BTreeMap<i64, u64>,
+    /// What is repeated.
+    frozen: Option<Frozen>,
     planned: VecDeque<Planned>,
 }
 
@@ -69,14 +93,19 @@ impl<P: Player> Session<P> {
         Self {
             player,
             timeline: Timeline::new(steps_per_beat),
-            rule: Continue::default(),
+            rule: Rule::default(),
             settings: Settings::default(),
             running: false,
             now: 0.0,
+            ahead: 0.0,
+            tempo: 120.0,
             cuts: 0,
             next_id: 1,
             answer: None,
+            tunings: VecDeque::new(),
             behind: None,
+            takes: BTreeMap::new(),
+            frozen: None,
             planned: VecDeque::new(),
         }
     }
@@ -84,6 +113,16 @@ impl<P: Player> Session<P> {
     /// Who plays.
     pub fn player(&self) -> &P {
         &self.player
+    }
+
+    /// What was heard and played.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// What the musician asks for.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Planned notes, in order of start, for the audio thread to take.
@@ -118,8 +157,10 @@ impl<P: Player> Session<P> {
         if !self.running {
             self.now = now;
         }
-        self.rule.arrive();
-        self.answer = None;
+        self.rule.stop();
+        self.takes.clear();
+        self.tunings.clear();
+        (self.answer, self.frozen) = (None, None);
         self.planned.clear();
         self.behind = Some(self.timeline.end().unwrap_or(0));
         lost
@@ -131,14 +172,19 @@ impl<P: Player> Session<P> {
     /// With `eager`, everything the time allows to be planned is planned before the message
     /// counts, as offline rendering needs it; else [`Session::work`] does it bit by bit.
     pub fn hear(&mut self, message: Heard, eager: bool) -> Result<(), P::Error> {
+        let ahead = self.ahead;
         match message {
-            Heard::Now { beat, .. } => self.advance(beat, eager)?,
+            Heard::Now { beat, tempo, .. } => {
+                self.tempo = tempo;
+                self.advance(beat + ahead, eager)?;
+            }
             Heard::On {
                 beat,
                 channel,
                 pitch,
                 velocity,
             } if self.running => {
+                let beat = beat + ahead;
                 self.advance(beat, eager)?;
                 self.rule.on(self.timeline.step(beat), beat, channel, pitch);
                 self.timeline.on(beat, channel, pitch, velocity);
@@ -149,62 +195,134 @@ impl<P: Player> Session<P> {
                 channel,
                 pitch,
             } => {
-                if self.running {
-                    self.advance(beat, eager)?;
-                }
+                let beat = self.reach(beat + ahead, eager)?;
                 self.rule
                     .off(self.timeline.step(beat), beat, channel, pitch);
                 self.timeline.off(beat, channel, pitch);
             }
-            Heard::AllUp { beat } => {
+            Heard::Pedal {
+                beat,
+                channel,
+                down,
+            } => {
+                let beat = self.reach(beat + ahead, eager)?;
+                self.timeline.pedal(beat, channel, down);
+            }
+            Heard::AllUp { .. } => {
                 self.rule.all_up();
-                self.timeline.off(beat, None, None);
+                self.timeline.all_up(self.now);
             }
             Heard::Cut {
                 number,
                 beat,
                 limit,
             } => {
-                self.advance(beat, eager)?;
+                self.advance(beat + ahead, eager)?;
                 self.cuts = number;
                 self.answer = None;
                 self.planned.retain(|note| note.start_beat < limit);
-                self.timeline.cut(beat, limit);
+                self.timeline.cut(beat + ahead, limit + ahead);
                 // What was answered is not answered again.
-                self.rule.change(&self.timeline, &self.settings, beat);
+                self.rule.cut(&self.timeline, &self.settings, beat + ahead);
             }
             Heard::Metre {
                 bar_start,
                 numerator,
                 denominator,
             } => {
-                self.timeline.metre(
-                    bar_start,
-                    Metre {
-                        numerator,
-                        denominator,
-                    },
-                );
+                let metre = Metre {
+                    numerator,
+                    denominator,
+                };
+                self.timeline.metre(bar_start + ahead, metre);
+                if let Some(answer) = &mut self.answer {
+                    answer.stale = true;
+                }
                 self.rule.change(&self.timeline, &self.settings, self.now);
             }
-            Heard::Arrive { beat } => {
-                self.timeline.off(self.now, None, None);
-                self.timeline.forget_from(beat);
-                self.rule.arrive();
-                (self.running, self.now) = (true, beat);
-                (self.answer, self.behind) = (None, None);
-            }
+            Heard::Arrive { beat } => self.arrive(beat),
             Heard::Stop { beat } => {
-                self.advance(beat, eager)?;
-                self.timeline.off(beat, None, None);
-                self.rule.arrive();
+                self.advance(beat + ahead, eager)?;
+                self.timeline.all_up(self.now);
+                self.rule.stop();
                 (self.running, self.answer) = (false, None);
             }
-            Heard::Settings(settings) => {
-                self.settings = settings;
-                self.rule.change(&self.timeline, &settings, self.now);
-            }
+            Heard::Settings(settings) => self.set(settings),
+            Heard::Ask(ask) => self.ask(ask)?,
             Heard::Missed { id } => self.timeline.missed(id),
+        }
+        Ok(())
+    }
+
+    /// Time passes up to `beat` if it passes at all. Gives where that is.
+    fn reach(&mut self, beat: f64, eager: bool) -> Result<f64, P::Error> {
+        if !self.running {
+            return Ok(self.now);
+        }
+        self.advance(beat, eager)?;
+        Ok(beat)
+    }
+
+    /// The playhead goes on from a place of the host's.
+    fn arrive(&mut self, beat: f64) {
+        self.timeline.all_up(self.now);
+        match self.settings.memory {
+            Memory::Song => {
+                if self.ahead != 0.0 {
+                    // Nothing of the session has a place in the song.
+                    self.timeline.clear();
+                    self.ahead = 0.0;
+                }
+                self.timeline.forget_from(beat);
+            }
+            Memory::Session => {
+                // Whole steps, so that the grid stays the host's; no more than needed, so that
+                // bars follow on bars where the loop is of whole bars.
+                let behind = self.timeline.step_from(self.now - beat);
+                let behind = self.timeline.beat(behind);
+                if !self.timeline.is_empty() {
+                    self.ahead = behind;
+                }
+                self.timeline.forget_from(beat + self.ahead);
+            }
+        }
+        self.now = beat + self.ahead;
+        self.rule.arrive(&self.timeline, self.now);
+        self.running = true;
+        (self.answer, self.behind) = (None, None);
+    }
+
+    fn set(&mut self, settings: Settings) {
+        let before = std::mem::replace(&mut self.settings, settings);
+        if self.answer.is_some() && before.sampling != settings.sampling {
+            // Not earlier than what is planned, or would be were there time: so that it does
+            // not depend on the time there is.
+            let planned = self.timeline.step(self.now + before.lookahead);
+            self.tunings.push_back((planned, settings));
+        }
+        if settings.freeze && !before.freeze {
+            self.frozen = Frozen::of(&self.timeline, self.now, settings.bars);
+        } else if !settings.freeze {
+            self.frozen = None;
+        }
+        self.rule.change(&self.timeline, &settings, self.now);
+    }
+
+    /// A cut has gone before, if anything was planned.
+    fn ask(&mut self, ask: Ask) -> Result<(), P::Error> {
+        match ask {
+            Ask::Panic => self.rule.rest(&self.timeline, self.now),
+            Ask::Regenerate => {
+                let bar = self.timeline.bar_line(self.timeline.step(self.now));
+                *self.takes.entry(bar).or_default() += 1;
+            }
+            Ask::Clear => {
+                self.timeline.clear();
+                self.takes.clear();
+                (self.frozen, self.behind, self.answer) = (None, None, None);
+                self.rule.rest(&self.timeline, self.now);
+                self.player.listen(&self.timeline.score(0, 0))?;
+            }
         }
         Ok(())
     }
@@ -212,13 +330,19 @@ impl<P: Player> Session<P> {
     /// Does a little of what there is to do: a sixteenth of music, so that the first notes of
     /// an answer are on their way before the rest is thought of. Whether there is more.
     pub fn work(&mut self) -> Result<bool, P::Error> {
-        if self.answer.is_some() {
-            return self.plan();
+        if self.answer.is_some() && self.plan()? {
+            return Ok(true);
         }
-        if let Some(before) = self.behind.take() {
-            self.player.listen(&self.timeline.score(before))?;
-        }
+        self.catch_up()?;
         Ok(false)
+    }
+
+    /// The player's memory catches up with what was heard.
+    fn catch_up(&mut self) -> Result<(), P::Error> {
+        match self.behind.take() {
+            Some(before) => self.player.listen(&self.timeline.score(before, before)),
+            None => Ok(()),
+        }
     }
 
     /// Time passes up to `beat`.
@@ -226,92 +350,58 @@ impl<P: Player> Session<P> {
         if !self.running || beat < self.now {
             return Ok(());
         }
-        let entry = self.rule.next(&self.timeline, &self.settings);
-        let entry = entry.filter(|_| self.answer.is_none());
-        self.follow(beat, entry);
-        self.now = beat;
-        if let Some(entry) = entry.filter(|&e| self.rule.is_due(e, &self.timeline, beat)) {
-            self.decide(entry)?;
+        loop {
+            let entry = self.next_entry();
+            let due = entry.filter(|&e| self.rule.is_due(e, &self.timeline, beat));
+            // Up to the decision first, so that beats pass in their order.
+            let until = due.map_or(beat, |e| {
+                self.timeline.beat(e.decided).clamp(self.now, beat)
+            });
+            self.follow(until, entry)?;
+            self.now = until;
+            while eager && self.work()? {}
+            match due {
+                Some(entry) => self.decide(entry)?,
+                None => break,
+            }
         }
+        self.now = beat;
         while eager && self.work()? {}
         Ok(())
+    }
+
+    /// The next stretch to decide, unless an answer goes on without end.
+    fn next_entry(&self) -> Option<Entry> {
+        match &self.answer {
+            None => self.rule.next(&self.timeline, &self.settings),
+            Some(answer) => {
+                let end = answer.end?;
+                if answer.retaken {
+                    return self.take_at(end);
+                }
+                self.rule.next(&self.timeline, &self.settings)
+            }
+        }
     }
 
     /// The player's memory follows what is heard, from beat to beat, so that an answer need
     /// only read the last of it. At whole beats, and not whenever there is time, so that the
     /// model reads the same pieces every time and rounds the same.
-    fn follow(&mut self, beat: f64, entry: Option<Entry>) {
+    fn follow(&mut self, beat: f64, entry: Option<Entry>) -> Result<(), P::Error> {
+        let over = |a: &Answer| a.end.is_some_and(|end| self.timeline.beat(end) <= beat);
+        if self.answer.as_ref().is_some_and(over) {
+            self.finish()?;
+            self.answer = None;
+        }
         let passed = beat.floor();
         if self.answer.is_some() || passed <= self.now.floor() {
-            return;
+            return Ok(());
         }
+        self.catch_up()?;
         let line = self.timeline.step(passed);
         let open = self.timeline.first_open().unwrap_or(line);
         let decided = entry.map_or(line, |e| e.decided);
         self.behind = Some(line.min(open).min(decided));
-    }
-
-    fn decide(&mut self, entry: Entry) -> Result<(), P::Error> {
-        let score = self.timeline.score(entry.decided);
-        let at = self
-            .timeline
-            .origin()
-            .and_then(|o| Some((o, u32::try_from(entry.at - o).ok()?)));
-        let Some((origin, at)) = at.filter(|_| !score.notes.is_empty()) else {
-            self.rule.postpone(entry.at + 1);
-            return Ok(());
-        };
-        self.behind = None;
-        self.player.listen(&score)?;
-        // Another place in the song is another answer.
-        let seed = mix(mix(u64::from(self.settings.seed)) ^ entry.at as u64);
-        self.player.answer(at, &self.settings, seed)?;
-        self.answer = Some(Answer {
-            origin,
-            until: entry.at,
-        });
         Ok(())
     }
-
-    /// Plans up to a sixteenth further. Whether more is to be planned.
-    fn plan(&mut self) -> Result<bool, P::Error> {
-        let Some(answer) = self.answer else {
-            return Ok(false);
-        };
-        let target = self.timeline.step(self.now + self.settings.lookahead);
-        let slice = (self.player.steps_per_beat() / 4).max(1);
-        let until = target.min(answer.until + i64::from(slice));
-        if until <= answer.until {
-            return Ok(false);
-        }
-        let mut notes = self
-            .player
-            .play_until(u32::try_from(until - answer.origin).unwrap_or(0))?;
-        notes.sort_by_key(|n| n.start);
-        for note in notes {
-            let start = answer.origin + i64::from(note.start);
-            let end = start + i64::from(note.length.max(1));
-            let (id, velocity) = (self.next_id, note.velocity.clamp(1, 127));
-            self.next_id += 1;
-            self.timeline
-                .play(id, start, end, note.pitch & 127, velocity);
-            self.planned.push_back(Planned {
-                id,
-                after_cut: self.cuts,
-                start_beat: self.timeline.beat(start),
-                end_beat: self.timeline.beat(end),
-                pitch: note.pitch & 127,
-                velocity,
-            });
-        }
-        self.answer = Some(Answer { until, ..answer });
-        Ok(until < target)
-    }
-}
-
-/// The finalizer of SplitMix64: every bit of the result depends on every bit of `x`.
-pub fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }

@@ -23,8 +23,10 @@ struct Entry {
     /// Where it started, exactly.
     start_beat: f64,
     start: i64,
-    /// `None` while the key is held.
+    /// `None` while the key is held, or the pedal holds it.
     end: Option<i64>,
+    /// The key was let go, and the pedal holds it.
+    sustained: bool,
     pitch: u8,
     velocity: u8,
     by: By,
@@ -42,7 +44,46 @@ pub struct Timeline {
     notes: Vec<Entry>,
     /// Bar lines at which the host said its metre, `(position in quarter notes, metre)`, rising.
     metres: Vec<(f64, Metre)>,
+    /// Channels whose pedal is down, a bit each.
+    pedals: u16,
+    /// How many notes have no end yet.
+    open: usize,
 }
+
+/// Some bars that one of the two plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Counted from the first bar: even ones are the player's.
+    pub number: u32,
+    /// First step.
+    pub start: i64,
+    /// First step after it.
+    pub end: i64,
+}
+
+/// A note of the timeline, for those who look at it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Known {
+    /// First step.
+    pub start: i64,
+    /// Exactly when, in quarter notes.
+    pub start_beat: f64,
+    /// First step after it; `None` while it is held.
+    pub end: Option<i64>,
+    /// MIDI key.
+    pub pitch: u8,
+    /// MIDI velocity, 1 to 127.
+    pub velocity: u8,
+    /// Whether the plugin played it.
+    pub ours: bool,
+}
+
+/// Of its own notes the plugin looks back at so many: some bars of them.
+const OWN_NOTES: usize = 512;
+
+/// Notes remembered at most. Beyond that the oldest quarter is forgotten: ten notes a second
+/// for an hour and a half.
+const MOST_NOTES: usize = 1 << 16;
 
 /// Positions nearer than this, in quarter notes, are the same: far below a sample, far above
 /// the rounding of hosts.
@@ -56,12 +97,19 @@ impl Timeline {
             origin: None,
             notes: Vec::new(),
             metres: Vec::new(),
+            pedals: 0,
+            open: 0,
         }
     }
 
     /// The step nearest to a position, halves upward.
     pub fn step(&self, beat: f64) -> i64 {
         (beat * f64::from(self.steps_per_beat) + 0.5 + SAME).floor() as i64
+    }
+
+    /// So many quarter notes in whole steps, rounded up but for the rounding of hosts.
+    pub fn step_from(&self, beats: f64) -> i64 {
+        (beats * f64::from(self.steps_per_beat) - 0.02).ceil() as i64
     }
 
     /// The position of a step.
@@ -85,43 +133,105 @@ impl Timeline {
         self.metres.push((bar_start, metre));
     }
 
+    /// Nothing was ever heard or played. The bars stay.
+    pub fn clear(&mut self) {
+        self.notes.clear();
+        self.settle();
+    }
+
     /// The player struck a key.
     pub fn on(&mut self, beat: f64, channel: u8, pitch: u8, velocity: u8) {
-        // A key struck again without having been let go.
-        self.off(beat, Some(channel), Some(pitch));
+        // A key struck again without having been let go, or while the pedal holds it.
+        self.end_held(beat, Some(channel), Some(pitch), |_| true);
+        self.make_room();
+        self.open += 1;
         let start = self.step(beat);
         self.begin(start);
         self.notes.push(Entry {
             start_beat: beat,
             start,
             end: None,
+            sustained: false,
             pitch: pitch & 127,
             velocity: velocity.clamp(1, 127),
             by: By::Player(channel),
         });
     }
 
-    /// The player let go every key that fits; `None` fits all. Whether there was one.
-    pub fn off(&mut self, beat: f64, channel: Option<u8>, pitch: Option<u8>) -> bool {
-        let end = self.step(beat);
-        let mut found = false;
-        for note in self.notes.iter_mut().filter(|n| n.end.is_none()) {
-            let By::Player(on) = note.by else { continue };
-            if channel.is_none_or(|c| c == on) && pitch.is_none_or(|p| p == note.pitch) {
-                note.end = Some(end.max(note.start + 1));
-                found = true;
-            }
+    /// The player let go every key that fits; `None` fits all. Where the pedal is down they go
+    /// on sounding.
+    pub fn off(&mut self, beat: f64, channel: Option<u8>, pitch: Option<u8>) {
+        let pedals = self.pedals;
+        for (note, on) in self.held() {
+            let held = pedals >> (on & 15) & 1 == 1;
+            note.sustained |= held && fits(channel, on) && fits(pitch, note.pitch);
         }
-        found
+        self.end_held(beat, channel, pitch, |note| !note.sustained);
     }
 
-    /// The plugin plays a note from song step `start` to `end`.
-    pub fn play(&mut self, id: u64, start: i64, end: i64, pitch: u8, velocity: u8) {
+    /// The sustain pedal of a channel went down or up.
+    pub fn pedal(&mut self, beat: f64, channel: u8, down: bool) {
+        let bit = 1 << (channel & 15);
+        if down {
+            self.pedals |= bit;
+        } else {
+            self.pedals &= !bit;
+            self.end_held(beat, Some(channel), None, |note| note.sustained);
+        }
+    }
+
+    /// Every key and every pedal is up.
+    pub fn all_up(&mut self, beat: f64) {
+        self.pedals = 0;
+        self.end_held(beat, None, None, |_| true);
+    }
+
+    fn end_held(
+        &mut self,
+        beat: f64,
+        channel: Option<u8>,
+        pitch: Option<u8>,
+        which: impl Fn(&Entry) -> bool,
+    ) {
+        let end = self.step(beat);
+        let mut ended = 0;
+        for (note, on) in self.held() {
+            if fits(channel, on) && fits(pitch, note.pitch) && which(note) {
+                note.end = Some(end.max(note.start + 1));
+                note.sustained = false;
+                ended += 1;
+            }
+        }
+        self.open -= ended;
+    }
+
+    /// The player's notes without an end, each with its channel. However long the song, it
+    /// goes back no further than the earliest of them.
+    fn held(&mut self) -> impl Iterator<Item = (&mut Entry, u8)> {
+        let held = self.notes.iter_mut().rev().filter_map(|n| match n.by {
+            By::Player(on) if n.end.is_none() => Some((n, on)),
+            _ => None,
+        });
+        held.take(self.open)
+    }
+
+    /// The plugin plays a note from song step `start`, at `start_beat` exactly, to `end`.
+    pub fn play(
+        &mut self,
+        id: u64,
+        start_beat: f64,
+        start: i64,
+        end: i64,
+        pitch: u8,
+        velocity: u8,
+    ) {
+        self.make_room();
         self.begin(start);
         self.notes.push(Entry {
-            start_beat: self.beat(start),
+            start_beat,
             start,
             end: Some(end.max(start + 1)),
+            sustained: false,
             pitch,
             velocity,
             by: By::Us(id),
@@ -167,9 +277,10 @@ impl Timeline {
             .min()
     }
 
-    /// The notes that start before song step `before`, as a score counted from the origin. A
-    /// key still held counts as held until there.
-    pub fn score(&self, before: i64) -> Score {
+    /// The notes heard that start before song step `before`, and those of the plugin's that
+    /// start before `ours`, as a score counted from the origin. A key still held counts as held
+    /// until `before`.
+    pub fn score(&self, before: i64, ours: i64) -> Score {
         let mut score = Score::new(self.steps_per_beat);
         let Some(origin) = self.origin else {
             return score;
@@ -179,7 +290,7 @@ impl Timeline {
         let notes = self
             .notes
             .iter()
-            .filter(|n| n.start < before)
+            .filter(|n| n.start < if n.is_ours() { ours } else { before })
             .map(|n| Note {
                 start: from_origin(n.start),
                 length: u32::try_from(n.end.unwrap_or(before) - n.start)
@@ -221,6 +332,83 @@ impl Timeline {
         origin + i64::from(found)
     }
 
+    /// The last notes of the plugin's that start before song step `before`, in order, counted
+    /// from `origin`.
+    pub fn own(&self, origin: i64, before: i64) -> Vec<Note> {
+        let last = self.notes().rev().filter(|n| n.ours && n.start < before);
+        let mut own: Vec<Note> = last
+            .take(OWN_NOTES)
+            .filter_map(|n| {
+                Some(Note {
+                    start: u32::try_from(n.start - origin).ok()?,
+                    length: u32::try_from(n.end? - n.start).ok()?.max(1),
+                    pitch: n.pitch,
+                    velocity: n.velocity,
+                })
+            })
+            .collect();
+        own.sort_by_key(|n| n.start);
+        own
+    }
+
+    /// The notes, oldest first.
+    pub fn notes(&self) -> impl DoubleEndedIterator<Item = Known> {
+        self.notes.iter().map(|n| Known {
+            start: n.start,
+            start_beat: n.start_beat,
+            end: n.end,
+            pitch: n.pitch,
+            velocity: n.velocity,
+            ours: n.is_ours(),
+        })
+    }
+
+    /// Step 0 of scores from now on, where nothing was heard yet: the bar line at or before
+    /// `step`.
+    pub fn begin_at(&mut self, step: i64) {
+        if self.origin.is_none() {
+            self.origin = Some(self.bar_line(step));
+        }
+    }
+
+    /// The turn of so many bars that `step` lies in, counted from the first bar with a note;
+    /// `None` before it.
+    pub fn turn(&self, step: i64, bars: u32) -> Option<Turn> {
+        let origin = self.origin.filter(|_| !self.notes.is_empty())?;
+        let at = u32::try_from(step - origin).ok()?;
+        let map = self.metre_map(origin);
+        let bar = map.place(at).bar;
+        let number = bar / bars.max(1);
+        let first = number * bars.max(1);
+        let line = |bar: u32| origin + i64::from(bar_line(&map, bar));
+        Some(Turn {
+            number,
+            start: line(first),
+            end: line(first + bars.max(1)),
+        })
+    }
+
+    /// Bars from the first note to the last.
+    pub fn bars(&self) -> u32 {
+        let last = self.notes.iter().map(|n| n.start).max();
+        let span = self.origin.zip(last);
+        span.and_then(|(origin, last)| {
+            let last = u32::try_from(last - origin).ok()?;
+            Some(self.metre_map(origin).place(last).bar + 1)
+        })
+        .unwrap_or(0)
+    }
+
+    /// Memory is bounded: the oldest notes go first.
+    fn make_room(&mut self) {
+        if self.notes.len() >= MOST_NOTES {
+            self.notes.drain(..MOST_NOTES / 4);
+            let first = self.notes.iter().map(|n| n.start).min();
+            self.origin = first.map(|first| self.bar_line(first));
+            self.settle();
+        }
+    }
+
     /// The timeline begins with a note on this step.
     fn begin(&mut self, step: i64) {
         if self.notes.is_empty() {
@@ -231,15 +419,23 @@ impl Timeline {
         }
     }
 
-    /// Without notes there is no origin: the next note gives one.
+    /// After notes were taken out. Without notes there is no origin: the next note gives one.
     fn settle(&mut self) {
+        self.open = self.notes.iter().filter(|n| n.end.is_none()).count();
         if self.notes.is_empty() {
             self.origin = None;
         }
     }
 
+    /// The bar line at or before `beat`, with the metre there.
+    pub fn bar_at(&self, beat: f64) -> (f64, Metre) {
+        let (anchor, metre) = self.metre_at(self.step(beat));
+        let bars = ((beat - anchor) / metre.bar_beats() + SAME).floor();
+        (anchor + bars * metre.bar_beats(), metre)
+    }
+
     /// The bar line at or before `step`, as a step.
-    fn bar_line(&self, step: i64) -> i64 {
+    pub fn bar_line(&self, step: i64) -> i64 {
         let (anchor, metre) = self.metre_at(step);
         let bars = ((self.beat(step) - anchor) / metre.bar_beats() + SAME).floor();
         let line = anchor + bars * metre.bar_beats();
@@ -273,161 +469,34 @@ impl Timeline {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const THREE_FOUR: Metre = Metre {
-        numerator: 3,
-        denominator: 4,
-    };
-
-    fn notes(timeline: &Timeline, before: i64) -> Vec<(u32, u32, u8)> {
-        let score = timeline.score(before);
-        score
-            .notes
-            .iter()
-            .map(|n| (n.start, n.length, n.pitch))
-            .collect()
-    }
-
-    fn heard(timeline: &mut Timeline, from: f64, to: f64, pitch: u8) {
-        timeline.on(from, 0, pitch, 90);
-        timeline.off(to, Some(0), Some(pitch));
-    }
-
-    #[test]
-    fn scores_count_from_the_bar_line_before_the_first_note() {
-        let mut timeline = Timeline::new(12);
-        timeline.metre(8.0, Metre::COMMON);
-        heard(&mut timeline, 9.0, 9.5, 60);
-        heard(&mut timeline, 10.02, 10.99, 62);
-        assert_eq!(timeline.origin(), Some(96));
-        assert_eq!(notes(&timeline, 1000), [(12, 6, 60), (24, 12, 62)]);
-        assert_eq!(notes(&timeline, 120), [(12, 6, 60)]);
-    }
-
-    #[test]
-    fn a_count_in_has_negative_steps() {
-        let mut timeline = Timeline::new(12);
-        timeline.metre(-4.0, Metre::COMMON);
-        heard(&mut timeline, -1.0, 0.0, 60);
-        assert_eq!(
-            (timeline.origin(), notes(&timeline, 0)),
-            (Some(-48), vec![(36, 12, 60)])
-        );
-        assert_eq!(timeline.boundary(-3, Enter::Bar), 0);
-    }
-
-    #[test]
-    fn a_note_slightly_before_the_bar_belongs_to_it() {
-        let mut timeline = Timeline::new(12);
-        timeline.metre(0.0, Metre::COMMON);
-        heard(&mut timeline, 3.98, 4.5, 60);
-        assert_eq!(
-            (timeline.origin(), notes(&timeline, 99)),
-            (Some(48), vec![(0, 6, 60)])
-        );
-    }
-
-    #[test]
-    fn held_struck_again_and_wildcards() {
-        let mut timeline = Timeline::new(12);
-        timeline.on(0.0, 0, 60, 90);
-        timeline.on(1.0, 0, 60, 90);
-        timeline.on(1.0, 5, 64, 90);
-        assert_eq!(timeline.first_open(), Some(12));
-        assert_eq!(
-            notes(&timeline, 18),
-            [(0, 12, 60), (12, 6, 60), (12, 6, 64)]
-        );
-        assert!(timeline.off(2.0, None, Some(64)));
-        assert!(timeline.off(3.0, Some(0), None));
-        assert!(!timeline.off(3.0, None, None));
-        assert_eq!(
-            notes(&timeline, 99),
-            [(0, 12, 60), (12, 24, 60), (12, 12, 64)]
-        );
-    }
-
-    #[test]
-    fn a_cut_ends_what_sounds_and_undoes_what_was_planned() {
-        let mut timeline = Timeline::new(12);
-        heard(&mut timeline, 0.0, 0.5, 60);
-        timeline.play(1, 24, 48, 64, 80);
-        timeline.play(2, 36, 40, 65, 80);
-        timeline.play(3, 40, 44, 66, 80);
-        timeline.cut(3.0 + 1.0 / 12.0, 3.0 + 1.0 / 12.0 - 1e-5);
-        assert_eq!(
-            notes(&timeline, 99),
-            [(0, 6, 60), (24, 13, 64), (36, 1, 65)]
-        );
-        timeline.missed(2);
-        assert_eq!(notes(&timeline, 99), [(0, 6, 60), (24, 13, 64)]);
-    }
-
-    #[test]
-    fn a_jump_forgets_what_lies_ahead() {
-        let mut timeline = Timeline::new(12);
-        timeline.metre(4.0, Metre::COMMON);
-        heard(&mut timeline, 4.0, 5.0, 60);
-        heard(&mut timeline, 6.0, 9.0, 62);
-        heard(&mut timeline, 8.0, 9.0, 64);
-        // The same place as heard, but for the host's rounding.
-        timeline.forget_from(8.0 + 4e-10);
-        assert_eq!(notes(&timeline, 999), [(0, 12, 60), (24, 24, 62)]);
-        timeline.forget_from(4.0);
-        assert!(timeline.is_empty() && timeline.origin().is_none());
-    }
-
-    #[test]
-    fn boundaries_follow_the_host() {
-        let mut timeline = Timeline::new(12);
-        timeline.metre(0.0, Metre::COMMON);
-        timeline.metre(8.0, THREE_FOUR);
-        heard(&mut timeline, 1.0, 2.0, 60);
-        assert_eq!(timeline.boundary(25, Enter::Step), 25);
-        assert_eq!(timeline.boundary(25, Enter::Beat), 36);
-        assert_eq!(timeline.boundary(36, Enter::Beat), 36);
-        assert_eq!(timeline.boundary(25, Enter::Bar), 48);
-        assert_eq!(timeline.boundary(97, Enter::Bar), 96 + 36);
-        // 7/8 counts eighths from its bar line.
-        timeline.metre(
-            11.0,
-            Metre {
-                numerator: 7,
-                denominator: 8,
-            },
-        );
-        assert_eq!(timeline.boundary(133, Enter::Beat), 138);
-        assert_eq!(timeline.boundary(133 + 36, Enter::Beat), 132 + 42);
-        assert_eq!(timeline.boundary(133 + 42, Enter::Beat), 132 + 42 + 6);
-    }
-
-    #[test]
-    fn boundaries_are_the_first_ones() {
-        for (numerator, denominator) in [(4, 4), (3, 4), (6, 8), (5, 32), (7, 16)] {
-            let mut timeline = Timeline::new(12);
-            timeline.metre(
-                1.0,
-                Metre {
-                    numerator,
-                    denominator,
-                },
-            );
-            heard(&mut timeline, 1.0, 2.0, 60);
-            for enter in [Enter::Step, Enter::Beat, Enter::Bar] {
-                let mut last = 12;
-                for step in 12..400 {
-                    let found = timeline.boundary(step, enter);
-                    assert!(
-                        found >= step && found >= last,
-                        "{numerator}/{denominator} {step}"
-                    );
-                    assert_eq!(timeline.boundary(found, enter), found);
-                    last = found;
-                }
-            }
-        }
+impl Entry {
+    fn is_ours(&self) -> bool {
+        matches!(self.by, By::Us(_))
     }
 }
+
+/// Whether `None`, which fits all, or this one.
+fn fits(wanted: Option<u8>, one: u8) -> bool {
+    wanted.is_none_or(|w| w == one)
+}
+
+/// The first step of a bar.
+fn bar_line(map: &MetreMap, bar: u32) -> u32 {
+    // Between two changes of metre bars are alike: jump by whole bars, then walk.
+    let changes = map.changes().map(|(step, _)| step);
+    let mut step = changes
+        .take_while(|&step| map.place(step).bar <= bar)
+        .last()
+        .unwrap_or(0);
+    while map.place(step).bar < bar {
+        let whole = map.place(step).bar_steps.max(1);
+        let left = bar - map.place(step).bar;
+        // A bar of fractional length may be a step shorter than this one.
+        let far = step + (left - 1) * whole.saturating_sub(1);
+        step = map.next_bar(far.max(step) + 1);
+    }
+    step
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,12 @@
 
 use nice_plug::prelude::Transport;
 
+mod span;
+#[cfg(test)]
+mod tests;
+
+pub use self::span::Span;
+
 /// What one block says about the transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Reading {
@@ -33,59 +39,6 @@ impl From<&Transport> for Reading {
             denominator: transport.time_sig_denominator,
             cycle: transport.loop_range_beats(),
         }
-    }
-}
-
-/// A run of samples of one block over which musical time goes on evenly.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Span {
-    /// Its first sample, counted from the start of the block.
-    pub first: u32,
-    /// How many samples.
-    pub frames: u32,
-    /// Position of the first sample in quarter notes.
-    pub start_beat: f64,
-    /// Samples in a quarter note.
-    pub samples_per_beat: f64,
-}
-
-impl Span {
-    /// A CLAP host gives positions in fixed point, to 2^-31 of a beat. Positions exactly half
-    /// way between two samples are common (every second step at 120 beats a minute and
-    /// 44.1 kHz) and would fall on one side or the other with the rounding of the block's
-    /// start; so every position is taken this much later, some 20 millionths of a sample.
-    pub const NOISE: f64 = 1.0 / (1u64 << 30) as f64;
-
-    /// The sample rule: the sample of the block, nearest, halves upward, on which `beat` lies.
-    ///
-    /// A note at `beat` is due in this span if that is in `first..end()`. If it is `end()` or
-    /// more, the next span will have it; if it is `first - 1`, the span before rounded it away
-    /// and it is due at `first`; if earlier, it is late. So a note sounds on the same sample of
-    /// the song, however the host cuts the song into blocks.
-    pub fn sample_of(&self, beat: f64) -> i64 {
-        let x = (beat - self.start_beat + Self::NOISE) * self.samples_per_beat;
-        i64::from(self.first).saturating_add((x + 0.5).floor() as i64)
-    }
-
-    /// The position of a sample of the block.
-    pub fn beat_of(&self, sample: u32) -> f64 {
-        self.start_beat + (f64::from(sample) - f64::from(self.first)) / self.samples_per_beat
-    }
-
-    /// The position before which everything falls on an earlier sample than `sample`:
-    /// `beat < limit_of(s)` if and only if `sample_of(beat) < s`.
-    pub fn limit_of(&self, sample: u32) -> f64 {
-        self.beat_of(sample) - 0.5 / self.samples_per_beat - Self::NOISE
-    }
-
-    /// The first sample after the span.
-    pub fn end(&self) -> u32 {
-        self.first + self.frames
-    }
-
-    /// The position of the first sample after the span.
-    pub fn end_beat(&self) -> f64 {
-        self.beat_of(self.end())
     }
 }
 
@@ -182,10 +135,21 @@ impl Passage {
     }
 }
 
+/// The plugin's own time, for hosts that have none and players who want none of theirs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OwnTime {
+    /// Quarter notes a minute.
+    pub tempo: f64,
+    /// Whether to go by it even if the host has a transport.
+    pub always: bool,
+}
+
 /// Follows the playhead from block to block. Owned by the audio thread.
 #[derive(Debug)]
 pub struct Tracker {
     sample_rate: f64,
+    /// See [`Span::shift`].
+    shift: i64,
     running: Option<Running>,
     metre: Option<HostMetre>,
 }
@@ -216,8 +180,43 @@ impl Tracker {
     pub fn new(sample_rate: f64) -> Self {
         Self {
             sample_rate,
+            shift: 0,
             running: None,
             metre: None,
+        }
+    }
+
+    /// From the next block on every generated note sounds so many samples later.
+    pub fn shift(&mut self, samples: i64) {
+        self.shift = samples;
+    }
+
+    /// Puts in what the host leaves out, or what is not to be taken from it.
+    ///
+    /// A host without a transport tells neither tempo nor position, and plays on for ever; one
+    /// with a tempo and no position is followed from beat 0; without a tempo its positions
+    /// cannot be counted between blocks, and are not used.
+    pub fn complete(&self, reading: &Reading, own: OwnTime) -> Reading {
+        let at = || self.running.map_or(0.0, |running| running.next_beat());
+        let none = reading.tempo.is_none() && reading.beat.is_none();
+        if own.always || none || (reading.playing && reading.tempo.is_none()) {
+            Reading {
+                playing: true,
+                beat: Some(at()),
+                tempo: Some(own.tempo),
+                bar_start: None,
+                cycle: None,
+                ..*reading
+            }
+        } else if reading.playing && reading.beat.is_none() {
+            Reading {
+                beat: Some(at()),
+                bar_start: None,
+                cycle: None,
+                ..*reading
+            }
+        } else {
+            *reading
         }
     }
 
@@ -280,6 +279,7 @@ impl Tracker {
             frames,
             start_beat,
             samples_per_beat,
+            shift: self.shift,
         };
         passage.spans = match turn(&whole, reading.cycle) {
             Some((sample, to)) => {
@@ -322,242 +322,4 @@ fn turn(span: &Span, cycle: Option<(f64, f64)>) -> Option<(u32, f64)> {
     let sample = u32::try_from(span.sample_of(to)).ok()?;
     let inside = sample > span.first && sample < span.end();
     inside.then(|| (sample, from + (span.beat_of(sample) - to)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Rng;
-
-    const RATE: f64 = 48_000.0;
-
-    fn playing(beat: f64, tempo: f64) -> Reading {
-        Reading {
-            playing: true,
-            beat: Some(beat),
-            tempo: Some(tempo),
-            ..Reading::default()
-        }
-    }
-
-    /// As CLAP hands positions over.
-    fn fixed_point(beat: f64) -> f64 {
-        let factor = (1u64 << 31) as f64;
-        (beat * factor).round() / factor
-    }
-
-    /// Where the notes of every step fall, counted from the start of the song, if the song is
-    /// cut into the given blocks.
-    fn samples(notes: &[f64], spb: f64, blocks: &[u32]) -> Vec<i64> {
-        let (mut at, mut next, mut found) = (0u32, 0, Vec::new());
-        let mut tracker = Tracker::new(RATE);
-        for &frames in blocks {
-            let reading = playing(fixed_point(f64::from(at) / spb), RATE * 60.0 / spb);
-            let passage = tracker.next(&reading, frames);
-            assert_eq!(passage.arrived.is_some(), at == 0);
-            let span = passage.spans[0].unwrap();
-            while let Some(&beat) = notes.get(next) {
-                let sample = span.sample_of(beat);
-                assert!(sample >= -1, "missed by more than rounding: {sample}");
-                if sample >= i64::from(frames) {
-                    break;
-                }
-                found.push(i64::from(at) + sample.max(0));
-                next += 1;
-            }
-            at += frames;
-        }
-        found
-    }
-
-    #[test]
-    fn the_sample_does_not_depend_on_the_blocks() {
-        for seed in 0..150 {
-            let mut rng = Rng::new(seed);
-            let rate = [44_100.0, 48_000.0, 96_000.0][rng.below(3) as usize];
-            let tempo = match rng.below(3) {
-                0 => [60.0, 90.0, 120.0, 133.7, 150.0][rng.below(5) as usize],
-                _ => 30.0 + rng.unit() * 270.0,
-            };
-            let spb = rate * 60.0 / tempo;
-            let steps = f64::from([4, 8, 12, 24][rng.below(4) as usize]);
-            let notes: Vec<f64> = (0..200).map(|n| f64::from(n) / steps).collect();
-            let end = (notes[notes.len() - 1] * spb) as u32 + 5_000;
-            let absolute: Vec<i64> = notes
-                .iter()
-                .map(|b| (b * spb + 0.5 + Span::NOISE * spb).floor() as i64)
-                .collect();
-            for _ in 0..3 {
-                let largest = [32, 512, 4096][rng.below(3) as usize];
-                let mut blocks = Vec::new();
-                let mut left = end;
-                while left > 0 {
-                    let frames = (1 + rng.below(largest) as u32).min(left);
-                    blocks.push(frames);
-                    left -= frames;
-                }
-                assert_eq!(
-                    samples(&notes, spb, &blocks),
-                    absolute,
-                    "seed {seed}, tempo {tempo}"
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn the_limit_is_the_sample_rule() {
-        let mut rng = Rng::new(7);
-        for _ in 0..20_000 {
-            let span = Span {
-                first: rng.below(100) as u32,
-                frames: 512,
-                start_beat: rng.unit() * 1000.0 - 100.0,
-                samples_per_beat: 5_000.0 + rng.unit() * 100_000.0,
-            };
-            let sample = span.first + rng.below(512) as u32;
-            let beat = span.beat_of(sample) + (rng.unit() - 0.5) * 4.0 / span.samples_per_beat;
-            // Nearer to the edge than f64 tells apart there is nothing to say.
-            if (beat - span.limit_of(sample)).abs() > 1e-12 * beat.abs().max(1.0) {
-                let before = span.sample_of(beat) < i64::from(sample);
-                assert_eq!(before, beat < span.limit_of(sample));
-            }
-        }
-    }
-
-    #[test]
-    fn starts_stops_and_jumps() {
-        let mut tracker = Tracker::new(RATE);
-        let stopped = Reading {
-            beat: Some(4.0),
-            tempo: Some(120.0),
-            ..Reading::default()
-        };
-        assert_eq!(tracker.next(&stopped, 480), Passage::default());
-
-        let first = tracker.next(&playing(4.0, 120.0), 480);
-        assert_eq!((first.left, first.arrived), (None, Some(4.0)));
-        assert_eq!(
-            first.metre,
-            Some(HostMetre {
-                bar_start: 4.0,
-                numerator: 4,
-                denominator: 4
-            })
-        );
-        let span = first.spans[0].unwrap();
-        assert_eq!((span.frames, span.samples_per_beat), (480, 24_000.0));
-
-        let next = tracker.next(&playing(4.02, 120.0), 480);
-        assert_eq!((next.left, next.arrived, next.metre), (None, None, None));
-
-        let jump = tracker.next(&playing(1.0, 120.0), 480);
-        assert!((jump.left.unwrap().beat - 4.04).abs() < 1e-9);
-        assert_eq!(jump.arrived, Some(1.0));
-        assert!(jump.metre.is_some());
-
-        let stop = tracker.next(
-            &Reading {
-                playing: false,
-                ..playing(1.02, 120.0)
-            },
-            480,
-        );
-        let left = stop.left.unwrap();
-        assert!((left.beat - 1.02).abs() < 1e-9 && left.limit < left.beat);
-        assert_eq!((stop.arrived, stop.spans), (None, [None, None]));
-    }
-
-    #[test]
-    fn a_tempo_ramp_is_no_jump() {
-        let mut tracker = Tracker::new(RATE);
-        let (mut beat, mut tempo) = (0.0, 60.0);
-        assert!(tracker.next(&playing(beat, tempo), 4096).arrived.is_some());
-        for _ in 0..200 {
-            let next = tempo * 1.01;
-            beat += 4096.0 / RATE / 60.0 * (tempo + next) / 2.0;
-            tempo = next;
-            assert_eq!(tracker.next(&playing(beat, tempo), 4096).arrived, None);
-        }
-    }
-
-    #[test]
-    fn no_position_or_tempo_is_standing_still() {
-        let mut tracker = Tracker::new(RATE);
-        tracker.next(&playing(0.0, 120.0), 64);
-        let lost = tracker.next(
-            &Reading {
-                beat: None,
-                ..playing(0.0, 120.0)
-            },
-            64,
-        );
-        assert!(lost.left.is_some() && lost.spans == [None, None]);
-        for tempo in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-            assert_eq!(tracker.next(&playing(0.0, tempo), 64), Passage::default());
-        }
-        assert_eq!(
-            tracker.next(&playing(f64::NAN, 120.0), 64),
-            Passage::default()
-        );
-    }
-
-    #[test]
-    fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
-        let mut tracker = Tracker::new(RATE);
-        let reading = Reading {
-            cycle: Some((4.0, 8.0)),
-            ..playing(7.99, 120.0)
-        };
-        let passage = tracker.next(&reading, 480);
-        let [Some(before), Some(after)] = passage.spans else {
-            panic!("{passage:?}")
-        };
-        assert_eq!((before.first, before.frames), (0, 240));
-        assert_eq!((after.first, after.frames), (240, 240));
-        assert!((after.start_beat - 4.0).abs() < 1e-4);
-        assert_eq!(passage.span_at(239), Some(&before));
-        assert_eq!(passage.span_at(240), Some(&after));
-        // The host goes on from there: nothing has happened, but the bars are told again.
-        let next = tracker.next(
-            &Reading {
-                beat: Some(4.01),
-                ..reading
-            },
-            480,
-        );
-        assert_eq!((next.left, next.arrived), (None, None));
-        assert!(next.metre.is_some());
-        // Behind the loop it does not come round.
-        let mut tracker = Tracker::new(RATE);
-        let behind = Reading {
-            beat: Some(8.0),
-            ..reading
-        };
-        assert_eq!(tracker.next(&behind, 480).spans[1], None);
-    }
-
-    #[test]
-    fn bars_are_told_when_they_change() {
-        let mut tracker = Tracker::new(RATE);
-        let mut beat = 0.0;
-        let mut told = Vec::new();
-        while beat < 16.0 {
-            // Two bars of 4/4, then 3/4.
-            let (bar_start, numerator) = match beat {
-                b if b < 8.0 => ((b / 4.0_f64).floor() * 4.0, 4),
-                b => (8.0 + ((b - 8.0) / 3.0_f64).floor() * 3.0, 3),
-            };
-            let reading = Reading {
-                bar_start: Some(bar_start),
-                numerator: Some(numerator),
-                denominator: Some(4),
-                ..playing(beat, 120.0)
-            };
-            told.extend(tracker.next(&reading, 480).metre);
-            beat += 0.02;
-        }
-        let figures: Vec<_> = told.iter().map(|m| (m.bar_start, m.numerator)).collect();
-        assert_eq!(figures, [(0.0, 4), (8.0, 3)]);
-    }
 }

@@ -129,6 +129,9 @@ pub trait Plugin {
     /// Gives the plugin a state; an error if it refuses.
     fn load(&mut self, state: &[u8]) -> Result<()>;
 
+    /// How long the plugin itself took over the last block.
+    fn took(&self) -> std::time::Duration;
+
     /// Ends processing. Does nothing to a plugin that is not active.
     fn deactivate(&mut self) -> Result<()>;
 

@@ -96,15 +96,21 @@ pub fn library() -> Result<PathBuf> {
     Ok(folder.join(format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")))
 }
 
-/// Loads the test bundle, to play with the test model.
-pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
+/// Plugins of this process play with the test model.
+pub fn use_test_model() -> Result<()> {
     static MODEL: OnceLock<PathBuf> = OnceLock::new();
     let model = model()?;
     MODEL.get_or_init(|| {
-        // SAFETY: every test loads its plugin through here, so that none runs yet and no
-        // other thread of this process reads the environment.
+        // SAFETY: every test goes through here before it loads a plugin, so that none runs yet
+        // and no other thread of this process reads the environment.
         unsafe { std::env::set_var("CONTINUO_MODEL", &model) };
         model
     });
+    Ok(())
+}
+
+/// Loads the test bundle, to play with the test model.
+pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
+    use_test_model()?;
     format.load(&bundle(format)?)
 }

@@ -128,6 +128,7 @@ impl Timeline {
                 start_beat,
                 start,
                 end: Some(end.max(start + 1)),
+                sustained: false,
                 pitch,
                 velocity,
                 by: u8::try_from(by).map_or(By::Us(0), By::Player),
@@ -165,7 +166,8 @@ mod tests {
                 timeline.off(beat + 0.1, Some(channel), Some(pitch));
             } else {
                 let start = timeline.step(beat);
-                timeline.play(id, start, start + 5, pitch, 80);
+                let exact = timeline.beat(start);
+                timeline.play(id, exact, start, start + 5, pitch, 80);
                 id += 1;
             }
         }
@@ -181,8 +183,8 @@ mod tests {
             let (back, lost) = Timeline::restore(&saved, 12, 99.0);
             assert_eq!((back.save(), lost), (timeline.save(), 0), "seed {seed}");
             assert_eq!(
-                back.score(i64::MAX),
-                timeline.score(i64::MAX),
+                back.score(i64::MAX, i64::MAX),
+                timeline.score(i64::MAX, i64::MAX),
                 "seed {seed}"
             );
             assert_eq!(back.origin(), timeline.origin(), "seed {seed}");
@@ -233,6 +235,6 @@ mod tests {
         let (back, lost) = Timeline::restore(&saved, 12, 2.0);
         assert_eq!((back.notes.len(), lost), (1, 6));
         assert_eq!((back.metres.len(), back.origin()), (1, Some(0)));
-        assert_eq!(back.score(99).notes.len(), 1);
+        assert_eq!(back.score(99, 99).notes.len(), 1);
     }
 }

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
@@ -81,6 +82,7 @@ pub struct ClapHost {
     max_frames: u32,
     steady: u64,
     audio: Vec<Vec<f32>>,
+    took: Duration,
 }
 
 impl ClapHost {
@@ -116,6 +118,7 @@ impl ClapHost {
             max_frames: 0,
             steady: 0,
             audio: Vec::new(),
+            took: Duration::ZERO,
         })
     }
 
@@ -271,17 +274,23 @@ impl Plugin for ClapHost {
             })
             .collect();
         let mut ports = AudioPorts::with_capacity(channels, self.outputs.len());
-        processor
-            .as_started_mut()?
-            .process(
-                &InputAudioBuffers::empty(),
-                &mut ports.with_output_buffers(buffers),
-                &InputEvents::from_buffer(&input),
-                &mut OutputEvents::from_buffer(&mut output),
-                Some(self.steady),
-                Some(&transport_event(&block.transport)),
-            )
-            .map_err(|error| anyhow!("process() failed: {error}"))?;
+        let processor = processor.as_started_mut()?;
+        let no_input = InputAudioBuffers::empty();
+        let mut buffers = ports.with_output_buffers(buffers);
+        let input = InputEvents::from_buffer(&input);
+        let mut events = OutputEvents::from_buffer(&mut output);
+        let transport = transport_event(&block.transport);
+        let began = Instant::now();
+        let done = processor.process(
+            &no_input,
+            &mut buffers,
+            &input,
+            &mut events,
+            Some(self.steady),
+            Some(&transport),
+        );
+        self.took = began.elapsed();
+        done.map_err(|error| anyhow!("process() failed: {error}"))?;
         self.steady += u64::from(block.frames);
         self.audio = audio;
         out.extend(output.iter().filter_map(note_event));
@@ -303,6 +312,10 @@ impl Plugin for ClapHost {
         let state = self.state()?;
         state.load(&self.instance.plugin_handle(), &mut bytes)?;
         Ok(())
+    }
+
+    fn took(&self) -> Duration {
+        self.took
     }
 
     fn deactivate(&mut self) -> Result<()> {

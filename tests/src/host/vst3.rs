@@ -7,6 +7,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::zeroed;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use vst3::Steinberg::Vst::{
@@ -46,6 +47,7 @@ pub struct Vst3Host {
     /// Samples processed since activation.
     samples: i64,
     audio: Vec<Vec<f32>>,
+    took: Duration,
 }
 
 /// An error that says what was asked, unless the answer is yes.
@@ -115,6 +117,7 @@ impl Vst3Host {
             setup: None,
             samples: 0,
             audio: Vec::new(),
+            took: Duration::ZERO,
         })
     }
 }
@@ -239,8 +242,11 @@ impl Plugin for Vst3Host {
             outputEvents: output_events.as_ptr(),
             processContext: &mut context,
         };
-        // SAFETY: the plugin is processing, and all that `data` points to lives until after it.
-        ok(unsafe { self.processor.process(&mut data) }, "a block")?;
+        let began = Instant::now();
+        // SAFETY: the plugin is processing, and `data` points to what outlives the call.
+        let done = unsafe { self.processor.process(&mut data) };
+        self.took = began.elapsed();
+        ok(done, "a block")?;
         self.samples += i64::from(block.frames);
         self.audio = audio;
         out.extend(output.notes());
@@ -275,6 +281,10 @@ impl Plugin for Vst3Host {
                 "its state",
             )
         }
+    }
+
+    fn took(&self) -> Duration {
+        self.took
     }
 
     fn deactivate(&mut self) -> Result<()> {

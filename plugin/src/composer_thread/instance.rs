@@ -1,0 +1,353 @@
+//! The composer thread's half of one instance.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use continuo_engine::Model;
+use nice_plug::prelude::nice_error;
+use rtrb::{Consumer, Producer};
+
+use crate::editor_link::{Backstage, ModelState, SaveMidi, Snapshot};
+use crate::gate::Shared;
+use crate::messages::{Heard, Planned};
+use crate::player::{EnginePlayer, Models};
+use crate::report::Report;
+use crate::session::{SavedSession, Session};
+use crate::state;
+
+/// How long an offline plan waits for room in the ring of planned notes.
+const RING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Messages of one instance taken in before the next instance has its turn.
+const TURN: usize = 512;
+
+/// Between two snapshots.
+const SHOWN_EVERY: Duration = Duration::from_millis(30);
+
+/// What came of an instance's turn.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Turn {
+    /// Something was heard.
+    pub(super) heard: bool,
+    /// There is more to do.
+    pub(super) more: bool,
+}
+
+/// The composer thread's half of an instance.
+pub(super) struct Instance {
+    pub(super) id: u64,
+    heard: Consumer<Heard>,
+    planned: Producer<Planned>,
+    shared: Arc<Shared>,
+    kept: state::State,
+    backstage: Backstage,
+    /// When the editor's snapshot was made.
+    shown: Instant,
+    /// What the editor asked for and could not have.
+    complaint: Option<String>,
+    /// The plugin's own library.
+    own: Option<PathBuf>,
+    /// The directory of the model it plays with or failed to, if that is not the default.
+    model: Option<PathBuf>,
+    state: State,
+}
+
+enum State {
+    /// The model is still to be loaded.
+    Waiting,
+    Ready(Box<Session<EnginePlayer>>),
+    /// It does not think any more, and says why. Notes go on passing through.
+    Failed {
+        problem: String,
+    },
+}
+
+impl Instance {
+    pub(super) fn new(
+        id: u64,
+        (heard, planned): (Consumer<Heard>, Producer<Planned>),
+        shared: Arc<Shared>,
+        kept: state::State,
+        backstage: Backstage,
+        own: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            id,
+            heard,
+            planned,
+            shared,
+            kept,
+            backstage,
+            shown: Instant::now(),
+            complaint: None,
+            own,
+            model: None,
+            state: State::Waiting,
+        }
+    }
+
+    /// Does some of what there is to do. Whatever goes wrong stays with this instance.
+    pub(super) fn turn(&mut self, models: &mut Models) -> Turn {
+        let turn = catch_unwind(AssertUnwindSafe(|| match &self.state {
+            State::Waiting => self.load(models),
+            State::Ready(_) => self.think(models),
+            State::Failed { .. } => {
+                // Another model may do.
+                if self.kept.is_fresh() && self.model != self.kept.model() {
+                    self.shared.gate.reopen();
+                    self.state = State::Waiting;
+                }
+                Ok(self.drain())
+            }
+        }));
+        let turn = match turn {
+            Ok(Ok(turn)) => turn,
+            Ok(Err(problem)) => self.fail(problem),
+            Err(panic) => self.fail(format!("internal error: {}", panic_message(&*panic))),
+        };
+        self.obey();
+        self.show();
+        turn
+    }
+
+    /// What the editor asks for.
+    fn obey(&mut self) {
+        while let Ok(SaveMidi(path)) = self.backstage.commands.try_recv() {
+            self.complaint = match &self.state {
+                State::Ready(session) => session.save_midi(&path).err(),
+                _ => Some("no MIDI file was written: there is no model to listen with".into()),
+            };
+        }
+    }
+
+    /// A snapshot for whoever looks.
+    fn show(&mut self) {
+        if !self.backstage.link.is_watched() || self.shown.elapsed() < SHOWN_EVERY {
+            return;
+        }
+        self.shown = Instant::now();
+        let (mut snapshot, failed) = match &self.state {
+            State::Ready(session) => {
+                let mut snapshot = session.show();
+                session.player().show(&mut snapshot);
+                if let ModelState::Ready(model) = &mut snapshot.model {
+                    model.directory.clone_from(&self.model);
+                }
+                (snapshot, None)
+            }
+            State::Waiting => (Snapshot::default(), None),
+            State::Failed { problem } => {
+                let snapshot = Snapshot {
+                    model: ModelState::Failed,
+                    ..Snapshot::default()
+                };
+                (snapshot, Some(problem.clone()))
+            }
+        };
+        self.shared.counters.show(&mut snapshot.health);
+        let problems = [failed, self.kept.problem(), self.complaint.clone()];
+        snapshot.problems = problems.into_iter().flatten().collect();
+        self.backstage.link.publish(snapshot);
+    }
+
+    /// Takes in what was heard, and gives what a project keeps.
+    pub(super) fn save(&mut self) -> Option<SavedSession> {
+        self.catch_up();
+        match &self.state {
+            State::Ready(session) => Some(session.save()),
+            State::Waiting | State::Failed { .. } => None,
+        }
+    }
+
+    fn fail(&mut self, problem: String) -> Turn {
+        nice_error!("Continuo: {problem}");
+        // The audio thread may be waiting for the very block that went wrong.
+        self.shared.gate.finish(u64::MAX);
+        self.state = State::Failed { problem };
+        Turn {
+            more: true,
+            ..Turn::default()
+        }
+    }
+
+    fn load(&mut self, models: &mut Models) -> Result<Turn, String> {
+        self.model = self.kept.model();
+        let model = self.chosen(models)?;
+        self.state = State::Ready(Box::new(Session::new(EnginePlayer::new(model))));
+        self.take_up(models)?;
+        Ok(Turn {
+            more: true,
+            ..Turn::default()
+        })
+    }
+
+    /// The model to play with: the default one where the chosen one is not to be had.
+    fn chosen(&self, models: &mut Models) -> Result<Arc<Model>, String> {
+        let own = self.own.as_deref();
+        match models.get(own, self.model.as_deref()) {
+            Err(problem) if self.model.is_some() => {
+                let problem = format!("{problem}; the default model plays instead");
+                nice_error!("Continuo: {problem}");
+                self.kept.complain(problem);
+                models.get(own, None)
+            }
+            model => model,
+        }
+    }
+
+    /// Takes up what a project kept, and another model where one was chosen.
+    fn take_up(&mut self, models: &mut Models) -> Result<(), String> {
+        let choice = self.kept.model();
+        let Some(saved) = self.kept.take() else {
+            return Ok(());
+        };
+        let model = (choice != self.model).then(|| {
+            self.model = choice;
+            self.chosen(models)
+        });
+        let State::Ready(session) = &mut self.state else {
+            return Ok(());
+        };
+        if let Some(model) = model {
+            session.change_player(EnginePlayer::new(model?));
+            models.tidy();
+        }
+        let lost = session.restore(&saved);
+        if lost > 0 {
+            let problem = format!("{lost} notes of the project's memory made no sense");
+            self.kept.complain(problem);
+        }
+        Ok(())
+    }
+
+    fn think(&mut self, models: &mut Models) -> Result<Turn, String> {
+        if self.kept.is_fresh() {
+            self.take_up(models)?;
+        }
+        let Self {
+            heard,
+            planned,
+            shared,
+            state,
+            kept,
+            ..
+        } = self;
+        let State::Ready(session) = state else {
+            return Ok(Turn::default());
+        };
+        let offline = shared.offline.load(Ordering::Relaxed);
+        let mut turn = Turn::default();
+        for _ in 0..TURN {
+            // Once a state was loaded, what is heard comes after it.
+            if kept.is_fresh() {
+                turn.more = true;
+                return Ok(turn);
+            }
+            let Ok(message) = heard.pop() else { break };
+            turn.heard = true;
+            session.hear(message, offline).map_err(|e| e.to_string())?;
+            if let Heard::Now { block, .. } = message {
+                if offline {
+                    hand_over_all(session, planned, shared);
+                }
+                shared.gate.finish(block);
+            } else if offline {
+                shared.gate.stir();
+            }
+        }
+        hand_over(session, planned);
+        turn.more = session.work().map_err(|e| e.to_string())?;
+        hand_over(session, planned);
+        turn.more |= !heard.is_empty();
+        Ok(turn)
+    }
+
+    /// Without a model nothing is listened to.
+    fn drain(&mut self) -> Turn {
+        let mut turn = Turn::default();
+        while self.heard.pop().is_ok() {
+            turn.heard = true;
+        }
+        turn
+    }
+
+    /// Takes in what is left in the ring, without planning anything more.
+    pub(super) fn catch_up(&mut self) {
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            let State::Ready(session) = &mut self.state else {
+                return Ok(());
+            };
+            while let Ok(message) = self.heard.pop() {
+                session.hear(message, false)?;
+            }
+            Ok(())
+        }));
+        match caught {
+            Ok(Ok(())) => {}
+            Ok(Err::<(), continuo_engine::EngineError>(error)) => {
+                self.fail(error.to_string());
+            }
+            Err(panic) => {
+                self.fail(format!("internal error: {}", panic_message(&*panic)));
+            }
+        }
+        if let State::Failed { .. } = self.state {
+            self.drain();
+        }
+    }
+
+    pub(super) fn report(&self) -> Report {
+        let mut report = Report::default();
+        match &self.state {
+            State::Waiting => {
+                report.problem = Some("the model was not loaded yet".into());
+            }
+            State::Ready(session) => {
+                session.player().report(&mut report);
+            }
+            State::Failed { problem } => {
+                report.problem = Some(problem.clone());
+            }
+        }
+        report.count(&self.shared.counters);
+        report.problem = report.problem.or_else(|| self.kept.problem());
+        report
+    }
+}
+
+/// Hands planned notes over as far as there is room.
+fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Producer<Planned>) {
+    let waiting = session.planned();
+    while let Some(&note) = waiting.front() {
+        if planned.push(note).is_err() {
+            return;
+        }
+        waiting.pop_front();
+    }
+}
+
+/// Hands all of them over; the audio thread, waiting at the gate, makes room.
+fn hand_over_all(
+    session: &mut Session<EnginePlayer>,
+    planned: &mut Producer<Planned>,
+    shared: &Shared,
+) {
+    let began = Instant::now();
+    loop {
+        hand_over(session, planned);
+        if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
+            return;
+        }
+        shared.gate.stir();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("unknown")
+}

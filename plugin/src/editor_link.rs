@@ -1,0 +1,246 @@
+//! What an editor sees of an instance, and what it may ask of it. Nothing here waits: the
+//! editor reads the last [`Snapshot`] and sends [`Command`]s; parameters it changes through the
+//! host, as anyone does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::gate::Shared;
+use crate::params::Mode;
+use crate::process::Buttons;
+use crate::state::State;
+
+/// How much of the past a snapshot shows, in quarter notes.
+pub const SHOWN_BEATS: f64 = 32.0;
+
+/// An instance at one moment. Made by the composer thread while somebody looks, some thirty
+/// times a second at most. Positions are in quarter notes, the host's; in Session memory notes
+/// of an earlier pass lie where they would if time had gone on evenly.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The host's transport.
+    pub time: Time,
+    /// The mode in force: [`Mode::Off`] under bypass and panic, [`Mode::Free`] while held or
+    /// frozen.
+    pub mode: Option<Mode>,
+    /// Whether it is playing an answer, or about to.
+    pub answering: bool,
+    /// Notes of the last [`SHOWN_BEATS`] and those planned, in order of start.
+    pub notes: Vec<ShownNote>,
+    /// Everything up to here is planned, where it is answering.
+    pub planned_to: Option<f64>,
+    /// The model.
+    pub model: ModelState,
+    /// What it remembers.
+    pub memory: MemoryState,
+    /// How well it keeps up.
+    pub health: Health,
+    /// What went wrong, newest last; lines to show as they are.
+    pub problems: Vec<String>,
+}
+
+/// Where the host is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Time {
+    /// Whether the transport runs.
+    pub playing: bool,
+    /// Position, or where it stopped.
+    pub beat: f64,
+    /// Position of the bar line at or before it.
+    pub bar_start: f64,
+    /// Length of its bar.
+    pub bar_beats: f64,
+    /// Time signature as written.
+    pub metre: (u16, u16),
+    /// Quarter notes a minute.
+    pub tempo: f64,
+}
+
+/// A note to draw.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ShownNote {
+    /// Where it starts; after [`Time::beat`] it is only planned.
+    pub start: f64,
+    /// Where it ends; `None` while the key is held.
+    pub end: Option<f64>,
+    /// MIDI key.
+    pub pitch: u8,
+    /// MIDI velocity, 1 to 127.
+    pub velocity: u8,
+    /// Whether the plugin plays it, and not the player.
+    pub ours: bool,
+}
+
+/// How far the model is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum ModelState {
+    /// Being loaded, or nothing has asked for it yet.
+    #[default]
+    Loading,
+    /// It plays.
+    Ready(ModelInfo),
+    /// There is none: notes pass, and [`Snapshot::problems`] say why.
+    Failed,
+}
+
+/// A loaded model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelInfo {
+    /// The name it was given in training.
+    pub name: String,
+    /// Which of its variants.
+    pub variant: String,
+    /// What it runs on.
+    pub device: String,
+    /// The directory it was loaded from; absent if it is the one that ships.
+    pub directory: Option<PathBuf>,
+}
+
+/// What an instance remembers.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MemoryState {
+    /// Notes, the player's and its own.
+    pub notes: usize,
+    /// Bars from the first of them to the last.
+    pub bars: u32,
+    /// Tokens the model has read.
+    pub tokens: usize,
+    /// Something was heard that it has not read yet.
+    pub behind: bool,
+}
+
+/// How well an instance keeps up. Counts are since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Health {
+    /// Median time of a token, in milliseconds.
+    pub ms_per_token: Option<f32>,
+    /// The time 95 of 100 tokens stay within, in milliseconds.
+    pub ms_per_token_p95: Option<f32>,
+    /// How far ahead of the playhead it has planned, in quarter notes, where it is answering.
+    pub headroom: Option<f64>,
+    /// Notes heard while the transport ran.
+    pub heard: u64,
+    /// Generated notes sent.
+    pub played: u64,
+    /// Those of them that started late and were shortened.
+    pub late: u64,
+    /// Generated notes not sent: too late, no room, or the key was taken.
+    pub dropped: u64,
+    /// Generated notes planned so early that a cut made them void before their time.
+    pub early: u64,
+    /// Messages lost because a ring was full.
+    pub overflow: u64,
+}
+
+/// Something the editor wants done, beside parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Everything that sounds ends.
+    Panic,
+    /// What is planned is thought of anew.
+    Regenerate,
+    /// Everything heard and played is forgotten.
+    Clear,
+    /// Play with the model in this directory from now on, or with the default one.
+    LoadModel(Option<PathBuf>),
+    /// Write what was heard and played to a MIDI file.
+    SaveMidi(PathBuf),
+}
+
+/// The editor's end. Shared by the plugin and its editor; any thread but the audio thread.
+pub struct EditorLink {
+    snapshot: ArcSwap<Snapshot>,
+    /// Somebody has looked since the last snapshot.
+    watched: AtomicBool,
+    commands: Sender<SaveMidi>,
+    shared: Arc<Shared>,
+    state: State,
+}
+
+/// The composer thread's end.
+pub struct Backstage {
+    pub(crate) link: Arc<EditorLink>,
+    pub(crate) commands: Receiver<SaveMidi>,
+}
+
+/// To write what was heard and played to this file.
+pub(crate) struct SaveMidi(pub(crate) PathBuf);
+
+impl EditorLink {
+    /// Both ends of an instance's link.
+    pub fn new(shared: Arc<Shared>, state: State) -> (Arc<Self>, Backstage) {
+        let (sender, commands) = bounded(64);
+        let link = Arc::new(Self {
+            snapshot: ArcSwap::default(),
+            watched: AtomicBool::new(false),
+            commands: sender,
+            shared,
+            state,
+        });
+        let backstage = Backstage {
+            link: link.clone(),
+            commands,
+        };
+        (link, backstage)
+    }
+
+    /// The last snapshot; a newer one is on its way.
+    pub fn look(&self) -> Arc<Snapshot> {
+        self.watched.store(true, Ordering::Relaxed);
+        self.snapshot.load_full()
+    }
+
+    /// Asks for something. `false` if too much was asked for already. Changing the model waits for
+    /// the composer thread, two seconds at most: main thread.
+    pub fn send(&self, command: Command) -> bool {
+        let mut buttons = Buttons::default();
+        match command {
+            Command::Panic => buttons.panic = true,
+            Command::Regenerate => buttons.regenerate = true,
+            Command::Clear => buttons.clear = true,
+            Command::LoadModel(directory) => self.state.choose(directory),
+            Command::SaveMidi(path) => return self.commands.try_send(SaveMidi(path)).is_ok(),
+        }
+        self.shared.requests.press(buttons);
+        true
+    }
+
+    /// Whether a new snapshot would be looked at. Composer thread.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
+    }
+
+    /// A new snapshot. Composer thread.
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
+        self.watched.store(false, Ordering::Relaxed);
+        self.snapshot.store(Arc::new(snapshot));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_asks_for_more_and_buttons_reach_the_audio_thread() {
+        let shared = Arc::new(Shared::default());
+        let (link, backstage) = EditorLink::new(shared.clone(), State::default());
+        assert!(!backstage.link.is_watched());
+        assert_eq!(*link.look(), Snapshot::default());
+        assert!(backstage.link.is_watched());
+        let mut snapshot = Snapshot::default();
+        snapshot.memory.notes = 3;
+        backstage.link.publish(snapshot.clone());
+        assert!(!backstage.link.is_watched());
+        assert_eq!(*link.look(), snapshot);
+
+        assert!(link.send(Command::Clear) && link.send(Command::SaveMidi("m".into())));
+        let pressed = shared.requests.take();
+        assert!(pressed.clear && !pressed.panic);
+        assert_eq!(backstage.commands.try_iter().count(), 1);
+    }
+}

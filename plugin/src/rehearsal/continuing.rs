@@ -1,0 +1,247 @@
+//! The Continue mode, and what passes through.
+
+use super::*;
+
+/// A phrase of one beat from the start of the song, then silence: the answer comes on a beat.
+pub(super) fn phrase(tempo: f64, beats: f64) -> Piece {
+    let spb = RATE * 60.0 / tempo;
+    let events = vec![
+        (0, key(0, true, 1, 60)),
+        ((spb * 0.9) as u64, key(0, false, 1, 60)),
+    ];
+    Piece {
+        tempo,
+        events,
+        length: (beats * spb) as u64,
+    }
+}
+
+#[test]
+fn the_answer_comes_on_its_beat_and_ends_at_the_first_key() {
+    let mut piece = phrase(120.0, 12.0);
+    let back = 24_000 * 8 + 777;
+    piece.events.push((back, key(0, true, 1, 64)));
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let played = perform(&piece, &mut rehearsal, || 333);
+    let ours: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
+    // Silent from beat 11/12 on, a gap of one beat: the first beat after that is 2.
+    assert_eq!((ours[0].0, ours[0].1), (48_000, true));
+    assert!(ours.iter().all(|e| e.0 <= back), "{ours:?}");
+    assert!(
+        ours.iter()
+            .filter(|e| e.1)
+            .all(|e| e.0 < back && e.0 % 2000 == 0)
+    );
+    assert_eq!(ours.iter().filter(|e| e.1).count() * 2, ours.len());
+}
+
+#[test]
+fn a_composer_that_is_too_slow_plays_less_never_late() {
+    let piece = phrase(120.0, 16.0);
+    let mut live = Rehearsal::new(false, 1 << 16);
+    let composer = live.composer.clone();
+    let mut blocks = 0;
+    // It has a turn every two seconds only: four beats, as long as the lookahead.
+    let played = perform(&piece, &mut live, || {
+        blocks += 1;
+        if blocks % 200 == 0 {
+            composer.lock().unwrap().run();
+        }
+        480
+    });
+    let (dropped, late) = (live.count(|c| &c.dropped), live.count(|c| &c.late));
+    assert!(
+        dropped > 0 && late < dropped,
+        "{dropped} dropped, {late} late"
+    );
+    // What was not late is on its sample.
+    let ons = played.iter().filter(|e| e.1 && e.2 == 0);
+    assert!(ons.filter(|e| e.0 % 2000 != 0).count() as u64 <= late);
+}
+
+#[test]
+fn after_a_full_ring_it_listens_again() {
+    let piece = phrase(120.0, 8.0);
+    let mut live = Rehearsal::new(false, 2048);
+    // Three seconds nobody listens; then a pass with the composer awake.
+    perform(&phrase(120.0, 40.0), &mut live, || 48);
+    assert!(live.count(|c| &c.overflow) > 0);
+    live.composer.lock().unwrap().run();
+    let composer = live.composer.clone();
+    let played = perform(&piece, &mut live, || {
+        composer.lock().unwrap().run();
+        480
+    });
+    assert!(played.iter().any(|e| e.1 && e.2 == 0), "no answer");
+}
+
+#[test]
+fn off_listens_only_and_switching_it_on_answers() {
+    let mut piece = phrase(120.0, 8.0);
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    rehearsal.settings.mode = Mode::Off;
+    let played = perform(&piece, &mut rehearsal, || 480);
+    assert!(played.iter().all(|e| e.2 == 1) && rehearsal.answers().is_empty());
+    // Switched on at beat 4: the answer comes on the next beat there is time for.
+    piece.events.clear();
+    let mut at = 0;
+    let mut first = None;
+    while at < 24_000 * 8 {
+        let mut block = Block::default();
+        if at == 0 {
+            block.input.push_back(key(0, true, 1, 60));
+            block.input.push_back(key(400, false, 1, 60));
+        }
+        rehearsal.settings.mode = if at < 96_000 {
+            Mode::Off
+        } else {
+            Mode::Continue
+        };
+        let reading = Reading {
+            playing: true,
+            beat: Some(at as f64 / 24_000.0),
+            tempo: Some(120.0),
+            ..Reading::default()
+        };
+        rehearsal.block(&reading, 480, &mut block);
+        let ours = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
+        first = first.or(ours);
+        at += 480;
+    }
+    assert_eq!(first.map(|e| e.0), Some(120_000));
+}
+
+#[test]
+fn through_off_ends_what_had_passed() {
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut block = Block::default();
+    block.input.push_back(key(5, true, 3, 60));
+    rehearsal.block(&standing(), 64, &mut block);
+    assert_eq!(block.output.len(), 1);
+    rehearsal.controls.thru = false;
+    let mut block = Block::default();
+    block.input.push_back(key(5, true, 3, 62));
+    rehearsal.block(&standing(), 64, &mut block);
+    let out: Vec<_> = block.output.iter().map(|e| plain(e, 0)).collect();
+    assert_eq!(out, [(0, false, 3, 60, 0)]);
+    // Let go with through on again: it has ended already.
+    rehearsal.controls.thru = true;
+    let mut block = Block::default();
+    block.input.push_back(key(5, false, 3, 60));
+    rehearsal.block(&standing(), 64, &mut block);
+    assert!(block.output.is_empty());
+}
+
+#[test]
+fn the_players_key_takes_over_from_ours() {
+    let mut piece = phrase(120.0, 12.0);
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let alone = perform(&piece, &mut rehearsal, || 512);
+    // The key that sounds at beat 3 1/48, struck by the player on our own channel.
+    let at = 72_500;
+    let (mut sounding, mut ours) = (Vec::new(), 0);
+    for event in alone.iter().filter(|e| e.2 == 0 && e.0 < at) {
+        sounding.retain(|&pitch| pitch != event.3);
+        sounding.extend(event.1.then_some(event.3));
+        ours += 1;
+    }
+    let (Some(&pitch), true) = (sounding.first(), ours > 0) else {
+        panic!("silence at {at}")
+    };
+    piece.events.push((at, key(0, true, 0, pitch)));
+    piece.events.push((at + 500, key(0, false, 0, pitch)));
+    piece.length = at + 10_000;
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let played = perform(&piece, &mut rehearsal, || 512);
+    let last: Vec<_> = played.iter().filter(|e| e.0 >= at).collect();
+    assert!(
+        last[..sounding.len()].iter().all(|e| !e.1 && e.0 == at),
+        "{last:?}"
+    );
+    let [on, off] = last[sounding.len()..] else {
+        panic!("{last:?}")
+    };
+    assert_eq!((on.0, on.1, on.3), (at, true, pitch));
+    assert_eq!((off.0, off.1, off.3), (at + 500, false, pitch));
+}
+
+#[test]
+fn a_flood_of_events_passes_sorted_and_ends() {
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut block = Block::default();
+    for n in 0..6_000u32 {
+        block
+            .input
+            .push_back(key(n / 100, n % 2 == 0, 2, (n / 2 % 128) as u8));
+    }
+    rehearsal.block(&standing(), 64, &mut block);
+    let mut listener = Listener::default();
+    listener.check(0, 64, &block.output);
+    assert_eq!((block.output.len(), listener.sounding.len()), (6_000, 0));
+}
+
+/// Loops over the first beats of the song, a phrase in every pass. Gives what came out.
+fn looped(split: bool, frames: u64) -> Played {
+    let (tempo, end, passes) = (133.7, 7.3, 4);
+    let spb = RATE * 60.0 / tempo;
+    let turn = (end * spb + 0.5).floor() as u64;
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let (mut at, mut played) = (0u64, Vec::new());
+    while at < turn * passes {
+        let into = at % turn;
+        let frames = if split {
+            frames.min(turn - into)
+        } else {
+            frames
+        };
+        let mut block = Block::default();
+        for sample in at..at + frames {
+            match sample % turn {
+                100 => block
+                    .input
+                    .push_back(key((sample - at) as u32, true, 1, 60)),
+                9_000 => block
+                    .input
+                    .push_back(key((sample - at) as u32, false, 1, 60)),
+                _ => {}
+            }
+        }
+        // Every pass begins the same fraction of a sample beside the loop's start.
+        let beside = if at < turn {
+            0.0
+        } else {
+            turn as f64 / spb - end
+        };
+        let reading = Reading {
+            playing: true,
+            beat: Some(fixed_point(into as f64 / spb + beside)),
+            tempo: Some(tempo),
+            cycle: Some((0.0, end)),
+            ..Reading::default()
+        };
+        rehearsal.block(&reading, frames as u32, &mut block);
+        played.extend(block.output.iter().map(|e| plain(e, at)));
+        at += frames;
+    }
+    played.retain(|e| e.0 < turn * passes);
+    played
+}
+
+#[test]
+fn a_loop_sounds_the_same_whether_or_not_the_host_cuts_its_blocks_there() {
+    let expected = looped(true, 256);
+    let generated = expected.iter().filter(|e| e.1 && e.2 == 0).count();
+    assert!(generated > 40, "{generated} notes: nothing was tested");
+    for frames in [64, 1000, 4096] {
+        same(
+            &looped(true, frames),
+            &expected,
+            &format!("cut blocks of {frames}"),
+        );
+        same(
+            &looped(false, frames),
+            &expected,
+            &format!("blocks of {frames}"),
+        );
+    }
+}

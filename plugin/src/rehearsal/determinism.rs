@@ -1,0 +1,73 @@
+//! The same notes every time.
+
+use super::*;
+
+#[test]
+fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
+    let (mut answers, mut notes) = (0, 0);
+    for seed in 0..20 {
+        let piece = piece(seed);
+        let mut offline = Rehearsal::new(true, 1 << 16);
+        offline.settings.enter = [Enter::Step, Enter::Beat, Enter::Bar][(seed % 3) as usize];
+        let settings = offline.settings;
+        let expected = perform(&piece, &mut offline, || 128);
+        let decided = offline.answers();
+        answers += decided.len();
+        notes += expected.iter().filter(|e| e.1 && e.2 == 0).count();
+        assert_eq!(
+            offline.count(|c| &c.dropped) + offline.count(|c| &c.late),
+            0
+        );
+        for size in [0, 32, 480, 1000, 4096, 20_000] {
+            let mut other = Rehearsal::new(true, 1 << 16);
+            other.settings = settings;
+            let mut rng = Rng::new(seed);
+            let frames = || {
+                if size == 0 {
+                    1 + rng.below(3000) as u32
+                } else {
+                    size
+                }
+            };
+            let played = perform(&piece, &mut other, frames);
+            assert_eq!(other.answers(), decided, "seed {seed}, blocks of {size}");
+            same(
+                &played,
+                &expected,
+                &format!("seed {seed}, blocks of {size}"),
+            );
+        }
+    }
+    assert!(
+        answers > 20 && notes > 300,
+        "{answers} answers, {notes} notes: nothing was tested"
+    );
+}
+
+#[test]
+fn real_time_plays_what_offline_plays() {
+    for seed in 0..20 {
+        let piece = piece(seed);
+        let mut offline = Rehearsal::new(true, 1 << 16);
+        let expected = perform(&piece, &mut offline, || 480);
+        let mut live = Rehearsal::new(false, 1 << 16);
+        let composer = live.composer.clone();
+        // The composer has its turn between the blocks.
+        let played = perform(&piece, &mut live, || {
+            composer.lock().unwrap().run();
+            480
+        });
+        same(&played, &expected, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn the_second_pass_gives_the_same_notes() {
+    for seed in 0..10 {
+        let piece = piece(seed);
+        let mut rehearsal = Rehearsal::new(true, 1 << 16);
+        let first = perform(&piece, &mut rehearsal, || 512);
+        let second = perform(&piece, &mut rehearsal, || 512);
+        assert_eq!(first, second, "seed {seed}");
+    }
+}

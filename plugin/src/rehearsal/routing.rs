@@ -1,0 +1,123 @@
+//! Channels, controllers and the transport a host does not have.
+
+use super::*;
+
+fn control(timing: u32, cc: u8, value: f32) -> Event {
+    NoteEvent::MidiCC {
+        timing,
+        channel: 2,
+        cc,
+        value,
+    }
+}
+
+#[test]
+fn controllers_pass_and_the_pedal_is_heard() {
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let reading = |beat| Reading {
+        playing: true,
+        beat: Some(beat),
+        tempo: Some(120.0),
+        ..Reading::default()
+    };
+    let mut block = Block::default();
+    let bend = NoteEvent::MidiPitchBend {
+        timing: 30,
+        channel: 4,
+        value: 0.7,
+    };
+    let sent = [
+        control(0, 64, 1.0),
+        key(0, true, 2, 60),
+        control(9, 1, 0.3),
+        bend,
+        key(40, false, 2, 60),
+    ];
+    block.input.extend(sent);
+    rehearsal.block(&reading(0.0), 12_000, &mut block);
+    assert_eq!(block.output, sent);
+    let mut block = Block::default();
+    block.input.push_back(control(0, 64, 0.0));
+    rehearsal.block(&reading(0.5), 480, &mut block);
+    assert_eq!(block.output, [control(0, 64, 0.0)]);
+    let composer = rehearsal.composer.lock().unwrap();
+    let note = composer.session.timeline().notes().next().unwrap();
+    assert_eq!((note.start, note.end), (0, Some(6)), "held by the pedal");
+    drop(composer);
+    // And not with through off.
+    rehearsal.controls.thru = false;
+    let mut block = Block::default();
+    block.input.extend([control(0, 1, 0.5), bend]);
+    rehearsal.block(&reading(0.52), 480, &mut block);
+    assert!(block.output.is_empty());
+}
+
+#[test]
+fn one_channel_is_listened_to_and_one_is_played_on() {
+    let mut piece = continuing::phrase(120.0, 12.0);
+    // On a channel that is not listened to, in the midst of the answer.
+    piece.events.push((100_000, key(0, true, 7, 64)));
+    piece.events.push((110_000, key(0, false, 7, 64)));
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    rehearsal.controls.input = Some(1);
+    rehearsal.controls.output = 9;
+    let played = perform(&piece, &mut rehearsal, || 480);
+    assert!(played.iter().any(|e| e.2 == 7), "it passes");
+    let ours: Vec<_> = played.iter().filter(|e| e.2 == 9).collect();
+    assert!(
+        ours.iter().any(|e| e.1 && e.0 > 110_000),
+        "it is not yielded to"
+    );
+    assert_eq!(ours.iter().filter(|e| e.1).count() * 2, ours.len());
+    assert_eq!(rehearsal.count(|c| &c.heard), 1);
+}
+
+#[test]
+fn another_output_channel_ends_what_sounds_on_the_old_one() {
+    let piece = continuing::phrase(120.0, 12.0);
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    rehearsal.controls.output = 3;
+    let mut played = perform_with(
+        &piece,
+        &mut rehearsal,
+        || 480,
+        |rehearsal, at| {
+            rehearsal.controls.output = 3 + (at / 30_000 % 4) as u8;
+        },
+    );
+    played.retain(|e| e.2 != 1);
+    let mut sounding = std::collections::BTreeSet::new();
+    for event in &played {
+        let key = (event.2, event.3);
+        let changed = if event.1 {
+            sounding.insert(key)
+        } else {
+            sounding.remove(&key)
+        };
+        assert!(changed, "{event:?}");
+        let channel = 3 + (event.0 / 30_000 % 4) as u8;
+        assert!(!event.1 || event.2.abs_diff(channel) < 2, "{event:?}");
+    }
+    assert!(sounding.is_empty());
+    let channels: std::collections::BTreeSet<u8> = played.iter().map(|e| e.2).collect();
+    assert_eq!(channels.len(), 4);
+}
+
+#[test]
+fn a_host_without_a_transport_is_played_to() {
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    rehearsal.controls.own_time.tempo = 240.0;
+    let (mut at, mut first) = (0, None);
+    while at < 12_000 * 8 {
+        let mut block = Block::default();
+        if at == 0 {
+            block.input.push_back(key(0, true, 1, 60));
+            block.input.push_back(key(400, false, 1, 60));
+        }
+        rehearsal.block(&Reading::default(), 480, &mut block);
+        let ours = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
+        first = first.or(ours);
+        at += 480;
+    }
+    assert_eq!(first.map(|e| e.0), Some(12_000), "a beat of 12,000 samples");
+}

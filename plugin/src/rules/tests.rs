@@ -1,0 +1,205 @@
+//! Tests of the rules.
+
+use super::*;
+use crate::params::Enter;
+use continuo_score::Metre;
+
+fn common() -> Timeline {
+    let mut timeline = Timeline::new(12);
+    timeline.metre(0.0, Metre::COMMON);
+    timeline
+}
+
+fn arrived(timeline: &Timeline) -> Rule {
+    let mut rule = Rule::default();
+    rule.arrive(timeline, 0.0);
+    rule
+}
+
+fn settings(gap: f64, enter: Enter) -> Settings {
+    Settings {
+        gap,
+        enter,
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn the_first_boundary_after_the_gap() {
+    let timeline = common();
+    let mut rule = arrived(&timeline);
+    let bar = settings(2.0, Enter::Bar);
+    assert_eq!(rule.next(&timeline, &bar), None);
+    rule.on(12, 1.0, 0, 60);
+    assert_eq!(rule.next(&timeline, &bar), None, "held");
+    rule.off(24, 2.0, Some(0), Some(60));
+    assert_eq!(
+        rule.next(&timeline, &bar),
+        Some(Entry {
+            at: 48,
+            decided: 45,
+            end: None,
+        })
+    );
+    let beat = settings(0.5, Enter::Beat);
+    assert_eq!(
+        rule.next(&timeline, &beat),
+        Some(Entry {
+            at: 36,
+            decided: 33,
+            end: None,
+        })
+    );
+    let step = settings(0.3, Enter::Step);
+    assert_eq!(
+        rule.next(&timeline, &step),
+        Some(Entry {
+            at: 28,
+            decided: 25,
+            end: None,
+        })
+    );
+    assert_eq!(
+        rule.next(
+            &timeline,
+            &Settings {
+                mode: Mode::Off,
+                ..bar
+            }
+        ),
+        None
+    );
+}
+
+#[test]
+fn gaps_survive_the_rounding_of_parameters() {
+    let timeline = common();
+    assert_eq!(timeline.step_from(2.0), 24);
+    assert_eq!(timeline.step_from(f64::from(2.000_000_2_f32)), 24);
+    assert_eq!(timeline.step_from(2.01), 25);
+}
+
+#[test]
+fn an_answer_is_never_in_the_past() {
+    let timeline = common();
+    let mut rule = arrived(&timeline);
+    rule.on(0, 0.0, 0, 60);
+    rule.off(6, 0.5, Some(0), Some(60));
+    let now = settings(1.0, Enter::Step);
+    rule.change(&timeline, &now, 0.6);
+    assert_eq!(
+        rule.next(&timeline, &now).map(|e| e.at),
+        Some(18),
+        "time enough"
+    );
+    rule.change(&timeline, &now, 20.3);
+    let entry = rule.next(&timeline, &now).unwrap();
+    assert_eq!(
+        entry,
+        Entry {
+            at: 248,
+            decided: 245,
+            end: None,
+        }
+    );
+    assert!(timeline.beat(entry.decided) > 20.3);
+}
+
+#[test]
+fn keys_held_over_a_jump_still_count_as_held() {
+    let timeline = common();
+    let mut rule = arrived(&timeline);
+    rule.on(0, 0.0, 0, 60);
+    rule.arrive(&timeline, 0.0);
+    rule.on(96, 8.0, 0, 62);
+    rule.off(97, 8.1, Some(0), Some(62));
+    let now = settings(1.0, Enter::Step);
+    assert_eq!(rule.next(&timeline, &now), None);
+    rule.off(108, 9.0, Some(0), Some(60));
+    assert_eq!(rule.next(&timeline, &now).map(|e| e.at), Some(120));
+}
+
+#[test]
+fn what_was_played_elsewhere_is_no_reason_to_answer() {
+    let timeline = common();
+    let mut rule = arrived(&timeline);
+    rule.on(0, 0.0, 0, 60);
+    rule.arrive(&timeline, 0.0);
+    rule.off(90, 7.5, Some(0), Some(60));
+    assert_eq!(rule.next(&timeline, &settings(1.0, Enter::Step)), None);
+}
+
+/// The stretches of a mode one after the other, as `(at, decided, end)`.
+fn stretches(rule: &mut Rule, timeline: &Timeline, settings: &Settings, n: usize) -> Vec<[i64; 3]> {
+    let mut found = Vec::new();
+    for _ in 0..n {
+        let entry = rule.next(timeline, settings).unwrap();
+        rule.take(entry);
+        found.push([entry.at, entry.decided, entry.end.unwrap()]);
+    }
+    found
+}
+
+#[test]
+fn turns_count_from_the_bar_the_player_began_in() {
+    let mut timeline = common();
+    let trade = Settings {
+        mode: Mode::Trade,
+        bars: 2,
+        ..settings(2.0, Enter::Bar)
+    };
+    let mut rule = arrived(&timeline);
+    assert_eq!(rule.next(&timeline, &trade), None, "nobody has played yet");
+    // In the second bar; the turns are bars 2-3, 4-5, 6-7 and so on.
+    timeline.on(5.0, 0, 60, 90);
+    rule.on(60, 5.0, 0, 60);
+    assert_eq!(
+        stretches(&mut rule, &timeline, &trade, 2),
+        [[144, 141, 240], [336, 333, 432]]
+    );
+    // Joining in the midst of a turn of ours, on the next beat there is time for.
+    let beat = Settings {
+        enter: Enter::Beat,
+        ..trade
+    };
+    rule.arrive(&timeline, 15.1);
+    assert_eq!(
+        stretches(&mut rule, &timeline, &beat, 2),
+        [[192, 189, 240], [336, 333, 432]]
+    );
+    // Too late for this turn.
+    rule.arrive(&timeline, 19.9);
+    assert_eq!(rule.next(&timeline, &trade).map(|e| e.at), Some(336));
+}
+
+#[test]
+fn pieces_follow_on_each_other() {
+    let timeline = common();
+    let along = |enter| Settings {
+        mode: Mode::Along,
+        ..settings(1.0, enter)
+    };
+    let mut rule = arrived(&timeline);
+    assert_eq!(
+        stretches(&mut rule, &timeline, &along(Enter::Bar), 2),
+        [[0, 0, 48], [48, 45, 96]]
+    );
+    rule.arrive(&timeline, 8.4);
+    assert_eq!(
+        stretches(&mut rule, &timeline, &along(Enter::Step), 3),
+        [[101, 101, 108], [108, 105, 120], [120, 117, 132]]
+    );
+    // A player who stops is no company after the gap.
+    let entry = rule.next(&timeline, &along(Enter::Beat)).unwrap();
+    assert!(!rule.plays(entry, &timeline, &along(Enter::Beat)));
+    rule.on(120, 10.0, 0, 60);
+    assert!(rule.plays(entry, &timeline, &along(Enter::Beat)));
+    rule.off(121, 10.1, Some(0), Some(60));
+    assert!(rule.plays(entry, &timeline, &along(Enter::Beat)));
+    let later = Entry {
+        at: 144,
+        decided: 141,
+        end: Some(156),
+    };
+    assert!(!rule.plays(later, &timeline, &along(Enter::Beat)));
+}

@@ -1,0 +1,216 @@
+//! Deciding on a stretch, and planning its notes.
+
+use super::feel::Feel;
+use super::{Player, Session};
+use crate::messages::Planned;
+use crate::params::{Mode, Variation};
+use crate::rules::Entry;
+
+/// A stretch under way.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    /// Session step of the player's step 0.
+    origin: i64,
+    /// Planned up to this session step.
+    until: i64,
+    /// Where it ends, if it does by itself.
+    pub(super) end: Option<i64>,
+    /// What it was last decided on: everything the player started before.
+    decided: i64,
+    /// Notes end where the stretch does.
+    clipped: bool,
+    /// It ends at a bar that was thought of anew, where another answer takes over.
+    pub(super) retaken: bool,
+    /// Repeats what was frozen, and does not think.
+    frozen: bool,
+    /// The bars have changed since.
+    pub(super) stale: bool,
+    feel: Feel,
+}
+
+impl<P: Player> Session<P> {
+    /// An answer without end is taken up anew at the bar at `at`.
+    pub(super) fn take_at(&self, at: i64) -> Option<Entry> {
+        let lead = self.timeline.step_from(self.settings.lead).max(1);
+        Some(Entry {
+            at,
+            decided: at - lead,
+            end: None,
+        })
+    }
+
+    pub(super) fn decide(&mut self, entry: Entry) -> Result<(), P::Error> {
+        self.catch_up()?;
+        self.finish()?;
+        self.rule.take(entry);
+        let plays = self.rule.plays(entry, &self.timeline, &self.settings);
+        if self.settings.mode == Mode::Along && !plays {
+            self.answer = None;
+            return Ok(());
+        }
+        if self.goes_on(entry) {
+            return Ok(());
+        }
+        let score = self.timeline.score(entry.decided, entry.at);
+        if score.notes.is_empty() && self.settings.mode != Mode::Free {
+            self.rule.postpone(entry.at + 1);
+            return Ok(());
+        }
+        self.timeline.begin_at(entry.at);
+        let place = self.timeline.origin().and_then(|origin| {
+            let at = u32::try_from(entry.at - origin).ok()?;
+            Some((origin, at))
+        });
+        let Some((origin, at)) = place else {
+            self.rule.postpone(entry.at + 1);
+            return Ok(());
+        };
+        self.behind = None;
+        let frozen = self.frozen.is_some();
+        if !frozen {
+            // Where nothing was heard yet, the score has bars all the same.
+            let score = self.timeline.score(entry.decided, entry.at);
+            self.player.listen(&score)?;
+            let seed = self.seed(entry.at);
+            let own = self.timeline.own(origin, entry.at);
+            self.player.answer(at, &self.settings, seed, &own)?;
+            self.tunings.clear();
+        }
+        // The next bar thought of anew, where the answer would go past it.
+        let retake = self.takes.range(entry.at + 1..).next().map(|(&bar, _)| bar);
+        let retake = retake.filter(|_| entry.end.is_none());
+        self.answer = Some(Answer {
+            origin,
+            until: entry.at,
+            end: entry.end.or(retake),
+            decided: entry.decided,
+            clipped: self.settings.mode == Mode::Trade,
+            retaken: retake.is_some(),
+            frozen,
+            stale: false,
+            feel: Feel::of(&self.timeline, entry.decided),
+        });
+        Ok(())
+    }
+
+    /// Whether the stretch before just goes on: it ends where this one begins, and the player
+    /// has done nothing since it was decided.
+    fn goes_on(&mut self, entry: Entry) -> bool {
+        let frozen = self.frozen.is_some();
+        let taken = self.takes.range(entry.at..=entry.at).next().is_some();
+        let Some(answer) = &mut self.answer else {
+            return false;
+        };
+        let since = answer.decided..entry.decided;
+        let mut heard = self.timeline.notes().rev().take(64).filter(|n| !n.ours);
+        let same = answer.end == Some(entry.at)
+            && answer.frozen == frozen
+            && !(answer.stale || answer.retaken || answer.clipped || taken)
+            && !heard.any(|n| since.contains(&n.start));
+        if same {
+            answer.end = entry.end;
+            answer.decided = entry.decided;
+        }
+        same
+    }
+
+    /// Another place in the song is another answer, and so is another variation or take.
+    fn seed(&self, at: i64) -> u64 {
+        let mut seed = mix(mix(u64::from(self.settings.seed)) ^ at as u64);
+        if self.settings.variation != Variation::A {
+            seed = mix(seed ^ (0xABCD << 16 | self.settings.variation as u64));
+        }
+        if let Some(take) = self.takes.get(&self.timeline.bar_line(at)) {
+            seed = mix(seed.wrapping_add(*take));
+        }
+        seed
+    }
+
+    /// Up to where it is planned, in session beats, while there is an answer.
+    pub(super) fn planned_to(&self) -> Option<f64> {
+        self.answer.as_ref().map(|a| self.timeline.beat(a.until))
+    }
+
+    /// Plans up to the end of a stretch that has one.
+    pub(super) fn finish(&mut self) -> Result<(), P::Error> {
+        if let Some(end) = self.answer.as_ref().and_then(|a| a.end) {
+            while self.plan_to(end)? {}
+        }
+        Ok(())
+    }
+
+    /// Plans up to a sixteenth further. Whether more is to be planned.
+    pub(super) fn plan(&mut self) -> Result<bool, P::Error> {
+        self.plan_to(self.timeline.step(self.now + self.settings.lookahead))
+    }
+
+    fn plan_to(&mut self, target: i64) -> Result<bool, P::Error> {
+        let Some(answer) = &mut self.answer else {
+            return Ok(false);
+        };
+        let target = answer.end.map_or(target, |end| target.min(end));
+        let slice = (self.player.steps_per_beat() / 4).max(1);
+        let from = answer.until;
+        let mut until = target.min(from + i64::from(slice));
+        if until <= from {
+            return Ok(false);
+        }
+        while let Some(&(step, settings)) = self.tunings.front() {
+            if step > from {
+                until = until.min(step);
+                break;
+            }
+            self.player.tune(&settings);
+            self.tunings.pop_front();
+        }
+        answer.until = until;
+        let (origin, end) = (answer.origin, answer.end.filter(|_| answer.clipped));
+        let mut notes = match &self.frozen {
+            Some(frozen) if answer.frozen => frozen.notes(from, until),
+            _ => {
+                let until = u32::try_from(until - origin).unwrap_or(0);
+                let notes = self.player.play_until(until)?;
+                let place = |note: continuo_score::Note| {
+                    let start = origin + i64::from(note.start);
+                    (start, start + i64::from(note.length.max(1)), note)
+                };
+                notes.into_iter().map(place).collect()
+            }
+        };
+        notes.sort_by_key(|n| n.0);
+        for (start, stop, note) in notes {
+            let pitch = note.pitch & 127;
+            let (mut stop, mut velocity, mut late) = (stop, note.velocity, 0.0);
+            if !answer.frozen {
+                let length = (stop - start) as f64 * self.settings.length;
+                stop = start + (length.round() as i64).max(1);
+                velocity = answer.feel.velocity(note.velocity, &self.settings);
+                late = answer.feel.late(start) * self.settings.feel;
+            }
+            let stop = end.map_or(stop, |end| stop.min(end));
+            let velocity = velocity.clamp(1, 127);
+            let id = self.next_id;
+            self.next_id += 1;
+            let start_beat = self.timeline.beat(start) + late;
+            let end_beat = self.timeline.beat(stop) + late;
+            self.timeline
+                .play(id, start_beat, start, stop, pitch, velocity);
+            self.planned.push_back(Planned {
+                id,
+                after_cut: self.cuts,
+                start_beat: start_beat - self.ahead,
+                end_beat: end_beat - self.ahead,
+                pitch,
+                velocity,
+            });
+        }
+        Ok(until < target)
+    }
+}
+
+/// The finalizer of SplitMix64: every bit of the result depends on every bit of `x`.
+pub fn mix(x: u64) -> u64 {
+    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    x ^ (x >> 31)
+}

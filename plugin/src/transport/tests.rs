@@ -1,0 +1,295 @@
+//! Tests of the tracker and its spans.
+
+use super::*;
+use crate::testing::Rng;
+
+const RATE: f64 = 48_000.0;
+
+fn playing(beat: f64, tempo: f64) -> Reading {
+    Reading {
+        playing: true,
+        beat: Some(beat),
+        tempo: Some(tempo),
+        ..Reading::default()
+    }
+}
+
+/// As CLAP hands positions over.
+fn fixed_point(beat: f64) -> f64 {
+    let factor = (1u64 << 31) as f64;
+    (beat * factor).round() / factor
+}
+
+/// Where the notes of every step fall, counted from the start of the song, if the song is
+/// cut into the given blocks.
+fn samples(notes: &[f64], spb: f64, blocks: &[u32]) -> Vec<i64> {
+    let (mut at, mut next, mut found) = (0u32, 0, Vec::new());
+    let mut tracker = Tracker::new(RATE);
+    for &frames in blocks {
+        let reading = playing(fixed_point(f64::from(at) / spb), RATE * 60.0 / spb);
+        let passage = tracker.next(&reading, frames);
+        assert_eq!(passage.arrived.is_some(), at == 0);
+        let span = passage.spans[0].unwrap();
+        while let Some(&beat) = notes.get(next) {
+            let sample = span.sample_of(beat);
+            assert!(sample >= -1, "missed by more than rounding: {sample}");
+            if sample >= i64::from(frames) {
+                break;
+            }
+            found.push(i64::from(at) + sample.max(0));
+            next += 1;
+        }
+        at += frames;
+    }
+    found
+}
+
+#[test]
+fn the_sample_does_not_depend_on_the_blocks() {
+    for seed in 0..150 {
+        let mut rng = Rng::new(seed);
+        let rate = [44_100.0, 48_000.0, 96_000.0][rng.below(3) as usize];
+        let tempo = match rng.below(3) {
+            0 => [60.0, 90.0, 120.0, 133.7, 150.0][rng.below(5) as usize],
+            _ => 30.0 + rng.unit() * 270.0,
+        };
+        let spb = rate * 60.0 / tempo;
+        let steps = f64::from([4, 8, 12, 24][rng.below(4) as usize]);
+        let notes: Vec<f64> = (0..200).map(|n| f64::from(n) / steps).collect();
+        let end = (notes[notes.len() - 1] * spb) as u32 + 5_000;
+        let absolute: Vec<i64> = notes
+            .iter()
+            .map(|b| (b * spb + 0.5 + Span::NOISE * spb).floor() as i64)
+            .collect();
+        for _ in 0..3 {
+            let largest = [32, 512, 4096][rng.below(3) as usize];
+            let mut blocks = Vec::new();
+            let mut left = end;
+            while left > 0 {
+                let frames = (1 + rng.below(largest) as u32).min(left);
+                blocks.push(frames);
+                left -= frames;
+            }
+            assert_eq!(
+                samples(&notes, spb, &blocks),
+                absolute,
+                "seed {seed}, tempo {tempo}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_limit_is_the_sample_rule() {
+    let mut rng = Rng::new(7);
+    for _ in 0..20_000 {
+        let span = Span {
+            first: rng.below(100) as u32,
+            frames: 512,
+            start_beat: rng.unit() * 1000.0 - 100.0,
+            samples_per_beat: 5_000.0 + rng.unit() * 100_000.0,
+            shift: rng.below(400) as i64 - 200,
+        };
+        let sample = span.first + rng.below(512) as u32;
+        let beat = span.due_beat(sample) + (rng.unit() - 0.5) * 4.0 / span.samples_per_beat;
+        // Nearer to the edge than f64 tells apart there is nothing to say.
+        if (beat - span.limit_of(sample)).abs() > 1e-12 * beat.abs().max(1.0) {
+            let before = span.due(beat) < i64::from(sample);
+            assert_eq!(before, beat < span.limit_of(sample));
+        }
+    }
+}
+
+#[test]
+fn starts_stops_and_jumps() {
+    let mut tracker = Tracker::new(RATE);
+    let stopped = Reading {
+        beat: Some(4.0),
+        tempo: Some(120.0),
+        ..Reading::default()
+    };
+    assert_eq!(tracker.next(&stopped, 480), Passage::default());
+
+    let first = tracker.next(&playing(4.0, 120.0), 480);
+    assert_eq!((first.left, first.arrived), (None, Some(4.0)));
+    assert_eq!(
+        first.metre,
+        Some(HostMetre {
+            bar_start: 4.0,
+            numerator: 4,
+            denominator: 4
+        })
+    );
+    let span = first.spans[0].unwrap();
+    assert_eq!((span.frames, span.samples_per_beat), (480, 24_000.0));
+
+    let next = tracker.next(&playing(4.02, 120.0), 480);
+    assert_eq!((next.left, next.arrived, next.metre), (None, None, None));
+
+    let jump = tracker.next(&playing(1.0, 120.0), 480);
+    assert!((jump.left.unwrap().beat - 4.04).abs() < 1e-9);
+    assert_eq!(jump.arrived, Some(1.0));
+    assert!(jump.metre.is_some());
+
+    let stop = tracker.next(
+        &Reading {
+            playing: false,
+            ..playing(1.02, 120.0)
+        },
+        480,
+    );
+    let left = stop.left.unwrap();
+    assert!((left.beat - 1.02).abs() < 1e-9 && left.limit < left.beat);
+    assert_eq!((stop.arrived, stop.spans), (None, [None, None]));
+}
+
+#[test]
+fn a_tempo_ramp_is_no_jump() {
+    let mut tracker = Tracker::new(RATE);
+    let (mut beat, mut tempo) = (0.0, 60.0);
+    assert!(tracker.next(&playing(beat, tempo), 4096).arrived.is_some());
+    for _ in 0..200 {
+        let next = tempo * 1.01;
+        beat += 4096.0 / RATE / 60.0 * (tempo + next) / 2.0;
+        tempo = next;
+        assert_eq!(tracker.next(&playing(beat, tempo), 4096).arrived, None);
+    }
+}
+
+#[test]
+fn no_position_or_tempo_is_standing_still() {
+    let mut tracker = Tracker::new(RATE);
+    tracker.next(&playing(0.0, 120.0), 64);
+    let lost = tracker.next(
+        &Reading {
+            beat: None,
+            ..playing(0.0, 120.0)
+        },
+        64,
+    );
+    assert!(lost.left.is_some() && lost.spans == [None, None]);
+    for tempo in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(tracker.next(&playing(0.0, tempo), 64), Passage::default());
+    }
+    assert_eq!(
+        tracker.next(&playing(f64::NAN, 120.0), 64),
+        Passage::default()
+    );
+}
+
+#[test]
+fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
+    let mut tracker = Tracker::new(RATE);
+    let reading = Reading {
+        cycle: Some((4.0, 8.0)),
+        ..playing(7.99, 120.0)
+    };
+    let passage = tracker.next(&reading, 480);
+    let [Some(before), Some(after)] = passage.spans else {
+        panic!("{passage:?}")
+    };
+    assert_eq!((before.first, before.frames), (0, 240));
+    assert_eq!((after.first, after.frames), (240, 240));
+    assert!((after.start_beat - 4.0).abs() < 1e-4);
+    assert_eq!(passage.span_at(239), Some(&before));
+    assert_eq!(passage.span_at(240), Some(&after));
+    // The host goes on from there: nothing has happened, but the bars are told again.
+    let next = tracker.next(
+        &Reading {
+            beat: Some(4.01),
+            ..reading
+        },
+        480,
+    );
+    assert_eq!((next.left, next.arrived), (None, None));
+    assert!(next.metre.is_some());
+    // Behind the loop it does not come round.
+    let mut tracker = Tracker::new(RATE);
+    let behind = Reading {
+        beat: Some(8.0),
+        ..reading
+    };
+    assert_eq!(tracker.next(&behind, 480).spans[1], None);
+}
+
+#[test]
+fn bars_are_told_when_they_change() {
+    let mut tracker = Tracker::new(RATE);
+    let mut beat = 0.0;
+    let mut told = Vec::new();
+    while beat < 16.0 {
+        // Two bars of 4/4, then 3/4.
+        let (bar_start, numerator) = match beat {
+            b if b < 8.0 => ((b / 4.0_f64).floor() * 4.0, 4),
+            b => (8.0 + ((b - 8.0) / 3.0_f64).floor() * 3.0, 3),
+        };
+        let reading = Reading {
+            bar_start: Some(bar_start),
+            numerator: Some(numerator),
+            denominator: Some(4),
+            ..playing(beat, 120.0)
+        };
+        told.extend(tracker.next(&reading, 480).metre);
+        beat += 0.02;
+    }
+    let figures: Vec<_> = told.iter().map(|m| (m.bar_start, m.numerator)).collect();
+    assert_eq!(figures, [(0.0, 4), (8.0, 3)]);
+}
+
+#[test]
+fn a_host_without_a_transport_plays_by_our_own_time() {
+    let own = OwnTime {
+        tempo: 90.0,
+        always: false,
+    };
+    let mut tracker = Tracker::new(RATE);
+    for block in 0..1000 {
+        let reading = tracker.complete(&Reading::default(), own);
+        let passage = tracker.next(&reading, 333);
+        assert_eq!(passage.arrived.is_some(), block == 0);
+        let span = passage.spans[0].unwrap();
+        let exact = f64::from(block) * 333.0 / 32_000.0;
+        assert!((span.start_beat - exact).abs() < 1e-9, "{span:?}, {exact}");
+    }
+    // Another tempo goes on from there.
+    let faster = OwnTime {
+        tempo: 180.0,
+        ..own
+    };
+    let reading = tracker.complete(&Reading::default(), faster);
+    assert_eq!(tracker.next(&reading, 333).arrived, None);
+    // A host that stands still, and says where, stands still.
+    let standing = Reading {
+        beat: Some(3.0),
+        tempo: Some(120.0),
+        ..Reading::default()
+    };
+    assert_eq!(tracker.complete(&standing, own), standing);
+    let always = OwnTime {
+        always: true,
+        ..own
+    };
+    assert!(tracker.complete(&standing, always).playing);
+}
+
+#[test]
+fn a_host_that_tells_a_tempo_and_no_position_is_followed() {
+    let own = OwnTime {
+        tempo: 90.0,
+        always: false,
+    };
+    let mut tracker = Tracker::new(RATE);
+    let host = Reading {
+        playing: true,
+        tempo: Some(120.0),
+        numerator: Some(3),
+        denominator: Some(4),
+        ..Reading::default()
+    };
+    for block in 0..100 {
+        let passage = tracker.next(&tracker.complete(&host, own), 480);
+        assert_eq!(passage.arrived.is_some(), block == 0);
+        let beat = passage.spans[0].unwrap().start_beat;
+        assert!((beat - f64::from(block) * 0.02).abs() < 1e-9);
+    }
+}

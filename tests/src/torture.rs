@@ -1,0 +1,395 @@
+//! A host at its worst: everything changes at random, from a seed, and what must never happen
+//! is looked for after every block.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::host::{Block, Format, Mode, NoteEvent, ParameterChange, Plugin, Transport};
+
+/// The player's channel. The plugin is never told to play on it, so that what it generates can
+/// be told from what passes through.
+const PLAYER: u8 = 15;
+
+const MOSTLY_OFF: &[&str] = &[
+    "On", "Off", "Off", "Off", "Off", "Off", "Off", "Off", "Off", "Off",
+];
+
+/// Parameters that change, each with values as a user would type them.
+const PARAMETERS: &[(&str, &[&str])] = &[
+    (
+        "mode",
+        &["Off", "Continue", "Trade", "Trade", "Along", "Free", "Free"],
+    ),
+    ("enter", &["Step", "Beat", "Bar"]),
+    ("memory", &["Song", "Session"]),
+    ("thru", &["On", "Off"]),
+    ("bypass", MOSTLY_OFF),
+    ("hold", &["On", "Off"]),
+    ("panic", MOSTLY_OFF),
+    ("clear", &["On", "Off", "Off"]),
+    ("regen", &["On", "Off"]),
+    ("freeze", &["On", "Off", "Off"]),
+    ("variation", &["A", "B", "C", "D"]),
+    ("gap", &["0.25", "1", "2"]),
+    ("lead", &["0", "0.25", "1"]),
+    ("bars", &["1", "2", "4"]),
+    ("lookahead", &["1", "4", "16"]),
+    ("temp", &["0.1", "0.9", "2"]),
+    ("temp_rhythm", &["0.1", "0.9", "2"]),
+    ("top_p", &["0.05", "0.9", "1"]),
+    ("scale", &["Off", "Detected", "Dorian", "Blues"]),
+    ("key", &["C", "F#", "Bb"]),
+    ("voices", &["Any", "1", "4"]),
+    ("density", &["Model", "0.5", "8"]),
+    ("length", &["10", "100", "200"]),
+    ("vel_from", &["Model", "Player", "Fixed"]),
+    ("seed", &["1", "2", "9999"]),
+    ("out_ch", &["1", "2", "15"]),
+    ("in_ch", &["All", "16", "3"]),
+];
+
+/// What a run went through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Blocks processed.
+    pub blocks: u64,
+    /// Notes the plugin generated.
+    pub generated: u64,
+    /// Those of them whose sample was checked against the grid.
+    pub placed: u64,
+    /// Notes the host sent.
+    pub sent: u64,
+    /// Times the plugin was deactivated and activated anew.
+    pub restarts: u64,
+    /// Depends on every event that came out and on its sample.
+    pub fingerprint: u64,
+    /// Growth of the process from a quarter of the run to its end, in bytes.
+    pub growth: i64,
+}
+
+/// How a run is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What it follows from.
+    pub seed: u64,
+    /// How long it is.
+    pub blocks: u64,
+    /// Always offline, so that the same seed must give the same notes.
+    pub offline: bool,
+}
+
+struct Torture {
+    rng: ChaCha8Rng,
+    plugin: Box<dyn Plugin>,
+    offline_only: bool,
+    mode: Mode,
+    sample_rate: f64,
+    transport: Transport,
+    longest: u32,
+    /// The tempo has just changed, or the position jumped.
+    moved: bool,
+    held: Vec<u8>,
+    sounding: BTreeMap<(u8, u8), u64>,
+    changes: Vec<ParameterChange>,
+    sample: u64,
+    out: Vec<NoteEvent>,
+    summary: Summary,
+}
+
+const LONGEST: u32 = 4096;
+
+/// Plays to the plugin as long as asked. An error says what went wrong in which block.
+pub fn run(bundle: &Path, format: Format, options: Options) -> Result<Summary> {
+    let mut torture = Torture {
+        rng: ChaCha8Rng::seed_from_u64(options.seed),
+        plugin: format.load(bundle)?,
+        offline_only: options.offline,
+        mode: Mode::Offline,
+        sample_rate: 48_000.0,
+        transport: Transport {
+            playing: false,
+            beat: 0.0,
+            bpm: 120.0,
+            metre: (4, 4),
+            bar_start: 0.0,
+            bar: 0,
+            cycle: None,
+        },
+        longest: 512,
+        moved: true,
+        held: Vec::new(),
+        sounding: BTreeMap::new(),
+        changes: Vec::new(),
+        sample: 0,
+        out: Vec::new(),
+        summary: Summary::default(),
+    };
+    torture.restart()?;
+    let mut before = None;
+    for block in 0..options.blocks {
+        if block == options.blocks / 4 {
+            before = resident();
+        }
+        torture.block().with_context(|| {
+            format!(
+                "block {block} of seed {} ({format:?}): {torture}",
+                options.seed
+            )
+        })?;
+    }
+    torture.silence()?;
+    let growth = before.zip(resident()).map(|(before, after)| after - before);
+    torture.summary.growth = growth.unwrap_or(0);
+    Ok(torture.summary)
+}
+
+/// Resident memory of this process in bytes, where the system says.
+fn resident() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kilobytes: i64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+impl std::fmt::Display for Torture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Transport {
+            playing,
+            beat,
+            bpm,
+            metre,
+            cycle,
+            ..
+        } = self.transport;
+        write!(
+            f,
+            "{:?} at {} Hz, playing {playing}, beat {beat:.3}, {bpm} BPM, {}/{}, loop {cycle:?}",
+            self.mode, self.sample_rate, metre.0, metre.1
+        )
+    }
+}
+
+impl Torture {
+    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.rng.random_range(0..from.len())]
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.plugin.deactivate()?;
+        self.sample_rate = self.pick(&[44_100.0, 48_000.0, 96_000.0]);
+        self.mode = if self.offline_only || self.rng.random_bool(0.6) {
+            Mode::Offline
+        } else {
+            Mode::Realtime
+        };
+        self.plugin.activate(self.sample_rate, LONGEST, self.mode)?;
+        self.summary.restarts += 1;
+        self.moved = true;
+        Ok(())
+    }
+
+    /// Something changes, or not.
+    fn disturb(&mut self) -> Result<()> {
+        match self.rng.random_range(0..400) {
+            0 => {
+                self.transport.playing = !self.transport.playing;
+                self.moved = true;
+            }
+            1 | 2 => {
+                let beat = self.rng.random_range(-4.0..60.0);
+                self.transport.beat = if self.rng.random_bool(0.5) {
+                    f64::floor(beat)
+                } else {
+                    beat
+                };
+                self.moved = true;
+            }
+            3 => {
+                self.transport.bpm = self.rng.random_range(20.0..400.0);
+                self.moved = true;
+            }
+            4 => {
+                self.transport.metre = self.pick(&[(4, 4), (3, 4), (7, 8), (1, 16), (5, 4), (6, 8)])
+            }
+            5 => {
+                self.transport.cycle = self.pick(&[
+                    None,
+                    Some((0.0, 4.0)),
+                    Some((1.0, 3.3)),
+                    Some((4.0, 4.01)),
+                    Some((8.0, 16.0)),
+                ]);
+            }
+            6 | 60..70 => self.longest = self.pick(&[1, 64, 512, 512, 4096, 4096]),
+            7 => self.restart()?,
+            8..30 => {
+                let (id, values) = self.pick(PARAMETERS);
+                let value = self.pick(values);
+                let change = self.plugin.parameter(id, value)?;
+                self.changes.push(change);
+            }
+            30..60 => {
+                self.moved |= !self.transport.playing;
+                self.transport.playing = true;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What the player does in a block.
+    fn input(&mut self, frames: u32) -> Vec<NoteEvent> {
+        let count = match self.rng.random_range(0..200) {
+            0 => 400,
+            1..20 => self.rng.random_range(1..6),
+            _ => 0,
+        };
+        let mut offsets: Vec<u32> = (0..count)
+            .map(|_| self.rng.random_range(0..frames))
+            .collect();
+        offsets.sort_unstable();
+        let mut notes = Vec::new();
+        for offset in offsets {
+            // Mostly sense; also keys struck twice, and let go that were never down.
+            let known = !self.held.is_empty() && self.rng.random_bool(0.6);
+            let key = if known {
+                let index = self.rng.random_range(0..self.held.len());
+                self.held.swap_remove(index)
+            } else {
+                self.rng.random_range(0..128)
+            };
+            let on = !known && self.rng.random_bool(0.9);
+            if on {
+                self.held.push(key);
+                self.summary.sent += 1;
+            }
+            notes.push(NoteEvent {
+                offset,
+                on,
+                channel: PLAYER,
+                key,
+                velocity: self.rng.random_range(0.01..1.0),
+            });
+        }
+        notes
+    }
+
+    fn block(&mut self) -> Result<()> {
+        self.disturb()?;
+        if self.mode == Mode::Realtime && self.summary.blocks % 16 == 0 {
+            // Far faster than by the clock, but not so fast that the composer is never heard.
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        let frames = self.rng.random_range(1..=self.longest);
+        let bar = f64::from(self.transport.metre.0) * 4.0 / f64::from(self.transport.metre.1);
+        self.transport.bar_start = (self.transport.beat / bar).floor() * bar;
+        self.transport.bar = (self.transport.beat / bar).floor() as i32;
+        let notes = self.input(frames);
+        self.process(frames, &notes)
+    }
+
+    fn process(&mut self, frames: u32, notes: &[NoteEvent]) -> Result<()> {
+        let changes = std::mem::take(&mut self.changes);
+        self.out.clear();
+        let block = Block {
+            frames,
+            transport: self.transport,
+            notes,
+            parameters: &changes,
+        };
+        self.plugin.process(&block, &mut self.out)?;
+        let mut turned = false;
+        let samples_per_beat = self.sample_rate * 60.0 / self.transport.bpm;
+        let beat = self.transport.beat;
+        if self.transport.playing {
+            let mut next = beat + f64::from(frames) / samples_per_beat;
+            if let Some((from, to)) = self
+                .transport
+                .cycle
+                .filter(|&(_, to)| beat < to && next >= to)
+            {
+                turned = true;
+                // As hosts do that end no block there.
+                next = from + (next - to).min(to - from);
+            }
+            self.transport.beat = next;
+        }
+        self.check(frames, beat, samples_per_beat, turned)?;
+        self.moved = turned;
+        self.sample += u64::from(frames);
+        self.summary.blocks += 1;
+        Ok(())
+    }
+
+    fn check(&mut self, frames: u32, beat: f64, samples_per_beat: f64, turned: bool) -> Result<()> {
+        let mut last = 0;
+        for event in &self.out {
+            ensure!(
+                event.offset < frames && event.offset >= last,
+                "{event:?} after offset {last} in a block of {frames}"
+            );
+            last = event.offset;
+            let hash = [
+                event.on.into(),
+                event.channel.into(),
+                event.key.into(),
+                self.sample + u64::from(event.offset),
+            ];
+            for x in hash {
+                self.summary.fingerprint =
+                    (self.summary.fingerprint ^ x).wrapping_mul(0x0100_0000_01B3);
+            }
+            if event.channel == PLAYER {
+                continue;
+            }
+            let key = (event.channel, event.key);
+            let at = self.sample + u64::from(event.offset);
+            if !event.on {
+                let began = self.sounding.remove(&key);
+                ensure!(
+                    began.is_some_and(|b| b < at),
+                    "{event:?} ends what does not sound"
+                );
+                continue;
+            }
+            ensure!(
+                self.transport.playing,
+                "{event:?} while the transport stands still"
+            );
+            ensure!(
+                self.sounding.insert(key, at).is_none(),
+                "{event:?} sounds already"
+            );
+            self.summary.generated += 1;
+            // In real time a note may come late, and the first after a jump may be rounded.
+            if self.mode == Mode::Offline && !turned && !(self.moved && event.offset == 0) {
+                let here = beat + f64::from(event.offset) / samples_per_beat;
+                let step = (here * 12.0).round() / 12.0;
+                let off_by = ((step - here) * samples_per_beat).abs();
+                ensure!(
+                    off_by < 0.502 || event.offset == 0 && off_by < 1.502,
+                    "{event:?} is {off_by} samples beside its step"
+                );
+                self.summary.placed += 1;
+            }
+        }
+        ensure!(
+            self.transport.playing || self.sounding.is_empty(),
+            "sounding after the stop: {:?}",
+            self.sounding
+        );
+        Ok(())
+    }
+
+    /// At the very end everything stops.
+    fn silence(&mut self) -> Result<()> {
+        self.transport.playing = false;
+        self.moved = true;
+        self.process(64, &[])?;
+        self.plugin.deactivate()
+    }
+}

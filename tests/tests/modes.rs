@@ -1,0 +1,220 @@
+//! The modes and buttons, in a real host.
+
+use continuo_tests::check::{self, Placed};
+use continuo_tests::host::Format;
+use continuo_tests::player::{Blocks, Player, TrackNote};
+use continuo_tests::scene::{self, STEPS_PER_BEAT};
+
+/// Steps of a bar in 3/4.
+const BAR: i64 = 3 * STEPS_PER_BEAT as i64;
+
+/// Stands at the beginning with these parameters, entering on bars, and plays `beats` of song.
+fn play(
+    format: Format,
+    blocks: Blocks,
+    set: &[(&str, &str)],
+    notes: &[TrackNote],
+    beats: f64,
+) -> Vec<Placed> {
+    let setup = scene::setup(48_000.0, 133.7, blocks);
+    let mut player = scene::stage(format, setup, 1, notes).unwrap();
+    player.set(set).unwrap();
+    player.play_to(beats).unwrap();
+    placed(&mut player)
+}
+
+fn placed(player: &mut Player) -> Vec<Placed> {
+    let end = player.now();
+    player.stand(1000).unwrap();
+    let notes = check::pair(player.sent()).unwrap();
+    check::place(&notes, player.clock(), STEPS_PER_BEAT, end).unwrap()
+}
+
+const BLOCKS: Blocks = Blocks::Fixed(441);
+
+#[test]
+fn trading_takes_turns_on_the_bar_line() {
+    for format in Format::ALL {
+        // The player has bars 1, 2 and 5, 6 and plays on through ours.
+        let set = [("mode", "Trade"), ("bars", "2")];
+        let notes = play(format, BLOCKS, &set, &scene::opening(), 24.0);
+        let turns = [2 * BAR..4 * BAR, 6 * BAR..8 * BAR];
+        for note in &notes {
+            let turn = turns.iter().find(|turn| turn.contains(&note.step));
+            let turn = turn.unwrap_or_else(|| panic!("{format:?}: {note:?} out of turn"));
+            let end = note.length.map_or(note.step, |length| note.step + length);
+            assert!(
+                end <= turn.end,
+                "{format:?}: {note:?} goes on into the player's turn"
+            );
+        }
+        for turn in turns {
+            let count = notes.iter().filter(|n| turn.contains(&n.step)).count();
+            assert!(count > 0, "{format:?}: nothing in {turn:?}");
+        }
+    }
+}
+
+#[test]
+fn along_plays_with_the_player_and_free_without() {
+    for format in Format::ALL {
+        // The opening is four bars long.
+        let along = play(
+            format,
+            BLOCKS,
+            &[("mode", "Along")],
+            &scene::opening(),
+            30.0,
+        );
+        let within = |notes: &[Placed], from: i64, to: i64| {
+            notes
+                .iter()
+                .filter(|n| (from * BAR..to * BAR).contains(&n.step))
+                .count()
+        };
+        assert!(within(&along, 1, 4) > 0, "{format:?}: {along:?}");
+        assert_eq!(within(&along, 6, 10), 0, "{format:?}: {along:?}");
+        let free = play(format, BLOCKS, &[("mode", "Free")], &[], 30.0);
+        assert!(
+            within(&free, 0, 4) > 0 && within(&free, 6, 10) > 0,
+            "{format:?}: {free:?}"
+        );
+    }
+}
+
+#[test]
+fn in_every_mode_the_same_notes_whatever_the_blocks_and_the_format() {
+    for mode in ["Trade", "Along", "Free"] {
+        let set = [("mode", mode), ("bars", "1"), ("enter", "Beat")];
+        let expected = play(Format::Clap, BLOCKS, &set, &scene::opening(), 16.0);
+        assert!(expected.len() > 3, "{mode}: {expected:?}");
+        for format in Format::ALL {
+            for blocks in [
+                Blocks::Fixed(4096),
+                Blocks::Random {
+                    seed: 3,
+                    longest: 900,
+                },
+            ] {
+                let notes = play(format, blocks, &set, &scene::opening(), 16.0);
+                assert_eq!(notes, expected, "{mode}, {format:?}, {blocks:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn hold_plays_and_lets_go_at_once_and_panic_is_silent() {
+    for format in Format::ALL {
+        let setup = scene::setup(48_000.0, 120.0, BLOCKS);
+        let mut player = scene::stage(format, setup, 1, &scene::opening()).unwrap();
+        player.set(&[("mode", "Off"), ("enter", "Beat")]).unwrap();
+        player.play_to(6.0).unwrap();
+        assert!(player.sent().is_empty(), "{format:?} plays in Off");
+        player.set(&[("hold", "On")]).unwrap();
+        player.play_to(12.0).unwrap();
+        let held = player.sent().len();
+        assert!(held > 0, "{format:?} does not play while held");
+        player.set(&[("hold", "Off")]).unwrap();
+        let released = player.now();
+        player.play_to(15.0).unwrap();
+        let notes = check::pair(player.sent()).unwrap();
+        assert!(
+            notes.iter().all(|n| n.on < released && n.off <= released),
+            "{format:?}"
+        );
+        player.set(&[("mode", "Free")]).unwrap();
+        player.play_to(18.0).unwrap();
+        let pressed = player.now();
+        player.set(&[("panic", "On")]).unwrap();
+        player.play_to(20.0).unwrap();
+        let notes = check::pair(player.sent()).unwrap();
+        assert!(
+            notes.iter().any(|n| n.on >= released),
+            "{format:?}: Free was silent"
+        );
+        assert!(notes.iter().all(|n| n.off <= pressed), "{format:?}");
+    }
+}
+
+#[test]
+fn a_variation_answers_differently_and_back() {
+    let answer = |variation| {
+        let set = [("variation", variation)];
+        play(Format::Clap, BLOCKS, &set, &scene::opening(), 22.0)
+    };
+    let [a, b, again] = ["A", "B", "A"].map(answer);
+    assert_ne!(a, b);
+    assert_eq!(a, again);
+}
+
+#[test]
+fn constraints_are_kept_and_automated() {
+    let set = [
+        ("mode", "Free"),
+        ("scale", "Dorian"),
+        ("key", "D"),
+        ("low", "60"),
+        ("high", "72"),
+        ("voices", "1"),
+    ];
+    let set: Vec<_> = set
+        .into_iter()
+        .map(|(id, v)| {
+            (
+                id,
+                if id == "low" {
+                    "C4"
+                } else if id == "high" {
+                    "C5"
+                } else {
+                    v
+                },
+            )
+        })
+        .collect();
+    let notes = play(Format::Clap, BLOCKS, &set, &[], 24.0);
+    assert!(notes.len() > 3);
+    let classes = [2, 4, 5, 7, 9, 11, 0];
+    let low = notes.iter().map(|n| n.key).min().unwrap();
+    let high = notes.iter().map(|n| n.key).max().unwrap();
+    assert!(high - low <= 12, "{low} to {high}");
+    assert!(
+        notes.iter().all(|n| classes.contains(&(n.key % 12))),
+        "{notes:?}"
+    );
+    for pair in notes.windows(2) {
+        let end = pair[0].step + pair[0].length.unwrap_or(0);
+        assert!(end <= pair[1].step, "two at once: {pair:?}");
+    }
+}
+
+/// Sixteen of them in one host: each plays what it would alone.
+#[test]
+fn sixteen_at_once_are_sixteen() {
+    let expected = play(
+        Format::Clap,
+        Blocks::Fixed(1024),
+        &[],
+        &scene::opening(),
+        18.0,
+    );
+    let mut players: Vec<Player> = (0..16)
+        .map(|n| {
+            let setup = scene::setup(48_000.0, 133.7, Blocks::Fixed(1024));
+            let seed = if n % 5 == 0 { 1 } else { n };
+            scene::stage(Format::Clap, setup, seed, &scene::opening()).unwrap()
+        })
+        .collect();
+    for beat in 1..=18 {
+        for player in &mut players {
+            player.play_to(f64::from(beat)).unwrap();
+        }
+    }
+    let played: Vec<_> = players.iter_mut().map(placed).collect();
+    for (n, notes) in played.iter().enumerate() {
+        // Seed 1 is that of every fifth, and of the second.
+        let alone = n % 5 == 0 || n == 1;
+        assert_eq!(*notes == expected, alone, "instance {n}");
+    }
+}
