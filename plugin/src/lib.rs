@@ -180,7 +180,8 @@ impl Plugin for Continuo {
             active
                 .performer
                 .process(&reading, frames, settings, controls, &mut host);
-            host.finish(|| level.smoothed.next());
+            // A project may hold any number.
+            host.finish(|| level.smoothed.next().clamp(0.0, 1.0));
         }
         ProcessStatus::KeepAlive
     }

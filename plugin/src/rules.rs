@@ -16,8 +16,7 @@ pub struct Entry {
     pub end: Option<i64>,
 }
 
-/// How far, in quarter notes, time may have gone past a decision that is still to be taken:
-/// hosts arrive a fraction of a sample beside the place they mean.
+/// How far, in quarter notes, hosts arrive beside the place they mean.
 const TOLERANCE: f64 = 2e-3;
 
 /// Follows the player's hands, and says what is to be played next.
@@ -30,8 +29,8 @@ pub struct Rule {
     held: Keys,
     /// The player's last note-on or note-off since the playhead arrived: step and position.
     last: Option<(i64, f64)>,
-    /// Where the playhead arrived.
-    arrived: Option<i64>,
+    /// Where the playhead arrived: step and position.
+    arrived: Option<(i64, f64)>,
     /// No stretch begins before this step.
     not_before: Option<i64>,
     /// Where the last stretch ends.
@@ -68,7 +67,7 @@ impl Rule {
         let step = timeline.step(beat);
         let reached = timeline.beat(step) + TOLERANCE >= beat;
         self.stop();
-        self.arrived = Some(if reached { step } else { step + 1 });
+        self.arrived = Some((if reached { step } else { step + 1 }, beat));
     }
 
     /// The transport stands still.
@@ -90,7 +89,8 @@ impl Rule {
     /// was heard: a stretch that should have been decided already is put off to the next
     /// boundary there is still time for.
     pub fn change(&mut self, timeline: &Timeline, settings: &Settings, beat: f64) {
-        let due = |e: Entry| timeline.beat(e.decided) + TOLERANCE < beat;
+        let here = self.arrived.is_some_and(|(_, arrived)| arrived == beat);
+        let due = |e: Entry| !here && timeline.beat(e.decided) < beat;
         if self.next(timeline, settings).is_some_and(due) {
             self.postpone(timeline.step(beat) + 1 + lead(timeline, settings));
         }
@@ -114,7 +114,7 @@ impl Rule {
 
     /// The next stretch, if the player does nothing.
     pub fn next(&self, timeline: &Timeline, settings: &Settings) -> Option<Entry> {
-        let arrived = self.arrived?;
+        let (arrived, _) = self.arrived?;
         let (at, end) = match settings.mode {
             Mode::Off => return None,
             Mode::Continue => (self.answer(timeline, settings)?, None),
@@ -155,7 +155,7 @@ impl Rule {
 
     /// The first step a stretch may begin on.
     fn earliest(&self) -> Option<i64> {
-        let arrived = self.arrived?;
+        let (arrived, _) = self.arrived?;
         Some(
             [self.not_before, self.after]
                 .into_iter()

@@ -280,7 +280,7 @@ impl Torture {
 
     fn block(&mut self) -> Result<()> {
         self.disturb()?;
-        if self.mode == Mode::Realtime && self.summary.blocks % 16 == 0 {
+        if self.mode == Mode::Realtime && self.summary.blocks.is_multiple_of(16) {
             // Far faster than by the clock, but not so fast that the composer is never heard.
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
