@@ -110,7 +110,9 @@ static PLACES: &[Place] = &[
     place("voices", Group::What, "Most notes at once"),
     place("polyphony", Group::What, "Most notes at once"),
     place("density", Group::What, "More notes, or fewer"),
-    place("register", Group::What, "Higher notes, or lower"),
+    place("register", Group::What, "The note it is pulled to"),
+    place("reg_pull", Group::What, "How strongly it is pulled there"),
+    place("longest", Group::What, "Longest note it plays"),
     place(
         "length",
         Group::Feel,
