@@ -180,8 +180,7 @@ impl Plugin for Continuo {
             active
                 .performer
                 .process(&reading, frames, settings, controls, &mut host);
-            // A project may hold any number.
-            host.finish(|| level.smoothed.next().clamp(0.0, 1.0));
+            host.finish(|| level.smoothed.next());
         }
         ProcessStatus::KeepAlive
     }

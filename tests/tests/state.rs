@@ -215,8 +215,6 @@ fn survives_whatever_a_project_holds() {
             player.listen();
             let taken = player.plugin().load(state);
             player.set(&[("thru", "On")]).unwrap();
-            // One of them asks for the preview sound at its loudest, and beyond.
-            player.listen();
             player
                 .play_to(if n < 14 { scene::END } else { 2.0 })
                 .unwrap();
