@@ -21,8 +21,10 @@ pub mod places;
 pub mod roll;
 pub mod save;
 pub mod scroll;
+pub mod seen;
 pub mod theme;
 pub mod view;
+pub mod window;
 
 use egui::{Rect, Ui, vec2};
 

@@ -4,18 +4,23 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use continuo_score::Metre;
+use continuo_score::midi::MidiFile;
 use crossbeam_channel::{Receiver, Sender, bounded};
+use nice_plug::editor::dpi::LogicalSize;
+use nice_plug_egui::{EguiEditorState, RepaintNotifier};
 
+use crate::editor::SIZE;
+use crate::editor::view::Part;
 use crate::gate::Shared;
 use crate::params::Mode;
 use crate::process::Buttons;
 use crate::state::State;
 
 /// How much of the past a snapshot shows, in quarter notes.
-pub const SHOWN_BEATS: f64 = 32.0;
+pub const SHOWN_BEATS: f64 = 256.0;
 
 /// An instance at one moment. Made by the composer thread while somebody looks, some thirty
 /// times a second at most. Positions are in quarter notes, the host's; in Session memory notes
@@ -31,6 +36,8 @@ pub struct Snapshot {
     pub answering: bool,
     /// Notes of the last [`SHOWN_BEATS`] and those planned, in order of start.
     pub notes: Vec<ShownNote>,
+    /// Bar lines at which the host said its metre, rising.
+    pub metres: Vec<(f64, Metre)>,
     /// Everything up to here is planned, where it is answering.
     pub planned_to: Option<f64>,
     /// The model.
@@ -137,7 +144,7 @@ pub struct Health {
 }
 
 /// Something the editor wants done, beside parameters.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Command {
     /// Everything that sounds ends.
     Panic,
@@ -147,16 +154,18 @@ pub enum Command {
     Clear,
     /// Play with the model in this directory from now on, or with the default one.
     LoadModel(Option<PathBuf>),
-    /// Write what was heard and played to a MIDI file.
-    SaveMidi(PathBuf),
+    /// Give what was heard or played as a MIDI file.
+    Midi(MidiWanted),
 }
 
 /// The editor's end. Shared by the plugin and its editor; any thread but the audio thread.
 pub struct EditorLink {
+    /// The window: its size, and whether it is open.
+    pub(crate) window: Arc<EguiEditorState>,
+    /// Asks it to draw itself.
+    pub(crate) repaint: RepaintNotifier,
     snapshot: ArcSwap<Snapshot>,
-    /// Somebody has looked since the last snapshot.
-    watched: AtomicBool,
-    commands: Sender<SaveMidi>,
+    commands: Sender<MidiWanted>,
     shared: Arc<Shared>,
     state: State,
 }
@@ -164,19 +173,28 @@ pub struct EditorLink {
 /// The composer thread's end.
 pub struct Backstage {
     pub(crate) link: Arc<EditorLink>,
-    pub(crate) commands: Receiver<SaveMidi>,
+    pub(crate) commands: Receiver<MidiWanted>,
 }
 
-/// To write what was heard and played to this file.
-pub(crate) struct SaveMidi(pub(crate) PathBuf);
+/// What was heard or played, as a MIDI file.
+#[derive(Clone, Debug)]
+pub struct MidiWanted {
+    /// Whose notes.
+    pub part: Part,
+    /// So many bars back from the playhead, or all.
+    pub bars: Option<u32>,
+    /// Where to; it must have room. `None` is sent where there are no such notes.
+    pub reply: Sender<Option<MidiFile>>,
+}
 
 impl EditorLink {
     /// Both ends of an instance's link.
     pub fn new(shared: Arc<Shared>, state: State) -> (Arc<Self>, Backstage) {
         let (sender, commands) = bounded(64);
         let link = Arc::new(Self {
+            window: EguiEditorState::from_size(LogicalSize::new(SIZE.0, SIZE.1), 1.0),
+            repaint: RepaintNotifier::new(),
             snapshot: ArcSwap::default(),
-            watched: AtomicBool::new(false),
             commands: sender,
             shared,
             state,
@@ -190,7 +208,6 @@ impl EditorLink {
 
     /// The last snapshot; a newer one is on its way.
     pub fn look(&self) -> Arc<Snapshot> {
-        self.watched.store(true, Ordering::Relaxed);
         self.snapshot.load_full()
     }
 
@@ -203,7 +220,7 @@ impl EditorLink {
             Command::Regenerate => buttons.regenerate = true,
             Command::Clear => buttons.clear = true,
             Command::LoadModel(directory) => self.state.choose(directory),
-            Command::SaveMidi(path) => return self.commands.try_send(SaveMidi(path)).is_ok(),
+            Command::Midi(wanted) => return self.commands.try_send(wanted).is_ok(),
         }
         self.shared.requests.press(buttons);
         true
@@ -211,13 +228,15 @@ impl EditorLink {
 
     /// Whether a new snapshot would be looked at. Composer thread.
     pub(crate) fn is_watched(&self) -> bool {
-        self.watched.load(Ordering::Relaxed)
+        self.window.is_open()
     }
 
-    /// A new snapshot. Composer thread.
+    /// A new snapshot, drawn if it says anything new. Composer thread.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.watched.store(false, Ordering::Relaxed);
-        self.snapshot.store(Arc::new(snapshot));
+        if **self.snapshot.load() != snapshot {
+            self.snapshot.store(Arc::new(snapshot));
+            self.repaint.request_repaint();
+        }
     }
 }
 
@@ -226,19 +245,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looking_asks_for_more_and_buttons_reach_the_audio_thread() {
+    fn snapshots_arrive_and_buttons_reach_the_audio_thread() {
         let shared = Arc::new(Shared::default());
         let (link, backstage) = EditorLink::new(shared.clone(), State::default());
         assert!(!backstage.link.is_watched());
         assert_eq!(*link.look(), Snapshot::default());
-        assert!(backstage.link.is_watched());
         let mut snapshot = Snapshot::default();
         snapshot.memory.notes = 3;
         backstage.link.publish(snapshot.clone());
-        assert!(!backstage.link.is_watched());
         assert_eq!(*link.look(), snapshot);
 
-        assert!(link.send(Command::Clear) && link.send(Command::SaveMidi("m".into())));
+        let (reply, _) = bounded(1);
+        let (part, bars) = (Part::Both, None);
+        let wanted = MidiWanted { part, bars, reply };
+        assert!(link.send(Command::Clear) && link.send(Command::Midi(wanted)));
         let pressed = shared.requests.take();
         assert!(pressed.clear && !pressed.panic);
         assert_eq!(backstage.commands.try_iter().count(), 1);

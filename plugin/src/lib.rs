@@ -36,8 +36,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nice_plug::prelude::*;
+use nice_plug_egui::EguiEditor;
 
 use crate::composer_thread::Link;
+use crate::editor::window::Window;
 use crate::editor_link::{Backstage, EditorLink};
 use crate::gate::Shared;
 use crate::params::ContinuoParams;
@@ -53,7 +55,7 @@ pub struct Continuo {
     /// Shared with the other threads of this instance.
     shared: Arc<Shared>,
     /// What an editor looks at.
-    pub editor_link: Arc<EditorLink>,
+    editor_link: Arc<EditorLink>,
     /// The composer thread's end of it, until that thread has it.
     backstage: Option<Backstage>,
     /// Made at the first activation, so that a scan starts nothing; kept until the end, so that
@@ -99,12 +101,16 @@ impl Plugin for Continuo {
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
     const INPUT_EVENT_CAPACITY: usize = INPUT_CAPACITY;
 
-    type Editor = ();
+    type Editor = EguiEditor<Window>;
     type SysExMessage = SysEx;
     type BackgroundTask = ();
 
     fn params(&self) -> Arc<dyn Params> {
         self.params.clone()
+    }
+
+    fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
+        editor::window::editor(self.params.clone(), self.editor_link.clone())
     }
 
     fn filter_state(state: &mut PluginState) {

@@ -133,6 +133,11 @@ impl Timeline {
         self.metres.push((bar_start, metre));
     }
 
+    /// Bar lines at which the host said its metre, rising.
+    pub fn metres(&self) -> &[(f64, Metre)] {
+        &self.metres
+    }
+
     /// Nothing was ever heard or played. The bars stay.
     pub fn clear(&mut self) {
         self.notes.clear();

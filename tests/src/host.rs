@@ -141,6 +141,30 @@ pub trait Plugin {
 
     /// The parameter's value as the plugin shows it.
     fn shown(&mut self, id: &str) -> Result<String>;
+
+    /// Makes the plugin's editor and gives the size it would like, in pixels.
+    fn make_editor(&mut self) -> Result<(u32, u32)> {
+        bail!("this host shows no editors")
+    }
+
+    /// Puts the editor into a window of the host's, by its X11 id, and shows it. The window
+    /// must stay until [`Plugin::drop_editor`].
+    fn show_editor(&mut self, _parent: u32) -> Result<()> {
+        bail!("this host shows no editors")
+    }
+
+    /// Tells the editor the new size of its window, in pixels.
+    fn resize_editor(&mut self, _width: u32, _height: u32) -> Result<()> {
+        bail!("this host shows no editors")
+    }
+
+    /// Lets the plugin do what it asked to do on the main thread.
+    fn turn(&mut self) {}
+
+    /// Closes the editor.
+    fn drop_editor(&mut self) -> Result<()> {
+        bail!("this host shows no editors")
+    }
 }
 
 /// The number both formats know a parameter by: nice-plug's hash of its own id. Hosts store

@@ -1,8 +1,9 @@
 //! What must be on the machine before anything else works. Rust is: this runs.
 //!
-//! The plugin has no window yet and links nothing but the C library, so compilers of C (for the
-//! linker and for the few crates with C in them) and C++ with CMake (for faiss) and pip (for
-//! ONNX Runtime) are the whole list.
+//! The plugin links nothing but the C library (its window finds X11 and OpenGL when it opens),
+//! so compilers of C (for the linker and for the few crates with C in them) and C++ with CMake
+//! (for faiss) and pip (for ONNX Runtime) are the whole list; a virtual display is wanted for
+//! one test.
 
 use std::process::Command;
 
@@ -42,11 +43,34 @@ const PIP: Need = Need {
     found: || python().is_some(),
 };
 
+/// For the editor in a real window: a display nobody sees, and OpenGL without a graphics card.
+/// The plugin itself links none of it; it looks for it when its window opens.
+const DISPLAY: Need = Need {
+    what: "a virtual display (Xvfb) with OpenGL",
+    packages: &[
+        "xvfb",
+        "libgl1",
+        "libgl1-mesa-dri",
+        "libx11-xcb1",
+        "libxcursor1",
+        "libxkbcommon-x11-0",
+    ],
+    found: || !cfg!(target_os = "linux") || shell::succeeds("Xvfb", &["-help"]),
+};
+
 /// Makes sure that Rust code, and the C++ in it, can be compiled and linked.
 pub(crate) fn compilers() -> Result<()> {
     provide(&COMPILER)?;
     provide(&CXX)?;
     provide(&CMAKE)
+}
+
+/// Has a virtual display if it can be had; the one test that wants it does without it, and
+/// says so.
+pub(crate) fn display() {
+    if let Err(why) = provide(&DISPLAY) {
+        eprintln!("the editor will not be tested in a window: {why:#}");
+    }
 }
 
 /// Makes sure that there is a Python with pip, and says how to start it.

@@ -67,6 +67,7 @@ struct Things {
 
 /// Makes it.
 fn make() -> Result<Things> {
+    prepare::display();
     let bundled = bundle::for_tests()?;
     let target = shell::target_dir()?;
     let library = target.join("runtime").join(runtime::plain_name());

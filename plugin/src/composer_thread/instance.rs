@@ -10,7 +10,7 @@ use continuo_engine::Model;
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
-use crate::editor_link::{Backstage, ModelState, SaveMidi, Snapshot};
+use crate::editor_link::{Backstage, ModelState, Snapshot};
 use crate::gate::Shared;
 use crate::messages::{Heard, Planned};
 use crate::player::{EnginePlayer, Models};
@@ -46,8 +46,6 @@ pub(super) struct Instance {
     backstage: Backstage,
     /// When the editor's snapshot was made.
     shown: Instant,
-    /// What the editor asked for and could not have.
-    complaint: Option<String>,
     /// The plugin's own library.
     own: Option<PathBuf>,
     /// The directory of the model it plays with or failed to, if that is not the default.
@@ -82,7 +80,6 @@ impl Instance {
             kept,
             backstage,
             shown: Instant::now(),
-            complaint: None,
             own,
             model: None,
             state: State::Waiting,
@@ -115,11 +112,13 @@ impl Instance {
 
     /// What the editor asks for.
     fn obey(&mut self) {
-        while let Ok(SaveMidi(path)) = self.backstage.commands.try_recv() {
-            self.complaint = match &self.state {
-                State::Ready(session) => session.save_midi(&path).err(),
-                _ => Some("no MIDI file was written: there is no model to listen with".into()),
+        while let Ok(wanted) = self.backstage.commands.try_recv() {
+            let file = match &self.state {
+                State::Ready(session) => session.midi(wanted.part, wanted.bars),
+                _ => None,
             };
+            // Whoever asked may be gone.
+            let _ = wanted.reply.try_send(file);
         }
     }
 
@@ -148,7 +147,7 @@ impl Instance {
             }
         };
         self.shared.counters.show(&mut snapshot.health);
-        let problems = [failed, self.kept.problem(), self.complaint.clone()];
+        let problems = [failed, self.kept.problem()];
         snapshot.problems = problems.into_iter().flatten().collect();
         self.backstage.link.publish(snapshot);
     }

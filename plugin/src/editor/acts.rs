@@ -38,10 +38,10 @@ impl Row<'_> {
 }
 
 /// Modes and menus side by side need this much; in less, each is one menu.
-const TOP_WIDTH: f32 = 530.0;
+const TOP_WIDTH: f32 = 490.0;
 
 /// The acts in one row need this much; in less, there are two rows.
-const ROW_WIDTH: f32 = 620.0;
+const ROW_WIDTH: f32 = 520.0;
 
 /// The mode and the menus, in one row.
 pub fn top(
@@ -100,14 +100,13 @@ fn modes(ui: &mut Ui, index: usize, mode: &Control, doings: &mut Vec<Doing>) {
     }
 }
 
-/// Presets, files and models.
+/// Files and models.
 fn menus(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
     let mut row = Row { view, doings };
-    if row.offered(&[Act::LoadModel, Act::Feed]) {
+    if row.offered(&[Act::LoadModel]) {
         ui.menu_button("Model", |ui| {
             ui.set_min_width(180.0);
             item(ui, &mut row, Act::LoadModel, "Load a model…");
-            item(ui, &mut row, Act::Feed, "Feed MIDI files to memory…");
         });
     }
     let parts = [
@@ -129,14 +128,6 @@ fn menus(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
             }
         });
     }
-    if row.offered(&[Act::Preset(0)]) {
-        ui.menu_button("Presets", |ui| {
-            ui.set_min_width(180.0);
-            for (number, name) in view.presets.iter().enumerate() {
-                item(ui, &mut row, Act::Preset(number), name);
-            }
-        });
-    }
 }
 
 fn item(ui: &mut Ui, row: &mut Row, act: Act, name: &str) {
@@ -152,12 +143,10 @@ fn item(ui: &mut Ui, row: &mut Row, act: Act, name: &str) {
 
 /// The height of the row or rows in a width; 0 when there is nothing to show.
 pub fn height(view: &View, width: f32) -> f32 {
-    let any = view.offers.iter().any(|offer| {
-        !matches!(
-            offer.act,
-            Act::Save(..) | Act::LoadModel | Act::Feed | Act::Preset(_)
-        )
-    });
+    let any = view
+        .offers
+        .iter()
+        .any(|offer| !matches!(offer.act, Act::Save(..) | Act::LoadModel));
     match (any, width < ROW_WIDTH) {
         (false, _) => 0.0,
         (true, false) => theme::ROW,
@@ -194,12 +183,4 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, doings: &mut Vec<Doing>) {
         let text = RichText::new(name);
         row.button_as(&mut left, Act::Vary(number as u8), text, &long, tip);
     }
-    let mut undo = if first == last {
-        left.add_space(theme::GAP);
-        left
-    } else {
-        self::row(ui, last, false)
-    };
-    row.button(&mut undo, Act::Undo, "Undo", "Undoes the last of these");
-    row.button(&mut undo, Act::Redo, "Redo", "And does it again");
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use nice_plug_egui::RepaintNotifier;
 use rfd::AsyncFileDialog;
 
 use super::view::Part;
@@ -20,8 +21,6 @@ pub enum Purpose {
     Save(Part, Option<u32>),
     /// Which model directory to load.
     Model,
-    /// Which MIDI files to remember.
-    Feed,
 }
 
 /// What came of it.
@@ -35,89 +34,100 @@ pub enum Answer {
     Missing,
 }
 
-/// The dialogs of one window.
+/// What there is to tell the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// A dialog was answered.
+    Answered(Purpose, Answer),
+    /// Something was done, in words.
+    Done(String),
+}
+
+/// The dialogs of one window, and what is done with files afterwards.
 pub struct Dialogs {
-    sender: Sender<(Purpose, Answer)>,
-    receiver: Receiver<(Purpose, Answer)>,
+    sender: Sender<News>,
+    receiver: Receiver<News>,
+    repaint: RepaintNotifier,
     open: bool,
 }
 
-impl Default for Dialogs {
-    fn default() -> Self {
+impl Dialogs {
+    /// None open. `repaint` is asked whenever there is news.
+    pub fn new(repaint: RepaintNotifier) -> Self {
         let (sender, receiver) = channel();
         Self {
             sender,
             receiver,
+            repaint,
             open: false,
         }
     }
-}
 
-impl Dialogs {
-    /// Opens a dialog, unless one is open. `wake` is called once it is answered, on a thread
-    /// of its own. Window thread.
-    pub fn open(&mut self, purpose: Purpose, wake: impl FnOnce() + Send + 'static) {
+    /// Opens a dialog, unless one is open. Window thread.
+    pub fn open(&mut self, purpose: Purpose) {
         if self.open {
             return;
         }
-        self.open = true;
         // Made here, for some systems want their dialogs made where their windows are.
         let asked = ask(&purpose);
-        let sender = self.sender.clone();
-        let thread = std::thread::Builder::new().name("continuo dialog".into());
-        let started = thread.spawn(move || {
+        self.open = self.start(move || {
             let began = Instant::now();
             let answer = match pollster::block_on(asked) {
                 Some(paths) => Answer::Chosen(paths),
                 None if began.elapsed() < TOO_FAST => Answer::Missing,
                 None => Answer::Nothing,
             };
-            // The window may be gone.
-            let _ = sender.send((purpose, answer));
-            wake();
+            News::Answered(purpose, answer)
         });
-        self.open = started.is_ok();
     }
 
-    /// The answer, once it is there.
-    pub fn answer(&mut self) -> Option<(Purpose, Answer)> {
-        let answer = self.receiver.try_recv().ok()?;
-        self.open = false;
-        Some(answer)
+    /// Does something that may wait, and tells in words what came of it.
+    pub fn work(&mut self, work: impl FnOnce() -> String + Send + 'static) {
+        self.start(move || News::Done(work()));
+    }
+
+    fn start(&self, work: impl FnOnce() -> News + Send + 'static) -> bool {
+        let (sender, repaint) = (self.sender.clone(), self.repaint.clone());
+        let thread = std::thread::Builder::new().name("continuo files".into());
+        let started = thread.spawn(move || {
+            // The window may be gone.
+            let _ = sender.send(work());
+            repaint.request_repaint();
+        });
+        started.is_ok()
+    }
+
+    /// The next thing to tell, once there is one.
+    pub fn news(&mut self) -> Option<News> {
+        let news = self.receiver.try_recv().ok()?;
+        if let News::Answered(..) = news {
+            self.open = false;
+        }
+        Some(news)
     }
 }
 
 fn ask(purpose: &Purpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
     let dialog = AsyncFileDialog::new();
     let purpose = purpose.clone();
-    let (save, folder, files) = match &purpose {
+    let (save, folder) = match &purpose {
         Purpose::Save(part, _) => {
             let dialog = dialog
                 .set_title("Save MIDI")
                 .set_file_name(file_name(*part))
                 .add_filter("MIDI", &["mid", "midi"]);
-            (Some(dialog.save_file()), None, None)
+            (Some(dialog.save_file()), None)
         }
         Purpose::Model => {
             let dialog = dialog.set_title("Choose a model's folder");
-            (None, Some(dialog.pick_folder()), None)
-        }
-        Purpose::Feed => {
-            let dialog = dialog
-                .set_title("MIDI files to remember")
-                .add_filter("MIDI", &["mid", "midi"]);
-            (None, None, Some(dialog.pick_files()))
+            (None, Some(dialog.pick_folder()))
         }
     };
     async move {
         if let Some(save) = save {
             return Some(vec![save.await?.path().to_path_buf()]);
         }
-        if let Some(folder) = folder {
-            return Some(vec![folder.await?.path().to_path_buf()]);
-        }
-        let files = files?.await?;
-        Some(files.iter().map(|f| f.path().to_path_buf()).collect())
+        Some(vec![folder?.await?.path().to_path_buf()])
     }
 }
 

@@ -326,7 +326,7 @@ mod tests {
             assert!(knobs.offers().iter().all(|o| o.act != Act::Freeze || !o.on));
             host.take();
         }
-        assert!(!knobs.apply(&Doing::Act(Act::Feed), &host));
+        assert!(!knobs.apply(&Doing::Act(Act::Panic), &host));
         assert_eq!(host.take(), []);
     }
 }

@@ -20,8 +20,6 @@ pub struct View {
     pub controls: Vec<Control>,
     /// The acts that would have an effect. What is not here is not drawn.
     pub offers: Vec<Offer>,
-    /// Names of the presets, for [`Act::Preset`].
-    pub presets: Vec<String>,
 }
 
 impl View {
@@ -124,7 +122,7 @@ pub struct Roll {
     pub notes: Vec<RollNote>,
     /// Bar lines at which the metre is known, rising.
     pub metres: Vec<Bars>,
-    /// What the memory is recalling.
+    /// What the memory is recalling. The engine does not say yet, so a window shows none.
     pub recalled: Vec<Recalled>,
 }
 
@@ -266,19 +264,11 @@ pub enum Act {
     Freeze,
     /// Everything heard and played is forgotten.
     Clear,
-    /// The last of these acts is undone.
-    Undo,
-    /// And done again.
-    Redo,
     /// Notes become a MIDI file: those of the last so many bars, or all. One offer stands for
     /// any number of bars.
     Save(Part, Option<u32>),
     /// Another model is chosen.
     LoadModel,
-    /// MIDI files are read into memory.
-    Feed,
-    /// Parameters become those of a preset, by its number in [`View::presets`].
-    Preset(usize),
 }
 
 /// Which notes are saved.

@@ -1,18 +1,23 @@
 //! A session as others see it: on the screen, and as a MIDI file.
 
-use std::path::Path;
-
-use continuo_score::Score;
+use continuo_score::midi::MidiFile;
 
 use super::{Player, Session};
+use crate::editor::save::midi;
+use crate::editor::seen::see;
+use crate::editor::view::{Part, View};
 use crate::editor_link::{MemoryState, SHOWN_BEATS, ShownNote, Snapshot, Time};
 
 impl<P: Player> Session<P> {
     /// What it hears, plans and remembers; what the model and the audio thread know is left
     /// out.
     pub fn show(&self) -> Snapshot {
+        self.show_from(self.now - SHOWN_BEATS)
+    }
+
+    /// The same with the notes from some position on.
+    fn show_from(&self, from: f64) -> Snapshot {
         let (bar_start, metre) = self.timeline.bar_at(self.now);
-        let from = self.now - SHOWN_BEATS;
         let shown = self.timeline.notes().filter(|n| {
             let end = n.end.map_or(self.now, |end| self.timeline.beat(end));
             end >= from
@@ -41,6 +46,12 @@ impl<P: Player> Session<P> {
             mode: Some(self.settings.mode),
             answering: planned_to.is_some(),
             notes,
+            metres: self
+                .timeline
+                .metres()
+                .iter()
+                .map(|&(at, metre)| (at - self.ahead, metre))
+                .collect(),
             planned_to,
             memory: MemoryState {
                 notes: self.timeline.notes().count(),
@@ -54,26 +65,10 @@ impl<P: Player> Session<P> {
         snapshot
     }
 
-    /// Writes what was heard and played to a MIDI file of two tracks.
-    pub fn save_midi(&self, path: &Path) -> Result<(), String> {
-        let now = self.timeline.step(self.now);
-        let score = |ours: bool| {
-            let mut score = if ours {
-                self.timeline.score(i64::MIN, now)
-            } else {
-                self.timeline.score(now, i64::MIN)
-            };
-            score.tempos = continuo_score::TempoMap::constant(self.tempo);
-            score
-        };
-        let (player, plugin): (Score, Score) = (score(false), score(true));
-        if player.notes.is_empty() && plugin.notes.is_empty() {
-            return Err(format!(
-                "{}: not written, for nothing was heard or played yet",
-                path.display()
-            ));
-        }
-        let file = Score::parts_to_midi(&[("Player", &player), ("Continuo", &plugin)]);
-        file.write_file(path).map_err(|e| e.to_string())
+    /// What was heard or played up to now, as [`midi`] makes a file of it.
+    pub fn midi(&self, part: Part, bars: Option<u32>) -> Option<MidiFile> {
+        let mut view = View::default();
+        see(&self.show_from(f64::NEG_INFINITY), &mut view);
+        midi(&view.roll, part, bars, self.tempo)
     }
 }

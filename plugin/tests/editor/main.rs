@@ -4,6 +4,7 @@
 //! A picture that should look different now: `UPDATE_SNAPSHOTS=true cargo test -p continuo --test
 //! editor`, then look at it. What a failed comparison saw lies beside the picture.
 
+mod cost;
 mod hands;
 mod raster;
 mod scenes;

@@ -183,19 +183,14 @@ pub(crate) fn offers() -> Vec<Offer> {
         Act::Vary(3),
         Act::Freeze,
         Act::Clear,
-        Act::Undo,
-        Act::Redo,
         Act::Save(Part::Heard, None),
         Act::Save(Part::Played, None),
         Act::Save(Part::Both, None),
         Act::LoadModel,
-        Act::Feed,
-        Act::Preset(0),
-        Act::Preset(1),
     ];
     acts.into_iter()
         .map(|act| Offer {
-            enabled: act != Act::Redo,
+            enabled: act != Act::Regenerate,
             on: act == Act::Vary(0),
             act,
         })
@@ -233,7 +228,6 @@ pub(crate) fn empty() -> View {
         },
         controls: controls(),
         offers: offers(),
-        presets: vec!["Duet".into(), "Bass player".into()],
         ..View::default()
     }
 }
@@ -268,13 +262,32 @@ pub(crate) fn listening() -> View {
     }
 }
 
-/// It plays on, with notes ahead of the playhead, and recalls the beginning.
+/// It plays on, with notes ahead of the playhead.
 pub(crate) fn playing() -> View {
     let mut roll = minuet_roll(minuet(), 28.25);
     roll.notes.extend(answer());
     roll.planned_to = 32.25;
     roll.firm_to = 29.5;
-    roll.recalled = vec![
+    View {
+        status: Status::Playing,
+        health: Health {
+            headroom: Some(4.0),
+            memory: Memory {
+                notes: 1234,
+                bars: 10,
+                rebuilding: false,
+            },
+            ..listening().health
+        },
+        roll,
+        ..listening()
+    }
+}
+
+/// The same, and it recalls the beginning.
+pub(crate) fn recalling() -> View {
+    let mut view = playing();
+    view.roll.recalled = vec![
         Recalled {
             from: 3.0,
             to: 6.0,
@@ -291,20 +304,7 @@ pub(crate) fn playing() -> View {
             weight: 0.4,
         },
     ];
-    View {
-        status: Status::Playing,
-        health: Health {
-            headroom: Some(4.0),
-            memory: Memory {
-                notes: 1234,
-                bars: 10,
-                rebuilding: false,
-            },
-            ..listening().health
-        },
-        roll,
-        ..listening()
-    }
+    view
 }
 
 /// No model.

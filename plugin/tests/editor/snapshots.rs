@@ -45,6 +45,11 @@ fn playing() {
 }
 
 #[test]
+fn recalling() {
+    picture("recalling", scenes::recalling(), NORMAL, 1.0);
+}
+
+#[test]
 fn error() {
     picture("error", scenes::error(), NORMAL, 1.0);
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clack_extensions::audio_ports::{AudioPortInfoBuffer, PluginAudioPorts};
+use clack_extensions::gui::HostGui;
 use clack_extensions::latency::{HostLatency, HostLatencyImpl};
 use clack_extensions::note_ports::{NoteDialect, NotePortInfoBuffer, PluginNotePorts};
 use clack_extensions::params::{
@@ -24,6 +25,8 @@ use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
 use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
+
+mod gui;
 
 /// What the plugin may ask of the host from any thread.
 #[derive(Default)]
@@ -67,7 +70,10 @@ impl HostHandlers for Handlers {
     type AudioProcessor<'a> = ();
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Self::Shared<'_>) {
-        builder.register::<HostParams>().register::<HostLatency>();
+        builder
+            .register::<HostParams>()
+            .register::<HostLatency>()
+            .register::<HostGui>();
     }
 }
 
@@ -334,6 +340,26 @@ impl Plugin for ClapHost {
             .text_to_value(&self.instance.plugin_handle(), clap_id, &c_text)
             .with_context(|| format!("the plugin does not understand {text:?} for {id:?}"))?;
         Ok(ParameterChange { id: number, value })
+    }
+
+    fn make_editor(&mut self) -> Result<(u32, u32)> {
+        self.make_editor()
+    }
+
+    fn show_editor(&mut self, parent: u32) -> Result<()> {
+        self.show_editor(parent)
+    }
+
+    fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
+        self.resize(width, height)
+    }
+
+    fn turn(&mut self) {
+        self.run_callback();
+    }
+
+    fn drop_editor(&mut self) -> Result<()> {
+        self.drop_editor()
     }
 
     fn shown(&mut self, id: &str) -> Result<String> {

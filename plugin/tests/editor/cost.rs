@@ -1,0 +1,56 @@
+//! What a frame costs, in processor time: layout and triangles, which is all the editor does
+//! itself. A measurement, so it runs only when asked:
+//! `cargo test --release -p continuo --test editor -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use continuo::editor::{Panel, draw, theme};
+
+use crate::scenes;
+
+#[test]
+#[ignore = "measures; see the file's first lines"]
+fn of_a_frame_while_playing() {
+    let ctx = egui::Context::default();
+    theme::apply(&ctx);
+    let mut panel = Panel::default();
+    let mut view = scenes::playing();
+    // An hour's worth of what is usually in view.
+    let notes = view.roll.notes.clone();
+    for pass in 1..20 {
+        view.roll.notes.extend(notes.iter().map(|note| {
+            let mut note = *note;
+            note.start += 32.0 * f64::from(pass);
+            note.end = note.end.map(|end| end + 32.0 * f64::from(pass));
+            note
+        }));
+    }
+    let (width, height) = continuo::editor::SIZE;
+    let size = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(width, height));
+    let mut times: Vec<_> = (0..2_000)
+        .map(|frame| {
+            view.roll.now = 28.0 + f64::from(frame) / 30.0;
+            let input = egui::RawInput {
+                screen_rect: Some(size),
+                time: Some(f64::from(frame) / 60.0),
+                ..egui::RawInput::default()
+            };
+            let began = Instant::now();
+            let output = ctx.run_ui(input, |ui| draw(ui, &view, &mut panel, &mut Vec::new()));
+            let triangles = ctx.tessellate(output.shapes, 2.0);
+            let took = began.elapsed();
+            assert!(!triangles.is_empty());
+            took
+        })
+        .skip(100)
+        .collect();
+    times.sort();
+    let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize];
+    println!(
+        "{} notes, 2x: median {:?}, 99 of 100 within {:?}, longest {:?}",
+        view.roll.notes.len(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+}

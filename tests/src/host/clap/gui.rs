@@ -1,0 +1,83 @@
+//! The plugin's editor in a window of the host's. X11 only: it is what a virtual display has.
+
+use anyhow::{Context, Result, anyhow, bail};
+use clack_extensions::gui::{
+    GuiApiType, GuiConfiguration, GuiSize, HostGuiImpl, PluginGui, Window,
+};
+use clack_host::prelude::*;
+
+use super::{ClapHost, Shared};
+
+impl HostGuiImpl for Shared {
+    fn resize_hints_changed(&self) {}
+
+    fn request_resize(&self, _new_size: GuiSize) -> Result<(), HostError> {
+        // The test's window is as large as the editor wants it; it has no say afterwards.
+        Err(HostError::Message("the window stays as it is"))
+    }
+
+    fn request_show(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn request_hide(&self) -> Result<(), HostError> {
+        Ok(())
+    }
+
+    fn closed(&self, _was_destroyed: bool) {}
+}
+
+const X11: GuiConfiguration = GuiConfiguration {
+    api_type: GuiApiType::X11,
+    is_floating: false,
+};
+
+impl ClapHost {
+    fn gui(&mut self) -> Result<PluginGui> {
+        self.instance
+            .plugin_handle()
+            .get_extension::<PluginGui>()
+            .context("the plugin has no editor")
+    }
+
+    /// Makes the editor and gives its size in pixels.
+    pub(super) fn make_editor(&mut self) -> Result<(u32, u32)> {
+        let gui = self.gui()?;
+        let handle = self.instance.plugin_handle();
+        if !gui.is_api_supported(&handle, X11) {
+            bail!("the editor cannot be embedded in an X11 window");
+        }
+        gui.create(&handle, X11)?;
+        let size = gui.get_size(&handle).context("the editor has no size")?;
+        if !gui.can_resize(&handle) {
+            bail!("the editor cannot be resized");
+        }
+        Ok((size.width, size.height))
+    }
+
+    /// Puts the editor that was made into a window of the host's, and shows it.
+    pub(super) fn show_editor(&mut self, parent: u32) -> Result<()> {
+        let gui = self.gui()?;
+        let handle = self.instance.plugin_handle();
+        let window = Window::from_x11_handle(parent.into());
+        // SAFETY: whoever calls this keeps the window until the editor is closed.
+        unsafe { gui.set_parent(&handle, window) }?;
+        gui.show(&handle)?;
+        Ok(())
+    }
+
+    /// Tells the editor its window's new size, in pixels.
+    pub(super) fn resize(&mut self, width: u32, height: u32) -> Result<()> {
+        let gui = self.gui()?;
+        let handle = self.instance.plugin_handle();
+        gui.set_size(&handle, GuiSize { width, height })
+            .map_err(|error| anyhow!("the editor cannot be {width} x {height}: {error}"))
+    }
+
+    /// Closes it.
+    pub(super) fn drop_editor(&mut self) -> Result<()> {
+        let gui = self.gui()?;
+        gui.destroy(&self.instance.plugin_handle());
+        Ok(())
+    }
+}

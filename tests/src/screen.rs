@@ -1,0 +1,154 @@
+//! A display that nobody sees, a window on it, and pictures of that window.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use image::RgbaImage;
+use x11rb::COPY_DEPTH_FROM_PARENT;
+use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt, CreateWindowAux, EventMask,
+    ImageFormat, MOTION_NOTIFY_EVENT, WindowClass,
+};
+use x11rb::rust_connection::RustConnection;
+
+/// How long an X server may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A virtual display of this process's own. It ends when this is dropped.
+pub struct Screen {
+    server: Child,
+    /// Its name, for `DISPLAY`.
+    pub name: String,
+}
+
+impl Screen {
+    /// Starts one; `None` if Xvfb is not installed.
+    pub fn start() -> Result<Option<Self>> {
+        let server = Command::new("Xvfb")
+            // The server takes the first free number and tells it on its standard output.
+            .args(["-displayfd", "1", "-screen", "0", "1920x1200x24"])
+            .args(["-nolisten", "tcp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut server = match server {
+            Ok(server) => server,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).context("cannot start Xvfb"),
+        };
+        let told = server.stdout.take().context("Xvfb has no output")?;
+        let mut line = String::new();
+        BufReader::new(told).read_line(&mut line)?;
+        let name = format!(":{}", line.trim());
+        let screen = Self { server, name };
+        if line.trim().is_empty() {
+            bail!("Xvfb ended before it had a display");
+        }
+        Ok(Some(screen))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+/// A window of the host's.
+pub struct HostWindow {
+    connection: RustConnection,
+    /// The root window: the pointer moves on it.
+    root: u32,
+    /// Its X11 id.
+    pub id: u32,
+    size: (u16, u16),
+}
+
+impl HostWindow {
+    /// A window of this size at the display's corner, shown.
+    pub fn open(screen: &Screen, (width, height): (u32, u32)) -> Result<Self> {
+        let began = Instant::now();
+        let (connection, number) = loop {
+            match x11rb::connect(Some(&screen.name)) {
+                Ok(connected) => break connected,
+                Err(error) if began.elapsed() > PATIENCE => return Err(error.into()),
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        let root = connection.setup().roots[number].root;
+        let size = (u16::try_from(width)?, u16::try_from(height)?);
+        let id = connection.generate_id()?;
+        let mask = CreateWindowAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
+        connection.create_window(
+            COPY_DEPTH_FROM_PARENT,
+            id,
+            root,
+            0,
+            0,
+            size.0,
+            size.1,
+            0,
+            WindowClass::INPUT_OUTPUT,
+            0,
+            &mask,
+        )?;
+        connection.map_window(id)?;
+        connection.get_input_focus()?.reply()?;
+        Ok(Self {
+            connection,
+            root,
+            id,
+            size,
+        })
+    }
+
+    /// What it shows now.
+    pub fn picture(&self) -> Result<RgbaImage> {
+        let (width, height) = self.size;
+        let image = self
+            .connection
+            .get_image(ImageFormat::Z_PIXMAP, self.id, 0, 0, width, height, !0)?
+            .reply()?;
+        // A 24-bit display: blue, green, red and a byte of nothing.
+        let mut pixels = image.data;
+        for pixel in pixels.chunks_exact_mut(4) {
+            pixel.swap(0, 2);
+            pixel[3] = 255;
+        }
+        RgbaImage::from_raw(width.into(), height.into(), pixels)
+            .context("the display is not 24 bits deep")
+    }
+
+    /// Moves the pointer to a place in the window.
+    pub fn point(&self, x: i16, y: i16) -> Result<()> {
+        self.fake(MOTION_NOTIFY_EVENT, 0, (x, y))
+    }
+
+    /// Moves the pointer to a place in the window and presses its first button there.
+    pub fn click(&self, x: i16, y: i16) -> Result<()> {
+        self.point(x, y)?;
+        std::thread::sleep(Duration::from_millis(100));
+        self.fake(BUTTON_PRESS_EVENT, 1, (x, y))?;
+        std::thread::sleep(Duration::from_millis(100));
+        self.fake(BUTTON_RELEASE_EVENT, 1, (x, y))
+    }
+
+    fn fake(&self, kind: u8, detail: u8, (x, y): (i16, i16)) -> Result<()> {
+        use x11rb::protocol::xtest::ConnectionExt as _;
+        self.connection
+            .xtest_fake_input(kind, detail, 0, self.root, x, y, 0)?;
+        // An answer means that it was done.
+        self.connection.get_input_focus()?.reply()?;
+        Ok(())
+    }
+
+    /// How many windows there are in it.
+    pub fn children(&self) -> Result<usize> {
+        Ok(self.connection.query_tree(self.id)?.reply()?.children.len())
+    }
+}
