@@ -6,8 +6,7 @@
 //! Two rules whose results spell the same base tokens make the same id, so that no two ids
 //! mean the same.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 /// The rules of a vocabulary, and what every id stands for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,7 +105,7 @@ impl Merges {
         found.ok().map(|at| rules[at].1)
     }
 
-    /// Base ids with the rules applied, in `n log n` for `n` ids at most.
+    /// Base ids with the rules applied: in time proportional to the ids and the rules.
     pub(crate) fn apply(&self, base: Vec<u16>) -> Vec<u16> {
         if self.pairs.is_empty() {
             return base;
@@ -120,36 +119,54 @@ impl Merges {
         if let Some(last) = after.last_mut() {
             *last = Self::NONE;
         }
-        // Rank, then position: as one number, so that comparing is one instruction.
-        let key = |rank: u16, at: u32| Reverse(u64::from(rank) << 32 | u64::from(at));
-        let pairs = (0..).zip(ids.windows(2));
-        let found = pairs.filter_map(|(at, w)| Some(key(self.rank(w[0], w[1])?, at)));
-        let mut queue: BinaryHeap<Reverse<u64>> = found.collect::<Vec<_>>().into();
-        while let Some(Reverse(top)) = queue.pop() {
-            let (rank, at) = ((top >> 32) as usize, top as u32);
-            let (here, next) = (at as usize, after[at as usize]);
-            if next == Self::NONE || next == at {
-                continue;
+        let mut waiting = Waiting::new(self.pairs.len(), ids.len());
+        for (at, pair) in (0..).zip(ids.windows(2)) {
+            if let Some(rank) = self.rank(pair[0], pair[1]) {
+                waiting.add(rank, at);
             }
-            // What was put in the queue may have changed since.
-            let made = self.makes[rank];
-            let now = self.rank(ids[here], ids[next as usize]);
-            if now.is_none_or(|now| self.makes[usize::from(now)] != made) {
-                continue;
+        }
+        let (mut places, mut rank) = (Vec::new(), 0);
+        while rank < self.pairs.len() {
+            waiting.take(rank, &mut places);
+            // Put in order of what was merged, which is seldom another than theirs.
+            places.sort_unstable();
+            let mut lowest = rank + 1;
+            for (done, &at) in places.iter().enumerate() {
+                let (here, next) = (at as usize, after[at as usize]);
+                if next == Self::NONE || next == at {
+                    continue;
+                }
+                // What waited here may have changed since.
+                let made = self.makes[rank];
+                let now = self.rank(ids[here], ids[next as usize]);
+                if now.is_none_or(|now| self.makes[usize::from(now)] != made) {
+                    continue;
+                }
+                ids[here] = made;
+                let beyond = std::mem::replace(&mut after[next as usize], next);
+                after[here] = beyond;
+                let mut add = |left: u32, right: u32| {
+                    let rule = self.rank(ids[left as usize], ids[right as usize]);
+                    if let Some(rule) = rule {
+                        waiting.add(rule, left);
+                        lowest = lowest.min(rule.into());
+                    }
+                };
+                if beyond != Self::NONE {
+                    before[beyond as usize] = at;
+                    add(at, beyond);
+                }
+                if before[here] != Self::NONE {
+                    add(before[here], at);
+                }
+                // An id that several rules make may be of use to an earlier one.
+                if lowest < rank {
+                    let rest = places[done + 1..].iter();
+                    rest.for_each(|&at| waiting.add(rank as u16, at));
+                    break;
+                }
             }
-            ids[here] = made;
-            let beyond = std::mem::replace(&mut after[next as usize], next);
-            after[here] = beyond;
-            if beyond != Self::NONE {
-                before[beyond as usize] = at;
-                let rank = self.rank(made, ids[beyond as usize]);
-                queue.extend(rank.map(|rank| key(rank, at)));
-            }
-            let previous = before[here];
-            if previous != Self::NONE {
-                let rank = self.rank(ids[previous as usize], made);
-                queue.extend(rank.map(|rank| key(rank, previous)));
-            }
+            rank = lowest;
         }
         let mut left = 0;
         for at in 0..count {
@@ -160,6 +177,41 @@ impl Merges {
         }
         ids.truncate(left);
         ids
+    }
+}
+
+/// Where each rule is to be tried: a list for each rank, all in one vector.
+struct Waiting {
+    /// The last entry of each rank.
+    last: Vec<u32>,
+    /// Position, and the entry before it of the same rank.
+    entries: Vec<(u32, u32)>,
+}
+
+impl Waiting {
+    fn new(ranks: usize, ids: usize) -> Self {
+        Self {
+            last: vec![Merges::NONE; ranks],
+            entries: Vec::with_capacity(ids * 2),
+        }
+    }
+
+    fn add(&mut self, rank: u16, at: u32) {
+        let last = &mut self.last[usize::from(rank)];
+        self.entries.push((at, *last));
+        *last = self.entries.len() as u32 - 1;
+    }
+
+    /// Takes the positions of a rank, in no order.
+    fn take(&mut self, rank: usize, places: &mut Vec<u32>) {
+        places.clear();
+        let mut entry = std::mem::replace(&mut self.last[rank], Merges::NONE);
+        while let Some(&(at, previous)) = self.entries.get(entry as usize) {
+            places.push(at);
+            entry = previous;
+        }
+        // From the first added on.
+        places.reverse();
     }
 }
 

@@ -113,8 +113,9 @@ pub(crate) fn reading(bytes: &[u8]) {
             .all(|n| n.start <= n.end && n.end <= file.end)
     );
 
-    for vocabulary in vocabularies() {
-        round_trip(&file, &vocabulary);
+    // Every third, which of them by the length: all would be slow, and files are many.
+    for vocabulary in vocabularies().iter().skip(bytes.len() % 3).step_by(3) {
+        round_trip(&file, vocabulary);
     }
 }
 
