@@ -18,7 +18,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use continuo_score::manifest::Manifest;
+use continuo_score::manifest::{Knn, Manifest};
 use continuo_score::{Vocabulary, vocabulary::VocabularyError};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
@@ -28,7 +28,7 @@ use crate::config::{Recipe, Shape};
 use crate::device::Place;
 use crate::files::Staged;
 use crate::lanes::LanesState;
-use crate::learner::Learner;
+use crate::learner::{Learner, initial};
 use crate::model::{Model, numbers};
 use crate::optimiser::Moments;
 use crate::schedule::Budget;
@@ -227,6 +227,32 @@ impl Checkpoint {
             device,
             |name, shape| store.tensor(name, shape, device),
         )
+    }
+
+    /// The parameters, for a network that has the kNN memory `knn` besides. The queries, keys
+    /// and values of its layer, which mean something else there, begin as in a new network.
+    pub fn model_with(
+        &self,
+        knn: Knn,
+        device: &Device,
+        seed: u64,
+    ) -> Result<Model, CheckpointError> {
+        let store = Store::open(self.path.join(WEIGHTS))?;
+        let shape = Shape {
+            knn: Some(knn),
+            ..self.config.shape
+        };
+        let fresh = initial(shape, &self.vocabulary, device, seed);
+        let mut fresh = fresh.parameters().into_iter();
+        let attention = format!("layers.{}.attention.", knn.layer);
+        Model::build(shape, &self.vocabulary, device, |name, dims| {
+            // `parameters` and `build` go through the same list.
+            let (_, new) = fresh.next().expect("one parameter for each name");
+            match name.strip_prefix(&attention) {
+                None | Some("norm" | "out") => store.tensor(name, dims, device),
+                Some(_) => Ok(new.clone()),
+            }
+        })
     }
 
     /// What `training.json` says.

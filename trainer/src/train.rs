@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use continuo_score::manifest::HeldOut;
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Config, Progress};
-use crate::config::Recipe;
+use crate::config::{Recipe, Shape};
 use crate::corpus::{Corpus, Location};
 use crate::device::Place;
 use crate::lanes::{Batches, Lanes, Plan};
@@ -309,6 +309,11 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
                 Some(checkpoint) if checkpoint.config.shape == config.shape => {
                     checkpoint.model(&place.device)?
                 }
+                Some(checkpoint) if checkpoint.config.shape == without_knn(config.shape) => {
+                    // Else the shapes would not differ.
+                    let knn = config.shape.knn.expect("a kNN memory is new");
+                    checkpoint.model_with(knn, &place.device, plan.seed)?
+                }
                 Some(checkpoint) => return Err(TrainError::Other(checkpoint.path.clone())),
             };
             fs::create_dir_all(output).map_err(io_at(output))?;
@@ -347,4 +352,8 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
             Ok((checkpoint.config, progress, learner))
         }
     }
+}
+
+fn without_knn(shape: Shape) -> Shape {
+    Shape { knn: None, ..shape }
 }

@@ -89,6 +89,10 @@ pub(super) struct Arguments {
     /// Leave out the kNN memory: what has left the window is forgotten.
     #[arg(long)]
     without_knn: bool,
+    /// Put the preset's kNN memory into the network of --from, which has none: the queries,
+    /// keys and values of that layer begin anew.
+    #[arg(long, requires = "from", conflicts_with = "without_knn")]
+    with_knn: bool,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
@@ -112,7 +116,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "without_knn", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "without_knn", "with_knn", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -241,6 +245,14 @@ fn new(
     };
     config.shape.window = positive("window", a.window, shape.window)?;
     config.shape.knn = shape.knn.filter(|_| !a.without_knn);
+    if a.with_knn && config.shape.knn.is_none() {
+        let of =
+            |name: &&str| preset(name, &corpus.vocabulary).filter(|(s, _)| s.sizes == shape.sizes);
+        let Some((with, _)) = PRESETS.iter().find_map(of) else {
+            bail!("--with-knn: no preset has this network's sizes, so its kNN layer is not known");
+        };
+        config.shape.knn = with.knn;
+    }
     recipe.lanes = positive("batch", a.batch, lanes)?;
     recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);
     recipe.segment = positive("segment", a.segment, recipe.segment)?;

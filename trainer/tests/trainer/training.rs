@@ -202,33 +202,39 @@ fn it_measures_and_plays_while_it_learns() {
 
 #[test]
 fn a_model_learns_on_from_another() {
-    let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 8, 30);
-    let [first, second] = ["first", "second"].map(|f| folder.path().join(f));
-    let stop = AtomicBool::new(false);
-    let mut last = 0.0;
-    train(
-        &songs::options(&corpus, &first, songs::begin(&corpus, 60), &stop),
-        |event| {
+    // From one like itself, and from one that has no kNN memory yet.
+    for without in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let corpus = songs::corpus(folder.path(), 8, 30);
+        let [first, second] = ["first", "second"].map(|f| folder.path().join(f));
+        let stop = AtomicBool::new(false);
+        let mut start = songs::begin(&corpus, 60);
+        if let Start::New { config, .. } = &mut start {
+            config.shape.knn = config.shape.knn.filter(|_| !without);
+        }
+        let mut last = 0.0;
+        train(&songs::options(&corpus, &first, start, &stop), |event| {
             if let Event::Step(t) = event {
                 last = t.smooth;
             }
-        },
-    )
-    .unwrap();
-    let mut start = songs::begin(&corpus, 1);
-    if let Start::New { from, .. } = &mut start {
-        *from = Some(Checkpoint::open(&first).unwrap());
-    }
-    let mut begins = 0.0;
-    train(&songs::options(&corpus, &second, start, &stop), |event| {
-        if let Event::Step(t) = event {
-            begins = t.loss;
+        })
+        .unwrap();
+        let mut start = songs::begin(&corpus, 1);
+        if let Start::New { from, .. } = &mut start {
+            *from = Some(Checkpoint::open(&first).unwrap());
         }
-    })
-    .unwrap();
-    // It begins where the first ended, not where random parameters do (ln 340 = 5.8).
-    assert!(begins < last + 0.5 && last < 5.0, "{begins} after {last}");
+        let mut begins = 0.0;
+        train(&songs::options(&corpus, &second, start, &stop), |event| {
+            if let Event::Step(t) = event {
+                begins = t.loss;
+            }
+        })
+        .unwrap();
+        // It begins where the first ended, not where random parameters do (ln 340 = 5.8).
+        assert!(begins < last + 0.5 && last < 5.0, "{begins} after {last}");
+        let second = Checkpoint::open(&second).unwrap();
+        assert!(second.config.shape.knn.is_some());
+    }
 }
 
 #[test]
