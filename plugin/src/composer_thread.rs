@@ -5,7 +5,6 @@
 //! wakes anyone, for that could be a system call. Only offline, when the audio thread waits
 //! anyway, does it wake this thread at once.
 
-mod denormals;
 mod instance;
 
 use std::path::{Path, PathBuf};
@@ -18,7 +17,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nice_plug::prelude::nice_error;
 use rtrb::RingBuffer;
 
-use self::denormals::flush_denormals;
 use self::instance::Instance;
 use crate::editor_link::Backstage;
 use crate::gate::Shared;
@@ -218,7 +216,6 @@ impl Thread {
     }
 
     fn run(mut self) {
-        flush_denormals();
         loop {
             let mut busy = false;
             for instance in &mut self.instances {
