@@ -56,9 +56,10 @@ pub struct Shared {
     pub gate: Gate,
     /// Buttons the editor has pressed.
     pub requests: Requests,
-    /// The audio thread is to begin anew at its next block, as if the transport had stopped and
-    /// started: the composer's past has changed. Set by the main thread.
-    pub anew: AtomicBool,
+    /// How often the composer's past was put in the place of another. Each time the audio thread
+    /// begins anew at its next block, as if the transport had stopped and started, and says so
+    /// with [`crate::messages::Heard::Anew`]. Counted by the main thread.
+    pub pasts: AtomicU64,
 }
 
 /// Buttons pressed elsewhere than in the host, on their way to the audio thread.

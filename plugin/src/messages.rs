@@ -86,6 +86,11 @@ pub enum Heard {
         /// a sample before `beat`, by the rule in [`crate::transport::Span::sample_of`].
         limit: f64,
     },
+    /// What comes now belongs to the composer's past number `past`, what came before to another.
+    Anew {
+        /// [`crate::gate::Shared::pasts`], as the audio thread saw it.
+        past: u64,
+    },
     /// What the musician asks for.
     Settings(Settings),
     /// What the musician wants done once.

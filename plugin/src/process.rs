@@ -125,8 +125,11 @@ pub struct Performer {
     block: u64,
     /// Seconds since the time was last told.
     silent_for: f64,
-    /// A message was lost: nothing more is told until there is room to begin anew.
+    /// A message was lost, or the composer's past is another: nothing more is told until there
+    /// is room to begin anew.
     lost: bool,
+    /// The composer's past that what is told belongs to.
+    past: u64,
     /// The composer was waited for in vain.
     abandoned: bool,
     schedule: Schedule,
@@ -167,6 +170,7 @@ impl Performer {
             block: 0,
             silent_for: 0.0,
             lost: false,
+            past: 0,
             abandoned: false,
             schedule: Schedule::default(),
             voices: Voices::default(),
@@ -206,13 +210,11 @@ impl Performer {
         host: &mut impl Host,
     ) {
         self.block += 1;
-        if self.shared.anew.load(Ordering::Acquire) {
-            self.shared.anew.store(false, Ordering::Relaxed);
-            self.lost = true;
-        }
+        let past = self.shared.pasts.load(Ordering::Acquire);
+        self.lost |= self.past != past;
         // Not before there is room for more than a block.
         if self.lost && self.heard.slots() >= self.heard.buffer().capacity() / 2 {
-            self.begin_anew();
+            self.begin_anew(past);
         }
         let before = std::mem::replace(&mut self.controls, controls);
         self.mode = settings.mode;

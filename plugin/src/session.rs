@@ -154,9 +154,7 @@ impl<P: Player> Session<P> {
         let now = if now.is_finite() { now } else { 0.0 };
         let (timeline, lost) = Timeline::restore(&saved.timeline, steps_per_beat, now);
         self.timeline = timeline;
-        if !self.running {
-            self.now = now;
-        }
+        (self.now, self.ahead, self.running) = (now, 0.0, false);
         self.rule.stop();
         self.takes.clear();
         self.tunings.clear();
@@ -247,6 +245,7 @@ impl<P: Player> Session<P> {
                 self.rule.stop();
                 (self.running, self.answer) = (false, None);
             }
+            Heard::Anew { .. } => {}
             Heard::Settings(settings) => self.set(settings),
             Heard::Ask(ask) => self.ask(ask)?,
             Heard::Missed { id } => self.timeline.missed(id),
@@ -261,6 +260,15 @@ impl<P: Player> Session<P> {
         }
         self.advance(beat, eager)?;
         Ok(beat)
+    }
+
+    /// Takes in a message about another past than the one restored: only that what was planned
+    /// before it is void.
+    pub fn hear_stale(&mut self, message: Heard) {
+        if let Heard::Cut { number, .. } = message {
+            self.cuts = number;
+            self.planned.clear();
+        }
     }
 
     /// The playhead goes on from a place of the host's.

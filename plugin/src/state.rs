@@ -56,6 +56,8 @@ struct Inner {
 struct Known {
     /// The last that was loaded or saved.
     saved: Saved,
+    /// Its number, as the instance's threads count what they go on from.
+    past: u64,
     /// What was wrong with it.
     problem: Option<String>,
     /// The instance, once it runs.
@@ -70,7 +72,10 @@ impl State {
         ask: impl Fn() -> Option<SavedSession> + Send + Sync + 'static,
         shared: Arc<Shared>,
     ) {
-        self.known().tie = Some((Arc::new(ask), shared));
+        let mut known = self.known();
+        known.tie = Some((Arc::new(ask), shared));
+        // Both of its threads begin with what was loaded before.
+        known.past = 0;
     }
 
     /// There is nobody to ask any more. Main thread.
@@ -99,7 +104,7 @@ impl State {
         self.save();
         let mut known = self.known();
         known.saved.model = model;
-        self.freshen(&known);
+        self.freshen(&mut known);
     }
 
     /// Takes what a host has kept, whatever it is. Main thread.
@@ -109,16 +114,17 @@ impl State {
         let (saved, problem) = read(value);
         let mut known = self.known();
         (known.saved, known.problem) = (saved, problem);
-        self.freshen(&known);
+        self.freshen(&mut known);
     }
 
     /// The composer thread is to take it up before it hears what comes now, and the audio
     /// thread to drop what was planned on another past.
-    fn freshen(&self, known: &Known) {
+    fn freshen(&self, known: &mut Known) {
         self.0.fresh.store(true, Ordering::Release);
-        if let Some((_, shared)) = &known.tie {
-            shared.anew.store(true, Ordering::Release);
-        }
+        known.past = match &known.tie {
+            Some((_, shared)) => shared.pasts.fetch_add(1, Ordering::Release) + 1,
+            None => 0,
+        };
     }
 
     /// Whether there is something for the composer thread to take.
@@ -126,11 +132,13 @@ impl State {
         self.0.fresh.load(Ordering::Acquire)
     }
 
-    /// The session to go on from, if it was not taken yet. Composer thread.
-    pub fn take(&self) -> Option<SavedSession> {
+    /// The session to go on from, if it was not taken yet, and its number: what the audio thread
+    /// tells belongs to it after [`crate::messages::Heard::Anew`] with that number. Composer
+    /// thread.
+    pub fn take(&self) -> Option<(SavedSession, u64)> {
         let known = self.known();
         let fresh = self.0.fresh.swap(false, Ordering::AcqRel);
-        fresh.then(|| known.saved.session.clone().unwrap_or_default())
+        fresh.then(|| (known.saved.session.clone().unwrap_or_default(), known.past))
     }
 
     /// The model's directory, if one was chosen. Composer thread.
@@ -245,7 +253,7 @@ mod tests {
         let other = State::default();
         PersistentField::map(&state, |value| PersistentField::set(&other, value.clone()));
         assert!(other.is_fresh());
-        assert_eq!(other.take(), Some(session(7.0)));
+        assert_eq!(other.take(), Some((session(7.0), 0)));
         assert_eq!((other.take(), other.is_fresh()), (None, false));
         assert_eq!(other.save(), saved, "kept although nobody runs");
     }
@@ -256,9 +264,9 @@ mod tests {
         let shared = Arc::new(Shared::default());
         state.connect(|| Some(session(1.0)), shared.clone());
         state.load(json!({ "version": 1, "session": { "now": 3.0 } }));
-        assert!(shared.anew.load(Ordering::Acquire));
+        assert_eq!(shared.pasts.load(Ordering::Acquire), 1);
         assert_eq!(state.save().session, Some(session(3.0)));
-        state.take();
+        assert_eq!(state.take(), Some((session(3.0), 1)));
         assert_eq!(state.save().session, Some(session(1.0)));
         state.connect(|| None, shared);
         assert_eq!(state.save().session, Some(session(1.0)), "no answer");
@@ -270,7 +278,7 @@ mod tests {
         state.connect(|| Some(session(5.0)), Arc::new(Shared::default()));
         state.choose(Some("somewhere".into()));
         assert_eq!(state.model(), Some("somewhere".into()));
-        assert_eq!(state.take(), Some(session(5.0)));
+        assert_eq!(state.take(), Some((session(5.0), 1)));
     }
 
     #[test]
@@ -279,11 +287,11 @@ mod tests {
         state.load(json!({}));
         assert_eq!(
             (state.problem(), state.take()),
-            (None, Some(SavedSession::default()))
+            (None, Some((SavedSession::default(), 0)))
         );
         state.load(json!({ "version": 9, "session": { "now": 3.0, "mood": 1 }, "colour": [] }));
         assert!(state.problem().unwrap().contains("newer"));
-        assert_eq!(state.take(), Some(session(3.0)));
+        assert_eq!(state.take(), Some((session(3.0), 0)));
         let damaged = [
             json!(null),
             json!("text"),
@@ -295,7 +303,7 @@ mod tests {
         for value in damaged {
             state.load(value.clone());
             assert!(state.problem().unwrap().contains("damaged"), "{value}");
-            assert_eq!(state.take(), Some(SavedSession::default()), "{value}");
+            assert_eq!(state.take(), Some((SavedSession::default(), 0)), "{value}");
         }
         state.load(json!({ "version": 1 }));
         assert_eq!(state.problem(), None);

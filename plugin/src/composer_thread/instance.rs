@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use continuo_engine::Model;
+use continuo_engine::{EngineError, Model};
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
@@ -46,6 +46,7 @@ pub(super) struct Instance {
     backstage: Backstage,
     /// When the editor's snapshot was made.
     shown: Instant,
+    pasts: Pasts,
     /// The plugin's own library.
     own: Option<PathBuf>,
     /// The directory of the model it plays with or failed to, if that is not the default.
@@ -80,6 +81,7 @@ impl Instance {
             kept,
             backstage,
             shown: Instant::now(),
+            pasts: Pasts::default(),
             own,
             model: None,
             state: State::Waiting,
@@ -200,9 +202,10 @@ impl Instance {
     /// Takes up what a project kept, and another model where one was chosen.
     fn take_up(&mut self, models: &mut Models) -> Result<(), String> {
         let choice = self.kept.model();
-        let Some(saved) = self.kept.take() else {
+        let Some((saved, past)) = self.kept.take() else {
             return Ok(());
         };
+        self.pasts.mine = past;
         let model = (choice != self.model).then(|| {
             self.model = choice;
             self.chosen(models)
@@ -232,6 +235,7 @@ impl Instance {
             shared,
             state,
             kept,
+            pasts,
             ..
         } = self;
         let State::Ready(session) = state else {
@@ -247,7 +251,9 @@ impl Instance {
             }
             let Ok(message) = heard.pop() else { break };
             turn.heard = true;
-            session.hear(message, offline).map_err(|e| e.to_string())?;
+            pasts
+                .hear(session, message, offline)
+                .map_err(|e| e.to_string())?;
             if let Heard::Now { block, .. } = message {
                 if offline {
                     hand_over_all(session, planned, shared);
@@ -267,8 +273,9 @@ impl Instance {
     /// Without a model nothing is listened to.
     fn drain(&mut self) -> Turn {
         let mut turn = Turn::default();
-        while self.heard.pop().is_ok() {
+        while let Ok(message) = self.heard.pop() {
             turn.heard = true;
+            self.pasts.note(message);
         }
         turn
     }
@@ -280,13 +287,13 @@ impl Instance {
                 return Ok(());
             };
             while let Ok(message) = self.heard.pop() {
-                session.hear(message, false)?;
+                self.pasts.hear(session, message, false)?;
             }
             Ok(())
         }));
         match caught {
             Ok(Ok(())) => {}
-            Ok(Err::<(), continuo_engine::EngineError>(error)) => {
+            Ok(Err::<(), EngineError>(error)) => {
                 self.fail(error.to_string());
             }
             Err(panic) => {
@@ -314,6 +321,36 @@ impl Instance {
         report.count(&self.shared.counters);
         report.problem = report.problem.or_else(|| self.kept.problem());
         report
+    }
+}
+
+/// Which past the audio thread speaks of, and which one the session has. What was on its way
+/// when a project was loaded is about the past before it, and must not change the one loaded.
+#[derive(Default)]
+struct Pasts {
+    told: u64,
+    mine: u64,
+}
+
+impl Pasts {
+    fn note(&mut self, message: Heard) {
+        if let Heard::Anew { past } = message {
+            self.told = past;
+        }
+    }
+
+    fn hear(
+        &mut self,
+        session: &mut Session<EnginePlayer>,
+        message: Heard,
+        eager: bool,
+    ) -> Result<(), EngineError> {
+        self.note(message);
+        if self.told < self.mine {
+            session.hear_stale(message);
+            return Ok(());
+        }
+        session.hear(message, eager)
     }
 }
 

@@ -39,13 +39,17 @@ impl Performer {
         self.tell(Heard::Stop { beat: left.beat });
     }
 
-    /// After messages were lost: as if the transport had stopped and started.
-    pub(super) fn begin_anew(&mut self) {
+    /// After messages were lost: as if the transport had stopped and started. What is told from
+    /// here on belongs to the composer's past number `past`.
+    pub(super) fn begin_anew(&mut self, past: u64) {
         self.lost = false;
         self.settings = None;
         let left = self.tracker.halt().unwrap_or(self.place);
         self.tell_left(left);
         self.tell(Heard::AllUp { beat: left.beat });
+        if self.past != past && self.tell(Heard::Anew { past }) {
+            self.past = past;
+        }
         self.schedule.cut();
         self.voices.overdue();
     }

@@ -90,25 +90,9 @@ fn run(options: &Options) -> Result<()> {
             ("--output", &model),
         ],
     )?;
-    if options.knn {
-        recall_all(&model.join("model.json"))?;
-    }
     remove(&options.out)?;
     fs::rename(&model, &options.out)
         .with_context(|| format!("cannot put the test model at {}", options.out.display()))
-}
-
-/// Holds no more memories than are retrieved. Of more, rounding chooses among those that are
-/// nearly alike, and it differs with how many notes were read at once: two ways to the same
-/// memory would be compared by notes that hang on it.
-fn recall_all(manifest: &Path) -> Result<()> {
-    let text = fs::read_to_string(manifest)?;
-    let mut json: serde_json::Value = serde_json::from_str(&text)?;
-    let k = json["knn"]["k"].clone();
-    ensure!(k.is_u64(), "{} has no kNN memory", manifest.display());
-    json["knn"]["capacity"] = k;
-    fs::write(manifest, serde_json::to_string_pretty(&json)?)?;
-    Ok(())
 }
 
 fn is_fresh(options: &Options) -> bool {
