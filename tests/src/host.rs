@@ -159,7 +159,9 @@ pub trait Plugin {
     }
 
     /// Lets the plugin do what it asked to do on the main thread.
-    fn turn(&mut self) {}
+    fn turn(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Closes the editor.
     fn drop_editor(&mut self) -> Result<()> {

@@ -147,6 +147,16 @@ impl HostWindow {
         Ok(())
     }
 
+    /// The size of the window in it, if there is one.
+    pub fn child_size(&self) -> Result<Option<(u32, u32)>> {
+        let children = self.connection.query_tree(self.id)?.reply()?.children;
+        let Some(&child) = children.first() else {
+            return Ok(None);
+        };
+        let place = self.connection.get_geometry(child)?.reply()?;
+        Ok(Some((place.width.into(), place.height.into())))
+    }
+
     /// How many windows there are in it.
     pub fn children(&self) -> Result<usize> {
         Ok(self.connection.query_tree(self.id)?.reply()?.children.len())

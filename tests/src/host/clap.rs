@@ -354,8 +354,9 @@ impl Plugin for ClapHost {
         self.resize(width, height)
     }
 
-    fn turn(&mut self) {
+    fn turn(&mut self) -> Result<()> {
         self.run_callback();
+        Ok(())
     }
 
     fn drop_editor(&mut self) -> Result<()> {

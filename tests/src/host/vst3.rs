@@ -29,16 +29,20 @@ use self::stream::Stream;
 use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
 
 mod exchange;
+#[cfg(target_os = "linux")]
+mod gui;
 mod module;
 mod stream;
 
 /// A plugin loaded from a VST3 bundle. Its controller is the component itself.
 pub struct Vst3Host {
     // Dropped in this order, the library last.
+    #[cfg(target_os = "linux")]
+    editor: Option<gui::Editor>,
     controller: ComPtr<IEditController>,
     processor: ComPtr<IAudioProcessor>,
     component: ComPtr<IComponent>,
-    _host: ComPtr<IHostApplication>,
+    host: ComWrapper<Host>,
     _module: Module,
     name: String,
     /// Channels of each output bus.
@@ -86,7 +90,7 @@ impl Vst3Host {
         let name = unsafe { CStr::from_ptr(class.name.as_ptr()) }
             .to_string_lossy()
             .into_owned();
-        let host = ComWrapper::new(Host);
+        let host = ComWrapper::new(Host::default());
         let application = host.to_com_ptr::<IHostApplication>().context("no host")?;
         let handler = host.to_com_ptr::<IComponentHandler>().context("no host")?;
         let component: ComPtr<IComponent> = create(&factory, &class)?;
@@ -107,10 +111,12 @@ impl Vst3Host {
             activate_buses(&component)?
         };
         Ok(Self {
+            #[cfg(target_os = "linux")]
+            editor: None,
             controller,
             processor,
             component,
-            _host: application,
+            host,
             _module: module,
             name,
             outputs,
@@ -201,7 +207,10 @@ impl Plugin for Vst3Host {
         );
         let input = ComWrapper::new(Events::new(block.notes));
         let output = ComWrapper::new(Events::default());
-        let changes = ComWrapper::new(Changes::new(block.parameters));
+        // What was done in the editor, and then what the track says.
+        let mut parameters = self.host.take_edits();
+        parameters.extend_from_slice(block.parameters);
+        let changes = ComWrapper::new(Changes::new(&parameters));
         let answers = ComWrapper::new(Changes::new(&[]));
         let input_events = input.to_com_ptr::<IEventList>().context("no event list")?;
         let output_events = output.to_com_ptr::<IEventList>().context("no event list")?;
@@ -316,6 +325,36 @@ impl Plugin for Vst3Host {
             bail!("the plugin does not understand {text:?} for {id:?}");
         }
         Ok(ParameterChange { id: number, value })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn make_editor(&mut self) -> Result<(u32, u32)> {
+        if self.editor.is_some() {
+            bail!("the editor is there already");
+        }
+        let editor = gui::Editor::make(&self.controller)?;
+        self.editor.insert(editor).size()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn show_editor(&mut self, parent: u32) -> Result<()> {
+        self.editor.as_mut().context("no editor")?.show(parent)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
+        let editor = self.editor.as_mut().context("no editor")?;
+        editor.resize(width, height)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn turn(&mut self) -> Result<()> {
+        self.editor.as_ref().map_or(Ok(()), gui::Editor::turn)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn drop_editor(&mut self) -> Result<()> {
+        self.editor.take().context("no editor")?.close()
     }
 
     fn shown(&mut self, id: &str) -> Result<String> {

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem::zeroed;
+use std::sync::{Mutex, PoisonError};
 
 use vst3::Steinberg::Vst::{
     Event, Event_::EventTypes_, IComponentHandler, IComponentHandlerTrait, IEventList,
@@ -173,8 +174,20 @@ impl IParamValueQueueTrait for Queue {
     }
 }
 
-/// The host itself, as far as a plugin without a window asks.
-pub(super) struct Host;
+/// The host itself, as far as a plugin asks.
+#[derive(Default)]
+pub(super) struct Host {
+    /// What was done in the plugin's editor, for its processor to hear of in the next block.
+    edits: Mutex<Vec<ParameterChange>>,
+}
+
+impl Host {
+    /// What was done in the editor since the last call.
+    pub(super) fn take_edits(&self) -> Vec<ParameterChange> {
+        // One push at a time: a panic leaves nothing half done.
+        std::mem::take(&mut *self.edits.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl Class for Host {
     type Interfaces = (IHostApplication, IComponentHandler);
@@ -204,7 +217,9 @@ impl IComponentHandlerTrait for Host {
         kResultOk
     }
 
-    unsafe fn performEdit(&self, _id: ParamID, _value: ParamValue) -> tresult {
+    unsafe fn performEdit(&self, id: ParamID, value: ParamValue) -> tresult {
+        let mut edits = self.edits.lock().unwrap_or_else(PoisonError::into_inner);
+        edits.push(ParameterChange { id, value });
         kResultOk
     }
 

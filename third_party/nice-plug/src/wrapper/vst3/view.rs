@@ -375,7 +375,12 @@ impl<P: Vst3Plugin> RunLoopEventHandler<P> {
             event_handler_ptr: EventHandlerSelfRefPtr(Cell::new(std::ptr::null_mut())),
             notified: AtomicBool::new(false),
         });
-        let event_handler_ptr = handler.to_com_ptr::<IEventHandler>().unwrap().into_raw();
+        // PATCH: without a count of its own. With one, the handler kept itself alive for ever, its
+        // two sockets and its place in the host's run loop with it, once for each opened window.
+        let event_handler_ptr = handler
+            .as_com_ref::<IEventHandler>()
+            .unwrap()
+            .as_ptr();
 
         // Safety: `event_handler_ptr` is a self-referential pointer to the outer
         // `ComWrapper<RunLoopEventHandler>`, so it is valid for the lifetime of
@@ -392,6 +397,15 @@ impl<P: Vst3Plugin> RunLoopEventHandler<P> {
         );
 
         handler
+    }
+
+    /// PATCH: leaves the host's run loop, which holds a reference to this and so has to let go of
+    /// it before anything can be dropped. The host's GUI thread.
+    pub fn disconnect(&self) {
+        let event_handler_ptr = self.event_handler_ptr.0.replace(std::ptr::null_mut());
+        if !event_handler_ptr.is_null() {
+            unsafe { self.run_loop.unregisterEventHandler(event_handler_ptr) };
+        }
     }
 
     /// Post a task to the tasks queue so it will be run on the host's GUI thread later. Returns the
@@ -700,16 +714,26 @@ impl<P: Vst3Plugin> IPlugViewTrait for WrapperView<P> {
                 // host's GUI thread. REAPER will segfault when we don't do this for resizes.
                 #[cfg(all(target_family = "unix", not(target_os = "macos")))]
                 {
-                    *self.run_loop_event_handler.write() = frame
+                    let handler = frame
                         .cast()
                         .map(|run_loop| RunLoopEventHandler::new(Arc::downgrade(&inner), run_loop));
+                    let before =
+                        std::mem::replace(&mut *self.run_loop_event_handler.write(), handler);
+                    // PATCH: see `RunLoopEventHandler::disconnect`.
+                    if let Some(before) = before {
+                        before.disconnect();
+                    }
                 }
                 *self.plug_frame.write() = Some(frame.to_com_ptr());
             }
             None => {
                 #[cfg(all(target_family = "unix", not(target_os = "macos")))]
                 {
-                    *self.run_loop_event_handler.write() = None;
+                    let before = self.run_loop_event_handler.write().take();
+                    // PATCH: see `RunLoopEventHandler::disconnect`.
+                    if let Some(before) = before {
+                        before.disconnect();
+                    }
                 }
                 *self.plug_frame.write() = None;
             }
@@ -854,8 +878,10 @@ impl<P: Vst3Plugin> IEventHandlerTrait for RunLoopEventHandler<P> {
 
 #[cfg(all(target_family = "unix", not(target_os = "macos")))]
 impl<P: Vst3Plugin> Drop for RunLoopEventHandler<P> {
-    // PLEASE FIXME: This drop method never actually gets called for some reason.
     fn drop(&mut self) {
+        // PATCH: where the host never took its frame back.
+        self.disconnect();
+
         // When this object gets dropped and there are still unprocessed tasks left, then we'll
         // handle those in the regular event loop so no work gets lost
         let mut posting_failed = false;
@@ -880,11 +906,6 @@ impl<P: Vst3Plugin> Drop for RunLoopEventHandler<P> {
         unsafe {
             libc::close(self.socket_read_fd);
             libc::close(self.socket_write_fd);
-        }
-
-        unsafe {
-            self.run_loop
-                .unregisterEventHandler(self.event_handler_ptr.0.get());
         }
     }
 }
