@@ -37,6 +37,8 @@ pub struct Composer {
     memory: Memory,
     /// Scales what the kNN memory adds, 0 to 1.
     recall: f32,
+    /// How many bars back the kNN memory reaches; as far as it holds anything where absent.
+    reach: Option<u32>,
     /// What is still to be read in the background.
     reading: Option<Reading>,
     /// What was learned, oldest first.
@@ -67,6 +69,7 @@ impl Composer {
             grammar: Grammar::new(vocabulary),
             memory: model.memory(),
             recall: 1.0,
+            reach: None,
             reading: None,
             learned: Vec::new(),
             stream: Vec::new(),
@@ -116,6 +119,13 @@ impl Composer {
     /// on. With 0, all is as with a model that has no such memory.
     pub fn set_recall(&mut self, recall: f32) {
         self.recall = recall;
+    }
+
+    /// How many bars back what is remembered from beyond the window may lie, from the next token
+    /// on: a token in bar *b* recalls from bars *b* - `bars` on, and from what was learned. `None`
+    /// is as far as anything is held. The window itself always counts.
+    pub fn set_reach(&mut self, bars: Option<u32>) {
+        self.reach = bars;
     }
 
     /// Makes memory exactly the notes of `score`, up to its last onset. What memory and score
@@ -281,12 +291,32 @@ impl Composer {
 
     fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
         for chunk in tokens.chunks(CHUNK) {
+            self.look_back(chunk);
             let mut logits = self.model.feed(&mut self.memory, chunk, self.recall)?;
             self.stream.extend_from_slice(chunk);
             let last = logits.len() - self.model.sizes().vocabulary;
             self.logits = Some(logits.split_off(last));
         }
         Ok(())
+    }
+
+    /// How far back the tokens read next may recall from: each by its own bar, so that it does
+    /// not matter in which portions they are read.
+    fn look_back(&mut self, next: &[Fed]) {
+        let Some(knn) = &mut self.memory.knn else {
+            return;
+        };
+        let earliest = |token: &Fed, reach: u32| {
+            let beyond = |t: &Fed| t.bar.saturating_add(reach) < token.bar;
+            match self.stream.partition_point(beyond) {
+                all if all == self.stream.len() => all + next.partition_point(beyond),
+                some => some,
+            }
+        };
+        let earliest = self.reach.map_or(Vec::new(), |reach| {
+            next.iter().map(|token| earliest(token, reach)).collect()
+        });
+        knn.look_back(self.stream.len(), earliest);
     }
 
     /// Forgets every token from position `to` on.

@@ -44,6 +44,8 @@ pub struct Snapshot {
     pub model: ModelState,
     /// What it remembers.
     pub memory: MemoryState,
+    /// What it learned from files.
+    pub learning: Learning,
     /// How well it keeps up.
     pub health: Health,
     /// What went wrong, newest last; lines to show as they are.
@@ -120,6 +122,31 @@ pub struct MemoryState {
     pub behind: bool,
 }
 
+/// What an instance learned from MIDI files, and how far it is with others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Learning {
+    /// Whether the model can learn: it has a kNN memory.
+    pub possible: bool,
+    /// The pieces learned or being learned, oldest first.
+    pub pieces: Vec<LearnedPiece>,
+    /// Files and folders that were not looked at yet.
+    pub waiting: usize,
+    /// The share of the pieces that is read, 0 to 1, while some of it is still to be read. Notes
+    /// pass, and answers are played, meanwhile.
+    pub progress: Option<f32>,
+    /// Files that were refused and why, newest last; lines to show as they are.
+    pub refused: Vec<String>,
+}
+
+/// A piece learned from a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LearnedPiece {
+    /// The file's name.
+    pub name: String,
+    /// How many notes it has.
+    pub notes: usize,
+}
+
 /// How well an instance keeps up. Counts are since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Health {
@@ -150,8 +177,13 @@ pub enum Command {
     Panic,
     /// What is planned is thought of anew.
     Regenerate,
-    /// Everything heard and played is forgotten.
+    /// Everything heard, played and learned is forgotten.
     Clear,
+    /// Learn these MIDI files, and those in these folders, in the background;
+    /// [`Snapshot::learning`] says how far it is. The project keeps what was learned.
+    Learn(Vec<PathBuf>),
+    /// Forget what was learned from files, and nothing else.
+    Unlearn,
     /// Play with the model in this directory from now on, or with the default one.
     LoadModel(Option<PathBuf>),
     /// Give what was heard or played as a MIDI file.
@@ -165,7 +197,7 @@ pub struct EditorLink {
     /// Asks it to draw itself.
     pub(crate) repaint: RepaintNotifier,
     snapshot: ArcSwap<Snapshot>,
-    commands: Sender<MidiWanted>,
+    commands: Sender<Wish>,
     shared: Arc<Shared>,
     state: State,
 }
@@ -173,7 +205,15 @@ pub struct EditorLink {
 /// The composer thread's end.
 pub struct Backstage {
     pub(crate) link: Arc<EditorLink>,
-    pub(crate) commands: Receiver<MidiWanted>,
+    pub(crate) commands: Receiver<Wish>,
+}
+
+/// What the composer thread is asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    Midi(MidiWanted),
+    Learn(Vec<PathBuf>),
+    Unlearn,
 }
 
 /// What was heard or played, as a MIDI file.
@@ -220,10 +260,16 @@ impl EditorLink {
             Command::Regenerate => buttons.regenerate = true,
             Command::Clear => buttons.clear = true,
             Command::LoadModel(directory) => self.state.choose(directory),
-            Command::Midi(wanted) => return self.commands.try_send(wanted).is_ok(),
+            Command::Midi(wanted) => return self.ask(Wish::Midi(wanted)),
+            Command::Learn(paths) => return self.ask(Wish::Learn(paths)),
+            Command::Unlearn => return self.ask(Wish::Unlearn),
         }
         self.shared.requests.press(buttons);
         true
+    }
+
+    fn ask(&self, wish: Wish) -> bool {
+        self.commands.try_send(wish).is_ok()
     }
 
     /// Whether a new snapshot would be looked at. Composer thread.

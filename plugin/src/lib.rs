@@ -14,9 +14,11 @@ pub mod composer_thread;
 pub mod editor;
 pub mod editor_link;
 pub mod gate;
+pub mod learning;
 pub mod messages;
 pub mod params;
 pub mod player;
+pub mod presets;
 pub mod process;
 #[cfg(test)]
 mod rehearsal;

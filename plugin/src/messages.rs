@@ -154,6 +154,10 @@ pub struct Settings {
     pub bars: u32,
     /// Whether time goes back with the transport.
     pub memory: Memory,
+    /// How much what the kNN memory recalls counts, 0 to 1.
+    pub recall: f32,
+    /// How many bars back it recalls from; as far as it holds anything where absent.
+    pub reach: Option<u32>,
     /// How notes are chosen, and which may be.
     pub sampling: Sampling,
     /// How far ahead of the playhead it plans, in quarter notes.
@@ -175,6 +179,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether a player plays or remembers otherwise by these settings than by `other`.
+    pub fn tunes(&self, other: &Settings) -> bool {
+        let tuning = |s: &Settings| (s.sampling, s.recall, s.reach);
+        tuning(self) != tuning(other)
+    }
+
     /// Whether the change from these settings to `next` makes everything planned void.
     pub fn voids(&self, next: &Settings) -> bool {
         self.mode != next.mode || self.variation != next.variation || self.freeze != next.freeze
@@ -190,6 +200,8 @@ impl Default for Settings {
             lead: 0.25,
             bars: 4,
             memory: Memory::Song,
+            recall: 1.0,
+            reach: None,
             sampling: Sampling::default(),
             lookahead: 4.0,
             length: 1.0,

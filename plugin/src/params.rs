@@ -17,6 +17,9 @@ pub use self::choices::{Enter, Memory, Mode, ScaleChoice, Tonic, Variation, Velo
 /// The longest note the models know, in beats: the same as none.
 const LONGEST: f32 = 32.0;
 
+/// From here on the memory's length is no limit.
+const ALL_BARS: i32 = 128;
+
 /// Nats a pitch an octave from the register loses at full pull.
 const PULL: f32 = 4.0;
 
@@ -57,6 +60,12 @@ pub struct ContinuoParams {
     /// Whether time goes back with the transport.
     #[id = "memory"]
     pub memory: EnumParam<Memory>,
+    /// How much the long memory counts.
+    #[id = "recall"]
+    pub recall: FloatParam,
+    /// How many bars back the long memory reaches.
+    #[id = "memory_bars"]
+    pub memory_bars: IntParam,
     /// When it goes on, everything heard and played is forgotten.
     #[id = "clear"]
     pub clear: BoolParam,
@@ -206,6 +215,21 @@ impl Default for ContinuoParams {
             lookahead: float("Lookahead", settings.lookahead as f32, 1.0, 16.0, 0.25, 2)
                 .with_unit(" beats"),
             memory: EnumParam::new("Memory", settings.memory),
+            recall: percent("Recall", settings.recall, 0.0, 1.0),
+            memory_bars: whole("Memory Length", ALL_BARS, 1, ALL_BARS)
+                .with_value_to_string(Arc::new(|bars| match bars {
+                    ALL_BARS.. => "All".into(),
+                    1 => "1 bar".into(),
+                    _ => format!("{bars} bars"),
+                }))
+                .with_string_to_value(Arc::new(|text| match text.trim() {
+                    all if all.eq_ignore_ascii_case("all") => Some(ALL_BARS),
+                    bars => bars
+                        .trim_end_matches(['b', 'a', 'r', 's'])
+                        .trim()
+                        .parse()
+                        .ok(),
+                })),
             clear: BoolParam::new("Clear Memory", false),
             temp: float("Temperature", sampling.pitch_temperature, 0.1, 2.0, 0.01, 2),
             temp_rhythm: float(
@@ -293,6 +317,10 @@ impl ContinuoParams {
             lead: f64::from(self.lead.value()),
             bars: self.bars.value().unsigned_abs(),
             memory: self.memory.value(),
+            recall: self.recall.value(),
+            reach: Some(self.memory_bars.value())
+                .filter(|&bars| bars < ALL_BARS)
+                .map(i32::unsigned_abs),
             sampling: self.sampling(),
             lookahead: f64::from(self.lookahead.value()),
             length: f64::from(self.length.value()),
@@ -380,6 +408,8 @@ mod tests {
             "bars",
             "lookahead",
             "memory",
+            "recall",
+            "memory_bars",
             "clear",
             "temp",
             "temp_rhythm",

@@ -78,10 +78,31 @@ impl Player for EnginePlayer {
 
     fn tune(&mut self, settings: &Settings) {
         self.composer.tune(&settings.sampling);
+        self.composer.set_recall(settings.recall);
+        self.composer.set_reach(settings.reach);
     }
 
     fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
         self.composer.play_until(until)
+    }
+
+    fn learns(&self) -> bool {
+        self.model.manifest().knn.is_some()
+    }
+
+    fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
+        let vocabulary = self.model.vocabulary();
+        let pieces: Vec<Score> = pieces.iter().map(|p| p.quantise(vocabulary)).collect();
+        self.composer.begin_learning(&pieces)
+    }
+
+    fn forget_learned(&mut self) -> Result<(), EngineError> {
+        self.composer.forget_learned()
+    }
+
+    fn read_on(&mut self) -> Result<Option<(usize, usize)>, EngineError> {
+        let progress = self.composer.read_on()?;
+        Ok(progress.map(|progress| (progress.done, progress.all)))
     }
 }
 

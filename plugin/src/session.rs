@@ -3,6 +3,7 @@
 
 mod feel;
 mod frozen;
+mod lessons;
 mod planning;
 mod view;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use self::frozen::Frozen;
 use self::planning::Answer;
+use crate::learning::{Learned, Lessons};
 use crate::messages::{Ask, Heard, Planned, Settings};
 use crate::params::Memory;
 use crate::rules::{Entry, Rule};
@@ -43,6 +45,25 @@ pub trait Player {
     /// The notes that start before `until` and were not given yet. How the calls are cut does
     /// not change what is played.
     fn play_until(&mut self, until: u32) -> Result<Vec<Note>, Self::Error>;
+
+    /// Whether it can learn from other music: what follows does nothing where it cannot.
+    fn learns(&self) -> bool {
+        false
+    }
+    /// Learns pieces, beside what is heard: [`Player::read_on`] reads them. They may be on
+    /// another grid.
+    fn learn(&mut self, _pieces: &[Score]) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Forgets what was learned.
+    fn forget_learned(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Reads some milliseconds' worth of what is to be learned. What is read of how much, in
+    /// tokens; `None` once it is all.
+    fn read_on(&mut self) -> Result<Option<(usize, usize)>, Self::Error> {
+        Ok(None)
+    }
 }
 
 /// What a project keeps of a session.
@@ -52,6 +73,8 @@ pub struct SavedSession {
     /// Everything up to this position was heard, in quarter notes.
     now: Beats,
     timeline: SavedTimeline,
+    /// What was learned from files, oldest first.
+    learned: Vec<Learned>,
 }
 
 /// One instance's memory and plans.
@@ -83,6 +106,10 @@ pub struct Session<P> {
     takes: BTreeMap<i64, u64>,
     /// What is repeated.
     frozen: Option<Frozen>,
+    /// What is learned from files.
+    lessons: Lessons,
+    /// How much of it is read, of how much, while there is some to read.
+    reading: Option<(usize, usize)>,
     planned: VecDeque<Planned>,
 }
 
@@ -106,6 +133,8 @@ impl<P: Player> Session<P> {
             behind: None,
             takes: BTreeMap::new(),
             frozen: None,
+            lessons: Lessons::default(),
+            reading: None,
             planned: VecDeque::new(),
         }
     }
@@ -135,6 +164,7 @@ impl<P: Player> Session<P> {
         SavedSession {
             now: Beats(self.now),
             timeline: self.timeline.save(),
+            learned: self.lessons.learned().to_vec(),
         }
     }
 
@@ -143,12 +173,15 @@ impl<P: Player> Session<P> {
     pub fn change_player(&mut self, player: P) {
         self.player = player;
         self.answer = None;
+        // It has learned nothing either.
+        self.lessons.restore(&[]);
+        self.reading = None;
     }
 
     /// Goes on from what a project kept, and gives how many notes of it made no sense. Every
     /// plan is void; the player reads all of it anew when there is time, in [`Session::work`].
     /// A transport that runs has to arrive once more.
-    pub fn restore(&mut self, saved: &SavedSession) -> usize {
+    pub fn restore(&mut self, saved: &SavedSession) -> Result<usize, P::Error> {
         let steps_per_beat = self.player.steps_per_beat();
         let Beats(now) = saved.now;
         let now = if now.is_finite() { now } else { 0.0 };
@@ -161,7 +194,7 @@ impl<P: Player> Session<P> {
         (self.answer, self.frozen) = (None, None);
         self.planned.clear();
         self.behind = Some(self.timeline.end().unwrap_or(0));
-        lost
+        Ok(lost + self.restore_lessons(&saved.learned)?)
     }
 
     /// Takes in one message: first time passes up to it, with every decision that falls due,
@@ -246,7 +279,7 @@ impl<P: Player> Session<P> {
                 (self.running, self.answer) = (false, None);
             }
             Heard::Anew { .. } => {}
-            Heard::Settings(settings) => self.set(settings),
+            Heard::Settings(settings) => self.set(settings)?,
             Heard::Ask(ask) => self.ask(ask)?,
             Heard::Missed { id } => self.timeline.missed(id),
         }
@@ -300,9 +333,14 @@ impl<P: Player> Session<P> {
         (self.answer, self.behind) = (None, None);
     }
 
-    fn set(&mut self, settings: Settings) {
+    fn set(&mut self, settings: Settings) -> Result<(), P::Error> {
+        let tunes = self.settings.tunes(&settings);
+        if tunes {
+            // What was heard before is read as it was to be, whenever there was time for it.
+            self.catch_up()?;
+        }
         let before = std::mem::replace(&mut self.settings, settings);
-        if self.answer.is_some() && before.sampling != settings.sampling {
+        if self.answer.is_some() && tunes {
             // Not earlier than what is planned, or would be were there time: so that it does
             // not depend on the time there is.
             let planned = self.timeline.step(self.now + before.lookahead);
@@ -314,6 +352,7 @@ impl<P: Player> Session<P> {
             self.frozen = None;
         }
         self.rule.change(&self.timeline, &settings, self.now);
+        Ok(())
     }
 
     /// A cut has gone before, if anything was planned.
@@ -330,6 +369,7 @@ impl<P: Player> Session<P> {
                 (self.frozen, self.behind, self.answer) = (None, None, None);
                 self.rule.rest(&self.timeline, self.now);
                 self.player.listen(&self.timeline.score(0, 0))?;
+                self.unlearn()?;
             }
         }
         Ok(())
@@ -342,15 +382,21 @@ impl<P: Player> Session<P> {
             return Ok(true);
         }
         self.catch_up()?;
-        Ok(false)
+        self.study()
     }
 
     /// The player's memory catches up with what was heard.
     fn catch_up(&mut self) -> Result<(), P::Error> {
         match self.behind.take() {
-            Some(before) => self.player.listen(&self.timeline.score(before, before)),
+            Some(before) => self.listen(before, before),
             None => Ok(()),
         }
+    }
+
+    /// The player hears what the musician started before `before`, and its own notes before `ours`.
+    fn listen(&mut self, before: i64, ours: i64) -> Result<(), P::Error> {
+        self.player.tune(&self.settings);
+        self.player.listen(&self.timeline.score(before, ours))
     }
 
     /// Time passes up to `beat`.

@@ -71,7 +71,7 @@ impl Composer {
         self.learned.clear();
         if let Some(reading) = &mut self.reading {
             reading.pieces.clear();
-            reading.at = 0;
+            (reading.at, reading.piece) = (0, self.model.lesson());
         }
         match &mut self.memory.knn {
             Some(knn) => knn.forget_learned(),

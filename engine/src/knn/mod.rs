@@ -46,6 +46,9 @@ pub struct KnnMemory {
     window: usize,
     /// Tokens of the stream held: evicted ones too, as a rewind may want them back.
     held: usize,
+    /// From this position on, how far back each token looks at most; any other looks back as far
+    /// as the capacity lets it.
+    earliest: (usize, Vec<usize>),
     song: Part,
     learned: Part,
     hits: Hits,
@@ -63,6 +66,7 @@ impl KnnMemory {
             capacity,
             window,
             held: window + capacity + capacity.max(2 * again),
+            earliest: (0, Vec::new()),
             song: Part::new(dim),
             learned: Part::new(dim),
             hits: Hits::default(),
@@ -162,6 +166,21 @@ impl KnnMemory {
         to.saturating_sub(self.capacity).max(self.song.begin)..to
     }
 
+    /// The tokens from `position` on recall from no earlier position of the stream than these,
+    /// which must not fall; tokens after the last of them from as early as anything is held.
+    pub(crate) fn look_back(&mut self, position: usize, earliest: Vec<usize>) {
+        self.earliest = (position, earliest);
+    }
+
+    /// Positions of the stream that the token at `position` looks at, of those it sees.
+    fn looked_at_by(&self, position: usize) -> Range<usize> {
+        let seen = self.seen_by(position);
+        let (from, earliest) = &self.earliest;
+        let limit = position.checked_sub(*from).and_then(|at| earliest.get(at));
+        let start = limit.map_or(seen.start, |&limit| limit.clamp(seen.start, seen.end));
+        start..seen.end
+    }
+
     /// The best memories for consecutive tokens from `position` on, which were appended just
     /// before, with L2-normalised `queries` `[tokens, heads, head_dim]`.
     pub fn search(
@@ -181,7 +200,7 @@ impl KnnMemory {
         let mut at = 0;
         while at < tokens {
             // A batch is either exact or not.
-            let exact = |token: usize| self.seen_by(position + token).len() <= EXACT;
+            let exact = |token: usize| self.looked_at_by(position + token).len() <= EXACT;
             let batch = at..tokens.min(at + most);
             let batch = at..batch
                 .clone()
@@ -202,7 +221,7 @@ impl KnnMemory {
 
             // What every token of the batch sees is searched at once; what only some of them
             // see, as it leaves the window or is evicted in between, one by one.
-            let [first, last] = [at, batch.end - 1].map(|t| self.seen_by(position + t));
+            let [first, last] = [at, batch.end - 1].map(|t| self.looked_at_by(position + t));
             let mut all = last.start..first.end;
             if all.is_empty() {
                 all = 0..0;
@@ -210,7 +229,10 @@ impl KnnMemory {
             self.song
                 .search(queries, all.clone(), exact, &mut self.hits, &mut found)?;
             for (token, queries) in batch.clone().zip(queries.chunks_exact(size)) {
-                for seen in self.seen_by(position + token).filter(|p| !all.contains(p)) {
+                for seen in self
+                    .looked_at_by(position + token)
+                    .filter(|p| !all.contains(p))
+                {
                     let (key, value) = self.song.row(seen);
                     for (head, query) in queries.chunks_exact(self.dim).enumerate() {
                         let score = query.iter().zip(key).map(|(q, k)| q * k).sum();

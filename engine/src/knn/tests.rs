@@ -187,3 +187,55 @@ fn the_lists_find_most() {
         .unwrap();
     assert!(close(&found.scores[..4 * k], &exact.scores));
 }
+
+/// A token that may look back only so far finds what comparing everything from there on would
+/// have found, in whatever portions it is asked.
+#[test]
+fn looks_back_no_further_than_it_may() {
+    for seed in 0..40 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (dim, k, heads) = (8, rng.random_range(1..6), rng.random_range(1..4));
+        let (capacity, window) = (rng.random_range(1..60), rng.random_range(1..12usize));
+        let mut memory = KnnMemory::new(dim, k, capacity, window, 0);
+        let mut plain = Plain::default();
+        let mut limit = 0;
+        for turn in 0..20 {
+            let what = format!("seed {seed}, turn {turn}");
+            let (at, count) = (memory.len(), rng.random_range(1..30));
+            let (keys, values) = (rows(&mut rng, count, dim), rows(&mut rng, count, dim));
+            memory.append(&keys, &values).unwrap();
+            let pairs = keys.chunks_exact(dim).zip(values.chunks_exact(dim));
+            plain
+                .song
+                .extend(pairs.map(|(key, value)| (key.to_vec(), value.to_vec())));
+            let earliest: Vec<usize> = (at..at + count)
+                .map(|position| {
+                    limit = rng.random_range(limit..=position).min(limit + 9);
+                    limit
+                })
+                .collect();
+            memory.look_back(at, earliest.clone());
+            let queries = rows(&mut rng, count * heads, dim);
+            let mut out = Recalled::default();
+            memory.search(&queries, heads, at, &mut out).unwrap();
+            for (number, query) in queries.chunks_exact(dim).enumerate() {
+                let token = number / heads;
+                let visible = (at + token + 1).saturating_sub(window);
+                let from = earliest[token].min(visible);
+                let near = Plain {
+                    song: plain.song[from..visible].to_vec(),
+                    learned: Vec::new(),
+                };
+                let wanted = near.search(query, visible - from, capacity, k);
+                assert!(
+                    close(&wanted.scores, &out.scores[number * k..][..k]),
+                    "{what}"
+                );
+                assert!(
+                    close(&wanted.values, &out.values[number * k * dim..][..k * dim]),
+                    "{what}"
+                );
+            }
+        }
+    }
+}

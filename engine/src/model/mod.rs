@@ -53,6 +53,8 @@ pub struct Fed {
     pub id: u16,
     /// Its place in time.
     pub rows: GridRows,
+    /// Its bar, counted from the beginning of the score.
+    pub bar: u32,
 }
 
 /// A loaded model. Shared: one set of weights a process, one memory a composer.
@@ -262,6 +264,7 @@ impl Model {
         Fed {
             id,
             rows: self.manifest.sizes.rows(place),
+            bar: place.bar,
         }
     }
 
@@ -291,9 +294,13 @@ impl Model {
             metre: 0,
         };
         let mut memory = self.memory();
-        self.feed(&mut memory, &[Fed { id: 0, rows }; 2], 1.0)?;
-        self.feed(&mut memory, &[Fed { id: 0, rows }], 1.0)
-            .map(drop)
+        let first = Fed {
+            id: 0,
+            rows,
+            bar: 0,
+        };
+        self.feed(&mut memory, &[first; 2], 1.0)?;
+        self.feed(&mut memory, &[first], 1.0).map(drop)
     }
 }
 

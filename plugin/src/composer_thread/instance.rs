@@ -10,7 +10,7 @@ use continuo_engine::{EngineError, Model};
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
-use crate::editor_link::{Backstage, ModelState, Snapshot};
+use crate::editor_link::{Backstage, ModelState, Snapshot, Wish};
 use crate::gate::Shared;
 use crate::messages::{Heard, Planned};
 use crate::player::{EnginePlayer, Models};
@@ -47,6 +47,8 @@ pub(super) struct Instance {
     /// When the editor's snapshot was made.
     shown: Instant,
     pasts: Pasts,
+    /// Files to learn once there is a model.
+    to_learn: Vec<PathBuf>,
     /// The plugin's own library.
     own: Option<PathBuf>,
     /// The directory of the model it plays with or failed to, if that is not the default.
@@ -82,6 +84,7 @@ impl Instance {
             backstage,
             shown: Instant::now(),
             pasts: Pasts::default(),
+            to_learn: Vec::new(),
             own,
             model: None,
             state: State::Waiting,
@@ -90,16 +93,19 @@ impl Instance {
 
     /// Does some of what there is to do. Whatever goes wrong stays with this instance.
     pub(super) fn turn(&mut self, models: &mut Models) -> Turn {
-        let turn = catch_unwind(AssertUnwindSafe(|| match &self.state {
-            State::Waiting => self.load(models),
-            State::Ready(_) => self.think(models),
-            State::Failed { .. } => {
-                // Another model may do.
-                if self.kept.is_fresh() && self.model != self.kept.model() {
-                    self.shared.gate.reopen();
-                    self.state = State::Waiting;
+        let turn = catch_unwind(AssertUnwindSafe(|| {
+            self.obey()?;
+            match &self.state {
+                State::Waiting => self.load(models),
+                State::Ready(_) => self.think(models),
+                State::Failed { .. } => {
+                    // Another model may do.
+                    if self.kept.is_fresh() && self.model != self.kept.model() {
+                        self.shared.gate.reopen();
+                        self.state = State::Waiting;
+                    }
+                    Ok(self.drain())
                 }
-                Ok(self.drain())
             }
         }));
         let turn = match turn {
@@ -107,21 +113,36 @@ impl Instance {
             Ok(Err(problem)) => self.fail(problem),
             Err(panic) => self.fail(format!("internal error: {}", panic_message(&*panic))),
         };
-        self.obey();
         self.show();
         turn
     }
 
     /// What the editor asks for.
-    fn obey(&mut self) {
-        while let Ok(wanted) = self.backstage.commands.try_recv() {
-            let file = match &self.state {
-                State::Ready(session) => session.midi(wanted.part, wanted.bars),
-                _ => None,
-            };
-            // Whoever asked may be gone.
-            let _ = wanted.reply.try_send(file);
+    fn obey(&mut self) -> Result<(), String> {
+        while let Ok(wish) = self.backstage.commands.try_recv() {
+            match wish {
+                Wish::Midi(wanted) => {
+                    let file = match &self.state {
+                        State::Ready(session) => session.midi(wanted.part, wanted.bars),
+                        _ => None,
+                    };
+                    // Whoever asked may be gone.
+                    let _ = wanted.reply.try_send(file);
+                }
+                Wish::Learn(paths) => self.to_learn.extend(paths),
+                Wish::Unlearn => {
+                    self.to_learn.clear();
+                    if let State::Ready(session) = &mut self.state {
+                        session.unlearn().map_err(|e| e.to_string())?;
+                    }
+                }
+            }
         }
+        // Files wait for a model that can read them.
+        if let State::Ready(session) = &mut self.state {
+            session.learn(std::mem::take(&mut self.to_learn));
+        }
+        Ok(())
     }
 
     /// A snapshot for whoever looks.
@@ -217,7 +238,7 @@ impl Instance {
             session.change_player(EnginePlayer::new(model?));
             models.tidy();
         }
-        let lost = session.restore(&saved);
+        let lost = session.restore(&saved).map_err(|e| e.to_string())?;
         if lost > 0 {
             let problem = format!("{lost} notes of the project's memory made no sense");
             self.kept.complain(problem);

@@ -146,7 +146,7 @@ static PLACES: &[Place] = &[
     place(
         "memory_bars",
         Group::Memory,
-        "How many bars back it remembers",
+        "How many bars back the long memory reaches; the last hundred notes or so always count",
     ),
     place(
         "seed",

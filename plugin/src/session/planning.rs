@@ -69,8 +69,7 @@ impl<P: Player> Session<P> {
         let frozen = self.frozen.is_some();
         if !frozen {
             // Where nothing was heard yet, the score has bars all the same.
-            let score = self.timeline.score(entry.decided, entry.at);
-            self.player.listen(&score)?;
+            self.listen(entry.decided, entry.at)?;
             let seed = self.seed(entry.at);
             let own = self.timeline.own(origin, entry.at);
             self.player.answer(at, &self.settings, seed, &own)?;

@@ -59,6 +59,7 @@ impl<P: Player> Session<P> {
                 tokens: 0,
                 behind: self.behind.is_some(),
             },
+            learning: self.learning(),
             ..Snapshot::default()
         };
         snapshot.health.headroom = planned_to.map(|to| (to - beat).max(0.0));
