@@ -41,6 +41,16 @@ impl Device {
         }
     }
 
+    /// Variants of a model that run on it, those made for it first.
+    pub fn variants(self) -> impl Iterator<Item = &'static str> {
+        let names: &[&str] = match self {
+            Device::Cpu => &["cpu", "plain", "gpu"],
+            Device::Cuda => &["gpu", "plain"],
+            Device::DirectMl | Device::CoreMl => &["plain"],
+        };
+        names.iter().copied()
+    }
+
     /// Devices in order, by their names with commas between: `cuda,cpu`; `auto` for all.
     pub fn list(text: &str) -> Result<Vec<Device>, NoDevice> {
         match text.trim().eq_ignore_ascii_case("auto") {
@@ -106,44 +116,8 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A network on a device.
-pub(crate) struct Opened {
-    pub(crate) session: Session,
-    pub(crate) device: Device,
-    /// Devices asked for before that one.
-    pub(crate) refusals: Vec<Refusal>,
-}
-
-/// Loads the graph onto the first of `devices` that takes it. The error has every refusal.
+/// Loads the graph onto `device`; else says what ONNX Runtime or the driver said.
 pub(crate) fn open(
-    runtime: &Runtime,
-    graph: &Path,
-    threads: usize,
-    devices: &[Device],
-) -> Result<Opened, String> {
-    let mut refusals = Vec::new();
-    for &device in devices {
-        match open_on(runtime, graph, threads, device) {
-            Ok(session) => {
-                return Ok(Opened {
-                    session,
-                    device,
-                    refusals,
-                });
-            }
-            Err(reason) => refusals.push(Refusal { device, reason }),
-        }
-    }
-    match refusals.is_empty() {
-        true => Err("no device was asked for".into()),
-        false => {
-            let reasons: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
-            Err(reasons.join("; "))
-        }
-    }
-}
-
-fn open_on(
     runtime: &Runtime,
     graph: &Path,
     threads: usize,

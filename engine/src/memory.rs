@@ -3,12 +3,15 @@
 
 use crate::error::EngineError;
 use crate::knn::KnnMemory;
+use crate::model::lane::Lanes;
 use crate::xl::XlMemory;
 
 /// The memories of one listener, apart from the weights. Made by [`crate::Model::memory`].
 pub struct Memory {
     pub(crate) xl: XlMemory,
     pub(crate) knn: Option<KnnMemory>,
+    /// Buffers of graphs that change their caches in place; made when first needed.
+    pub(crate) lanes: Option<Lanes>,
 }
 
 impl Memory {
@@ -29,7 +32,8 @@ impl Memory {
 
     /// Bytes held by both.
     pub fn bytes(&self) -> usize {
-        self.xl.bytes() + self.knn.as_ref().map_or(0, KnnMemory::bytes)
+        let lanes = self.lanes.as_ref().map_or(0, Lanes::bytes);
+        self.xl.bytes() + self.knn.as_ref().map_or(0, KnnMemory::bytes) + lanes
     }
 
     /// Forgets every token from position `to` on. Gives the position it then stands at: `to`,
@@ -51,8 +55,7 @@ impl Memory {
     /// Lets go of the XL memory, to stand at `to` once the tokens from the position given to
     /// `to` have been read again.
     pub(crate) fn restart(&mut self, to: usize) -> usize {
-        // One more, so that the prediction after the last token read again is right as well.
-        let from = to.saturating_sub(self.xl.receptive() + 1);
+        let from = self.xl.restart_for(to);
         if !self.holds(from) {
             self.clear();
             return 0;

@@ -2,39 +2,81 @@
 //!
 //! A token's keys and values depend only on what came before it. So a rewind is a cut, as
 //! long as the window before the cut is still held; [`XlMemory`] holds several windows.
+//!
+//! Graphs that change their caches in place have the newest of them in buffers of their own
+//! ([`Layout`] says which); what is held here fills those after a rewind.
 
 /// Windows of history held beyond the one in use: how far a rewind is free.
 const WINDOWS_HELD: usize = 8;
+
+/// Where a graph that changes its caches in place has its tokens (`GroupQueryAttention` with
+/// `sliding_window_cache`): in rows from 0 on, in order, compacted to a window when the buffer
+/// is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Rows of a buffer: a window or more.
+    pub rows: usize,
+    window: usize,
+}
+
+impl Layout {
+    /// For buffers of so many `rows`, at least `window`.
+    pub fn new(rows: usize, window: usize) -> Self {
+        let rows = rows.max(window);
+        Self { rows, window }
+    }
+
+    /// Tokens from one compaction to the next.
+    pub fn period(self) -> usize {
+        self.rows - self.window + 1
+    }
+
+    /// Rows in use once `count` tokens were read into an empty buffer.
+    pub fn used(self, count: usize) -> usize {
+        let over = count.saturating_sub(self.rows);
+        count - self.period() * over.div_ceil(self.period())
+    }
+}
 
 /// Keys and values of the last tokens, one memory a listener; apart from the weights.
 pub struct XlMemory {
     head_dim: usize,
     /// Tokens a new one can look back on: the model's window less itself.
     reach: usize,
+    /// Of graphs that change their caches in place.
+    layout: Option<Layout>,
     /// For each layer, its keys then its values; for each of those its heads; each
     /// `[tokens, head_dim]`, oldest first.
     history: Vec<Vec<Vec<f32>>>,
+    /// Position at which nothing was held.
+    origin: usize,
     /// Position of the oldest token held.
     first: usize,
-    /// Position of the oldest token whose keys and values are right in every layer: after a
-    /// [`XlMemory::restart`] the first ones saw too little.
-    solid: usize,
+    /// Position from which on predictions are right: after a [`XlMemory::restart`] the first
+    /// tokens saw too little.
+    right: usize,
     /// Position of the next token: how many were read since the stream began.
     next: usize,
+    /// Counts what made buffers filled from here wrong.
+    cuts: u64,
 }
 
 impl XlMemory {
     /// An empty memory for a network whose layers have so many `heads` of keys and values,
-    /// `head_dim` wide, and attend to `window` tokens.
-    pub fn new(heads: &[usize], head_dim: usize, window: usize) -> Self {
+    /// `head_dim` wide, and attend to `window` tokens. With a `layout` it is for graphs that
+    /// change their caches in place.
+    pub fn new(heads: &[usize], head_dim: usize, window: usize, layout: Option<Layout>) -> Self {
         let slots = heads.iter().flat_map(|&heads| [heads; 2]);
         Self {
             head_dim,
             reach: window.saturating_sub(1),
+            layout,
             history: slots.map(|heads| vec![Vec::new(); heads]).collect(),
+            origin: 0,
             first: 0,
-            solid: 0,
+            right: 0,
             next: 0,
+            cuts: 0,
         }
     }
 
@@ -58,6 +100,16 @@ impl XlMemory {
         self.reach.min(self.next - self.first)
     }
 
+    /// Tokens read since nothing was held: what buffers changed in place count.
+    pub fn counted(&self) -> usize {
+        self.next - self.origin
+    }
+
+    /// Changes whenever buffers changed in place must be filled anew.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
     /// Copies what the next tokens look back on into `out`, `[heads, past, head_dim]`.
     /// `slot` is twice the layer, plus one for its values.
     pub fn window(&self, slot: usize, out: &mut Vec<f32>) {
@@ -65,6 +117,16 @@ impl XlMemory {
         for head in &self.history[slot] {
             out.extend_from_slice(&head[head.len() - self.past() * self.head_dim..]);
         }
+    }
+
+    /// The rows that a buffer changed in place has in use now: of every head of a slot the last
+    /// tokens, `[tokens, head_dim]`.
+    pub fn in_use(&self, slot: usize) -> impl Iterator<Item = &[f32]> {
+        let used = self.layout.map_or(0, |layout| layout.used(self.counted()));
+        let from = move |head: &Vec<f32>| head.len() - used * self.head_dim;
+        self.history[slot]
+            .iter()
+            .map(move |head| &head[from(head)..])
     }
 
     /// Appends the keys or values of `tokens` new tokens, `[heads, tokens, head_dim]`, to a
@@ -76,9 +138,13 @@ impl XlMemory {
         }
     }
 
-    /// Counts `tokens` new tokens and lets go of what no rewind will need.
+    /// Counts `tokens` new tokens.
     pub fn advance(&mut self, tokens: usize) {
         self.next += tokens;
+    }
+
+    /// Lets go of what no rewind will need.
+    pub fn trim(&mut self) {
         let held = self.next - self.first;
         let keep = self.reach * (1 + WINDOWS_HELD);
         // Twice that before cutting, so that cutting costs nothing on the average.
@@ -88,40 +154,62 @@ impl XlMemory {
                 head.drain(..drop * self.head_dim);
             }
             self.first += drop;
-            self.solid = self.solid.max(self.first);
         }
     }
 
     /// Tokens that a prediction depends on: through every layer, a window further back.
     pub fn receptive(&self) -> usize {
-        self.reach * self.history.len() / 2
+        (self.reach * self.history.len() / 2).max(self.reach + 1)
+    }
+
+    /// Where to restart, so that all is as it was from position `to` on, and the prediction
+    /// before it: more than [`XlMemory::receptive`] tokens before it, and a whole number of
+    /// periods from the beginning. Then buffers changed in place have the same tokens in the
+    /// same rows as if all had been read, and sums over them are the same to the last bit.
+    pub fn restart_for(&self, to: usize) -> usize {
+        let from = to.saturating_sub(self.receptive() + 1);
+        from - from % self.layout.map_or(1, Layout::period)
     }
 
     /// Stands at position `at` with nothing held before it. Once [`XlMemory::receptive`] tokens
     /// have been read from there, all is as if everything before had been read too.
     pub fn restart(&mut self, at: usize) {
         self.clear();
-        (self.first, self.next) = (at, at);
+        (self.origin, self.first, self.next) = (at, at, at);
         if at > 0 {
-            self.solid = at + self.receptive() - self.reach;
+            self.right = at + self.receptive();
         }
     }
 
-    /// Forgets every token from position `to` on. `false`, and nothing done, where the
-    /// window before `to` is no longer held: then what is needed must be read again.
+    /// Forgets every token from position `to` on. `false`, and nothing done, where too little of
+    /// what stands before `to` is held: then what is needed must be read again.
     pub fn rewind(&mut self, to: usize) -> bool {
         if to >= self.next {
             return true;
         }
-        if self.solid > 0 && to < self.solid + self.reach {
+        if to < self.right.max(self.first) {
             return false;
         }
+        let needed = match self.layout {
+            Some(layout) => layout.used(to - self.origin),
+            None => self.reach.min(to - self.origin),
+        };
+        if to - self.first < needed {
+            return false;
+        }
+        self.cut(to);
+        true
+    }
+
+    /// Forgets every token from position `to` on, of those read since the last
+    /// [`XlMemory::trim`].
+    pub(crate) fn cut(&mut self, to: usize) {
         let keep = (to - self.first) * self.head_dim;
         for head in self.history.iter_mut().flatten() {
             head.truncate(keep);
         }
         self.next = to;
-        true
+        self.cuts += 1;
     }
 
     /// Forgets everything.
@@ -129,7 +217,8 @@ impl XlMemory {
         for head in self.history.iter_mut().flatten() {
             head.clear();
         }
-        (self.first, self.solid, self.next) = (0, 0, 0);
+        (self.origin, self.first, self.right, self.next) = (0, 0, 0, 0);
+        self.cuts += 1;
     }
 
     /// Shape of a slot's window as the graph takes it: `[1, heads, past, head_dim]`.
@@ -152,7 +241,7 @@ mod tests {
     use super::*;
 
     fn new() -> XlMemory {
-        XlMemory::new(&[2], 2, 4)
+        XlMemory::new(&[2], 2, 4, None)
     }
 
     /// Reads tokens `from..to`, whose key and value rows are just their position.
@@ -163,6 +252,7 @@ mod tests {
         memory.append(0, &rows, to - from);
         memory.append(1, &rows, to - from);
         memory.advance(to - from);
+        memory.trim();
     }
 
     fn seen(memory: &XlMemory) -> Vec<f32> {
@@ -207,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_restart_is_right_after_the_receptive_field() {
-        let mut memory = XlMemory::new(&[1, 1], 2, 4);
+        let mut memory = XlMemory::new(&[1, 1], 2, 4, None);
         let feed = |memory: &mut XlMemory, from: usize, to: usize| {
             (0..4).for_each(|slot| memory.append(slot, &vec![0.0; (to - from) * 2], to - from));
             memory.advance(to - from);
@@ -222,5 +312,49 @@ mod tests {
         memory.restart(0);
         feed(&mut memory, 0, 10);
         assert!(memory.rewind(1));
+    }
+
+    /// A buffer changed in place, as ONNX Runtime's operator is described to change it, has in
+    /// the rows that [`XlMemory::in_use`] would fill exactly those tokens.
+    #[test]
+    fn rows_in_use_are_those_of_a_buffer_changed_in_place() {
+        for rows in 4..=12 {
+            let layout = Layout::new(rows, 4);
+            let mut memory = XlMemory::new(&[2], 2, 4, Some(layout));
+            let mut buffer: Vec<f32> = Vec::new();
+            for position in 0..200 {
+                if buffer.len() == rows {
+                    buffer.drain(..layout.period());
+                }
+                buffer.push(position as f32);
+                read(&mut memory, position, position + 1);
+                assert_eq!(layout.used(memory.counted()), buffer.len());
+                for head in memory.in_use(1) {
+                    let held: Vec<f32> = head.chunks(2).map(|row| row[0]).collect();
+                    assert_eq!(held, buffer, "{rows} rows, position {position}");
+                }
+            }
+        }
+    }
+
+    /// After a restart the same tokens stand in the same rows as if all had been read.
+    #[test]
+    fn a_restart_keeps_the_rows() {
+        for (rows, to) in [(4, 50), (7, 51), (8, 60), (11, 77), (7, 3)] {
+            let layout = Layout::new(rows, 4);
+            let mut memory = XlMemory::new(&[1, 1], 2, 4, Some(layout));
+            let from = memory.restart_for(to);
+            assert!(to - from > memory.receptive().min(to - 1));
+            memory.restart(from);
+            (0..4).for_each(|slot| memory.append(slot, &vec![0.0; (to - from) * 2], to - from));
+            memory.advance(to - from);
+            assert_eq!(
+                layout.used(memory.counted()),
+                layout.used(to),
+                "{rows} {to}"
+            );
+            assert!(memory.rewind(to - 1), "its prediction is right");
+            assert_eq!(layout.used(memory.counted()), layout.used(to - 1));
+        }
     }
 }

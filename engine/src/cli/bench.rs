@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let report = json!({
         "model": model.manifest().name, "variant": model.variant(),
         "device": model.device().name(), "threads": options.threads,
-        "refusals": model.refusals().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "memories": model.memories(), "refusals": model.refusals().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "weights_bytes": bytes, "weights_ms": floor_ms,
         "read_gb_per_s": bandwidth.read / 1e9, "triad_gb_per_s": bandwidth.triad / 1e9,
         "sessions": sessions,

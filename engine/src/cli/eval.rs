@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use continuo_engine::model::Fed;
-use continuo_engine::options::Places;
-use continuo_engine::{Model, ModelOptions, Runtime};
+use continuo_engine::options::{ComputeOptions, Places};
+use continuo_engine::{Model, Runtime};
 use continuo_score::{Drums, PositionScore, Score, Token, midi};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-/// Tokens fed in one run. What comes out does not depend on it.
+/// Tokens fed in one call. What comes out does not depend on it, but for rounding.
 const CHUNK: usize = 64;
 
 /// Measure how well a model predicts pieces: nats a token and a note, with and without memory
@@ -23,14 +23,13 @@ pub(crate) struct Args {
     /// How much is recalled from beyond the window where the kNN memory is on: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = super::continue_::recall)]
     recall: f32,
-    /// Variant of the model [default: the first of cpu, plain that it has]
-    #[arg(long)]
-    variant: Option<String>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     places: Places,
+    #[command(flatten)]
+    compute: ComputeOptions,
 }
 
 /// Sums over tokens that were predicted.
@@ -83,9 +82,9 @@ fn band_name(band: usize) -> String {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let runtime = Runtime::load(&args.places.library()?)?;
-    let mut options = ModelOptions::default();
-    options.variants = args.variant.clone().map_or(options.variants, |v| vec![v]);
+    let options = args.compute.model_options()?;
     let model = Model::load(runtime, &args.places.directory()?, &options)?;
+    super::tell_refusals(&model);
     let files = find(&args.files)?;
     let mut pieces = Vec::new();
     for file in &files {

@@ -97,9 +97,12 @@ impl KnnMemory {
     /// Appends tokens of the stream: L2-normalised keys and values, each `[tokens, head_dim]`.
     /// No token sees them before they have left its window.
     pub fn append(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
-        // Those of the tokens appended now, however many, stay until they were searched.
-        self.song.trim(self.held)?;
         self.song.push(keys, values)
+    }
+
+    /// Lets go of what neither a token nor a rewind will need.
+    pub fn trim(&mut self) -> Result<(), EngineError> {
+        self.song.trim(self.held)
     }
 
     /// Adds learned memories; the oldest beyond the capacity are forgotten.

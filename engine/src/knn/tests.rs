@@ -92,6 +92,7 @@ fn finds_what_comparing_everything_finds() {
                     let count = rng.random_range(1..100);
                     let (keys, values) = (rows(&mut rng, count, dim), rows(&mut rng, count, dim));
                     let start = memory.len();
+                    memory.trim().unwrap();
                     memory.append(&keys, &values).unwrap();
                     let pairs = keys.chunks(dim).zip(values.chunks(dim));
                     plain
@@ -126,6 +127,7 @@ fn holds_no_more_than_stated() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for _ in 0..200 {
         let keys = rows(&mut rng, 50, 8);
+        memory.trim().unwrap();
         memory.append(&keys, &keys).unwrap();
         memory.learn(&keys, &keys).unwrap();
         assert!(

@@ -5,45 +5,37 @@ use std::path::Path;
 
 use continuo_score::manifest::Manifest;
 use ort::session::{Session, SessionInputValue};
-
-use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
+use ort::value::{TensorElementType, TensorRef};
 
 use super::Fed;
+use super::tensors::Tensor;
 use crate::denormals;
 use crate::error::EngineError;
 use crate::knn::Recalled;
 use crate::xl::XlMemory;
 
-/// A tensor that goes into a graph or comes out of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tensor {
-    Token,
-    BarStep,
-    Bar,
-    Metre,
-    Position,
-    /// Keys or values of the window, or the new ones; slot of the XL memory.
-    Slot(usize),
-    Hidden,
-    Local,
-    Query,
-    Score,
-    Memory,
-    Recall,
-    Logits,
+/// An input or output.
+pub(super) struct Port {
+    pub(super) name: String,
+    pub(super) tensor: Tensor,
+    pub(super) ty: TensorElementType,
 }
 
 /// A graph, ready to run.
 pub(super) struct Graph {
-    session: Session,
-    inputs: Vec<(String, Tensor)>,
-    outputs: Vec<(String, Tensor)>,
+    pub(super) session: Session,
+    pub(super) inputs: Vec<Port>,
+    pub(super) outputs: Vec<Port>,
+    /// Whether it changes its caches in place.
+    in_place: bool,
+    /// The windows of the last run, by slot: their memory is used again.
+    windows: Vec<Vec<f32>>,
 }
 
 /// What goes through the graphs for some new tokens.
 #[derive(Default)]
 pub(super) struct Pass {
-    steps: usize,
+    pub(super) steps: usize,
     token: Vec<i64>,
     bar_step: Vec<i64>,
     bar: Vec<i64>,
@@ -62,19 +54,61 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    pub(super) fn new(tokens: &[Fed], position: usize, recall: f32, layers: usize) -> Self {
-        let column = |f: fn(&Fed) -> usize| tokens.iter().map(|t| f(t) as i64).collect();
-        let steps = tokens.len();
+    pub(super) fn new(layers: usize, recall: f32) -> Self {
         Self {
-            steps,
-            token: column(|t| usize::from(t.id)),
-            bar_step: column(|t| t.rows.bar_step),
-            bar: column(|t| t.rows.bar),
-            metre: column(|t| t.rows.metre),
-            position: (position..position + steps).map(|p| p as i64).collect(),
             recall: [recall],
             new: vec![Vec::new(); layers * 2],
             ..Self::default()
+        }
+    }
+
+    /// Puts other tokens in, the first at `position`.
+    pub(super) fn load(&mut self, tokens: &[Fed], position: usize) {
+        let fill = |column: &mut Vec<i64>, f: fn(&Fed) -> usize| {
+            column.clear();
+            column.extend(tokens.iter().map(|t| f(t) as i64));
+        };
+        fill(&mut self.token, |t| usize::from(t.id));
+        fill(&mut self.bar_step, |t| t.rows.bar_step);
+        fill(&mut self.bar, |t| t.rows.bar);
+        fill(&mut self.metre, |t| t.rows.metre);
+        self.steps = tokens.len();
+        self.position.clear();
+        self.position
+            .extend((position..position + tokens.len()).map(|p| p as i64));
+    }
+
+    pub(super) fn ids(&self, tensor: Tensor) -> Option<&[i64]> {
+        match tensor {
+            Tensor::Token => Some(&self.token),
+            Tensor::BarStep => Some(&self.bar_step),
+            Tensor::Bar => Some(&self.bar),
+            Tensor::Metre => Some(&self.metre),
+            Tensor::Position => Some(&self.position),
+            _ => None,
+        }
+    }
+
+    pub(super) fn numbers(&self, tensor: Tensor) -> &[f32] {
+        match tensor {
+            Tensor::Hidden => &self.hidden,
+            Tensor::Local => &self.local,
+            Tensor::Score => &self.recalled.scores,
+            Tensor::Memory => &self.recalled.values,
+            Tensor::Recall => &self.recall,
+            _ => &[],
+        }
+    }
+
+    /// Where to put what a graph gave.
+    pub(super) fn place(&mut self, tensor: Tensor) -> Option<&mut Vec<f32>> {
+        match tensor {
+            Tensor::New(slot) => self.new.get_mut(slot),
+            Tensor::Hidden => Some(&mut self.hidden),
+            Tensor::Local => Some(&mut self.local),
+            Tensor::Query => Some(&mut self.query),
+            Tensor::Logits => Some(&mut self.logits),
+            _ => None,
         }
     }
 }
@@ -90,49 +124,53 @@ impl Graph {
     ) -> Result<Self, EngineError> {
         let bad = |reason: String| super::bad(file, reason);
         let layers = role.layers(manifest);
+        let named = session.inputs().iter().map(|outlet| outlet.name());
+        let known: Vec<Tensor> = named.filter_map(Tensor::parse).collect();
+        let in_place = known.contains(&Tensor::LastCounted);
+        // What has no caches goes with either kind.
+        let halves = in_place || known.iter().all(|tensor| tensor.slot().is_none());
         let mut inputs = Vec::new();
         for outlet in session.inputs() {
-            let name = outlet.name();
-            let tensor = parse(name.strip_prefix("past_").unwrap_or(name))
-                .filter(|&t| (name.starts_with("past_")) == matches!(t, Tensor::Slot(_)))
-                .filter(|t| !matches!(t, Tensor::Query | Tensor::Logits))
-                .ok_or_else(|| {
-                    bad(format!(
-                        "the graph has an input {name:?} this build cannot give"
-                    ))
-                })?;
-            check(outlet, tensor, manifest).map_err(bad)?;
-            inputs.push((name.to_owned(), tensor));
+            let name = outlet.name().to_owned();
+            let known = Tensor::parse(&name).filter(|tensor| tensor.is_input());
+            let tensor = known.ok_or_else(|| {
+                bad(format!(
+                    "the graph has an input {name:?} this build cannot give"
+                ))
+            })?;
+            let ty = tensor.check(outlet, manifest, halves).map_err(bad)?;
+            inputs.push(Port { name, tensor, ty });
         }
         let mut outputs = Vec::new();
         for outlet in session.outputs() {
             // What nobody asked for is left where it is.
-            if let Some(tensor) = parse(outlet.name()) {
-                check(outlet, tensor, manifest).map_err(bad)?;
-                outputs.push((outlet.name().to_owned(), tensor));
-            }
+            let Some(tensor) = Tensor::parse(outlet.name()) else {
+                continue;
+            };
+            let name = outlet.name().to_owned();
+            let ty = tensor.check(outlet, manifest, halves).map_err(bad)?;
+            outputs.push(Port { name, tensor, ty });
         }
         let slots = layers.start * 2..layers.end * 2;
-        let has = |list: &[(String, Tensor)], t: Tensor| list.iter().any(|(_, has)| *has == t);
-        let needed = slots.clone().map(Tensor::Slot);
-        for tensor in role.takes().iter().copied().chain(needed.clone()) {
-            if !has(&inputs, tensor) {
-                return Err(bad(format!(
-                    "the graph has no input {:?}",
-                    name(tensor, "past_")
-                )));
-            }
+        let has = |list: &[Port], t: Tensor| list.iter().any(|port| port.tensor == t);
+        let mut taken = role.takes().to_vec();
+        taken.extend(slots.clone().map(Tensor::Past));
+        let mut given = role.gives().to_vec();
+        given.extend(slots.clone().map(Tensor::New));
+        if in_place {
+            taken.push(Tensor::Counted);
+            given.extend(slots.clone().map(Tensor::Present));
         }
-        for tensor in role.gives().iter().copied().chain(needed) {
-            if !has(&outputs, tensor) {
-                return Err(bad(format!(
-                    "the graph has no output {:?}",
-                    name(tensor, "")
-                )));
-            }
+        if let Some(tensor) = taken.into_iter().find(|&t| !has(&inputs, t)) {
+            return Err(bad(format!("the graph has no input {:?}", tensor.name())));
         }
-        let foreign = |t: &Tensor| matches!(t, Tensor::Slot(slot) if !slots.contains(slot));
-        if let Some((name, _)) = inputs.iter().chain(&outputs).find(|(_, t)| foreign(t)) {
+        if let Some(tensor) = given.into_iter().find(|&t| !has(&outputs, t)) {
+            return Err(bad(format!("the graph has no output {:?}", tensor.name())));
+        }
+        let foreign = |t: Tensor| t.slot().is_some_and(|slot| !slots.contains(&slot));
+        let mut ports = inputs.iter().chain(&outputs);
+        if let Some(port) = ports.find(|port| foreign(port.tensor)) {
+            let name = &port.name;
             return Err(bad(format!(
                 "{name:?} belongs to a layer that is not in this graph"
             )));
@@ -141,32 +179,38 @@ impl Graph {
             session,
             inputs,
             outputs,
+            in_place,
+            windows: vec![Vec::new(); manifest.sizes.layers * 2],
         })
     }
 
-    /// Runs on what `pass` holds and `xl` remembers; what comes out goes into `pass`.
+    /// Whether it changes its caches in place.
+    pub(super) fn in_place(&self) -> bool {
+        self.in_place
+    }
+
+    /// Whether it has caches.
+    pub(super) fn looks_back(&self) -> bool {
+        self.inputs.iter().any(|port| port.tensor.slot().is_some())
+    }
+
+    /// Runs on what `pass` holds and `xl` remembers, its windows copied together; what comes
+    /// out goes into `pass`. For a graph that does not change its caches in place.
     pub(super) fn run(
         &mut self,
         pass: &mut Pass,
         xl: &XlMemory,
         manifest: &Manifest,
     ) -> Result<(), EngineError> {
-        let mut windows = vec![Vec::new(); pass.new.len()];
-        for (_, tensor) in &self.inputs {
-            if let Tensor::Slot(slot) = *tensor {
-                xl.window(slot, &mut windows[slot]);
-            }
-        }
+        let slots = self.inputs.iter().filter_map(|port| port.tensor.slot());
+        slots.for_each(|slot| xl.window(slot, &mut self.windows[slot]));
         let mut inputs: Vec<(&str, SessionInputValue)> = Vec::with_capacity(self.inputs.len());
-        for (name, tensor) in &self.inputs {
-            let shape = match *tensor {
-                Tensor::Slot(slot) => xl.window_shape(slot).to_vec(),
-                tensor => shape(tensor, manifest, pass.steps),
-            };
+        for Port { name, tensor, .. } in &self.inputs {
+            let shape = tensor.shape(manifest, pass.steps, xl.past());
             let value = match (pass.ids(*tensor), *tensor) {
                 (Some(ids), _) => TensorRef::from_array_view((shape, ids))?.into(),
-                (None, Tensor::Slot(slot)) => {
-                    TensorRef::from_array_view((shape, &windows[slot][..]))?.into()
+                (None, Tensor::Past(slot)) => {
+                    TensorRef::from_array_view((shape, &self.windows[slot][..]))?.into()
                 }
                 (None, tensor) => TensorRef::from_array_view((shape, pass.numbers(tensor)))?.into(),
             };
@@ -176,54 +220,21 @@ impl Graph {
             let _flushed = denormals::flush();
             self.session.run(inputs)?
         };
-        let mut out = Vec::with_capacity(self.outputs.len());
-        for (name, tensor) in &self.outputs {
+        for Port { name, tensor, .. } in &self.outputs {
             let (_, numbers) = outputs[name.as_str()].try_extract_tensor::<f32>()?;
-            let expected: usize = shape(*tensor, manifest, pass.steps).iter().product();
+            let expected: usize = tensor.shape(manifest, pass.steps, 0).iter().product();
             if numbers.len() != expected {
                 let had = numbers.len();
                 return Err(EngineError::Run(format!(
                     "{name} has {had} numbers and should have {expected}; export the model again"
                 )));
             }
-            out.push((*tensor, numbers.to_vec()));
-        }
-        drop(outputs);
-        for (tensor, numbers) in out {
-            match tensor {
-                Tensor::Slot(slot) => pass.new[slot] = numbers,
-                Tensor::Hidden => pass.hidden = numbers,
-                Tensor::Local => pass.local = numbers,
-                Tensor::Query => pass.query = numbers,
-                Tensor::Logits => pass.logits = numbers,
-                _ => {}
+            if let Some(place) = pass.place(*tensor) {
+                place.clear();
+                place.extend_from_slice(numbers);
             }
         }
         Ok(())
-    }
-}
-
-impl Pass {
-    fn ids(&self, tensor: Tensor) -> Option<&[i64]> {
-        match tensor {
-            Tensor::Token => Some(&self.token),
-            Tensor::BarStep => Some(&self.bar_step),
-            Tensor::Bar => Some(&self.bar),
-            Tensor::Metre => Some(&self.metre),
-            Tensor::Position => Some(&self.position),
-            _ => None,
-        }
-    }
-
-    fn numbers(&self, tensor: Tensor) -> &[f32] {
-        match tensor {
-            Tensor::Hidden => &self.hidden,
-            Tensor::Local => &self.local,
-            Tensor::Score => &self.recalled.scores,
-            Tensor::Memory => &self.recalled.values,
-            Tensor::Recall => &self.recall,
-            _ => &[],
-        }
     }
 }
 
@@ -264,95 +275,4 @@ impl Role {
             Role::Whole | Role::Upper => &[Logits],
         }
     }
-}
-
-/// Names of the tensors that are the same in every model.
-const NAMES: [(&str, Tensor); 12] = [
-    ("token", Tensor::Token),
-    ("bar_step", Tensor::BarStep),
-    ("bar", Tensor::Bar),
-    ("metre", Tensor::Metre),
-    ("position", Tensor::Position),
-    ("hidden", Tensor::Hidden),
-    ("local", Tensor::Local),
-    ("query", Tensor::Query),
-    ("score", Tensor::Score),
-    ("memory", Tensor::Memory),
-    ("recall", Tensor::Recall),
-    ("logits", Tensor::Logits),
-];
-
-fn parse(name: &str) -> Option<Tensor> {
-    if let Some((_, tensor)) = NAMES.iter().find(|(known, _)| *known == name) {
-        return Some(*tensor);
-    }
-    let (side, layer) = name.split_once('.')?;
-    let layer: usize = layer
-        .parse()
-        .ok()
-        .filter(|&layer| layer < super::MOST_LAYERS)?;
-    match side {
-        "key" => Some(Tensor::Slot(layer * 2)),
-        "value" => Some(Tensor::Slot(layer * 2 + 1)),
-        _ => None,
-    }
-}
-
-fn name(tensor: Tensor, past: &str) -> String {
-    match tensor {
-        Tensor::Slot(slot) => {
-            let side = if slot % 2 == 0 { "key" } else { "value" };
-            format!("{past}{side}.{}", slot / 2)
-        }
-        tensor => {
-            let known = NAMES.iter().find(|(_, known)| *known == tensor);
-            known.map_or("", |(name, _)| name).to_owned()
-        }
-    }
-}
-
-/// Shape of a tensor for so many new tokens; of what is new in a slot.
-fn shape(tensor: Tensor, manifest: &Manifest, steps: usize) -> Vec<usize> {
-    let sizes = &manifest.sizes;
-    let (heads, dim) = (sizes.heads, sizes.head_dim);
-    let k = manifest.knn.map_or(0, |knn| knn.k);
-    match tensor {
-        Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::Metre => vec![1, steps],
-        Tensor::Position => vec![steps],
-        Tensor::Slot(slot) => vec![1, super::memory_heads(manifest, slot / 2), steps, dim],
-        Tensor::Hidden => vec![1, steps, sizes.width],
-        Tensor::Local => vec![1, steps, heads * dim],
-        Tensor::Query => vec![1, steps, heads, dim],
-        Tensor::Score => vec![1, steps, heads, k],
-        Tensor::Memory => vec![1, steps, heads, k, dim],
-        Tensor::Recall => vec![1],
-        Tensor::Logits => vec![1, steps, sizes.vocabulary],
-    }
-}
-
-/// Whether what a graph says of a tensor fits what `model.json` says.
-fn check(outlet: &Outlet, tensor: Tensor, manifest: &Manifest) -> Result<(), String> {
-    let ValueType::Tensor { ty, shape: has, .. } = outlet.dtype() else {
-        return Err(format!("{:?} is no tensor", outlet.name()));
-    };
-    let expected = match tensor {
-        Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::Metre | Tensor::Position => {
-            TensorElementType::Int64
-        }
-        _ => TensorElementType::Float32,
-    };
-    // What differs from run to run must not be fixed.
-    const FREE: usize = usize::MAX;
-    let should = shape(tensor, manifest, FREE);
-    let fits = |(&has, &should): (&i64, &usize)| match should {
-        FREE => has == -1,
-        should => has == -1 || usize::try_from(has) == Ok(should),
-    };
-    if *ty != expected || has.len() != should.len() || !has.iter().zip(&should).all(fits) {
-        return Err(format!(
-            "{:?} is {ty} {has:?}, which does not fit model.json",
-            outlet.name()
-        ));
-    }
-    Ok(())
 }

@@ -2,6 +2,9 @@
 
 mod directory;
 mod graph;
+pub(crate) mod lane;
+mod load;
+mod tensors;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -9,13 +12,14 @@ use std::sync::{Arc, Mutex};
 use continuo_score::manifest::{GridRows, Manifest, Sizes};
 use continuo_score::{Place, Vocabulary};
 
-use crate::device::{self, Device, Refusal};
+use crate::device::{Device, Refusal};
 use crate::error::EngineError;
 use crate::knn::KnnMemory;
 use crate::memory::Memory;
 use crate::runtime::Runtime;
-use crate::xl::XlMemory;
+use crate::xl::{Layout, XlMemory};
 use graph::{Graph, Pass, Role};
+use lane::Lanes;
 
 pub(crate) use directory::{MOST_LAYERS, bad};
 
@@ -24,7 +28,8 @@ pub(crate) use directory::{MOST_LAYERS, bad};
 pub struct ModelOptions {
     /// Threads inside one run of the network, 1 or more. They wait without spinning.
     pub threads: usize,
-    /// Variants in order of preference; the first the directory has is loaded.
+    /// Variants in order of preference; the first the directory has is loaded. None: those
+    /// made for the device first ([`Device::variants`]).
     pub variants: Vec<String>,
     /// Devices in order of preference; the first that takes the model is used, and
     /// [`Model::refusals`] says what the others answered.
@@ -38,8 +43,7 @@ impl Default for ModelOptions {
     fn default() -> Self {
         Self {
             threads: 1,
-            // Caches changed in place (`cpu`, `gpu`) are not run yet.
-            variants: vec!["plain".into()],
+            variants: Vec::new(),
             devices: vec![Device::Cpu],
             memories: None,
         }
@@ -65,6 +69,8 @@ pub struct Model {
     capacity: usize,
     device: Device,
     refusals: Vec<Refusal>,
+    /// Where graphs that change their caches in place have their tokens.
+    layout: Option<Layout>,
     /// In the order they run. A session runs one thing at a time. Composers share one thread,
     /// so this is never contended there; it is no lock an audio thread could meet.
     graphs: Mutex<Vec<Graph>>,
@@ -73,6 +79,7 @@ pub struct Model {
 /// A piece that is read for what it leaves in the kNN memory, not to predict.
 pub struct Lesson {
     xl: XlMemory,
+    lanes: Option<Lanes>,
 }
 
 impl Model {
@@ -82,37 +89,7 @@ impl Model {
         directory: &Path,
         options: &ModelOptions,
     ) -> Result<Arc<Model>, EngineError> {
-        let (manifest, vocabulary) = directory::read(directory)?;
-        let (variant, files) = directory::graphs(directory, &manifest, &options.variants)?;
-        let roles: &[Role] = match manifest.knn {
-            None => &[Role::Whole],
-            Some(_) => &[Role::Lower, Role::Upper],
-        };
-        let (mut graphs, mut refusals) = (Vec::new(), Vec::new());
-        let mut devices = options.devices.clone();
-        for (file, &role) in files.iter().zip(roles) {
-            let opened =
-                device::open(runtime, file, options.threads, &devices).map_err(|e| bad(file, e))?;
-            graphs.push(Graph::new(opened.session, file, &manifest, role)?);
-            // Both on one device.
-            devices = vec![opened.device];
-            refusals.extend(opened.refusals);
-        }
-        let trained = manifest.knn.map_or(0, |knn| knn.capacity);
-        let model = Model {
-            capacity: options
-                .memories
-                .unwrap_or(trained)
-                .clamp(1, directory::MOST_MEMORIES),
-            manifest,
-            vocabulary,
-            variant,
-            device: devices.first().copied().unwrap_or(Device::Cpu),
-            refusals,
-            graphs: Mutex::new(graphs),
-        };
-        model.warm_up().map_err(|e| bad(directory, e))?;
-        Ok(Arc::new(model))
+        load::load(runtime, directory, options).map(Arc::new)
     }
 
     /// What `model.json` says.
@@ -145,26 +122,37 @@ impl Model {
         &self.variant
     }
 
+    /// Memories that a token sees at most of its song, and as many of what was learned; 0
+    /// without a kNN memory.
+    pub fn memories(&self) -> usize {
+        self.manifest.knn.map_or(0, |_| self.capacity)
+    }
+
     /// An empty memory for this model.
     pub fn memory(&self) -> Memory {
         let xl = self.xl(0..self.manifest.sizes.layers);
         let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
-        let again = xl.receptive() + 1;
+        let again = xl.receptive() + 1 + self.layout.map_or(1, Layout::period);
         let knn = self.manifest.knn;
         Memory {
             knn: knn.map(|knn| KnnMemory::new(dim, knn.k, self.capacity, window, again)),
             xl,
+            lanes: None,
         }
     }
 
     fn xl(&self, layers: std::ops::Range<usize>) -> XlMemory {
         let heads: Vec<usize> = layers.map(|l| memory_heads(&self.manifest, l)).collect();
-        XlMemory::new(&heads, self.manifest.sizes.head_dim, self.manifest.window)
+        let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
+        XlMemory::new(&heads, dim, window, self.layout)
     }
 
     /// Reads `tokens` after what `memory` holds and remembers them. `recall`, 0 to 1, scales
     /// what the kNN memory adds: 0 gives the logits of the XL memory alone, exactly. Gives the
     /// logits `[tokens, vocabulary]` after each. A failure leaves the memory as it was.
+    ///
+    /// With a variant that changes its caches in place, how tokens are shared out among calls
+    /// makes no difference, to the last bit; else it does, by rounding.
     pub fn feed(
         &self,
         memory: &mut Memory,
@@ -181,30 +169,45 @@ impl Model {
             recall.clamp(0.0, 1.0)
         };
         let position = memory.len();
-        let mut pass = Pass::new(tokens, position, recall, self.manifest.sizes.layers);
-        let remembered = memory.knn.as_ref().map(KnnMemory::len);
-        let ran = self.run(&mut pass, memory, position);
-        if let (Err(error), Some(knn), Some(len)) = (&ran, &mut memory.knn, remembered) {
-            knn.truncate(len)?;
-            return Err(error.clone());
+        if let Some(knn) = &mut memory.knn {
+            knn.trim()?;
         }
-        ran?;
-        remember(&mut memory.xl, &pass, tokens.len());
-        Ok(pass.logits)
+        let remembered = memory.knn.as_ref().map(KnnMemory::len);
+        let mut pass = Pass::new(self.manifest.sizes.layers, recall);
+        let mut logits = Vec::with_capacity(tokens.len() * self.manifest.sizes.vocabulary);
+        for tokens in tokens.chunks(self.at_once(tokens)) {
+            pass.load(tokens, memory.len());
+            if let Err(error) = self.run(&mut pass, memory) {
+                memory.xl.cut(position);
+                if let (Some(knn), Some(len)) = (&mut memory.knn, remembered) {
+                    knn.truncate(len)?;
+                }
+                return Err(error);
+            }
+            remember(&mut memory.xl, &pass);
+            logits.extend_from_slice(&pass.logits);
+        }
+        memory.xl.trim();
+        Ok(logits)
     }
 
-    fn run(
-        &self,
-        pass: &mut Pass,
-        memory: &mut Memory,
-        position: usize,
-    ) -> Result<(), EngineError> {
-        let mut graphs = self.lock();
-        let mut graphs = graphs.iter_mut();
-        if let Some(first) = graphs.next() {
-            first.run(pass, &memory.xl, &self.manifest)?;
+    /// Tokens that are read in one run.
+    fn at_once(&self, tokens: &[Fed]) -> usize {
+        match self.layout {
+            Some(_) => 1,
+            None => tokens.len(),
         }
-        if let (Some(upper), Some(knn)) = (graphs.next(), &mut memory.knn) {
+    }
+
+    fn run(&self, pass: &mut Pass, memory: &mut Memory) -> Result<(), EngineError> {
+        let position = memory.len();
+        let Memory { xl, knn, lanes } = memory;
+        let mut graphs = self.lock();
+        if self.layout.is_some() {
+            self.lanes(lanes, &graphs)?.fill(xl)?;
+        }
+        self.run_graph(&mut graphs, 0, lanes, pass, xl)?;
+        if let (2.., Some(knn)) = (graphs.len(), knn) {
             let (keys, values) = self.knn_rows(pass);
             // Tokens that are read again, to fill the window, are in there already.
             let held = knn.len().saturating_sub(position) * self.manifest.sizes.head_dim;
@@ -213,9 +216,44 @@ impl Model {
             }
             let heads = self.manifest.sizes.heads;
             knn.search(&pass.query, heads, position, &mut pass.recalled)?;
-            upper.run(pass, &memory.xl, &self.manifest)?;
+            self.run_graph(&mut graphs, 1, lanes, pass, xl)?;
         }
         Ok(())
+    }
+
+    fn run_graph(
+        &self,
+        graphs: &mut [Graph],
+        at: usize,
+        lanes: &mut Option<Lanes>,
+        pass: &mut Pass,
+        xl: &XlMemory,
+    ) -> Result<(), EngineError> {
+        match lanes {
+            Some(lanes) => {
+                let ran = lanes.run(at, &mut graphs[at], pass, xl);
+                // Half a run may have changed some of the caches.
+                ran.inspect_err(|_| lanes.spoil())
+            }
+            None => graphs[at].run(pass, xl, &self.manifest),
+        }
+    }
+
+    /// A listener's lanes through `graphs`, made if it has none.
+    fn lanes<'a>(
+        &self,
+        lanes: &'a mut Option<Lanes>,
+        graphs: &[Graph],
+    ) -> Result<&'a mut Lanes, EngineError> {
+        let made = match (lanes.take(), self.layout) {
+            (Some(made), _) => made,
+            (None, layout) => {
+                let window = self.manifest.window;
+                let layout = layout.unwrap_or(Layout::new(window, window));
+                Lanes::new(graphs, &self.manifest, layout, self.device)?
+            }
+        };
+        Ok(lanes.insert(made))
     }
 
     /// Keys and values of the kNN layer: it has one head, so these are rows of tokens.
@@ -228,6 +266,7 @@ impl Model {
     pub fn lesson(&self) -> Lesson {
         Lesson {
             xl: self.xl(Role::Lower.layers(&self.manifest)),
+            lanes: None,
         }
     }
 
@@ -239,18 +278,27 @@ impl Model {
         lesson: &mut Lesson,
         tokens: &[Fed],
     ) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
         if self.manifest.knn.is_none() || tokens.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok((keys, values));
         }
         self.check(tokens)?;
-        let layers = self.manifest.sizes.layers;
-        let mut pass = Pass::new(tokens, lesson.xl.len(), 0.0, layers);
-        if let Some(lower) = self.lock().first_mut() {
-            lower.run(&mut pass, &lesson.xl, &self.manifest)?;
+        let mut pass = Pass::new(self.manifest.sizes.layers, 0.0);
+        let Lesson { xl, lanes } = lesson;
+        for tokens in tokens.chunks(self.at_once(tokens)) {
+            pass.load(tokens, xl.len());
+            let mut graphs = self.lock();
+            if self.layout.is_some() {
+                self.lanes(lanes, &graphs[..1])?.fill(xl)?;
+            }
+            self.run_graph(&mut graphs, 0, lanes, &mut pass, xl)?;
+            remember(xl, &pass);
+            let (new_keys, new_values) = self.knn_rows(&pass);
+            keys.extend_from_slice(new_keys);
+            values.extend_from_slice(new_values);
         }
-        remember(&mut lesson.xl, &pass, tokens.len());
-        let (keys, values) = self.knn_rows(&pass);
-        Ok((keys.to_vec(), values.to_vec()))
+        xl.trim();
+        Ok((keys, values))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Graph>> {
@@ -305,11 +353,11 @@ impl Model {
 }
 
 /// Appends what a pass made to every layer that `xl` has.
-fn remember(xl: &mut XlMemory, pass: &Pass, steps: usize) {
+fn remember(xl: &mut XlMemory, pass: &Pass) {
     for slot in 0..xl.slots() {
-        xl.append(slot, &pass.new[slot], steps);
+        xl.append(slot, &pass.new[slot], pass.steps);
     }
-    xl.advance(steps);
+    xl.advance(pass.steps);
 }
 
 /// Heads of keys and values in layer `layer`: one in the kNN layer.

@@ -3,7 +3,7 @@
 use crate::device::Device;
 use crate::model::ModelOptions;
 
-/// Device, threads, variant.
+/// Device, threads, variant, memories.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Computing")]
 pub struct ComputeOptions {
@@ -13,20 +13,23 @@ pub struct ComputeOptions {
     /// Threads inside one run of the network
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
-    /// Variant of the model to load [default: the best it has]
+    /// Variant of the model to load [default: the one made for the device]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
+    /// Tokens of its song that the kNN memory lets a token see, and as many of what was learned
+    /// [default: what the model was trained with]
+    #[arg(long, value_name = "N")]
+    memories: Option<usize>,
 }
 
 impl ComputeOptions {
     /// What was asked for, or which name is no device's.
     pub fn model_options(&self) -> anyhow::Result<ModelOptions> {
-        let named = self.variant.clone().map(|name| vec![name]);
         Ok(ModelOptions {
             threads: usize::from(self.threads),
             devices: Device::list(&self.device)?,
-            variants: named.unwrap_or(ModelOptions::default().variants),
-            memories: None,
+            variants: self.variant.iter().cloned().collect(),
+            memories: self.memories,
         })
     }
 }

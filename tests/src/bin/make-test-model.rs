@@ -82,7 +82,7 @@ fn run(options: &Options) -> Result<()> {
     }
     run(&train, &[("--corpus", &corpus), ("--output", &checkpoints)])?;
     run(
-        &["export", "--name", "test"],
+        &["export", "--name", "test", "--variants", "plain,cpu,gpu"],
         &[
             ("--checkpoint", &checkpoints),
             ("--corpus", &corpus),

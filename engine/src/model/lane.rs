@@ -1,0 +1,247 @@
+//! Graphs that change their caches in place, one token at a time.
+//!
+//! Every buffer is made and bound once (ONNX Runtime's IoBinding); a token is a few numbers
+//! written, the run, and a few read. The caches are input and output at once, so nothing is
+//! copied; what `lower` gives `upper` is the same buffer too, and on a GPU these stay there.
+//!
+//! Always one token a run: attention over several adds up in another order, eight-bit products
+//! round what it gives, and from there two ways to read the same tokens would go apart.
+
+use std::collections::HashMap;
+
+use continuo_score::manifest::Manifest;
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use ort::AsPointer;
+use ort::memory::{AllocationDevice, Allocator, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::{IoBinding, Session};
+use ort::value::{DynTensor, TensorElementType};
+
+use super::graph::{Graph, Pass, Port};
+use super::tensors::Tensor;
+use crate::denormals;
+use crate::device::Device;
+use crate::error::EngineError;
+use crate::xl::{Layout, XlMemory};
+
+/// One listener's buffers, for all graphs of a variant.
+pub(crate) struct Lanes {
+    /// Of each graph: its session, by address, and its tensors as they are bound.
+    bindings: Vec<(usize, IoBinding)>,
+    /// `Present` is the same as `Past`.
+    buffers: HashMap<Tensor, DynTensor>,
+    /// [`XlMemory::cuts`] of what the caches were filled from; none: they are to be filled.
+    filled: Option<u64>,
+    /// What is written must be bound again: inputs are copied to the device when bound.
+    copied: bool,
+}
+
+/// What stays on the device.
+fn stays(tensor: Tensor) -> bool {
+    matches!(tensor, Tensor::Past(_) | Tensor::Hidden | Tensor::Local)
+}
+
+fn kept_as(tensor: Tensor) -> Tensor {
+    match tensor {
+        Tensor::Present(slot) => Tensor::Past(slot),
+        tensor => tensor,
+    }
+}
+
+impl Lanes {
+    /// Buffers for `graphs`, which run on `device`.
+    pub(super) fn new(
+        graphs: &[Graph],
+        manifest: &Manifest,
+        layout: Layout,
+        device: Device,
+    ) -> Result<Self, EngineError> {
+        let mut lanes = Self {
+            bindings: Vec::new(),
+            buffers: HashMap::new(),
+            filled: None,
+            copied: device == Device::Cuda,
+        };
+        for graph in graphs {
+            let mut binding = graph.session.create_binding()?;
+            for port in &graph.inputs {
+                let buffer = lanes.buffer(port, &graph.session, manifest, layout)?;
+                binding.bind_input(port.name.as_str(), buffer)?;
+            }
+            for port in &graph.outputs {
+                let buffer = lanes.buffer(port, &graph.session, manifest, layout)?;
+                binding.bind_output(port.name.as_str(), buffer)?;
+            }
+            lanes.bindings.push((address(&graph.session), binding));
+        }
+        Ok(lanes)
+    }
+
+    /// The buffer of a graph's input or output.
+    fn buffer(
+        &mut self,
+        port: &Port,
+        session: &Session,
+        manifest: &Manifest,
+        layout: Layout,
+    ) -> Result<&mut DynTensor, EngineError> {
+        let tensor = kept_as(port.tensor);
+        if !self.buffers.contains_key(&tensor) {
+            let shape = tensor.shape(manifest, 1, layout.rows);
+            let allocator = match self.copied && stays(tensor) {
+                true => on_gpu(session)?,
+                false => Allocator::default(),
+            };
+            let made = DynTensor::new(&allocator, port.ty, shape)?;
+            self.buffers.insert(tensor, made);
+        }
+        match self.buffers.get_mut(&tensor) {
+            Some(buffer) if *buffer.data_type() == port.ty => Ok(buffer),
+            _ => {
+                let name = &port.name;
+                let reason = format!("the graphs do not agree what type {name} has");
+                Err(EngineError::Run(reason))
+            }
+        }
+    }
+
+    /// Bytes of the buffers.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |t: &DynTensor| t.data_type().byte_size(t.shape().num_elements());
+        self.buffers.values().filter_map(bytes).sum()
+    }
+
+    /// The caches are no longer what they should be.
+    pub(super) fn spoil(&mut self) {
+        self.filled = None;
+    }
+
+    /// Fills the caches from what is remembered, where something was cut since they were.
+    pub(super) fn fill(&mut self, xl: &XlMemory) -> Result<(), EngineError> {
+        if self.filled == Some(xl.cuts()) {
+            return Ok(());
+        }
+        for (tensor, buffer) in &mut self.buffers {
+            let Tensor::Past(slot) = *tensor else {
+                continue;
+            };
+            let mut away = match self.copied {
+                true => {
+                    let here = Allocator::default();
+                    let (ty, shape) = (*buffer.data_type(), buffer.shape().clone());
+                    Some(DynTensor::new(&here, ty, shape)?)
+                }
+                false => None,
+            };
+            let target = away.as_mut().unwrap_or(buffer);
+            let (heads, size) = (target.shape()[1], target.shape().num_elements());
+            let head_size = size / (heads.max(1) as usize);
+            for (head, rows) in xl.in_use(slot).enumerate() {
+                write(target, head * head_size, rows)?;
+            }
+            if let Some(staged) = away {
+                staged.copy_into(buffer)?;
+            }
+        }
+        self.filled = Some(xl.cuts());
+        Ok(())
+    }
+
+    /// Runs graph number `at` on the one token that `pass` holds. What comes out goes into
+    /// `pass`, but for what only the next graph wants.
+    pub(super) fn run(
+        &mut self,
+        at: usize,
+        graph: &mut Graph,
+        pass: &mut Pass,
+        xl: &XlMemory,
+    ) -> Result<(), EngineError> {
+        let (session, binding) = &mut self.bindings[at];
+        if *session != address(&graph.session) {
+            return Err(EngineError::Run("this memory is of another model".into()));
+        }
+        let counted = |tokens: usize| i32::try_from(tokens).unwrap_or(i32::MAX);
+        for Port { name, tensor, .. } in &graph.inputs {
+            let Some(buffer) = self.buffers.get_mut(tensor).filter(|_| !stays(*tensor)) else {
+                continue;
+            };
+            match (*tensor, pass.ids(*tensor)) {
+                (_, Some(ids)) => put(buffer.try_extract_tensor_mut()?.1, ids)?,
+                (Tensor::LastCounted, _) => {
+                    put(buffer.try_extract_tensor_mut()?.1, &[counted(xl.counted())])?;
+                }
+                (Tensor::Counted, _) => {
+                    let all = counted(xl.counted() + 1);
+                    put(buffer.try_extract_tensor_mut()?.1, &[all])?;
+                }
+                (tensor, _) => write(buffer, 0, pass.numbers(tensor))?,
+            }
+            if self.copied {
+                binding.bind_input(name.as_str(), buffer)?;
+            }
+        }
+        {
+            let _flushed = denormals::flush();
+            graph.session.run_binding(binding)?;
+        }
+        for Port { tensor, .. } in &graph.outputs {
+            if let (false, Some(buffer)) = (stays(kept_as(*tensor)), self.buffers.get(tensor))
+                && let Some(place) = pass.place(*tensor)
+            {
+                read(buffer, place)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A session by where it is: bindings hold it, so no other can come to be there.
+fn address(session: &Session) -> usize {
+    session.ptr().addr()
+}
+
+fn on_gpu(session: &Session) -> Result<Allocator, EngineError> {
+    let place = MemoryInfo::new(
+        AllocationDevice::CUDA,
+        0,
+        AllocatorType::Device,
+        MemoryType::Default,
+    )?;
+    Ok(Allocator::new(session, place)?)
+}
+
+fn put<T: Copy>(target: &mut [T], numbers: &[T]) -> Result<(), EngineError> {
+    if target.len() != numbers.len() {
+        let (had, needed) = (numbers.len(), target.len());
+        let reason = format!("{had} numbers for {needed} of a graph's");
+        return Err(EngineError::Run(reason));
+    }
+    target.copy_from_slice(numbers);
+    Ok(())
+}
+
+/// Writes numbers into a tensor from element `from` on; of a whole tensor all of them.
+fn write(target: &mut DynTensor, from: usize, numbers: &[f32]) -> Result<(), EngineError> {
+    let short = || EngineError::Run("a graph's buffer is too small".into());
+    if *target.data_type() == TensorElementType::Float16 {
+        let (_, halves) = target.try_extract_tensor_mut::<f16>()?;
+        let halves = halves.get_mut(from..from + numbers.len());
+        halves.ok_or_else(short)?.convert_from_f32_slice(numbers);
+        return Ok(());
+    }
+    let (_, all) = target.try_extract_tensor_mut::<f32>()?;
+    let all = all.get_mut(from..from + numbers.len());
+    put(all.ok_or_else(short)?, numbers)
+}
+
+fn read(source: &DynTensor, out: &mut Vec<f32>) -> Result<(), EngineError> {
+    out.clear();
+    if *source.data_type() == TensorElementType::Float16 {
+        let (_, halves) = source.try_extract_tensor::<f16>()?;
+        out.resize(halves.len(), 0.0);
+        halves.convert_to_f32_slice(out);
+    } else {
+        out.extend_from_slice(source.try_extract_tensor::<f32>()?.1);
+    }
+    Ok(())
+}
