@@ -350,7 +350,7 @@ fn a_broken_model_directory_is_one_clear_line() {
     edit("\"layers\": 2", "\"layers\": 1000000000");
     run("layers");
     std::fs::write(&manifest, &whole).unwrap();
-    std::fs::write(format!("{model}/plain/lower.onnx"), b"no graph").unwrap();
+    std::fs::write(format!("{model}/cpu/lower.onnx"), b"no graph").unwrap();
     run("lower.onnx");
     std::fs::remove_file(format!("{model}/vocabulary.json")).unwrap();
     run("vocabulary.json");

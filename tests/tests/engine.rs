@@ -145,31 +145,37 @@ fn recall_0_is_the_window_alone() {
 /// what was learned does.
 #[test]
 fn memory_reaches_so_many_bars_back() {
-    let model = model();
-    let score = long_score(2);
-    let logits = |reach: Option<u32>, learn: bool, portions: u32| {
-        let mut composer = Composer::new(model.clone());
-        composer.set_reach(reach);
-        for portion in 1..portions {
-            let heard = score.until(score.length * portion / portions);
-            composer.listen(&heard).unwrap();
-        }
-        composer.listen(&score).unwrap();
-        if learn {
-            composer.learn(&[tune::minuet()]).unwrap();
-        }
-        composer.logits().unwrap().to_vec()
-    };
-    let near = logits(Some(0), false, 1);
-    assert_ne!(near, logits(None, false, 1));
-    assert_ne!(near, logits(Some(0), true, 1));
-    assert_close(&near, &logits(Some(0), false, 7), "in portions");
-    assert_eq!(logits(Some(1000), false, 1), logits(None, false, 1));
-    let mut forgetful = Composer::new(model.clone());
-    forgetful.set_recall(0.0);
-    forgetful.listen(&score).unwrap();
-    // A bar is within the window here.
-    assert_close(&near, forgetful.logits().unwrap(), "nothing to recall");
+    for model in models() {
+        let score = long_score(2);
+        let logits = |reach: Option<u32>, learn: bool, portions: u32| {
+            let mut composer = Composer::new(model.clone());
+            composer.set_reach(reach);
+            for portion in 1..portions {
+                let heard = score.until(score.length * portion / portions);
+                composer.listen(&heard).unwrap();
+            }
+            composer.listen(&score).unwrap();
+            if learn {
+                composer.learn(&[tune::minuet()]).unwrap();
+            }
+            composer.logits().unwrap().to_vec()
+        };
+        let near = logits(Some(0), false, 1);
+        assert_ne!(near, logits(None, false, 1));
+        assert_ne!(near, logits(Some(0), true, 1));
+        assert_same(&model, &near, &logits(Some(0), false, 7), "in portions");
+        assert_eq!(logits(Some(1000), false, 1), logits(None, false, 1));
+        let mut forgetful = Composer::new(model.clone());
+        forgetful.set_recall(0.0);
+        forgetful.listen(&score).unwrap();
+        // A bar is within the window here.
+        assert_same(
+            &model,
+            &near,
+            forgetful.logits().unwrap(),
+            "nothing to recall",
+        );
+    }
 }
 
 /// Pieces learned do not enter the window, and stay when the session is forgotten.
