@@ -1,6 +1,7 @@
 //! One small way to run a plugin of either format.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Result, bail};
 
@@ -9,6 +10,9 @@ mod vst3;
 
 pub use self::clap::ClapHost;
 pub use self::vst3::Vst3Host;
+
+/// While a plugin's `process()` runs, on whatever thread: for who watches it.
+pub static PROCESSING: AtomicBool = AtomicBool::new(false);
 
 /// A plugin format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,20 @@ pub enum Mode {
     Offline,
 }
 
+/// How much a host tells of its transport.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tells {
+    /// All of [`Transport`].
+    #[default]
+    Everything,
+    /// No time signature, and so no bars.
+    NoBars,
+    /// Whether it runs and how fast, but not where it is.
+    NoBeats,
+    /// Nothing at all, as a host without a transport.
+    Nothing,
+}
+
 /// The host's transport at the first sample of a block.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transport {
@@ -72,6 +90,8 @@ pub struct Transport {
     pub bar: i32,
     /// The loop, in quarter notes, where one is on.
     pub cycle: Option<(f64, f64)>,
+    /// What of this the plugin is told.
+    pub tells: Tells,
 }
 
 /// A note begins or ends.

@@ -3,7 +3,8 @@
 //! [`host`] loads a CLAP or a VST3 and runs it a block at a time; [`player`] is the DAW's
 //! transport on top of it: tempo, metre, loop, seeking, and a track of notes to hear;
 //! [`check`] judges what came out; [`lab`] finds the bundles and the model to test with, and
-//! [`scene`] is what most tests play; `screen` is a display nobody sees, for editors. [`torture`] is a host that no one would want.
+//! [`scene`] is what most tests play; `screen` is a display nobody sees, for editors. [`torture`] is a host that no one would
+//! want, and `syscalls` watches what the plugin asks of the system meanwhile.
 //! Everything runs on the thread that calls it.
 
 pub mod check;
@@ -15,4 +16,6 @@ pub mod report;
 pub mod scene;
 #[cfg(target_os = "linux")]
 pub mod screen;
+#[cfg(target_os = "linux")]
+pub mod syscalls;
 pub mod torture;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use continuo_score::MetreMap;
 
 use crate::clock::Clock;
-use crate::host::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport};
+use crate::host::{Block, Mode, NoteEvent, ParameterChange, Plugin, Tells, Transport};
 
 /// A note on the track, in song position.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,6 +106,7 @@ pub struct Player {
     /// Keys the host has down.
     down: Vec<NoteEvent>,
     changes: Vec<ParameterChange>,
+    tells: Tells,
     sent: Vec<Sent>,
     /// What sounded left and right, while that is asked for.
     sound: Option<[Vec<f32>; 2]>,
@@ -138,6 +139,7 @@ impl Player {
             track,
             down: Vec::new(),
             changes: Vec::new(),
+            tells: Tells::Everything,
             sent: Vec::new(),
             sound: None,
         })
@@ -185,6 +187,11 @@ impl Player {
     /// What came out so far.
     pub fn sent(&self) -> &[Sent] {
         &self.sent
+    }
+
+    /// From now on the host tells only so much of its transport.
+    pub fn tell(&mut self, tells: Tells) {
+        self.tells = tells;
     }
 
     /// Tells the plugin of a loop, in quarter notes. A test plays to its end and jumps, as a
@@ -312,18 +319,24 @@ impl Player {
         let beat = self.clock.beat(self.sample);
         let metres = &self.setup.metres;
         let steps_per_beat = f64::from(metres.steps_per_beat());
-        // A bar line that lies less than a sample ahead is not reached yet.
-        let step = (beat * steps_per_beat).floor() as u32;
+        // A bar line that lies less than a sample ahead is not reached yet. Before beat 0 there
+        // are bars of the first metre.
+        let bar_steps = i64::from(metres.place(0).bar_steps.max(1));
+        let at = (beat * steps_per_beat).floor() as i64;
+        let bars_before = (-at.min(0) + bar_steps - 1) / bar_steps;
+        let step = (at + bars_before * bar_steps) as u32;
         let place = metres.place(step);
         let metre = metres.metre(step);
+        let line = at - i64::from(place.step_in_bar);
         Transport {
             playing: self.playing,
             beat,
             bpm: self.bpm(beat),
             metre: (metre.numerator, metre.denominator),
-            bar_start: f64::from(step - place.step_in_bar) / steps_per_beat,
-            bar: place.bar as i32,
+            bar_start: line as f64 / steps_per_beat,
+            bar: place.bar as i32 - bars_before as i32,
             cycle: self.cycle,
+            tells: self.tells,
         }
     }
 

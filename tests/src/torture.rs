@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::host::{Block, Format, Mode, NoteEvent, ParameterChange, Plugin, Transport};
+use crate::host::{Block, Format, Mode, NoteEvent, ParameterChange, Plugin, Tells, Transport};
 
 /// The player's channel. The plugin is never told to play on it, so that what it generates can
 /// be told from what passes through.
@@ -78,14 +78,26 @@ pub struct Options {
     pub seed: u64,
     /// How long it is.
     pub blocks: u64,
-    /// Always offline, so that the same seed must give the same notes.
-    pub offline: bool,
+    /// Whether the plugin may take its time.
+    pub pace: Pace,
+}
+
+/// Whether the plugin may take its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Now so, now so.
+    Either,
+    /// Always: the same seed must give the same notes.
+    Offline,
+    /// Never.
+    Realtime,
 }
 
 struct Torture {
     rng: ChaCha8Rng,
     plugin: Box<dyn Plugin>,
-    offline_only: bool,
+    pace: Pace,
+    states: Vec<Vec<u8>>,
     mode: Mode,
     sample_rate: f64,
     transport: Transport,
@@ -104,10 +116,21 @@ const LONGEST: u32 = 4096;
 
 /// Plays to the plugin as long as asked. An error says what went wrong in which block.
 pub fn run(bundle: &Path, format: Format, options: Options) -> Result<Summary> {
+    run_after(bundle, format, options, &|| Ok(()))
+}
+
+/// The same; before the first block, when the plugin is active, `ready` is called.
+pub fn run_after(
+    bundle: &Path,
+    format: Format,
+    options: Options,
+    ready: &dyn Fn() -> Result<()>,
+) -> Result<Summary> {
     let mut torture = Torture {
         rng: ChaCha8Rng::seed_from_u64(options.seed),
         plugin: format.load(bundle)?,
-        offline_only: options.offline,
+        pace: options.pace,
+        states: Vec::new(),
         mode: Mode::Offline,
         sample_rate: 48_000.0,
         transport: Transport {
@@ -118,6 +141,7 @@ pub fn run(bundle: &Path, format: Format, options: Options) -> Result<Summary> {
             bar_start: 0.0,
             bar: 0,
             cycle: None,
+            tells: Tells::Everything,
         },
         longest: 512,
         moved: true,
@@ -129,6 +153,7 @@ pub fn run(bundle: &Path, format: Format, options: Options) -> Result<Summary> {
         summary: Summary::default(),
     };
     torture.restart()?;
+    ready()?;
     let mut before = None;
     for block in 0..options.blocks {
         if block == options.blocks / 4 {
@@ -181,10 +206,11 @@ impl Torture {
     fn restart(&mut self) -> Result<()> {
         self.plugin.deactivate()?;
         self.sample_rate = self.pick(&[44_100.0, 48_000.0, 96_000.0]);
-        self.mode = if self.offline_only || self.rng.random_bool(0.6) {
-            Mode::Offline
-        } else {
-            Mode::Realtime
+        let offline = self.rng.random_bool(0.6);
+        self.mode = match self.pace {
+            Pace::Either if offline => Mode::Offline,
+            Pace::Offline => Mode::Offline,
+            Pace::Either | Pace::Realtime => Mode::Realtime,
         };
         self.plugin.activate(self.sample_rate, LONGEST, self.mode)?;
         self.summary.restarts += 1;
@@ -226,6 +252,8 @@ impl Torture {
             }
             6 | 60..70 => self.longest = self.pick(&[1, 64, 512, 512, 4096, 4096]),
             7 => self.restart()?,
+            70 => self.keep()?,
+            71 => self.go_back()?,
             8..30 => {
                 let (id, values) = self.pick(PARAMETERS);
                 let value = self.pick(values);
@@ -238,6 +266,34 @@ impl Torture {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    /// The host saves the project.
+    fn keep(&mut self) -> Result<()> {
+        let state = self.plugin.save()?;
+        if self.states.len() == 4 {
+            self.states.remove(0);
+        }
+        self.states.push(state);
+        Ok(())
+    }
+
+    /// It loads one that was saved, whole or damaged. What the plugin says of it is all right; it
+    /// must only go on.
+    fn go_back(&mut self) -> Result<()> {
+        if self.states.is_empty() {
+            return Ok(());
+        }
+        let which = self.rng.random_range(0..self.states.len());
+        let mut state = self.states[which].clone();
+        if self.rng.random_bool(0.2) {
+            let at = self.rng.random_range(0..state.len());
+            state[at] = state[at].wrapping_add(self.rng.random_range(1..=255));
+        }
+        // Refusing a damaged one is fine.
+        let _ = self.plugin.load(&state);
+        self.moved = true;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use continuo_tests::host::Format;
 use continuo_tests::lab;
-use continuo_tests::torture::{Options, run};
+use continuo_tests::torture::{Options, Pace, run};
 
 fn torture(format: Format, options: Options) -> continuo_tests::torture::Summary {
     lab::use_test_model().unwrap();
@@ -16,7 +16,7 @@ fn nothing_that_must_not_happen_happens() {
         let options = Options {
             seed: 6,
             blocks: 10_000,
-            offline: false,
+            pace: Pace::Either,
         };
         let summary = torture(format, options);
         assert!(
@@ -32,7 +32,7 @@ fn the_same_seed_gives_the_same_notes() {
     let options = Options {
         seed: 7,
         blocks: 3_000,
-        offline: true,
+        pace: Pace::Offline,
     };
     let first = torture(Format::Clap, options);
     assert!(first.generated > 100, "{first:?}");

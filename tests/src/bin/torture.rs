@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use continuo_tests::host::Format;
 use continuo_tests::lab;
-use continuo_tests::torture::{self, Options};
+use continuo_tests::torture::{self, Options, Pace};
 
 /// Plays to the plugin at random and looks for what must never happen. Prints a table.
 #[derive(Parser)]
@@ -43,7 +43,10 @@ fn main() -> Result<()> {
         let options = Options {
             seed,
             blocks: arguments.blocks,
-            offline: arguments.twice,
+            pace: match arguments.twice {
+                true => Pace::Offline,
+                false => Pace::Either,
+            },
         };
         let began = std::time::Instant::now();
         let summary = torture::run(&bundle, format, options)?;

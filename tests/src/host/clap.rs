@@ -24,9 +24,14 @@ use clack_host::events::{EventFlags, Match};
 use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
-use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
+use super::{
+    Block, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, Tells, Transport, parameter_number,
+};
 
 mod gui;
+
+/// Room for what a plugin sends in a block, so that the host need not make any meanwhile.
+const OUTPUT_EVENTS: usize = 4096;
 
 /// What the plugin may ask of the host from any thread.
 #[derive(Default)]
@@ -260,7 +265,7 @@ impl Plugin for ClapHost {
                 input.push(&NoteOffEvent::new(note.offset, whom, velocity));
             }
         }
-        let mut output = EventBuffer::with_capacity(256);
+        let mut output = EventBuffer::with_capacity(OUTPUT_EVENTS);
         let channels: usize = self.outputs.iter().sum();
         let mut audio = vec![vec![f32::NAN; frames]; channels];
         let mut slots = audio.iter_mut();
@@ -287,14 +292,16 @@ impl Plugin for ClapHost {
         let mut events = OutputEvents::from_buffer(&mut output);
         let transport = transport_event(&block.transport);
         let began = Instant::now();
+        PROCESSING.store(true, Ordering::SeqCst);
         let done = processor.process(
             &no_input,
             &mut buffers,
             &input,
             &mut events,
             Some(self.steady),
-            Some(&transport),
+            Some(&transport).filter(|_| block.transport.tells != Tells::Nothing),
         );
+        PROCESSING.store(false, Ordering::SeqCst);
         self.took = began.elapsed();
         done.map_err(|error| anyhow!("process() failed: {error}"))?;
         self.steady += u64::from(block.frames);
@@ -388,10 +395,21 @@ impl Drop for ClapHost {
 
 fn transport_event(transport: &Transport) -> TransportEvent {
     use TransportFlags as Has;
-    let mut flags = Has::HAS_TEMPO | Has::HAS_BEATS_TIMELINE | Has::HAS_TIME_SIGNATURE;
+    let mut flags = Has::HAS_TEMPO;
+    flags.set(
+        Has::HAS_BEATS_TIMELINE,
+        matches!(transport.tells, Tells::Everything | Tells::NoBars),
+    );
+    flags.set(
+        Has::HAS_TIME_SIGNATURE,
+        transport.tells == Tells::Everything,
+    );
     flags.set(Has::IS_PLAYING, transport.playing);
     flags.set(Has::IS_LOOP_ACTIVE, transport.cycle.is_some());
     let (from, to) = transport.cycle.unwrap_or_default();
+    let bars = transport.tells == Tells::Everything;
+    let (bar_start, bar) = (transport.bar_start, transport.bar);
+    let (bar_start, bar) = if bars { (bar_start, bar) } else { (0.0, 0) };
     TransportEvent {
         header: EventHeader::new_core(0, EventFlags::empty()),
         flags,
@@ -403,8 +421,8 @@ fn transport_event(transport: &Transport) -> TransportEvent {
         loop_end_beats: BeatTime::from_float(to),
         loop_start_seconds: SecondsTime::default(),
         loop_end_seconds: SecondsTime::default(),
-        bar_start: BeatTime::from_float(transport.bar_start),
-        bar_number: transport.bar,
+        bar_start: BeatTime::from_float(bar_start),
+        bar_number: bar,
         time_signature_numerator: transport.metre.0,
         time_signature_denominator: transport.metre.1,
     }

@@ -7,6 +7,7 @@ use std::ffi::{CStr, c_char, c_void};
 use std::mem::zeroed;
 use std::path::Path;
 use std::ptr::null_mut;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -26,7 +27,9 @@ use vst3::{ComPtr, ComWrapper, Interface};
 use self::exchange::{Changes, Events, Host};
 use self::module::Module;
 use self::stream::Stream;
-use super::{Block, Mode, NoteEvent, ParameterChange, Plugin, Transport, parameter_number};
+use super::{
+    Block, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, Tells, Transport, parameter_number,
+};
 
 mod exchange;
 #[cfg(target_os = "linux")]
@@ -249,11 +252,16 @@ impl Plugin for Vst3Host {
             outputParameterChanges: answers.as_ptr(),
             inputEvents: input_events.as_ptr(),
             outputEvents: output_events.as_ptr(),
-            processContext: &mut context,
+            processContext: match block.transport.tells {
+                Tells::Nothing => null_mut(),
+                _ => &mut context,
+            },
         };
         let began = Instant::now();
+        PROCESSING.store(true, Ordering::SeqCst);
         // SAFETY: the plugin is processing, and `data` points to what outlives the call.
         let done = unsafe { self.processor.process(&mut data) };
+        PROCESSING.store(false, Ordering::SeqCst);
         self.took = began.elapsed();
         ok(done, "a block")?;
         self.samples += i64::from(block.frames);
@@ -394,11 +402,13 @@ impl Drop for Vst3Host {
 fn process_context(transport: &Transport, sample_rate: f64, samples: i64) -> ProcessContext {
     // SAFETY: a C struct of numbers, for which zeros are valid.
     let mut context: ProcessContext = unsafe { zeroed() };
-    let mut state = Has::kProjectTimeMusicValid
-        | Has::kTempoValid
-        | Has::kTimeSigValid
-        | Has::kBarPositionValid
-        | Has::kContTimeValid;
+    let mut state = Has::kTempoValid | Has::kContTimeValid;
+    if matches!(transport.tells, Tells::Everything | Tells::NoBars) {
+        state |= Has::kProjectTimeMusicValid;
+    }
+    if transport.tells == Tells::Everything {
+        state |= Has::kTimeSigValid | Has::kBarPositionValid;
+    }
     if transport.playing {
         state |= Has::kPlaying;
     }
@@ -408,7 +418,8 @@ fn process_context(transport: &Transport, sample_rate: f64, samples: i64) -> Pro
     }
     context.state = state as u32;
     context.sampleRate = sample_rate;
-    context.projectTimeSamples = (transport.beat * 60.0 / transport.bpm * sample_rate) as i64;
+    context.projectTimeSamples =
+        (transport.beat * 60.0 / transport.bpm * sample_rate).round() as i64;
     context.continousTimeSamples = samples;
     context.projectTimeMusic = transport.beat;
     context.barPositionMusic = transport.bar_start;

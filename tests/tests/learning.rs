@@ -1,0 +1,146 @@
+//! Learning from MIDI files: in the background, kept by the project, and forgotten.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use continuo::composer_thread::{Link, connect};
+use continuo::editor_link::{Command, EditorLink};
+use continuo::gate::Shared;
+use continuo::process::Performer;
+use continuo::state::State;
+use continuo_score::{Note, Score, tune};
+use continuo_tests::check::{self, Placed};
+use continuo_tests::host::Format;
+use continuo_tests::lab;
+use continuo_tests::scene::{self, STEPS_PER_BEAT};
+use serde_json::{Value, json};
+
+/// An instance without a host, and with the editor's end of it.
+struct Instance {
+    editor: Arc<EditorLink>,
+    kept: State,
+    _performer: Performer,
+    _link: Link,
+}
+
+fn instance() -> Instance {
+    lab::use_test_model().unwrap();
+    // What it needs lies beside the bundle.
+    let own = lab::bundle(Format::Clap).unwrap();
+    let (shared, kept) = (Arc::new(Shared::default()), State::default());
+    let (editor, backstage) = EditorLink::new(shared.clone(), kept.clone());
+    let (performer, link) = connect(Some(&own), &kept, shared, backstage).unwrap();
+    Instance {
+        editor,
+        kept,
+        _performer: performer,
+        _link: link,
+    }
+}
+
+impl Instance {
+    /// What the project would keep.
+    fn saved(&self) -> Value {
+        serde_json::to_value(self.kept.save()).unwrap()
+    }
+
+    /// Names of the pieces the project would keep, once there are `count` of them.
+    fn names(&self, count: usize) -> Vec<String> {
+        let began = Instant::now();
+        loop {
+            let saved = self.saved();
+            let pieces = saved["session"]["learned"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            // A model being loaded answers late.
+            if pieces.len() == count && !saved["session"].is_null() {
+                let name = |piece: &Value| piece["name"].as_str().unwrap().to_string();
+                return pieces.iter().map(name).collect();
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{saved}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Chords up and down, in a folder: nothing like the minuet.
+fn files() -> (tempfile::TempDir, Vec<PathBuf>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut score = Score::new(STEPS_PER_BEAT);
+    for step in 0..200 {
+        for voice in 0..3 {
+            score.notes.push(Note {
+                start: step * 6,
+                length: 3,
+                pitch: 40 + ((step * 5) % 37) as u8 + voice * 4,
+                velocity: 110,
+            });
+        }
+    }
+    score.tidy();
+    let paths = ["chords.mid", "minuet.mid", "broken.mid"].map(|name| folder.path().join(name));
+    score.to_midi().write_file(&paths[0]).unwrap();
+    tune::minuet().to_midi().write_file(&paths[1]).unwrap();
+    std::fs::write(&paths[2], b"no music").unwrap();
+    (folder, paths.to_vec())
+}
+
+/// What is played after the opening by an instance whose project has this session.
+fn answer(format: Format, session: &Value) -> Vec<Placed> {
+    let mut player = scene::stage(format, scene::any_setup(), 3, &scene::opening()).unwrap();
+    let state = player.plugin().save().unwrap();
+    let at = if format == Format::Clap { 8 } else { 0 };
+    let mut json: Value = serde_json::from_slice(&state[at..]).unwrap();
+    let mut kept: Value =
+        serde_json::from_str(json["fields"]["session"].as_str().unwrap()).unwrap();
+    kept["session"] = session.clone();
+    json["fields"]["session"] = json!(kept.to_string());
+    let json = json.to_string().into_bytes();
+    let state = match format {
+        Format::Clap => [&(json.len() as u64).to_le_bytes(), &json[..]].concat(),
+        Format::Vst3 => json,
+    };
+    player.plugin().load(&state).unwrap();
+    player.stand(1_000).unwrap();
+    player.play_to(scene::END).unwrap();
+    let end = player.now();
+    player.stand(1_000).unwrap();
+    let notes = check::pair(player.sent()).unwrap();
+    check::place(&notes, player.clock(), STEPS_PER_BEAT, end).unwrap()
+}
+
+#[test]
+fn files_are_learned_kept_and_forgotten_and_change_what_is_played() {
+    let (_folder, paths) = files();
+    let instance = instance();
+    assert!(instance.editor.send(Command::Learn(paths.clone())));
+    assert_eq!(instance.names(2), ["chords.mid", "minuet.mid"]);
+    // Again: nothing new.
+    assert!(instance.editor.send(Command::Learn(paths[..1].to_vec())));
+    let learned = instance.saved()["session"].clone();
+    assert!(instance.editor.send(Command::Unlearn));
+    assert!(instance.names(0).is_empty());
+    assert!(instance.editor.send(Command::Learn(vec![paths[1].clone()])));
+    assert_eq!(instance.names(1), ["minuet.mid"]);
+    let forgotten = {
+        let mut session = learned.clone();
+        session["learned"] = json!([]);
+        session
+    };
+    for format in Format::ALL {
+        let with = answer(format, &learned);
+        assert!(!with.is_empty());
+        assert_eq!(with, answer(format, &learned), "{format:?}");
+        assert_ne!(with, answer(format, &forgotten), "{format:?}");
+    }
+    // A model without a kNN memory learns nothing, and says so; what was learned stays kept.
+    let xl = lab::xl_model().unwrap();
+    assert!(instance.editor.send(Command::LoadModel(Some(xl))));
+    assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
+    assert_eq!(instance.names(1), ["minuet.mid"]);
+    assert!(instance.editor.send(Command::LoadModel(None)));
+    assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
+    assert_eq!(instance.names(2), ["minuet.mid", "chords.mid"]);
+}
