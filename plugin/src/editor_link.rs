@@ -15,7 +15,7 @@ use nice_plug_egui::{EguiEditorState, RepaintNotifier};
 use crate::editor::SIZE;
 use crate::editor::view::Part;
 use crate::gate::Shared;
-use crate::params::Mode;
+use crate::params::{Mode, Variation};
 use crate::process::Buttons;
 use crate::state::State;
 
@@ -48,6 +48,8 @@ pub struct Snapshot {
     pub learning: Learning,
     /// How well it keeps up.
     pub health: Health,
+    /// What can be taken back.
+    pub history: History,
     /// What went wrong, newest last; lines to show as they are.
     pub problems: Vec<String>,
 }
@@ -170,6 +172,31 @@ pub struct Health {
     pub overflow: u64,
 }
 
+/// What [`Command::Undo`] and [`Command::Redo`] would do now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The last thing done.
+    pub undo: Option<Step>,
+    /// The last thing taken back.
+    pub redo: Option<Step>,
+}
+
+/// One step back or forth. Where it is a parameter's, whoever sends the command sets the parameter
+/// to the value named here, right after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A bar was thought of anew.
+    Regenerate,
+    /// Everything was forgotten.
+    Clear,
+    /// What was learned from files was forgotten.
+    Unlearn,
+    /// Another variation is chosen: this one.
+    Vary(Variation),
+    /// What is repeated is frozen, or let go of.
+    Freeze(bool),
+}
+
 /// Something the editor wants done, beside parameters.
 #[derive(Clone, Debug)]
 pub enum Command {
@@ -184,6 +211,10 @@ pub enum Command {
     Learn(Vec<PathBuf>),
     /// Forget what was learned from files, and nothing else.
     Unlearn,
+    /// What was done last is taken back: see [`History`].
+    Undo,
+    /// What was taken back last is done again.
+    Redo,
     /// Play with the model in this directory from now on, or with the default one.
     LoadModel(Option<PathBuf>),
     /// Give what was heard or played as a MIDI file.
@@ -259,6 +290,8 @@ impl EditorLink {
             Command::Panic => buttons.panic = true,
             Command::Regenerate => buttons.regenerate = true,
             Command::Clear => buttons.clear = true,
+            Command::Undo => buttons.undo = true,
+            Command::Redo => buttons.redo = true,
             Command::LoadModel(directory) => self.state.choose(directory),
             Command::Midi(wanted) => return self.ask(Wish::Midi(wanted)),
             Command::Learn(paths) => return self.ask(Wish::Learn(paths)),

@@ -71,7 +71,9 @@ impl Requests {
     pub fn press(&self, buttons: Buttons) {
         let bits = u8::from(buttons.panic)
             | u8::from(buttons.regenerate) << 1
-            | u8::from(buttons.clear) << 2;
+            | u8::from(buttons.clear) << 2
+            | u8::from(buttons.undo) << 3
+            | u8::from(buttons.redo) << 4;
         self.0.fetch_or(bits, Ordering::Relaxed);
     }
 
@@ -85,6 +87,8 @@ impl Requests {
             panic: bits & 1 != 0,
             regenerate: bits & 2 != 0,
             clear: bits & 4 != 0,
+            undo: bits & 8 != 0,
+            redo: bits & 16 != 0,
         }
     }
 }

@@ -120,6 +120,10 @@ pub enum Ask {
     Regenerate,
     /// Forget everything heard and played.
     Clear,
+    /// Take back the last of these, or the last choice of a variation or of what is repeated.
+    Undo,
+    /// Do again what was taken back last.
+    Redo,
 }
 
 /// Composer thread to audio thread: a note to play, in order of start.

@@ -373,6 +373,8 @@ impl ContinuoParams {
                 panic: self.panic.value(),
                 regenerate: self.regenerate.value(),
                 clear: self.clear.value(),
+                // No parameters: a host has an undo of its own.
+                ..Buttons::default()
             },
         }
     }

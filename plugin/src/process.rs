@@ -65,6 +65,10 @@ pub struct Buttons {
     pub regenerate: bool,
     /// Everything heard and played is forgotten.
     pub clear: bool,
+    /// What was done last is taken back.
+    pub undo: bool,
+    /// What was taken back last is done again.
+    pub redo: bool,
 }
 
 impl Buttons {
@@ -74,6 +78,8 @@ impl Buttons {
             panic: self.panic && !before.panic,
             regenerate: self.regenerate && !before.regenerate,
             clear: self.clear && !before.clear,
+            undo: self.undo && !before.undo,
+            redo: self.redo && !before.redo,
         }
     }
 
@@ -82,6 +88,8 @@ impl Buttons {
             panic: self.panic || other.panic,
             regenerate: self.regenerate || other.regenerate,
             clear: self.clear || other.clear,
+            undo: self.undo || other.undo,
+            redo: self.redo || other.redo,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 mod chaos;
 mod continuing;
 mod determinism;
+mod history;
 mod modes;
 mod routing;
 
@@ -20,7 +21,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use crate::gate::Shared;
 use crate::messages::{Heard, Planned, Settings};
 use crate::params::{Enter, Mode};
-use crate::process::{Controls, Event, Host, Performer};
+use crate::process::{Buttons, Controls, Event, Host, Performer};
 use crate::session::{Player, Session, mix};
 use crate::testing::Rng;
 use crate::transport::Reading;
@@ -212,6 +213,13 @@ impl Rehearsal {
     fn block(&mut self, reading: &Reading, frames: u32, block: &mut Block) {
         self.performer
             .process(reading, frames, self.settings, self.controls, block);
+    }
+
+    /// Presses a button in the editor.
+    fn press(&self, button: impl FnOnce(&mut Buttons)) {
+        let mut buttons = Buttons::default();
+        button(&mut buttons);
+        self.shared.requests.press(buttons);
     }
 
     fn answers(&self) -> Vec<(u32, u64)> {

@@ -3,6 +3,7 @@
 
 mod feel;
 mod frozen;
+mod history;
 mod lessons;
 mod planning;
 mod view;
@@ -13,6 +14,7 @@ use continuo_score::{Metre, Note, Score};
 use serde::{Deserialize, Serialize};
 
 use self::frozen::Frozen;
+use self::history::Deeds;
 use self::planning::Answer;
 use crate::learning::{Learned, Lessons};
 use crate::messages::{Ask, Heard, Planned, Settings};
@@ -110,6 +112,8 @@ pub struct Session<P> {
     lessons: Lessons,
     /// How much of it is read, of how much, while there is some to read.
     reading: Option<(usize, usize)>,
+    /// What can be taken back.
+    deeds: Deeds,
     planned: VecDeque<Planned>,
 }
 
@@ -135,6 +139,7 @@ impl<P: Player> Session<P> {
             frozen: None,
             lessons: Lessons::default(),
             reading: None,
+            deeds: Deeds::default(),
             planned: VecDeque::new(),
         }
     }
@@ -192,6 +197,7 @@ impl<P: Player> Session<P> {
         self.takes.clear();
         self.tunings.clear();
         (self.answer, self.frozen) = (None, None);
+        self.deeds.forget();
         self.planned.clear();
         self.behind = Some(self.timeline.end().unwrap_or(0));
         Ok(lost + self.restore_lessons(&saved.learned)?)
@@ -250,6 +256,7 @@ impl<P: Player> Session<P> {
             } => {
                 self.advance(beat + ahead, eager)?;
                 self.cuts = number;
+                self.keep_voided(beat + ahead, limit + ahead);
                 self.answer = None;
                 self.planned.retain(|note| note.start_beat < limit);
                 self.timeline.cut(beat + ahead, limit + ahead);
@@ -312,6 +319,7 @@ impl<P: Player> Session<P> {
                 if self.ahead != 0.0 {
                     // Nothing of the session has a place in the song.
                     self.timeline.clear();
+                    self.deeds.forget();
                     self.ahead = 0.0;
                 }
                 self.timeline.forget_from(beat);
@@ -321,13 +329,14 @@ impl<P: Player> Session<P> {
                 // bars follow on bars where the loop is of whole bars.
                 let behind = self.timeline.step_from(self.now - beat);
                 let behind = self.timeline.beat(behind);
-                if !self.timeline.is_empty() {
+                if !self.timeline.is_empty() || self.deeds.holds_memory() {
                     self.ahead = behind;
                 }
                 self.timeline.forget_from(beat + self.ahead);
             }
         }
         self.now = beat + self.ahead;
+        self.deeds.arrive(self.now);
         self.rule.arrive(&self.timeline, self.now);
         self.running = true;
         (self.answer, self.behind) = (None, None);
@@ -346,11 +355,7 @@ impl<P: Player> Session<P> {
             let planned = self.timeline.step(self.now + before.lookahead);
             self.tunings.push_back((planned, settings));
         }
-        if settings.freeze && !before.freeze {
-            self.frozen = Frozen::of(&self.timeline, self.now, settings.bars);
-        } else if !settings.freeze {
-            self.frozen = None;
-        }
+        self.settings_changed(&before);
         self.rule.change(&self.timeline, &settings, self.now);
         Ok(())
     }
@@ -359,18 +364,10 @@ impl<P: Player> Session<P> {
     fn ask(&mut self, ask: Ask) -> Result<(), P::Error> {
         match ask {
             Ask::Panic => self.rule.rest(&self.timeline, self.now),
-            Ask::Regenerate => {
-                let bar = self.timeline.bar_line(self.timeline.step(self.now));
-                *self.takes.entry(bar).or_default() += 1;
-            }
-            Ask::Clear => {
-                self.timeline.clear();
-                self.takes.clear();
-                (self.frozen, self.behind, self.answer) = (None, None, None);
-                self.rule.rest(&self.timeline, self.now);
-                self.player.listen(&self.timeline.score(0, 0))?;
-                self.unlearn()?;
-            }
+            Ask::Regenerate => self.regenerate(),
+            Ask::Clear => self.clear()?,
+            Ask::Undo => self.undo()?,
+            Ask::Redo => self.redo()?,
         }
         Ok(())
     }
@@ -431,7 +428,7 @@ impl<P: Player> Session<P> {
             Some(answer) => {
                 let end = answer.end?;
                 if answer.retaken {
-                    return self.take_at(end);
+                    return self.take_at(end, answer.then);
                 }
                 self.rule.next(&self.timeline, &self.settings)
             }

@@ -78,6 +78,20 @@ pub struct Known {
     pub ours: bool,
 }
 
+impl Known {
+    /// The step after it and the note itself, to be played again: a step long where it is held.
+    pub fn again(&self) -> (i64, Note) {
+        let length = self.end.map_or(1, |end| end - self.start).max(1);
+        let note = Note {
+            start: 0,
+            length: u32::try_from(length).unwrap_or(1),
+            pitch: self.pitch,
+            velocity: self.velocity,
+        };
+        (self.start + length, note)
+    }
+}
+
 /// Of its own notes the plugin looks back at so many: some bars of them.
 const OWN_NOTES: usize = 512;
 
@@ -142,6 +156,33 @@ impl Timeline {
     pub fn clear(&mut self) {
         self.notes.clear();
         self.settle();
+    }
+
+    /// Takes out the notes that start before `beat`, and gives them. The bars stay.
+    pub fn take_before(&mut self, beat: f64) -> Self {
+        let (out, stay) = self.notes.iter().partition(|n| n.start_beat < beat);
+        let mut earlier = Self {
+            notes: out,
+            ..self.clone()
+        };
+        earlier.settle();
+        self.notes = stay;
+        let first = self.notes.iter().map(|n| n.start).min();
+        self.origin = first.map(|first| self.bar_line(first));
+        self.settle();
+        earlier
+    }
+
+    /// Puts notes that were taken out before those there are now, as far as they start before
+    /// `beat`. Those that reach over it end there.
+    pub fn put_before(&mut self, mut earlier: Self, beat: f64) {
+        earlier.all_up(beat);
+        earlier.forget_from(beat);
+        self.origin = earlier.origin.or(self.origin);
+        earlier.notes.append(&mut self.notes);
+        self.notes = earlier.notes;
+        self.settle();
+        self.make_room();
     }
 
     /// The player struck a key.

@@ -78,6 +78,8 @@ impl Performer {
             (pressed.panic, Ask::Panic),
             (pressed.regenerate, Ask::Regenerate),
             (pressed.clear, Ask::Clear),
+            (pressed.undo, Ask::Undo),
+            (pressed.redo, Ask::Redo),
         ] {
             if button {
                 self.tell(Heard::Ask(ask));

@@ -47,7 +47,9 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             }
             20 => rehearsal.settings.length = 0.1 + 2.0 * rng.unit(),
             21 => rehearsal.settings.lead = rng.unit(),
-            22..32 => playing = true,
+            22 => rehearsal.press(|buttons| buttons.undo = true),
+            23 => rehearsal.press(|buttons| buttons.redo = true),
+            24..34 => playing = true,
             _ => {}
         }
         let frames = [32, 64, 480, 4096, 9000][rng.below(5) as usize];

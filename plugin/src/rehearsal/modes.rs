@@ -2,20 +2,19 @@
 
 use super::*;
 use crate::params::{Memory, Variation};
-use crate::process::Buttons;
 
-const BEAT: u64 = 24_000;
+pub(super) const BEAT: u64 = 24_000;
 /// Of [`perform`]: three quarters.
-const BAR: u64 = 3 * BEAT;
+pub(super) const BAR: u64 = 3 * BEAT;
 
 /// Everything the plugin starts, on its samples.
-fn starts(played: &Played) -> Vec<u64> {
+pub(super) fn starts(played: &Played) -> Vec<u64> {
     let ours = played.iter().filter(|e| e.1 && e.2 == 0);
     ours.map(|e| e.0).collect()
 }
 
 /// A key on every beat of these, a quarter long; `beats` of song in all.
-fn beats(at: &[u64], beats: u64) -> Piece {
+pub(super) fn beats(at: &[u64], beats: u64) -> Piece {
     let mut events = Vec::new();
     for &beat in at {
         events.push((beat * BEAT, key(0, true, 1, 60 + (beat % 5) as u8)));
@@ -31,7 +30,7 @@ fn beats(at: &[u64], beats: u64) -> Piece {
     }
 }
 
-fn rehearsal(mode: Mode, enter: Enter) -> Rehearsal {
+pub(super) fn rehearsal(mode: Mode, enter: Enter) -> Rehearsal {
     let mut rehearsal = Rehearsal::new(true, 1 << 16);
     (rehearsal.settings.mode, rehearsal.settings.enter) = (mode, enter);
     rehearsal.settings.bars = 2;
@@ -233,12 +232,7 @@ fn regenerate_thinks_anew_from_the_next_beat() {
     assert_eq!(before(&again), before(&expected));
     assert_ne!(after(&again, 7), after(&expected, 7));
     // From the editor it is the same.
-    let editor = pressed(6.3, |r| {
-        r.shared.requests.press(Buttons {
-            regenerate: true,
-            ..Buttons::default()
-        });
-    });
+    let editor = pressed(6.3, |r| r.press(|buttons| buttons.regenerate = true));
     assert_eq!(editor, again);
 }
 
@@ -261,10 +255,7 @@ fn panic_is_silence_until_the_player_plays() {
 fn clear_forgets_everything() {
     let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
     perform(&beats(&[0, 1, 2], 8), &mut rehearsal, || 480);
-    rehearsal.shared.requests.press(Buttons {
-        clear: true,
-        ..Buttons::default()
-    });
+    rehearsal.press(|buttons| buttons.clear = true);
     rehearsal.block(&standing(), 64, &mut Block::default());
     let mut composer = rehearsal.composer.lock().unwrap();
     composer.run();

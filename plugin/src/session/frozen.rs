@@ -51,14 +51,8 @@ impl Frozen {
             for note in &self.notes {
                 let start = note.start + round;
                 if (from..until).contains(&start) {
-                    let length = note.end.map_or(1, |end| end - note.start).max(1);
-                    let note = Note {
-                        start: 0,
-                        length: u32::try_from(length).unwrap_or(1),
-                        pitch: note.pitch,
-                        velocity: note.velocity,
-                    };
-                    found.push((start, start + length, note));
+                    let (stop, note) = note.again();
+                    found.push((start, stop + round, note));
                 }
             }
             round += self.length;

@@ -18,11 +18,25 @@ impl<P: Player> Session<P> {
         self.lessons.ask(paths);
     }
 
-    /// Forgets what was learned from files, and what of it was still to be learned.
-    pub fn unlearn(&mut self) -> Result<(), P::Error> {
+    /// Forgets the first so many of the pieces learned, and gives them; what was still to be
+    /// learned is forgotten as well.
+    pub(super) fn forget_lessons(&mut self, pieces: usize) -> Result<Vec<Learned>, P::Error> {
+        let mut learned = self.lessons.learned().to_vec();
+        let later = learned.split_off(pieces.min(learned.len()));
         self.lessons.clear();
         self.reading = None;
-        self.player.forget_learned()
+        if later.is_empty() {
+            self.player.forget_learned()?;
+        } else {
+            self.restore_lessons(&later)?;
+        }
+        Ok(learned)
+    }
+
+    /// Pieces that were forgotten are learned again, as if before those there are.
+    pub(super) fn learn_again(&mut self, pieces: &[Learned]) -> Result<(), P::Error> {
+        let all = [pieces, self.lessons.learned()].concat();
+        self.restore_lessons(&all).map(drop)
     }
 
     /// Takes a little of what waits to be learned in. Whether there is more.

@@ -1,10 +1,13 @@
 //! Deciding on a stretch, and planning its notes.
 
+use continuo_score::Note;
+
 use super::feel::Feel;
 use super::{Player, Session};
 use crate::messages::Planned;
 use crate::params::{Mode, Variation};
 use crate::rules::Entry;
+use crate::timeline::Known;
 
 /// A stretch under way.
 #[derive(Clone, Debug)]
@@ -12,15 +15,22 @@ pub(super) struct Answer {
     /// Session step of the player's step 0.
     origin: i64,
     /// Planned up to this session step.
-    until: i64,
+    pub(super) until: i64,
     /// Where it ends, if it does by itself.
     pub(super) end: Option<i64>,
     /// What it was last decided on: everything the player started before.
     decided: i64,
     /// Notes end where the stretch does.
     clipped: bool,
-    /// It ends at a bar that was thought of anew, where another answer takes over.
+    /// It ends where another answer takes over: at a bar that was thought of anew, or where what
+    /// was given ends.
     pub(super) retaken: bool,
+    /// Where that other one ends, if it does by itself.
+    pub(super) then: Option<i64>,
+    /// Not thought of, but planned before, made void and taken back.
+    given: Option<Vec<Known>>,
+    /// The mode it was decided in.
+    pub(super) mode: Mode,
     /// Repeats what was frozen, and does not think.
     frozen: bool,
     /// The bars have changed since.
@@ -28,14 +38,32 @@ pub(super) struct Answer {
     feel: Feel,
 }
 
+impl Answer {
+    /// What was planned of it, from step `from` on, and then somebody else takes over.
+    pub(super) fn given(self, notes: Vec<Known>, from: i64) -> Self {
+        let whole = self.end == Some(self.until);
+        let then = if self.retaken { self.then } else { self.end };
+        Self {
+            end: Some(self.until),
+            until: from,
+            retaken: self.retaken || !whole,
+            then: then.filter(|_| !whole || self.retaken),
+            given: Some(notes),
+            frozen: false,
+            stale: false,
+            ..self
+        }
+    }
+}
+
 impl<P: Player> Session<P> {
-    /// An answer without end is taken up anew at the bar at `at`.
-    pub(super) fn take_at(&self, at: i64) -> Option<Entry> {
+    /// An answer is taken up anew at step `at`.
+    pub(super) fn take_at(&self, at: i64, end: Option<i64>) -> Option<Entry> {
         let lead = self.timeline.step_from(self.settings.lead).max(1);
         Some(Entry {
             at,
             decided: at - lead,
-            end: None,
+            end,
         })
     }
 
@@ -85,6 +113,9 @@ impl<P: Player> Session<P> {
             decided: entry.decided,
             clipped: self.settings.mode == Mode::Trade,
             retaken: retake.is_some(),
+            then: None,
+            given: None,
+            mode: self.settings.mode,
             frozen,
             stale: false,
             feel: Feel::of(&self.timeline, entry.decided),
@@ -105,6 +136,7 @@ impl<P: Player> Session<P> {
         let same = answer.end == Some(entry.at)
             && answer.frozen == frozen
             && !(answer.stale || answer.retaken || answer.clipped || taken)
+            && answer.given.is_none()
             && !heard.any(|n| since.contains(&n.start));
         if same {
             answer.end = entry.end;
@@ -163,31 +195,45 @@ impl<P: Player> Session<P> {
             self.tunings.pop_front();
         }
         answer.until = until;
-        let (origin, end) = (answer.origin, answer.end.filter(|_| answer.clipped));
-        let mut notes = match &self.frozen {
-            Some(frozen) if answer.frozen => frozen.notes(from, until),
+        let origin = answer.origin;
+        let end = answer
+            .end
+            .filter(|_| answer.clipped && answer.given.is_none());
+        // First step, the one after the last, the note, and by how much it is late.
+        let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.given, &self.frozen) {
+            (Some(given), _) => {
+                let due = given.iter().filter(|n| (from..until).contains(&n.start));
+                let late = |n: &Known| n.start_beat - self.timeline.beat(n.start);
+                due.map(|n| {
+                    let (stop, note) = n.again();
+                    (n.start, stop, note, late(n))
+                })
+                .collect()
+            }
+            (None, Some(frozen)) if answer.frozen => {
+                let due = frozen.notes(from, until).into_iter();
+                due.map(|(start, stop, note)| (start, stop, note, 0.0))
+                    .collect()
+            }
             _ => {
                 let until = u32::try_from(until - origin).unwrap_or(0);
                 let notes = self.player.play_until(until)?;
-                let place = |note: continuo_score::Note| {
+                let place = |note: Note| {
                     let start = origin + i64::from(note.start);
-                    (start, start + i64::from(note.length.max(1)), note)
+                    let length = f64::from(note.length.max(1)) * self.settings.length;
+                    let stop = start + (length.round() as i64).max(1);
+                    let velocity = answer.feel.velocity(note.velocity, &self.settings);
+                    let late = answer.feel.late(start) * self.settings.feel;
+                    (start, stop, Note { velocity, ..note }, late)
                 };
                 notes.into_iter().map(place).collect()
             }
         };
         notes.sort_by_key(|n| n.0);
-        for (start, stop, note) in notes {
+        for (start, stop, note, late) in notes {
             let pitch = note.pitch & 127;
-            let (mut stop, mut velocity, mut late) = (stop, note.velocity, 0.0);
-            if !answer.frozen {
-                let length = (stop - start) as f64 * self.settings.length;
-                stop = start + (length.round() as i64).max(1);
-                velocity = answer.feel.velocity(note.velocity, &self.settings);
-                late = answer.feel.late(start) * self.settings.feel;
-            }
             let stop = end.map_or(stop, |end| stop.min(end));
-            let velocity = velocity.clamp(1, 127);
+            let velocity = note.velocity.clamp(1, 127);
             let id = self.next_id;
             self.next_id += 1;
             let start_beat = self.timeline.beat(start) + late;

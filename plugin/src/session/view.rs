@@ -60,6 +60,7 @@ impl<P: Player> Session<P> {
                 behind: self.behind.is_some(),
             },
             learning: self.learning(),
+            history: self.history(),
             ..Snapshot::default()
         };
         snapshot.health.headroom = planned_to.map(|to| (to - beat).max(0.0));
