@@ -1,8 +1,10 @@
 //! One listener: what it heard, and what it plays next.
 
 mod learning;
+mod recollecting;
 mod state;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +20,7 @@ use crate::stats::Stats;
 
 pub use learning::Progress;
 use learning::Reading;
+pub use recollecting::Recollection;
 pub use state::{Piece, SessionState};
 
 /// Tokens read in one run while listening: large enough to use the machine, small enough
@@ -58,6 +61,8 @@ pub struct Composer {
     pitch: Option<u8>,
     /// Notes written and not yet handed out.
     written: Vec<Note>,
+    /// What the tokens written last recalled.
+    recollections: VecDeque<Recollection>,
     stats: Stats,
 }
 
@@ -80,6 +85,7 @@ impl Composer {
             sampler: Sampler::new(vocabulary),
             pitch: None,
             written: Vec::new(),
+            recollections: VecDeque::new(),
             stats: Stats::default(),
             model,
         }
@@ -201,6 +207,8 @@ impl Composer {
         };
         let at = at.max(self.state.step);
         let at = self.sampler.begin(at, sampling, seed, self.scale, own);
+        // What is written from there on recalls for itself.
+        self.recollections.retain(|r| r.step < at);
         wanted.move_to(at, vocabulary);
         self.become_stream(&wanted)?;
         Ok(())
@@ -282,6 +290,7 @@ impl Composer {
         let fed = self.fed(id, state.step);
         self.read(&[fed])?;
         self.state = state;
+        self.recollect();
         Ok(())
     }
 

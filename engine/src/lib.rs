@@ -22,7 +22,7 @@ pub mod sampling;
 pub mod stats;
 pub mod xl;
 
-pub use composer::{Composer, Progress, SessionState};
+pub use composer::{Composer, Progress, Recollection, SessionState};
 pub use device::{Device, Refusal};
 pub use error::EngineError;
 pub use memory::Memory;

@@ -13,10 +13,12 @@ pub mod bars;
 pub mod clock;
 pub mod control;
 pub mod controls;
+pub mod drop;
 pub mod files;
 pub mod health;
 pub mod keys;
 pub mod knobs;
+pub mod menus;
 pub mod places;
 pub mod roll;
 pub mod save;
@@ -65,6 +67,7 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
     // The space bar starts the host's transport, whatever has the focus here.
     if !panel.types() {
         ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Space));
+        acts::keys(ui, view, doings);
     }
     let all = ui.ctx().content_rect();
     ui.painter().rect_filled(all, 0.0, theme::GROUND);
@@ -83,7 +86,7 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
     }
 
     // The roll keeps at least a third; the controls scroll before it gets smaller.
-    let wanted = controls::Plan::new(&view.controls, rest.width()).height();
+    let wanted = controls::Plan::new(&view.controls, rest.width(), panel.tab).height();
     let share = (rest.height() * 0.62).max(0.0);
     let below = take_bottom(&mut rest, wanted.min(share));
     controls::show(
@@ -101,6 +104,7 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
         rest.max.y -= theme::GAP;
     }
     roll::show(ui, rest, view, &mut panel.scroll);
+    drop::show(ui, all, doings);
 }
 
 /// A band with something in words.

@@ -40,6 +40,10 @@ pub struct Snapshot {
     pub metres: Vec<(f64, Metre)>,
     /// Everything up to here is planned, where it is answering.
     pub planned_to: Option<f64>,
+    /// The bars its long memory looks back to for what it plays now.
+    pub recalled: Vec<RecalledBar>,
+    /// The share of that which is from pieces it learned, 0 to 1.
+    pub recalled_learned: f32,
     /// The model.
     pub model: ModelState,
     /// What it remembers.
@@ -84,6 +88,17 @@ pub struct ShownNote {
     pub velocity: u8,
     /// Whether the plugin plays it, and not the player.
     pub ours: bool,
+}
+
+/// A bar the long memory looks back to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecalledBar {
+    /// Where it begins.
+    pub from: f64,
+    /// Where it ends.
+    pub to: f64,
+    /// Its share of all that is recalled, 0 to 1.
+    pub share: f32,
 }
 
 /// How far the model is.

@@ -1,6 +1,7 @@
 //! The engine as a [`Player`], and the one model all instances share. Owned by the composer
 //! thread.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::editor_link::{ModelInfo, ModelState, Snapshot};
 use crate::messages::Settings;
 use crate::report::Report;
 use crate::resources::{self, Resources};
-use crate::session::Player;
+use crate::session::{LookBack, Player};
 
 /// One instance's composer.
 pub struct EnginePlayer {
@@ -74,6 +75,24 @@ impl Player for EnginePlayer {
     ) -> Result<(), EngineError> {
         self.composer
             .answer_after(at, &settings.sampling, seed, own)
+    }
+
+    fn looks_back(&self, steps: Range<u32>) -> LookBack {
+        let mut back = LookBack::default();
+        let recent = self.composer.recollections().rev();
+        let within = |step: u32| steps.contains(&step);
+        let mut tokens = 0;
+        for recalled in recent.filter(|r| within(r.step)) {
+            for &(bar, share) in &recalled.bars {
+                *back.bars.entry(bar).or_default() += share;
+            }
+            back.learned += recalled.learned;
+            tokens += 1;
+        }
+        let tokens = tokens.max(1) as f32;
+        back.bars.values_mut().for_each(|share| *share /= tokens);
+        back.learned /= tokens;
+        back
     }
 
     fn tune(&mut self, settings: &Settings) {

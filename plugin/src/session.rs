@@ -9,6 +9,7 @@ mod planning;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use continuo_score::{Metre, Note, Score};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,11 @@ pub trait Player {
         seed: u64,
         own: &[Note],
     ) -> Result<(), Self::Error>;
+    /// Where it looked back to for the notes it played in these steps. Nowhere, unless it has a
+    /// memory that is searched.
+    fn looks_back(&self, _steps: Range<u32>) -> LookBack {
+        LookBack::default()
+    }
     /// Goes on with other settings.
     fn tune(&mut self, settings: &Settings);
     /// The notes that start before `until` and were not given yet. How the calls are cut does
@@ -66,6 +72,15 @@ pub trait Player {
     fn read_on(&mut self) -> Result<Option<(usize, usize)>, Self::Error> {
         Ok(None)
     }
+}
+
+/// Where a [`Player`] looked back to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LookBack {
+    /// Bars of the scores it listened to, from 0, each with its share, 0 to 1.
+    pub bars: BTreeMap<u32, f32>,
+    /// The share of what it learned.
+    pub learned: f32,
 }
 
 /// What a project keeps of a session.

@@ -434,6 +434,14 @@ impl Timeline {
         })
     }
 
+    /// Where bar number `bar` of scores begins and ends, in quarter notes.
+    pub fn bar(&self, bar: u32) -> Option<(f64, f64)> {
+        let origin = self.origin?;
+        let map = self.metre_map(origin);
+        let line = |bar| self.beat(origin + i64::from(bar_line(&map, bar)));
+        Some((line(bar), line(bar.checked_add(1)?)))
+    }
+
     /// Bars from the first note to the last.
     pub fn bars(&self) -> u32 {
         let last = self.notes.iter().map(|n| n.start).max();

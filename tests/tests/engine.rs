@@ -178,6 +178,50 @@ fn memory_reaches_so_many_bars_back() {
     }
 }
 
+/// Where the long memory looks back to is told: bars before, no further than it reaches, and what
+/// was learned; and nothing where nothing is recalled.
+#[test]
+fn where_it_looks_back_to_is_told() {
+    let model = model();
+    let score = long_score(2);
+    let at = score.notes.last().unwrap().end();
+    let recalled = |recall: f32, reach: Option<u32>, learn: bool| {
+        let mut composer = Composer::new(model.clone());
+        composer.set_recall(recall);
+        composer.set_reach(reach);
+        if learn {
+            composer.learn(&[long_score(1)]).unwrap();
+        }
+        composer.listen(&score).unwrap();
+        composer.answer(at, &Sampling::default(), 1).unwrap();
+        composer.play_until(at + 96).unwrap();
+        let recalled: Vec<_> = composer.recollections().cloned().collect();
+        for token in &recalled {
+            let bar = score.metres.place(token.step).bar;
+            let first = reach.map_or(0, |reach| bar.saturating_sub(reach));
+            assert!(token.step >= at, "of what was played");
+            assert!(
+                token.bars.iter().all(|(b, _)| (first..=bar).contains(b)),
+                "{token:?}"
+            );
+            assert!(token.bars.is_sorted_by(|a, b| a.1 >= b.1), "{token:?}");
+            let all = token.bars.iter().map(|b| b.1).sum::<f32>() + token.learned;
+            assert!(all > 0.0 && all < 1.0 + 1e-4, "{token:?}: {all}");
+            assert!(token.learned == 0.0 || learn, "{token:?}");
+        }
+        recalled
+    };
+    assert_eq!(recalled(0.0, None, true), []);
+    let far = recalled(1.0, None, false);
+    assert!(far.len() > 10 && far.iter().any(|token| !token.bars.is_empty()));
+    assert!(!recalled(1.0, Some(40), false).is_empty());
+    assert!(
+        recalled(1.0, None, true)
+            .iter()
+            .any(|token| token.learned > 0.1)
+    );
+}
+
 /// Pieces learned do not enter the window, and stay when the session is forgotten.
 #[test]
 fn what_was_learned_stays() {

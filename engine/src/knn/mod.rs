@@ -35,6 +35,20 @@ pub struct Recalled {
     pub scores: Vec<f32>,
     /// The values, `[tokens, heads, k, head_dim]`; 0 in empty slots.
     pub values: Vec<f32>,
+    /// Where they stand, `[tokens, heads, k]`.
+    pub places: Vec<Place>,
+}
+
+/// Where a memory stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: the slot is empty.
+    #[default]
+    Nowhere,
+    /// In the stream, at this position.
+    Song(usize),
+    /// In what was learned.
+    Learned,
 }
 
 /// Keys and values of one layer: one key and one value a token, shared by all query heads.
@@ -52,6 +66,8 @@ pub struct KnnMemory {
     song: Part,
     learned: Part,
     hits: Hits,
+    /// What the last token searched for has found: `[heads, k]`, best first in each head.
+    latest: Vec<(Place, f32)>,
 }
 
 impl KnnMemory {
@@ -70,7 +86,17 @@ impl KnnMemory {
             song: Part::new(dim),
             learned: Part::new(dim),
             hits: Hits::default(),
+            latest: Vec::new(),
         }
+    }
+
+    /// What the last token searched for has found, for each head: where, and the cosine
+    /// similarity, best first. Empty slots are left out.
+    pub fn latest(&self) -> impl Iterator<Item = &[(Place, f32)]> {
+        self.latest.chunks(self.k).map(|found| {
+            let full = found.partition_point(|&(place, _)| place != Place::Nowhere);
+            &found[..full]
+        })
     }
 
     /// Tokens of the stream that were appended: the next one's position.
@@ -199,6 +225,8 @@ impl KnnMemory {
         out.scores.resize(tokens * heads * k, NOTHING);
         out.values.clear();
         out.values.resize(tokens * heads * k * self.dim, 0.0);
+        out.places.clear();
+        out.places.resize(tokens * heads * k, Place::Nowhere);
         let most = (BATCH / heads).max(1);
         let mut at = 0;
         while at < tokens {
@@ -215,12 +243,20 @@ impl KnnMemory {
                 dim: self.dim,
                 scores: &mut out.scores[at * heads * k..],
                 values: &mut out.values[at * heads * k * self.dim..],
+                places: &mut out.places[at * heads * k..],
             };
             let queries = &queries[at * size..batch.end * size];
             let learned = self.learned.end().saturating_sub(self.capacity)..self.learned.end();
             let is_exact = learned.len() <= EXACT;
-            self.learned
-                .search(queries, learned, is_exact, &mut self.hits, &mut found)?;
+            self.learned.search(
+                (queries, k),
+                learned,
+                is_exact,
+                &mut self.hits,
+                |query, score, _, value| {
+                    found.offer(query, score, value, Place::Learned);
+                },
+            )?;
 
             // What every token of the batch sees is searched at once; what only some of them
             // see, as it leaves the window or is evicted in between, one by one.
@@ -229,8 +265,15 @@ impl KnnMemory {
             if all.is_empty() {
                 all = 0..0;
             }
-            self.song
-                .search(queries, all.clone(), exact, &mut self.hits, &mut found)?;
+            self.song.search(
+                (queries, k),
+                all.clone(),
+                exact,
+                &mut self.hits,
+                |query, score, at, value| {
+                    found.offer(query, score, value, Place::Song(at));
+                },
+            )?;
             for (token, queries) in batch.clone().zip(queries.chunks_exact(size)) {
                 for seen in self
                     .looked_at_by(position + token)
@@ -239,12 +282,18 @@ impl KnnMemory {
                     let (key, value) = self.song.row(seen);
                     for (head, query) in queries.chunks_exact(self.dim).enumerate() {
                         let score = query.iter().zip(key).map(|(q, k)| q * k).sum();
-                        found.offer((token - at) * heads + head, score, value);
+                        let query = (token - at) * heads + head;
+                        found.offer(query, score, value, Place::Song(seen));
                     }
                 }
             }
             at = batch.end;
         }
+        let last = tokens.saturating_sub(1) * heads * k..;
+        let found = out.places[last.clone()].iter().zip(&out.scores[last]);
+        self.latest.clear();
+        self.latest
+            .extend(found.map(|(&place, &score)| (place, score)));
         Ok(())
     }
 }
@@ -255,11 +304,12 @@ struct Found<'a> {
     dim: usize,
     scores: &'a mut [f32],
     values: &'a mut [f32],
+    places: &'a mut [Place],
 }
 
 impl Found<'_> {
     /// Takes a memory in if it is among the best `k` of a query.
-    fn offer(&mut self, query: usize, score: f32, value: &[f32]) {
+    fn offer(&mut self, query: usize, score: f32, value: &[f32], place: Place) {
         let scores = &mut self.scores[query * self.k..][..self.k];
         let at = scores.partition_point(|&s| s >= score);
         // Also what is no number ends up nowhere.
@@ -268,6 +318,9 @@ impl Found<'_> {
         }
         scores.copy_within(at..self.k - 1, at + 1);
         scores[at] = score;
+        let places = &mut self.places[query * self.k..][..self.k];
+        places.copy_within(at..self.k - 1, at + 1);
+        places[at] = place;
         let values = &mut self.values[query * self.k * self.dim..][..self.k * self.dim];
         values.copy_within(at * self.dim..(self.k - 1) * self.dim, (at + 1) * self.dim);
         values[at * self.dim..][..self.dim].copy_from_slice(value);

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::EXACT;
 use super::index::{Hits, Rows};
-use super::{EXACT, Found};
 use crate::error::EngineError;
 
 /// Keys and values of consecutive positions, of which the oldest may have been let go of.
@@ -85,27 +85,29 @@ impl Part {
         Ok(())
     }
 
+    /// Gives `found` the best `k` rows of each query: the query, the inner product, the position
+    /// and the value.
     pub(super) fn search(
         &mut self,
-        queries: &[f32],
+        (queries, k): (&[f32], usize),
         range: Range<usize>,
         exact: bool,
         hits: &mut Hits,
-        found: &mut Found,
+        mut found: impl FnMut(usize, f32, usize, &[f32]),
     ) -> Result<(), EngineError> {
         let (Some(rows), false) = (&mut self.rows, range.is_empty()) else {
             return Ok(());
         };
         let range = range.start - self.first..range.end - self.first;
         if exact {
-            rows.search(queries, range, found.k, hits)?;
+            rows.search(queries, range, k, hits)?;
         } else {
-            rows.search_lists(queries, range, found.k, hits)?;
+            rows.search_lists(queries, range, k, hits)?;
         }
         for (at, (&score, &row)) in hits.scores.iter().zip(&hits.rows).enumerate() {
             if let Ok(row) = usize::try_from(row) {
                 let value = &self.values[row * self.dim..][..self.dim];
-                found.offer(at / found.k, score, value);
+                found(at / k, score, self.first + row, value);
             }
         }
         Ok(())

@@ -31,6 +31,7 @@ impl Plain {
         let mut all: Vec<_> = all.map(|(key, value)| (dot(key), value)).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut found = Recalled {
+            places: Vec::new(),
             scores: vec![NOTHING; k],
             values: vec![0.0; k * query.len()],
         };
@@ -188,6 +189,48 @@ fn the_lists_find_most() {
         .search(&queries[..4 * dim], 0..EXACT - 20, k, &mut exact)
         .unwrap();
     assert!(close(&found.scores[..4 * k], &exact.scores));
+}
+
+/// A theme that was planted long ago, and comes again, is what is recalled, at its very places.
+#[test]
+fn a_planted_theme_is_what_is_recalled() {
+    for seed in 0..40 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let (dim, k, heads, window) = (16, rng.random_range(1..4), 2, 8);
+        let mut memory = KnnMemory::new(dim, k, 500, window, 0);
+        let theme = rows(&mut rng, 6, dim);
+        let at = rng.random_range(0..200);
+        for keys in [
+            rows(&mut rng, at, dim),
+            theme.clone(),
+            rows(&mut rng, 60, dim),
+        ] {
+            memory.append(&keys, &keys).unwrap();
+        }
+        memory.learn(&theme[..dim], &theme[..dim]).unwrap();
+        for (note, key) in theme.chunks_exact(dim).enumerate() {
+            let position = memory.len();
+            memory.append(key, key).unwrap();
+            let queries = [key, key].concat();
+            let mut out = Recalled::default();
+            memory.search(&queries, heads, position, &mut out).unwrap();
+            let latest: Vec<_> = memory.latest().collect();
+            assert_eq!(latest.len(), heads, "seed {seed}");
+            for found in latest {
+                let places: Vec<_> = found.iter().take(2).map(|f| f.0).collect();
+                let planted = Place::Song(at + note);
+                // The first was learned as well.
+                let wanted = if note == 0 {
+                    [planted, Place::Learned]
+                } else {
+                    [planted; 2]
+                };
+                assert!(wanted.contains(&places[0]), "seed {seed}: {found:?}");
+                assert!((found[0].1 - 1.0).abs() < 1e-5, "seed {seed}: {found:?}");
+                assert!(found.iter().all(|f| f.0 != Place::Song(position)));
+            }
+        }
+    }
 }
 
 /// A token that may look back only so far finds what comparing everything from there on would

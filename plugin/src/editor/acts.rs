@@ -1,10 +1,10 @@
 //! Modes and acts: what a player does in the middle of playing, so it is large and in one row.
 
-use egui::{Button, Rect, RichText, Ui, UiBuilder, vec2};
+use egui::{Button, Key, Modifiers, Rect, RichText, Ui, UiBuilder, vec2};
 
 use super::control::{self, Typing};
-use super::theme;
-use super::view::{Act, Control, Doing, Group, Kind, Part, View};
+use super::view::{Act, Control, Doing, Group, Kind, View};
+use super::{menus, theme};
 
 /// How the player asked for an act.
 struct Row<'a> {
@@ -31,17 +31,13 @@ impl Row<'_> {
             self.doings.push(Doing::Act(act));
         }
     }
-
-    fn offered(&self, acts: &[Act]) -> bool {
-        acts.iter().any(|act| self.view.offer(act).is_some())
-    }
 }
 
 /// Modes and menus side by side need this much; in less, each is one menu.
-const TOP_WIDTH: f32 = 490.0;
+const TOP_WIDTH: f32 = 600.0;
 
 /// The acts in one row need this much; in less, there are two rows.
-const ROW_WIDTH: f32 = 520.0;
+const ROW_WIDTH: f32 = 640.0;
 
 /// The mode and the menus, in one row.
 pub fn top(
@@ -63,9 +59,9 @@ pub fn top(
     }
     let mut right = row(ui, rect, true);
     if small {
-        right.menu_button("Menu", |ui| menus(ui, view, doings));
+        right.menu_button("Menu", |ui| menus::show(ui, view, doings));
     } else {
-        menus(&mut right, view, doings);
+        menus::show(&mut right, view, doings);
     }
 }
 
@@ -100,53 +96,19 @@ fn modes(ui: &mut Ui, index: usize, mode: &Control, doings: &mut Vec<Doing>) {
     }
 }
 
-/// Files and models.
-fn menus(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
-    let mut row = Row { view, doings };
-    if row.offered(&[Act::LoadModel]) {
-        ui.menu_button("Model", |ui| {
-            ui.set_min_width(180.0);
-            item(ui, &mut row, Act::LoadModel, "Load a model…");
-        });
-    }
-    let parts = [
-        (Part::Played, "What it played"),
-        (Part::Heard, "What it heard"),
-        (Part::Both, "Both, as two tracks"),
-    ];
-    if row.offered(&parts.map(|(part, _)| Act::Save(part, None))) {
-        ui.menu_button("Save MIDI", |ui| {
-            ui.set_min_width(180.0);
-            for (part, name) in parts {
-                ui.menu_button(name, |ui| {
-                    item(ui, &mut row, Act::Save(part, None), "All of it…");
-                    for bars in [4, 8, 16] {
-                        let name = format!("The last {bars} bars…");
-                        item(ui, &mut row, Act::Save(part, Some(bars)), &name);
-                    }
-                });
-            }
-        });
-    }
-}
-
-fn item(ui: &mut Ui, row: &mut Row, act: Act, name: &str) {
-    let Some(offer) = row.view.offer(&act) else {
-        return;
-    };
-    let button = Button::selectable(offer.on, name).frame_when_inactive(false);
-    if ui.add_enabled(offer.enabled, button).clicked() {
-        row.doings.push(Doing::Act(act));
-        ui.close();
-    }
-}
+/// What stands in the row, beside the variations.
+const IN_ROW: [Act; 6] = [
+    Act::Regenerate,
+    Act::Freeze,
+    Act::Undo,
+    Act::Redo,
+    Act::Clear,
+    Act::Panic,
+];
 
 /// The height of the row or rows in a width; 0 when there is nothing to show.
 pub fn height(view: &View, width: f32) -> f32 {
-    let any = view
-        .offers
-        .iter()
-        .any(|offer| !matches!(offer.act, Act::Save(..) | Act::LoadModel));
+    let any = view.offers.iter().any(|offer| IN_ROW.contains(&offer.act));
     match (any, width < ROW_WIDTH) {
         (false, _) => 0.0,
         (true, false) => theme::ROW,
@@ -159,13 +121,14 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, doings: &mut Vec<Doing>) {
     let first = rect.with_max_y(rect.top() + theme::ROW);
     let last = rect.with_min_y(rect.bottom() - theme::ROW);
     let mut left = row(ui, first, false);
+    let mut second = row(ui, last, false);
     let mut right = row(ui, last, true);
     let mut row = Row { view, doings };
     let panic = RichText::new("Panic").color(theme::BAD).strong();
     let tip = "Ends everything that sounds, now";
     row.button_as(&mut right, Act::Panic, panic, "Panic", tip);
     right.add_space(theme::GAP);
-    let tip = "Forgets everything heard and played";
+    let tip = "Forgets everything heard, played and learned";
     row.button(&mut right, Act::Clear, "Clear memory", tip);
 
     let tip = "Answers this bar anew";
@@ -182,5 +145,34 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, doings: &mut Vec<Doing>) {
         let tip = "The same moment, answered differently; and back";
         let text = RichText::new(name);
         row.button_as(&mut left, Act::Vary(number as u8), text, &long, tip);
+    }
+    let rows = rect.height() > theme::ROW;
+    let after = if rows { &mut second } else { &mut left };
+    if !rows {
+        after.add_space(theme::GAP);
+    }
+    let back = [
+        (Act::Undo, "Undo", "Ctrl+Z"),
+        (Act::Redo, "Redo", "Ctrl+Shift+Z"),
+    ];
+    for ((act, name, keys), words) in back.into_iter().zip(view.history) {
+        let tip = format!("{} ({keys})", words.unwrap_or("Nothing to take back"));
+        row.button(after, act, name, &tip);
+    }
+}
+
+/// Undo and redo from the keyboard, unless a value is being typed.
+pub fn keys(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
+    let (undo, redo) = (Modifiers::COMMAND, Modifiers::COMMAND | Modifiers::SHIFT);
+    // The one with more keys first: the other would take it for itself.
+    let strokes = [
+        (redo, Key::Z, Act::Redo),
+        (undo, Key::Y, Act::Redo),
+        (undo, Key::Z, Act::Undo),
+    ];
+    for (modifiers, key, act) in strokes {
+        if ui.input_mut(|i| i.consume_key(modifiers, key)) && view.can(&act) {
+            doings.push(Doing::Act(act));
+        }
     }
 }

@@ -9,6 +9,9 @@ use super::view::{Control, Doing, Group};
 /// A column narrower than this is no use.
 const NARROWEST: f32 = 158.0;
 
+/// Rows of one group alone, at least: so that most are of one height.
+const FEWEST: usize = 3;
+
 /// Height of a title.
 const TITLE: f32 = 20.0;
 
@@ -31,18 +34,17 @@ fn members(controls: &[Control], group: Group) -> impl Iterator<Item = (usize, &
 
 impl Plan {
     /// The best plan for a width: every group beside the others if they fit, with spare columns
-    /// for the longest.
-    pub fn new(controls: &[Control], width: f32) -> Self {
+    /// for the longest; else `tab` alone.
+    pub fn new(controls: &[Control], width: f32, tab: Group) -> Self {
         let fit = (((width + theme::GAP) / (NARROWEST + theme::GAP)) as usize).max(1);
         let count = |group| members(controls, group).count();
         let groups = Group::COLUMNS.into_iter().filter(|&g| count(g) > 0);
         let mut columns: Vec<_> = groups.map(|group| (group, 1)).collect();
         let rows = |&(group, columns): &(Group, usize)| count(group).div_ceil(columns);
         if columns.len() > fit {
-            let most = columns.iter().map(|(g, _)| count(*g).div_ceil(fit)).max();
             return Self {
                 columns: Vec::new(),
-                rows: most.unwrap_or(0),
+                rows: count(tab).div_ceil(fit).max(FEWEST),
                 single: fit,
             };
         }
@@ -83,7 +85,7 @@ pub fn show(
     typing: &mut Option<Typing>,
     doings: &mut Vec<Doing>,
 ) {
-    let plan = Plan::new(controls, rect.width());
+    let plan = Plan::new(controls, rect.width(), *tab);
     let body = rect.with_min_y(rect.top() + plan.head());
     let columns = if plan.columns.is_empty() {
         tabs(ui, rect.with_max_y(body.top()), controls, tab);
@@ -193,21 +195,24 @@ mod tests {
     #[test]
     fn spare_columns_go_to_the_longest_group() {
         let controls = controls(&[(Group::When, 4), (Group::What, 10), (Group::Output, 2)]);
-        let plan = Plan::new(&controls, 4.0 * (NARROWEST + theme::GAP));
+        let plan = Plan::new(&controls, 4.0 * (NARROWEST + theme::GAP), Group::When);
         assert_eq!(
             plan.columns,
             [(Group::When, 1), (Group::What, 2), (Group::Output, 1)]
         );
         assert_eq!(plan.rows, 5);
-        let wide = Plan::new(&controls, 40.0 * (NARROWEST + theme::GAP));
+        let wide = Plan::new(&controls, 40.0 * (NARROWEST + theme::GAP), Group::When);
         assert_eq!(wide.rows, 1);
     }
 
     #[test]
     fn in_a_small_window_one_group_at_a_time() {
         let controls = controls(&[(Group::When, 4), (Group::What, 10), (Group::Output, 2)]);
-        let plan = Plan::new(&controls, 2.0 * (NARROWEST + theme::GAP));
-        assert_eq!((plan.columns.len(), plan.single, plan.rows), (0, 2, 5));
-        assert_eq!(Plan::new(&[], 300.0).rows, 0);
+        let width = 2.0 * (NARROWEST + theme::GAP);
+        for (tab, rows) in [(Group::What, 5), (Group::When, FEWEST)] {
+            let plan = Plan::new(&controls, width, tab);
+            assert_eq!((plan.columns.len(), plan.single, plan.rows), (0, 2, rows));
+        }
+        assert_eq!(Plan::new(&[], 300.0, Group::When).rows, 0);
     }
 }

@@ -21,12 +21,16 @@ pub enum Purpose {
     Save(Part, Option<u32>),
     /// Which model directory to load.
     Model,
+    /// Which MIDI files to learn.
+    Learn,
+    /// Which folder of them to learn.
+    LearnFolder,
 }
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The files; for a model the folder.
+    /// The files, or the folder.
     Chosen(Vec<PathBuf>),
     /// The dialog was closed.
     Nothing,
@@ -110,24 +114,39 @@ impl Dialogs {
 fn ask(purpose: &Purpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
     let dialog = AsyncFileDialog::new();
     let purpose = purpose.clone();
-    let (save, folder) = match &purpose {
+    let (mut one, mut folder, mut several) = (None, None, None);
+    let midi = |dialog: AsyncFileDialog| dialog.add_filter("MIDI", &["mid", "midi", "kar", "rmi"]);
+    match &purpose {
         Purpose::Save(part, _) => {
             let dialog = dialog
                 .set_title("Save MIDI")
-                .set_file_name(file_name(*part))
-                .add_filter("MIDI", &["mid", "midi"]);
-            (Some(dialog.save_file()), None)
+                .set_file_name(file_name(*part));
+            one = Some(dialog.add_filter("MIDI", &["mid", "midi"]).save_file());
         }
         Purpose::Model => {
-            let dialog = dialog.set_title("Choose a model's folder");
-            (None, Some(dialog.pick_folder()))
+            folder = Some(dialog.set_title("Choose a model's folder").pick_folder());
         }
-    };
+        Purpose::Learn => {
+            several = Some(midi(dialog.set_title("Learn MIDI files")).pick_files());
+        }
+        Purpose::LearnFolder => {
+            folder = Some(
+                dialog
+                    .set_title("Learn a folder of MIDI files")
+                    .pick_folder(),
+            );
+        }
+    }
     async move {
-        if let Some(save) = save {
-            return Some(vec![save.await?.path().to_path_buf()]);
+        if let Some(several) = several {
+            let files = several.await?.into_iter();
+            return Some(files.map(|file| file.path().to_path_buf()).collect());
         }
-        Some(vec![folder?.await?.path().to_path_buf()])
+        let chosen = match (one, folder) {
+            (Some(one), _) => one.await?,
+            (None, folder) => folder?.await?,
+        };
+        Some(vec![chosen.path().to_path_buf()])
     }
 }
 

@@ -161,26 +161,51 @@ fn items(view: &View) -> Vec<Item> {
         .bad_if(health.dropped > 0),
     );
     items.push(memory(view));
+    items.extend(learning(view));
     items
+}
+
+/// What it learns from files, while it does.
+fn learning(view: &View) -> Option<Item> {
+    let learning = &view.learning;
+    let text = match (learning.waiting, learning.progress) {
+        (0, None) => return None,
+        (0, Some(share)) => format!("learning, {:.0} %", 100.0 * share.clamp(0.0, 1.0)),
+        (files, _) => format!("learning, {} to read", plural(files, "file")),
+    };
+    let mut item = Item::new(2, text, "MIDI files on their way into the long memory");
+    item.color = theme::RECALLED;
+    Some(item)
 }
 
 fn memory(view: &View) -> Item {
     let memory = view.health.memory;
-    let plural =
-        |n: usize, what: &str| format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" });
-    let mut text = if memory.notes == 0 {
-        "remembers nothing yet".to_owned()
-    } else {
-        format!(
-            "remembers {}, {}",
-            plural(memory.notes, "note"),
-            plural(memory.bars, "bar")
-        )
+    let pieces = view.learning.pieces.len();
+    let mut what = Vec::new();
+    if memory.notes > 0 {
+        what.push(plural(memory.notes, "note"));
+        what.push(plural(memory.bars, "bar"));
+    }
+    if pieces > 0 {
+        what.push(plural(pieces, "piece"));
+    }
+    let mut text = match what.is_empty() {
+        true => "remembers nothing yet".to_owned(),
+        false => format!("remembers {}", what.join(", ")),
     };
     if memory.rebuilding {
         text.push_str(" (rebuilding…)");
     }
-    Item::new(5, text, "What the next answer can draw on").weak()
+    Item::new(
+        5,
+        text,
+        "What the next answer can draw on: notes and bars heard and played, pieces learned from files",
+    ).weak()
+}
+
+/// So many of something.
+fn plural(n: usize, what: &str) -> String {
+    format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
 /// 12345 as 12 345.

@@ -8,7 +8,9 @@ use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::Params;
 
 use super::places::{self, Place};
-use super::view::{Act, Control, Doing, Kind, Offer};
+use super::view::{Act, Control, Doing, Kind, Offer, Preset};
+use crate::editor_link::Step;
+use crate::presets;
 
 /// Receives gestures: the host, or a test.
 pub trait Host {
@@ -48,6 +50,9 @@ pub struct Knobs {
     /// Keeps what the pointers point to.
     _params: Arc<dyn Params>,
     knobs: Vec<Knob>,
+    presets: Vec<Preset>,
+    /// What each preset sets.
+    settings: Vec<Vec<(ParamPtr, f32)>>,
 }
 
 // What follows reads parameters through the pointers of `knobs`.
@@ -62,10 +67,23 @@ impl Knobs {
             id,
             ptr,
         };
+        let presets = presets::presets();
+        let settings = presets.iter().map(|p| p.settings(&*params)).collect();
+        let shown = |preset: presets::Preset| Preset {
+            name: preset.name,
+            about: preset.about,
+        };
         Self {
             knobs: params.param_map().into_iter().map(knob).collect(),
+            presets: presets.into_iter().map(shown).collect(),
+            settings,
             _params: params,
         }
+    }
+
+    /// The presets, by number.
+    pub fn presets(&self) -> &[Preset] {
+        &self.presets
     }
 
     /// As they stand now.
@@ -73,18 +91,25 @@ impl Knobs {
         self.knobs.iter().map(Knob::control).collect()
     }
 
-    /// The acts that last, and are parameters for that.
+    /// The acts that are parameters: those that last, and presets, which are on while everything
+    /// stands as they set it.
     pub fn offers(&self) -> Vec<Offer> {
         let acts = (0..4).map(Act::Vary).chain([Act::Freeze]);
-        let offer = |act: Act| {
+        let lasting = acts.filter_map(|act| {
             let (knob, value) = self.lasting(&act)?;
-            Some(Offer {
-                on: (knob.value() - value).abs() < 0.1,
-                enabled: true,
-                act,
-            })
+            Some((act, (knob.value() - value).abs() < 0.1))
+        });
+        let presets = self
+            .settings
+            .iter()
+            .enumerate()
+            .map(|(number, settings)| (Act::Preset(number), settings.iter().all(stands)));
+        let offer = |(act, on)| Offer {
+            act,
+            on,
+            enabled: true,
         };
-        acts.filter_map(offer).collect()
+        lasting.chain(presets).map(offer).collect()
     }
 
     /// The parameter of an act that lasts, and its value while it is in force.
@@ -108,12 +133,12 @@ impl Knobs {
             Doing::End(index) => self.with(*index, |knob| host.end(knob.ptr)),
             Doing::Type(index, text) => self.with(*index, |knob| {
                 if let Some(value) = knob.read(text) {
-                    host.begin(knob.ptr);
-                    host.set(knob.ptr, value.clamp(0.0, 1.0));
-                    host.end(knob.ptr);
+                    once(host, knob.ptr, value.clamp(0.0, 1.0));
                 }
             }),
+            Doing::Act(Act::Preset(number)) => self.preset(*number, host),
             Doing::Act(act) => return self.act(act, host),
+            Doing::Drop(_) => return false,
         }
         true
     }
@@ -129,17 +154,51 @@ impl Knobs {
             return false;
         };
         let thaws = *act == Act::Freeze && knob.value() >= 0.5;
-        host.begin(knob.ptr);
-        host.set(knob.ptr, if thaws { 0.0 } else { value });
-        host.end(knob.ptr);
+        once(host, knob.ptr, if thaws { 0.0 } else { value });
         true
     }
+
+    /// Sets what a preset sets and what does not stand there already.
+    fn preset(&self, number: usize, host: &impl Host) {
+        let settings = self.settings.get(number).into_iter().flatten();
+        for &(ptr, value) in settings.filter(|setting| !stands(setting)) {
+            once(host, ptr, value);
+        }
+    }
+
+    /// Sets the parameter that a step of the history is about, if it is about one.
+    pub fn step(&self, step: Step, host: &impl Host) {
+        let (act, on) = match step {
+            Step::Vary(variation) => (Act::Vary(variation as u8), true),
+            Step::Freeze(on) => (Act::Freeze, on),
+            Step::Regenerate | Step::Clear | Step::Unlearn => return,
+        };
+        if let Some((knob, value)) = self.lasting(&act) {
+            once(host, knob.ptr, if on { value } else { 0.0 });
+        }
+    }
+}
+
+/// A whole gesture.
+fn once(host: &impl Host, ptr: ParamPtr, value: f32) {
+    host.begin(ptr);
+    host.set(ptr, value);
+    host.end(ptr);
+}
+
+/// Whether a parameter stands at a value.
+fn stands(&(ptr, value): &(ParamPtr, f32)) -> bool {
+    (value_of(ptr) - value).abs() < 1e-4
+}
+
+fn value_of(ptr: ParamPtr) -> f32 {
+    // SAFETY: see `Knobs`.
+    unsafe { ptr.unmodulated_normalized_value() }
 }
 
 impl Knob {
     fn value(&self) -> f32 {
-        // SAFETY: see `Knobs`.
-        unsafe { self.ptr.unmodulated_normalized_value() }
+        value_of(self.ptr)
     }
 
     fn text(&self, normalized: f32) -> String {
@@ -217,7 +276,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::params::ContinuoParams;
+    use crate::params::{ContinuoParams, Variation};
 
     /// What a host would be told; parameters follow at once.
     #[derive(Default)]
@@ -310,7 +369,8 @@ mod tests {
     fn acts_that_last_are_whole_gestures() {
         let (_params, knobs) = knobs();
         let host = Told::default();
-        for offer in knobs.offers() {
+        let lasting = |offer: &Offer| !matches!(offer.act, Act::Preset(_));
+        for offer in knobs.offers().into_iter().filter(lasting) {
             assert!(knobs.apply(&Doing::Act(offer.act.clone()), &host));
             let told: Vec<_> = host.take().iter().map(|t| t.0).collect();
             assert_eq!(told, ["begin", "set", "end"], "{:?}", offer.act);
@@ -327,6 +387,45 @@ mod tests {
             host.take();
         }
         assert!(!knobs.apply(&Doing::Act(Act::Panic), &host));
+        assert_eq!(host.take(), []);
+    }
+
+    #[test]
+    fn a_preset_is_a_gesture_for_each_parameter_that_stands_elsewhere() {
+        let (params, knobs) = knobs();
+        let host = Told::default();
+        let all = presets::presets();
+        assert_eq!(knobs.presets().len(), all.len());
+        for (number, preset) in all.iter().enumerate() {
+            assert!(knobs.apply(&Doing::Act(Act::Preset(number)), &host));
+            let told = host.take();
+            for gesture in told.chunks(3) {
+                let what: Vec<_> = gesture.iter().map(|t| t.0).collect();
+                assert_eq!(what, ["begin", "set", "end"], "{}", preset.name);
+            }
+            assert!(preset.is_set(&*params), "{}", preset.name);
+            let on: Vec<_> = knobs.offers().into_iter().filter(|o| o.on).collect();
+            let on = |act: &Act| on.iter().any(|offer| offer.act == *act);
+            assert!(on(&Act::Preset(number)), "{}", preset.name);
+            knobs.apply(&Doing::Act(Act::Preset(number)), &host);
+            assert_eq!(host.take(), [], "nothing is set twice");
+        }
+    }
+
+    #[test]
+    fn a_step_of_the_history_sets_its_parameter() {
+        let (params, knobs) = knobs();
+        let host = Told::default();
+        knobs.step(Step::Vary(Variation::C), &host);
+        assert_eq!(params.variation.value(), Variation::C);
+        for on in [true, false] {
+            knobs.step(Step::Freeze(on), &host);
+            assert_eq!(params.freeze.value(), on);
+        }
+        assert_eq!(host.take().len(), 9);
+        for step in [Step::Clear, Step::Regenerate, Step::Unlearn] {
+            knobs.step(step, &host);
+        }
         assert_eq!(host.take(), []);
     }
 }

@@ -187,19 +187,26 @@ fn recalled(painter: &Painter, inside: &Painter, roll: &Roll, frame: &Frame) {
     }
 }
 
-/// At the left edge, a word about what is recalled from before it.
+/// At the left edge, a word about what is recalled from before it, or from elsewhere.
 fn recalled_before(painter: &Painter, roll: &Roll, frame: &Frame) {
     let gone = roll.recalled.iter().filter(|r| r.to <= frame.left);
     let mut before: Vec<i32> = gone
         .map(|r| bars_at(&roll.metres, r.from).place(r.from).0)
         .collect();
-    if before.is_empty() {
-        return;
-    }
     before.sort_unstable();
     before.dedup();
+    let mut what = Vec::new();
+    if !before.is_empty() {
+        what.push(bars_in_words(&before));
+    }
+    if roll.recalls_learned {
+        what.push("learned music".into());
+    }
+    if what.is_empty() {
+        return;
+    }
     let place = frame.area.left_bottom() + vec2(6.0, -6.0);
-    let label = format!("recalls {}", bars_in_words(&before));
+    let label = format!("recalls {}", what.join(" and "));
     let drawn = painter.layout_no_wrap(label, theme::small(), theme::RECALLED);
     let text = Align2::LEFT_BOTTOM.anchor_size(place, drawn.size());
     painter.rect_filled(text.expand(3.0), theme::ROUND, theme::WELL);

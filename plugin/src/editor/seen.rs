@@ -1,11 +1,19 @@
 //! An instance's snapshot as a [`View`].
 
-use super::view::{Act, Bars, By, Health, Memory, Offer, Part, RollNote, Status, Transport, View};
-use crate::editor_link::{ModelState, Snapshot};
-use crate::params::Mode;
+use super::view::{
+    Act, Bars, By, Health, Memory, Offer, Part, Recalled, RollNote, Status, Transport, View,
+};
+use crate::editor_link::{ModelState, RecalledBar, Snapshot, Step};
+use crate::params::{Mode, Variation};
 
 /// Nearer than this is the same place, in quarter notes.
 const SAME: f64 = 1e-3;
+
+/// Less than this share of what is recalled, or of what is recalled most, is not worth a word.
+const MUCH: f32 = 0.25;
+
+/// Bars shown as recalled, at most.
+const RECALLED: usize = 6;
 
 /// Everything of a view that a snapshot knows.
 pub fn see(snapshot: &Snapshot, view: &mut View) {
@@ -33,6 +41,12 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         },
     };
     view.problems.clone_from(&snapshot.problems);
+    view.learning.clone_from(&snapshot.learning);
+    let history = &snapshot.history;
+    view.history = [
+        history.undo.map(|step| words(step, true)),
+        history.redo.map(|step| words(step, false)),
+    ];
     view.roll.now = now;
     view.roll.planned_to = snapshot.planned_to.unwrap_or(now);
     // A key, a jump or a stop voids everything that does not sound yet, in every mode.
@@ -47,6 +61,8 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
             velocity: note.velocity,
             by: if note.ours { By::Us } else { By::Player },
         }));
+    view.roll.recalled = recalled(&snapshot.recalled);
+    view.roll.recalls_learned = snapshot.recalled_learned > MUCH;
     view.roll.metres.clear();
     let here = (snapshot.time.bar_start, snapshot.time.metre);
     let known = snapshot.metres.iter();
@@ -63,14 +79,26 @@ pub fn offers(snapshot: &Snapshot) -> Vec<Offer> {
     let thinks = matches!(snapshot.model, ModelState::Ready(_));
     let ours = snapshot.notes.iter().any(|note| note.ours);
     let theirs = snapshot.notes.iter().any(|note| !note.ours);
+    let learned = &snapshot.learning;
+    let remembers = snapshot.memory.notes > 0 || !learned.pieces.is_empty();
+    let other = match &snapshot.model {
+        ModelState::Ready(info) => info.directory.is_some(),
+        ModelState::Loading | ModelState::Failed => true,
+    };
     let acts = [
         (Act::Panic, true),
         (Act::Regenerate, thinks && snapshot.answering),
-        (Act::Clear, snapshot.memory.notes > 0),
+        (Act::Clear, remembers),
+        (Act::Undo, snapshot.history.undo.is_some()),
+        (Act::Redo, snapshot.history.redo.is_some()),
         (Act::Save(Part::Played, None), ours),
         (Act::Save(Part::Heard, None), theirs),
         (Act::Save(Part::Both, None), ours || theirs),
         (Act::LoadModel, true),
+        (Act::DefaultModel, other),
+        (Act::LearnFiles, learned.possible),
+        (Act::LearnFolder, learned.possible),
+        (Act::Unlearn, !learned.pieces.is_empty()),
     ];
     let offer = |(act, enabled)| Offer {
         act,
@@ -78,6 +106,42 @@ pub fn offers(snapshot: &Snapshot) -> Vec<Offer> {
         on: false,
     };
     acts.into_iter().map(offer).collect()
+}
+
+/// The bars that are recalled most, the strongest with weight 1.
+fn recalled(bars: &[RecalledBar]) -> Vec<Recalled> {
+    let most = bars.iter().map(|bar| bar.share).fold(0.0, f32::max);
+    if most <= 0.0 {
+        return Vec::new();
+    }
+    let mut strong: Vec<_> = bars.iter().filter(|bar| bar.share > MUCH * most).collect();
+    strong.sort_by(|a, b| b.share.total_cmp(&a.share));
+    strong.truncate(RECALLED);
+    let weight = |bar: &RecalledBar| Recalled {
+        from: bar.from,
+        to: bar.to,
+        weight: bar.share / most,
+    };
+    strong.into_iter().map(weight).collect()
+}
+
+/// What a step back, or forth, does.
+fn words(step: Step, back: bool) -> &'static str {
+    match (step, back) {
+        (Step::Regenerate, true) => "Back to the answer before this bar was regenerated",
+        (Step::Regenerate, false) => "Forth to the regenerated bar",
+        (Step::Clear, true) => "Remember again what was cleared",
+        (Step::Clear, false) => "Clear memory again",
+        (Step::Unlearn, true) => "Learn again what was forgotten",
+        (Step::Unlearn, false) => "Forget again what was learned",
+        (Step::Vary(Variation::A), _) => "Variation A",
+        (Step::Vary(Variation::B), _) => "Variation B",
+        (Step::Vary(Variation::C), _) => "Variation C",
+        (Step::Vary(Variation::D), _) => "Variation D",
+        (Step::Freeze(true), true) => "Freeze the same bars again",
+        (Step::Freeze(true), false) => "Freeze again",
+        (Step::Freeze(false), _) => "Do not freeze",
+    }
 }
 
 fn status(snapshot: &Snapshot) -> Status {
@@ -156,5 +220,28 @@ mod tests {
         see(&Snapshot::default(), &mut view);
         assert_eq!(view.status, Status::Loading);
         assert!(view.roll.metres.is_empty() && view.transport.tempo.is_none());
+    }
+
+    #[test]
+    fn the_bars_recalled_most_are_shown() {
+        let bar = |number: u32, share| RecalledBar {
+            from: f64::from(4 * number),
+            to: f64::from(4 * number + 4),
+            share,
+        };
+        assert!(recalled(&[]).is_empty() && recalled(&[bar(1, 0.0)]).is_empty());
+        let bars: Vec<_> = (0..20)
+            .map(|n| bar(n, [0.1, 0.01, 0.2][n as usize % 3]))
+            .collect();
+        let shown = recalled(&bars);
+        assert_eq!(shown.len(), RECALLED);
+        assert!(
+            shown
+                .iter()
+                .all(|r| r.weight == 1.0 && r.from % 12.0 == 8.0)
+        );
+        let shown = recalled(&bars[..3]);
+        let weights: Vec<_> = shown.iter().map(|r| (r.from, r.weight)).collect();
+        assert_eq!(weights, [(8.0, 1.0), (0.0, 0.5)]);
     }
 }

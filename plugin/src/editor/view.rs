@@ -1,6 +1,10 @@
 //! Everything the editor draws, and everything it can ask for, as plain values: no host, no
 //! thread and no window is needed to draw a [`View`] or to say what a hand did to it.
 
+use std::path::PathBuf;
+
+pub use crate::editor_link::Learning;
+
 /// One moment of an instance, complete: two equal views look the same.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct View {
@@ -20,6 +24,12 @@ pub struct View {
     pub controls: Vec<Control>,
     /// The acts that would have an effect. What is not here is not drawn.
     pub offers: Vec<Offer>,
+    /// What [`Act::Undo`] and [`Act::Redo`] would do, in words.
+    pub history: [Option<&'static str>; 2],
+    /// What [`Act::Preset`] sets, by its number.
+    pub presets: Vec<Preset>,
+    /// What was learned from files.
+    pub learning: Learning,
 }
 
 impl View {
@@ -32,9 +42,14 @@ impl View {
         self.offers.iter().find(|offer| offer.act == *offered)
     }
 
+    /// Whether an act is offered and would have an effect now.
+    pub fn can(&self, act: &Act) -> bool {
+        self.offer(act).is_some_and(|offer| offer.enabled)
+    }
+
     /// Whether anything moves by itself: then the next frame is due soon.
     pub fn moves(&self) -> bool {
-        self.transport.playing || self.status == Status::Loading
+        self.transport.playing || self.status == Status::Loading || self.learning.progress.is_some()
     }
 }
 
@@ -122,8 +137,10 @@ pub struct Roll {
     pub notes: Vec<RollNote>,
     /// Bar lines at which the metre is known, rising.
     pub metres: Vec<Bars>,
-    /// What the memory is recalling. The engine does not say yet, so a window shows none.
+    /// What the long memory is recalling for what is played now.
     pub recalled: Vec<Recalled>,
+    /// Pieces that were learned are recalled, too.
+    pub recalls_learned: bool,
 }
 
 /// One note of the roll.
@@ -170,7 +187,7 @@ pub struct Recalled {
     pub from: f64,
     /// Where it ends.
     pub to: f64,
-    /// Its share of what is recalled, 0 to 1.
+    /// How strongly, 0 to 1.
     pub weight: f32,
 }
 
@@ -269,6 +286,29 @@ pub enum Act {
     Save(Part, Option<u32>),
     /// Another model is chosen.
     LoadModel,
+    /// The model that ships is chosen.
+    DefaultModel,
+    /// What was done last is taken back.
+    Undo,
+    /// What was taken back last is done again.
+    Redo,
+    /// The parameters are set as the preset of this number says.
+    Preset(usize),
+    /// MIDI files are chosen, to be learned.
+    LearnFiles,
+    /// A folder of them is.
+    LearnFolder,
+    /// What was learned from files is forgotten.
+    Unlearn,
+}
+
+/// A way to play.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Preset {
+    /// What it is called.
+    pub name: String,
+    /// One line on what it does.
+    pub about: String,
 }
 
 /// Which notes are saved.
@@ -306,4 +346,6 @@ pub enum Doing {
     Type(usize, String),
     /// Does something.
     Act(Act),
+    /// Drops files or folders on the window.
+    Drop(Vec<PathBuf>),
 }

@@ -16,6 +16,7 @@ use nice_plug_egui::{
 };
 
 use super::clock::Clock;
+use super::drop::Dropped;
 use super::files::{self, Answer, Dialogs, News, Purpose};
 use super::knobs::Knobs;
 use super::seen;
@@ -59,21 +60,29 @@ pub struct Window {
     notice: Option<(String, Instant)>,
     /// Since when memory lags behind what was heard.
     behind: Option<Instant>,
+    /// How many files were refused when it was last looked.
+    refused: usize,
     host: Option<GuiContext>,
 }
 
 impl Window {
     fn new(params: Arc<dyn Params>, link: Arc<EditorLink>) -> Self {
+        let knobs = Knobs::new(params);
+        let view = View {
+            presets: knobs.presets().to_vec(),
+            ..View::default()
+        };
         Self {
-            knobs: Knobs::new(params),
+            knobs,
+            view,
             dialogs: Dialogs::new(link.repaint.clone()),
             link,
             panel: Panel::default(),
-            view: View::default(),
             doings: Vec::new(),
             clock: Clock::default(),
             notice: None,
             behind: None,
+            refused: 0,
             host: None,
         }
     }
@@ -94,6 +103,14 @@ impl Window {
         };
         self.view.health.memory.rebuilding = self.behind.is_some_and(|b| b.elapsed() > BEHIND);
         self.view.controls = self.knobs.controls();
+        let learned = &self.view.learning;
+        if learned.refused.len() != self.refused {
+            let newer = learned.refused.len() > self.refused;
+            self.refused = learned.refused.len();
+            if let Some(why) = learned.refused.last().filter(|_| newer) {
+                self.tell(format!("Not learned: {why}"));
+            }
+        }
         self.view.offers = self.knobs.offers();
         self.view.offers.extend(seen::offers(&snapshot));
         self.notice.take_if(|(_, since)| since.elapsed() > NOTICE);
@@ -109,12 +126,28 @@ impl Window {
             Act::Panic => Command::Panic,
             Act::Regenerate => Command::Regenerate,
             Act::Clear => Command::Clear,
+            Act::Unlearn => Command::Unlearn,
+            Act::Undo => Command::Undo,
+            Act::Redo => Command::Redo,
             Act::Save(part, bars) => return self.dialogs.open(Purpose::Save(*part, *bars)),
             Act::LoadModel => return self.dialogs.open(Purpose::Model),
+            Act::DefaultModel => return self.load(None),
+            Act::LearnFiles => return self.dialogs.open(Purpose::Learn),
+            Act::LearnFolder => return self.dialogs.open(Purpose::LearnFolder),
             // Parameters.
-            Act::Freeze | Act::Vary(_) => return,
+            Act::Freeze | Act::Vary(_) | Act::Preset(_) => return,
         };
         self.send(command);
+        // The instance knows what it did, the host sets what is a parameter of it.
+        let history = self.link.look().history;
+        let step = match act {
+            Act::Undo => history.undo,
+            Act::Redo => history.redo,
+            _ => None,
+        };
+        if let (Some(step), Some(host)) = (step, &self.host) {
+            self.knobs.step(step, host);
+        }
     }
 
     fn send(&mut self, command: Command) {
@@ -129,11 +162,21 @@ impl Window {
             Answer::Nothing => return,
             Answer::Missing => return self.without_dialog(purpose),
         };
-        for path in paths {
-            match purpose {
-                Purpose::Save(part, bars) => self.save(path, part, bars),
-                Purpose::Model => self.load(path),
+        match purpose {
+            Purpose::Learn | Purpose::LearnFolder => self.send(Command::Learn(paths)),
+            Purpose::Save(part, bars) => {
+                for path in paths {
+                    self.save(path, part, bars);
+                }
             }
+            Purpose::Model => self.load(paths.into_iter().next()),
+        }
+    }
+
+    fn dropped(&mut self, paths: &[PathBuf]) {
+        match Dropped::of(paths.to_vec()) {
+            Dropped::Model(folder) => self.load(Some(folder)),
+            Dropped::Music(paths) => self.send(Command::Learn(paths)),
         }
     }
 
@@ -153,11 +196,14 @@ impl Window {
     }
 
     /// What is remembered is kept for the new model first, and that may take a moment.
-    fn load(&mut self, path: PathBuf) {
+    fn load(&mut self, path: Option<PathBuf>) {
         let link = self.link.clone();
         self.dialogs.work(move || {
-            let words = format!("Loading {}", path.display());
-            link.send(Command::LoadModel(Some(path)));
+            let words = match &path {
+                Some(path) => format!("Loading {}", path.display()),
+                None => "Loading the default model".into(),
+            };
+            link.send(Command::LoadModel(path));
             words
         });
     }
@@ -168,6 +214,10 @@ impl Window {
                 Ok(path) => self.save(path, part, bars),
                 Err(why) => self.tell(format!("Not saved: {why}")),
             },
+            Purpose::Learn | Purpose::LearnFolder => self.tell(
+                "This desktop has no file dialogs (install xdg-desktop-portal or zenity); drop the \
+                 files on this window.",
+            ),
             Purpose::Model => self
                 .tell("This desktop has no file dialogs (install xdg-desktop-portal or zenity)."),
         }
@@ -204,10 +254,13 @@ impl NiceEguiApp for Window {
         draw(ui, &self.view, &mut self.panel, &mut doings);
         if let Some(host) = self.host.clone() {
             for doing in doings.drain(..) {
-                if !self.knobs.apply(&doing, &host)
-                    && let Doing::Act(act) = &doing
-                {
-                    self.act(act);
+                if self.knobs.apply(&doing, &host) {
+                    continue;
+                }
+                match &doing {
+                    Doing::Act(act) => self.act(act),
+                    Doing::Drop(paths) => self.dropped(paths),
+                    _ => {}
                 }
             }
         }

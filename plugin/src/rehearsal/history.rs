@@ -6,8 +6,11 @@ use crate::editor_link::{History, Step};
 use crate::params::{Memory, Variation};
 use crate::timeline::Known;
 
+/// Something to do, and on which beat.
+type Press<'a> = (f64, &'a dyn Fn(&mut Rehearsal));
+
 /// A phrase of one key and the answer to it, in 4/4; something is done at each of these beats.
-fn pressed(presses: &[(f64, &dyn Fn(&mut Rehearsal))]) -> (Rehearsal, Played) {
+fn pressed(presses: &[Press]) -> (Rehearsal, Played) {
     let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
     let (mut at, mut played, mut next) = (0u64, Vec::new(), presses.iter().peekable());
     while at < 16 * BEAT {

@@ -39,6 +39,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// Whether it is thought of, and not played again.
+    pub(super) fn thinks(&self) -> bool {
+        !self.frozen && self.given.is_none()
+    }
+
     /// What was planned of it, from step `from` on, and then somebody else takes over.
     pub(super) fn given(self, notes: Vec<Known>, from: i64) -> Self {
         let whole = self.end == Some(self.until);

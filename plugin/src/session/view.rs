@@ -2,11 +2,11 @@
 
 use continuo_score::midi::MidiFile;
 
-use super::{Player, Session};
+use super::{LookBack, Player, Session};
 use crate::editor::save::midi;
 use crate::editor::seen::see;
 use crate::editor::view::{Part, View};
-use crate::editor_link::{MemoryState, SHOWN_BEATS, ShownNote, Snapshot, Time};
+use crate::editor_link::{MemoryState, RecalledBar, SHOWN_BEATS, ShownNote, Snapshot, Time};
 
 impl<P: Player> Session<P> {
     /// What it hears, plans and remembers; what the model and the audio thread know is left
@@ -63,8 +63,30 @@ impl<P: Player> Session<P> {
             history: self.history(),
             ..Snapshot::default()
         };
+        let back = self.looks_back();
+        snapshot.recalled_learned = back.learned;
+        let bars = back.bars.into_iter();
+        let bar = |(bar, share): (u32, f32)| {
+            let (from, to) = self.timeline.bar(bar)?;
+            let (from, to) = (from - self.ahead, to - self.ahead);
+            Some(RecalledBar { from, to, share })
+        };
+        snapshot.recalled.extend(bars.filter_map(bar));
         snapshot.health.headroom = planned_to.map(|to| (to - beat).max(0.0));
         snapshot
+    }
+
+    /// Where the player looks back to for what sounds now: the notes of the last beat.
+    fn looks_back(&self) -> LookBack {
+        let (Some(answer), Some(origin)) = (&self.answer, self.timeline.origin()) else {
+            return LookBack::default();
+        };
+        if !answer.thinks() {
+            return LookBack::default();
+        }
+        let step = |beat| u32::try_from(self.timeline.step(beat) - origin).unwrap_or(0);
+        self.player
+            .looks_back(step(self.now - 1.0)..step(self.now) + 1)
     }
 
     /// What was heard or played up to now, as [`midi`] makes a file of it.

@@ -56,6 +56,13 @@ impl Bench {
         self.view.lock().unwrap().controls.clone()
     }
 
+    /// The number of the control of this name.
+    fn index(&self, name: &str) -> usize {
+        let controls = self.controls();
+        let found = controls.iter().position(|c| c.name == name);
+        found.unwrap_or_else(|| panic!("no control {name:?}"))
+    }
+
     /// Clicks what has this name; in a menu too, once it is open.
     fn click(&mut self, name: &str) {
         self.harness.get_by_label(name).click();
@@ -88,7 +95,7 @@ fn every_control_moves_its_parameter() {
     let drawn = shown
         .iter()
         .enumerate()
-        .filter(|(_, c)| c.group != Group::Mode);
+        .filter(|(_, c)| Group::COLUMNS.contains(&c.group));
     let mut pressed = 0;
     for (index, control) in drawn {
         match &control.kind {
@@ -144,14 +151,15 @@ fn every_control_moves_its_parameter() {
         }
         pressed += 1;
     }
-    assert_eq!(pressed, shown.len() - 1);
+    // The rest are the mode, and five acts.
+    assert_eq!(pressed, shown.len() - 6);
 }
 
 #[test]
 fn every_mode_is_one_press_away() {
     for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
         let mut bench = Bench::new(scenes::playing(), size);
-        let index = 0;
+        let index = bench.index("Mode");
         let Kind::Choice(names) = bench.controls()[index].kind.clone() else {
             panic!("the modes are a choice");
         };
@@ -182,13 +190,15 @@ fn every_act_sends_its_command() {
             ("Panic", Act::Panic),
             ("Freeze", Act::Freeze),
             ("Clear memory", Act::Clear),
+            ("Undo", Act::Undo),
+            ("Redo", Act::Redo),
             ("Variation A", Act::Vary(0)),
             ("Variation B", Act::Vary(1)),
             ("Variation C", Act::Vary(2)),
             ("Variation D", Act::Vary(3)),
         ];
         let save = Act::Save;
-        let menus: [(&[&str], Act); 5] = [
+        let menus: [(&[&str], Act); 9] = [
             (
                 &["Save MIDI", "What it heard", "All of it…"],
                 save(Part::Heard, None),
@@ -206,18 +216,29 @@ fn every_act_sends_its_command() {
                 save(Part::Heard, Some(8)),
             ),
             (&["Model", "Load a model…"], Act::LoadModel),
+            (&["Model", "The default model"], Act::DefaultModel),
+            (&["Learn", "MIDI files…"], Act::LearnFiles),
+            (&["Learn", "A folder of them…"], Act::LearnFolder),
+            (&["Learn", "Forget what was learned"], Act::Unlearn),
         ];
-        let pressed = direct.len() + menus.len();
+        let presets = scenes::playing().presets;
+        let pressed = direct.len() + menus.len() + presets.len();
         for (name, act) in direct {
             bench.click(name);
             assert_eq!(bench.done(), [Doing::Act(act)], "{name}");
         }
-        for (path, act) in menus {
+        let names = presets.iter().map(|preset| preset.name.as_str());
+        let presets = names.enumerate();
+        let presets = presets.map(|(n, name)| (vec!["Presets", name], Act::Preset(n)));
+        let menus = menus.into_iter().map(|(path, act)| (path.to_vec(), act));
+        for (path, act) in menus.chain(presets) {
             if bench.harness.query_by_label("Menu").is_some() {
                 bench.click("Menu");
             }
-            for name in path {
-                bench.click(name);
+            for name in &path {
+                // Of a menu longer than the window, some is below its edge.
+                bench.harness.get_by_label(name).click_accesskit();
+                bench.harness.run();
             }
             assert_eq!(bench.done(), [Doing::Act(act)], "{path:?}");
         }
@@ -244,11 +265,7 @@ fn what_is_not_offered_is_not_there() {
 #[test]
 fn a_drag_is_one_gesture() {
     let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
-    let index = bench
-        .controls()
-        .iter()
-        .position(|c| c.name == "Gap")
-        .unwrap();
+    let index = bench.index("Gap");
     let start = bench.controls()[index].value;
     let center = bench.harness.get_by_label("Gap").rect().center();
     bench.harness.drag_at(center);
@@ -266,11 +283,7 @@ fn a_drag_is_one_gesture() {
 #[test]
 fn a_double_click_resets() {
     let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
-    let index = bench
-        .controls()
-        .iter()
-        .position(|c| c.name == "Gap")
-        .unwrap();
+    let index = bench.index("Gap");
     for _ in 0..2 {
         bench.harness.get_by_label("Gap").click();
     }
@@ -281,11 +294,7 @@ fn a_double_click_resets() {
 #[test]
 fn values_are_typed() {
     let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
-    let index = bench
-        .controls()
-        .iter()
-        .position(|c| c.name == "Gap")
-        .unwrap();
+    let index = bench.index("Gap");
     bench.harness.get_by_label("Gap").click();
     bench.harness.run();
     for text in ["3", ".", "5"] {
@@ -306,11 +315,7 @@ fn values_are_typed() {
 fn keys_move_the_control_that_has_the_focus() {
     use egui::Key;
     let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
-    let index = bench
-        .controls()
-        .iter()
-        .position(|c| c.name == "Gap")
-        .unwrap();
+    let index = bench.index("Gap");
     let Control {
         default,
         step,
@@ -373,6 +378,58 @@ fn everything_has_a_name_and_the_keyboard_reaches_it() {
             assert!(!name.trim().is_empty(), "a {role:?} without a name");
         }
     }
+}
+
+#[test]
+fn undo_and_redo_are_keys_too() {
+    use egui::{Key, Modifiers};
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut press = |modifiers, key| {
+        bench.harness.key_press_modifiers(modifiers, key);
+        bench.done()
+    };
+    let (one, both) = (Modifiers::COMMAND, Modifiers::COMMAND | Modifiers::SHIFT);
+    assert_eq!(press(one, Key::Z), [Doing::Act(Act::Undo)]);
+    assert_eq!(press(both, Key::Z), [Doing::Act(Act::Redo)]);
+    assert_eq!(press(one, Key::Y), [Doing::Act(Act::Redo)]);
+    assert_eq!(press(Modifiers::NONE, Key::Z), []);
+
+    // Where there is nothing to take back, and where a value is being typed.
+    let mut view = scenes::playing();
+    view.offers.retain(|offer| offer.act != Act::Undo);
+    let mut bench = Bench::new(view, continuo::editor::SIZE);
+    bench.harness.key_press_modifiers(one, Key::Z);
+    assert_eq!(bench.done(), []);
+    bench.harness.get_by_label("Gap").click_secondary();
+    bench.harness.run();
+    bench.harness.key_press_modifiers(both, Key::Z);
+    assert_eq!(bench.done(), []);
+}
+
+#[derive(Debug)]
+struct File(std::path::PathBuf);
+
+impl egui::DroppedFile for File {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("nobody reads it".into())
+    }
+}
+
+#[test]
+fn files_may_be_dropped_anywhere() {
+    let mut bench = Bench::new(scenes::playing(), continuo::editor::SMALLEST);
+    let paths = ["one.mid", "two.mid"].map(std::path::PathBuf::from);
+    let files = paths.iter().map(|path| {
+        let file: egui::DroppedFileHandle = Arc::new(File(path.clone()));
+        file
+    });
+    bench.harness.input_mut().dropped_files = files.collect();
+    assert_eq!(bench.done(), [Doing::Drop(paths.to_vec())]);
+    assert_eq!(bench.done(), []);
 }
 
 #[test]

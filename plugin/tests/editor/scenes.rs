@@ -1,9 +1,14 @@
 //! Views to draw: a tune, and an instance in each of its states.
 
+use std::sync::Arc;
+
+use continuo::editor::knobs::Knobs;
 use continuo::editor::view::{
-    Act, Bars, By, Control, Group, Health, Kind, Memory, Offer, Part, Recalled, Roll, RollNote,
+    Act, Bars, By, Control, Health, Learning, Memory, Offer, Part, Recalled, Roll, RollNote,
     Status, Transport, View,
 };
+use continuo::editor_link::LearnedPiece;
+use continuo::params::ContinuoParams;
 
 fn note(start: f64, length: f64, pitch: u8, velocity: u8, by: By) -> RollNote {
     RollNote {
@@ -104,72 +109,13 @@ fn answer() -> Vec<RollNote> {
         .collect()
 }
 
-fn control(name: &str, group: Group, kind: Kind, value: f32, text: &str) -> Control {
-    let steps = match &kind {
-        Kind::Choice(names) => names.len() - 1,
-        Kind::Switch => 1,
-        Kind::Number => 100,
-    };
-    let step = 1.0 / steps as f32;
-    Control {
-        name: name.into(),
-        group,
-        kind,
-        value,
-        default: 0.5,
-        step,
-        fine: step / 10.0,
-        text: text.into(),
-        tip: "What it does.",
-    }
+/// The plugin's own controls, as they stand at first.
+pub(crate) fn controls() -> Vec<Control> {
+    knobs().controls()
 }
 
-/// A control of each kind in each group, and the modes.
-pub(crate) fn controls() -> Vec<Control> {
-    let number = |name, group, value, text| control(name, group, Kind::Number, value, text);
-    let choice = |name, group, names: &[&str], chosen: usize| {
-        let kind = Kind::Choice(names.iter().map(ToString::to_string).collect());
-        let value = chosen as f32 / (names.len() - 1) as f32;
-        control(name, group, kind, value, names[chosen])
-    };
-    let switch = |name, group, on: bool| {
-        let (value, text) = if on { (1.0, "On") } else { (0.0, "Off") };
-        control(name, group, Kind::Switch, value, text)
-    };
-    vec![
-        choice(
-            "Mode",
-            Group::Mode,
-            &["Off", "Continue", "Trade", "Along", "Free"],
-            1,
-        ),
-        choice("Enter", Group::When, &["Step", "Beat", "Bar"], 2),
-        number("Gap", Group::When, 0.11, "2.00 beats"),
-        number("Lookahead", Group::When, 0.2, "4.00 beats"),
-        number("Trade Length", Group::When, 0.25, "4 bars"),
-        switch("Hold to Play", Group::When, false),
-        number("Pitch Temperature", Group::What, 0.47, "1.00"),
-        number("Rhythm Temperature", Group::What, 0.42, "0.90"),
-        number("Top P", Group::What, 0.95, "0.96"),
-        choice(
-            "Scale",
-            Group::What,
-            &["Any", "Detected", "Major", "Minor"],
-            0,
-        ),
-        control("Lowest Key", Group::What, Kind::Number, 0.17, "A0"),
-        control("Highest Key", Group::What, Kind::Number, 0.85, "C8"),
-        control("Most Notes", Group::What, Kind::Number, 0.46, "8"),
-        number("Density", Group::Feel, 0.5, "0 %"),
-        choice("Velocity", Group::Feel, &["Model", "Follow", "Fixed"], 1),
-        number("Note Length", Group::Feel, 0.5, "100 %"),
-        number("Recall", Group::Memory, 1.0, "100 %"),
-        choice("Memory", Group::Memory, &["Song", "Session"], 0),
-        control("Seed", Group::Memory, Kind::Number, 0.0, "1"),
-        switch("Through", Group::Output, true),
-        control("Channel", Group::Output, Kind::Number, 0.0, "1"),
-        number("Offset", Group::Output, 0.5, "0.0 ms"),
-    ]
+fn knobs() -> Knobs {
+    Knobs::new(Arc::new(ContinuoParams::default()))
 }
 
 /// Every act there is.
@@ -187,11 +133,19 @@ pub(crate) fn offers() -> Vec<Offer> {
         Act::Save(Part::Played, None),
         Act::Save(Part::Both, None),
         Act::LoadModel,
+        Act::DefaultModel,
+        Act::Undo,
+        Act::Redo,
+        Act::LearnFiles,
+        Act::LearnFolder,
+        Act::Unlearn,
     ];
+    let presets = (0..knobs().presets().len()).map(Act::Preset);
     acts.into_iter()
+        .chain(presets)
         .map(|act| Offer {
             enabled: act != Act::Regenerate,
-            on: act == Act::Vary(0),
+            on: matches!(act, Act::Vary(0) | Act::Preset(0)),
             act,
         })
         .collect()
@@ -210,6 +164,7 @@ fn minuet_roll(notes: Vec<RollNote>, now: f64) -> Roll {
             denominator: 4,
         }],
         recalled: Vec::new(),
+        recalls_learned: false,
     }
 }
 
@@ -228,6 +183,12 @@ pub(crate) fn empty() -> View {
         },
         controls: controls(),
         offers: offers(),
+        history: [Some("Remember again what was cleared"), None],
+        presets: knobs().presets().to_vec(),
+        learning: Learning {
+            possible: true,
+            ..Learning::default()
+        },
         ..View::default()
     }
 }
@@ -304,7 +265,33 @@ pub(crate) fn recalling() -> View {
             weight: 0.4,
         },
     ];
+    view.roll.recalls_learned = true;
     view
+}
+
+/// Three files were learned, and more are on their way.
+pub(crate) fn learning() -> View {
+    let piece = |name: &str, notes| LearnedPiece {
+        name: name.into(),
+        notes,
+    };
+    View {
+        learning: Learning {
+            possible: true,
+            pieces: vec![
+                piece("minuet.mid", 431),
+                piece(
+                    "a song with a name that is much too long for any menu.mid",
+                    2210,
+                ),
+                piece("sonata.mid", 5102),
+            ],
+            waiting: 0,
+            progress: Some(0.45),
+            refused: Vec::new(),
+        },
+        ..playing()
+    }
 }
 
 /// No model.

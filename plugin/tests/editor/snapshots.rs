@@ -1,6 +1,7 @@
 //! Pictures of the main states, compared with those in `tests/snapshots`.
 
 use continuo::editor::{Panel, View, draw, theme};
+use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotOptions};
 
 use crate::raster::Raster;
@@ -12,6 +13,17 @@ const TOLERANCE: f32 = 0.6;
 const PIXELS: usize = 10;
 
 fn picture(name: &str, view: View, size: (f32, f32), scale: f32) {
+    picture_of(name, view, size, scale, |_| ());
+}
+
+/// The same, after something was done.
+fn picture_of(
+    name: &str,
+    view: View,
+    size: (f32, f32),
+    scale: f32,
+    first: impl FnOnce(&mut Harness),
+) {
     let mut panel = Panel::default();
     let mut harness = Harness::builder()
         .with_size(size)
@@ -21,6 +33,9 @@ fn picture(name: &str, view: View, size: (f32, f32), scale: f32) {
         .with_context_setup(theme::apply)
         .build_ui(move |ui| draw(ui, &view, &mut panel, &mut Vec::new()));
     harness.run();
+    first(&mut harness);
+    // A few, and not until nothing moves: while a file is dragged, something always does.
+    harness.run_steps(4);
     let options = SnapshotOptions::new()
         .threshold(TOLERANCE)
         .max_failed_pixels(PIXELS);
@@ -47,6 +62,37 @@ fn playing() {
 #[test]
 fn recalling() {
     picture("recalling", scenes::recalling(), NORMAL, 1.0);
+}
+
+#[test]
+fn learning() {
+    picture("learning", scenes::learning(), NORMAL, 1.0);
+}
+
+/// What is dragged over the window, and a menu that is open.
+#[test]
+fn dropping() {
+    picture_of("dropping", scenes::playing(), NORMAL, 1.0, |harness| {
+        let file = egui::HoveredFile {
+            path: Some("song.mid".into()),
+            ..egui::HoveredFile::default()
+        };
+        harness.input_mut().hovered_files = vec![file];
+    });
+}
+
+#[test]
+fn presets() {
+    picture_of("presets", scenes::learning(), NORMAL, 1.0, |harness| {
+        harness.get_by_label("Presets").click();
+    });
+}
+
+#[test]
+fn learned() {
+    picture_of("learned", scenes::learning(), NORMAL, 1.0, |harness| {
+        harness.get_by_label("Learn").click();
+    });
 }
 
 #[test]

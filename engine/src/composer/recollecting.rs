@@ -1,0 +1,123 @@
+//! What the kNN memory recalls while playing, by bars: for those who look on.
+
+use super::Composer;
+use crate::knn::Place;
+use crate::model::Fed;
+
+/// Tokens remembered of what they recalled: some bars of music.
+const MOST: usize = 512;
+
+/// How much more a memory counts that is nearer by one, in e-folds: the scale the layer begins
+/// training with (Memorizing Transformers). What it has learned since is inside the graph, and so
+/// is the gate: what is counted here says where it looks, not how much comes of it.
+const SHARPNESS: f32 = 20.0;
+
+/// Of one token's bars, so many are kept.
+const BARS: usize = 8;
+
+/// Where a token that was played looked back to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recollection {
+    /// The step the stream stood at when it had been read.
+    pub step: u32,
+    /// Bars of the song, counted from its beginning, each with its share of all that was
+    /// recalled, 0 to 1; largest first, and no more than a few.
+    pub bars: Vec<(u32, f32)>,
+    /// The share of what was learned.
+    pub learned: f32,
+}
+
+impl Composer {
+    /// What the tokens played last recalled, oldest first; nothing without a kNN memory, or where
+    /// none is to be recalled.
+    pub fn recollections(&self) -> impl DoubleEndedIterator<Item = &Recollection> {
+        self.recollections.iter()
+    }
+
+    /// Notes down what the token read last has recalled.
+    pub(super) fn recollect(&mut self) {
+        let Some(knn) = self.memory.knn().filter(|_| self.recall > 0.0) else {
+            return;
+        };
+        let recalled = share(knn.latest(), self.state.step, &self.stream);
+        if recalled.bars.is_empty() && recalled.learned == 0.0 {
+            return;
+        }
+        if self.recollections.len() == MOST {
+            self.recollections.pop_front();
+        }
+        self.recollections.push_back(recalled);
+    }
+}
+
+/// The shares of what each head found.
+fn share<'a>(
+    heads: impl Iterator<Item = &'a [(Place, f32)]>,
+    step: u32,
+    stream: &[Fed],
+) -> Recollection {
+    let mut recalled = Recollection {
+        step,
+        ..Recollection::default()
+    };
+    let mut all = 0.0;
+    for found in heads {
+        let Some(&(_, best)) = found.first() else {
+            continue;
+        };
+        let weights = || found.iter().map(|f| (SHARPNESS * (f.1 - best)).exp());
+        let sum: f32 = weights().sum();
+        for (&(place, _), weight) in found.iter().zip(weights()) {
+            let weight = weight / sum;
+            match place {
+                Place::Song(position) => {
+                    let Some(token) = stream.get(position) else {
+                        continue;
+                    };
+                    match recalled.bars.iter_mut().find(|(bar, _)| *bar == token.bar) {
+                        Some((_, share)) => *share += weight,
+                        None => recalled.bars.push((token.bar, weight)),
+                    }
+                }
+                Place::Learned => recalled.learned += weight,
+                Place::Nowhere => {}
+            }
+        }
+        all += 1.0;
+    }
+    if all > 0.0 {
+        recalled
+            .bars
+            .iter_mut()
+            .for_each(|(_, share)| *share /= all);
+        recalled.learned /= all;
+    }
+    recalled.bars.sort_by(|a, b| b.1.total_cmp(&a.1));
+    recalled.bars.truncate(BARS);
+    recalled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_score::manifest::GridRows;
+
+    #[test]
+    fn heads_have_equal_parts_and_near_memories_large_ones() {
+        let rows = GridRows {
+            bar_step: 0,
+            bar: 0,
+            metre: 0,
+        };
+        let token = |bar| Fed { id: 0, rows, bar };
+        let stream: Vec<Fed> = (0..8).map(|at| token(at / 2)).collect();
+        let one = [(Place::Song(4), 0.9), (Place::Song(5), 0.9)];
+        let two = [(Place::Learned, 0.8), (Place::Song(0), -0.9)];
+        let heads = [&one[..], &two[..], &[]];
+        let recalled = share(heads.into_iter(), 7, &stream);
+        assert_eq!((recalled.step, recalled.bars[0].0), (7, 2));
+        assert!((recalled.bars[0].1 - 0.5).abs() < 1e-6 && recalled.bars[1].1 < 1e-6);
+        assert!((recalled.learned - 0.5).abs() < 1e-6);
+        assert_eq!(share([].into_iter(), 7, &stream).bars, []);
+    }
+}
