@@ -172,46 +172,26 @@ pub fn encode(
     }
     let mut writer = Writer::go_on(options.output, options.vocabulary.clone(), rows, songs)?;
     let done = AtomicUsize::new(resumed);
-    for files in sources[resumed..].chunks(BATCH) {
-        let encoded: Vec<_> = files
-            .par_iter()
-            .map(|source| {
-                let encoded = song(source, &options.vocabulary, &sizes);
-                progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
-                encoded
-            })
-            .collect();
-        let mut batch = Batch {
-            files: files.len(),
-            ..Batch::default()
+    let encode_all = |files: &[Source]| -> Vec<_> {
+        let encode = |source| {
+            let encoded = song(source, &options.vocabulary, &sizes);
+            progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
+            encoded
         };
-        for (source, encoded) in files.iter().zip(encoded) {
-            let placed = encoded.and_then(|e| {
-                let side = side(options, source, &e, &known, writer.songs())?;
-                Ok((e, side))
-            });
-            match placed {
-                Err(why) => batch.skipped.push(why),
-                Ok((encoded, held_out)) => {
-                    known.add(&encoded.print, held_out);
-                    let song = Song {
-                        path: source.relative.clone(),
-                        style: source.style.clone(),
-                        offset: 0,
-                        tokens: 0,
-                        notes: encoded.notes,
-                        hash: encoded.hash,
-                        held_out,
-                    };
-                    writer.add(song, &encoded.records)?;
-                    let added = writer.songs().last().cloned();
-                    batch.songs.extend(added.map(|song| (song, encoded.print)));
-                }
-            }
-        }
-        writer.flush()?;
+        files.par_iter().map(encode).collect()
+    };
+    let mut batches = sources[resumed..].chunks(BATCH).peekable();
+    let mut encoded = batches.peek().map(|files| encode_all(files));
+    while let (Some(files), Some(songs)) = (batches.next(), encoded.take()) {
+        // One after the other is decided where songs go; meanwhile the next ones are encoded.
+        let (placed, next) = rayon::join(
+            || place(options, files, songs, &mut known, &mut writer),
+            || batches.peek().map(|files| encode_all(files)),
+        );
+        let mut batch = placed?;
         journal.add(&batch)?;
         skipped.append(&mut batch.skipped);
+        encoded = next;
     }
     if writer.songs().is_empty() {
         writer.discard();
@@ -234,6 +214,46 @@ pub fn encode(
         skipped,
         resumed,
     })
+}
+
+/// Writes the songs of a batch that are new, and gives what came of each file.
+fn place(
+    options: &Options<'_>,
+    files: &[Source],
+    songs: Vec<Result<Encoded, Skipped>>,
+    known: &mut near::Songs,
+    writer: &mut Writer,
+) -> Result<Batch, CorpusError> {
+    let mut batch = Batch {
+        files: files.len(),
+        ..Batch::default()
+    };
+    for (source, song) in files.iter().zip(songs) {
+        let placed = song.and_then(|song| {
+            let side = side(options, source, &song, known, writer.songs())?;
+            Ok((song, side))
+        });
+        match placed {
+            Err(why) => batch.skipped.push(why),
+            Ok((encoded, held_out)) => {
+                known.add(&encoded.print, held_out);
+                let song = Song {
+                    path: source.relative.clone(),
+                    style: source.style.clone(),
+                    offset: 0,
+                    tokens: 0,
+                    notes: encoded.notes,
+                    hash: encoded.hash,
+                    held_out,
+                };
+                writer.add(song, &encoded.records)?;
+                let added = writer.songs().last().cloned();
+                batch.songs.extend(added.map(|song| (song, encoded.print)));
+            }
+        }
+    }
+    writer.flush()?;
+    Ok(batch)
 }
 
 /// Whether a song is held out; or why it is in the corpus already.
@@ -298,8 +318,13 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
     let end = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
     score.length = score.length.min(score.metres.next_bar(end));
     let encoded = PositionScore::encode(&score, vocabulary);
+    let mut last = (0, sizes.rows(score.metres.place(0)));
     let records = encoded.placed_ids(vocabulary).into_iter().map(|p| {
-        let rows = sizes.rows(score.metres.place(p.step));
+        // Many tokens stand on one step.
+        if p.step != last.0 {
+            last = (p.step, sizes.rows(score.metres.place(p.step)));
+        }
+        let rows = last.1;
         Record {
             id: p.id,
             bar_step: rows.bar_step as u16,

@@ -9,6 +9,9 @@ use continuo_score::Vocabulary;
 use crate::corpus::{CorpusError, HEADER, MAGIC, RECORD, Record, Rows, Song, Table, VERSION};
 use crate::files::{Staged, remove};
 
+/// Bytes gathered before they are written: a song is some ten thousand.
+const BUFFER: usize = 1 << 20;
+
 /// Writes a corpus song by song.
 pub struct Writer {
     staged: Staged,
@@ -50,7 +53,7 @@ impl Writer {
         file.seek(SeekFrom::End(0)).map_err(io)?;
         Ok(Self {
             staged,
-            out: BufWriter::new(file),
+            out: BufWriter::with_capacity(BUFFER, file),
             table: Table {
                 vocabulary,
                 rows,
@@ -72,12 +75,12 @@ impl Writer {
 
     /// Adds a song; `offset` and `tokens` are filled in here.
     pub fn add(&mut self, song: Song, records: &[Record]) -> Result<(), CorpusError> {
-        for r in records {
-            for field in [r.id, r.bar_step, r.bar, r.metre] {
-                let written = self.out.write_all(&field.to_le_bytes());
-                written.map_err(io_at(self.staged.temporary()))?;
-            }
-        }
+        let fields = records
+            .iter()
+            .flat_map(|r| [r.id, r.bar_step, r.bar, r.metre]);
+        let bytes: Vec<u8> = fields.flat_map(u16::to_le_bytes).collect();
+        let written = self.out.write_all(&bytes);
+        written.map_err(io_at(self.staged.temporary()))?;
         let tokens = records.len() as u64;
         self.table.songs.push(Song {
             offset: self.tokens,
