@@ -123,13 +123,15 @@ impl<'a> Layout<'a> {
             let bars = (fits - 1).max(1);
             let left = lines.len() - 1 - from;
             let round = if bars > 4 { bars / 4 * 4 } else { bars };
-            // A piece that fits on one system stands on one.
-            let most = if from == 0 && bars >= left {
-                bars
-            } else {
-                round
-            };
-            let to = from + most.min(left);
+            // What is left of a piece stands on one system where it fits, unless on a longer one
+            // than those before.
+            let longest: usize = systems
+                .iter()
+                .map(|s: &Vec<u32>| s.len() - 1)
+                .max()
+                .unwrap_or(left);
+            let whole = bars >= left && left <= longest;
+            let to = from + if whole { left } else { round };
             systems.push(lines[from..=to].to_vec());
             numbers.push(from + 1);
             from = to;
@@ -373,6 +375,31 @@ mod tests {
         let (x, y) = (layout.x(0, 0) as u32 + 1, layout.y(0, 74) as u32 + 5);
         let seen = picture.pixel(x, y).unwrap();
         assert_eq!([seen.red(), seen.green(), seen.blue()], HEARD);
+    }
+
+    #[test]
+    fn what_is_left_stands_on_one_system() {
+        let bars = |bars: u32| {
+            let mut score = tune::minuet().until(1);
+            score.length = bars * 36;
+            let name = "";
+            let part = Part {
+                name,
+                score: &score,
+                colour: HEARD,
+            };
+            let layout = Layout::new(&[part]).unwrap();
+            layout
+                .systems
+                .iter()
+                .map(|s| s.len() - 1)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(bars(15), [8, 7]);
+        assert_eq!(bars(16), [8, 8]);
+        assert_eq!(bars(33), [8, 8, 8, 8, 1]);
+        let one = bars(9);
+        assert!(one == [9] || one == [8, 1], "{one:?}");
     }
 
     #[test]
