@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use continuo_score::Vocabulary;
-use continuo_trainer::encode::{self, Options, Outcome, by_style};
-use indicatif::{ProgressBar, ProgressStyle};
+use continuo_trainer::encode::{Options, Outcome, by_style};
+
+use super::folders;
 
 /// Encode folders of MIDI files into one corpus file.
 ///
@@ -45,26 +45,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
-    let vocabulary = match (&a.vocabulary, Vocabulary::preset(&a.preset)) {
-        (Some(path), _) => {
+    let vocabulary = match &a.vocabulary {
+        Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
             Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
         }
-        (None, Some(preset)) => preset,
-        (None, None) => bail!(
-            "--preset {}: no such vocabulary (continuo, midigen)",
-            a.preset
-        ),
+        None => folders::preset(&a.preset)?,
     };
-    if !(0.0..1.0).contains(&a.held_out) {
-        bail!(
-            "--held-out {}: a share is at least 0 and below 1",
-            a.held_out
-        );
-    }
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} files  {per_sec}  {eta} to go",
-    )?);
     let options = Options {
         folders: &a.folders,
         output: &a.output,
@@ -73,18 +60,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         seed: a.seed,
     };
     let start = std::time::Instant::now();
-    let begun = AtomicBool::new(false);
-    let outcome = encode::encode(&options, |done, all| {
-        bar.set_length(all as u64);
-        // What an earlier run had done says nothing about the speed of this one.
-        if !begun.swap(true, Ordering::Relaxed) {
-            bar.set_position(done as u64);
-            bar.reset_eta();
-        }
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    let outcome = outcome?;
+    let outcome = folders::encode(&options)?;
     let list = list_skipped(a, &outcome)?;
     if a.json {
         print_json(&outcome)?;

@@ -3,6 +3,8 @@
 mod encode;
 mod eval;
 mod export;
+mod folders;
+mod songs;
 mod train;
 mod vocab;
 
@@ -26,6 +28,7 @@ struct Arguments {
 enum Command {
     Vocab(vocab::Arguments),
     Encode(encode::Arguments),
+    Songs(songs::Arguments),
     Train(train::Arguments),
     Eval(eval::Arguments),
     Export(export::Arguments),
@@ -35,6 +38,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Vocab(arguments) => vocab::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
+        Command::Songs(arguments) => songs::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),

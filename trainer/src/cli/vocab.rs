@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use continuo_score::Vocabulary;
 use continuo_trainer::corpus::Corpus;
 use continuo_trainer::files::Staged;
 use continuo_trainer::{encode, vocab};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use super::folders;
 
 /// Learn merged tokens: a vocabulary for `encode --vocabulary`.
 ///
@@ -105,36 +107,16 @@ fn corpus(a: &Arguments) -> anyhow::Result<(Option<Staged>, Corpus)> {
     {
         return Ok((None, Corpus::open(file)?));
     }
-    let Some(vocabulary) = Vocabulary::preset(&a.preset) else {
-        bail!(
-            "--preset {}: no such vocabulary (continuo, midigen)",
-            a.preset
-        );
-    };
-    if !(0.0..1.0).contains(&a.held_out) {
-        bail!(
-            "--held-out {}: a share is at least 0 and below 1",
-            a.held_out
-        );
-    }
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} files  {per_sec}  {eta} to go",
-    )?);
     // Removed when dropped, never put in its place.
     let staged = Staged::file(&a.output.with_extension("corpus"));
     let options = encode::Options {
         folders: &a.songs,
         output: staged.temporary(),
-        vocabulary,
+        vocabulary: folders::preset(&a.preset)?,
         held_out: a.held_out,
         seed: a.seed,
     };
-    let encoded = encode::encode(&options, |done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    encoded?;
+    folders::encode(&options)?;
     let corpus = Corpus::open(staged.temporary())?;
     Ok((Some(staged), corpus))
 }

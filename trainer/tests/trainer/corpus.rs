@@ -169,6 +169,31 @@ fn a_killed_encoding_goes_on() {
 }
 
 #[test]
+fn songs_are_listed_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    songs::write(&folder.path().join("midi"), 40, 20);
+    let path = folder.path().join("c");
+    let outcome = songs::encode(&[folder.path().join("midi")], &path, 0.3).unwrap();
+    let list = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_continuo-trainer"));
+        let output = command.arg("songs").arg(&path).args(arguments).output();
+        let text = String::from_utf8(output.unwrap().stdout).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let side = |held_out: bool| {
+        let songs = outcome.songs.iter().filter(|s| s.held_out == held_out);
+        songs.map(|s| s.path.clone()).collect::<Vec<_>>()
+    };
+    assert!(!side(true).is_empty() && !side(false).is_empty());
+    assert_eq!(list(&["--held-out"]), side(true));
+    assert_eq!(list(&["--training"]), side(false));
+    let all = list(&["--json"]);
+    assert_eq!(all.len(), outcome.songs.len());
+    let first: serde_json::Value = serde_json::from_str(&all[0]).unwrap();
+    assert_eq!(first["notes"], outcome.songs[0].notes);
+}
+
+#[test]
 fn what_is_unusable_is_left_out_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
     let midi = folder.path().join("midi");
