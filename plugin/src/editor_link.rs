@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use continuo_score::Metre;
@@ -21,6 +23,9 @@ use crate::state::State;
 
 /// How much of the past a snapshot shows, in quarter notes.
 pub const SHOWN_BEATS: f64 = 256.0;
+
+/// A snapshot that nobody has looked at for so many milliseconds says that the window is hidden.
+const HIDDEN_AFTER: u64 = 1_000;
 
 /// An instance at one moment. Made by the composer thread while somebody looks, some thirty
 /// times a second at most. Positions are in quarter notes, the host's; in Session memory notes
@@ -243,6 +248,10 @@ pub struct EditorLink {
     /// Asks it to draw itself.
     pub(crate) repaint: RepaintNotifier,
     snapshot: ArcSwap<Snapshot>,
+    /// When the oldest snapshot that nobody has looked at was published, in milliseconds since
+    /// `made`; 0 if the last one was looked at.
+    unseen_since: AtomicU64,
+    made: Instant,
     commands: Sender<Wish>,
     shared: Arc<Shared>,
     state: State,
@@ -281,6 +290,8 @@ impl EditorLink {
             window: EguiEditorState::from_size(LogicalSize::new(SIZE.0, SIZE.1), 1.0),
             repaint: RepaintNotifier::new(),
             snapshot: ArcSwap::default(),
+            unseen_since: AtomicU64::new(0),
+            made: Instant::now(),
             commands: sender,
             shared,
             state,
@@ -294,6 +305,7 @@ impl EditorLink {
 
     /// The last snapshot; a newer one is on its way.
     pub fn look(&self) -> Arc<Snapshot> {
+        self.unseen_since.store(0, Ordering::Relaxed);
         self.snapshot.load_full()
     }
 
@@ -322,13 +334,29 @@ impl EditorLink {
 
     /// Whether a new snapshot would be looked at. Composer thread.
     pub(crate) fn is_watched(&self) -> bool {
-        self.window.is_open()
+        // A window that is open and hidden draws nothing, and so looks at nothing.
+        let since = self.unseen_since.load(Ordering::Relaxed);
+        let hidden = since > 0 && self.now() > since + HIDDEN_AFTER;
+        self.window.is_open() && !hidden
+    }
+
+    /// Milliseconds, never 0.
+    fn now(&self) -> u64 {
+        u64::try_from(self.made.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1)
     }
 
     /// A new snapshot, drawn if it says anything new. Composer thread.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         if **self.snapshot.load() != snapshot {
             self.snapshot.store(Arc::new(snapshot));
+            let (before, now) = (0, self.now());
+            let relaxed = Ordering::Relaxed;
+            // Only the oldest counts; if there is one already, so be it.
+            let _ = self
+                .unseen_since
+                .compare_exchange(before, now, relaxed, relaxed);
             self.repaint.request_repaint();
         }
     }

@@ -173,6 +173,11 @@ pub trait Plugin {
         bail!("this host shows no editors")
     }
 
+    /// Takes the editor from the screen, or shows it again, without closing it.
+    fn hide_editor(&mut self, _hidden: bool) -> Result<()> {
+        bail!("this format hides no editors")
+    }
+
     /// Tells the editor the new size of its window, in pixels.
     fn resize_editor(&mut self, _width: u32, _height: u32) -> Result<()> {
         bail!("this host shows no editors")

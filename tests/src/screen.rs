@@ -1,18 +1,22 @@
 //! A display that nobody sees, a window on it, and pictures of that window.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use image::RgbaImage;
-use x11rb::COPY_DEPTH_FROM_PARENT;
 use x11rb::connection::Connection;
+use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ConnectionExt, CreateWindowAux, EventMask,
-    ImageFormat, MOTION_NOTIFY_EVENT, WindowClass,
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, CreateWindowAux,
+    EventMask, ImageFormat, MOTION_NOTIFY_EVENT, PropMode, SELECTION_NOTIFY_EVENT,
+    SelectionNotifyEvent, SelectionRequestEvent, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
+use x11rb::wrapper::ConnectionExt as _;
+use x11rb::{COPY_DEPTH_FROM_PARENT, CURRENT_TIME};
 
 /// How long an X server may take to start.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -136,6 +140,86 @@ impl HostWindow {
         self.fake(BUTTON_PRESS_EVENT, 1, (x, y))?;
         std::thread::sleep(Duration::from_millis(100));
         self.fake(BUTTON_RELEASE_EVENT, 1, (x, y))
+    }
+
+    /// Drops files on the window in it, as a file manager would (XDND, version 5).
+    pub fn drop_files(&self, files: &[&Path]) -> Result<()> {
+        let children = self.connection.query_tree(self.id)?.reply()?.children;
+        let target = *children.first().context("nothing to drop on")?;
+        let atom = |name: &str| -> Result<u32> {
+            let known = self.connection.intern_atom(false, name.as_bytes())?;
+            Ok(known.reply()?.atom)
+        };
+        let (selection, list) = (atom("XdndSelection")?, atom("text/uri-list")?);
+        let (status, finished) = (atom("XdndStatus")?, atom("XdndFinished")?);
+        let uris: String = files
+            .iter()
+            .map(|file| format!("file://{}\r\n", file.display()))
+            .collect();
+        self.connection
+            .set_selection_owner(self.id, selection, CURRENT_TIME)?;
+        let tell = |name: &str, rest: [u32; 4]| -> Result<()> {
+            let [a, b, c, d] = rest;
+            let data = [self.id, a, b, c, d];
+            let message = ClientMessageEvent::new(32, target, atom(name)?, data);
+            self.connection
+                .send_event(false, target, EventMask::NO_EVENT, message)?;
+            self.connection.flush()?;
+            Ok(())
+        };
+        let middle = (u32::from(self.size.0 / 2) << 16) | u32::from(self.size.1 / 2);
+        tell("XdndEnter", [5 << 24, list, 0, 0])?;
+        tell(
+            "XdndPosition",
+            [0, middle, CURRENT_TIME, atom("XdndActionCopy")?],
+        )?;
+        let began = Instant::now();
+        let mut dropped = false;
+        while began.elapsed() < PATIENCE {
+            match self.connection.poll_for_event()? {
+                Some(Event::SelectionRequest(wanted)) => self.hand_over(&wanted, list, &uris)?,
+                // It has seen what it is, and takes it.
+                Some(Event::ClientMessage(told)) if told.type_ == status && !dropped => {
+                    if told.data.as_data32()[1] & 1 == 1 {
+                        tell("XdndDrop", [0, CURRENT_TIME, 0, 0])?;
+                        dropped = true;
+                    } else {
+                        tell(
+                            "XdndPosition",
+                            [0, middle, CURRENT_TIME, atom("XdndActionCopy")?],
+                        )?;
+                    }
+                }
+                Some(Event::ClientMessage(told)) if told.type_ == finished => return Ok(()),
+                Some(_) => {}
+                None => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+        bail!("the editor never took what was dropped on it")
+    }
+
+    /// Gives what is dragged to the window that asks for it.
+    fn hand_over(&self, wanted: &SelectionRequestEvent, list: u32, uris: &str) -> Result<()> {
+        self.connection.change_property8(
+            PropMode::REPLACE,
+            wanted.requestor,
+            wanted.property,
+            list,
+            uris.as_bytes(),
+        )?;
+        let done = SelectionNotifyEvent {
+            response_type: SELECTION_NOTIFY_EVENT,
+            sequence: 0,
+            time: wanted.time,
+            requestor: wanted.requestor,
+            selection: wanted.selection,
+            target: wanted.target,
+            property: wanted.property,
+        };
+        self.connection
+            .send_event(false, wanted.requestor, EventMask::NO_EVENT, done)?;
+        self.connection.flush()?;
+        Ok(())
     }
 
     fn fake(&self, kind: u8, detail: u8, (x, y): (i16, i16)) -> Result<()> {

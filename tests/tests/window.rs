@@ -2,7 +2,9 @@
 //! nobody sees.
 //!
 //! `CONTINUO_PICTURE=FILE.png cargo test -p continuo-tests --test window` keeps the picture. One
-//! test and no more: a display is named in the environment, which is the whole process's.
+//! test at a time: a display is named in the environment, which is the whole process's. What it
+//! costs is measured when asked: `cargo test -p continuo-tests --test window -- --ignored
+//! --nocapture`; `CONTINUO_TEST_BUNDLES` names a folder with other bundles, such as a release's.
 
 #![cfg(target_os = "linux")]
 
@@ -170,6 +172,7 @@ fn the_editor_opens_shows_what_is_played_and_leaves_nothing_behind() {
         shows_what_is_played(&mut stage, format);
         takes_the_hand(&mut stage);
         takes_any_size(&mut stage);
+        takes_what_is_dropped(&mut stage);
         stage.close();
         leaves_nothing_behind(&mut stage, format);
         closes_at_once(&mut stage);
@@ -214,6 +217,29 @@ fn takes_any_size(stage: &mut Stage) {
             assert!(began.elapsed() < PATIENCE, "never {width} x {height}");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// A MIDI file dropped on the window is learned: the project keeps it.
+fn takes_what_is_dropped(stage: &mut Stage) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dropped on it.mid");
+    continuo_score::tune::minuet()
+        .to_midi()
+        .write_file(&file)
+        .unwrap();
+    stage.window.drop_files(&[&file]).unwrap();
+    let name = b"dropped on it.mid";
+    let began = Instant::now();
+    loop {
+        let state = stage.player.plugin().save().unwrap();
+        if state.windows(name.len()).any(|part| part == name) {
+            return;
+        }
+        assert!(began.elapsed() < PATIENCE, "it was never learned");
+        stage.player.plugin().turn().unwrap();
+        stage.player.stand(512).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -268,4 +294,53 @@ fn closes_at_once(stage: &mut Stage) {
         "{before:?} threads and files before forty windows, {after:?} after"
     );
     assert_eq!(stage.window.children().unwrap(), 0, "a window stays");
+}
+
+/// Processor time of this process so far, in seconds.
+fn worked() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // After the name, which may hold anything: fields 14 and 15 are user and system time.
+    let fields: Vec<&str> = stat[stat.rfind(')').unwrap() + 2..].split(' ').collect();
+    let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    // Linux tells it in hundredths of a second, whatever its own clock.
+    ticks / 100.0
+}
+
+/// Processor time of a second of each state.
+#[test]
+#[ignore = "measures; see the file's first lines"]
+fn what_it_costs() {
+    let Some(screen) = screen() else { return };
+    let mut stage = Stage::new(Format::Clap, &screen);
+    let rate = |stage: &mut Stage, plays: bool, what: &str| {
+        let (began, before) = (Instant::now(), worked());
+        let beat = stage.player.clock().beat(stage.player.now());
+        while began.elapsed() < Duration::from_secs(4) {
+            if plays {
+                let beat = beat + began.elapsed().as_secs_f64() * 2.0;
+                stage.player.play_to(beat).unwrap();
+            } else {
+                stage.player.stand(512).unwrap();
+            }
+            stage.player.plugin().turn().unwrap();
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let share = (worked() - before) / began.elapsed().as_secs_f64();
+        println!("{what}: {:.1} % of a core", 100.0 * share);
+    };
+    for plays in [false, true] {
+        let how = if plays { "playing" } else { "stopped" };
+        rate(&mut stage, plays, &format!("{how}, closed"));
+        stage.open();
+        rate(&mut stage, plays, &format!("{how}, shown"));
+        stage.player.plugin().hide_editor(true).unwrap();
+        // A window counts as hidden when it has not looked for a second.
+        std::thread::sleep(Duration::from_millis(200));
+        rate(&mut stage, plays, &format!("{how}, hidden"));
+        stage.player.plugin().hide_editor(false).unwrap();
+        let drawn = |picture: &RgbaImage| picture.pixels().any(|p| p.0[..3] == GROUND);
+        wait(&mut stage.player, &stage.window, drawn);
+        stage.close();
+    }
+    stage.player.finish().unwrap();
 }

@@ -357,6 +357,10 @@ impl Plugin for ClapHost {
         self.show_editor(parent)
     }
 
+    fn hide_editor(&mut self, hidden: bool) -> Result<()> {
+        self.hide_editor(hidden)
+    }
+
     fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
         self.resize(width, height)
     }

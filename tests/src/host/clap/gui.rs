@@ -66,6 +66,18 @@ impl ClapHost {
         Ok(())
     }
 
+    /// Takes it from the screen, or shows it again.
+    pub(super) fn hide_editor(&mut self, hidden: bool) -> Result<()> {
+        let gui = self.gui()?;
+        let handle = self.instance.plugin_handle();
+        if hidden {
+            gui.hide(&handle)?;
+        } else {
+            gui.show(&handle)?;
+        }
+        Ok(())
+    }
+
     /// Tells the editor its window's new size, in pixels.
     pub(super) fn resize(&mut self, width: u32, height: u32) -> Result<()> {
         let gui = self.gui()?;
