@@ -3,8 +3,9 @@
 The same weights (those of a model's `plain` variant, read from its ONNX file), the same window,
 one thread, in turn on the same machine. PyTorch runs the network as one would write it: its own
 `scaled_dot_product_attention` and `rms_norm`, keys and values written in place into a buffer of
-twice the window (no concatenation), `inference_mode`, greedy choice. Continuo's time has
-everything a token costs: grammar, sampling, memory.
+twice the window (no concatenation), `inference_mode`, greedy choice; where there is a kNN memory,
+it is full, and one matrix product and `topk` search it. Continuo's time has everything a token
+costs: grammar, sampling, memory; its memory is full too.
 
     pip install torch onnx onnxruntime
     cargo build --release -p continuo-engine
@@ -27,29 +28,52 @@ import torch
 import torch.nn.functional as F
 
 
+# What keeps a vector of length one from a division by zero; as the trainer has it.
+UNIT_EPSILON = 1e-6
+
+
 class Decoder:
     """The network, one token at a time."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, memories=None):
         about = json.loads((directory / "model.json").read_text())
-        if about.get("knn"):
-            raise SystemExit(f"{directory}: has a kNN memory; this compares models without one")
-        self.sizes, self.window = about["sizes"], about["window"]
-        self.file = directory / about["variants"]["plain"]["graphs"][0]
-        graph = onnx.load(self.file).graph
-        arrays = {i.name: onnx.numpy_helper.to_array(i) for i in graph.initializer}
+        self.sizes, self.window, self.knn = about["sizes"], about["window"], about.get("knn")
+        self.files = [directory / name for name in about["variants"]["plain"]["graphs"]]
+        arrays = {
+            i.name: onnx.numpy_helper.to_array(i)
+            for file in self.files
+            for i in onnx.load(file).graph.initializer
+        }
         self.weights = {
             name: torch.tensor(array)
             for name, array in arrays.items()
             if name.startswith(("embedding.", "layers.", "norm"))
         }
-        head_dim = self.sizes["head_dim"]
+        dim = self.sizes["head_dim"]
         self.frequencies = torch.tensor(arrays["rotary"]).flatten()
-        shape = (1, self.sizes["heads"], 2 * self.window, head_dim)
-        layers = range(self.sizes["layers"])
-        self.cache = [(torch.zeros(shape), torch.zeros(shape)) for _ in layers]
+        self.cache = []
+        for layer in range(self.sizes["layers"]):
+            heads = 1 if self.recalls(layer) else self.sizes["heads"]
+            shape = (1, heads, 2 * self.window, dim)
+            self.cache.append((torch.zeros(shape), torch.zeros(shape)))
         # `end` is where the next token is written; what is seen are the last `window`.
         self.position = self.end = 0
+        # What left the window, oldest first; a ring would do, this is only ever filled once.
+        self.memories = 0
+        if self.knn:
+            self.capacity = memories or self.knn["capacity"]
+            self.keys, self.values = (torch.zeros(2, self.capacity, dim)).unbind()
+
+    def recalls(self, layer):
+        return bool(self.knn) and layer == self.knn["layer"]
+
+    def remember_random(self):
+        """Fills the memory, as a long session would have."""
+        generator = torch.Generator().manual_seed(1)
+        random = torch.randn(self.keys.shape, generator=generator)
+        self.keys[:] = F.normalize(random, dim=-1)
+        self.values[:] = torch.randn(self.keys.shape, generator=generator)
+        self.memories = self.capacity
 
     def weight(self, layer, name):
         return self.weights[f"layers.{layer}.{name}"]
@@ -67,7 +91,7 @@ class Decoder:
         sizes, table = self.sizes, self.weights["embedding.pitched"]
         heads, dim = sizes["heads"], sizes["head_dim"]
         if self.end == 2 * self.window:
-            keep = self.window - 1
+            keep = self.window
             for key, value in self.cache:
                 key[:, :, :keep] = key[:, :, -keep:].clone()
                 value[:, :, :keep] = value[:, :, -keep:].clone()
@@ -80,16 +104,34 @@ class Decoder:
         h = h.view(1, 1, -1)
         for layer, (keys, values) in enumerate(self.cache):
             x = self.norm(h, self.weight(layer, "attention.norm"))
-            qkv = (x @ self.weight(layer, "attention.qkv")).view(1, 1, 3, heads, dim)
-            query, key, value = qkv.permute(2, 0, 3, 1, 4)
-            keys[:, :, self.end] = self.rotate(key, cos, sin)[:, :, 0]
-            values[:, :, self.end] = value[:, :, 0]
-            mixed = F.scaled_dot_product_attention(
-                self.rotate(query, cos, sin),
-                keys[:, :, begin : self.end + 1],
-                values[:, :, begin : self.end + 1],
+            qkv = x @ self.weight(layer, "attention.qkv")
+            recalls = self.recalls(layer)
+            kv_heads = 1 if recalls else heads
+            widths = [heads * dim, kv_heads * dim, kv_heads * dim]
+            query, key, value = (
+                part.view(1, -1, 1, dim) for part in qkv.split(widths, dim=-1)
             )
-            mixed = mixed.transpose(1, 2).reshape(1, 1, -1)
+            if recalls:
+                query, key = self.unit(query), self.unit(key)
+            else:
+                query, key = self.rotate(query, cos, sin), self.rotate(key, cos, sin)
+            keys[:, :, self.end] = key[:, :, 0]
+            values[:, :, self.end] = value[:, :, 0]
+            seen = slice(begin, self.end + 1)
+            if recalls:
+                scale = self.weight(layer, "attention.recall_scale").view(1, heads, 1, 1)
+                mixed = F.scaled_dot_product_attention(
+                    query * scale,
+                    keys[:, :, seen].expand(-1, heads, -1, -1),
+                    values[:, :, seen].expand(-1, heads, -1, -1),
+                    scale=1.0,
+                )
+                mixed = self.recall(layer, x, query[0, :, 0], mixed[0, :, 0]).view(1, 1, -1)
+            else:
+                mixed = F.scaled_dot_product_attention(
+                    query, keys[:, :, seen], values[:, :, seen]
+                )
+                mixed = mixed.transpose(1, 2).reshape(1, 1, -1)
             h = h + mixed @ self.weight(layer, "attention.out")
             x = self.norm(h, self.weight(layer, "feed_forward.norm"))
             gate, up = (x @ self.weight(layer, "feed_forward.gate_up")).chunk(2, dim=-1)
@@ -97,6 +139,30 @@ class Decoder:
         self.position += 1
         self.end += 1
         return (self.norm(h, self.weights["norm"]) @ table.T)[0, 0]
+
+    def unit(self, x):
+        return x / (x.square().sum(-1, keepdim=True) + UNIT_EPSILON).sqrt()
+
+    def recall(self, layer, x, query, local):
+        """`local` `[heads, dim]` mixed with the nearest of what has left the window."""
+        keys, values = self.cache[layer]
+        out = self.end - self.window
+        if out >= 0 and self.memories < self.capacity:
+            self.keys[self.memories] = keys[0, 0, out]
+            self.values[self.memories] = values[0, 0, out]
+            self.memories += 1
+        if self.memories == 0:
+            return local
+        scores = query @ self.keys[: self.memories].T
+        best, at = scores.topk(min(self.knn["k"], self.memories), dim=-1)
+        scale = self.weight(layer, "attention.recall_scale")
+        weights = (best * scale).softmax(-1)
+        recalled = (weights.unsqueeze(1) @ self.values[at]).squeeze(1)
+        gate = (x[0, 0] @ self.weight(layer, "attention.recall_gate")).flatten()
+        gate = gate + self.weight(layer, "attention.recall_bias").flatten()
+        near = self.weight(layer, "attention.recall_best").flatten()
+        gate = torch.sigmoid(gate + near * best[:, 0].clamp(-1, 1))
+        return local + gate.unsqueeze(1) * (recalled - local)
 
 
 def tokens(sizes, count, seed):
@@ -117,23 +183,45 @@ def largest_difference(decoder, count):
     sizes = decoder.sizes
     rows = list(tokens(sizes, count, 1))
     ours = torch.stack([decoder.step(*row) for row in rows]).numpy()
-    session = onnxruntime.InferenceSession(decoder.file, providers=["CPUExecutionProvider"])
     columns = numpy.array(rows, dtype=numpy.int64).T
-    feed = {
-        name: columns[i : i + 1]
-        for i, name in enumerate(["token", "bar_step", "bar", "metre"])
-    }
-    feed["position"] = numpy.arange(count, dtype=numpy.int64)
-    empty = numpy.zeros((1, sizes["heads"], 0, sizes["head_dim"]), numpy.float32)
+    names = ["token", "bar_step", "bar", "metre"]
+    given = {name: columns[i : i + 1] for i, name in enumerate(names)}
+    given["position"] = numpy.arange(count, dtype=numpy.int64)
+    given["recall"] = numpy.ones(1, numpy.float32)
     for layer in range(sizes["layers"]):
-        feed[f"past_key.{layer}"] = feed[f"past_value.{layer}"] = empty
-    (theirs,) = session.run(["logits"], feed)
-    return float(numpy.abs(ours - theirs[0]).max())
+        heads = 1 if decoder.recalls(layer) else sizes["heads"]
+        empty = numpy.zeros((1, heads, 0, sizes["head_dim"]), numpy.float32)
+        given[f"past_key.{layer}"] = given[f"past_value.{layer}"] = empty
+    for file in decoder.files:
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        feed = {i.name: given[i.name] for i in session.get_inputs()}
+        given.update(zip((o.name for o in session.get_outputs()), session.run(None, feed)))
+        if "query" in given and "score" not in given:
+            given["score"], given["memory"] = nearest(decoder, given)
+    return float(numpy.abs(ours - given["logits"][0]).max())
 
 
-def torch_times(directory, count):
-    """Milliseconds of each of `count` tokens, the window full."""
-    decoder = Decoder(directory)
+def nearest(decoder, given):
+    """What every token recalls of those that have left its window."""
+    k, layer = decoder.knn["k"], decoder.knn["layer"]
+    query, keys = given["query"][0], given[f"key.{layer}"][0, 0]
+    count, heads, dim = query.shape
+    score = numpy.full((1, count, heads, k), -1e30, numpy.float32)
+    memory = numpy.zeros((1, count, heads, k, dim), numpy.float32)
+    for token in range(decoder.window, count):
+        scores = query[token] @ keys[: token + 1 - decoder.window].T
+        at = numpy.argsort(-scores, axis=-1)[:, :k]
+        found = at.shape[1]
+        score[0, token, :, :found] = numpy.take_along_axis(scores, at, axis=-1)
+        memory[0, token, :, :found] = given[f"value.{layer}"][0, 0][at]
+    return score, memory
+
+
+def torch_times(directory, count, memories):
+    """Milliseconds of each of `count` tokens, window and memory full."""
+    decoder = Decoder(directory, memories)
+    if decoder.knn:
+        decoder.remember_random()
     for row in tokens(decoder.sizes, decoder.window + 20, 2):
         logits = decoder.step(*row)
     times = []
@@ -144,10 +232,12 @@ def torch_times(directory, count):
     return times
 
 
-def continuo_times(command, directory, count):
-    """What `continuo bench` says of a session of 1,000 notes."""
+def continuo_times(command, directory, count, notes, memories):
+    """What `continuo bench` says of a session of so many notes."""
     command = [command, "bench", "--json", "--model", directory]
-    command += ["--notes", "1000", "--tokens", str(count), "--threads", "1"]
+    command += ["--notes", str(notes), "--tokens", str(count), "--threads", "1"]
+    if memories:
+        command += ["--memories", str(memories)]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     return report["variant"], report["sessions"][0]["decode_ms"]
 
@@ -158,6 +248,8 @@ def main():
     options.add_argument("--continuo", default="target/release/continuo")
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--tokens", type=int, default=500)
+    options.add_argument("--notes", type=int, default=1000, help="notes that Continuo has heard")
+    options.add_argument("--memories", type=int, help="[default: the model's capacity]")
     options = options.parse_args()
     torch.set_num_threads(1)
 
@@ -168,8 +260,10 @@ def main():
     print("|---|---|---|---|---|---|")
     ratios = []
     for number in range(1, options.rounds + 1):
-        theirs = torch_times(options.model, options.tokens)
-        variant, ours = continuo_times(options.continuo, options.model, options.tokens)
+        theirs = torch_times(options.model, options.tokens, options.memories)
+        variant, ours = continuo_times(
+            options.continuo, options.model, options.tokens, options.notes, options.memories
+        )
         median, p95 = statistics.median(theirs), sorted(theirs)[len(theirs) * 95 // 100]
         ratios.append(median / ours["median"])
         print(

@@ -16,27 +16,29 @@ fn copy() -> TempDir {
     folder
 }
 
-fn error(directory: &Path) -> String {
+/// The variant that was loaded, or what was said instead.
+fn load(directory: &Path, variants: &[&str]) -> Result<String, String> {
     let runtime = Runtime::load(&lab::library().unwrap()).unwrap();
     let options = ModelOptions {
-        variants: vec!["plain".into()],
+        variants: variants.iter().map(|&name| name.to_owned()).collect(),
         ..ModelOptions::default()
     };
     match Model::load(runtime, directory, &options) {
-        Ok(_) => String::new(),
-        Err(error) => error.to_string(),
+        Ok(model) => Ok(model.variant().to_owned()),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+fn error(directory: &Path) -> String {
+    load(directory, &["plain"]).err().unwrap_or_default()
 }
 
 /// What loading says once `change` was done to `model.json`.
 fn with(change: impl FnOnce(&mut Value)) -> String {
     let folder = copy();
-    let path = folder.path().join("model.json");
-    let mut manifest = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
-    change(&mut manifest);
-    fs::write(&path, manifest.to_string()).unwrap();
+    edit(folder.path(), change);
     let error = error(folder.path());
-    assert!(!error.is_empty(), "{manifest} was loaded");
+    assert!(!error.is_empty(), "it was loaded");
     error
 }
 
@@ -145,4 +147,58 @@ fn graphs_that_are_others_than_said_are_refused() {
     let whole = lab::xl_model().unwrap().join("plain/model.onnx");
     fs::copy(whole, folder.path().join("plain/lower.onnx")).unwrap();
     assert!(!error(folder.path()).is_empty());
+}
+
+/// Writes `model.json` anew.
+fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
+    let path = folder.join("model.json");
+    let mut manifest = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    fs::write(&path, manifest.to_string()).unwrap();
+}
+
+#[test]
+fn the_variant_made_for_the_device_is_taken() {
+    let folder = copy();
+    let remove = |name: &str| {
+        let variants = |m: &mut Value| m["variants"].as_object_mut().unwrap().remove(name);
+        edit(folder.path(), |manifest| {
+            assert!(variants(manifest).is_some())
+        });
+        load(folder.path(), &[])
+    };
+    assert_eq!(load(&lab::model().unwrap(), &[]), Ok("cpu".into()));
+    assert_eq!(remove("cpu"), Ok("plain".into()));
+    assert_eq!(remove("plain"), Ok("gpu".into()), "slow, but it runs");
+    assert!(remove("gpu").unwrap_err().contains("none of"));
+    let named = load(&lab::model().unwrap(), &["gpu", "plain"]);
+    assert_eq!(named, Ok("gpu".into()));
+}
+
+#[test]
+fn graphs_that_change_their_caches_in_place_are_checked_too() {
+    for (variant, graphs) in [
+        ("cpu", ["cpu/upper.onnx", "cpu/lower.onnx"]),
+        ("cpu", ["cpu/lower.onnx", "cpu/lower.onnx"]),
+        ("cpu", ["gpu/lower.onnx", "cpu/upper.onnx"]),
+        ("gpu", ["cpu/lower.onnx", "gpu/upper.onnx"]),
+        ("plain", ["plain/lower.onnx", "gpu/upper.onnx"]),
+    ] {
+        let folder = copy();
+        edit(folder.path(), |m| {
+            m["variants"][variant]["graphs"] = json!(graphs)
+        });
+        let error = load(folder.path(), &[variant]).unwrap_err();
+        assert!(error.starts_with("model "), "{graphs:?}: {error}");
+        assert!(!error.contains('\n'), "{graphs:?}: {error}");
+    }
+    for (place, value) in [("/window", 65_000), ("/sizes/heads", 3), ("/knn/k", 5)] {
+        let folder = copy();
+        edit(folder.path(), |m| {
+            *m.pointer_mut(place).unwrap() = json!(value)
+        });
+        let loaded = load(folder.path(), &["cpu"]);
+        // A window is not in the shapes: a larger one is only wrong.
+        assert_eq!(loaded.is_err(), place != "/window", "{place}: {loaded:?}");
+    }
 }

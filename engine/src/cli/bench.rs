@@ -46,22 +46,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let bytes = weights(&directory, &model)?;
     let bandwidth = Bandwidth::measure();
-    // The time in which the weights can be read once.
-    let floor_ms = bytes as f64 / bandwidth.read * 1e3;
+    // The time in which so many bytes can be read once.
+    let floor_ms = |bytes: u64| bytes as f64 / bandwidth.read * 1e3;
     let piece = piece(model.vocabulary().steps_per_beat, longest);
     let mut composer = Composer::new(model.clone());
     let mut sessions = Vec::new();
     for &notes in &lengths {
         let mut session = session(&mut composer, &piece, notes, args.tokens)?;
         let median = session["decode_ms"]["median"].as_f64().unwrap_or(0.0);
-        session["times_weights"] = json!(median / floor_ms);
+        let tokens = session["tokens"].as_u64().unwrap_or(0) as usize;
+        let bytes = bytes + model.read_per_token(tokens) as u64;
+        session["bytes_per_token"] = json!(bytes);
+        session["bytes_ms"] = json!(floor_ms(bytes));
+        session["times_bytes"] = json!(median / floor_ms(bytes));
         sessions.push(session);
     }
     let report = json!({
         "model": model.manifest().name, "variant": model.variant(),
         "device": model.device().name(), "threads": options.threads,
         "memories": model.memories(), "refusals": model.refusals().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "weights_bytes": bytes, "weights_ms": floor_ms,
+        "weights_bytes": bytes, "weights_ms": floor_ms(bytes),
         "read_gb_per_s": bandwidth.read / 1e9, "triad_gb_per_s": bandwidth.triad / 1e9,
         "sessions": sessions,
     });
@@ -172,7 +176,7 @@ fn as_text(report: &Value) -> String {
         number(&report["read_gb_per_s"]),
         number(&report["triad_gb_per_s"]),
     );
-    text += "   notes  prefill ms/token  decode ms: median    p95    p99  x weights  resident MB\n";
+    text += "   notes  prefill ms/token  decode ms: median    p95    p99    x bytes  resident MB\n";
     for session in report["sessions"].as_array().into_iter().flatten() {
         let decode = &session["decode_ms"];
         text += &format!(
@@ -182,7 +186,7 @@ fn as_text(report: &Value) -> String {
             number(&decode["median"]),
             number(&decode["p95"]),
             number(&decode["p99"]),
-            number(&session["times_weights"]),
+            number(&session["times_bytes"]),
             number(&session["resident_mb"]),
         );
     }

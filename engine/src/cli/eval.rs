@@ -23,6 +23,10 @@ pub(crate) struct Args {
     /// How much is recalled from beyond the window where the kNN memory is on: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = super::continue_::recall)]
     recall: f32,
+    /// Count only what lies in this bar and later, 1 being a piece's first: how well a theme's
+    /// return is predicted
+    #[arg(long, value_name = "BAR", default_value_t = 1)]
+    from_bar: u32,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -117,7 +121,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 by_window: [Sum::default(); BANDS],
             };
             for piece in &pieces {
-                listen(&model, piece, recall, &mut cell).context("while listening")?;
+                listen(&model, piece, recall, args.from_bar, &mut cell)
+                    .context("while listening")?;
                 progress.inc(piece.len() as u64);
             }
             cells.push(cell);
@@ -168,8 +173,15 @@ fn encode(model: &Model, file: &midi::MidiFile) -> Vec<(Fed, u64)> {
     ids.into_iter().map(fed).collect()
 }
 
-/// Adds a piece to a cell: every token but the first is predicted from those before it.
-fn listen(model: &Model, piece: &[(Fed, u64)], recall: f32, cell: &mut Cell) -> Result<()> {
+/// Adds a piece to a cell: every token but the first is predicted from those before it; those
+/// before `from_bar` do not count.
+fn listen(
+    model: &Model,
+    piece: &[(Fed, u64)],
+    recall: f32,
+    from_bar: u32,
+    cell: &mut Cell,
+) -> Result<()> {
     let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
     let mut memory = model.memory();
     let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
@@ -185,6 +197,9 @@ fn listen(model: &Model, piece: &[(Fed, u64)], recall: f32, cell: &mut Cell) -> 
             for logits in logits.chunks_exact(vocabulary) {
                 position += 1;
                 let (next, notes) = piece[position];
+                if next.bar + 1 < from_bar {
+                    continue;
+                }
                 let nats = nats(logits, usize::from(next.id));
                 for sum in [&mut cell.all, &mut cell.by_window[band(position, window)]] {
                     sum.tokens += 1;
@@ -209,7 +224,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         let report = serde_json::json!({
             "model": model.manifest().name, "variant": model.variant(),
             "device": model.device().name(), "window": model.manifest().window,
-            "recall": args.recall, "pieces": pieces, "cells": cells,
+            "recall": args.recall, "from_bar": args.from_bar, "pieces": pieces, "cells": cells,
             "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
         });
         return super::print(&format!("{report:#}\n"));

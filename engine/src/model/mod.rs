@@ -128,6 +128,17 @@ impl Model {
         self.manifest.knn.map_or(0, |_| self.capacity)
     }
 
+    /// Bytes of memory, in f32, that a token looks at in a session of so many: the window's keys
+    /// and values in every layer, and the kNN memory's keys.
+    pub fn read_per_token(&self, tokens: usize) -> usize {
+        let (sizes, window) = (&self.manifest.sizes, self.manifest.window);
+        let heads: usize = (0..sizes.layers)
+            .map(|l| memory_heads(&self.manifest, l))
+            .sum();
+        let searched = tokens.saturating_sub(window).min(self.memories());
+        (tokens.min(window) * heads * 2 + searched) * sizes.head_dim * size_of::<f32>()
+    }
+
     /// An empty memory for this model.
     pub fn memory(&self) -> Memory {
         let xl = self.xl(0..self.manifest.sizes.layers);
