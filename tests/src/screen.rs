@@ -87,7 +87,10 @@ impl HostWindow {
         let root = connection.setup().roots[number].root;
         let size = (u16::try_from(width)?, u16::try_from(height)?);
         let id = connection.generate_id()?;
-        let mask = CreateWindowAux::new().event_mask(EventMask::STRUCTURE_NOTIFY);
+        // White, so that nothing of a closed editor stays to be seen.
+        let mask = CreateWindowAux::new()
+            .background_pixel(0x00ff_ffff)
+            .event_mask(EventMask::STRUCTURE_NOTIFY);
         connection.create_window(
             COPY_DEPTH_FROM_PARENT,
             id,
@@ -126,6 +129,19 @@ impl HostWindow {
         }
         RgbaImage::from_raw(width.into(), height.into(), pixels)
             .context("the display is not 24 bits deep")
+    }
+
+    /// The colour of one pixel now: costs next to nothing, so that waiting for it measures the
+    /// editor and not the picture.
+    pub fn pixel(&self, x: i16, y: i16) -> Result<[u8; 3]> {
+        let image = self
+            .connection
+            .get_image(ImageFormat::Z_PIXMAP, self.id, x, y, 1, 1, !0)?
+            .reply()?;
+        match image.data[..] {
+            [blue, green, red, _] => Ok([red, green, blue]),
+            _ => bail!("the display is not 24 bits deep"),
+        }
     }
 
     /// Moves the pointer to a place in the window.
