@@ -129,9 +129,10 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// After [`Gate::finish`] for good: blocks are waited for again. Composer thread.
-    pub fn reopen(&self) {
-        self.done.store(0, Ordering::Release);
+    /// After [`Gate::finish`] for good: blocks after `block` are waited for again. Composer
+    /// thread.
+    pub fn reopen(&self, block: u64) {
+        self.done.store(block, Ordering::Release);
     }
 
     /// The composer is at work, or needs room in its ring. Composer thread.

@@ -47,6 +47,8 @@ pub(super) struct Instance {
     /// When the editor's snapshot was made.
     shown: Instant,
     pasts: Pasts,
+    /// The last block that was heard of and not listened to.
+    drained: u64,
     /// Files to learn once there is a model.
     to_learn: Vec<PathBuf>,
     /// The plugin's own library.
@@ -84,6 +86,7 @@ impl Instance {
             backstage,
             shown: Instant::now(),
             pasts: Pasts::default(),
+            drained: 0,
             to_learn: Vec::new(),
             own,
             model: None,
@@ -99,12 +102,13 @@ impl Instance {
                 State::Waiting => self.load(models),
                 State::Ready(_) => self.think(models),
                 State::Failed { .. } => {
+                    let turn = self.drain();
                     // Another model may do.
                     if self.kept.is_fresh() && self.model != self.kept.model() {
-                        self.shared.gate.reopen();
+                        self.shared.gate.reopen(self.drained);
                         self.state = State::Waiting;
                     }
-                    Ok(self.drain())
+                    Ok(turn)
                 }
             }
         }));
@@ -250,44 +254,47 @@ impl Instance {
         if self.kept.is_fresh() {
             self.take_up(models)?;
         }
-        let Self {
-            heard,
-            planned,
-            shared,
-            state,
-            kept,
-            pasts,
-            ..
-        } = self;
-        let State::Ready(session) = state else {
-            return Ok(Turn::default());
+        let mut turn = self.take_in(TURN)?;
+        let State::Ready(session) = &mut self.state else {
+            return Ok(turn);
         };
-        let offline = shared.offline.load(Ordering::Relaxed);
+        if self.kept.is_fresh() {
+            turn.more = true;
+            return Ok(turn);
+        }
+        hand_over(session, &mut self.planned);
+        turn.more = session.work().map_err(|e| e.to_string())?;
+        hand_over(session, &mut self.planned);
+        turn.more |= !self.heard.is_empty();
+        Ok(turn)
+    }
+
+    /// Takes in so many messages at most, and answers those that somebody may be waiting for.
+    fn take_in(&mut self, most: usize) -> Result<Turn, String> {
         let mut turn = Turn::default();
-        for _ in 0..TURN {
+        let State::Ready(session) = &mut self.state else {
+            return Ok(turn);
+        };
+        let offline = self.shared.offline.load(Ordering::Relaxed);
+        for _ in 0..most {
             // Once a state was loaded, what is heard comes after it.
-            if kept.is_fresh() {
-                turn.more = true;
-                return Ok(turn);
+            if self.kept.is_fresh() {
+                break;
             }
-            let Ok(message) = heard.pop() else { break };
+            let Ok(message) = self.heard.pop() else { break };
             turn.heard = true;
-            pasts
+            self.pasts
                 .hear(session, message, offline)
                 .map_err(|e| e.to_string())?;
             if let Heard::Now { block, .. } = message {
                 if offline {
-                    hand_over_all(session, planned, shared);
+                    hand_over_all(session, &mut self.planned, &self.shared);
                 }
-                shared.gate.finish(block);
+                self.shared.gate.finish(block);
             } else if offline {
-                shared.gate.stir();
+                self.shared.gate.stir();
             }
         }
-        hand_over(session, planned);
-        turn.more = session.work().map_err(|e| e.to_string())?;
-        hand_over(session, planned);
-        turn.more |= !heard.is_empty();
         Ok(turn)
     }
 
@@ -297,25 +304,20 @@ impl Instance {
         while let Ok(message) = self.heard.pop() {
             turn.heard = true;
             self.pasts.note(message);
+            if let Heard::Now { block, .. } = message {
+                self.drained = block;
+            }
         }
         turn
     }
 
-    /// Takes in what is left in the ring, without planning anything more.
+    /// Takes in what is in the ring now. The audio thread may be at work, and wait for it.
     pub(super) fn catch_up(&mut self) {
-        let caught = catch_unwind(AssertUnwindSafe(|| {
-            let State::Ready(session) = &mut self.state else {
-                return Ok(());
-            };
-            while let Ok(message) = self.heard.pop() {
-                self.pasts.hear(session, message, false)?;
-            }
-            Ok(())
-        }));
+        let caught = catch_unwind(AssertUnwindSafe(|| self.take_in(self.heard.slots())));
         match caught {
-            Ok(Ok(())) => {}
-            Ok(Err::<(), EngineError>(error)) => {
-                self.fail(error.to_string());
+            Ok(Ok(_)) => {}
+            Ok(Err(problem)) => {
+                self.fail(problem);
             }
             Err(panic) => {
                 self.fail(format!("internal error: {}", panic_message(&*panic)));

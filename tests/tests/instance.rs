@@ -1,14 +1,18 @@
-//! Learning from MIDI files: in the background, kept by the project, and forgotten.
+//! An instance without a host: what its editor and a main thread do to it while it plays.
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use continuo::composer_thread::{Link, connect};
 use continuo::editor_link::{Command, EditorLink};
 use continuo::gate::Shared;
-use continuo::process::Performer;
+use continuo::messages::Settings;
+use continuo::params::Mode;
+use continuo::process::{Controls, Event, Host, Performer};
 use continuo::state::State;
+use continuo::transport::Reading;
 use continuo_score::{Note, Score, tune};
 use continuo_tests::check::{self, Placed};
 use continuo_tests::host::Format;
@@ -20,8 +24,9 @@ use serde_json::{Value, json};
 struct Instance {
     editor: Arc<EditorLink>,
     kept: State,
-    _performer: Performer,
-    _link: Link,
+    shared: Arc<Shared>,
+    performer: Performer,
+    link: Link,
 }
 
 fn instance() -> Instance {
@@ -30,12 +35,13 @@ fn instance() -> Instance {
     let own = lab::bundle(Format::Clap).unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
     let (editor, backstage) = EditorLink::new(shared.clone(), kept.clone());
-    let (performer, link) = connect(Some(&own), &kept, shared, backstage).unwrap();
+    let (performer, link) = connect(Some(&own), &kept, shared.clone(), backstage).unwrap();
     Instance {
         editor,
         kept,
-        _performer: performer,
-        _link: link,
+        shared,
+        performer,
+        link,
     }
 }
 
@@ -143,4 +149,70 @@ fn files_are_learned_kept_and_forgotten_and_change_what_is_played() {
     assert!(instance.editor.send(Command::LoadModel(None)));
     assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
     assert_eq!(instance.names(2), ["minuet.mid", "chords.mid"]);
+}
+
+/// Nobody plays, and what comes out is counted.
+struct Silence(usize);
+
+impl Host for Silence {
+    fn next_event(&mut self) -> Option<Event> {
+        None
+    }
+    fn send(&mut self, _: Event) -> bool {
+        self.0 += 1;
+        true
+    }
+}
+
+/// Hosts save while they bounce: no block may be taken in and never answered.
+#[test]
+fn saving_and_loading_never_make_an_offline_block_wait_in_vain() {
+    let Instance {
+        editor,
+        kept,
+        shared,
+        mut performer,
+        link,
+    } = instance();
+    link.set_offline(true);
+    performer.set_sample_rate(48_000.0);
+    let over = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let audio = scope.spawn(|| {
+            let mut host = Silence(0);
+            let settings = Settings {
+                mode: Mode::Free,
+                ..Settings::default()
+            };
+            for block in 0..3_000 {
+                let reading = Reading {
+                    playing: true,
+                    beat: Some(f64::from(block) * 0.01),
+                    tempo: Some(120.0),
+                    ..Reading::default()
+                };
+                performer.process(&reading, 240, settings, Controls::default(), &mut host);
+            }
+            over.store(true, Ordering::Release);
+            host.0
+        });
+        let other = lab::xl_model().unwrap();
+        for turn in 0.. {
+            if over.load(Ordering::Acquire) {
+                break;
+            }
+            let saved = kept.save();
+            assert_eq!(saved.version, continuo::state::VERSION);
+            match turn % 40 {
+                // Models come and go while it plays; one of them is not there.
+                10 => drop(editor.send(Command::LoadModel(Some(other.clone())))),
+                20 => drop(editor.send(Command::LoadModel(Some("nowhere".into())))),
+                30 => drop(editor.send(Command::LoadModel(None))),
+                _ => {}
+            }
+        }
+        audio.join().unwrap()
+    });
+    assert!(sent > 20, "{sent} events");
+    assert_eq!(shared.counters.gave_up.load(Ordering::Relaxed), 0);
 }
