@@ -11,6 +11,7 @@ pub mod check;
 pub mod clock;
 pub mod host;
 pub mod lab;
+pub mod measure;
 pub mod player;
 pub mod report;
 pub mod scene;

@@ -1,0 +1,146 @@
+//! Measures the built plugin in a host and prints tables for docs/benchmarks.md.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::{Parser, Subcommand};
+use continuo_tests::host::Format;
+use continuo_tests::measure::{process, trades};
+
+/// Measures the bundles that `cargo xtask bundle` made, with the model that ships.
+#[derive(Parser)]
+struct Cli {
+    /// The folder with the bundles.
+    #[arg(long, default_value = "target/bundled")]
+    bundles: PathBuf,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// How long process() takes, for blocks of 32 to 4096 samples
+    Process {
+        /// Notes the player plays a second
+        #[arg(long)]
+        notes: u32,
+        /// Blocks of each length
+        #[arg(long, default_value_t = 4_000)]
+        blocks: usize,
+    },
+    /// Whether answers come in time
+    Trades {
+        /// Instances at once
+        #[arg(long, default_value_t = 8)]
+        instances: usize,
+        /// Minutes by the clock
+        #[arg(long, default_value_t = 1.0)]
+        minutes: f64,
+        /// Threads that compute beside them
+        #[arg(long, default_value_t = 2)]
+        load: usize,
+        /// What tempos and notes follow from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Which system calls process() makes, over so many blocks of torture in real time
+    Syscalls {
+        /// Blocks of each format
+        #[arg(long, default_value_t = 100_000)]
+        blocks: u64,
+        /// What everything follows from
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let bundle = |format: Format| {
+        let name = PathBuf::from("Continuo").with_extension(format.extension());
+        cli.bundles.join(name).canonicalize()
+    };
+    match cli.what {
+        What::Process { notes, blocks } => {
+            println!(
+                "| samples | µs a block | p50 | p99 | p99.9 | worst | p99.9 of the block's time | notes sent |"
+            );
+            println!("|---|---|---|---|---|---|---|---|");
+            for frames in [32, 64, 128, 256, 512, 1024, 2048, 4096] {
+                let options = process::Options {
+                    frames,
+                    notes,
+                    blocks,
+                    wait: Duration::from_millis(4),
+                };
+                let cost = process::measure(&bundle(Format::Clap)?, Format::Clap, options)?;
+                println!(
+                    "| {frames} | {:.0} | {:.1} | {:.1} | {:.1} | {:.1} | {:.2} % | {} |",
+                    cost.block,
+                    cost.p50,
+                    cost.p99,
+                    cost.p999,
+                    cost.worst,
+                    100.0 * cost.p999 / cost.block,
+                    cost.played
+                );
+            }
+        }
+        What::Trades {
+            instances,
+            minutes,
+            load,
+            seed,
+        } => {
+            let options = trades::Options {
+                instances,
+                time: Duration::from_secs_f64(minutes * 60.0),
+                load,
+                seed,
+            };
+            let all = trades::measure(&bundle(Format::Clap)?, options)?;
+            print!("{}", trades::table(&all.trades));
+            println!(
+                "The host itself was {:.1} ms late for a block at worst.",
+                all.host_late
+            );
+        }
+        What::Syscalls { blocks, seed } => syscalls(&bundle, blocks, seed)?,
+    }
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn syscalls(
+    bundle: &dyn Fn(Format) -> std::io::Result<PathBuf>,
+    blocks: u64,
+    seed: u64,
+) -> Result<()> {
+    use continuo_tests::syscalls;
+    println!(
+        "| format | blocks | notes in | notes sent | calls within process() | the host's own, outside |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut made = 0;
+    for format in Format::ALL {
+        let seen = syscalls::tortured(&bundle(format)?, format, seed, blocks)?;
+        let total = |calls: &syscalls::Calls| calls.values().sum::<u64>();
+        let (inside, outside) = (total(&seen.inside), total(&seen.outside));
+        let summary = seen.result;
+        println!(
+            "| {format:?} | {} | {} | {} | {inside} {:?} | {outside} |",
+            summary.blocks, summary.sent, summary.generated, seen.inside
+        );
+        made += inside;
+    }
+    if made > 0 {
+        bail!("process() called the system");
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn syscalls(_: &dyn Fn(Format) -> std::io::Result<PathBuf>, _: u64, _: u64) -> Result<()> {
+    bail!("system calls are watched with Linux's seccomp")
+}

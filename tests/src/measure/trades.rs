@@ -1,0 +1,254 @@
+//! Whether answers come in time: many instances trade bars with their players by the clock, and
+//! each answer is compared with what the same instance plays when it may take its time.
+//!
+//! An instance hears eight bars of 2/4, trading, and then goes round the last player's bar and
+//! its own, with another seed each round. In Song memory a round forgets the one before, so the
+//! right answer is known: what an offline pass gave for that seed.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use continuo_score::{Metre, MetreMap};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::quantile;
+use crate::host::{Format, Mode};
+use crate::player::{Blocks, Player, Sent, Setup, TrackNote};
+
+/// Beats of a bar, and of a turn.
+const BAR: f64 = 2.0;
+/// Where the round begins; its second half is the plugin's.
+const ROUND: f64 = 16.0;
+/// Seeds whose answers are known.
+const SEEDS: usize = 8;
+/// Samples a second, and in a block.
+const SAMPLE_RATE: f64 = 48_000.0;
+const FRAMES: u32 = 256;
+
+/// How it is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Instances at once, each on a thread of its own.
+    pub instances: usize,
+    /// How long each goes round and round.
+    pub time: Duration,
+    /// Threads that do nothing but compute, beside them.
+    pub load: usize,
+    /// What tempos and notes follow from.
+    pub seed: u64,
+}
+
+/// An answer, or what became of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Trade {
+    /// Quarter notes a minute.
+    pub bpm: f64,
+    /// What became of its first note.
+    pub first: First,
+}
+
+/// What came of it all.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// All trades of all instances.
+    pub trades: Vec<Trade>,
+    /// How late the host itself was for a block at worst, in milliseconds.
+    pub host_late: f64,
+}
+
+/// What became of an answer's first note.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum First {
+    /// It began on its sample.
+    Exact,
+    /// It began so many milliseconds late.
+    Late(f64),
+    /// It was not played; another one was the first, or there was none.
+    Missing,
+}
+
+/// Trades in real time, with every instance.
+pub fn measure(bundle: &Path, options: Options) -> Result<Outcome> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let instance = |number: usize| {
+            let seed = options.seed.wrapping_mul(1000) + number as u64;
+            // One after the other, so that they do not all begin at once.
+            let wait = Duration::from_millis(300) * number as u32;
+            scope.spawn(move || {
+                std::thread::sleep(wait);
+                trade(bundle, seed, options.time)
+            })
+        };
+        let instances: Vec<_> = (0..options.instances).map(instance).collect();
+        for _ in 0..options.load {
+            scope.spawn(|| {
+                let mut x = 1u64;
+                while !over.load(Ordering::Relaxed) {
+                    x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005) + 1);
+                }
+            });
+        }
+        let mut all = Outcome::default();
+        let mut failed = None;
+        for instance in instances {
+            match instance.join() {
+                Ok(Ok(one)) => {
+                    all.trades.extend(one.trades);
+                    all.host_late = all.host_late.max(one.host_late);
+                }
+                Ok(Err(error)) => failed = Some(error),
+                Err(_) => failed = Some(anyhow::anyhow!("an instance's thread panicked")),
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        failed.map_or(Ok(all), Err)
+    })
+}
+
+fn setup(bpm: f64, mode: Mode) -> Setup {
+    let metre = Metre {
+        numerator: 2,
+        denominator: 4,
+    };
+    Setup {
+        sample_rate: SAMPLE_RATE,
+        blocks: Blocks::Fixed(FRAMES),
+        tempos: vec![(0.0, bpm)],
+        metres: MetreMap::constant(metre, 12),
+        mode,
+    }
+}
+
+/// Notes in every other bar.
+fn notes(rng: &mut ChaCha8Rng) -> Vec<TrackNote> {
+    let mut notes = Vec::new();
+    for turn in 0..=(ROUND / BAR) as u32 / 2 {
+        for eighth in 0..4 {
+            let start = f64::from(turn) * 2.0 * BAR + f64::from(eighth) * 0.5;
+            notes.push(TrackNote {
+                start,
+                end: start + 0.4,
+                key: 60 + [0, 2, 4, 5, 7, 9, 11, 12][rng.random_range(0..8)],
+                velocity: rng.random_range(0.4..0.9),
+            });
+        }
+    }
+    notes
+}
+
+fn start(bundle: &Path, setup: Setup, notes: &[TrackNote]) -> Result<Player> {
+    let mut player = Player::new(Format::Clap.load(bundle)?, setup, notes)?;
+    player.set(&[("thru", "Off"), ("mode", "Trade"), ("bars", "1")])?;
+    player.stand(1_000)?;
+    Ok(player)
+}
+
+/// One round: where its answer's bar begins, in samples, and the plugin's notes since.
+fn round(player: &mut Player, seed: usize, pace: &mut dyn FnMut(u64)) -> Result<(f64, Vec<Sent>)> {
+    player.set(&[("seed", &(seed + 1).to_string())])?;
+    player.jump(ROUND);
+    player.play_paced(ROUND + BAR, pace)?;
+    let line = player.clock().exact(ROUND + BAR, player.now());
+    let before = player.sent().len();
+    player.play_paced(ROUND + 2.0 * BAR, pace)?;
+    Ok((line, player.sent()[before..].to_vec()))
+}
+
+fn first(sent: &[Sent]) -> Option<&Sent> {
+    sent.iter().find(|sent| sent.event.on)
+}
+
+fn trade(bundle: &Path, seed: u64, time: Duration) -> Result<Outcome> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let bpm = rng.random_range(60.0..200.0);
+    let notes = notes(&mut rng);
+    let mut offline = start(bundle, setup(bpm, Mode::Offline), &notes)?;
+    offline.play_to(ROUND)?;
+    let mut right = Vec::new();
+    for seed in 0..SEEDS {
+        let (line, sent) = round(&mut offline, seed, &mut |_| ())?;
+        // Where in the bar, in beats, and which key.
+        let place = |sent: &Sent| {
+            let beats = (sent.sample as f64 - line) * bpm / 60.0 / SAMPLE_RATE;
+            ((beats * 12.0).round() / 12.0, sent.event.key)
+        };
+        right.push(first(&sent).map(place));
+    }
+    ensure!(right.iter().any(Option::is_some), "it never answers");
+    drop(offline);
+
+    let mut player = start(bundle, setup(bpm, Mode::Realtime), &notes)?;
+    let began = Instant::now();
+    let origin = player.now();
+    let mut late: f64 = 0.0;
+    let mut pace = |sample: u64| {
+        let due = Duration::from_secs_f64((sample - origin) as f64 / SAMPLE_RATE);
+        let passed = began.elapsed();
+        std::thread::sleep(due.saturating_sub(passed));
+        late = late.max(began.elapsed().saturating_sub(due).as_secs_f64() * 1e3);
+    };
+    player.play_paced(ROUND, &mut pace)?;
+    let mut trades = Vec::new();
+    for seed in (0..SEEDS).cycle() {
+        if began.elapsed() > time {
+            break;
+        }
+        let (line, sent) = round(&mut player, seed, &mut pace)?;
+        let Some((beats, key)) = right[seed] else {
+            continue;
+        };
+        let wanted = (line + beats * 60.0 / bpm * SAMPLE_RATE + 0.5).floor() as u64;
+        let first = match first(&sent) {
+            Some(sent) if sent.event.key == key && sent.sample == wanted => First::Exact,
+            Some(sent) if sent.event.key == key && sent.sample > wanted => {
+                First::Late((sent.sample - wanted) as f64 / SAMPLE_RATE * 1e3)
+            }
+            _ => First::Missing,
+        };
+        trades.push(Trade { bpm, first });
+    }
+    Ok(Outcome {
+        trades,
+        host_late: late,
+    })
+}
+
+/// A table, by tempo.
+pub fn table(trades: &[Trade]) -> String {
+    let mut text = String::from(
+        "| BPM | trades | first note on its sample | late | latest (ms) | not played |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for (from, to) in [(60.0, 100.0), (100.0, 150.0), (150.0, 200.0), (60.0, 200.0)] {
+        let within: Vec<_> = trades
+            .iter()
+            .filter(|trade| (from..to).contains(&trade.bpm))
+            .collect();
+        let count = |first: fn(&First) -> bool| within.iter().filter(|t| first(&t.first)).count();
+        let exact = count(|first| *first == First::Exact);
+        let mut late: Vec<f64> = within
+            .iter()
+            .filter_map(|trade| match trade.first {
+                First::Late(ms) => Some(ms),
+                _ => None,
+            })
+            .collect();
+        late.sort_by(f64::total_cmp);
+        let latest = match late.is_empty() {
+            true => "-".to_string(),
+            false => format!("{:.1}", quantile(&late, 1.0)),
+        };
+        text += &format!(
+            "| {from:.0} to {to:.0} | {} | {exact} ({:.2} %) | {} | {latest} | {} |\n",
+            within.len(),
+            100.0 * exact as f64 / within.len().max(1) as f64,
+            late.len(),
+            count(|first| *first == First::Missing),
+        );
+    }
+    text
+}
