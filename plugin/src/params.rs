@@ -3,6 +3,7 @@
 mod choices;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use continuo_engine::{Constraints, Register, Sampling};
 use nice_plug::prelude::*;
@@ -152,6 +153,15 @@ pub struct ContinuoParams {
     pub state: State,
 }
 
+/// Whether an instance sounds by itself from the beginning.
+static SOUNDS: AtomicBool = AtomicBool::new(false);
+
+/// Instances made from here on have the preview sound on: for a program in which nobody routes
+/// their notes.
+pub fn sound_from_the_start() {
+    SOUNDS.store(true, Ordering::Relaxed);
+}
+
 fn float(name: &str, default: f32, min: f32, max: f32, step: f32, digits: usize) -> FloatParam {
     FloatParam::new(name, default, FloatRange::Linear { min, max })
         .with_step_size(step)
@@ -284,7 +294,11 @@ impl Default for ContinuoParams {
                 .with_unit(" BPM"),
             sound: FloatParam::new(
                 "Preview Sound",
-                0.0,
+                if SOUNDS.load(Ordering::Relaxed) {
+                    0.5
+                } else {
+                    0.0
+                },
                 FloatRange::Skewed {
                     min: 0.0,
                     max: 1.0,

@@ -18,7 +18,7 @@ use nice_plug_xtask::{Architecture, CompilationTarget};
 use crate::{needs, prepare, runtime, shell};
 
 /// The plugin's package.
-const PACKAGE: &str = "continuo";
+pub(crate) const PACKAGE: &str = "continuo";
 /// What `bundler.toml` calls it.
 pub(crate) const NAME: &str = "Continuo";
 /// The model that ships, in the repository and in the resources.
@@ -160,7 +160,8 @@ pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     [(clap, clap_resources), (vst3, vst3_resources)]
 }
 
-fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
+/// Puts beside a binary what it needs.
+pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     remove(to)?;
     let licences = runtime::LICENCES.map(|(_, name)| name.to_string());
     for name in std::iter::once(runtime::plugin_name()).chain(licences) {

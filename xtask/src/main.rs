@@ -14,6 +14,7 @@ mod prepare;
 mod runtime;
 mod shell;
 mod soname;
+mod standalone;
 mod test;
 
 /// Builds, bundles, shows and tests Continuo.
@@ -44,6 +45,8 @@ enum Command {
     Bundle(bundle::Options),
     /// Copy the bundles to this user's plugin folders
     Install(install::Options),
+    /// Build continuo-standalone into target/standalone: MIDI and sound through the system
+    Standalone(standalone::Options),
     /// Fetch ONNX Runtime (pinned version and hash) into target/runtime
     Runtime,
 }
@@ -63,6 +66,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Bundle(options) => bundle::run(&options),
         Command::Install(options) => install::run(&options),
+        Command::Standalone(options) => standalone::run(&options),
         Command::Runtime => runtime::run().map(|_: PathBuf| ()),
     }
 }

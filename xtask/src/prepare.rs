@@ -58,6 +58,18 @@ const DISPLAY: Need = Need {
     found: || !cfg!(target_os = "linux") || shell::succeeds("Xvfb", &["-help"]),
 };
 
+/// The standalone program plays through ALSA (or JACK, which it looks for when it runs).
+const SOUND: Need = Need {
+    what: "ALSA's headers and pkg-config",
+    packages: &["libasound2-dev", "pkg-config"],
+    found: || !cfg!(target_os = "linux") || shell::succeeds("pkg-config", &["--exists", "alsa"]),
+};
+
+/// Makes sure that what plays through the system can be compiled.
+pub(crate) fn sound() -> Result<()> {
+    provide(&SOUND)
+}
+
 /// Makes sure that Rust code, and the C++ in it, can be compiled and linked.
 pub(crate) fn compilers() -> Result<()> {
     provide(&COMPILER)?;

@@ -1,0 +1,15 @@
+//! Continuo without a DAW: MIDI in and out and sound through the system (JACK, ALSA, CoreAudio
+//! or WASAPI), for a jam. `--help` lists devices and options.
+
+use std::process::ExitCode;
+
+use nice_plug::prelude::*;
+
+fn main() -> ExitCode {
+    // Nobody routes its notes here: it sounds by itself.
+    continuo::params::sound_from_the_start();
+    match nice_export_standalone::<continuo::Continuo>() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
