@@ -1,7 +1,8 @@
 //! Whether answers come in time: many instances trade bars with their players by the clock, and
 //! each answer is compared with what the same instance plays when it may take its time.
 //!
-//! An instance hears eight bars of 2/4, trading, and then goes round the last player's bar and
+//! An instance hears eight bars of 2/4 (it plays nothing yet, for what it played, late or not,
+//! would be part of what it answers to), and then goes round the last player's bar and
 //! its own, with another seed each round. In Song memory a round forgets the one before, so the
 //! right answer is known: what an offline pass gave for that seed.
 
@@ -142,14 +143,14 @@ fn notes(rng: &mut ChaCha8Rng) -> Vec<TrackNote> {
 
 fn start(bundle: &Path, setup: Setup, notes: &[TrackNote]) -> Result<Player> {
     let mut player = Player::new(Format::Clap.load(bundle)?, setup, notes)?;
-    player.set(&[("thru", "Off"), ("mode", "Trade"), ("bars", "1")])?;
+    player.set(&[("thru", "Off"), ("mode", "Off"), ("bars", "1")])?;
     player.stand(1_000)?;
     Ok(player)
 }
 
 /// One round: where its answer's bar begins, in samples, and the plugin's notes since.
 fn round(player: &mut Player, seed: usize, pace: &mut dyn FnMut(u64)) -> Result<(f64, Vec<Sent>)> {
-    player.set(&[("seed", &(seed + 1).to_string())])?;
+    player.set(&[("seed", &(seed + 1).to_string()), ("mode", "Trade")])?;
     player.jump(ROUND);
     player.play_paced(ROUND + BAR, pace)?;
     let line = player.clock().exact(ROUND + BAR, player.now());
