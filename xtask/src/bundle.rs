@@ -172,6 +172,8 @@ pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     }
     if Path::new(MODEL).is_dir() {
         copy(Path::new(MODEL), &to.join(MODEL))?;
+        // What a trainer goes on from, and nobody plays.
+        remove(&to.join(MODEL).join("weights.safetensors"))?;
     }
     Ok(())
 }
