@@ -9,7 +9,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use continuo_score::{Drums, Note, Score, midi};
 
@@ -38,13 +38,7 @@ const BAR: u32 = 4 * BEAT;
 fn main() -> Result<()> {
     let args = Args::parse();
     let name = || args.folder.display().to_string();
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&args.folder).with_context(name)? {
-        files.push(entry?.path());
-    }
-    files.retain(|path| path.extension().is_some_and(|e| e == "mid"));
-    files.sort();
-    let tunes: Vec<Score> = files
+    let tunes: Vec<Score> = midi::files_in(&args.folder, usize::MAX)?
         .iter()
         .map(|file| Ok(Score::from_midi(&midi::read_file(file)?, BEAT, Drums::Drop)))
         .collect::<Result<_>>()?;

@@ -26,9 +26,6 @@ const MOST_BYTES: u64 = 8 << 20;
 /// Refusals remembered.
 const MOST_REFUSALS: usize = 50;
 
-/// Names of MIDI files end so; only those are looked for in folders.
-const ENDINGS: [&str; 4] = ["mid", "midi", "kar", "rmi"];
-
 /// A piece that was learned, as a project keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Learned {
@@ -130,15 +127,19 @@ impl Lessons {
             return;
         };
         if path.is_dir() {
-            match files_in(&path) {
+            match midi::files_in(&path, MOST_FILES) {
                 Ok(files) if files.is_empty() => {
                     self.refuse(format!("{}: no MIDI files in this folder", path.display()));
                 }
+                Ok(files) if files.len() > MOST_FILES => self.refuse(format!(
+                    "{}: more than {MOST_FILES} MIDI files; choose fewer",
+                    path.display()
+                )),
                 Ok(files) => {
                     let files = files.into_iter().rev();
                     files.for_each(|file| self.waiting.push_front(file));
                 }
-                Err(why) => self.refuse(format!("{}: {why}", path.display())),
+                Err(why) => self.refuse(why.to_string()),
             }
             return;
         }
@@ -199,29 +200,6 @@ fn read(path: &Path, steps_per_beat: u32) -> Result<(Learned, Score), String> {
             Ok((piece, score))
         }
     }
-}
-
-/// The MIDI files in a folder and the folders in it, by name. Links to folders are not followed.
-fn files_in(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let (mut folders, mut files) = (vec![folder.to_path_buf()], Vec::new());
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let path = entry.path();
-            let ending = path.extension().map(|e| e.to_ascii_lowercase());
-            if entry.file_type()?.is_dir() {
-                folders.push(path);
-            } else if ending.is_some_and(|e| ENDINGS.iter().any(|known| e == *known)) {
-                files.push(path);
-            }
-            if files.len() > MOST_FILES {
-                let why = format!("more than {MOST_FILES} MIDI files; choose fewer");
-                return Err(std::io::Error::other(why));
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

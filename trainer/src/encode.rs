@@ -92,15 +92,10 @@ pub struct Skipped {
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
     /// A folder could not be read.
-    #[error("{}: {source}", path.display())]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// What the file system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Folder(#[from] midi::MidiError),
     /// There was nothing to encode.
-    #[error("no MIDI files (.mid, .midi) below {0}")]
+    #[error("no MIDI files (.mid, .midi, .kar, .rmi) below {0}")]
     Empty(String),
     /// There were files, but none could be used.
     #[error("none of {files} MIDI files could be used; the first: {}: {detail}", path.display())]
@@ -350,14 +345,11 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
 fn find(folders: &[PathBuf]) -> Result<Vec<Source>, EncodeError> {
     let mut sources = Vec::new();
     for folder in folders {
-        let mut paths = Vec::new();
-        walk(folder, &mut paths)?;
-        paths.sort();
         let own = folder
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        for path in paths {
+        for path in midi::files_in(folder, usize::MAX)? {
             let below = path.strip_prefix(folder).unwrap_or(&path);
             let parts: Vec<_> = below
                 .components()
@@ -376,27 +368,6 @@ fn find(folders: &[PathBuf]) -> Result<Vec<Source>, EncodeError> {
         }
     }
     Ok(sources)
-}
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), EncodeError> {
-    let fail = |source| EncodeError::Folder {
-        path: folder.into(),
-        source,
-    };
-    for entry in std::fs::read_dir(folder).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        let path = entry.path();
-        // Links are not followed: they may lead in circles.
-        if entry.file_type().map_err(fail)?.is_dir() {
-            walk(&path, found)?;
-        } else if path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("mid") || e.eq_ignore_ascii_case("midi"))
-        {
-            found.push(path);
-        }
-    }
-    Ok(())
 }
 
 impl Outcome {

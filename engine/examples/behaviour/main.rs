@@ -17,7 +17,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
 use continuo_engine::{Composer, Model, Runtime};
@@ -67,28 +67,12 @@ fn main() -> Result<()> {
             .map(|line| Ok(args.folder.join(line?)))
             .collect::<Result<_>>()?
     } else {
-        let mut files = Vec::new();
-        walk(&args.folder, &mut files)?;
-        files.sort();
-        files
+        midi::files_in(&args.folder, usize::MAX)?
     };
     match args.copies {
         Some(runs) => copies(&args, model, &files, runs),
         None => behaviour(&args, model, &files),
     }
-}
-
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            walk(&entry.path(), found)?;
-        } else {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
 }
 
 fn read(path: &Path, steps: u32) -> Option<Score> {

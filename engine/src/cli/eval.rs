@@ -1,7 +1,7 @@
 //! `continuo eval FILES... [--recall R] [--json]`: how well music is predicted, with each of the
 //! two memories and without.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use continuo_engine::model::Fed;
@@ -134,25 +134,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Files named, and MIDI files in the folders named, in order of name.
 fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    fn walk(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            let ending = path.extension().map(|e| e.to_ascii_lowercase());
-            if path.is_dir() {
-                walk(&path, found)?;
-            } else if ending.is_some_and(|e| e == "mid" || e == "midi") {
-                found.push(path);
-            }
-        }
-        Ok(())
-    }
     let mut files = Vec::new();
     for path in named {
         if path.is_dir() {
-            let mut found = Vec::new();
-            walk(path, &mut found).with_context(|| path.display().to_string())?;
-            found.sort();
-            files.extend(found);
+            files.extend(midi::files_in(path, usize::MAX)?);
         } else {
             files.push(path.clone());
         }

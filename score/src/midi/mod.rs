@@ -17,6 +17,7 @@
 
 mod chunks;
 mod events;
+mod files;
 mod notes;
 mod read;
 mod write;
@@ -30,6 +31,7 @@ use serde::Serialize;
 
 use crate::time::Metre;
 
+pub use files::files_in;
 pub use read::read;
 
 /// A note in the file's own time.
@@ -127,7 +129,7 @@ pub enum MidiError {
     /// The file system said no.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The file or folder.
         path: PathBuf,
         /// What it said.
         source: std::io::Error,

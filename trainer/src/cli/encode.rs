@@ -19,7 +19,7 @@ use super::folders;
 /// is given again.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Folders of .mid and .midi files. Files in different subfolders count as different
+    /// Folders of MIDI files (.mid, .midi, .kar, .rmi). Files in different subfolders count as different
     /// styles, which `train` balances.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,

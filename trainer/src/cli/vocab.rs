@@ -20,7 +20,7 @@ use super::folders;
 /// Held-out songs are not learnt from, and measured apart.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A corpus made by `encode`, or folders of .mid and .midi files.
+    /// A corpus made by `encode`, or folders of MIDI files.
     #[arg(required = true, value_name = "FOLDER|CORPUS")]
     songs: Vec<PathBuf>,
     /// Ids of the vocabulary, base tokens and merged ones together.
