@@ -76,6 +76,9 @@ mod avx2 {
     /// Rows, how many, and how far apart they stand.
     type Rows = (*const f32, usize, usize);
 
+    /// How far ahead of the keys that are multiplied the next are fetched, in numbers.
+    const AHEAD: usize = 4096 / 4;
+
     /// The dot product of every row of `a` with every row of `b`, each `k` long, into column
     /// `b`, row `a` of `c`. Four rows of `a` (keys) are held against two of `b` (queries) at a
     /// time, so that each key is fetched from memory once.
@@ -91,6 +94,10 @@ mod avx2 {
             for i in (0..m).step_by(4) {
                 // Past the end the last row is computed again, and not stored.
                 let keys: [_; 4] = std::array::from_fn(|x| a.add((i + x).min(m - 1) * lda));
+                for line in 0..k / 4 {
+                    let ahead = keys[0].wrapping_add(AHEAD + line * 16);
+                    _mm_prefetch::<_MM_HINT_T0>(ahead.cast());
+                }
                 for j in (0..n).step_by(2) {
                     let queries: [_; 2] = std::array::from_fn(|y| b.add((j + y).min(n - 1) * ldb));
                     let mut sums = [[_mm256_setzero_ps(); 4]; 2];
