@@ -1,39 +1,10 @@
 //! What is taken back, and done again.
 
-use super::modes::{BAR, BEAT, beats, rehearsal};
+use super::modes::{BAR, BEAT, beats, pressing, rehearsal};
 use super::*;
 use crate::editor_link::{History, Step};
 use crate::params::{Memory, Variation};
 use crate::timeline::Known;
-
-/// Something to do, and on which beat.
-type Press<'a> = (f64, &'a dyn Fn(&mut Rehearsal));
-
-/// A phrase of one key and the answer to it, in 4/4; something is done at each of these beats.
-fn pressed(presses: &[Press]) -> (Rehearsal, Played) {
-    let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
-    let (mut at, mut played, mut next) = (0u64, Vec::new(), presses.iter().peekable());
-    while at < 16 * BEAT {
-        while let Some((_, press)) = next.next_if(|p| at as f64 >= p.0 * BEAT as f64) {
-            press(&mut rehearsal);
-        }
-        let mut block = Block::default();
-        if at == 0 {
-            block.input.push_back(key(0, true, 1, 60));
-            block.input.push_back(key(400, false, 1, 60));
-        }
-        let reading = Reading {
-            playing: true,
-            beat: Some(at as f64 / BEAT as f64),
-            tempo: Some(120.0),
-            ..Reading::default()
-        };
-        rehearsal.block(&reading, 480, &mut block);
-        played.extend(block.output.iter().map(|e| plain(e, at)));
-        at += 480;
-    }
-    (rehearsal, played)
-}
 
 /// What the plugin starts in these beats.
 fn within(played: &Played, from: f64, to: f64) -> Played {
@@ -78,9 +49,9 @@ impl Rehearsal {
 
 #[test]
 fn the_earlier_answer_comes_back_and_the_later_one_again() {
-    let (_, expected) = pressed(&[]);
-    let (_, anew) = pressed(&[(6.3, &regenerate)]);
-    let (rehearsal, back) = pressed(&[(6.3, &regenerate), (6.4, &undo)]);
+    let (_, expected) = pressing(&[]);
+    let (_, anew) = pressing(&[(6.3, &regenerate)]);
+    let (rehearsal, back) = pressing(&[(6.3, &regenerate), (6.4, &undo)]);
     // Four beats were planned; a quarter of a beat of them is too near to be played.
     assert_ne!(within(&anew, 7.0, 10.0), within(&expected, 7.0, 10.0));
     assert_eq!(within(&back, 6.7, 10.0), within(&expected, 6.7, 10.0));
@@ -88,11 +59,11 @@ fn the_earlier_answer_comes_back_and_the_later_one_again() {
     let history = rehearsal.history();
     assert_eq!((history.undo, history.redo), (None, Some(Step::Regenerate)));
 
-    let (rehearsal, again) = pressed(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
+    let (rehearsal, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
     assert_eq!(within(&again, 7.0, 10.0), within(&anew, 7.0, 10.0));
     assert_eq!(rehearsal.history().undo, Some(Step::Regenerate));
     // More than there is to take back changes nothing but what is cut.
-    let (rehearsal, _) = pressed(&[(6.3, &undo), (7.0, &redo)]);
+    let (rehearsal, _) = pressing(&[(6.3, &undo), (7.0, &redo)]);
     assert_eq!(rehearsal.history(), History::default());
 }
 

@@ -167,14 +167,21 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
     );
 }
 
-/// Plays a phrase and the answer to it; `at` what beat `press` is called.
-fn pressed(press_at: f64, mut press: impl FnMut(&mut Rehearsal)) -> Played {
+/// Plays a phrase and the answer to it; does one thing at this beat.
+fn pressed(at: f64, press: impl Fn(&mut Rehearsal)) -> Played {
+    pressing(&[(at, &press)]).1
+}
+
+/// Something to do, and on which beat.
+pub(super) type Press<'a> = (f64, &'a dyn Fn(&mut Rehearsal));
+
+/// A phrase of one key and the answer to it, in 4/4; something is done at each of these beats.
+pub(super) fn pressing(presses: &[Press]) -> (Rehearsal, Played) {
     let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
-    let (mut at, mut played, mut done) = (0u64, Vec::new(), false);
+    let (mut at, mut played, mut next) = (0u64, Vec::new(), presses.iter().peekable());
     while at < 16 * BEAT {
-        if !done && at as f64 >= press_at * BEAT as f64 {
+        while let Some((_, press)) = next.next_if(|p| at as f64 >= p.0 * BEAT as f64) {
             press(&mut rehearsal);
-            done = true;
         }
         let mut block = Block::default();
         if at == 0 {
@@ -191,7 +198,7 @@ fn pressed(press_at: f64, mut press: impl FnMut(&mut Rehearsal)) -> Played {
         played.extend(block.output.iter().map(|e| plain(e, at)));
         at += 480;
     }
-    played
+    (rehearsal, played)
 }
 
 /// What is played from a beat on.
