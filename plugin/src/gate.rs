@@ -141,13 +141,23 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// Waits until the composer has finished `block`, calling `drain` in between so that the
-    /// composer finds room. `false` if it gave no sign of life for as long as `patience`. Audio
-    /// thread, offline only.
-    pub fn wait(&self, block: u64, patience: Duration, mut drain: impl FnMut()) -> bool {
+    /// Whether the composer has finished `block` and those before.
+    pub fn has_finished(&self, block: u64) -> bool {
+        self.done.load(Ordering::Acquire) >= block
+    }
+
+    /// Waits until what the composer is to do is `reached`, calling `drain` in between so that
+    /// the composer finds room. `false` if it gave no sign of life for as long as `patience`.
+    /// Audio thread, offline only.
+    pub fn wait_until(
+        &self,
+        reached: impl Fn() -> bool,
+        patience: Duration,
+        mut drain: impl FnMut(),
+    ) -> bool {
         let mut seen = (self.moved.load(Ordering::Relaxed), Instant::now());
         let mut guard = self.lock();
-        while self.done.load(Ordering::Acquire) < block {
+        while !reached() {
             let woken = self.changed.wait_timeout(guard, LOOK);
             guard = woken.unwrap_or_else(PoisonError::into_inner).0;
             drain();
@@ -184,12 +194,12 @@ mod tests {
             other.finish(2);
         });
         let mut drained = 0;
-        assert!(gate.wait(2, PATIENCE, || drained += 1));
+        assert!(gate.wait_until(|| gate.has_finished(2), PATIENCE, || drained += 1));
         assert!(drained > 0);
-        assert!(gate.wait(1, PATIENCE, || {}));
+        assert!(gate.wait_until(|| gate.has_finished(1), PATIENCE, || {}));
         composer.join().unwrap();
         assert!(
-            !gate.wait(3, Duration::ZERO, || {}),
+            !gate.wait_until(|| gate.has_finished(3), Duration::ZERO, || {}),
             "nobody is there any more"
         );
     }

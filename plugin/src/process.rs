@@ -2,7 +2,7 @@
 //! ([`telling`]), and plays what the composer has planned, each note on its sample
 //! ([`walking`]).
 //!
-//! Nothing here allocates, locks, logs or makes a system call, but for [`Gate::wait`] and the
+//! Nothing here allocates, locks, logs or makes a system call, but for [`Gate::wait_until`] and the
 //! wake-up before it, which happen only when the host renders offline.
 //!
 //! # Cuts
@@ -15,7 +15,7 @@
 //! knew of, and plays only while the walk has passed exactly that many. So a block may be longer
 //! than the composer's lead, and hold the silence, the answer and the key that ends it.
 //!
-//! [`Gate::wait`]: crate::gate::Gate::wait
+//! [`Gate::wait_until`]: crate::gate::Gate::wait_until
 
 mod events;
 mod telling;
@@ -220,8 +220,7 @@ impl Performer {
         self.block += 1;
         let past = self.shared.pasts.load(Ordering::Acquire);
         self.lost |= self.past != past;
-        // Not before there is room for more than a block.
-        if self.lost && self.heard.slots() >= self.heard.buffer().capacity() / 2 {
+        if self.lost && self.has_room() {
             self.begin_anew(past);
         }
         let before = std::mem::replace(&mut self.controls, controls);

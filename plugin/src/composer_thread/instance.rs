@@ -275,7 +275,6 @@ impl Instance {
         let State::Ready(session) = &mut self.state else {
             return Ok(turn);
         };
-        let offline = self.shared.offline.load(Ordering::Relaxed);
         for _ in 0..most {
             // Once a state was loaded, what is heard comes after it.
             if self.kept.is_fresh() {
@@ -283,6 +282,9 @@ impl Instance {
             }
             let Ok(message) = self.heard.pop() else { break };
             turn.heard = true;
+            // Asked anew for each message: a bounce may begin while a long queue is taken in,
+            // and whoever waits for its blocks must find them planned.
+            let offline = self.shared.offline.load(Ordering::Relaxed);
             self.pasts
                 .hear(session, message, offline)
                 .map_err(|e| e.to_string())?;

@@ -3,11 +3,11 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use rtrb::Consumer;
+use rtrb::{Consumer, Producer};
 
 use super::events::Touch;
 use super::{Buttons, Event, Performer};
-use crate::gate::{PATIENCE, Shared, count};
+use crate::gate::{Gate, PATIENCE, Shared, count};
 use crate::messages::{Ask, Heard, NOW_SECONDS, Planned, Settings};
 use crate::params::Mode;
 use crate::schedule::Schedule;
@@ -37,6 +37,41 @@ impl Performer {
     pub(super) fn tell_left(&mut self, left: Left) {
         self.tell_cut(left.beat, left.limit);
         self.tell(Heard::Stop { beat: left.beat });
+    }
+
+    /// Whether the composer can be told of more than a block. Waited for if the host renders
+    /// offline, as what is played must not depend on how fast the composer is.
+    pub(super) fn has_room(&mut self) -> bool {
+        if self.shared.offline.load(Ordering::Relaxed) {
+            self.wait_until(|heard, _| has_room(heard));
+        }
+        has_room(&self.heard)
+    }
+
+    /// Waits for the composer, taking what it plans meanwhile, until `reached` of what it is
+    /// told and of the gate. Only when the host renders offline.
+    fn wait_until(&mut self, reached: impl Fn(&Producer<Heard>, &Gate) -> bool) {
+        (self.wake)();
+        // Once it was waited for in vain, there is no waiting until it moves again.
+        let patience = if self.abandoned {
+            Duration::ZERO
+        } else {
+            PATIENCE
+        };
+        let Self {
+            shared,
+            planned,
+            schedule,
+            place,
+            heard,
+            ..
+        } = self;
+        let drain = || drain(planned, schedule, shared, place.limit, |_| ());
+        let reached = || reached(heard, &shared.gate);
+        self.abandoned = !shared.gate.wait_until(reached, patience, drain);
+        if self.abandoned {
+            count(&self.shared.counters.gave_up);
+        }
     }
 
     /// After messages were lost: as if the transport had stopped and started. What is told from
@@ -193,25 +228,7 @@ impl Performer {
         if !self.tell(now) || !offline {
             return;
         }
-        (self.wake)();
-        // Once it was waited for in vain, there is no waiting until it moves again.
-        let patience = if self.abandoned {
-            Duration::ZERO
-        } else {
-            PATIENCE
-        };
-        let Self {
-            shared,
-            planned,
-            schedule,
-            place,
-            ..
-        } = self;
-        let drain = || drain(planned, schedule, shared, place.limit, |_| ());
-        self.abandoned = !shared.gate.wait(block, patience, drain);
-        if self.abandoned {
-            count(&self.shared.counters.gave_up);
-        }
+        self.wait_until(|_, gate| gate.has_finished(block));
     }
 
     pub(super) fn take_planned(&mut self) {
@@ -235,6 +252,11 @@ impl Performer {
         count(&self.shared.counters.dropped);
         self.tell(Heard::Missed { id: note.id });
     }
+}
+
+/// Whether the composer can be told of more than a block.
+fn has_room(heard: &Producer<Heard>) -> bool {
+    heard.slots() >= heard.buffer().capacity() / 2
 }
 
 /// Moves planned notes from the ring to the schedule. A note that comes after the cut that made
