@@ -11,6 +11,9 @@ mod vst3;
 pub use self::clap::ClapHost;
 pub use self::vst3::Vst3Host;
 
+/// Room for what a plugin sends in a block, so that the host need not make any meanwhile.
+const OUTPUT_EVENTS: usize = 4096;
+
 /// While a plugin's `process()` runs, on whatever thread: for who watches it.
 pub static PROCESSING: AtomicBool = AtomicBool::new(false);
 

@@ -3,8 +3,9 @@
 //! [`host`] loads a CLAP or a VST3 and runs it a block at a time; [`player`] is the DAW's
 //! transport on top of it: tempo, metre, loop, seeking, and a track of notes to hear;
 //! [`check`] judges what came out; [`lab`] finds the bundles and the model to test with, and
-//! [`scene`] is what most tests play; `screen` is a display nobody sees, for editors. [`torture`] is a host that no one would
-//! want, and `syscalls` watches what the plugin asks of the system meanwhile.
+//! [`scene`] is what most tests play; [`project`] takes apart what a host keeps; `screen` is a
+//! display nobody sees, for editors. [`torture`] is a host that no one would want, and
+//! `syscalls` watches what the plugin asks of the system meanwhile.
 //! Everything runs on the thread that calls it.
 
 pub mod check;
@@ -13,6 +14,7 @@ pub mod host;
 pub mod lab;
 pub mod measure;
 pub mod player;
+pub mod project;
 pub mod report;
 pub mod scene;
 #[cfg(target_os = "linux")]

@@ -161,6 +161,7 @@ pub fn tortured(
         seed,
         blocks,
         pace: Pace::Realtime,
+        other_model: None,
     };
     let seen = watch(|install| run_after(bundle, format, options, install))?;
     let summary = seen.result.context("while it was watched")?;

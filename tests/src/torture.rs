@@ -1,14 +1,16 @@
 //! A host at its worst: everything changes at random, from a seed, and what must never happen
 //! is looked for after every block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 
 use crate::host::{Block, Format, Mode, NoteEvent, ParameterChange, Plugin, Tells, Transport};
+use crate::project;
 
 /// The player's channel. The plugin is never told to play on it, so that what it generates can
 /// be told from what passes through.
@@ -73,13 +75,16 @@ pub struct Summary {
 
 /// How a run is to be.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// What it follows from.
     pub seed: u64,
     /// How long it is.
     pub blocks: u64,
     /// Whether the plugin may take its time.
     pub pace: Pace,
+    /// A model to change to now and then, beside the one it begins with and one that is not
+    /// there.
+    pub other_model: Option<&'a Path>,
 }
 
 /// Whether the plugin may take its time.
@@ -93,10 +98,12 @@ pub enum Pace {
     Realtime,
 }
 
-struct Torture {
+struct Torture<'a> {
     rng: ChaCha8Rng,
+    format: Format,
     plugin: Box<dyn Plugin>,
     pace: Pace,
+    other_model: Option<&'a Path>,
     states: Vec<Vec<u8>>,
     mode: Mode,
     sample_rate: f64,
@@ -107,12 +114,16 @@ struct Torture {
     held: Vec<u8>,
     sounding: BTreeMap<(u8, u8), u64>,
     changes: Vec<ParameterChange>,
+    /// What was done last, and in which block.
+    recent: VecDeque<String>,
     sample: u64,
     out: Vec<NoteEvent>,
     summary: Summary,
 }
 
 const LONGEST: u32 = 4096;
+/// Deeds that are told when something went wrong.
+const RECENT: usize = 24;
 
 /// Plays to the plugin as long as asked. An error says what went wrong in which block.
 pub fn run(bundle: &Path, format: Format, options: Options) -> Result<Summary> {
@@ -128,8 +139,10 @@ pub fn run_after(
 ) -> Result<Summary> {
     let mut torture = Torture {
         rng: ChaCha8Rng::seed_from_u64(options.seed),
+        format,
         plugin: format.load(bundle)?,
         pace: options.pace,
+        other_model: options.other_model,
         states: Vec::new(),
         mode: Mode::Offline,
         sample_rate: 48_000.0,
@@ -148,6 +161,7 @@ pub fn run_after(
         held: Vec::new(),
         sounding: BTreeMap::new(),
         changes: Vec::new(),
+        recent: VecDeque::new(),
         sample: 0,
         out: Vec::new(),
         summary: Summary::default(),
@@ -180,7 +194,7 @@ fn resident() -> Option<i64> {
     Some(kilobytes * 1024)
 }
 
-impl std::fmt::Display for Torture {
+impl std::fmt::Display for Torture<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Transport {
             playing,
@@ -194,13 +208,25 @@ impl std::fmt::Display for Torture {
             f,
             "{:?} at {} Hz, playing {playing}, beat {beat:.3}, {bpm} BPM, {}/{}, loop {cycle:?}",
             self.mode, self.sample_rate, metre.0, metre.1
-        )
+        )?;
+        self.recent
+            .iter()
+            .try_for_each(|done| write!(f, "\n  {done}"))
     }
 }
 
-impl Torture {
+impl Torture<'_> {
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.rng.random_range(0..from.len())]
+    }
+
+    /// Keeps in mind what was done.
+    fn done(&mut self, what: String) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        let block = self.summary.blocks;
+        self.recent.push_back(format!("block {block}: {what}"));
     }
 
     fn restart(&mut self) -> Result<()> {
@@ -215,6 +241,10 @@ impl Torture {
         self.plugin.activate(self.sample_rate, LONGEST, self.mode)?;
         self.summary.restarts += 1;
         self.moved = true;
+        self.done(format!(
+            "activated, {:?}, {} Hz",
+            self.mode, self.sample_rate
+        ));
         Ok(())
     }
 
@@ -224,6 +254,7 @@ impl Torture {
             0 => {
                 self.transport.playing = !self.transport.playing;
                 self.moved = true;
+                self.done(format!("playing {}", self.transport.playing));
             }
             1 | 2 => {
                 let beat = self.rng.random_range(-4.0..60.0);
@@ -233,13 +264,17 @@ impl Torture {
                     beat
                 };
                 self.moved = true;
+                self.done(format!("beat {}", self.transport.beat));
             }
             3 => {
                 self.transport.bpm = self.rng.random_range(20.0..400.0);
                 self.moved = true;
+                self.done(format!("{} BPM", self.transport.bpm));
             }
             4 => {
-                self.transport.metre = self.pick(&[(4, 4), (3, 4), (7, 8), (1, 16), (5, 4), (6, 8)])
+                self.transport.metre =
+                    self.pick(&[(4, 4), (3, 4), (7, 8), (1, 16), (5, 4), (6, 8)]);
+                self.done(format!("metre {:?}", self.transport.metre));
             }
             5 => {
                 self.transport.cycle = self.pick(&[
@@ -259,6 +294,7 @@ impl Torture {
                 let value = self.pick(values);
                 let change = self.plugin.parameter(id, value)?;
                 self.changes.push(change);
+                self.done(format!("{id} {value}"));
             }
             30..60 => {
                 self.moved |= !self.transport.playing;
@@ -272,6 +308,7 @@ impl Torture {
     /// The host saves the project.
     fn keep(&mut self) -> Result<()> {
         let state = self.plugin.save()?;
+        self.done("saved".into());
         if self.states.len() == 4 {
             self.states.remove(0);
         }
@@ -279,7 +316,7 @@ impl Torture {
         Ok(())
     }
 
-    /// It loads one that was saved, whole or damaged. What the plugin says of it is all right; it
+    /// It loads one that was saved: whole, damaged, or with another model. What the plugin says of it is all right; it
     /// must only go on.
     fn go_back(&mut self) -> Result<()> {
         if self.states.is_empty() {
@@ -287,12 +324,25 @@ impl Torture {
         }
         let which = self.rng.random_range(0..self.states.len());
         let mut state = self.states[which].clone();
+        if self.rng.random_bool(0.3) {
+            let other = self.other_model.map(Path::to_path_buf);
+            let model = self.rng.random_range(0..4);
+            let mut session = project::session(self.format, &state)?;
+            session["model"] = match model {
+                0 | 1 => json!(other),
+                2 => json!("nowhere"),
+                _ => json!(null),
+            };
+            state = project::with_session(self.format, &state, &session)?;
+            self.done(format!("model {}", session["model"]));
+        }
         if self.rng.random_bool(0.2) {
             let at = self.rng.random_range(0..state.len());
             state[at] = state[at].wrapping_add(self.rng.random_range(1..=255));
         }
         // Refusing a damaged one is fine.
-        let _ = self.plugin.load(&state);
+        let loaded = self.plugin.load(&state).is_ok();
+        self.done(format!("loaded state {which}: {loaded}"));
         self.moved = true;
         Ok(())
     }

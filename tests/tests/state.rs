@@ -7,6 +7,7 @@ use continuo_tests::check::{self, Placed};
 use continuo_tests::host::Format;
 use continuo_tests::lab;
 use continuo_tests::player::{Player, TrackNote};
+use continuo_tests::project::{self, write};
 use continuo_tests::report::Report;
 use continuo_tests::scene::{self, STEPS_PER_BEAT};
 use serde_json::{Value, json};
@@ -110,23 +111,13 @@ fn loads_into_an_instance_that_has_another_past() {
     }
 }
 
-/// The JSON in a state; CLAP puts its length before it.
 fn read(format: Format, state: &[u8]) -> Value {
-    let at = if format == Format::Clap { 8 } else { 0 };
-    serde_json::from_slice(&state[at..]).unwrap()
-}
-
-fn write(format: Format, json: &[u8]) -> Vec<u8> {
-    match format {
-        Format::Clap => [&(json.len() as u64).to_le_bytes(), json].concat(),
-        Format::Vst3 => json.to_vec(),
-    }
+    project::read(format, state).unwrap()
 }
 
 /// What is kept beside the parameters.
 fn session(format: Format, state: &[u8]) -> Value {
-    let field = read(format, state)["fields"]["session"].clone();
-    serde_json::from_str(field.as_str().unwrap()).unwrap()
+    project::session(format, state).unwrap()
 }
 
 #[test]
@@ -171,9 +162,7 @@ fn what_is_loaded_is_saved_again_whether_or_not_it_ever_ran() {
 
 /// A state with one part of it replaced.
 fn with(format: Format, state: &[u8], part: &str, value: Value) -> Vec<u8> {
-    let mut json = read(format, state);
-    *json.pointer_mut(part).unwrap() = value;
-    write(format, json.to_string().as_bytes())
+    project::with(format, state, part, value).unwrap()
 }
 
 #[test]
@@ -261,7 +250,7 @@ fn says_what_was_wrong_and_plays() {
     for format in Format::ALL {
         let state = stopped(format, 7).plugin().save().unwrap();
         assert_eq!(report(format, &state).problem(), None);
-        let field = |kept: Value| with(format, &state, "/fields/session", json!(kept.to_string()));
+        let field = |kept: Value| project::with_session(format, &state, &kept).unwrap();
         let mut gone = session(format, &state);
         gone["model"] = json!("no such folder/model");
         let mut newer = session(format, &state);
@@ -305,7 +294,7 @@ fn plays_with_the_model_that_was_chosen() {
     let state = stopped(format, 8).plugin().save().unwrap();
     let mut kept = session(format, &state);
     kept["model"] = json!(other);
-    let state = with(format, &state, "/fields/session", json!(kept.to_string()));
+    let state = project::with_session(format, &state, &kept).unwrap();
     let report = report(format, &state);
     assert_eq!(
         (report.problem(), report.model.as_deref()),

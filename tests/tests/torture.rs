@@ -12,11 +12,13 @@ fn torture(format: Format, options: Options) -> continuo_tests::torture::Summary
 
 #[test]
 fn nothing_that_must_not_happen_happens() {
+    let other = lab::xl_model().unwrap();
     for format in Format::ALL {
         let options = Options {
             seed: 6,
             blocks: 10_000,
             pace: Pace::Either,
+            other_model: Some(&other),
         };
         let summary = torture(format, options);
         assert!(
@@ -29,10 +31,12 @@ fn nothing_that_must_not_happen_happens() {
 
 #[test]
 fn the_same_seed_gives_the_same_notes() {
+    let other = lab::xl_model().unwrap();
     let options = Options {
         seed: 7,
         blocks: 3_000,
         pace: Pace::Offline,
+        other_model: Some(&other),
     };
     let first = torture(Format::Clap, options);
     assert!(first.generated > 100, "{first:?}");

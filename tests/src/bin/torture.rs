@@ -34,6 +34,7 @@ fn main() -> Result<()> {
     println!("seed {seed}");
     println!("| format | blocks | sent | generated | on their grid | restarts | growth (MB) | s |");
     println!("|---|---|---|---|---|---|---|---|");
+    let other_model = lab::xl_model()?;
     for format in Format::ALL {
         let bundle = match &arguments.bundles {
             Some(folder) => folder.join("Continuo").with_extension(format.extension()),
@@ -47,6 +48,7 @@ fn main() -> Result<()> {
                 true => Pace::Offline,
                 false => Pace::Either,
             },
+            other_model: Some(&other_model),
         };
         let began = std::time::Instant::now();
         let summary = torture::run(&bundle, format, options)?;

@@ -25,13 +25,11 @@ use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
 use super::{
-    Block, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, Tells, Transport, parameter_number,
+    Block, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin, Tells, Transport,
+    parameter_number,
 };
 
 mod gui;
-
-/// Room for what a plugin sends in a block, so that the host need not make any meanwhile.
-const OUTPUT_EVENTS: usize = 4096;
 
 /// What the plugin may ask of the host from any thread.
 #[derive(Default)]

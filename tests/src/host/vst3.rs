@@ -209,7 +209,7 @@ impl Plugin for Vst3Host {
             "{frames} frames"
         );
         let input = ComWrapper::new(Events::new(block.notes));
-        let output = ComWrapper::new(Events::default());
+        let output = ComWrapper::new(Events::empty());
         // What was done in the editor, and then what the track says.
         let mut parameters = self.host.take_edits();
         parameters.extend_from_slice(block.parameters);

@@ -16,15 +16,19 @@ use vst3::Steinberg::{
 };
 use vst3::{Class, ComPtr, ComWrapper};
 
-use super::super::{NoteEvent, ParameterChange};
+use super::super::{NoteEvent, OUTPUT_EVENTS, ParameterChange};
 
 /// `IEventList`.
-#[derive(Default)]
 pub(super) struct Events(RefCell<Vec<Event>>);
 
 impl Events {
     pub(super) fn new(notes: &[NoteEvent]) -> Self {
         Self(RefCell::new(notes.iter().map(to_event).collect()))
+    }
+
+    /// Room for what a block brings, so that this host calls nobody while the plugin is at work.
+    pub(super) fn empty() -> Self {
+        Self(RefCell::new(Vec::with_capacity(OUTPUT_EVENTS)))
     }
 
     /// The notes among the events.
