@@ -4,8 +4,8 @@
 //! transport on top of it: tempo, metre, loop, seeking, and a track of notes to hear;
 //! [`check`] judges what came out; [`lab`] finds the bundles and the model to test with, and
 //! [`scene`] is what most tests play; [`project`] takes apart what a host keeps; `screen` is a
-//! display nobody sees, for editors. [`torture`] is a host that no one would want, and
-//! `syscalls` watches what the plugin asks of the system meanwhile.
+//! display nobody sees, and `stage` a host that shows the editor on it. [`torture`] is a host
+//! that no one would want, and `syscalls` watches what the plugin asks of the system meanwhile.
 //! Everything runs on the thread that calls it.
 
 pub mod check;
@@ -19,6 +19,8 @@ pub mod report;
 pub mod scene;
 #[cfg(target_os = "linux")]
 pub mod screen;
+#[cfg(target_os = "linux")]
+pub mod stage;
 #[cfg(target_os = "linux")]
 pub mod syscalls;
 pub mod torture;

@@ -11,8 +11,8 @@ use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
     BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, CreateWindowAux,
-    EventMask, ImageFormat, MOTION_NOTIFY_EVENT, PropMode, SELECTION_NOTIFY_EVENT,
-    SelectionNotifyEvent, SelectionRequestEvent, WindowClass,
+    EventMask, ImageFormat, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, PropMode,
+    SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, SelectionRequestEvent, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -90,7 +90,7 @@ impl HostWindow {
         // White, so that nothing of a closed editor stays to be seen.
         let mask = CreateWindowAux::new()
             .background_pixel(0x00ff_ffff)
-            .event_mask(EventMask::STRUCTURE_NOTIFY);
+            .event_mask(EventMask::STRUCTURE_NOTIFY | EventMask::KEY_PRESS);
         connection.create_window(
             COPY_DEPTH_FROM_PARENT,
             id,
@@ -156,6 +156,40 @@ impl HostWindow {
         self.fake(BUTTON_PRESS_EVENT, 1, (x, y))?;
         std::thread::sleep(Duration::from_millis(100));
         self.fake(BUTTON_RELEASE_EVENT, 1, (x, y))
+    }
+
+    /// Presses a key, by its X11 keysym, in whatever window has the keyboard.
+    pub fn press(&self, keysym: u32) -> Result<()> {
+        let code = self.keycode(keysym)?;
+        self.fake(KEY_PRESS_EVENT, code, (0, 0))?;
+        self.fake(KEY_RELEASE_EVENT, code, (0, 0))
+    }
+
+    /// Whether a key was pressed that this window was given since it was last asked.
+    pub fn given(&self, keysym: u32) -> Result<bool> {
+        let code = self.keycode(keysym)?;
+        let mut given = false;
+        while let Some(event) = self.connection.poll_for_event()? {
+            if let Event::KeyPress(key) = event {
+                given |= key.detail == code;
+            }
+        }
+        Ok(given)
+    }
+
+    /// The key that means this, on the display's keyboard.
+    fn keycode(&self, keysym: u32) -> Result<u8> {
+        let setup = self.connection.setup();
+        let (first, last) = (setup.min_keycode, setup.max_keycode);
+        let map = self
+            .connection
+            .get_keyboard_mapping(first, last - first + 1)?
+            .reply()?;
+        let each = usize::from(map.keysyms_per_keycode).max(1);
+        let mut codes = (first..=last).zip(map.keysyms.chunks(each));
+        let found = codes.find(|(_, keysyms)| keysyms.first() == Some(&keysym));
+        let (code, _) = found.with_context(|| format!("no key means {keysym:#x}"))?;
+        Ok(code)
     }
 
     /// Drops files on the window in it, as a file manager would (XDND, version 5).

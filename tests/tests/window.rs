@@ -8,28 +8,20 @@
 
 #![cfg(target_os = "linux")]
 
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use continuo_tests::host::Format;
-use continuo_tests::player::{Blocks, Player};
+use continuo_tests::player::Player;
 use continuo_tests::scene;
 use continuo_tests::screen::{HostWindow, Screen};
+use continuo_tests::stage::{GROUND, Held, PATIENCE, Stage, watched};
 use image::RgbaImage;
-
-/// How long anything may take that the editor does by itself: a model is loaded meanwhile, on
-/// a machine that may be busy.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long all of it may take before it counts as hanging.
-const HANGS: Duration = Duration::from_secs(600);
 
 /// What twenty windows may leave in memory, in MiB. It was 0 to 5 with Mesa's software OpenGL,
 /// and 14 to 74 when threads of closed windows were not waited for.
 const MOST_GROWN: f64 = 25.0;
 
-/// Colours of the editor's theme: its ground, heard and played.
-const GROUND: [u8; 3] = [0x14, 0x16, 0x1a];
+/// Colours of the editor's theme: heard and played.
 const HEARD: [u8; 3] = [0x5c, 0xb2, 0xff];
 const PLAYED: [u8; 3] = [0xff, 0xa5, 0x3d];
 
@@ -67,38 +59,6 @@ fn wait(player: &mut Player, window: &HostWindow, wanted: impl Fn(&RgbaImage) ->
     }
 }
 
-/// Ends the process where a test hangs: what waits for a window's thread cannot be interrupted.
-fn watched() -> Sender<()> {
-    let (alive, watch) = channel();
-    std::thread::spawn(move || {
-        if watch.recv_timeout(HANGS) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("a window hangs: nothing came back for {HANGS:?}");
-            std::process::abort();
-        }
-    });
-    alive
-}
-
-/// Threads and open files of this process.
-fn held() -> (usize, usize) {
-    let count = |folder| std::fs::read_dir(folder).unwrap().count();
-    (count("/proc/self/task"), count("/proc/self/fd"))
-}
-
-/// The same once it stays so: a thread that was told to end may need a moment.
-fn settled() -> (usize, usize) {
-    let began = Instant::now();
-    let (mut last, mut since) = (held(), Instant::now());
-    while since.elapsed() < Duration::from_millis(500) && began.elapsed() < PATIENCE {
-        std::thread::sleep(Duration::from_millis(20));
-        let now = held();
-        if now != last {
-            (last, since) = (now, Instant::now());
-        }
-    }
-    last
-}
-
 /// Resident memory in MiB, without what the allocator merely keeps.
 fn resident() -> f64 {
     unsafe extern "C" {
@@ -111,72 +71,19 @@ fn resident() -> f64 {
     pages * 4096.0 / (1 << 20) as f64
 }
 
-/// A host with the plugin and a window for its editor.
-struct Stage {
-    player: Player,
-    window: HostWindow,
-}
-
-impl Stage {
-    fn new(format: Format, screen: &Screen) -> Self {
-        let setup = scene::setup(48_000.0, 120.0, Blocks::Fixed(512));
-        let mut player = scene::stage(format, setup, 1, &scene::opening()).unwrap();
-        let size = player.plugin().make_editor().unwrap();
-        player.plugin().drop_editor().unwrap();
-        let window = HostWindow::open(screen, size).unwrap();
-        Self { player, window }
-    }
-
-    /// Opens the editor and waits until it is drawn. Gives how long that took.
-    fn open(&mut self) -> Duration {
-        let began = Instant::now();
-        let plugin = self.player.plugin();
-        plugin.make_editor().unwrap();
-        plugin.show_editor(self.window.id).unwrap();
-        // Of the ground all around.
-        while self.window.pixel(3, 3).unwrap() != GROUND {
-            assert!(began.elapsed() < PATIENCE, "the editor was never drawn");
-            self.player.plugin().turn().unwrap();
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        began.elapsed()
-    }
-
-    /// Closes the editor, and waits for the display to see that.
-    fn close(&mut self) {
-        self.player.plugin().drop_editor().unwrap();
-        let began = Instant::now();
-        while self.window.children().unwrap() > 0 {
-            assert!(began.elapsed() < PATIENCE, "the editor's window stays");
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Waits until a parameter has this value.
-    fn wait_for(&mut self, id: &str, value: &str) {
-        let began = Instant::now();
-        while self.player.plugin().shown(id).unwrap() != value {
-            assert!(began.elapsed() < PATIENCE, "{id} never became {value}");
-            self.player.plugin().turn().unwrap();
-            self.player.stand(512).unwrap();
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
 #[test]
 fn the_editor_opens_shows_what_is_played_and_leaves_nothing_behind() {
     let alive = watched();
     let Some(screen) = screen() else { return };
     for format in [Format::Clap, Format::Vst3] {
-        let mut stage = Stage::new(format, &screen);
-        let first = stage.open();
+        let mut stage = Stage::new(format, &screen).unwrap();
+        let first = stage.open().unwrap();
         println!("{format:?}: shown in {first:?} the first time");
         shows_what_is_played(&mut stage, format);
         takes_the_hand(&mut stage);
         takes_any_size(&mut stage);
         takes_what_is_dropped(&mut stage);
-        stage.close();
+        stage.close().unwrap();
         leaves_nothing_behind(&mut stage, format);
         closes_at_once(&mut stage);
         stage.player.finish().unwrap();
@@ -205,9 +112,9 @@ fn shows_what_is_played(stage: &mut Stage, format: Format) {
 fn takes_the_hand(stage: &mut Stage) {
     assert_eq!(stage.player.plugin().shown("mode").unwrap(), "Continue");
     stage.window.click(25, 20).unwrap();
-    stage.wait_for("mode", "Off");
+    stage.wait_for("mode", "Off").unwrap();
     stage.window.click(90, 20).unwrap();
-    stage.wait_for("mode", "Continue");
+    stage.wait_for("mode", "Continue").unwrap();
 }
 
 /// The host makes its window smaller and large again.
@@ -249,22 +156,19 @@ fn takes_what_is_dropped(stage: &mut Stage) {
 /// Twenty windows, each drawn before it is closed.
 fn leaves_nothing_behind(stage: &mut Stage, format: Format) {
     // Once more, for what a graphics driver keeps after the first time.
-    stage.open();
-    stage.close();
-    let (before, memory) = (settled(), resident());
+    stage.open().unwrap();
+    stage.close().unwrap();
+    let (before, memory) = (Held::settled().unwrap(), resident());
     let mut times: Vec<_> = (0..20)
         .map(|_| {
-            let time = stage.open();
-            stage.close();
+            let time = stage.open().unwrap();
+            stage.close().unwrap();
             time
         })
         .collect();
     times.sort();
-    let after = settled();
-    assert!(
-        after.0 <= before.0 && after.1 <= before.1,
-        "{format:?}: {before:?} threads and files before twenty windows, {after:?} after"
-    );
+    let after = Held::settled().unwrap();
+    after.no_more_than(before, "twenty windows").unwrap();
     let grown = resident() - memory;
     println!(
         "{format:?}: 20 times: median {:?}, longest {:?}; {grown:.1} MiB more",
@@ -279,7 +183,7 @@ fn leaves_nothing_behind(stage: &mut Stage, format: Format) {
 /// Twenty windows that are closed before their threads have begun, and twenty that are closed
 /// before they are drawn: none waits for ever, and none stays.
 fn closes_at_once(stage: &mut Stage) {
-    let before = settled();
+    let before = Held::settled().unwrap();
     let parent = stage.window.id;
     for shown in [false, true] {
         for _ in 0..20 {
@@ -291,11 +195,8 @@ fn closes_at_once(stage: &mut Stage) {
             plugin.drop_editor().unwrap();
         }
     }
-    let after = settled();
-    assert!(
-        after.0 <= before.0 && after.1 <= before.1,
-        "{before:?} threads and files before forty windows, {after:?} after"
-    );
+    let after = Held::settled().unwrap();
+    after.no_more_than(before, "forty windows").unwrap();
     assert_eq!(stage.window.children().unwrap(), 0, "a window stays");
 }
 
@@ -314,7 +215,7 @@ fn worked() -> f64 {
 #[ignore = "measures; see the file's first lines"]
 fn what_it_costs() {
     let Some(screen) = screen() else { return };
-    let mut stage = Stage::new(Format::Clap, &screen);
+    let mut stage = Stage::new(Format::Clap, &screen).unwrap();
     let rate = |stage: &mut Stage, plays: bool, what: &str| {
         let (began, before) = (Instant::now(), worked());
         let beat = stage.player.clock().beat(stage.player.now());
@@ -334,7 +235,7 @@ fn what_it_costs() {
     for plays in [false, true] {
         let how = if plays { "playing" } else { "stopped" };
         rate(&mut stage, plays, &format!("{how}, closed"));
-        stage.open();
+        stage.open().unwrap();
         rate(&mut stage, plays, &format!("{how}, shown"));
         stage.player.plugin().hide_editor(true).unwrap();
         // A window counts as hidden when it has not looked for a second.
@@ -344,7 +245,7 @@ fn what_it_costs() {
         while stage.window.pixel(3, 3).unwrap() != GROUND {
             std::thread::sleep(Duration::from_millis(5));
         }
-        stage.close();
+        stage.close().unwrap();
     }
     stage.player.finish().unwrap();
 }

@@ -2,9 +2,10 @@
 //!
 //! The plugin links nothing but the C library (its window finds X11 and OpenGL when it opens),
 //! so compilers of C (for the linker and for the few crates with C in them) and C++ with CMake
-//! (for faiss) and pip (for ONNX Runtime) are the whole list; a virtual display is wanted for
-//! one test.
+//! (for faiss) and pip (for ONNX Runtime) are the whole list; a virtual display and what screen readers
+//! speak through are wanted for a test each.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -58,6 +59,17 @@ const DISPLAY: Need = Need {
     found: || !cfg!(target_os = "linux") || shell::succeeds("Xvfb", &["-help"]),
 };
 
+/// For the editor as a screen reader meets it: a session's bus, and AT-SPI on it.
+const READING: Need = Need {
+    what: "what screen readers speak through (D-Bus, AT-SPI)",
+    packages: &["dbus", "at-spi2-core"],
+    found: || {
+        !cfg!(target_os = "linux")
+            || (shell::succeeds("dbus-daemon", &["--version"])
+                && Path::new("/usr/share/dbus-1/services/org.a11y.Bus.service").exists())
+    },
+};
+
 /// The standalone program plays through ALSA (or JACK, which it looks for when it runs).
 const SOUND: Need = Need {
     what: "ALSA's headers and pkg-config",
@@ -77,11 +89,14 @@ pub(crate) fn compilers() -> Result<()> {
     provide(&CMAKE)
 }
 
-/// Has a virtual display if it can be had; the one test that wants it does without it, and
-/// says so.
+/// Has a virtual display, and what screen readers speak through, if they can be had; the tests
+/// that want them do without them, and say so.
 pub(crate) fn display() {
     if let Err(why) = provide(&DISPLAY) {
         eprintln!("the editor will not be tested in a window: {why:#}");
+    }
+    if let Err(why) = provide(&READING) {
+        eprintln!("the editor will not be tested with a screen reader: {why:#}");
     }
 }
 

@@ -22,7 +22,12 @@ impl Row<'_> {
         let Some(offer) = self.view.offer(&act) else {
             return;
         };
-        let button = Button::selectable(offer.on, text)
+        // Only what stays on is said to be off.
+        let button = match act {
+            Act::Freeze | Act::Vary(_) => Button::selectable(offer.on, text),
+            _ => Button::new(text),
+        };
+        let button = button
             .frame_when_inactive(true)
             .min_size(vec2(26.0, theme::ROW));
         let response = ui.add_enabled(offer.enabled, button);

@@ -351,6 +351,10 @@ fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, doings:
         node.set_max_numeric_value(1.0);
         node.set_numeric_value_step(f64::from(step));
         node.set_value(control.text.clone());
+        // AT-SPI has no text beside a slider's number, which is a share of its travel.
+        if cfg!(target_os = "linux") {
+            node.set_description(control.text.clone());
+        }
         for action in [Action::SetValue, Action::Increment, Action::Decrement] {
             node.add_action(action);
         }

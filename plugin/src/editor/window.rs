@@ -23,6 +23,7 @@ use super::seen;
 use super::view::{Act, Doing, Part, View};
 use super::{Panel, SMALLEST, draw, theme};
 use crate::editor_link::{Command, EditorLink, MidiWanted};
+use crate::resources;
 
 /// Between two frames while something moves.
 const FRAME: Duration = Duration::from_micros(16_600);
@@ -237,6 +238,8 @@ impl NiceEguiApp for Window {
         frame: &mut Frame,
     ) -> Result<(), HandlerError> {
         theme::apply(&ctx);
+        // The thread that answers screen readers stays when the window closes.
+        resources::stay_loaded(resources::own_library().as_deref());
         frame.set_clear_color(theme::GROUND.into());
         self.host = Some(host);
         Ok(())

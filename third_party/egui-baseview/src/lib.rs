@@ -1,3 +1,4 @@
+mod accessibility; // PATCH
 mod renderer;
 mod translate;
 mod window;

@@ -14,6 +14,7 @@ use keyboard_types::Modifiers;
 use raw_window_handle::HasWindowHandle;
 
 use crate::App;
+use crate::accessibility::Accessibility;
 use crate::{GraphicsConfig, renderer::Renderer};
 
 #[cfg(all(feature = "log", not(feature = "tracing")))]
@@ -356,6 +357,9 @@ pub struct EguiWindow<A: App> {
     modifiers: Cell<egui::Modifiers>,
     poll_repaint_timer_handle: baseview::TimerHandle,
 
+    // PATCH: before the window, which outlives it.
+    accessibility: RefCell<Accessibility>,
+
     // Re-use the allocations from the previous output.
     full_output: RefCell<FullOutput>,
 
@@ -395,6 +399,9 @@ impl<A: App> EguiWindow<A> {
             Pos2::new(0f32, 0f32),
             vec2(logical_size.width as f32, logical_size.height as f32),
         );
+
+        // PATCH
+        let accessibility = Accessibility::new(&window, title.clone());
 
         let viewport_info = egui::ViewportInfo {
             parent: None,
@@ -453,6 +460,7 @@ impl<A: App> EguiWindow<A> {
             modifiers: Cell::new(egui::Modifiers::default()),
             full_output: RefCell::new(FullOutput::default()),
             poll_repaint_timer_handle,
+            accessibility: accessibility.into(),
         })
     }
 
@@ -589,6 +597,12 @@ impl<A: App> WindowHandler for EguiWindow<A> {
             );
 
             egui_input.screen_rect = Some(screen_rect);
+
+            // PATCH
+            self.accessibility
+                .borrow()
+                .before_frame(&self.inner.borrow().egui_ctx, &mut egui_input);
+
             (egui_input.take(), logical_size)
         };
 
@@ -606,6 +620,11 @@ impl<A: App> WindowHandler for EguiWindow<A> {
 
             egui_ctx.run_ui(egui_input, |ui| user_app.ui(ui, frame))
         };
+
+        // PATCH
+        self.accessibility
+            .borrow_mut()
+            .after_frame(&mut full_output.platform_output);
 
         let Some(viewport_output) = full_output.viewport_output.get(&self.viewport_id) else {
             // The main window was closed by egui.
@@ -952,6 +971,7 @@ impl<A: App> WindowHandler for EguiWindow<A> {
             }
             baseview::Event::Window(event) => match event {
                 baseview::WindowEvent::Focused => {
+                    self.accessibility.borrow_mut().focus(true); // PATCH
                     egui_input.events.push(egui::Event::WindowFocused(true));
                     egui_input
                         .viewports
@@ -960,6 +980,7 @@ impl<A: App> WindowHandler for EguiWindow<A> {
                         .focused = Some(true);
                 }
                 baseview::WindowEvent::Unfocused => {
+                    self.accessibility.borrow_mut().focus(false); // PATCH
                     egui_input.events.push(egui::Event::WindowFocused(false));
                     egui_input
                         .viewports
@@ -984,9 +1005,14 @@ impl<A: App> WindowHandler for EguiWindow<A> {
         // For keyboard events, also check if egui actually wants keyboard input
         // This allows DAW shortcuts (spacebar, etc.) to pass through when no text field is focused
         match &event {
-            baseview::Event::Keyboard(_) => {
+            baseview::Event::Keyboard(event) => {
                 let egui_ctx = &self.inner.borrow().egui_ctx;
-                if return_status == EventStatus::Captured && !egui_ctx.egui_wants_keyboard_input() {
+                // PATCH: Tab gives a widget the focus where none has it.
+                let tab = event.key == keyboard_types::Key::Named(keyboard_types::NamedKey::Tab);
+                if return_status == EventStatus::Captured
+                    && !egui_ctx.egui_wants_keyboard_input()
+                    && !tab
+                {
                     EventStatus::Ignored
                 } else {
                     return_status

@@ -11,7 +11,7 @@ use crate::platform::x11::window_thread::{
 };
 use crate::warn;
 use crate::wrappers::xkbcommon::XkbcommonState;
-use crate::{Event, WindowEvent, WindowHandler};
+use crate::{Event, EventStatus, WindowEvent, WindowHandler};
 use calloop::generic::Generic;
 use calloop::{Interest, LoopHandle, LoopSignal, Mode, PostAction};
 use std::num::NonZeroU32;
@@ -19,6 +19,7 @@ use std::result::Result;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
 use x11rb::connection::Connection;
+use x11rb::protocol::xproto::{EventMask, KeyButMask, KeyPressEvent};
 use x11rb::protocol::Event as XEvent;
 
 pub struct MainThreadCaller {
@@ -57,6 +58,9 @@ pub(crate) struct EventLoop {
     pub present_state: PresentState,
     xkb_state: Option<XkbcommonState>,
 
+    /// PATCH: the window that the host put this one into.
+    host_window: Option<NonZeroU32>,
+
     loop_signal: LoopSignal,
     loop_handle: LoopHandle<'static, Self>,
 
@@ -93,6 +97,7 @@ impl EventLoop {
             handler: Handler::new(handler),
             present_state: PresentState::new(),
             sizing_state: SizingState::new(parent_id),
+            host_window: parent_id,
 
             drag_n_drop: DragNDropState::NoCurrentSession,
             xkb_state: XkbcommonState::new(&window.connection),
@@ -165,7 +170,8 @@ impl EventLoop {
                 .sizing_state
                 .handle_host_suggest_scale_factor(scale, &self.handler, &self.shared)?,
             WindowThreadRequest::SetParent(new_parent) => {
-                self.shared.xcb_window.reparent(Some(new_parent.window_id))?.check()?
+                self.shared.xcb_window.reparent(Some(new_parent.window_id))?.check()?;
+                self.host_window = Some(new_parent.window_id);
             }
             WindowThreadRequest::Show => self.shared.xcb_window.map_window()?.check()?,
             WindowThreadRequest::Hide => self.shared.xcb_window.unmap_window()?.check()?,
@@ -241,6 +247,26 @@ impl EventLoop {
         &self.shared
     }
 
+    /// PATCH: a key that the window has no use for is its host's, as it is on Windows and macOS.
+    ///
+    /// Not what was sent by a program: a host that hands its keys down would get them back for
+    /// ever. Nor what was pressed with Ctrl: the window may act on it all the same, and an undo
+    /// is not to be done twice.
+    fn hand_to_host(
+        &self, event: KeyPressEvent, mask: EventMask, status: EventStatus,
+    ) -> Result<(), FatalError> {
+        let sent = event.response_type & 0x80 != 0;
+        let (EventStatus::Ignored, Some(host), false, false) =
+            (status, self.host_window, sent, event.state.contains(KeyButMask::CONTROL))
+        else {
+            return Ok(());
+        };
+        let event = KeyPressEvent { event: host.get(), child: self.shared.raw_id(), ..event };
+        // Further up where that window does not look for keys.
+        self.shared.connection.conn.send_event(true, host.get(), mask, event)?;
+        Ok(())
+    }
+
     fn handle_xcb_event(&mut self, event: XEvent) -> Result<(), FatalError> {
         match event {
             XEvent::ClientMessage(event) if event.window == self.shared.raw_id() => {
@@ -305,17 +331,19 @@ impl EventLoop {
             // keys
             ////
             XEvent::KeyPress(event) if event.event == self.shared.raw_id() => {
-                self.handler.on_event(Event::Keyboard(convert_key_press_event(
+                let status = self.handler.on_event(Event::Keyboard(convert_key_press_event(
                     &event,
                     &mut self.xkb_state,
                 )));
+                self.hand_to_host(event, EventMask::KEY_PRESS, status)?;
             }
 
             XEvent::KeyRelease(event) if event.event == self.shared.raw_id() => {
-                self.handler.on_event(Event::Keyboard(convert_key_release_event(
+                let status = self.handler.on_event(Event::Keyboard(convert_key_release_event(
                     &event,
                     &mut self.xkb_state,
                 )));
+                self.hand_to_host(event, EventMask::KEY_RELEASE, status)?;
             }
 
             XEvent::FocusIn(event) if event.event == self.shared.raw_id() => {
