@@ -89,6 +89,17 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
     let wanted = controls::Plan::new(&view.controls, rest.width(), panel.tab).height();
     let share = (rest.height() * 0.62).max(0.0);
     let below = take_bottom(&mut rest, wanted.min(share));
+    rest.max.y -= theme::SMALL_GAP;
+    let height = acts::height(view, rest.width());
+    let row = take_bottom(&mut rest, height);
+    if height > 0.0 {
+        rest.max.y -= theme::GAP;
+    }
+    // From the top down, which is the way Tab goes and a screen reader reads.
+    roll::show(ui, rest, view, &mut panel.scroll);
+    if height > 0.0 {
+        acts::show(ui, row, view, doings);
+    }
     controls::show(
         ui,
         below,
@@ -97,13 +108,6 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
         &mut panel.typing,
         doings,
     );
-    rest.max.y -= theme::SMALL_GAP;
-    let height = acts::height(view, rest.width());
-    if height > 0.0 {
-        acts::show(ui, take_bottom(&mut rest, height), view, doings);
-        rest.max.y -= theme::GAP;
-    }
-    roll::show(ui, rest, view, &mut panel.scroll);
     drop::show(ui, all, doings);
 }
 

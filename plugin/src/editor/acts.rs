@@ -22,16 +22,16 @@ impl Row<'_> {
         let Some(offer) = self.view.offer(&act) else {
             return;
         };
-        // Only what stays on is said to be off.
-        let button = match act {
-            Act::Freeze | Act::Vary(_) => Button::selectable(offer.on, text),
-            _ => Button::new(text),
-        };
-        let button = button
+        let button = Button::selectable(offer.on, text)
             .frame_when_inactive(true)
             .min_size(vec2(26.0, theme::ROW));
         let response = ui.add_enabled(offer.enabled, button);
         let response = response.accessible_name(name).on_hover_text(tip);
+        // Only what stays on is said to be off.
+        if !matches!(act, Act::Freeze | Act::Vary(_)) {
+            let once = |node: &mut egui::accesskit::Node| node.clear_toggled();
+            ui.ctx().accesskit_node_builder(response.id, once);
+        }
         if response.on_disabled_hover_text(tip).clicked() {
             self.doings.push(Doing::Act(act));
         }

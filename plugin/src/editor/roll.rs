@@ -327,11 +327,15 @@ fn buttons(ui: &mut Ui, rect: Rect, frame: &Frame, scroll: &mut Scroll) {
         right -= width + 2.0;
         let text = egui::RichText::new(text).font(theme::small());
         let button = egui::Button::new(text).min_size(place.size());
-        ui.spacing_mut().button_padding = vec2(2.0, 0.0);
-        ui.put(place, button)
+        let small = vec2(2.0, 0.0);
+        let usual = std::mem::replace(&mut ui.spacing_mut().button_padding, small);
+        let pressed = ui
+            .put(place, button)
             .accessible_name(name)
             .on_hover_text(tip)
-            .clicked()
+            .clicked();
+        ui.spacing_mut().button_padding = usual;
+        pressed
     };
     if button(ui, "+", "Zoom in", "Zoom in (control and wheel)", size.x) {
         scroll.zoom(frame, 1.5, frame.area.center().x);

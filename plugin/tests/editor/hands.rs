@@ -368,15 +368,66 @@ fn the_roll_zooms_scrolls_and_follows() {
     assert_eq!(bench.done(), [], "the roll is nobody else's business");
 }
 
+/// What can be pressed or moved, by name and in the order a screen reader goes, and whether it
+/// has the focus.
+fn pressable(bench: &Bench) -> Vec<(String, bool)> {
+    let nodes = [Role::Button, Role::Slider, Role::CheckBox, Role::ComboBox]
+        .into_iter()
+        .flat_map(|role| bench.harness.query_all_by_role(role))
+        .filter(|node| !node.accesskit_node().is_disabled());
+    nodes
+        .map(|node| {
+            let name = node.accesskit_node().label().unwrap_or_default();
+            (name, node.is_focused())
+        })
+        .collect()
+}
+
 #[test]
 fn everything_has_a_name_and_the_keyboard_reaches_it() {
-    let bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
-    for role in [Role::Button, Role::Slider, Role::CheckBox, Role::ComboBox] {
-        for node in bench.harness.get_all_by_role(role) {
-            let node = node.accesskit_node();
-            let name = node.label().unwrap_or_default();
-            assert!(!name.trim().is_empty(), "a {role:?} without a name");
+    for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
+        let mut bench = Bench::new(scenes::playing(), size);
+        let mut there: Vec<_> = pressable(&bench)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        assert!(
+            there.iter().all(|name| !name.trim().is_empty()),
+            "{there:?}"
+        );
+        // Each once, and round again; the roll, which can be scrolled, is reached too.
+        let mut reached: Vec<String> = Vec::new();
+        for _ in 0..there.len() + 10 {
+            bench.harness.key_press(egui::Key::Tab);
+            bench.harness.run();
+            let mut focused = pressable(&bench)
+                .into_iter()
+                .filter(|(_, focused)| *focused);
+            match focused.next() {
+                Some((name, _)) if reached.first() == Some(&name) => break,
+                found => reached.extend(found.map(|(name, _)| name)),
+            }
         }
+        let place = |name: &str| reached.iter().position(|reached| reached == name);
+        // From the top down.
+        let last_act = place("Panic").max(place("Freeze"));
+        assert!(
+            place("Learn").or(place("Menu")) < place("Freeze"),
+            "{reached:?}"
+        );
+        assert!(last_act < place("Gap"), "{reached:?}");
+        let last = reached.last().cloned();
+        reached.sort();
+        there.sort();
+        assert_eq!(reached, there);
+        // And back.
+        bench
+            .harness
+            .key_press_modifiers(egui::Modifiers::SHIFT, egui::Key::Tab);
+        bench.harness.run();
+        let focused = pressable(&bench).into_iter().find(|(_, focused)| *focused);
+        assert_eq!(focused.map(|(name, _)| name), last);
+        assert_eq!(bench.done(), [], "Tab does nothing else");
     }
 }
 
