@@ -28,6 +28,9 @@ enum What {
         /// Blocks of each length
         #[arg(long, default_value_t = 4_000)]
         blocks: usize,
+        /// With real-time priority, as hosts have it for their audio threads
+        #[arg(long)]
+        realtime: bool,
     },
     /// Whether answers come in time
     Trades {
@@ -62,7 +65,11 @@ fn main() -> Result<()> {
         cli.bundles.join(name).canonicalize()
     };
     match cli.what {
-        What::Process { notes, blocks } => {
+        What::Process {
+            notes,
+            blocks,
+            realtime,
+        } => {
             println!(
                 "| samples | µs a block | p50 | p99 | p99.9 | worst | p99.9 of the block's time | notes sent |"
             );
@@ -73,6 +80,7 @@ fn main() -> Result<()> {
                     notes,
                     blocks,
                     wait: Duration::from_millis(4),
+                    priority: realtime,
                 };
                 let cost = process::measure(&bundle(Format::Clap)?, Format::Clap, options)?;
                 println!(
