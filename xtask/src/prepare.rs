@@ -2,8 +2,8 @@
 //!
 //! The plugin links nothing but the C library (its window finds X11 and OpenGL when it opens),
 //! so compilers of C (for the linker and for the few crates with C in them) and C++ with CMake
-//! (for faiss) and pip (for ONNX Runtime) are the whole list; a virtual display and what screen readers
-//! speak through are wanted for a test each.
+//! (for faiss) and pip (for ONNX Runtime) are the whole list; a virtual display, and what screen
+//! readers speak through, are wanted for a test each.
 
 use std::path::Path;
 use std::process::Command;
