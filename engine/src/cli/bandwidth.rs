@@ -27,14 +27,7 @@ impl Bandwidth {
             vec![1.0f32; count],
             vec![2.0f32; count],
         );
-        let read = best(|| {
-            // Enough sums side by side that adding is not what takes the time.
-            let mut sums = [0.0f32; 64];
-            for row in b.chunks_exact(64) {
-                sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-            }
-            black_box(sums);
-        });
+        let read = best(|| sum(&b));
         let triad = best(|| {
             let s = black_box(3.0f32);
             for ((a, b), c) in a.iter_mut().zip(&b).zip(&c) {
@@ -47,6 +40,25 @@ impl Bandwidth {
             triad: 3.0 * BYTES as f64 / triad,
         }
     }
+}
+
+/// How fast so many bytes are read again and again, in bytes a second: by the cache, where they
+/// fit into one and nobody else has put anything there.
+pub(crate) fn read_again(bytes: usize) -> f64 {
+    let numbers = vec![1.0f32; (bytes / 4).max(1)];
+    let times = (BYTES / bytes.max(1)).max(1);
+    let seconds = best(|| (0..times).for_each(|_| sum(black_box(&numbers))));
+    (times * bytes) as f64 / seconds
+}
+
+/// Adds up: as many sums side by side as a processor has registers for (more, and it was them
+/// that took the time), so that adding is not what is measured.
+fn sum(numbers: &[f32]) {
+    let mut sums = [0.0f32; 32];
+    for row in numbers.chunks_exact(32) {
+        sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
+    }
+    black_box(sums);
 }
 
 /// Seconds of the fastest round.

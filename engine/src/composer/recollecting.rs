@@ -60,14 +60,15 @@ fn share<'a>(
         step,
         ..Recollection::default()
     };
-    let mut all = 0.0;
+    let (mut all, mut weights) = (0.0, Vec::new());
     for found in heads {
         let Some(&(_, best)) = found.first() else {
             continue;
         };
-        let weights = || found.iter().map(|f| (SHARPNESS * (f.1 - best)).exp());
-        let sum: f32 = weights().sum();
-        for (&(place, _), weight) in found.iter().zip(weights()) {
+        weights.clear();
+        weights.extend(found.iter().map(|f| (SHARPNESS * (f.1 - best)).exp()));
+        let sum: f32 = weights.iter().sum();
+        for (&(place, _), weight) in found.iter().zip(&weights) {
             let weight = weight / sum;
             match place {
                 Place::Song(position) => {

@@ -1,7 +1,7 @@
 //! faiss, as far as the memory needs it: rows that are added at the end, cut at either end,
 //! and searched within a range.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::ops::Range;
 use std::ptr;
 use std::sync::Once;
@@ -19,6 +19,9 @@ const LISTS: u32 = 256;
 const PROBES: usize = 32;
 /// Rows it is trained with; k-means wants some dozens a list.
 const TRAINING_ROWS: usize = 64 * LISTS as usize;
+
+/// Rows that are multiplied with the queries at a time.
+const BLOCK: c_int = 256;
 
 /// What a search found: rows, best first, as many as were asked for a query; less than 0
 /// where there were fewer.
@@ -44,8 +47,15 @@ impl Rows {
         static ONCE: Once = Once::new();
         // A matrix product also for the few queries of one token: faiss's loop for fewer than
         // 20 of them reads every key once a query, and was 2 to 4 times slower.
-        // SAFETY: sets a global of faiss, before any search.
-        ONCE.call_once(|| unsafe { sys::faiss_set_distance_compute_blas_threshold(1) });
+        //
+        // And products in blocks of 64 KB: left to itself faiss allocates 16 MB for them each
+        // time, which makes malloc tidy up everything that was freed since.
+        // SAFETY: sets globals of faiss, before any search.
+        ONCE.call_once(|| unsafe {
+            sys::faiss_set_distance_compute_blas_threshold(1);
+            sys::faiss_set_distance_compute_blas_query_bs(super::BATCH as c_int);
+            sys::faiss_set_distance_compute_blas_database_bs(BLOCK);
+        });
         Ok(Self {
             dim,
             flat: FlatIndex::new_ip(dim as u32)?,
@@ -216,7 +226,7 @@ impl Drop for Within {
     }
 }
 
-fn check(code: std::ffi::c_int) -> Result<(), EngineError> {
+fn check(code: c_int) -> Result<(), EngineError> {
     if code == 0 {
         return Ok(());
     }

@@ -66,6 +66,8 @@ pub struct KnnMemory {
     song: Part,
     learned: Part,
     hits: Hits,
+    /// Of a search: which row of its part each place is, `[tokens, heads, k]`.
+    rows: Vec<usize>,
     /// What the last token searched for has found: `[heads, k]`, best first in each head.
     latest: Vec<(Place, f32)>,
 }
@@ -86,6 +88,7 @@ impl KnnMemory {
             song: Part::new(dim),
             learned: Part::new(dim),
             hits: Hits::default(),
+            rows: Vec::new(),
             latest: Vec::new(),
         }
     }
@@ -221,12 +224,12 @@ impl KnnMemory {
     ) -> Result<(), EngineError> {
         let (size, k) = (heads * self.dim, self.k);
         let tokens = queries.len() / size;
+        let slots = tokens * heads * k;
         out.scores.clear();
-        out.scores.resize(tokens * heads * k, NOTHING);
-        out.values.clear();
-        out.values.resize(tokens * heads * k * self.dim, 0.0);
+        out.scores.resize(slots, NOTHING);
         out.places.clear();
-        out.places.resize(tokens * heads * k, Place::Nowhere);
+        out.places.resize(slots, Place::Nowhere);
+        self.rows.resize(slots, 0);
         let most = (BATCH / heads).max(1);
         let mut at = 0;
         while at < tokens {
@@ -238,26 +241,6 @@ impl KnnMemory {
                 .find(|&t| exact(t) != exact(at))
                 .unwrap_or(batch.end);
             let exact = exact(at);
-            let mut found = Found {
-                k,
-                dim: self.dim,
-                scores: &mut out.scores[at * heads * k..],
-                values: &mut out.values[at * heads * k * self.dim..],
-                places: &mut out.places[at * heads * k..],
-            };
-            let queries = &queries[at * size..batch.end * size];
-            let learned = self.learned.end().saturating_sub(self.capacity)..self.learned.end();
-            let is_exact = learned.len() <= EXACT;
-            self.learned.search(
-                (queries, k),
-                learned,
-                is_exact,
-                &mut self.hits,
-                |query, score, _, value| {
-                    found.offer(query, score, value, Place::Learned);
-                },
-            )?;
-
             // What every token of the batch sees is searched at once; what only some of them
             // see, as it leaves the window or is evicted in between, one by one.
             let [first, last] = [at, batch.end - 1].map(|t| self.looked_at_by(position + t));
@@ -265,29 +248,62 @@ impl KnnMemory {
             if all.is_empty() {
                 all = 0..0;
             }
-            self.song.search(
-                (queries, k),
-                all.clone(),
-                exact,
-                &mut self.hits,
-                |query, score, at, value| {
-                    found.offer(query, score, value, Place::Song(at));
+            let some = batch.clone().map(|token| {
+                let seen = self.looked_at_by(position + token);
+                (
+                    token,
+                    seen.start..seen.end.min(all.start),
+                    seen.start.max(all.end)..seen.end,
+                )
+            });
+            let some: Vec<_> = some
+                .filter(|(_, a, b)| !a.is_empty() || !b.is_empty())
+                .collect();
+            let mut found = Found {
+                k,
+                scores: &mut out.scores[at * heads * k..],
+                places: &mut out.places[at * heads * k..],
+                rows: &mut self.rows[at * heads * k..],
+            };
+            let batched = &queries[at * size..batch.end * size];
+            let learned = self.learned.end().saturating_sub(self.capacity)..self.learned.end();
+            let is_exact = learned.len() <= EXACT;
+            let hits = &mut self.hits;
+            self.learned.search(
+                (batched, k),
+                learned,
+                is_exact,
+                hits,
+                |query, score, row| {
+                    found.offer(query, score, row, Place::Learned);
                 },
             )?;
-            for (token, queries) in batch.clone().zip(queries.chunks_exact(size)) {
-                for seen in self
-                    .looked_at_by(position + token)
-                    .filter(|p| !all.contains(p))
-                {
-                    let (key, value) = self.song.row(seen);
+            self.song
+                .search((batched, k), all, exact, hits, |query, score, row| {
+                    found.offer(query, score, row, Place::Song(row));
+                })?;
+            for (token, before, after) in some {
+                let queries = &queries[token * size..][..size];
+                for seen in before.chain(after) {
+                    let key = self.song.key(seen);
                     for (head, query) in queries.chunks_exact(self.dim).enumerate() {
                         let score = query.iter().zip(key).map(|(q, k)| q * k).sum();
                         let query = (token - at) * heads + head;
-                        found.offer(query, score, value, Place::Song(seen));
+                        found.offer(query, score, seen, Place::Song(seen));
                     }
                 }
             }
             at = batch.end;
+        }
+        // Every slot is written below.
+        out.values.resize(slots * self.dim, 0.0);
+        let values = out.values.chunks_exact_mut(self.dim);
+        for ((value, place), &row) in values.zip(&out.places).zip(&self.rows) {
+            match place {
+                Place::Nowhere => value.fill(0.0),
+                Place::Song(_) => value.copy_from_slice(self.song.value(row)),
+                Place::Learned => value.copy_from_slice(self.learned.value(row)),
+            }
         }
         let last = tokens.saturating_sub(1) * heads * k..;
         let found = out.places[last.clone()].iter().zip(&out.scores[last]);
@@ -301,16 +317,16 @@ impl KnnMemory {
 /// Results being gathered, best first in every query's slots.
 struct Found<'a> {
     k: usize,
-    dim: usize,
     scores: &'a mut [f32],
-    values: &'a mut [f32],
     places: &'a mut [Place],
+    rows: &'a mut [usize],
 }
 
 impl Found<'_> {
     /// Takes a memory in if it is among the best `k` of a query.
-    fn offer(&mut self, query: usize, score: f32, value: &[f32], place: Place) {
-        let scores = &mut self.scores[query * self.k..][..self.k];
+    fn offer(&mut self, query: usize, score: f32, row: usize, place: Place) {
+        let slots = query * self.k..(query + 1) * self.k;
+        let scores = &mut self.scores[slots.clone()];
         let at = scores.partition_point(|&s| s >= score);
         // Also what is no number ends up nowhere.
         if at == self.k || score.is_nan() {
@@ -318,12 +334,12 @@ impl Found<'_> {
         }
         scores.copy_within(at..self.k - 1, at + 1);
         scores[at] = score;
-        let places = &mut self.places[query * self.k..][..self.k];
+        let places = &mut self.places[slots.clone()];
         places.copy_within(at..self.k - 1, at + 1);
         places[at] = place;
-        let values = &mut self.values[query * self.k * self.dim..][..self.k * self.dim];
-        values.copy_within(at * self.dim..(self.k - 1) * self.dim, (at + 1) * self.dim);
-        values[at * self.dim..][..self.dim].copy_from_slice(value);
+        let rows = &mut self.rows[slots];
+        rows.copy_within(at..self.k - 1, at + 1);
+        rows[at] = row;
     }
 }
 

@@ -7,8 +7,6 @@
 //! Always one token a run: attention over several adds up in another order, eight-bit products
 //! round what it gives, and from there two ways to read the same tokens would go apart.
 
-use std::collections::HashMap;
-
 use continuo_score::manifest::Manifest;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -26,14 +24,25 @@ use crate::xl::{Layout, XlMemory};
 
 /// One listener's buffers, for all graphs of a variant.
 pub(crate) struct Lanes {
-    /// Of each graph: its session, by address, and its tensors as they are bound.
-    bindings: Vec<(usize, IoBinding)>,
-    /// `Present` is the same as `Past`.
-    buffers: HashMap<Tensor, DynTensor>,
+    /// For each graph.
+    lanes: Vec<Lane>,
+    /// What the graphs take and give; where a graph changes one in place, it is there once, as
+    /// [`Tensor::Past`].
+    buffers: Vec<(Tensor, DynTensor)>,
     /// [`XlMemory::cuts`] of what the caches were filled from; none: they are to be filled.
     filled: Option<u64>,
     /// What is written must be bound again: inputs are copied to the device when bound.
     copied: bool,
+}
+
+/// One graph's share of the buffers.
+struct Lane {
+    /// Its session, by address.
+    session: usize,
+    binding: IoBinding,
+    /// What is written before a run and read after it: by name, and the number of its buffer.
+    writes: Vec<(String, usize)>,
+    reads: Vec<usize>,
 }
 
 /// What stays on the device.
@@ -57,58 +66,73 @@ impl Lanes {
         device: Device,
     ) -> Result<Self, EngineError> {
         let mut lanes = Self {
-            bindings: Vec::new(),
-            buffers: HashMap::new(),
+            lanes: Vec::new(),
+            buffers: Vec::new(),
             filled: None,
             copied: device == Device::Cuda,
         };
         for graph in graphs {
             let mut binding = graph.session.create_binding()?;
+            let (mut writes, mut reads) = (Vec::new(), Vec::new());
             for port in &graph.inputs {
-                let buffer = lanes.buffer(port, &graph.session, manifest, layout)?;
-                binding.bind_input(port.name.as_str(), buffer)?;
+                let at = lanes.buffer(port, &graph.session, manifest, layout)?;
+                binding.bind_input(port.name.as_str(), &lanes.buffers[at].1)?;
+                if !stays(port.tensor) {
+                    writes.push((port.name.clone(), at));
+                }
             }
             for port in &graph.outputs {
-                let buffer = lanes.buffer(port, &graph.session, manifest, layout)?;
-                binding.bind_output(port.name.as_str(), buffer)?;
+                let at = lanes.buffer(port, &graph.session, manifest, layout)?;
+                binding.bind_output(port.name.as_str(), &mut lanes.buffers[at].1)?;
+                if !stays(kept_as(port.tensor)) {
+                    reads.push(at);
+                }
             }
-            lanes.bindings.push((address(&graph.session), binding));
+            lanes.lanes.push(Lane {
+                session: address(&graph.session),
+                binding,
+                writes,
+                reads,
+            });
         }
         Ok(lanes)
     }
 
-    /// The buffer of a graph's input or output.
+    /// The number of the buffer of a graph's input or output.
     fn buffer(
         &mut self,
         port: &Port,
         session: &Session,
         manifest: &Manifest,
         layout: Layout,
-    ) -> Result<&mut DynTensor, EngineError> {
+    ) -> Result<usize, EngineError> {
         let tensor = kept_as(port.tensor);
-        if !self.buffers.contains_key(&tensor) {
-            let shape = tensor.shape(manifest, 1, layout.rows);
-            let allocator = match self.copied && stays(tensor) {
-                true => on_gpu(session)?,
-                false => Allocator::default(),
-            };
-            let made = DynTensor::new(&allocator, port.ty, shape)?;
-            self.buffers.insert(tensor, made);
-        }
-        match self.buffers.get_mut(&tensor) {
-            Some(buffer) if *buffer.data_type() == port.ty => Ok(buffer),
-            _ => {
-                let name = &port.name;
-                let reason = format!("the graphs do not agree what type {name} has");
-                Err(EngineError::Run(reason))
+        let known = self.buffers.iter().position(|(known, _)| *known == tensor);
+        let at = match known {
+            Some(at) => at,
+            None => {
+                let shape = tensor.shape(manifest, 1, layout.rows);
+                let allocator = match self.copied && stays(tensor) {
+                    true => on_gpu(session)?,
+                    false => Allocator::default(),
+                };
+                let made = DynTensor::new(&allocator, port.ty, shape)?;
+                self.buffers.push((tensor, made));
+                self.buffers.len() - 1
             }
+        };
+        if *self.buffers[at].1.data_type() != port.ty {
+            let name = &port.name;
+            let reason = format!("the graphs do not agree what type {name} has");
+            return Err(EngineError::Run(reason));
         }
+        Ok(at)
     }
 
     /// Bytes of the buffers.
     pub(crate) fn bytes(&self) -> usize {
         let bytes = |t: &DynTensor| t.data_type().byte_size(t.shape().num_elements());
-        self.buffers.values().filter_map(bytes).sum()
+        self.buffers.iter().filter_map(|(_, t)| bytes(t)).sum()
     }
 
     /// The caches are no longer what they should be.
@@ -156,15 +180,13 @@ impl Lanes {
         pass: &mut Pass,
         xl: &XlMemory,
     ) -> Result<(), EngineError> {
-        let (session, binding) = &mut self.bindings[at];
-        if *session != address(&graph.session) {
+        let lane = &mut self.lanes[at];
+        if lane.session != address(&graph.session) {
             return Err(EngineError::Run("this memory is of another model".into()));
         }
         let counted = |tokens: usize| i32::try_from(tokens).unwrap_or(i32::MAX);
-        for Port { name, tensor, .. } in &graph.inputs {
-            let Some(buffer) = self.buffers.get_mut(tensor).filter(|_| !stays(*tensor)) else {
-                continue;
-            };
+        for (name, at) in &lane.writes {
+            let (tensor, buffer) = &mut self.buffers[*at];
             match (*tensor, pass.ids(*tensor)) {
                 (_, Some(ids)) => put(buffer.try_extract_tensor_mut()?.1, ids)?,
                 (Tensor::LastCounted, _) => {
@@ -177,22 +199,34 @@ impl Lanes {
                 (tensor, _) => write(buffer, 0, pass.numbers(tensor))?,
             }
             if self.copied {
-                binding.bind_input(name.as_str(), buffer)?;
+                lane.binding.bind_input(name.as_str(), buffer)?;
             }
         }
         {
             let _flushed = denormals::flush();
-            graph.session.run_binding(binding)?;
+            run_bound(&mut graph.session, &lane.binding)?;
         }
-        for Port { tensor, .. } in &graph.outputs {
-            if let (false, Some(buffer)) = (stays(kept_as(*tensor)), self.buffers.get(tensor))
-                && let Some(place) = pass.place(*tensor)
-            {
+        for &at in &lane.reads {
+            let (tensor, buffer) = &self.buffers[at];
+            if let Some(place) = pass.place(*tensor) {
                 read(buffer, place)?;
             }
         }
         Ok(())
     }
+}
+
+/// `Session::run_binding` without the list of outputs that it gives: this module has them, and
+/// to make the list takes longer than some of the graph's own operators.
+fn run_bound(session: &mut Session, binding: &IoBinding) -> Result<(), EngineError> {
+    let run = ort::api().RunWithBinding;
+    // SAFETY: both live, nobody else runs the session meanwhile, null stands for no options, and
+    // a status is given away once.
+    let ran = unsafe {
+        let status = run(session.ptr().cast_mut(), std::ptr::null(), binding.ptr());
+        ort::Error::result_from_status(status)
+    };
+    Ok(ran?)
 }
 
 /// A session by where it is: bindings hold it, so no other can come to be there.
