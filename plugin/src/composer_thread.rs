@@ -6,6 +6,7 @@
 //! anyway, does it wake this thread at once.
 
 mod instance;
+mod priority;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,15 +16,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nice_plug::prelude::nice_error;
-use rtrb::RingBuffer;
+use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::instance::Instance;
 use crate::editor_link::Backstage;
 use crate::gate::Shared;
-use crate::messages::{HEARD_CAPACITY, PLANNED_CAPACITY};
+use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
 use crate::player::Models;
 use crate::process::Performer;
-use crate::report::REPORT_VARIABLE;
+use crate::report::{REPORT_VARIABLE, Report};
 use crate::session::SavedSession;
 use crate::state;
 
@@ -108,8 +109,10 @@ pub fn connect(
     };
 
     shared.gate.prepare();
-    let (heard_in, heard) = RingBuffer::new(HEARD_CAPACITY);
-    let (planned, planned_out) = RingBuffer::new(PLANNED_CAPACITY);
+    let (mut heard_in, mut heard) = RingBuffer::new(HEARD_CAPACITY);
+    touch(&mut heard_in, &mut heard, Heard::AllUp { beat: 0.0 });
+    let (mut planned, mut planned_out) = RingBuffer::new(PLANNED_CAPACITY);
+    touch(&mut planned, &mut planned_out, Planned::default());
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     let wake = hub.commands.clone();
     // A full channel wakes the thread as well.
@@ -203,6 +206,8 @@ struct Thread {
     /// The weights instances share.
     models: Models,
     last_heard: Instant,
+    /// Whether the system gave this thread more than normal priority.
+    raised: bool,
 }
 
 impl Thread {
@@ -212,10 +217,12 @@ impl Thread {
             instances: Vec::new(),
             models: Models::default(),
             last_heard: Instant::now(),
+            raised: false,
         }
     }
 
     fn run(mut self) {
+        self.raised = priority::raise().is_ok();
         loop {
             let mut busy = false;
             for instance in &mut self.instances {
@@ -269,13 +276,24 @@ impl Thread {
             return;
         };
         instance.catch_up();
-        if let Err(error) = instance.report().write(&path) {
+        let report = Report {
+            raised: self.raised,
+            ..instance.report()
+        };
+        if let Err(error) = report.write(&path) {
             nice_error!(
                 "Continuo: the report {} was not written: {error}",
                 path.display()
             );
         }
     }
+}
+
+/// Goes once round an empty ring, so that the system gives it its memory now. Left until
+/// somebody first comes by, every new page would stop the audio thread for some 10 to 50 µs.
+fn touch<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
+    while to.push(filler).is_ok() {}
+    while from.pop().is_ok() {}
 }
 
 fn report_path() -> Option<PathBuf> {

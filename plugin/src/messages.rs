@@ -127,7 +127,7 @@ pub enum Ask {
 }
 
 /// Composer thread to audio thread: a note to play, in order of start.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Planned {
     /// Rising, never used again.
     pub id: u64,

@@ -39,6 +39,8 @@ pub struct Report {
     pub early: u64,
     /// Messages lost because a ring was full.
     pub overflow: u64,
+    /// Whether the system gave the composer thread more than normal priority.
+    pub raised: bool,
     /// What went wrong, if anything.
     pub problem: Option<String>,
 }

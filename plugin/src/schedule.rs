@@ -40,10 +40,15 @@ pub struct Schedule {
 
 impl Default for Schedule {
     fn default() -> Self {
-        Self {
-            notes: VecDeque::with_capacity(SCHEDULE_CAPACITY),
-            cuts: 0,
-        }
+        // Filled once, so that its memory is there before the audio thread comes by; not with
+        // nothing but zeros, for which no memory would be needed.
+        let filler = Planned {
+            id: u64::MAX,
+            ..Planned::default()
+        };
+        let mut notes = VecDeque::from(vec![filler; SCHEDULE_CAPACITY]);
+        notes.clear();
+        Self { notes, cuts: 0 }
     }
 }
 
