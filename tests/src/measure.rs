@@ -4,10 +4,26 @@
 pub mod process;
 pub mod trades;
 
+use anyhow::{Result, bail};
+
 /// The value that a share of `sorted` stays within.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let index = (share * sorted.len().saturating_sub(1) as f64).ceil() as usize;
     sorted.get(index).copied().unwrap_or(f64::NAN)
+}
+
+/// Gives this thread, and none it starts, the priority that JACK gives its audio thread.
+fn prioritise() -> Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+        let parameters = libc::sched_param { sched_priority: 70 };
+        // SAFETY: 0 is the calling thread; the parameters live as long as the call.
+        if unsafe { libc::sched_setscheduler(0, policy, &parameters) } == 0 {
+            return Ok(());
+        }
+    }
+    bail!("this user may not have real-time priority (RLIMIT_RTPRIO), or not on this system");
 }
 
 #[cfg(test)]

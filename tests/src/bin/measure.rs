@@ -31,6 +31,9 @@ enum What {
         /// With real-time priority, as hosts have it for their audio threads
         #[arg(long)]
         realtime: bool,
+        /// The host's thread stays awake between blocks
+        #[arg(long)]
+        spin: bool,
     },
     /// Whether answers come in time
     Trades {
@@ -46,6 +49,9 @@ enum What {
         /// What tempos and notes follow from
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// With real-time priority, as hosts have it for their audio threads
+        #[arg(long)]
+        realtime: bool,
     },
     /// Which system calls process() makes, over so many blocks of torture in real time
     Syscalls {
@@ -69,11 +75,13 @@ fn main() -> Result<()> {
             notes,
             blocks,
             realtime,
+            spin,
         } => {
             println!(
-                "| samples | µs a block | p50 | p99 | p99.9 | worst | p99.9 of the block's time | notes sent |"
+                "| samples | µs a block | p50 | p99 | p99.9 | worst | p99.9 of the block's time | \
+                 empty: p50 | p99 | p99.9 | worst | notes sent |"
             );
-            println!("|---|---|---|---|---|---|---|---|");
+            println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
             for frames in [32, 64, 128, 256, 512, 1024, 2048, 4096] {
                 let options = process::Options {
                     frames,
@@ -81,17 +89,20 @@ fn main() -> Result<()> {
                     blocks,
                     wait: Duration::from_millis(4),
                     priority: realtime,
+                    spin,
                 };
                 let cost = process::measure(&bundle(Format::Clap)?, Format::Clap, options)?;
+                let process::Times {
+                    p50,
+                    p99,
+                    p999,
+                    worst,
+                } = cost.process;
+                let (empty, share) = (cost.empty, 100.0 * p999 / cost.block);
                 println!(
-                    "| {frames} | {:.0} | {:.1} | {:.1} | {:.1} | {:.1} | {:.2} % | {} |",
-                    cost.block,
-                    cost.p50,
-                    cost.p99,
-                    cost.p999,
-                    cost.worst,
-                    100.0 * cost.p999 / cost.block,
-                    cost.played
+                    "| {frames} | {:.0} | {p50:.1} | {p99:.1} | {p999:.1} | {worst:.1} | {share:.2} % | \
+                     {:.1} | {:.1} | {:.1} | {:.1} | {} |",
+                    cost.block, empty.p50, empty.p99, empty.p999, empty.worst, cost.played
                 );
             }
         }
@@ -100,12 +111,14 @@ fn main() -> Result<()> {
             minutes,
             load,
             seed,
+            realtime,
         } => {
             let options = trades::Options {
                 instances,
                 time: Duration::from_secs_f64(minutes * 60.0),
                 load,
                 seed,
+                priority: realtime,
             };
             let all = trades::measure(&bundle(Format::Clap)?, options)?;
             print!("{}", trades::table(&all.trades));

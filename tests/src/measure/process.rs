@@ -1,13 +1,14 @@
 //! How long `process()` takes, while the plugin plays and is played to.
 
+use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::quantile;
+use super::{prioritise, quantile};
 use crate::host::{Block, Format, Mode, NoteEvent, Tells, Transport};
 
 /// Samples a second.
@@ -26,12 +27,15 @@ pub struct Options {
     pub wait: Duration,
     /// The host's thread has real-time priority, as audio threads of hosts do.
     pub priority: bool,
+    /// The host's thread does not sleep between blocks but looks at the clock until it is time:
+    /// its caches and its core's clock stay warm.
+    pub spin: bool,
 }
 
-/// What came of it, in microseconds.
+/// How long something took, in microseconds.
 #[derive(Clone, Copy, Debug)]
-pub struct Cost {
-    /// Half of the blocks stay within this.
+pub struct Times {
+    /// Half of the times stay within this.
     pub p50: f64,
     /// 99 of 100.
     pub p99: f64,
@@ -39,7 +43,29 @@ pub struct Cost {
     pub p999: f64,
     /// All.
     pub worst: f64,
-    /// What a block lasts.
+}
+
+impl Times {
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        Self {
+            p50: quantile(&times, 0.5),
+            p99: quantile(&times, 0.99),
+            p999: quantile(&times, 0.999),
+            worst: quantile(&times, 1.0),
+        }
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// `process()`.
+    pub process: Times,
+    /// The same host, half a block later, clearing a block of its own and nothing else: what the
+    /// machine's wake-ups and interruptions cost by themselves.
+    pub empty: Times,
+    /// What a block lasts, in microseconds.
     pub block: f64,
     /// Notes the plugin sent, the player's not counted.
     pub played: u64,
@@ -59,7 +85,8 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
     }
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (mut held, mut due, mut sample) = (Vec::new(), 0.0, 0u64);
-    let (mut out, mut times, mut played) = (Vec::new(), Vec::new(), 0);
+    let (mut out, mut played) = (Vec::new(), 0);
+    let (mut times, mut empty) = (Vec::new(), Vec::new());
     let beats = 120.0 / 60.0 / SAMPLE_RATE;
     let block_time = f64::from(options.frames) / SAMPLE_RATE;
     let wait = Duration::from_secs_f64(block_time).min(options.wait);
@@ -106,36 +133,47 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
         };
         out.clear();
         plugin.process(&block, &mut out)?;
+        let rest = wait.mul_f64(0.5);
+        options.wait_until(next + rest);
+        let nothing = clear(options.frames);
         if number >= warm_up {
             times.push(plugin.took().as_secs_f64() * 1e6);
+            empty.push(nothing.as_secs_f64() * 1e6);
             played += out.iter().filter(|event| event.on).count() as u64;
         }
         sample += u64::from(options.frames);
         next += wait;
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        options.wait_until(next);
     }
     plugin.deactivate()?;
-    times.sort_by(f64::total_cmp);
     Ok(Cost {
-        p50: quantile(&times, 0.5),
-        p99: quantile(&times, 0.99),
-        p999: quantile(&times, 0.999),
-        worst: quantile(&times, 1.0),
+        process: Times::of(times),
+        empty: Times::of(empty),
         block: block_time * 1e6,
         played,
     })
 }
 
-/// Gives this thread, and none it starts, the priority that JACK gives its audio thread.
-fn prioritise() -> Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
-        let parameters = libc::sched_param { sched_priority: 70 };
-        // SAFETY: 0 is the calling thread; the parameters live as long as the call.
-        if unsafe { libc::sched_setscheduler(0, policy, &parameters) } == 0 {
-            return Ok(());
+impl Options {
+    fn wait_until(&self, then: Instant) {
+        if self.spin {
+            while Instant::now() < then {
+                std::hint::spin_loop();
+            }
+        } else {
+            std::thread::sleep(then.saturating_duration_since(Instant::now()));
         }
     }
-    bail!("this user may not have real-time priority (RLIMIT_RTPRIO), or not on this system");
+}
+
+/// How long it takes to clear a stereo block that was made a moment before, as the host makes
+/// it for `process()`: the least that any instrument does.
+fn clear(frames: u32) -> Duration {
+    let mut audio = vec![vec![f32::NAN; frames as usize]; 2];
+    let began = Instant::now();
+    for channel in &mut audio {
+        channel.fill(0.0);
+        black_box(channel);
+    }
+    began.elapsed()
 }

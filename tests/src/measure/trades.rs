@@ -15,7 +15,7 @@ use continuo_score::{Metre, MetreMap};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::quantile;
+use super::{prioritise, quantile};
 use crate::host::{Format, Mode};
 use crate::player::{Blocks, Player, Sent, Setup, TrackNote};
 
@@ -40,6 +40,8 @@ pub struct Options {
     pub load: usize,
     /// What tempos and notes follow from.
     pub seed: u64,
+    /// The hosts' threads have real-time priority.
+    pub priority: bool,
 }
 
 /// An answer, or what became of it.
@@ -81,7 +83,7 @@ pub fn measure(bundle: &Path, options: Options) -> Result<Outcome> {
             let wait = Duration::from_millis(300) * number as u32;
             scope.spawn(move || {
                 std::thread::sleep(wait);
-                trade(bundle, seed, options.time)
+                trade(bundle, seed, options)
             })
         };
         let instances: Vec<_> = (0..options.instances).map(instance).collect();
@@ -163,7 +165,7 @@ fn first(sent: &[Sent]) -> Option<&Sent> {
     sent.iter().find(|sent| sent.event.on)
 }
 
-fn trade(bundle: &Path, seed: u64, time: Duration) -> Result<Outcome> {
+fn trade(bundle: &Path, seed: u64, options: Options) -> Result<Outcome> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let bpm = rng.random_range(60.0..200.0);
     let notes = notes(&mut rng);
@@ -183,6 +185,9 @@ fn trade(bundle: &Path, seed: u64, time: Duration) -> Result<Outcome> {
     drop(offline);
 
     let mut player = start(bundle, setup(bpm, Mode::Realtime), &notes)?;
+    if options.priority {
+        prioritise()?;
+    }
     let began = Instant::now();
     let origin = player.now();
     let mut late: f64 = 0.0;
@@ -195,7 +200,7 @@ fn trade(bundle: &Path, seed: u64, time: Duration) -> Result<Outcome> {
     player.play_paced(ROUND, &mut pace)?;
     let mut trades = Vec::new();
     for seed in (0..SEEDS).cycle() {
-        if began.elapsed() > time {
+        if began.elapsed() > options.time {
             break;
         }
         let (line, sent) = round(&mut player, seed, &mut pace)?;
