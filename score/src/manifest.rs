@@ -62,6 +62,10 @@ pub struct Knn {
     pub k: usize,
     /// Memories the model was trained with.
     pub capacity: usize,
+    /// Whether a memory is a token's key with the value of the token that followed it: what
+    /// came next there rather than what was there, as in kNN-LM (Khandelwal et al. 2020).
+    #[serde(default)]
+    pub following: bool,
 }
 
 /// One set of graphs.

@@ -220,13 +220,15 @@ impl Checkpoint {
 
     /// The parameters.
     pub fn model(&self, device: &Device) -> Result<Model, CheckpointError> {
+        self.model_as(self.config.shape, device)
+    }
+
+    /// The parameters, for a network of a shape that has the same.
+    pub fn model_as(&self, shape: Shape, device: &Device) -> Result<Model, CheckpointError> {
         let store = Store::open(self.path.join(WEIGHTS))?;
-        Model::build(
-            self.config.shape,
-            &self.vocabulary,
-            device,
-            |name, shape| store.tensor(name, shape, device),
-        )
+        Model::build(shape, &self.vocabulary, device, |name, dims| {
+            store.tensor(name, dims, device)
+        })
     }
 
     /// The parameters, for a network that has the kNN memory `knn` besides. The queries, keys
@@ -291,15 +293,16 @@ impl Checkpoint {
             .lanes
             .lanes()
             .div_ceil(progress.recipe.group.max(1));
-        let threads = if place.gpu { 0 } else { progress.threads };
+        let workers = place.workers(progress.threads);
         let mut learner =
-            Learner::new(model, moments, groups, threads).map_err(|e| CheckpointError::Io {
+            Learner::new(model, moments, groups, workers).map_err(|e| CheckpointError::Io {
                 path: self.path.clone(),
                 source: std::io::Error::other(e),
             })?;
+        let homes: Vec<Device> = (0..groups).map(|g| learner.device_of(g)).collect();
         learner.steps = progress.steps;
         let sizes = self.config.shape.sizes;
-        for (g, memory) in learner.memories.iter_mut().enumerate() {
+        for ((g, memory), device) in learner.memories.iter_mut().enumerate().zip(&homes) {
             memory.position = progress.position();
             if memory.position == 0 {
                 continue;

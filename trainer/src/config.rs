@@ -30,6 +30,36 @@ impl Shape {
 
 /// Memories retrieved a query.
 const K: usize = 32;
+/// Numbers in a head.
+const HEAD_DIM: usize = 64;
+
+impl Shape {
+    /// The shape with as many layers, as wide; heads of 64, feed-forward networks of 8/3 of the
+    /// width. The kNN layer is the last but one.
+    ///
+    /// # Errors
+    /// A width that is no multiple of 64, or nothing at all.
+    pub fn resized(mut self, layers: usize, width: usize) -> Result<Self, String> {
+        if layers == 0 || width == 0 || width % HEAD_DIM != 0 {
+            return Err(format!(
+                "{layers} layers of {width}: at least one layer, and a width that is a \
+                 multiple of {HEAD_DIM}"
+            ));
+        }
+        self.sizes = Sizes {
+            layers,
+            width,
+            heads: width / HEAD_DIM,
+            head_dim: HEAD_DIM,
+            feed_forward: (width * 8 / 3).next_multiple_of(32),
+            ..self.sizes
+        };
+        if let Some(knn) = &mut self.knn {
+            knn.layer = layers.saturating_sub(2);
+        }
+        Ok(self)
+    }
+}
 
 /// How a network is trained, unless the command line says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +86,50 @@ pub struct Recipe {
     /// Of the products, forward and backward.
     #[serde(default)]
     pub precision: Precision,
+    /// Share of the numbers that dropout sets to zero, of what the embedding gives and of what
+    /// each layer's two halves add to it; 0 for none.
+    #[serde(default)]
+    pub dropout: f64,
+    /// What the learning rate of the kNN layer's scale, bias and similarity weight is
+    /// multiplied by: a handful of numbers, which all tokens pull at, each its own way.
+    #[serde(default = "one")]
+    pub recall_rate: f64,
+    /// Parts of the network that stay zero.
+    #[serde(default)]
+    pub without: Without,
+    /// Whether the backward pass computes again what is cheap to compute, instead of having
+    /// kept it (activation checkpoints).
+    #[serde(default)]
+    pub recompute: bool,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+/// Parts of the network that can be left out, to see what they are worth: their parameters are
+/// zero and learn nothing. The network's shape, its files and its export remain the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Without {
+    /// The time grid: step in bar, bar, metre.
+    pub grid: bool,
+    /// Pitch classes and octaves: every id learns for itself.
+    pub pitch: bool,
+    /// What the gate of the kNN memory has learnt: it is half open.
+    pub gate: bool,
+}
+
+impl Without {
+    /// Whether the parameter of this name is left out.
+    pub fn leaves_out(self, name: &str) -> bool {
+        match name.rsplit('.').next().unwrap_or(name) {
+            "bar_step" | "bar" | "metre" => self.grid,
+            "pitch" => self.pitch,
+            "recall_gate" | "recall_bias" | "recall_best" => self.gate,
+            _ => false,
+        }
+    }
 }
 
 /// Rows of the bar-number embedding: bars count modulo this.
@@ -103,6 +177,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
             layer,
             k: K,
             capacity,
+            following: false,
         }),
     };
     let recipe = |segment, lanes, group, learning_rate| Recipe {
@@ -115,6 +190,10 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
         warm_up: 0.03,
         clip: 1.0,
         precision: Precision::F32,
+        dropout: 0.0,
+        recall_rate: 1.0,
+        without: Without::default(),
+        recompute: false,
     };
     match name {
         "tiny" => Some((shape(2, 32, 2, 16, 64, 16, 1, 64), recipe(16, 4, 2, 3e-3))),

@@ -45,6 +45,9 @@ pub enum DeviceError {
     /// CUDA is not on this machine.
     #[error("--device cuda: {0}; install it, or train with --device cpu")]
     NoCuda(String),
+    /// A list that makes no sense.
+    #[error("--device: several devices must be different GPUs, such as cuda:0,cuda:1")]
+    Several,
     /// There are fewer GPUs.
     #[error("--device cuda:{asked}: this machine has {count} (they count from 0)")]
     NoSuch {
@@ -60,6 +63,8 @@ pub enum DeviceError {
 pub struct Place {
     /// For tensors.
     pub device: Device,
+    /// More GPUs, each of which takes its share of the lanes.
+    pub more: Vec<Device>,
     /// Its name, for people.
     pub name: String,
     /// Whether it is a GPU: those run one thing after the other, from one thread.
@@ -71,18 +76,47 @@ impl Place {
     pub fn cpu() -> Self {
         Self {
             device: Device::flex(),
+            more: Vec::new(),
             name: "CPU".into(),
             gpu: false,
         }
     }
 
-    /// The device that was asked for.
-    pub fn open(choice: Choice) -> Result<Self, DeviceError> {
-        match choice {
+    /// The devices that were asked for; none at all is [`Choice::Auto`].
+    pub fn open(choices: &[Choice]) -> Result<Self, DeviceError> {
+        let one = |choice| match choice {
             Choice::Cpu => Ok(Self::cpu()),
             Choice::Auto => Ok(cuda(0).unwrap_or_else(|_| Self::cpu())),
             Choice::Cuda(index) => cuda(index),
+        };
+        let (&first, rest) = choices.split_first().unwrap_or((&Choice::Auto, &[]));
+        let apart = |(i, c): (usize, &Choice)| {
+            matches!(c, Choice::Cuda(_)) && !choices[..i].contains(c)
+        };
+        if !rest.is_empty() && !choices.iter().enumerate().all(apart) {
+            return Err(DeviceError::Several);
         }
+        let mut place = one(first)?;
+        for &choice in rest {
+            let another = one(choice)?;
+            place.name += ", ";
+            place.name += &another.name;
+            place.more.push(another.device);
+        }
+        Ok(place)
+    }
+
+    /// The device of each worker of a training: on the CPU as many as there are threads, on
+    /// several GPUs one on each. None for one GPU, which is worked from the caller's thread.
+    pub fn workers(&self, threads: usize) -> Vec<Device> {
+        if !self.gpu {
+            return vec![self.device.clone(); threads];
+        }
+        if self.more.is_empty() {
+            return Vec::new();
+        }
+        let all = std::iter::once(&self.device).chain(&self.more);
+        all.cloned().collect()
     }
 }
 
@@ -103,6 +137,7 @@ fn cuda(index: usize) -> Result<Place, DeviceError> {
     }
     Ok(Place {
         device: Device::cuda(index),
+        more: Vec::new(),
         name: format!("GPU {index}"),
         gpu: true,
     })
@@ -177,5 +212,20 @@ mod tests {
         for wrong in ["", "gpu", "cuda:", "cuda:x", "cpu:0"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn several_devices_are_different_gpus() {
+        for wrong in [
+            [Choice::Cpu, Choice::Cpu],
+            [Choice::Cpu, Choice::Cuda(0)],
+            [Choice::Cuda(1), Choice::Auto],
+            [Choice::Cuda(1), Choice::Cuda(1)],
+        ] {
+            let refused = Place::open(&wrong);
+            assert!(matches!(refused, Err(DeviceError::Several)), "{wrong:?}");
+        }
+        let place = Place::open(&[Choice::Cpu]).expect("a CPU is always there");
+        assert_eq!(place.workers(3).len(), 3);
     }
 }

@@ -1,6 +1,6 @@
 //! A model in training: parameters, their moments, the memories of its lanes, one step.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, GradientCheckpointingStrategy, Int, Tensor, TensorData};
 use continuo_score::Vocabulary;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -9,6 +9,7 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::config::{Recipe, Shape};
 use crate::model::recall::INITIAL_SCALE;
+use crate::model::dropout::Dropout;
 use crate::model::{Input, Memory, Model};
 use crate::optimiser::{Moments, Slot, Step};
 use crate::resident::Piece;
@@ -44,7 +45,13 @@ pub struct Learner {
     pub memories: Vec<Memory>,
     /// Steps taken.
     pub steps: u64,
-    workers: Vec<ThreadPool>,
+    workers: Vec<Worker>,
+}
+
+/// Passes some of the groups through the network, on its own device from its own thread.
+struct Worker {
+    pool: ThreadPool,
+    device: Device,
 }
 
 /// What a step did.
@@ -59,20 +66,25 @@ pub struct Report {
 }
 
 impl Learner {
-    /// A learner with given parameters and moments; `groups` empty memories. Without `threads`
-    /// everything happens on the caller's, as a GPU likes it.
+    /// A learner with given parameters and moments; `groups` empty memories. Each of the
+    /// `devices` gets a worker; without any everything happens on the caller's thread and the
+    /// parameters' device, as one GPU likes it. Parameters and moments stay where they are:
+    /// each step, parameters go to the workers' devices, and gradients come back.
     pub fn new(
         model: Model,
         moments: Vec<Moments>,
         groups: usize,
-        threads: usize,
+        devices: Vec<Device>,
     ) -> Result<Self, ThreadPoolBuildError> {
         // Each worker has its own pool of one thread: most operations of the CPU backend run
         // on one thread, so groups side by side use all cores where one group cannot, and
         // the backend's own parallel loops stay within the worker.
-        let workers = (0..threads.min(groups))
-            .map(|_| ThreadPoolBuilder::new().num_threads(1).build())
-            .collect::<Result<_, _>>()?;
+        let worker = |device| {
+            let pool = ThreadPoolBuilder::new().num_threads(1).build()?;
+            Ok(Worker { pool, device })
+        };
+        let workers = devices.into_iter().take(groups).map(worker);
+        let workers = workers.collect::<Result<_, _>>()?;
         let memories = (0..groups).map(|_| Memory::default()).collect();
         Ok(Self {
             model,
@@ -81,6 +93,24 @@ impl Learner {
             steps: 0,
             workers,
         })
+    }
+
+    /// Groups that each worker has.
+    fn share(&self) -> usize {
+        self.memories.len().div_ceil(self.workers.len().max(1)).max(1)
+    }
+
+    /// Where the memory of a group of lanes is.
+    pub fn device_of(&self, group: usize) -> Device {
+        match self.workers.get(group / self.share()) {
+            Some(worker) => worker.device.clone(),
+            None => self.home(),
+        }
+    }
+
+    /// The device of parameters and moments.
+    fn home(&self) -> Device {
+        self.model.token_table().device()
     }
 
     /// Moments of a model that has taken no step.
@@ -101,21 +131,36 @@ impl Learner {
     /// group.
     pub fn step(&mut self, rounds: &[Vec<Group>], rate: f64, recipe: &Recipe) -> Report {
         let tokens: usize = rounds.iter().flatten().map(Group::counted).sum();
-        let scale = 1.0 / tokens.max(1) as f64;
-        let model = &self.model;
+        let strategy = if recipe.recompute {
+            GradientCheckpointingStrategy::Balanced
+        } else {
+            GradientCheckpointingStrategy::Disabled
+        };
+        let home = self.home();
+        let share = self.share();
+        let job = Job {
+            model: &self.model,
+            home: &home,
+            strategy,
+            rounds,
+            scale: 1.0 / tokens.max(1) as f64,
+            dropout: recipe.dropout,
+            step: self.steps,
+        };
         let mut partial = Vec::new();
         if self.workers.is_empty() {
-            partial.push(Some(gradients(model, rounds, 0, &mut self.memories, scale)));
+            partial.push(Some(job.gradients(0, &mut self.memories, &home)));
         } else {
             partial.resize_with(self.workers.len(), || None);
-            let share = self.memories.len().div_ceil(self.workers.len()).max(1);
             std::thread::scope(|scope| {
                 let work = self.memories.chunks_mut(share).enumerate();
-                for ((pool, out), (i, memories)) in self.workers.iter().zip(&mut partial).zip(work)
+                for ((worker, out), (i, memories)) in
+                    self.workers.iter().zip(&mut partial).zip(work)
                 {
+                    let job = &job;
                     scope.spawn(move || {
-                        let work = || gradients(model, rounds, i * share, memories, scale);
-                        *out = Some(pool.install(work));
+                        let work = || job.gradients(i * share, memories, &worker.device);
+                        *out = Some(worker.pool.install(work));
                     });
                 }
             });
@@ -148,6 +193,7 @@ impl Learner {
             .zip(sum)
             .map(|(((name, parameter), moments), gradient)| Slot {
                 decays: decays(&name),
+                rate: rate_of(&name, recipe),
                 parameter,
                 moments,
                 gradient,
@@ -169,53 +215,94 @@ fn norm(gradients: &[Tensor<2>]) -> f64 {
     squares.iter::<f32>().map(f64::from).sum::<f64>().sqrt()
 }
 
+/// Of the kNN layer's parameters those that are one number a head.
+const RECALL_ROWS: [&str; 3] = ["recall_scale", "recall_bias", "recall_best"];
+
 /// Only the matrices inside layers decay: gains and embeddings of rare tokens would be
 /// pulled to zero by every step that does not show them.
 fn decays(name: &str) -> bool {
-    const ROWS: [&str; 4] = ["norm", "recall_scale", "recall_bias", "recall_best"];
     let last = name.rsplit('.').next().unwrap_or(name);
-    name.starts_with("layers.") && !ROWS.contains(&last)
+    name.starts_with("layers.") && last != "norm" && !RECALL_ROWS.contains(&last)
 }
 
-/// The loss of the groups `first..first + memories.len()` of every round, and its gradients in
-/// the order of [`Model::parameters`]; both are sums over tokens times `scale`.
-fn gradients(
-    model: &Model,
-    rounds: &[Vec<Group>],
-    first: usize,
-    memories: &mut [Memory],
-    scale: f64,
-) -> (f64, Vec<Tensor<2>>) {
-    let mut loss = 0.0;
-    let mut sum: Vec<Option<Tensor<2>>> = Vec::new();
-    let groups = 0..memories.len();
-    for (round, i) in rounds
-        .iter()
-        .flat_map(|r| groups.clone().map(move |i| (r, i)))
-    {
-        let (group, memory) = (&round[first + i], &mut memories[i]);
-        let replica = model.replica();
-        let nll = nats(replica.forward(&group.input, memory), &group.targets).sum() * scale;
-        let mut gradients = nll.backward();
-        loss += f64::from(nll.into_scalar::<f32>());
-        let parameters = replica.parameters();
-        sum.resize_with(parameters.len(), || None);
-        for (sum, (_, parameter)) in sum.iter_mut().zip(parameters) {
-            let Some(gradient) = parameter.grad_remove(&mut gradients) else {
-                continue;
-            };
-            *sum = Some(match sum.take() {
-                Some(sum) => sum + gradient,
-                None => gradient,
-            });
-        }
+/// What the learning rate of a parameter is multiplied by.
+fn rate_of(name: &str, recipe: &Recipe) -> f64 {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if recipe.without.leaves_out(name) {
+        0.0
+    } else if RECALL_ROWS.contains(&last) {
+        recipe.recall_rate
+    } else {
+        1.0
     }
-    let zeros = model.parameters();
-    let filled = sum
-        .into_iter()
-        .zip(zeros)
-        .map(|(g, (_, p))| g.unwrap_or_else(|| p.zeros_like()));
-    (loss, filled.collect())
+}
+
+/// What the workers of one step do.
+struct Job<'a> {
+    model: &'a Model,
+    /// Where gradients are gathered.
+    home: &'a Device,
+    strategy: GradientCheckpointingStrategy,
+    rounds: &'a [Vec<Group>],
+    /// What sums over tokens are multiplied by.
+    scale: f64,
+    dropout: f64,
+    /// Steps taken before this one.
+    step: u64,
+}
+
+impl Job<'_> {
+    /// The loss of the groups `first..first + memories.len()` of every round, and its gradients
+    /// in the order of [`Model::parameters`]; both are sums over tokens times `scale`. They are
+    /// computed on `device`.
+    fn gradients(
+        &self,
+        first: usize,
+        memories: &mut [Memory],
+        device: &Device,
+    ) -> (f64, Vec<Tensor<2>>) {
+        let mut loss = 0.0;
+        let mut sum: Vec<Option<Tensor<2>>> = Vec::new();
+        let groups = 0..memories.len();
+        for (r, i) in (0..self.rounds.len()).flat_map(|r| groups.clone().map(move |i| (r, i))) {
+            let (group, memory) = (&self.rounds[r][first + i], &mut memories[i]);
+            let mut replica = self.model.replica(device, self.strategy);
+            replica.dropout = Dropout::new(self.dropout, [self.step, r as u64, (first + i) as u64]);
+            let logits = match &group.input.resident {
+                // The corpus is at home.
+                Some(rows) if device != self.home => {
+                    let rows = rows.clone().map(|rows| rows.to_device(device));
+                    let input = Input {
+                        resident: Some(rows),
+                        ..group.input.clone()
+                    };
+                    replica.forward(&input, memory)
+                }
+                _ => replica.forward(&group.input, memory),
+            };
+            let nll = nats(logits, &group.targets).sum();
+            let nll = nll * self.scale;
+            let mut gradients = nll.backward();
+            loss += f64::from(nll.into_scalar::<f32>());
+            let parameters = replica.parameters();
+            sum.resize_with(parameters.len(), || None);
+            for (sum, (_, parameter)) in sum.iter_mut().zip(parameters) {
+                let Some(gradient) = parameter.grad_remove(&mut gradients) else {
+                    continue;
+                };
+                *sum = Some(match sum.take() {
+                    Some(sum) => sum + gradient,
+                    None => gradient,
+                });
+            }
+        }
+        let zeros = self.model.parameters();
+        let filled = sum
+            .into_iter()
+            .zip(zeros)
+            .map(|(g, (_, p))| g.map_or_else(|| p.zeros_like(), |g| g.to_device(self.home)));
+        (loss, filled.collect())
+    }
 }
 
 /// Nats of each target, `[rows, 1]`, from logits `[rows, vocabulary]`; 0 where the target is

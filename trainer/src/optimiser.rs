@@ -35,6 +35,8 @@ pub struct Step {
 pub struct Slot<'a> {
     /// Whether weight decay applies.
     pub decays: bool,
+    /// What the learning rate is multiplied by; 0 for a parameter that learns nothing.
+    pub rate: f64,
     /// The parameter.
     pub parameter: &'a mut Tensor<2>,
     /// Its moments.
@@ -54,15 +56,19 @@ impl Step {
     }
 
     fn one(self, slot: Slot<'_>) {
+        if slot.rate == 0.0 {
+            return;
+        }
+        let rate = self.learning_rate * slot.rate;
         let gradient = slot.gradient * self.scale;
         let Moments { first, second } = slot.moments;
         first.inplace(|m| m * BETA_1 + gradient.clone() * (1.0 - BETA_1));
         second.inplace(|v| v * BETA_2 + gradient.square() * (1.0 - BETA_2));
         let n = self.number as f64;
         let root = (second.clone() / (1.0 - BETA_2.powf(n))).sqrt() + EPSILON;
-        let update = first.clone() / root * (self.learning_rate / (1.0 - BETA_1.powf(n)));
+        let update = first.clone() / root * (rate / (1.0 - BETA_1.powf(n)));
         let decay = if slot.decays {
-            self.learning_rate * self.weight_decay
+            rate * self.weight_decay
         } else {
             0.0
         };

@@ -45,6 +45,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Without;
     use crate::model::Precision;
 
     #[test]
@@ -59,6 +60,10 @@ mod tests {
             warm_up: 0.1,
             clip: 1.0,
             precision: Precision::F32,
+            dropout: 0.0,
+            recall_rate: 1.0,
+            without: Without::default(),
+            recompute: false,
         };
         assert!(recipe.rate(0.0) > 0.0 && recipe.rate(0.0) < 0.02);
         assert!((recipe.rate(0.05) - 0.5).abs() < 1e-9);

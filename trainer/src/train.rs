@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use continuo_score::manifest::HeldOut;
+use continuo_score::manifest::{HeldOut, Knn};
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Config, Progress};
 use crate::config::{Recipe, Shape};
@@ -306,8 +306,8 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
             let lanes = Lanes::new(corpus, *plan).ok_or_else(|| no_songs(corpus))?;
             let model = match from {
                 None => initial(config.shape, &corpus.vocabulary, &place.device, plan.seed),
-                Some(checkpoint) if checkpoint.config.shape == config.shape => {
-                    checkpoint.model(&place.device)?
+                Some(checkpoint) if alike(checkpoint.config.shape, config.shape) => {
+                    checkpoint.model_as(config.shape, &place.device)?
                 }
                 Some(checkpoint) if checkpoint.config.shape == without_knn(config.shape) => {
                     // Else the shapes would not differ.
@@ -316,6 +316,12 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
                 }
                 Some(checkpoint) => return Err(TrainError::Other(checkpoint.path.clone())),
             };
+            let mut model = model;
+            for (name, parameter) in model.parameters_mut() {
+                if recipe.without.leaves_out(&name) {
+                    *parameter = parameter.zeros_like();
+                }
+            }
             fs::create_dir_all(output).map_err(io_at(output))?;
             let progress = Progress {
                 recipe: *recipe,
@@ -329,8 +335,7 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
             };
             let moments = Learner::no_moments(&model);
             let groups = recipe.lanes.div_ceil(recipe.group.max(1));
-            let threads = if place.gpu { 0 } else { *threads };
-            let learner = Learner::new(model, moments, groups, threads)
+            let learner = Learner::new(model, moments, groups, place.workers(*threads))
                 .map_err(|e| io_at(output)(std::io::Error::other(e)))?;
             Ok((config.clone(), progress, learner))
         }
@@ -352,6 +357,18 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
             Ok((checkpoint.config, progress, learner))
         }
     }
+}
+
+/// Whether the parameters of one shape fit the other.
+fn alike(a: Shape, b: Shape) -> bool {
+    let parameters = |shape: Shape| Shape {
+        knn: shape.knn.map(|knn| Knn {
+            following: false,
+            ..knn
+        }),
+        ..shape
+    };
+    parameters(a) == parameters(b)
 }
 
 fn without_knn(shape: Shape) -> Shape {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use continuo_trainer::augment::Reach;
 use continuo_trainer::checkpoint::{Checkpoint, Config};
-use continuo_trainer::config::{PRESETS, preset};
+use continuo_trainer::config::{PRESETS, Without, preset};
 use continuo_trainer::corpus::{Corpus, Location};
 use continuo_trainer::device::{Choice, Place};
 use continuo_trainer::lanes::{Batches, Plan};
@@ -42,11 +42,16 @@ pub(super) struct Arguments {
     preset: Option<String>,
     /// Begin with the parameters of this training, checkpoint or model directory
     /// (fine-tuning): its sizes, its vocabulary, a fifth of its preset's learning rate.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "window", "resume"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "window", "layers", "width", "resume"])]
     from: Option<PathBuf>,
-    /// Where the network runs: auto, cpu, cuda or cuda:1.
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    device: Choice,
+    /// Where the network runs: auto, cpu, cuda or cuda:1; several GPUs (cuda:0,cuda:1) share
+    /// the lanes of each step.
+    #[arg(long, default_value = "auto", value_name = "DEVICE", value_delimiter = ',')]
+    device: Vec<Choice>,
+    /// Keep fewer numbers for the backward pass and compute them again there: less memory, the
+    /// same gradients, somewhat slower.
+    #[arg(long)]
+    recompute: bool,
     /// Numbers of the products: f32 or bf16 [default: bf16 on a GPU].
     #[arg(long, value_name = "NUMBERS", value_parser = precision)]
     precision: Option<Precision>,
@@ -86,9 +91,37 @@ pub(super) struct Arguments {
     /// Tokens each token attends to [default: the preset's].
     #[arg(long, value_name = "TOKENS")]
     window: Option<usize>,
+    /// Layers [default: the preset's].
+    #[arg(long, value_name = "LAYERS")]
+    layers: Option<usize>,
+    /// Width of the network, a multiple of 64 [default: the preset's].
+    #[arg(long, value_name = "NUMBERS")]
+    width: Option<usize>,
     /// Leave out the kNN memory: what has left the window is forgotten.
     #[arg(long)]
     without_knn: bool,
+    /// The layer with the kNN memory, counted from 0 [default: the preset's, or the last but
+    /// one].
+    #[arg(long, value_name = "LAYER", conflicts_with_all = ["without_knn", "from"])]
+    knn_layer: Option<usize>,
+    /// Memories each token recalls [default: 32].
+    #[arg(long, value_name = "K", conflicts_with_all = ["without_knn", "from"])]
+    knn_k: Option<usize>,
+    /// Recall what followed the tokens that are like the present one, instead of themselves;
+    /// with --from, a model that has not recalled so learns it.
+    #[arg(long, conflicts_with = "without_knn")]
+    knn_following: bool,
+    /// Learning rate of the kNN memory's scale and gate, as a multiple of the others'
+    /// [default: 1].
+    #[arg(long, value_name = "FACTOR")]
+    knn_rate: Option<f64>,
+    /// Parts to leave out, to see what they are worth: grid (step in bar, bar, metre), pitch
+    /// (pitch classes and octaves), gate (of the kNN memory).
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    without: Vec<Part>,
+    /// Share of the numbers that dropout leaves out in training [default: 0].
+    #[arg(long, value_name = "SHARE")]
+    dropout: Option<f64>,
     /// Put the preset's kNN memory into the network of --from, which has none: the queries,
     /// keys and values of that layer begin anew.
     #[arg(long, requires = "from", conflicts_with = "without_knn")]
@@ -116,8 +149,16 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "without_knn", "with_knn", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "knn_layer", "knn_k", "knn_following", "knn_rate", "without", "dropout", "recompute", "precision", "lr", "threads"])]
     resume: bool,
+}
+
+/// What `--without` leaves out.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Part {
+    Grid,
+    Pitch,
+    Gate,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -155,7 +196,7 @@ fn batches(text: &str) -> Result<Batches, String> {
 }
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
-    let place = Place::open(a.device)?;
+    let place = Place::open(&a.device)?;
     let corpus = Corpus::open_in(&a.corpus, a.data)?;
     let budget = match (a.steps, a.minutes) {
         (Some(n), _) => Some(Budget::Steps(n)),
@@ -243,8 +284,26 @@ fn new(
         Batches::Random => recipe.lanes,
         _ => recipe.lanes.min(songs.max(1)),
     };
+    if a.layers.is_some() || a.width.is_some() {
+        let (layers, width) = (shape.sizes.layers, shape.sizes.width);
+        shape = shape
+            .resized(a.layers.unwrap_or(layers), a.width.unwrap_or(width))
+            .map_err(anyhow::Error::msg)?;
+        config.shape = shape;
+    }
     config.shape.window = positive("window", a.window, shape.window)?;
     config.shape.knn = shape.knn.filter(|_| !a.without_knn);
+    if let Some(knn) = &mut config.shape.knn {
+        knn.layer = a.knn_layer.unwrap_or(knn.layer);
+        if knn.layer >= shape.sizes.layers {
+            bail!(
+                "--knn-layer {}: there are {} layers, counted from 0",
+                knn.layer,
+                shape.sizes.layers
+            );
+        }
+        knn.k = positive("knn-k", a.knn_k, knn.k)?;
+    }
     if a.with_knn && config.shape.knn.is_none() {
         let of =
             |name: &&str| preset(name, &corpus.vocabulary).filter(|(s, _)| s.sizes == shape.sizes);
@@ -252,6 +311,11 @@ fn new(
             bail!("--with-knn: no preset has this network's sizes, so its kNN layer is not known");
         };
         config.shape.knn = with.knn;
+    }
+    match &mut config.shape.knn {
+        Some(knn) => knn.following |= a.knn_following,
+        None if a.knn_following => bail!("--knn-following: there is no kNN memory"),
+        None => {}
     }
     recipe.lanes = positive("batch", a.batch, lanes)?;
     recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);
@@ -264,6 +328,17 @@ fn new(
     };
     recipe.precision = a.precision.unwrap_or(usual);
     recipe.learning_rate = a.lr.unwrap_or(recipe.learning_rate);
+    recipe.recompute = a.recompute;
+    recipe.recall_rate = a.knn_rate.unwrap_or(recipe.recall_rate);
+    recipe.dropout = a.dropout.unwrap_or(recipe.dropout);
+    if !(0.0..=0.9).contains(&recipe.dropout) {
+        bail!("--dropout {}: must be 0 to 0.9", recipe.dropout);
+    }
+    recipe.without = Without {
+        grid: a.without.contains(&Part::Grid),
+        pitch: a.without.contains(&Part::Pitch),
+        gate: a.without.contains(&Part::Gate),
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Start::New {
         config,

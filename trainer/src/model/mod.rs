@@ -16,16 +16,18 @@
 //! - Neither memory reaches into an earlier song, and no gradient goes into either.
 
 pub mod attention;
+pub mod dropout;
 pub mod embedding;
 pub mod recall;
 
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, FloatDType, Int, Tensor};
+use burn::tensor::{Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
 use continuo_score::Vocabulary;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Shape;
 use attention::{Attention, Frame};
+use dropout::Dropout;
 use embedding::Embedding;
 
 /// Added to the mean square in RMSNorm.
@@ -41,6 +43,8 @@ pub struct Model {
     norm: Tensor<2>,
     /// Of the products.
     pub precision: Precision,
+    /// In training only.
+    pub dropout: Option<Dropout>,
 }
 
 struct Layer {
@@ -185,6 +189,7 @@ impl Model {
             layers,
             norm,
             precision: Precision::F32,
+            dropout: None,
         })
     }
 
@@ -228,17 +233,20 @@ impl Model {
             .sum()
     }
 
-    /// The same parameters as leaves of a new autodiff graph. Graphs of two replicas share
-    /// nothing, so two threads can each have one.
-    pub fn replica(&self) -> Self {
+    /// The same parameters on a device, as leaves of a new autodiff graph. Graphs of two
+    /// replicas share nothing, so two threads can each have one. Whether activations are
+    /// kept or computed again is for `strategy` to say.
+    pub fn replica(&self, device: &Device, strategy: GradientCheckpointingStrategy) -> Self {
         let mut parameters = self.parameters().into_iter();
         let copy = Self::assemble::<std::convert::Infallible>(
             self.shape,
-            self.embedding.features.clone(),
+            self.embedding.features.clone().to_device(device),
             |_: &str, _| {
                 // `parameters` and `assemble` go through the same list.
                 let (_, p) = parameters.next().expect("one parameter for each name");
-                Ok(p.clone().inner().autodiff().require_grad())
+                let leaf = p.clone().inner().to_device(device).autodiff();
+                let leaf = leaf.with_gradient_checkpointing_strategy(strategy);
+                Ok(leaf.require_grad())
             },
         );
         match copy {
@@ -261,10 +269,14 @@ impl Model {
         let mut frame = Frame::new(&self.shape, input, memory, memories, &device);
         frame.precision = self.precision;
         let table = self.token_table();
-        let mut h = self.embedding.embed(input, table.clone(), &device);
+        let drop = |x| match &self.dropout {
+            Some(dropout) => dropout.apply(x),
+            None => x,
+        };
+        let mut h = drop(self.embedding.embed(input, table.clone(), &device));
         for (l, layer) in self.layers.iter().enumerate() {
-            h = h.clone() + layer.attention.forward(h, &frame, memory, l);
-            h = h.clone() + layer.feed_forward.forward(h, self.precision);
+            h = h.clone() + drop(layer.attention.forward(h, &frame, memory, l));
+            h = h.clone() + drop(layer.feed_forward.forward(h, self.precision));
         }
         memory.position += input.length as u64;
         self.precision

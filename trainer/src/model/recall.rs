@@ -14,6 +14,10 @@
 //! sees the last `capacity` tokens of its own song that have left its window. Which of them are
 //! nearest is found exactly, by comparing all; the choice has no gradient, nor have the keys
 //! and values chosen from.
+//!
+//! If the shape says `following`, a memory is a token's key with the value of the token that
+//! followed it, so that what is like the present brings what came next then. Without it the
+//! layers below would have to learn keys that know nothing of their own token.
 
 use std::ops::Range;
 
@@ -35,6 +39,7 @@ pub const LARGEST_SCALE: f64 = 100.0;
 /// What the kNN layer has beside the parameters of attention.
 pub(super) struct Recall {
     k: usize,
+    following: bool,
     /// `[1, heads]`: logarithm of the scale.
     scale: Tensor<2>,
     /// `[width, heads]`, and `[1, heads]`.
@@ -109,6 +114,7 @@ impl Recall {
     pub(super) fn build<E>(s: &Sizes, knn: Knn, make: &mut impl Make<E>) -> Result<Self, E> {
         Ok(Self {
             k: knn.k,
+            following: knn.following,
             scale: make("attention.recall_scale", [1, s.heads])?,
             gate: make("attention.recall_gate", [s.width, s.heads])?,
             bias: make("attention.recall_bias", [1, s.heads])?,
@@ -162,13 +168,13 @@ impl Recall {
         };
         let device = keys.device();
         let (rows, count) = (heads * length, candidates.len());
-        let part = |t: &Tensor<4>| {
-            t.clone()
-                .slice([0..lanes, 0..1, candidates.clone(), 0..dim])
+        let part = |t: &Tensor<4>, later: usize| {
+            let tokens = candidates.start + later..candidates.end + later;
+            t.clone().slice([0..lanes, 0..1, tokens, 0..dim])
         };
         let scores = query
             .reshape([lanes, 1, rows, dim])
-            .matmul(part(keys).transpose());
+            .matmul(part(keys, 0).transpose());
         let data = scores.clone().inner().into_data();
         let nearest = match data.as_slice::<f32>() {
             Ok(scores) => self.nearest(scores, candidates.start, sight, [lanes, heads, length]),
@@ -188,8 +194,10 @@ impl Recall {
         let bias = TensorData::new(nearest.bias, [lanes, 1, rows, count]);
         let weights = (scores + Tensor::from_data(bias, &device)).exp();
         let ones = Tensor::ones([lanes, 1, count, 1], &device);
+        // What followed a candidate is there: it is in the window of whoever sees the candidate.
+        let later = usize::from(self.following);
         let sums = weights
-            .matmul(Tensor::cat(vec![part(values), ones], 3))
+            .matmul(Tensor::cat(vec![part(values, later), ones], 3))
             .reshape([lanes, heads, length, dim + 1]);
         let row = |data| {
             let data = TensorData::new(data, [lanes, heads, length, 1]);

@@ -228,6 +228,7 @@ fn search(
 ) -> Result<[DynValue; 2], ParityError> {
     let (heads, dim) = (shape.sizes.heads, shape.sizes.head_dim);
     let (k, capacity) = shape.knn.map_or((0, 0), |knn| (knn.k, knn.capacity));
+    let later = shape.knn.map_or(0, |knn| usize::from(knn.following));
     let rows = queries.len() / dim;
     let mut scores = vec![NOTHING; rows * k];
     let mut memory = vec![0.0; rows * k * dim];
@@ -262,7 +263,7 @@ fn search(
         for (slot, at) in nearest.into_iter().enumerate() {
             let slot = row * k + slot;
             scores[slot] = all[at - start];
-            memory[slot * dim..][..dim].copy_from_slice(&values[at * dim..][..dim]);
+            memory[slot * dim..][..dim].copy_from_slice(&values[(at + later) * dim..][..dim]);
         }
     }
     let tokens = rows / heads;

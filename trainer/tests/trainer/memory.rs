@@ -1,7 +1,7 @@
 //! The memories: each token sees exactly the last `window` tokens of its own song, and those
 //! the kNN layer recalls of what stood before.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use continuo_score::Vocabulary;
 use continuo_score::manifest::Knn;
 use continuo_trainer::config::preset;
@@ -22,6 +22,15 @@ fn with(layers: usize, knn: Option<Knn>) -> Model {
     shape.sizes.layers = layers;
     shape.knn = knn;
     initial(shape, &vocabulary, &Device::flex(), 7)
+}
+
+fn knn(layer: usize, k: usize, capacity: usize) -> Knn {
+    Knn {
+        layer,
+        k,
+        capacity,
+        following: false,
+    }
 }
 
 /// One lane of random tokens, all of one song.
@@ -82,9 +91,14 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 fn chunked_is_whole_is_streamed() {
     // Long enough for the kNN memory to overflow.
     let input = stream(150, 1);
-    let (k, capacity) = (64, 64);
-    for layer in [None, Some(0), Some(1), Some(2)] {
-        let model = with(3, layer.map(|layer| Knn { layer, k, capacity }));
+    let knn = knn(1, 64, 64);
+    let at = |layer| Some(Knn { layer, ..knn });
+    let followed = Knn {
+        following: true,
+        ..knn
+    };
+    for knn in [None, at(0), at(1), at(2), Some(followed)] {
+        let model = with(3, knn);
         let whole = logits(&model, &input, 150);
         let spread = whole.iter().fold(0.0f32, |m, x| m.max(x.abs()));
         assert!(spread > 0.1, "logits say something");
@@ -92,7 +106,7 @@ fn chunked_is_whole_is_streamed() {
             let difference = largest_difference(&whole, &logits(&model, &input, size));
             assert!(
                 difference < 1e-5,
-                "kNN layer {layer:?}, chunks of {size}: {difference}"
+                "{knn:?}, chunks of {size}: {difference}"
             );
         }
     }
@@ -103,8 +117,8 @@ fn what_is_recalled_does_not_depend_on_the_chunks() {
     // Of memories equally near, to rounding, any may be chosen, and then all is different; up
     // to there everything is the same.
     let input = stream(150, 1);
-    let (layer, k, capacity) = (1, 8, 64);
-    let model = with(3, Some(Knn { layer, k, capacity }));
+    let (k, capacity) = (8, 64);
+    let model = with(3, Some(knn(1, k, capacity)));
     let (heads, size) = (model.shape.sizes.heads, model.shape.sizes.vocabulary);
     let chosen = |chunk: usize| {
         let mut memory = Memory::default();
@@ -173,9 +187,8 @@ fn who_sees(model: &Model, at: usize, length: usize, chunk: usize, memories: Use
 #[test]
 fn recalls_exactly_what_has_left_the_window_and_fits() {
     // One layer, and all memories are among the nearest: nothing else can carry a change.
-    let (k, capacity) = (40, 40);
-    let layer = 0;
-    let model = with(1, Some(Knn { layer, k, capacity }));
+    let capacity = 40;
+    let model = with(1, Some(knn(0, capacity, capacity)));
     let window = model.shape.window;
     for chunk in [100, 30, 7, 1] {
         let sees = |memories| who_sees(&model, 5, 100, chunk, memories);
@@ -191,6 +204,33 @@ fn recalls_exactly_what_has_left_the_window_and_fits() {
             "chunks of {chunk}, recall 0"
         );
     }
+}
+
+/// A memory that `follows` is one whose values all stand one token earlier.
+#[test]
+fn what_followed_is_recalled() {
+    let input = stream(60, 8);
+    let plain = knn(0, 5, 80);
+    let following = Knn {
+        following: true,
+        ..plain
+    };
+    let [plain, following] = [plain, following].map(|knn| with(1, Some(knn)));
+    let mut memory = Memory::default();
+    following.forward(&part(&input, 0, 59), &mut memory);
+    let [mut as_it_was, mut shifted] = [memory.clone(), memory.clone()];
+    let (keys, values) = memory.recalled.clone().unwrap();
+    let [lanes, heads, count, dim] = values.dims();
+    let (_, window) = &memory.layers[0];
+    let first = window.clone().slice([0..lanes, 0..heads, 0..1, 0..dim]);
+    let later = values.slice([0..lanes, 0..heads, 1..count, 0..dim]);
+    shifted.recalled = Some((keys, Tensor::cat(vec![later, first], 2)));
+    let last = part(&input, 59, 60);
+    let found = numbers(&following.forward(&last, &mut memory));
+    let expected = numbers(&plain.forward(&last, &mut shifted));
+    assert!(largest_difference(&found, &expected) < 1e-6);
+    let other = numbers(&plain.forward(&last, &mut as_it_was));
+    assert!(largest_difference(&found, &other) > 1e-4);
 }
 
 #[test]
@@ -213,16 +253,7 @@ fn without_xl_memory_a_token_sees_its_own_segment() {
 #[test]
 fn recalls_the_nearest_only() {
     let capacity = 80;
-    let model = |k| {
-        with(
-            1,
-            Some(Knn {
-                layer: 0,
-                k,
-                capacity,
-            }),
-        )
-    };
+    let model = |k| with(1, Some(knn(0, k, capacity)));
     let notice = |k| {
         let sees = who_sees(&model(k), 5, 100, 100, Use::BOTH);
         let far = &sees[5 + model(k).shape.window..];

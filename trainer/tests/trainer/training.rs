@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use burn::tensor::Device;
 use continuo_trainer::checkpoint::{self, Checkpoint};
-use continuo_trainer::config::preset;
+use continuo_trainer::config::{Recipe, Without, preset};
 use continuo_trainer::corpus::{Corpus, Location};
 use continuo_trainer::eval::evaluate;
 use continuo_trainer::lanes::{Batches, Lanes};
 use continuo_trainer::learner::{Learner, initial};
-use continuo_trainer::model::Precision;
+use continuo_trainer::model::{Model, Precision, numbers};
 use continuo_trainer::train::{Ending, Event, Start, train};
 
 use crate::songs;
@@ -29,11 +29,11 @@ fn losses(folder: &Path) -> Vec<[String; 3]> {
 
 #[test]
 fn resumed_is_uninterrupted() {
-    for (batches, accumulate) in [
-        (Batches::Contiguous, 1),
-        (Batches::Contiguous, 3),
-        (Batches::Songs, 1),
-        (Batches::Random, 2),
+    for (batches, accumulate, dropout) in [
+        (Batches::Contiguous, 1, 0.0),
+        (Batches::Contiguous, 3, 0.2),
+        (Batches::Songs, 1, 0.0),
+        (Batches::Random, 2, 0.0),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let corpus = songs::corpus(folder.path(), 8, 30);
@@ -44,6 +44,7 @@ fn resumed_is_uninterrupted() {
             if let Start::New { plan, recipe, .. } = &mut begin {
                 plan.batches = batches;
                 recipe.accumulate = accumulate;
+                recipe.dropout = dropout;
             }
             begin
         };
@@ -96,7 +97,7 @@ fn accumulated_rounds_are_one_step() {
     let learner = |groups| {
         let model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
         let moments = Learner::no_moments(&model);
-        Learner::new(model, moments, groups, 1).unwrap()
+        Learner::new(model, moments, groups, vec![Device::flex()]).unwrap()
     };
     // Random pieces: no memory from one round to the next.
     let plan = songs::plan(4, Batches::Random);
@@ -110,6 +111,59 @@ fn accumulated_rounds_are_one_step() {
     assert_eq!(one.tokens, two.tokens);
     assert!((one.loss - two.loss).abs() < 1e-6, "{one:?} {two:?}");
     assert!((one.norm - two.norm).abs() < 1e-5, "{one:?} {two:?}");
+}
+
+/// What a training of some steps with a recipe ends with: losses and parameters.
+fn trained(change: impl FnOnce(&mut Recipe)) -> (Vec<f64>, Model) {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = songs::corpus(folder.path(), 12, 30);
+    let (shape, mut recipe) = preset("tiny", &corpus.vocabulary).unwrap();
+    change(&mut recipe);
+    let output = folder.path().join("out");
+    let stop = AtomicBool::new(false);
+    let mut begin = songs::begin(&corpus, 8);
+    if let Start::New { recipe: r, .. } = &mut begin {
+        *r = recipe;
+    }
+    let mut losses = Vec::new();
+    let ending = train(&songs::options(&corpus, &output, begin, &stop), |event| {
+        if let Event::Step(t) = event {
+            losses.push(t.loss);
+        }
+    });
+    assert_eq!(ending.unwrap(), Ending::Done);
+    let model = Checkpoint::open(&output).unwrap().model(&Device::flex());
+    let model = model.unwrap();
+    assert_eq!(model.shape, shape);
+    (losses, model)
+}
+
+#[test]
+fn what_is_computed_again_has_the_same_gradient() {
+    let (kept, _) = trained(|_| {});
+    let (again, _) = trained(|recipe| recipe.recompute = true);
+    for (kept, again) in kept.iter().zip(&again) {
+        assert!((kept - again).abs() < 1e-5, "{kept} {again}");
+    }
+}
+
+#[test]
+fn what_is_left_out_stays_zero() {
+    let all = Without {
+        grid: true,
+        pitch: true,
+        gate: true,
+    };
+    let (with, _) = trained(|_| {});
+    let (without, model) = trained(|recipe| recipe.without = all);
+    assert_ne!(with, without);
+    let mut left_out = 0;
+    for (name, parameter) in model.parameters() {
+        let zero = numbers(parameter).iter().all(|&x| x == 0.0);
+        assert_eq!(zero, all.leaves_out(&name), "{name}");
+        left_out += usize::from(zero);
+    }
+    assert_eq!(left_out, 7, "three of the grid, one of pitch, three of the gate");
 }
 
 #[test]
@@ -144,7 +198,7 @@ fn half_as_precise_is_nearly_the_same() {
         let mut model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
         model.precision = precision;
         let moments = Learner::no_moments(&model);
-        let mut learner = Learner::new(model, moments, 2, 1).unwrap();
+        let mut learner = Learner::new(model, moments, 2, vec![Device::flex()]).unwrap();
         let mut lanes = Lanes::new(&corpus, songs::plan(4, Batches::Contiguous)).unwrap();
         let mut last = 0.0;
         for _ in 0..40 {
