@@ -21,12 +21,11 @@ import subprocess
 BASE = "--preset small --layers 3 --width 128 --window 128 --segment 128 --batch 8 --group 8 --steps 1500 --seed 1"
 # name: (vocabulary, training options, what it says in the table)
 ROWS = {
-    "base": ("continuo", "", "as it ships, smaller"),
+    "base": ("continuo", "", "as `small` has it, smaller"),
     "seed": ("continuo", "--seed 2", "another seed (what chance does)"),
     "no-knn": ("continuo", "--without-knn", "without kNN memory"),
-    "following": ("continuo", "--knn-following", "recalls what followed"),
-    "following-rate": ("continuo", "--knn-following --knn-rate 10", "the same, scale and gate ten times as fast"),
-    "knn-rate": ("continuo", "--knn-rate 10", "scale and gate learn ten times as fast"),
+    "own": ("continuo", "--knn-recalls own", "recalls the nearest tokens, not what followed them"),
+    "own-rate": ("continuo", "--knn-recalls own --knn-rate 10", "the same; scale and gate learn ten times as fast"),
     "gate": ("continuo", "--without gate", "without learned gate (half open)"),
     "knn-first": ("continuo", "--knn-layer 0", "kNN memory in the first layer"),
     "knn-last": ("continuo", "--knn-layer 2", "kNN memory in the last layer"),
@@ -158,7 +157,7 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, help="folder of MIDI files")
     parser.add_argument("--output", type=pathlib.Path, required=True)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--cells", nargs="*", default=["base", "following", "following-rate", "knn-rate", "knn-last", "knn-first", "gate"], help="rows to measure with and without each memory")
+    parser.add_argument("--cells", nargs="*", default=["base", "own", "own-rate", "knn-last", "knn-first", "gate"], help="rows to measure with and without each memory")
     parser.add_argument("--table", action="store_true", help="print the table of the rows that are there")
     parser.add_argument("--trainer", default="target/release/continuo-trainer")
     a = parser.parse_args()

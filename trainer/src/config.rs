@@ -177,7 +177,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
             layer,
             k: K,
             capacity,
-            following: false,
+            following: true,
         }),
     };
     let recipe = |segment, lanes, group, learning_rate| Recipe {

@@ -151,6 +151,7 @@ impl Composer {
             reading.at += step.len();
             reading.progress.done += step.len();
             if reading.at == piece.len() {
+                knn.end_piece();
                 reading.pieces.pop_front();
                 (reading.at, reading.piece) = (0, self.model.lesson());
             }

@@ -5,6 +5,9 @@
 //! stream, and rewinds with it. What was **learned** from other music is seen by every token
 //! and stays until it is cleared by itself.
 //!
+//! A memory is a token's key and value; or, for a model trained so
+//! ([`KnnMemory::with_what_followed`]), its key and the value of the token that followed it.
+//!
 //! A token sees at most `capacity` memories of each part: those that entered last. Up to
 //! [`EXACT`] of them the search is exact; beyond, it looks through the lists of an index that
 //! is trained on the song's own keys.
@@ -65,6 +68,10 @@ pub struct KnnMemory {
     earliest: (usize, Vec<usize>),
     song: Part,
     learned: Part,
+    /// Whose value a key has, counted from its own token: 0 or 1.
+    later: usize,
+    /// The last key of the piece being learned, while what followed it is not known.
+    waiting: Vec<f32>,
     hits: Hits,
     /// Of a search: which row of its part each place is, `[tokens, heads, k]`.
     rows: Vec<usize>,
@@ -85,11 +92,24 @@ impl KnnMemory {
             window,
             held: window + capacity + capacity.max(2 * again),
             earliest: (0, Vec::new()),
-            song: Part::new(dim),
-            learned: Part::new(dim),
+            song: Part::new(dim, 0),
+            learned: Part::new(dim, 0),
+            later: 0,
+            waiting: Vec::new(),
             hits: Hits::default(),
             rows: Vec::new(),
             latest: Vec::new(),
+        }
+    }
+
+    /// An empty memory like this one, in which a key has the value of the token that followed
+    /// its own: for windows of 2 tokens or more, so that what followed is always there.
+    pub fn with_what_followed(self) -> Self {
+        let later = 1;
+        Self {
+            later,
+            song: Part::new(self.dim, later),
+            ..self
         }
     }
 
@@ -134,10 +154,26 @@ impl KnnMemory {
         self.song.trim(self.held)
     }
 
-    /// Adds learned memories; the oldest beyond the capacity are forgotten.
+    /// Adds learned memories, keys and values of consecutive tokens of a piece; the oldest
+    /// beyond the capacity are forgotten.
     pub fn learn(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
-        self.learned.push(keys, values)?;
+        if self.later == 0 {
+            self.learned.push(keys, values)?;
+        } else if !keys.is_empty() {
+            // Rows of their own, so that no piece is followed by another.
+            let (paired, last) = keys.split_at(keys.len() - self.dim);
+            let first = if self.waiting.is_empty() { self.dim } else { 0 };
+            self.waiting.extend_from_slice(paired);
+            self.learned.push(&self.waiting, &values[first..])?;
+            self.waiting.clear();
+            self.waiting.extend_from_slice(last);
+        }
         self.learned.trim(self.capacity)
+    }
+
+    /// The piece that was being learned is over; what is learned next is another.
+    pub fn end_piece(&mut self) {
+        self.waiting.clear();
     }
 
     /// Whether all is held that tokens from position `from` on see.
@@ -160,7 +196,7 @@ impl KnnMemory {
     /// Forgets the stream, and stands at position `at` as if nothing before it had been played:
     /// for a memory that is read from its end. What was learned stays.
     pub(crate) fn restart(&mut self, at: usize) {
-        self.song = Part::new(self.dim);
+        self.clear();
         self.song.first = at;
         self.song.begin = at;
     }
@@ -172,7 +208,7 @@ impl KnnMemory {
 
     /// A part of a song's keys and values, to be filled apart from this memory.
     pub(crate) fn empty_song(&self) -> Part {
-        Part::new(self.dim)
+        Part::new(self.dim, self.later)
     }
 
     /// Rows of a song that are worth holding.
@@ -182,12 +218,13 @@ impl KnnMemory {
 
     /// Forgets the stream; what was learned stays.
     pub fn clear(&mut self) {
-        self.song = Part::new(self.dim);
+        self.song = self.empty_song();
     }
 
     /// Forgets what was learned; the stream stays.
     pub fn forget_learned(&mut self) {
-        self.learned = Part::new(self.dim);
+        self.learned = Part::new(self.dim, 0);
+        self.waiting.clear();
     }
 
     /// Positions of the stream that the token at `position` sees.

@@ -13,6 +13,8 @@ pub(crate) struct Part {
     rows: Option<Rows>,
     /// `[rows, dim]`.
     values: Vec<f32>,
+    /// Whose value a key has: 0 its own token's, 1 that of the token which followed.
+    later: usize,
     /// Position of the oldest row held.
     pub(super) first: usize,
     /// Position it began at: there was nothing before.
@@ -20,11 +22,12 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(dim: usize) -> Self {
+    pub(super) fn new(dim: usize, later: usize) -> Self {
         Self {
             dim,
             rows: None,
             values: Vec::new(),
+            later,
             first: 0,
             begin: 0,
         }
@@ -45,9 +48,11 @@ impl Part {
         &keys[(position - self.first) * self.dim..][..self.dim]
     }
 
-    /// Value at a position that is held.
+    /// The value of the key at a position that is held; so must be what followed it, if that is
+    /// whose value it has.
     pub(super) fn value(&self, position: usize) -> &[f32] {
-        &self.values[(position - self.first) * self.dim..][..self.dim]
+        let row = position - self.first + self.later;
+        &self.values[row * self.dim..][..self.dim]
     }
 
     pub(crate) fn push(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
@@ -110,7 +115,7 @@ impl Part {
         }
         for (at, (&score, &row)) in hits.scores.iter().zip(&hits.rows).enumerate() {
             if let Ok(row) = usize::try_from(row) {
-                fetch(&self.values[row * self.dim..][..self.dim]);
+                fetch(&self.values[(row + self.later) * self.dim..][..self.dim]);
                 found(at / k, score, self.first + row);
             }
         }

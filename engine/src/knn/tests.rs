@@ -19,14 +19,17 @@ fn rows(rng: &mut ChaCha8Rng, count: usize, dim: usize) -> Vec<f32> {
 struct Plain {
     song: Vec<(Vec<f32>, Vec<f32>)>,
     learned: Vec<(Vec<f32>, Vec<f32>)>,
+    /// Whose value a key of the song has.
+    later: usize,
 }
 
 impl Plain {
     fn search(&self, query: &[f32], visible: usize, capacity: usize, k: usize) -> Recalled {
-        let seen = &self.song[..visible.min(self.song.len())];
-        let last = |part: &'_ [(Vec<f32>, Vec<f32>)]| part.len().saturating_sub(capacity);
-        let seen = seen[last(seen)..].iter();
-        let all = seen.chain(&self.learned[last(&self.learned)..]);
+        let seen = visible.min(self.song.len());
+        let seen = (seen.saturating_sub(capacity)..seen)
+            .map(|at| (&self.song[at].0, &self.song[at + self.later].1));
+        let learned = &self.learned[self.learned.len().saturating_sub(capacity)..];
+        let all = seen.chain(learned.iter().map(|(key, value)| (key, value)));
         let dot = |key: &[f32]| key.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
         let mut all: Vec<_> = all.map(|(key, value)| (dot(key), value)).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -58,6 +61,10 @@ fn finds_what_comparing_everything_finds() {
         let (heads, window) = (rng.random_range(1..4), rng.random_range(1..12usize));
         let mut memory = KnnMemory::new(dim, k, capacity, window, 0);
         let mut plain = Plain::default();
+        if window > 1 && rng.random() {
+            memory = memory.with_what_followed();
+            plain.later = 1;
+        }
         for turn in 0..40 {
             let what = format!("seed {seed}, turn {turn}");
             let visible = |position: usize| (position + 1).saturating_sub(window);
@@ -83,8 +90,14 @@ fn finds_what_comparing_everything_finds() {
                 3 => {
                     let count = rng.random_range(1..30);
                     let (keys, values) = (rows(&mut rng, count, dim), rows(&mut rng, count, dim));
-                    memory.learn(&keys, &values).unwrap();
-                    let pairs = keys.chunks(dim).zip(values.chunks(dim));
+                    // A piece, in two portions.
+                    let (begin, end) = (rng.random_range(0..=count) * dim, count * dim);
+                    for part in [0..begin, begin..end] {
+                        memory.learn(&keys[part.clone()], &values[part]).unwrap();
+                    }
+                    memory.end_piece();
+                    let values = values.chunks(dim).skip(plain.later);
+                    let pairs = keys.chunks(dim).zip(values);
                     plain
                         .learned
                         .extend(pairs.map(|(k, v)| (k.to_vec(), v.to_vec())));
@@ -270,6 +283,7 @@ fn looks_back_no_further_than_it_may() {
                 let near = Plain {
                     song: plain.song[from..visible].to_vec(),
                     learned: Vec::new(),
+                    later: 0,
                 };
                 let wanted = near.search(query, visible - from, capacity, k);
                 assert!(

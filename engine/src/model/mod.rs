@@ -146,7 +146,14 @@ impl Model {
         let again = xl.receptive() + 1 + self.layout.map_or(1, Layout::period);
         let knn = self.manifest.knn;
         Memory {
-            knn: knn.map(|knn| KnnMemory::new(dim, knn.k, self.capacity, window, again)),
+            knn: knn.map(|knn| {
+                let memory = KnnMemory::new(dim, knn.k, self.capacity, window, again);
+                if knn.following {
+                    memory.with_what_followed()
+                } else {
+                    memory
+                }
+            }),
             xl,
             lanes: None,
         }

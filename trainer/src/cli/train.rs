@@ -107,10 +107,10 @@ pub(super) struct Arguments {
     /// Memories each token recalls [default: 32].
     #[arg(long, value_name = "K", conflicts_with_all = ["without_knn", "from"])]
     knn_k: Option<usize>,
-    /// Recall what followed the tokens that are like the present one, instead of themselves;
-    /// with --from, a model that has not recalled so learns it.
-    #[arg(long, conflicts_with = "without_knn")]
-    knn_following: bool,
+    /// What the kNN memory brings of the tokens that are like the present one: the tokens that
+    /// followed them, or they themselves [default: next, or as the model of --from has it].
+    #[arg(long, value_name = "WHAT", conflicts_with = "without_knn")]
+    knn_recalls: Option<Recalls>,
     /// Learning rate of the kNN memory's scale and gate, as a multiple of the others'
     /// [default: 1].
     #[arg(long, value_name = "FACTOR")]
@@ -149,8 +149,15 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "knn_layer", "knn_k", "knn_following", "knn_rate", "without", "dropout", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "dropout", "recompute", "precision", "lr", "threads"])]
     resume: bool,
+}
+
+/// What `--knn-recalls` asks for.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Recalls {
+    Next,
+    Own,
 }
 
 /// What `--without` leaves out.
@@ -312,10 +319,11 @@ fn new(
         };
         config.shape.knn = with.knn;
     }
-    match &mut config.shape.knn {
-        Some(knn) => knn.following |= a.knn_following,
-        None if a.knn_following => bail!("--knn-following: there is no kNN memory"),
-        None => {}
+    if let Some(what) = a.knn_recalls {
+        let Some(knn) = &mut config.shape.knn else {
+            bail!("--knn-recalls: there is no kNN memory");
+        };
+        knn.following = what == Recalls::Next;
     }
     recipe.lanes = positive("batch", a.batch, lanes)?;
     recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);

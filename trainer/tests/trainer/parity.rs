@@ -103,8 +103,8 @@ fn onnx_runtime_computes_what_the_trainer_does() {
 
     // Wherever the kNN layer stands, and without one.
     for (layers, layer) in [(3, Some(0)), (3, Some(1)), (2, None)] {
-        // One of them with what followed.
-        let following = layer == Some(1);
+        // What followed and what was there.
+        let following = layer != Some(1);
         let mut shape = checkpoint.config.shape;
         shape.sizes.layers = layers;
         shape.knn = layer.map(|layer| Knn {
