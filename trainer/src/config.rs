@@ -40,7 +40,7 @@ impl Shape {
     /// # Errors
     /// A width that is no multiple of 64, or nothing at all.
     pub fn resized(mut self, layers: usize, width: usize) -> Result<Self, String> {
-        if layers == 0 || width == 0 || width % HEAD_DIM != 0 {
+        if layers == 0 || width == 0 || !width.is_multiple_of(HEAD_DIM) {
             return Err(format!(
                 "{layers} layers of {width}: at least one layer, and a width that is a \
                  multiple of {HEAD_DIM}"

@@ -90,9 +90,8 @@ impl Place {
             Choice::Cuda(index) => cuda(index),
         };
         let (&first, rest) = choices.split_first().unwrap_or((&Choice::Auto, &[]));
-        let apart = |(i, c): (usize, &Choice)| {
-            matches!(c, Choice::Cuda(_)) && !choices[..i].contains(c)
-        };
+        let apart =
+            |(i, c): (usize, &Choice)| matches!(c, Choice::Cuda(_)) && !choices[..i].contains(c);
         if !rest.is_empty() && !choices.iter().enumerate().all(apart) {
             return Err(DeviceError::Several);
         }

@@ -8,8 +8,8 @@ use rand_chacha::rand_core::SeedableRng;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::config::{Recipe, Shape};
-use crate::model::recall::INITIAL_SCALE;
 use crate::model::dropout::Dropout;
+use crate::model::recall::INITIAL_SCALE;
 use crate::model::{Input, Memory, Model};
 use crate::optimiser::{Moments, Slot, Step};
 use crate::resident::Piece;
@@ -97,7 +97,10 @@ impl Learner {
 
     /// Groups that each worker has.
     fn share(&self) -> usize {
-        self.memories.len().div_ceil(self.workers.len().max(1)).max(1)
+        self.memories
+            .len()
+            .div_ceil(self.workers.len().max(1))
+            .max(1)
     }
 
     /// Where the memory of a group of lanes is.

@@ -29,7 +29,7 @@ enum Command {
     Vocab(vocab::Arguments),
     Encode(encode::Arguments),
     Songs(songs::Arguments),
-    Train(train::Arguments),
+    Train(Box<train::Arguments>),
     Eval(eval::Arguments),
     Export(export::Arguments),
 }

@@ -46,7 +46,12 @@ pub(super) struct Arguments {
     from: Option<PathBuf>,
     /// Where the network runs: auto, cpu, cuda or cuda:1; several GPUs (cuda:0,cuda:1) share
     /// the lanes of each step.
-    #[arg(long, default_value = "auto", value_name = "DEVICE", value_delimiter = ',')]
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "DEVICE",
+        value_delimiter = ','
+    )]
     device: Vec<Choice>,
     /// Keep fewer numbers for the backward pass and compute them again there: less memory, the
     /// same gradients, somewhat slower.

@@ -104,10 +104,7 @@ fn chunked_is_whole_is_streamed() {
         assert!(spread > 0.1, "logits say something");
         for size in [1, 7, 16, 33, 90] {
             let difference = largest_difference(&whole, &logits(&model, &input, size));
-            assert!(
-                difference < 1e-5,
-                "{knn:?}, chunks of {size}: {difference}"
-            );
+            assert!(difference < 1e-5, "{knn:?}, chunks of {size}: {difference}");
         }
     }
 }

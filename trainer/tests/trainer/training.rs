@@ -163,7 +163,10 @@ fn what_is_left_out_stays_zero() {
         assert_eq!(zero, all.leaves_out(&name), "{name}");
         left_out += usize::from(zero);
     }
-    assert_eq!(left_out, 7, "three of the grid, one of pitch, three of the gate");
+    assert_eq!(
+        left_out, 7,
+        "three of the grid, one of pitch, three of the gate"
+    );
 }
 
 #[test]
