@@ -173,6 +173,10 @@ impl Drop for Link {
         // A host may still save after this: what was heard is kept, and nobody asked any more.
         self.kept.save();
         self.kept.disconnect();
+        // However far behind it is, the thread answers then; a report tells of all that was heard.
+        if report_path().is_none() {
+            self.shared.leaving.store(true, Ordering::Relaxed);
+        }
         let answered = self.ask(|done| Command::Remove { id: self.id, done });
         let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(ours) = hub

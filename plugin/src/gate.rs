@@ -52,6 +52,9 @@ pub struct Shared {
     pub counters: Counters,
     /// Whether the host renders faster than real time; set by the main thread.
     pub offline: AtomicBool,
+    /// Whether the host has let the instance go: nobody hears what it would still think of. Set by
+    /// the main thread.
+    pub leaving: AtomicBool,
     /// Where offline rendering waits.
     pub gate: Gate,
     /// Buttons the editor has pressed.

@@ -34,6 +34,8 @@ ROWS = {
     "pitch": ("continuo", "--without pitch", "without pitch classes and octaves"),
     "no-transpose": ("continuo", "--transpose 0 --loudness 0", "without transposition"),
     "dropout": ("continuo", "--dropout 0.1", "with dropout 0.1"),
+    "lanes": ("continuo", "--segment 32 --batch 32 --group 32", "32 lanes of 32 tokens a step instead of 8 of 128"),
+    "rate": ("continuo", "--lr 1e-3", "half the learning rate"),
     "random": ("continuo", "--batches random", "random pieces, no memory in training"),
     "songs": ("continuo", "--batches songs", "a song a lane, padded"),
     "window-64": ("continuo", "--window 64", "window 64"),

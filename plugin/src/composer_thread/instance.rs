@@ -277,7 +277,7 @@ impl Instance {
         };
         for _ in 0..most {
             // Once a state was loaded, what is heard comes after it.
-            if self.kept.is_fresh() {
+            if self.kept.is_fresh() || self.shared.leaving.load(Ordering::Relaxed) {
                 break;
             }
             let Ok(message) = self.heard.pop() else { break };

@@ -1,6 +1,5 @@
 //! How long `process()` takes, while the plugin plays and is played to.
 
-use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -62,9 +61,9 @@ impl Times {
 pub struct Cost {
     /// `process()`.
     pub process: Times,
-    /// The same host, half a block later, clearing a block of its own and nothing else: what the
-    /// machine's wake-ups and interruptions cost by themselves.
-    pub empty: Times,
+    /// The same host, half a block later, only looks at the clock, for as long as `process()` took
+    /// just now: how much longer that lasted is what the machine takes by its interruptions.
+    pub machine: Times,
     /// What a block lasts, in microseconds.
     pub block: f64,
     /// Notes the plugin sent, the player's not counted.
@@ -86,7 +85,7 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let (mut held, mut due, mut sample) = (Vec::new(), 0.0, 0u64);
     let (mut out, mut played) = (Vec::new(), 0);
-    let (mut times, mut empty) = (Vec::new(), Vec::new());
+    let (mut times, mut machine) = (Vec::new(), Vec::new());
     let beats = 120.0 / 60.0 / SAMPLE_RATE;
     let block_time = f64::from(options.frames) / SAMPLE_RATE;
     let wait = Duration::from_secs_f64(block_time).min(options.wait);
@@ -135,10 +134,10 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
         plugin.process(&block, &mut out)?;
         let rest = wait.mul_f64(0.5);
         options.wait_until(next + rest);
-        let nothing = clear(options.frames);
+        let interrupted = watch(plugin.took());
         if number >= warm_up {
             times.push(plugin.took().as_secs_f64() * 1e6);
-            empty.push(nothing.as_secs_f64() * 1e6);
+            machine.push(interrupted.as_secs_f64() * 1e6);
             played += out.iter().filter(|event| event.on).count() as u64;
         }
         sample += u64::from(options.frames);
@@ -148,7 +147,7 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
     plugin.deactivate()?;
     Ok(Cost {
         process: Times::of(times),
-        empty: Times::of(empty),
+        machine: Times::of(machine),
         block: block_time * 1e6,
         played,
     })
@@ -166,14 +165,13 @@ impl Options {
     }
 }
 
-/// How long it takes to clear a stereo block that was made a moment before, as the host makes
-/// it for `process()`: the least that any instrument does.
-fn clear(frames: u32) -> Duration {
-    let mut audio = vec![vec![f32::NAN; frames as usize]; 2];
+/// Looks at the clock until `time` has passed, and says by how much it came too late.
+fn watch(time: Duration) -> Duration {
     let began = Instant::now();
-    for channel in &mut audio {
-        channel.fill(0.0);
-        black_box(channel);
+    loop {
+        let passed = began.elapsed();
+        if passed >= time {
+            return passed - time;
+        }
     }
-    began.elapsed()
 }

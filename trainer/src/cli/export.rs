@@ -19,9 +19,10 @@ use continuo_trainer::parity::loss::Loss;
 /// recall 0. Without it nothing is written.
 ///
 /// Variants: `plain` (f32, any ONNX runtime), `cpu` (8-bit matrices, for one core with ONNX
-/// Runtime), `gpu` (f16, for CUDA with ONNX Runtime). For each the table says its size, the
-/// time ONNX Runtime takes for a token on one thread of this machine, and what rounding loses
-/// in nats; a variant that loses more than 0.02 nats a token is not written.
+/// Runtime; 4-bit ones where these lose at most 0.001 nats a token more), `gpu` (f16, for CUDA
+/// with ONNX Runtime). For each the table says its size, the time ONNX Runtime takes for a token
+/// on one thread of this machine, and what rounding loses in nats; a variant that loses more
+/// than 0.02 nats a token is not written.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// A training's folder (its newest checkpoint is taken), or one checkpoint step-….
@@ -61,7 +62,11 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let corpus = Corpus::open(&a.corpus)?;
     let runtime = find_runtime(a.runtime.as_deref())?;
     let held_out = a.held_out_json.as_deref().map(read_held_out).transpose()?;
-    let Exported { parity, variants } = export(&Options {
+    let Exported {
+        parity,
+        variants,
+        left_out,
+    } = export(&Options {
         variants: &a.variants,
         checkpoint: &checkpoint,
         output: &a.output,
@@ -83,6 +88,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             "songs": parity.songs,
             "tokens": parity.tokens,
             "variants": variants.iter().map(json).collect::<Vec<_>>(),
+            "left_out": left_out.iter().map(json).collect::<Vec<_>>(),
             "largest_logit": parity.scale,
             "memories": parity.memories,
             "largest_effect_of_recall": parity.recall,
@@ -104,13 +110,15 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             );
         }
         println!(
-            "{:<8} {:>8} {:>12} {:>16} {:>12}",
-            "variant", "MB", "ms a token", "nats lost/token", "per note"
+            "{:<8} {:>5} {:>8} {:>12} {:>16} {:>12}",
+            "variant", "bits", "MB", "ms a token", "nats lost/token", "per note"
         );
-        for v in &variants {
+        let written = variants.iter().map(|v| (v, ""));
+        for (v, not) in written.chain(left_out.iter().map(|v| (v, "  not written"))) {
             println!(
-                "{:<8} {:>8.2} {:>12.3} {:>16.5} {:>12.4}",
+                "{:<8} {:>5} {:>8.2} {:>12.3} {:>16.5} {:>12.4}{not}",
                 v.kind.name(),
+                v.kind.bits(),
                 v.bytes as f64 / 1e6,
                 v.milliseconds,
                 v.per_token,
@@ -125,6 +133,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
 fn json(v: &Loss) -> serde_json::Value {
     serde_json::json!({
         "variant": v.kind.name(),
+        "bits": v.kind.bits(),
         "bytes": v.bytes,
         "tokens": v.tokens,
         "milliseconds_per_token": v.milliseconds,

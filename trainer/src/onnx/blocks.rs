@@ -144,7 +144,7 @@ impl<'a> Writer<'a> {
 
     /// `x` times a parameter.
     pub(super) fn product(&mut self, x: &str, matrix: &str) -> Name {
-        if self.kind == Kind::Cpu {
+        if self.kind.bits() <= 8 {
             let ([rows, columns], data) = self.numbers(matrix);
             return self.quantised_product(x, matrix, &data, [rows, columns]);
         }

@@ -1,5 +1,5 @@
 //! ONNX Runtime's own operators, for the variants made for it: attention with a cache that is
-//! changed in place, products with matrices of 8 bits, fused norms and rotary positions.
+//! changed in place, products with matrices of 8 or 4 bits, fused norms and rotary positions.
 
 use super::blocks::{Rotation, Writer};
 use super::graph::{Name, float, int, ints};
@@ -30,7 +30,7 @@ impl Writer<'_> {
         self.graph.op_with(operator, &[x, &gain], attributes)
     }
 
-    /// `x` times a matrix (`[rows, columns]`) whose numbers are rounded to 8 bits.
+    /// `x` times a matrix (`[rows, columns]`) whose numbers are rounded to 8 or 4 bits.
     pub(super) fn quantised_product(
         &mut self,
         x: &str,
@@ -38,15 +38,17 @@ impl Writer<'_> {
         matrix: &[f32],
         [rows, columns]: [usize; 2],
     ) -> Name {
-        let (blocks, scales) = quantise(matrix, [rows, columns]);
+        let bits = self.kind.bits();
+        let (blocks, scales) = quantise(matrix, [rows, columns], bits);
         let count = rows.div_ceil(BLOCK);
         let g = &mut self.graph;
-        let blocks = g.bytes(&format!("{name}.q8"), &[columns, count, BLOCK], blocks);
+        let size = [columns, count, BLOCK * bits / 8];
+        let blocks = g.bytes(&format!("{name}.q{bits}"), &size, blocks);
         let scales = g.floats(&format!("{name}.scale"), &[columns, count], &scales);
         let attributes = vec![
             int("K", rows as i64),
             int("N", columns as i64),
-            int("bits", 8),
+            int("bits", bits as i64),
             int("block_size", BLOCK as i64),
             int("accuracy_level", ACCURACY_INT8),
         ];
@@ -113,11 +115,12 @@ fn for_each_side(writer: &mut Writer<'_>, l: usize, sides: [&Name; 2], heads: us
     writer.present(l, &key, &value);
 }
 
-/// Blocks of a matrix (`[rows, columns]`) along its rows, `[columns, blocks, BLOCK]`, where 128
-/// stands for 0, and their scales `[columns, blocks]`.
-fn quantise(matrix: &[f32], [rows, columns]: [usize; 2]) -> (Vec<u8>, Vec<f32>) {
+/// Blocks of a matrix (`[rows, columns]`) along its rows, `[columns, blocks, bytes]`, and their
+/// scales `[columns, blocks]`. Of 8 bits, 128 stands for 0; of 4, of which the first of two
+/// stands in a byte's lower half, 8 does.
+fn quantise(matrix: &[f32], [rows, columns]: [usize; 2], bits: usize) -> (Vec<u8>, Vec<f32>) {
     let blocks = rows.div_ceil(BLOCK);
-    let mut bytes = Vec::with_capacity(columns * blocks * BLOCK);
+    let mut bytes = Vec::with_capacity(columns * blocks * BLOCK * bits / 8);
     let mut scales = Vec::with_capacity(columns * blocks);
     for column in 0..columns {
         for block in 0..blocks {
@@ -130,12 +133,27 @@ fn quantise(matrix: &[f32], [rows, columns]: [usize; 2]) -> (Vec<u8>, Vec<f32>) 
                     0.0
                 }
             });
-            let most = numbers.iter().fold(0.0f32, |m, x| m.max(x.abs()));
-            let scale = most / 127.0;
+            let largest = |m: f32, x: f32| if x.abs() > m.abs() { x } else { m };
+            let most = numbers.into_iter().fold(0.0f32, largest);
+            // Of 16 levels each counts: the largest number, whatever its sign, is the lowest one.
+            let (scale, zero) = match bits {
+                4 => (most / -8.0, 8.0),
+                _ => (most.abs() / 127.0, 128.0),
+            };
             scales.push(scale);
-            let step = if scale > 0.0 { scale } else { 1.0 };
-            // Within 1 ..= 255: no number is larger than 127 steps.
-            bytes.extend(numbers.map(|x| ((x / step).round() + 128.0) as u8));
+            let step = if scale == 0.0 { 1.0 } else { scale };
+            let most = (1u32 << bits) as f32 - 1.0;
+            let level = |x: f32| ((x / step).round() + zero).clamp(0.0, most) as u8;
+            match bits {
+                4 => bytes.extend(
+                    numbers
+                        .as_chunks::<2>()
+                        .0
+                        .iter()
+                        .map(|&[low, high]| level(low) | level(high) << 4),
+                ),
+                _ => bytes.extend(numbers.map(level)),
+            }
         }
     }
     (bytes, scales)
@@ -146,30 +164,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_bits_are_off_by_half_a_step_at_most() {
-        let (rows, columns) = (50, 3);
+    fn numbers_are_off_by_half_a_step_at_most_and_by_one_at_the_end_of_four_bits() {
+        let (rows, columns) = (50usize, 3usize);
         let matrix: Vec<f32> = (0..rows * columns)
             .map(|i| ((i * 37 % 101) as f32 - 50.0) * if i < 20 { 0.0 } else { 0.013 })
             .collect();
-        let (bytes, scales) = quantise(&matrix, [rows, columns]);
         let blocks = rows.div_ceil(BLOCK);
-        assert_eq!(
-            (bytes.len(), scales.len()),
-            (columns * blocks * BLOCK, columns * blocks)
-        );
-        for (i, &byte) in bytes.iter().enumerate() {
-            let (column, row) = (i / (blocks * BLOCK), i % (blocks * BLOCK));
-            let scale = scales[i / BLOCK];
-            let x = if row < rows {
-                matrix[row * columns + column]
-            } else {
-                0.0
-            };
-            let back = (f32::from(byte) - 128.0) * scale;
-            assert!(
-                (x - back).abs() <= scale * 0.501,
-                "{row} {column}: {x} {back}"
+        for (bits, zero, most) in [(8, 128.0, 0.501), (4, 8.0, 1.001)] {
+            let (bytes, scales) = quantise(&matrix, [rows, columns], bits);
+            let numbers = columns * blocks * BLOCK;
+            assert_eq!(
+                (bytes.len(), scales.len()),
+                (numbers * bits / 8, columns * blocks)
             );
+            let levels = bytes.iter().flat_map(|&byte| match bits {
+                4 => vec![byte & 15, byte >> 4],
+                _ => vec![byte],
+            });
+            let mut half = 0;
+            for (i, level) in levels.enumerate() {
+                let (column, row) = (i / (blocks * BLOCK), i % (blocks * BLOCK));
+                let scale = scales[i / BLOCK];
+                let x = if row < rows {
+                    matrix[row * columns + column]
+                } else {
+                    0.0
+                };
+                let off = (x - (f32::from(level) - zero) * scale).abs() / scale.abs().max(1e-9);
+                assert!(
+                    off <= most,
+                    "{bits} bits, {row} {column}: {x}, {off} steps off"
+                );
+                half += usize::from(off <= 0.501);
+            }
+            // Only what lies opposite the largest number has no level of its own.
+            assert!(half * 10 >= numbers * 9, "{bits} bits: {half} of {numbers}");
         }
     }
 }

@@ -9,20 +9,32 @@ pub enum Kind {
     Plain,
     /// One core with ONNX Runtime: matrices of 8 bits, caches changed in place.
     Cpu,
+    /// The same with 4 bits, in its place where that loses nothing.
+    Cpu4,
     /// CUDA with ONNX Runtime: f16, caches changed in place.
     Gpu,
 }
 
 impl Kind {
-    /// All of them.
+    /// Those to ask for.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Cpu, Self::Gpu];
 
     /// Its name in the model directory.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
-            Self::Cpu => "cpu",
+            Self::Cpu | Self::Cpu4 => "cpu",
             Self::Gpu => "gpu",
+        }
+    }
+
+    /// Bits of a number in its matrices.
+    pub fn bits(self) -> usize {
+        match self {
+            Self::Plain => 32,
+            Self::Gpu => 16,
+            Self::Cpu => 8,
+            Self::Cpu4 => 4,
         }
     }
 
@@ -34,7 +46,7 @@ impl Kind {
     /// Of weights that are not quantised, of activations and of caches.
     pub(crate) fn float(self) -> DataType {
         match self {
-            Self::Plain | Self::Cpu => DataType::Float,
+            Self::Plain | Self::Cpu | Self::Cpu4 => DataType::Float,
             Self::Gpu => DataType::Float16,
         }
     }

@@ -141,7 +141,7 @@ fn embed(writer: &mut Writer<'_>, [token, bar_step, bar, metre]: &[Name; 4]) -> 
 /// The output `logits` from the residual stream that leaves the last layer.
 fn logits(writer: &mut Writer<'_>, h: &str) {
     let h = writer.norm(h, "norm");
-    let logits = if writer.kind == Kind::Cpu {
+    let logits = if writer.kind.bits() <= 8 {
         let table = writer.model.token_table();
         let [vocabulary, width] = table.dims();
         let head = numbers(&table.transpose());

@@ -186,6 +186,9 @@ pub struct Wrapper<P: ClapPlugin> {
     updated_state_sender: channel::Sender<PluginState>,
     /// The receiver belonging to [`new_state_sender`][Self::new_state_sender].
     updated_state_receiver: channel::Receiver<PluginState>,
+    /// PATCH: whether somebody waits at `updated_state_sender`. Looking into the channel takes its
+    /// lock; the audio thread does so only where this says that there is something in it.
+    updated_state_waits: AtomicBool,
 
     // We'll query all of the host's extensions upfront
     host_callback: ClapPtr<clap_host>,
@@ -625,6 +628,7 @@ impl<P: ClapPlugin> Wrapper<P> {
             )),
             updated_state_sender,
             updated_state_receiver,
+            updated_state_waits: AtomicBool::new(false), // PATCH
 
             host_callback,
 
@@ -1504,6 +1508,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 // audio thread, having the audio thread handle the state restore at the very end of
                 // the process function, and then sending the state back to this thread so it can be
                 // deallocated without blocking the audio thread.
+                self.updated_state_waits.store(true, Ordering::Release); // PATCH
                 match self
                     .updated_state_sender
                     .send_timeout(state, Duration::from_secs(1))
@@ -1512,6 +1517,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                         // As mentioned above, the state object will be passed back to this thread
                         // so we can deallocate it without blocking.
                         let state = self.updated_state_receiver.recv();
+                        self.updated_state_waits.store(false, Ordering::Release); // PATCH
                         drop(state);
                         break;
                     }
@@ -2284,8 +2290,11 @@ impl<P: ClapPlugin> Wrapper<P> {
             // plugin state.
             // FIXME: Zero capacity channels allocate on receiving, find a better alternative that
             //        doesn't do that
-            let updated_state = permit_alloc(|| wrapper.updated_state_receiver.try_recv());
-            if let Ok(mut state) = updated_state {
+            // PATCH: and only if there is one, see `updated_state_waits`.
+            if wrapper.updated_state_waits.load(Ordering::Acquire)
+                && let Ok(mut state) =
+                    permit_alloc(|| wrapper.updated_state_receiver.try_recv())
+            {
                 wrapper.set_state_inner(&mut state);
 
                 // We'll pass the state object back to the GUI thread so deallocation can happen

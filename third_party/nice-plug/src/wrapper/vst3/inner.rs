@@ -151,6 +151,9 @@ pub(crate) struct WrapperInner<P: Vst3Plugin> {
     pub updated_state_sender: channel::Sender<PluginState>,
     /// The receiver belonging to [`new_state_sender`][Self::new_state_sender].
     pub updated_state_receiver: channel::Receiver<PluginState>,
+    /// PATCH: whether somebody waits at `updated_state_sender`. Looking into the channel takes its
+    /// lock; the audio thread does so only where this says that there is something in it.
+    pub updated_state_waits: AtomicBool,
 
     /// The keys from `param_map` in a stable order.
     pub param_hashes: Vec<u32>,
@@ -373,6 +376,7 @@ impl<P: Vst3Plugin> WrapperInner<P> {
             process_events: AtomicRefCell::new(Vec::with_capacity(P::INPUT_EVENT_CAPACITY)),
             updated_state_sender,
             updated_state_receiver,
+            updated_state_waits: AtomicBool::new(false), // PATCH
 
             param_hashes,
             param_by_hash,
@@ -601,6 +605,7 @@ impl<P: Vst3Plugin> WrapperInner<P> {
                 // audio thread, having the audio thread handle the state restore at the very end of
                 // the process function, and then sending the state back to this thread so it can be
                 // deallocated without blocking the audio thread.
+                self.updated_state_waits.store(true, Ordering::Release); // PATCH
                 match self
                     .updated_state_sender
                     .send_timeout(state, std::time::Duration::from_secs(1))
@@ -609,6 +614,7 @@ impl<P: Vst3Plugin> WrapperInner<P> {
                         // As mentioned above, the state object will be passed back to this thread
                         // so we can deallocate it without blocking.
                         let state = self.updated_state_receiver.recv();
+                        self.updated_state_waits.store(false, Ordering::Release); // PATCH
                         drop(state);
                         break;
                     }

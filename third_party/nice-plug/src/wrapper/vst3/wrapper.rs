@@ -1636,8 +1636,11 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
             // plugin state.
             // FIXME: Zero capacity channels allocate on receiving, find a better alternative that
             //        doesn't do that
-            let updated_state = permit_alloc(|| self.inner.updated_state_receiver.try_recv());
-            if let Ok(mut state) = updated_state {
+            // PATCH: and only if there is one, see `updated_state_waits`.
+            if self.inner.updated_state_waits.load(Ordering::Acquire)
+                && let Ok(mut state) =
+                    permit_alloc(|| self.inner.updated_state_receiver.try_recv())
+            {
                 self.inner.set_state_inner(&mut state);
 
                 // We'll pass the state object back to the GUI thread so deallocation can happen
