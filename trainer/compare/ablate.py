@@ -18,7 +18,7 @@ import pathlib
 import shutil
 import subprocess
 
-BASE = "--preset small --layers 3 --width 128 --window 128 --segment 128 --batch 8 --group 8 --steps 1500 --seed 1"
+BASE = "--preset small --layers 3 --width 128 --window 128 --segment 32 --batch 32 --group 32 --steps 1500 --seed 1"
 # name: (vocabulary, training options, what it says in the table)
 ROWS = {
     "base": ("continuo", "", "as `small` has it, smaller"),
@@ -34,7 +34,7 @@ ROWS = {
     "pitch": ("continuo", "--without pitch", "without pitch classes and octaves"),
     "no-transpose": ("continuo", "--transpose 0 --loudness 0", "without transposition"),
     "dropout": ("continuo", "--dropout 0.1", "with dropout 0.1"),
-    "lanes": ("continuo", "--segment 32 --batch 32 --group 32", "32 lanes of 32 tokens a step instead of 8 of 128"),
+    "few-lanes": ("continuo", "--segment 128 --batch 8 --group 8", "8 lanes of 128 tokens a step instead of 32 of 32"),
     "rate": ("continuo", "--lr 1e-3", "half the learning rate"),
     "random": ("continuo", "--batches random", "random pieces, no memory in training"),
     "songs": ("continuo", "--batches songs", "a song a lane, padded"),

@@ -29,7 +29,7 @@ from torch import nn
 # layers, width, heads, head_dim, feed_forward, window, segment, lanes: trainer/src/config.rs.
 PRESETS = {
     "tiny": (2, 32, 2, 16, 64, 16, 16, 4),
-    "small": (4, 256, 4, 64, 704, 384, 256, 8),
+    "small": (4, 256, 4, 64, 704, 384, 64, 32),
     "base": (8, 512, 8, 64, 1376, 512, 512, 32),
     "large": (16, 768, 12, 64, 2048, 1024, 1024, 64),
 }

@@ -199,7 +199,8 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
         "tiny" => Some((shape(2, 32, 2, 16, 64, 16, 1, 64), recipe(16, 4, 2, 3e-3))),
         "small" => Some((
             shape(4, 256, 4, 64, 704, 384, 2, 2048),
-            recipe(256, 8, 2, 2e-3),
+            // Many lanes: the songs of a step are the more different.
+            recipe(64, 32, 8, 1.5e-3),
         )),
         "base" => Some((
             shape(8, 512, 8, 64, 1376, 512, 6, 8192),
