@@ -1,11 +1,10 @@
 //! What was heard and played, at song positions. Owned by the composer thread; knows no
 //! thread, no model and no host.
 
+mod bars;
 mod saved;
 
-use continuo_score::{Metre, MetreMap, Note, Score};
-
-use crate::params::Enter;
+use continuo_score::{Metre, Note, Score};
 
 pub use self::saved::{Beats, SavedTimeline};
 
@@ -350,34 +349,6 @@ impl Timeline {
         score
     }
 
-    /// The first place at or after song step `step` where an answer may begin.
-    pub fn boundary(&self, step: i64, enter: Enter) -> i64 {
-        // Bars are counted from some bar line before; a song is no longer than u32 steps.
-        let origin = self.origin.unwrap_or_else(|| self.bar_line(step)).min(step);
-        let map = self.metre_map(origin);
-        let Ok(at) = u32::try_from(step - origin) else {
-            return step;
-        };
-        let found = match enter {
-            Enter::Step => at,
-            Enter::Bar => map.next_bar(at),
-            Enter::Beat => {
-                let place = map.place(at);
-                // Written beat n of the bar begins n * whole / denominator steps into it, or on
-                // the next whole step.
-                let denominator = u32::from(map.metre(at).denominator.max(1));
-                let whole = 4 * self.steps_per_beat;
-                let n = place
-                    .step_in_bar
-                    .checked_sub(1)
-                    .map_or(0, |s| s * denominator / whole + 1);
-                let beat = (n * whole).div_ceil(denominator);
-                (at - place.step_in_bar + beat).min(map.next_bar(at))
-            }
-        };
-        origin + i64::from(found)
-    }
-
     /// The last notes of the plugin's that start before song step `before`, in order, counted
     /// from `origin`.
     pub fn own(&self, origin: i64, before: i64) -> Vec<Note> {
@@ -417,42 +388,6 @@ impl Timeline {
         }
     }
 
-    /// The turn of so many bars that `step` lies in, counted from the first bar with a note;
-    /// `None` before it.
-    pub fn turn(&self, step: i64, bars: u32) -> Option<Turn> {
-        let origin = self.origin.filter(|_| !self.notes.is_empty())?;
-        let at = u32::try_from(step - origin).ok()?;
-        let map = self.metre_map(origin);
-        let bar = map.place(at).bar;
-        let number = bar / bars.max(1);
-        let first = number * bars.max(1);
-        let line = |bar: u32| origin + i64::from(bar_line(&map, bar));
-        Some(Turn {
-            number,
-            start: line(first),
-            end: line(first + bars.max(1)),
-        })
-    }
-
-    /// Where bar number `bar` of scores begins and ends, in quarter notes.
-    pub fn bar(&self, bar: u32) -> Option<(f64, f64)> {
-        let origin = self.origin?;
-        let map = self.metre_map(origin);
-        let line = |bar| self.beat(origin + i64::from(bar_line(&map, bar)));
-        Some((line(bar), line(bar.checked_add(1)?)))
-    }
-
-    /// Bars from the first note to the last.
-    pub fn bars(&self) -> u32 {
-        let last = self.notes.iter().map(|n| n.start).max();
-        let span = self.origin.zip(last);
-        span.and_then(|(origin, last)| {
-            let last = u32::try_from(last - origin).ok()?;
-            Some(self.metre_map(origin).place(last).bar + 1)
-        })
-        .unwrap_or(0)
-    }
-
     /// Memory is bounded: the oldest notes go first.
     fn make_room(&mut self) {
         if self.notes.len() >= MOST_NOTES {
@@ -480,47 +415,6 @@ impl Timeline {
             self.origin = None;
         }
     }
-
-    /// The bar line at or before `beat`, with the metre there.
-    pub fn bar_at(&self, beat: f64) -> (f64, Metre) {
-        let (anchor, metre) = self.metre_at(self.step(beat));
-        let bars = ((beat - anchor) / metre.bar_beats() + SAME).floor();
-        (anchor + bars * metre.bar_beats(), metre)
-    }
-
-    /// The bar line at or before `step`, as a step.
-    pub fn bar_line(&self, step: i64) -> i64 {
-        let (anchor, metre) = self.metre_at(step);
-        let bars = ((self.beat(step) - anchor) / metre.bar_beats() + SAME).floor();
-        let line = anchor + bars * metre.bar_beats();
-        // A bar line between two steps: the bar begins on the later one.
-        let line = (line * f64::from(self.steps_per_beat) - SAME).ceil() as i64;
-        line.min(step)
-    }
-
-    /// The metre in force at `step`, with the position of one of its bar lines.
-    fn metre_at(&self, step: i64) -> (f64, Metre) {
-        let after = self
-            .metres
-            .partition_point(|&(at, _)| self.step(at) <= step);
-        let known = self.metres.get(after.saturating_sub(1));
-        known.copied().unwrap_or((0.0, Metre::COMMON))
-    }
-
-    /// The bars, counted from a bar line `origin`.
-    fn metre_map(&self, origin: i64) -> MetreMap {
-        let first = self.metre_at(origin).1;
-        let later = self.metres.iter().filter_map(|&(at, metre)| {
-            let step = u32::try_from(self.step(at) - origin)
-                .ok()
-                .filter(|&s| s > 0)?;
-            Some((step, metre))
-        });
-        MetreMap::new(
-            self.steps_per_beat,
-            std::iter::once((0, first)).chain(later).collect(),
-        )
-    }
 }
 
 impl Entry {
@@ -532,24 +426,6 @@ impl Entry {
 /// Whether `None`, which fits all, or this one.
 fn fits(wanted: Option<u8>, one: u8) -> bool {
     wanted.is_none_or(|w| w == one)
-}
-
-/// The first step of a bar.
-fn bar_line(map: &MetreMap, bar: u32) -> u32 {
-    // Between two changes of metre bars are alike: jump by whole bars, then walk.
-    let changes = map.changes().map(|(step, _)| step);
-    let mut step = changes
-        .take_while(|&step| map.place(step).bar <= bar)
-        .last()
-        .unwrap_or(0);
-    while map.place(step).bar < bar {
-        let whole = map.place(step).bar_steps.max(1);
-        let left = bar - map.place(step).bar;
-        // A bar of fractional length may be a step shorter than this one.
-        let far = step + (left - 1) * whole.saturating_sub(1);
-        step = map.next_bar(far.max(step) + 1);
-    }
-    step
 }
 
 #[cfg(test)]

@@ -12,15 +12,15 @@
 //!                          (`memory.GROUP.recalled.key`, `….value`, if there is any)
 //! ```
 
-use std::collections::HashMap;
+mod tensors;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::Device;
 use continuo_score::manifest::{Knn, Manifest};
 use continuo_score::{Vocabulary, vocabulary::VocabularyError};
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +29,11 @@ use crate::device::Place;
 use crate::files::Staged;
 use crate::lanes::LanesState;
 use crate::learner::{Learner, initial};
-use crate::model::{Model, numbers};
+use crate::model::Model;
 use crate::optimiser::Moments;
 use crate::schedule::Budget;
+
+use self::tensors::{Store, named, pack};
 
 /// The file with the parameters, in a checkpoint and in a model directory.
 pub const WEIGHTS: &str = "weights.safetensors";
@@ -404,104 +406,6 @@ pub fn steps(folder: &Path) -> Vec<(u64, PathBuf)> {
         .collect();
     steps.sort();
     steps
-}
-
-/// A tensor's name, shape and little-endian bytes.
-type Named = (String, Vec<usize>, Vec<u8>);
-
-fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> Named {
-    let bytes = numbers(tensor)
-        .into_iter()
-        .flat_map(f32::to_le_bytes)
-        .collect();
-    (name, tensor.dims().to_vec(), bytes)
-}
-
-fn pack(tensors: Vec<Named>) -> Vec<u8> {
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
-        // `named` made as many bytes as the shape says.
-        (name.clone(), view.expect("four bytes a number"))
-    });
-    safetensors::serialize(views.collect::<Vec<_>>(), None).expect("names are unique and in memory")
-}
-
-/// A safetensors file in memory.
-struct Store {
-    path: PathBuf,
-    tensors: HashMap<String, (Vec<usize>, Vec<f32>)>,
-}
-
-impl Store {
-    fn open(path: PathBuf) -> Result<Self, CheckpointError> {
-        let bytes = fs::read(&path).map_err(|source| CheckpointError::Io {
-            path: path.clone(),
-            source,
-        })?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| CheckpointError::Malformed {
-            path: path.clone(),
-            reason: format!("not a safetensors file: {e}"),
-        })?;
-        let mut tensors = HashMap::new();
-        for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(CheckpointError::Malformed {
-                    path,
-                    reason: format!("{name} is {:?}, not F32", view.dtype()),
-                });
-            }
-            let numbers = view
-                .data()
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f32::from_le_bytes(b));
-            tensors.insert(name, (view.shape().to_vec(), numbers.collect()));
-        }
-        Ok(Self { path, tensors })
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.tensors.contains_key(name)
-    }
-
-    fn get(&self, name: &str) -> Result<&(Vec<usize>, Vec<f32>), CheckpointError> {
-        self.tensors
-            .get(name)
-            .ok_or_else(|| CheckpointError::Malformed {
-                path: self.path.clone(),
-                reason: format!("{name} is missing"),
-            })
-    }
-
-    fn tensor<const D: usize>(
-        &self,
-        name: &str,
-        shape: [usize; D],
-        device: &Device,
-    ) -> Result<Tensor<D>, CheckpointError> {
-        let (found, data) = self.get(name)?;
-        if *found != shape {
-            return Err(CheckpointError::Malformed {
-                path: self.path.clone(),
-                reason: format!("{name} is {found:?}, and config.json asks for {shape:?}"),
-            });
-        }
-        Ok(Tensor::from_data(
-            TensorData::new(data.clone(), shape),
-            device,
-        ))
-    }
-
-    fn memory(&self, name: &str, device: &Device) -> Result<Tensor<4>, CheckpointError> {
-        let (found, _) = self.get(name)?;
-        let shape =
-            <[usize; 4]>::try_from(found.as_slice()).map_err(|_| CheckpointError::Malformed {
-                path: self.path.clone(),
-                reason: format!("{name} is {found:?}, not four-dimensional"),
-            })?;
-        self.tensor(name, shape, device)
-    }
 }
 
 fn read_text(path: &Path) -> Result<String, CheckpointError> {
