@@ -26,6 +26,8 @@ ROWS = {
     "no-knn": ("continuo", "--without-knn", "without kNN memory"),
     "own": ("continuo", "--knn-recalls own", "recalls the nearest tokens, not what followed them"),
     "own-rate": ("continuo", "--knn-recalls own --knn-rate 10", "the same; scale and gate learn ten times as fast"),
+    "own-seed": ("continuo", "--knn-recalls own --seed 2", "recalls the nearest tokens, another seed"),
+    "no-knn-seed": ("continuo", "--without-knn --seed 2", "without kNN memory, another seed"),
     "gate": ("continuo", "--without gate", "without learned gate (half open)"),
     "knn-first": ("continuo", "--knn-layer 0", "kNN memory in the first layer"),
     "knn-last": ("continuo", "--knn-layer 2", "kNN memory in the last layer"),
