@@ -300,6 +300,20 @@ impl Instance {
         Ok(turn)
     }
 
+    /// What is in the ring now, in portions: were all of it taken in first, the next decision
+    /// would read thousands of notes in one go, and nobody could stop it.
+    fn take_in_all(&mut self) -> Result<(), String> {
+        let mut left = self.heard.slots();
+        while left > 0 && !self.kept.is_fresh() && !self.shared.leaving.load(Ordering::Relaxed) {
+            self.take_in(left.min(TURN))?;
+            left = left.saturating_sub(TURN);
+            if let (State::Ready(session), true) = (&mut self.state, left > 0) {
+                session.work().map_err(|e| e.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Without a model nothing is listened to.
     fn drain(&mut self) -> Turn {
         let mut turn = Turn::default();
@@ -315,9 +329,9 @@ impl Instance {
 
     /// Takes in what is in the ring now. The audio thread may be at work, and wait for it.
     pub(super) fn catch_up(&mut self) {
-        let caught = catch_unwind(AssertUnwindSafe(|| self.take_in(self.heard.slots())));
+        let caught = catch_unwind(AssertUnwindSafe(|| self.take_in_all()));
         match caught {
-            Ok(Ok(_)) => {}
+            Ok(Ok(())) => {}
             Ok(Err(problem)) => {
                 self.fail(problem);
             }
