@@ -6,6 +6,7 @@ mod state;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use continuo_score::{
@@ -64,6 +65,8 @@ pub struct Composer {
     /// What the tokens written last recalled.
     recollections: VecDeque<Recollection>,
     stats: Stats,
+    /// Reading ends where this is up.
+    stop: Option<Arc<AtomicBool>>,
 }
 
 impl Composer {
@@ -87,6 +90,7 @@ impl Composer {
             written: Vec::new(),
             recollections: VecDeque::new(),
             stats: Stats::default(),
+            stop: None,
             model,
         }
     }
@@ -132,6 +136,13 @@ impl Composer {
     /// is as far as anything is held. The window itself always counts.
     pub fn set_reach(&mut self, bars: Option<u32>) {
         self.reach = bars;
+    }
+
+    /// Whatever reads or plays ends with [`EngineError::Stopped`] from the moment `stop` is up, after
+    /// the tokens at hand: a long score is minutes of work, and who waits may have left. What was
+    /// read until then stays; the next [`Composer::listen`] reads the rest. Any thread may raise it.
+    pub fn set_stop(&mut self, stop: Arc<AtomicBool>) {
+        self.stop = Some(stop);
     }
 
     /// Makes memory exactly the notes of `score`, up to its last onset. What memory and score
@@ -300,6 +311,13 @@ impl Composer {
 
     fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
         for chunk in tokens.chunks(CHUNK) {
+            if self
+                .stop
+                .as_ref()
+                .is_some_and(|s| s.load(Ordering::Relaxed))
+            {
+                return Err(EngineError::Stopped);
+            }
             self.look_back(chunk);
             let mut logits = self.model.feed(&mut self.memory, chunk, self.recall)?;
             self.stream.extend_from_slice(chunk);

@@ -44,6 +44,9 @@ pub enum EngineError {
         /// Ids in the vocabulary.
         size: usize,
     },
+    /// The flag of [`crate::Composer::set_stop`] was up.
+    #[error("stopped while reading")]
+    Stopped,
     /// Asked for something the vocabulary cannot say.
     #[error("the score is on a grid of {score} steps a beat and the model's is {model}")]
     Grid {

@@ -2,7 +2,7 @@
 //! offline rendering waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::editor_link::Health;
@@ -54,7 +54,7 @@ pub struct Shared {
     pub offline: AtomicBool,
     /// Whether the host has let the instance go: nobody hears what it would still think of. Set by
     /// the main thread.
-    pub leaving: AtomicBool,
+    pub leaving: Arc<AtomicBool>,
     /// Where offline rendering waits.
     pub gate: Gate,
     /// Buttons the editor has pressed.

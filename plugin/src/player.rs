@@ -4,6 +4,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
@@ -21,12 +22,11 @@ pub struct EnginePlayer {
 }
 
 impl EnginePlayer {
-    /// An empty memory over the shared weights.
-    pub fn new(model: Arc<Model>) -> Self {
-        Self {
-            composer: Composer::new(model.clone()),
-            model,
-        }
+    /// An empty memory over the shared weights, which reads until `leaving` is up.
+    pub fn new(model: Arc<Model>, leaving: Arc<AtomicBool>) -> Self {
+        let mut composer = Composer::new(model.clone());
+        composer.set_stop(leaving);
+        Self { model, composer }
     }
 
     /// Fills in what the engine knows.

@@ -1,9 +1,11 @@
 //! The engine on a real model through ONNX Runtime: one memory, however it is read.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use continuo_engine::model::Fed;
-use continuo_engine::{Composer, Model, ModelOptions, Runtime, Sampling};
+use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime, Sampling};
 use continuo_score::{Metre, MetreMap, Note, PositionScore, Score, tune};
 use continuo_tests::lab;
 use rand::{Rng, SeedableRng};
@@ -401,6 +403,42 @@ fn a_rewind_leaves_no_trace() {
             }
         }
     }
+}
+
+/// Wherever reading is stopped, what was read is a memory of its beginning, and goes on.
+#[test]
+fn reading_stops_when_told_and_goes_on_from_there() {
+    let model = model();
+    let score = long_score(20);
+    let mut fresh = Composer::new(model.clone());
+    fresh.listen(&score).unwrap();
+    let stop = Arc::new(AtomicBool::new(true));
+    let mut composer = Composer::new(model.clone());
+    composer.set_stop(stop.clone());
+    let refused = composer.listen(&score).unwrap_err();
+    assert!(matches!(refused, EngineError::Stopped), "{refused}");
+    assert_eq!(composer.tokens(), 0);
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for _ in 0..5 {
+        stop.store(false, Ordering::Relaxed);
+        let wait = Duration::from_millis(rng.random_range(0..60));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(wait);
+                stop.store(true, Ordering::Relaxed);
+            });
+            match composer.listen(&score) {
+                Ok(()) | Err(EngineError::Stopped) => {}
+                Err(other) => panic!("{other}"),
+            }
+        });
+        assert!(composer.tokens() <= fresh.tokens(), "{wait:?}");
+    }
+    stop.store(false, Ordering::Relaxed);
+    composer.listen(&score).unwrap();
+    assert_eq!(fresh.tokens(), composer.tokens());
+    let expected = fresh.logits().unwrap().to_vec();
+    assert_same(&model, &expected, composer.logits().unwrap(), "went on");
 }
 
 #[test]

@@ -189,7 +189,10 @@ impl Instance {
     }
 
     fn fail(&mut self, problem: String) -> Turn {
-        nice_error!("Continuo: {problem}");
+        // What was cut short because nobody is there any more is no error.
+        if !self.shared.leaving.load(Ordering::Relaxed) {
+            nice_error!("Continuo: {problem}");
+        }
         // The audio thread may be waiting for the very block that went wrong.
         self.shared.gate.finish(u64::MAX);
         self.state = State::Failed { problem };
@@ -199,10 +202,14 @@ impl Instance {
         }
     }
 
+    fn player(&self, model: Arc<Model>) -> EnginePlayer {
+        EnginePlayer::new(model, self.shared.leaving.clone())
+    }
+
     fn load(&mut self, models: &mut Models) -> Result<Turn, String> {
         self.model = self.kept.model();
         let model = self.chosen(models)?;
-        self.state = State::Ready(Box::new(Session::new(EnginePlayer::new(model))));
+        self.state = State::Ready(Box::new(Session::new(self.player(model))));
         self.take_up(models)?;
         Ok(Turn {
             more: true,
@@ -235,11 +242,12 @@ impl Instance {
             self.model = choice;
             self.chosen(models)
         });
+        let player = model.transpose()?.map(|model| self.player(model));
         let State::Ready(session) = &mut self.state else {
             return Ok(());
         };
-        if let Some(model) = model {
-            session.change_player(EnginePlayer::new(model?));
+        if let Some(player) = player {
+            session.change_player(player);
             models.tidy();
         }
         let lost = session.restore(&saved).map_err(|e| e.to_string())?;
@@ -300,20 +308,6 @@ impl Instance {
         Ok(turn)
     }
 
-    /// What is in the ring now, in portions: were all of it taken in first, the next decision
-    /// would read thousands of notes in one go, and nobody could stop it.
-    fn take_in_all(&mut self) -> Result<(), String> {
-        let mut left = self.heard.slots();
-        while left > 0 && !self.kept.is_fresh() && !self.shared.leaving.load(Ordering::Relaxed) {
-            self.take_in(left.min(TURN))?;
-            left = left.saturating_sub(TURN);
-            if let (State::Ready(session), true) = (&mut self.state, left > 0) {
-                session.work().map_err(|e| e.to_string())?;
-            }
-        }
-        Ok(())
-    }
-
     /// Without a model nothing is listened to.
     fn drain(&mut self) -> Turn {
         let mut turn = Turn::default();
@@ -329,9 +323,9 @@ impl Instance {
 
     /// Takes in what is in the ring now. The audio thread may be at work, and wait for it.
     pub(super) fn catch_up(&mut self) {
-        let caught = catch_unwind(AssertUnwindSafe(|| self.take_in_all()));
+        let caught = catch_unwind(AssertUnwindSafe(|| self.take_in(self.heard.slots())));
         match caught {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(problem)) => {
                 self.fail(problem);
             }

@@ -1522,6 +1522,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                         break;
                     }
                     Err(SendTimeoutError::Timeout(value)) => {
+                        self.updated_state_waits.store(false, Ordering::Release); // PATCH
                         state = value;
                         continue;
                     }

@@ -619,6 +619,7 @@ impl<P: Vst3Plugin> WrapperInner<P> {
                         break;
                     }
                     Err(SendTimeoutError::Timeout(value)) => {
+                        self.updated_state_waits.store(false, Ordering::Release); // PATCH
                         state = value;
                         continue;
                     }
