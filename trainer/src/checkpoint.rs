@@ -24,7 +24,7 @@ use continuo_score::{Vocabulary, vocabulary::VocabularyError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Recipe, Shape};
+use crate::config::{LikeMidigen, Recipe, Shape};
 use crate::device::Place;
 use crate::files::Staged;
 use crate::lanes::LanesState;
@@ -171,6 +171,7 @@ impl Checkpoint {
             sizes: manifest.sizes,
             window: manifest.window,
             knn: manifest.knn,
+            like_midigen: LikeMidigen::default(),
         };
         let config = Config {
             format: Config::FORMAT,
@@ -194,7 +195,9 @@ impl Checkpoint {
                 ),
             });
         }
-        let Shape { sizes, window, knn } = config.shape;
+        let Shape {
+            sizes, window, knn, ..
+        } = config.shape;
         if knn.is_some_and(|knn| knn.layer >= sizes.layers || knn.k == 0) {
             return Err(CheckpointError::Malformed {
                 path: path.join("config.json"),

@@ -16,6 +16,23 @@ pub struct Shape {
     /// The layer that also recalls what has left its window, if there is one.
     #[serde(default)]
     pub knn: Option<Knn>,
+    /// Parts that are made otherwise, for comparison.
+    #[serde(default)]
+    pub like_midigen: LikeMidigen,
+}
+
+/// Parts made as in MIDIGen, the network this one grew from, to see what ours are worth. Such a
+/// network is trained and measured; it has no graphs to export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LikeMidigen {
+    /// LayerNorm (without an offset) instead of RMSNorm.
+    pub norm: bool,
+    /// GELU on four times the width instead of SwiGLU on 8/3 of it.
+    pub feed_forward: bool,
+    /// A learned number for each head and distance, added to the scores, instead of rotary
+    /// positions. The kNN layer has neither.
+    pub positions: bool,
 }
 
 impl Shape {
@@ -179,6 +196,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
             capacity,
             following: true,
         }),
+        like_midigen: LikeMidigen::default(),
     };
     let recipe = |segment, lanes, group, learning_rate| Recipe {
         segment,

@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use continuo_score::manifest::{HeldOut, Manifest, Variant};
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::config::LikeMidigen;
 use crate::corpus::Corpus;
 use crate::files::Staged;
 use crate::onnx::kind::Kind;
@@ -46,6 +47,13 @@ pub enum ExportError {
     /// The corpus is not the model's.
     #[error("{0}")]
     Corpus(String),
+    /// A network made for comparison.
+    #[error(
+        "{}: trained with --like-midigen, for comparison: there are no graphs for such a network; \
+         train one without",
+        .0.display()
+    )]
+    Comparison(PathBuf),
     /// The output is something else than a model directory.
     #[error("{}: not a model directory (no model.json), so it is not replaced", .0.display())]
     Taken(PathBuf),
@@ -86,6 +94,9 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         ..
     } = *options;
     let shape = checkpoint.config.shape;
+    if shape.like_midigen != LikeMidigen::default() {
+        return Err(ExportError::Comparison(checkpoint.path.clone()));
+    }
     corpus
         .fits(&checkpoint.vocabulary, &shape.sizes)
         .map_err(ExportError::Corpus)?;

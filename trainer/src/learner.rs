@@ -225,7 +225,9 @@ const RECALL_ROWS: [&str; 3] = ["recall_scale", "recall_bias", "recall_best"];
 /// pulled to zero by every step that does not show them.
 fn decays(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    name.starts_with("layers.") && last != "norm" && !RECALL_ROWS.contains(&last)
+    name.starts_with("layers.")
+        && !["norm", "distance"].contains(&last)
+        && !RECALL_ROWS.contains(&last)
 }
 
 /// What the learning rate of a parameter is multiplied by.

@@ -1,26 +1,24 @@
 //! `continuo-trainer train`.
 
-use std::io::IsTerminal;
+mod start;
+mod view;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use continuo_trainer::augment::Reach;
-use continuo_trainer::checkpoint::{Checkpoint, Config};
-use continuo_trainer::config::{PRESETS, Without, preset};
 use continuo_trainer::corpus::{Corpus, Location};
 use continuo_trainer::device::{Choice, Place};
-use continuo_trainer::lanes::{Batches, Plan};
+use continuo_trainer::lanes::Batches;
 use continuo_trainer::model::Precision;
 use continuo_trainer::schedule::Budget;
-use continuo_trainer::train::{self, Ending, Event, Options, Start, Tick};
-use indicatif::{ProgressBar, ProgressStyle};
+use continuo_trainer::train::{self, Ending, Options, Start};
 
-/// A model that has learned learns on at this share of the rate it began with.
-const GENTLER: f64 = 0.2;
+use self::view::View;
 
 /// Train a model on a corpus.
 ///
@@ -124,6 +122,16 @@ pub(super) struct Arguments {
     /// (pitch classes and octaves), gate (of the kNN memory).
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     without: Vec<Part>,
+    /// Parts to make as in MIDIGen, the network this one grew from, to see what ours are worth:
+    /// norm (LayerNorm), feed-forward (GELU), positions (learned biases by distance). Such a
+    /// network cannot be exported.
+    #[arg(
+        long,
+        value_name = "PART",
+        value_delimiter = ',',
+        conflicts_with = "from"
+    )]
+    like_midigen: Vec<Likeness>,
     /// Share of the numbers that dropout leaves out in training [default: 0].
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
@@ -154,7 +162,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "dropout", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "like_midigen", "dropout", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -171,6 +179,14 @@ enum Part {
     Grid,
     Pitch,
     Gate,
+}
+
+/// What `--like-midigen` makes otherwise.
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Likeness {
+    Norm,
+    FeedForward,
+    Positions,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -219,7 +235,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let start = if a.resume {
         Start::Resume { budget }
     } else {
-        new(a, &corpus, budget, &place)?
+        start::new(a, &corpus, budget, &place)?
     };
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
@@ -239,9 +255,9 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         place: &place,
         stop: &stop,
     };
-    let mut view = View::new(notes_per_token(&corpus), place.name.clone())?;
+    let mut view = View::new(&corpus, place.name.clone())?;
     let ending = train::train(&options, |event| view.show(&event));
-    view.bar.finish_and_clear();
+    view.clear();
     match ending? {
         Ending::Done => {
             let (model, corpus) = (a.output.display(), a.corpus.display());
@@ -251,210 +267,6 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         Ending::Stopped => {
             eprintln!("stopped and saved; go on with --resume");
             Ok(ExitCode::from(130))
-        }
-    }
-}
-
-fn new(
-    a: &Arguments,
-    corpus: &Corpus,
-    budget: Option<Budget>,
-    place: &Place,
-) -> anyhow::Result<Start> {
-    let from = a.from.as_deref().map(Checkpoint::open).transpose()?;
-    let name = a.preset.as_deref().unwrap_or("small");
-    let Some((mut shape, mut recipe)) = preset(name, &corpus.vocabulary) else {
-        bail!("--preset {name}: no such preset ({})", PRESETS.join(", "));
-    };
-    let mut config = Config {
-        format: Config::FORMAT,
-        preset: name.into(),
-        shape,
-    };
-    if let Some(from) = &from {
-        config = from.config.clone();
-        shape = config.shape;
-        // The recipe of the preset with these sizes, or small's.
-        let same = |name: &&str| {
-            preset(name, &from.vocabulary).is_some_and(|(s, _)| s.sizes == shape.sizes)
-        };
-        if let Some((_, of)) = PRESETS
-            .iter()
-            .find(|n| same(n))
-            .and_then(|name| preset(name, &from.vocabulary))
-        {
-            recipe = of;
-        }
-        recipe.learning_rate *= GENTLER;
-    }
-    let positive = |name: &str, given: Option<usize>, usual: usize| match given {
-        Some(0) => bail!("--{name} 0: must be at least 1"),
-        given => Ok(given.unwrap_or(usual)),
-    };
-    let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
-    let lanes = match a.batches {
-        Batches::Random => recipe.lanes,
-        _ => recipe.lanes.min(songs.max(1)),
-    };
-    if a.layers.is_some() || a.width.is_some() {
-        let (layers, width) = (shape.sizes.layers, shape.sizes.width);
-        shape = shape
-            .resized(a.layers.unwrap_or(layers), a.width.unwrap_or(width))
-            .map_err(anyhow::Error::msg)?;
-        config.shape = shape;
-    }
-    config.shape.window = positive("window", a.window, shape.window)?;
-    config.shape.knn = shape.knn.filter(|_| !a.without_knn);
-    if let Some(knn) = &mut config.shape.knn {
-        knn.layer = a.knn_layer.unwrap_or(knn.layer);
-        if knn.layer >= shape.sizes.layers {
-            bail!(
-                "--knn-layer {}: there are {} layers, counted from 0",
-                knn.layer,
-                shape.sizes.layers
-            );
-        }
-        knn.k = positive("knn-k", a.knn_k, knn.k)?;
-    }
-    if a.with_knn && config.shape.knn.is_none() {
-        let of =
-            |name: &&str| preset(name, &corpus.vocabulary).filter(|(s, _)| s.sizes == shape.sizes);
-        let Some((with, _)) = PRESETS.iter().find_map(of) else {
-            bail!("--with-knn: no preset has this network's sizes, so its kNN layer is not known");
-        };
-        config.shape.knn = with.knn;
-    }
-    if let Some(what) = a.knn_recalls {
-        let Some(knn) = &mut config.shape.knn else {
-            bail!("--knn-recalls: there is no kNN memory");
-        };
-        knn.following = what == Recalls::Next;
-    }
-    recipe.lanes = positive("batch", a.batch, lanes)?;
-    recipe.group = positive("group", a.group, recipe.group)?.min(recipe.lanes);
-    recipe.segment = positive("segment", a.segment, recipe.segment)?;
-    recipe.accumulate = positive("accumulate", a.accumulate, recipe.accumulate)?;
-    let usual = if place.gpu {
-        Precision::Bf16
-    } else {
-        Precision::F32
-    };
-    recipe.precision = a.precision.unwrap_or(usual);
-    recipe.learning_rate = a.lr.unwrap_or(recipe.learning_rate);
-    recipe.recompute = a.recompute;
-    recipe.recall_rate = a.knn_rate.unwrap_or(recipe.recall_rate);
-    recipe.dropout = a.dropout.unwrap_or(recipe.dropout);
-    if !(0.0..=0.9).contains(&recipe.dropout) {
-        bail!("--dropout {}: must be 0 to 0.9", recipe.dropout);
-    }
-    recipe.without = Without {
-        grid: a.without.contains(&Part::Grid),
-        pitch: a.without.contains(&Part::Pitch),
-        gate: a.without.contains(&Part::Gate),
-    };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Start::New {
-        config,
-        recipe,
-        budget: budget.unwrap_or(Budget::Minutes(60.0)),
-        threads: positive("threads", a.threads, cores)?,
-        plan: Plan {
-            batches: a.batches,
-            lanes: recipe.lanes,
-            seed: a.seed,
-            balance: a.balance,
-            reach: Reach {
-                transpose: a.transpose,
-                velocity: a.loudness,
-            },
-        },
-        from,
-    })
-}
-
-fn notes_per_token(corpus: &Corpus) -> f64 {
-    let sum = |f: fn(&continuo_trainer::corpus::Song) -> u64| {
-        corpus
-            .songs
-            .iter()
-            .filter(|s| !s.held_out)
-            .map(f)
-            .sum::<u64>() as f64
-    };
-    sum(|s| s.notes) / sum(|s| s.tokens).max(1.0)
-}
-
-/// The progress bar, or lines in a log where there is no terminal.
-struct View {
-    bar: ProgressBar,
-    lines: bool,
-    said: Option<Instant>,
-    notes_per_token: f64,
-    device: String,
-}
-
-impl View {
-    fn new(notes_per_token: f64, device: String) -> anyhow::Result<Self> {
-        let style = ProgressStyle::with_template("{bar:30} {percent}%  {msg}")?;
-        let bar = ProgressBar::new(10_000).with_style(style);
-        let lines = !std::io::stderr().is_terminal();
-        Ok(Self {
-            bar,
-            lines,
-            said: None,
-            notes_per_token,
-            device,
-        })
-    }
-
-    fn show(&mut self, event: &Event<'_>) {
-        match event {
-            Event::Begin {
-                parameters,
-                spent,
-                tokens,
-            } => {
-                eprintln!(
-                    "{parameters} parameters, {tokens} tokens a step, on {}; {:.1} % of the \
-                     training done",
-                    self.device,
-                    spent * 100.0
-                );
-            }
-            Event::Step(tick) => self.step(tick),
-            Event::Saved(path) => self.say(&format!("saved {}", path.display())),
-            Event::Sampled(path) => self.say(&format!("sample {}", path.display())),
-            Event::Measured(m) => self.say(&format!(
-                "held out: {:.3} nats/token ({:.2} a note), {} songs",
-                m.nats_per_token, m.nats_per_note, m.songs
-            )),
-        }
-    }
-
-    fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
-    }
-
-    fn step(&mut self, t: &Tick) {
-        let text = format!(
-            "step {}  loss {:.3} nats/token ({:.2} a note)  {:.0} tokens/s  {} to go",
-            t.steps,
-            t.smooth,
-            t.smooth / self.notes_per_token,
-            t.speed,
-            indicatif::HumanDuration(Duration::from_secs_f64(t.left.clamp(0.0, 1e9))),
-        );
-        if self.lines {
-            if self
-                .said
-                .is_none_or(|at| at.elapsed() > Duration::from_secs(10))
-            {
-                eprintln!("{text}");
-                self.said = Some(Instant::now());
-            }
-        } else {
-            self.bar.set_position((t.spent * 10_000.0) as u64);
-            self.bar.set_message(text);
         }
     }
 }

@@ -5,10 +5,12 @@
 //! `p` counts tokens since the stream began. Angles are computed in `f64`, and keys are
 //! remembered rotated. The kNN layer does not rotate; see [`super::recall`].
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
+use super::embedding::ids;
+use super::midigen::{BUCKETS, bucket};
 use super::recall::{Recall, Sight};
-use super::{Input, KeysValues, Make, Memory, Precision, Use, rms_norm};
+use super::{Input, KeysValues, Make, Memory, Precision, Use};
 use crate::config::Shape;
 
 /// Base of the rotary frequencies.
@@ -20,6 +22,8 @@ pub(super) struct Attention {
     norm: Tensor<2>,
     qkv: Tensor<2>,
     out: Tensor<2>,
+    /// `[BUCKETS, heads]`; only as MIDIGen has it, and not in the kNN layer.
+    distance: Option<Tensor<2>>,
     /// In the kNN layer only.
     recall: Option<Recall>,
 }
@@ -36,6 +40,9 @@ pub(super) struct Frame {
     unseen: usize,
     /// `[lanes, 1, length, past + length - unseen]`: 0, or [`MASKED`].
     mask: Tensor<4>,
+    /// For each token at hand and each it may see, how far that is: a row of
+    /// [`Attention::distance`].
+    buckets: Option<Tensor<1, Int>>,
     /// What the kNN layer may recall.
     pub(super) sight: Sight,
     pub(super) precision: Precision,
@@ -56,8 +63,13 @@ impl Frame {
         let scale = 1.0 / (sizes.head_dim as f64).sqrt();
         let mut cos = Vec::with_capacity(length * 2 * sizes.heads * half);
         let mut sin = Vec::with_capacity(cos.capacity());
+        let turning = !shape.like_midigen.positions;
         for i in 0..length {
-            let position = (memory.position + i as u64) as f64;
+            let position = if turning {
+                (memory.position + i as u64) as f64
+            } else {
+                0.0
+            };
             for factor in [scale, 1.0] {
                 let at = cos.len();
                 for f in rotary_frequencies(sizes.head_dim) {
@@ -93,6 +105,11 @@ impl Frame {
             let own = past + i % length;
             row[start(i) - unseen..=own - unseen].fill(0.0);
         }
+        let buckets = (!turning).then(|| {
+            let distance = |(i, key): (usize, usize)| (past + i).saturating_sub(unseen + key);
+            let pairs = (0..length).flat_map(|i| (0..keys).map(move |key| (i, key)));
+            ids(pairs.map(|pair| bucket(distance(pair))), device)
+        });
         let table = [1, length, 2 * sizes.heads, half];
         Self {
             shape: *shape,
@@ -102,6 +119,7 @@ impl Frame {
             sin: Tensor::from_data(TensorData::new(sin, table), device),
             unseen,
             mask: Tensor::from_data(TensorData::new(mask, [lanes, 1, length, keys]), device),
+            buckets,
             sight: Sight::new(shape, input, memory, memories.recall),
             precision: Precision::F32,
         }
@@ -119,24 +137,42 @@ impl Attention {
         let knn = shape.knn.filter(|knn| knn.layer == layer);
         // The kNN layer has one key and one value for all its queries.
         let outer = knn.map_or(3 * inner, |_| inner + 2 * s.head_dim);
+        let has_distance = shape.like_midigen.positions && knn.is_none();
         Ok(Self {
             norm: make("attention.norm", [1, s.width])?,
             qkv: make("attention.qkv", [s.width, outer])?,
             out: make("attention.out", [inner, s.width])?,
+            distance: has_distance
+                .then(|| make("attention.distance", [BUCKETS, s.heads]))
+                .transpose()?,
             recall: knn.map(|knn| Recall::build(&s, knn, make)).transpose()?,
         })
     }
 
     pub(super) fn parameters(&self) -> Vec<&Tensor<2>> {
         let mut all = vec![&self.norm, &self.qkv, &self.out];
+        all.extend(&self.distance);
         all.extend(self.recall.iter().flat_map(Recall::parameters));
         all
     }
 
     pub(super) fn parameters_mut(&mut self) -> Vec<&mut Tensor<2>> {
         let mut all = vec![&mut self.norm, &mut self.qkv, &mut self.out];
+        all.extend(&mut self.distance);
         all.extend(self.recall.iter_mut().flat_map(Recall::parameters_mut));
         all
+    }
+
+    /// What is added to the scores: who may see whom, and what each head makes of distances.
+    fn mask(&self, frame: &Frame) -> Tensor<4> {
+        let (Some(table), Some(buckets)) = (&self.distance, &frame.buckets) else {
+            return frame.mask.clone();
+        };
+        let [_, _, length, keys] = frame.mask.dims();
+        let [_, heads] = table.dims();
+        let bias = table.clone().select(0, buckets.clone());
+        let bias = bias.reshape([1, length, keys, heads]).permute([0, 3, 1, 2]);
+        frame.mask.clone() + bias
     }
 
     /// What attention in layer `l` adds to `h` (`[lanes * length, width]`); the layer's memory
@@ -151,7 +187,7 @@ impl Attention {
         let (lanes, length) = (frame.lanes, frame.length);
         let sizes = frame.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
-        let normed = rms_norm(h, &self.norm);
+        let normed = frame.norm(h, &self.norm);
         let product = |x, w: &Tensor<2>| frame.precision.product(x, w.clone());
         let qkv = product(normed.clone(), &self.qkv);
         let all = qkv.dims()[1] / dim;
@@ -182,7 +218,7 @@ impl Attention {
             None => (key, value),
         };
         let seen = tokens(&(key.clone(), value.clone()), frame.unseen..key.dims()[2]);
-        let mut mixed = attend(query.clone(), seen.0, seen.1, &frame.mask);
+        let mut mixed = attend(query.clone(), seen.0, seen.1, &self.mask(frame));
         let present = (key.inner(), value.inner());
         if let Some(recall) = &self.recall {
             let all = match memory.recalled.take() {

@@ -9,6 +9,7 @@
 //!
 //! - Matrices are `[in, out]`, and every parameter is a matrix (a gain is `[1, width]`).
 //! - RMSNorm: `x / sqrt(mean(x²) + EPSILON) * gain`.
+//! - For comparison, parts can be [as MIDIGen has them](crate::config::LikeMidigen).
 //! - **XL memory** ([`attention`]): a token attends to exactly the last `window` tokens, itself
 //!   included, in every layer.
 //! - **kNN memory** ([`recall`]): one layer also recalls, of the tokens that have left its
@@ -18,9 +19,10 @@
 pub mod attention;
 pub mod dropout;
 pub mod embedding;
+mod midigen;
 pub mod recall;
 
-use burn::tensor::activation::sigmoid;
+use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
 use continuo_score::Vocabulary;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,7 @@ struct Layer {
 
 struct FeedForward {
     norm: Tensor<2>,
+    /// Gate and up side by side; up alone as MIDIGen has it.
     gate_up: Tensor<2>,
     down: Tensor<2>,
 }
@@ -163,6 +166,11 @@ impl Model {
 
     fn assemble<E>(shape: Shape, features: Tensor<2>, mut make: impl Make<E>) -> Result<Self, E> {
         let s = shape.sizes;
+        let (into, inner) = match shape.like_midigen.feed_forward {
+            // As many parameters: 4 of the width instead of twice and once 8/3.
+            true => (s.feed_forward * 3 / 2, s.feed_forward * 3 / 2),
+            false => (2 * s.feed_forward, s.feed_forward),
+        };
         let mut names = Vec::new();
         let mut make = |name: &str, dims| {
             names.push(name.to_owned());
@@ -176,8 +184,8 @@ impl Model {
                 attention: Attention::build(&shape, l, &mut make)?,
                 feed_forward: FeedForward {
                     norm: make("feed_forward.norm", [1, s.width])?,
-                    gate_up: make("feed_forward.gate_up", [s.width, 2 * s.feed_forward])?,
-                    down: make("feed_forward.down", [s.feed_forward, s.width])?,
+                    gate_up: make("feed_forward.gate_up", [s.width, into])?,
+                    down: make("feed_forward.down", [inner, s.width])?,
                 },
             });
         }
@@ -276,11 +284,11 @@ impl Model {
         let mut h = drop(self.embedding.embed(input, table.clone(), &device));
         for (l, layer) in self.layers.iter().enumerate() {
             h = h.clone() + drop(layer.attention.forward(h, &frame, memory, l));
-            h = h.clone() + drop(layer.feed_forward.forward(h, self.precision));
+            h = h.clone() + drop(layer.feed_forward.forward(h, &frame));
         }
         memory.position += input.length as u64;
         self.precision
-            .product(rms_norm(h, &self.norm), table.transpose())
+            .product(frame.norm(h, &self.norm), table.transpose())
     }
 
     /// `E = token + A·pitch`, `[vocabulary, width]`.
@@ -302,19 +310,29 @@ impl Memory {
 }
 
 impl FeedForward {
-    fn forward(&self, h: Tensor<2>, precision: Precision) -> Tensor<2> {
+    fn forward(&self, h: Tensor<2>, frame: &Frame) -> Tensor<2> {
+        let precision = frame.precision;
         let [rows, _] = h.dims();
         let [inner, _] = self.down.dims();
-        let both = precision.product(rms_norm(h, &self.norm), self.gate_up.clone());
+        let both = precision.product(frame.norm(h, &self.norm), self.gate_up.clone());
+        if frame.shape.like_midigen.feed_forward {
+            return precision.product(gelu(both), self.down.clone());
+        }
         let gate = both.clone().slice([0..rows, 0..inner]);
         let up = both.slice([0..rows, inner..2 * inner]);
         precision.product(gate.clone() * sigmoid(gate) * up, self.down.clone())
     }
 }
 
-fn rms_norm(x: Tensor<2>, gain: &Tensor<2>) -> Tensor<2> {
-    let mean = (x.clone() * x.clone()).mean_dim(1);
-    x / (mean + EPSILON).sqrt() * gain.clone()
+impl Frame {
+    fn norm(&self, x: Tensor<2>, gain: &Tensor<2>) -> Tensor<2> {
+        let x = match self.shape.like_midigen.norm {
+            true => x.clone() - x.mean_dim(1),
+            false => x,
+        };
+        let mean = (x.clone() * x.clone()).mean_dim(1);
+        x / (mean + EPSILON).sqrt() * gain.clone()
+    }
 }
 
 /// A tensor's numbers, row after row.

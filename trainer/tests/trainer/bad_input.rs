@@ -172,6 +172,18 @@ fn every_mistake_has_its_line() {
         &["text", "does not load"],
     );
     fails(at, &format!("{export} --held-out-json text"), &["text"]);
+    let like = "--like-midigen norm,feed-forward,positions";
+    succeeds(
+        at,
+        &format!("train --corpus songs -o like --preset tiny --steps 2 {like}"),
+    );
+    succeeds(at, "train --corpus songs -o like --resume --steps 3");
+    succeeds(at, "eval --quick --checkpoint like --corpus songs");
+    fails(
+        at,
+        "export --checkpoint like --corpus songs -o model",
+        &["like", "--like-midigen"],
+    );
     assert!(!at.join("model").exists() && !at.join("model.partial").exists());
     succeeds(
         at,

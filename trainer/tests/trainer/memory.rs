@@ -4,7 +4,7 @@
 use burn::tensor::{Device, Tensor};
 use continuo_score::Vocabulary;
 use continuo_score::manifest::Knn;
-use continuo_trainer::config::preset;
+use continuo_trainer::config::{LikeMidigen, preset};
 use continuo_trainer::learner::initial;
 use continuo_trainer::model::{Input, Memory, Model, Use, numbers};
 use rand::Rng;
@@ -17,10 +17,15 @@ fn tiny() -> Model {
 }
 
 fn with(layers: usize, knn: Option<Knn>) -> Model {
+    like(layers, knn, LikeMidigen::default())
+}
+
+fn like(layers: usize, knn: Option<Knn>, like_midigen: LikeMidigen) -> Model {
     let vocabulary = Vocabulary::continuo();
     let (mut shape, _) = preset("tiny", &vocabulary).unwrap();
     shape.sizes.layers = layers;
     shape.knn = knn;
+    shape.like_midigen = like_midigen;
     initial(shape, &vocabulary, &Device::flex(), 7)
 }
 
@@ -97,8 +102,14 @@ fn chunked_is_whole_is_streamed() {
         following: true,
         ..knn
     };
-    for knn in [None, at(0), at(1), at(2), Some(followed)] {
-        let model = with(3, knn);
+    let ours = [None, at(0), at(1), at(2), Some(followed)].map(|knn| (knn, with(3, knn)));
+    let theirs = LikeMidigen {
+        norm: true,
+        feed_forward: true,
+        positions: true,
+    };
+    let others = [None, at(1)].map(|knn| (knn, like(3, knn, theirs)));
+    for (knn, model) in ours.into_iter().chain(others) {
         let whole = logits(&model, &input, 150);
         let spread = whole.iter().fold(0.0f32, |m, x| m.max(x.abs()));
         assert!(spread > 0.1, "logits say something");
@@ -106,6 +117,28 @@ fn chunked_is_whole_is_streamed() {
             let difference = largest_difference(&whole, &logits(&model, &input, size));
             assert!(difference < 1e-5, "{knn:?}, chunks of {size}: {difference}");
         }
+    }
+}
+
+/// However positions are told: two tokens that change places are another past, to one layer.
+#[test]
+fn the_order_of_tokens_matters() {
+    for positions in [false, true] {
+        let theirs = LikeMidigen {
+            positions,
+            ..LikeMidigen::default()
+        };
+        let model = like(1, None, theirs);
+        let mut input = stream(14, 2);
+        for rows in [&mut input.bar_step, &mut input.bar, &mut input.metre] {
+            rows.fill(0);
+        }
+        let before = logits(&model, &input, 14);
+        input.tokens.swap(3, 10);
+        let after = logits(&model, &input, 14);
+        let last = |logits: &[f32]| logits[logits.len() - 340..].to_vec();
+        let difference = largest_difference(&last(&before), &last(&after));
+        assert!(difference > 1e-4, "{positions}: {difference}");
     }
 }
 

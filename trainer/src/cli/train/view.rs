@@ -1,0 +1,99 @@
+//! What a training shows of itself.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use continuo_trainer::corpus::{Corpus, Song};
+use continuo_trainer::train::{Event, Tick};
+use indicatif::{ProgressBar, ProgressStyle};
+
+fn notes_per_token(corpus: &Corpus) -> f64 {
+    let sum = |f: fn(&Song) -> u64| {
+        corpus
+            .songs
+            .iter()
+            .filter(|s| !s.held_out)
+            .map(f)
+            .sum::<u64>() as f64
+    };
+    sum(|s| s.notes) / sum(|s| s.tokens).max(1.0)
+}
+
+/// The progress bar, or lines in a log where there is no terminal.
+pub(super) struct View {
+    bar: ProgressBar,
+    lines: bool,
+    said: Option<Instant>,
+    notes_per_token: f64,
+    device: String,
+}
+
+impl View {
+    pub(super) fn new(corpus: &Corpus, device: String) -> anyhow::Result<Self> {
+        let style = ProgressStyle::with_template("{bar:30} {percent}%  {msg}")?;
+        let bar = ProgressBar::new(10_000).with_style(style);
+        let lines = !std::io::stderr().is_terminal();
+        Ok(Self {
+            bar,
+            lines,
+            said: None,
+            notes_per_token: notes_per_token(corpus),
+            device,
+        })
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    pub(super) fn show(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Begin {
+                parameters,
+                spent,
+                tokens,
+            } => {
+                eprintln!(
+                    "{parameters} parameters, {tokens} tokens a step, on {}; {:.1} % of the \
+                     training done",
+                    self.device,
+                    spent * 100.0
+                );
+            }
+            Event::Step(tick) => self.step(tick),
+            Event::Saved(path) => self.say(&format!("saved {}", path.display())),
+            Event::Sampled(path) => self.say(&format!("sample {}", path.display())),
+            Event::Measured(m) => self.say(&format!(
+                "held out: {:.3} nats/token ({:.2} a note), {} songs",
+                m.nats_per_token, m.nats_per_note, m.songs
+            )),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    fn step(&mut self, t: &Tick) {
+        let text = format!(
+            "step {}  loss {:.3} nats/token ({:.2} a note)  {:.0} tokens/s  {} to go",
+            t.steps,
+            t.smooth,
+            t.smooth / self.notes_per_token,
+            t.speed,
+            indicatif::HumanDuration(Duration::from_secs_f64(t.left.clamp(0.0, 1e9))),
+        );
+        if self.lines {
+            if self
+                .said
+                .is_none_or(|at| at.elapsed() > Duration::from_secs(10))
+            {
+                eprintln!("{text}");
+                self.said = Some(Instant::now());
+            }
+        } else {
+            self.bar.set_position((t.spent * 10_000.0) as u64);
+            self.bar.set_message(text);
+        }
+    }
+}
