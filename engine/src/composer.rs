@@ -3,6 +3,7 @@
 mod learning;
 mod recollecting;
 mod state;
+mod suffix;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub use learning::Progress;
 use learning::Reading;
 pub use recollecting::Recollection;
 pub use state::{Piece, SessionState};
+use suffix::Suffix;
 
 /// Tokens read in one run while listening: large enough to use the machine, small enough
 /// that a run stays within a few milliseconds.
@@ -49,6 +51,10 @@ pub struct Composer {
     learned: Vec<Score>,
     /// The tokens in memory.
     stream: Vec<Fed>,
+    /// What the stream said before, for a model that has weights for it.
+    suffix: Option<Suffix>,
+    /// Where in the stream the answer begins: it recalls what came before, not itself.
+    answer_from: usize,
     /// Where the stream stands after them.
     state: State,
     /// Logits after the last token; none right after a rewind.
@@ -81,6 +87,8 @@ impl Composer {
             reading: None,
             learned: Vec::new(),
             stream: Vec::new(),
+            suffix: Suffix::of(&model),
+            answer_from: 0,
             state: State::default(),
             logits: None,
             metres: Score::new(vocabulary.steps_per_beat).metres,
@@ -125,8 +133,9 @@ impl Composer {
         self.memory.bytes()
     }
 
-    /// How much what is remembered from beyond the window counts, 0 to 1, from the next token
-    /// on. With 0, all is as with a model that has no such memory.
+    /// How much what is remembered counts, 0 to 1, from the next token on: what the kNN memory
+    /// recalls from beyond the window, and what followed where the piece has been here before
+    /// (the suffix memory). With 0, all is as with a model that has neither.
     pub fn set_recall(&mut self, recall: f32) {
         self.recall = recall;
     }
@@ -222,6 +231,7 @@ impl Composer {
         self.recollections.retain(|r| r.step < at);
         wanted.move_to(at, vocabulary);
         self.become_stream(&wanted)?;
+        self.answer_from = self.stream.len();
         Ok(())
     }
 
@@ -265,8 +275,16 @@ impl Composer {
 
     fn sample(&mut self) -> Result<u16, EngineError> {
         self.logits()?;
+        let within = self.earliest()..self.answer_from;
         let logits = self.logits.as_deref().unwrap_or_default();
-        self.sampler.choose(&self.state, logits)
+        let followed = self.suffix.as_mut().and_then(|suffix| {
+            suffix.follow(&self.stream);
+            suffix.followed(self.recall, within)
+        });
+        let followed = followed
+            .as_ref()
+            .map(|(followed, weight)| (followed, *weight));
+        self.sampler.choose_with(&self.state, logits, followed)
     }
 
     /// Reads one more id, and notes down the notes it completes.
@@ -327,6 +345,15 @@ impl Composer {
         Ok(())
     }
 
+    /// The earliest position that what is played next may recall from.
+    fn earliest(&self) -> usize {
+        let (Some(reach), Some(last)) = (self.reach, self.stream.last()) else {
+            return 0;
+        };
+        self.stream
+            .partition_point(|t| t.bar.saturating_add(reach) < last.bar)
+    }
+
     /// How far back the tokens read next may recall from: each by its own bar, so that it does
     /// not matter in which portions they are read.
     fn look_back(&mut self, next: &[Fed]) {
@@ -353,6 +380,9 @@ impl Composer {
         }
         self.logits = None;
         self.stream.truncate(to);
+        if let Some(suffix) = &mut self.suffix {
+            suffix.rewind(to);
+        }
         self.rewind_reading(to);
         let from = self.memory.rewind(to)?;
         self.read_again(from)

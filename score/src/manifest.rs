@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::SuffixWeights;
+
 /// `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -19,6 +21,10 @@ pub struct Manifest {
     /// The layer with the kNN memory; absent in a model without one.
     #[serde(default)]
     pub knn: Option<Knn>,
+    /// How much the suffix memory counts beside this network; absent in a model made before there
+    /// was one, which is played without.
+    #[serde(default)]
+    pub suffix: Option<SuffixWeights>,
     /// The same network for different machines, by name (`plain`, `cpu`, `gpu`).
     pub variants: BTreeMap<String, Variant>,
     /// Licence of the weights (an SPDX expression).

@@ -145,6 +145,59 @@ fn recall_0_is_the_window_alone() {
 
 /// What lies more bars back than memory reaches plays no part, in whatever portions it is heard;
 /// what was learned does.
+/// A model that trusts its suffix memory wholly plays a tune on as it was, from wherever it has come
+/// to, if it reaches so far back; with recall 0 as if it had none.
+#[test]
+fn what_followed_before_is_played_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let with = |name: &str, weights: serde_json::Value| {
+        let directory = folder.path().join(name);
+        lab::copy(&lab::model().unwrap(), &directory).unwrap();
+        let manifest = directory.join("model.json");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        json["suffix"] = weights;
+        std::fs::write(&manifest, json.to_string()).unwrap();
+        load(&directory, "cpu")
+    };
+    let sure = with("sure", vec![1.0; 9].into());
+    let none = with("none", serde_json::Value::Null);
+    let (twice, all) = (long_score(2), long_score(3));
+    let minuet = tune::minuet().length;
+    let play = |model: &Arc<Model>, recall: f32, reach: Option<u32>| {
+        // Five bars into the third time.
+        let from = 2 * minuet + 5 * 36;
+        let mut composer = Composer::new(model.clone());
+        composer.set_recall(recall);
+        composer.set_reach(reach);
+        composer.listen(&all.until(from)).unwrap();
+        let sampling = Sampling {
+            warmest: 1.0,
+            ..Sampling::default()
+        };
+        composer.answer(from, &sampling, 1).unwrap();
+        let notes = composer.play_until(from + 4 * 36).unwrap();
+        let mut notes: Vec<_> = notes
+            .iter()
+            .map(|n| (n.start - 2 * minuet, n.length, n.pitch))
+            .collect();
+        notes.sort();
+        notes
+    };
+    let mut tune: Vec<_> = twice
+        .notes
+        .iter()
+        .filter(|n| (5 * 36..9 * 36).contains(&n.start))
+        .map(|n| (n.start, n.length, n.pitch))
+        .collect();
+    tune.sort();
+    assert!(tune.len() > 12);
+    assert_eq!(play(&sure, 1.0, None), tune);
+    assert_ne!(play(&none, 1.0, None), tune);
+    assert_eq!(play(&sure, 0.0, None), play(&none, 0.0, None));
+    assert_ne!(play(&sure, 1.0, Some(2)), tune);
+}
+
 #[test]
 fn memory_reaches_so_many_bars_back() {
     for model in models() {

@@ -15,6 +15,7 @@ use crate::onnx::kind::Kind;
 use crate::onnx::network::{self, File};
 use crate::parity::loss::Loss;
 use crate::parity::{self, Parity, ParityError};
+use crate::suffix::{self, Fit};
 
 /// What to export.
 pub struct Options<'a> {
@@ -79,13 +80,15 @@ pub struct Exported {
     pub variants: Vec<Loss>,
     /// What was measured and not written: of 8 and 4 bits, the other.
     pub left_out: Vec<Loss>,
+    /// The suffix memory's weights; none if the corpus has no songs to train on.
+    pub suffix: Option<Fit>,
 }
 
 /// Most nats a token that 4 bits may lose more than 8 and still come in their place.
 pub const FREE: f64 = 0.001;
 
 /// Writes the model directory once its plain graphs are proved equal to the model, and no
-/// variant loses much.
+/// variant loses much; and fits the weights of the suffix memory.
 pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
     let Options {
         checkpoint,
@@ -135,12 +138,14 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         files.extend(graphs.into_iter().map(|file| (place(&file), file.bytes)));
     }
 
+    let suffix = suffix::fit(&model, corpus);
     let manifest = Manifest {
         format: Manifest::FORMAT,
         name: options.name.clone(),
         sizes: shape.sizes,
         window: shape.window,
         knn: shape.knn,
+        suffix: suffix.map(|fit| fit.weights),
         variants,
         licence: options.licence.clone(),
         training_data: options.training_data.clone(),
@@ -181,5 +186,6 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         parity,
         variants: measured,
         left_out,
+        suffix,
     })
 }

@@ -28,6 +28,7 @@ pub mod parity;
 pub mod resident;
 pub mod sample;
 pub mod schedule;
+pub mod suffix;
 pub mod tensorboard;
 pub mod train;
 pub mod vocab;

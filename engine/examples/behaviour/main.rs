@@ -48,6 +48,9 @@ struct Args {
     /// Seed of the first tune; each has the next
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How much is recalled: 0 to 1
+    #[arg(long, default_value_t = 1.0)]
+    recall: f32,
     #[command(flatten)]
     places: Places,
     #[command(flatten)]
@@ -97,6 +100,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
             continue;
         };
         let mut composer = Composer::new(model.clone());
+        composer.set_recall(args.recall);
         composer.listen(&opening)?;
         let seed = args.seed + real.len() as u64;
         composer.answer(from, &args.sampling.sampling(), seed)?;
@@ -143,6 +147,7 @@ fn copies(args: &Args, model: Arc<Model>, files: &[PathBuf], runs: u64) -> Resul
     let (mut known, mut notes) = (Known::new(), 0);
     for seed in args.seed..args.seed + runs {
         let mut composer = Composer::new(model.clone());
+        composer.set_recall(args.recall);
         composer.listen(&Score::new(beat))?;
         composer.answer(0, &args.sampling.sampling(), seed)?;
         let mut played = composer.play_until(32 * 4 * beat)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use continuo_engine::model::Fed;
 use continuo_engine::options::{ComputeOptions, Places};
 use continuo_engine::{Model, Runtime};
-use continuo_score::{Drums, PositionScore, Score, Token, midi};
+use continuo_score::{Drums, PositionScore, Score, SuffixMemory, Token, midi};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -15,12 +15,15 @@ use serde::Serialize;
 const CHUNK: usize = 64;
 
 /// Measure how well a model predicts pieces: nats a token and a note, with and without memory
+///
+/// Each row is the network with some of its memories. The column "suffix" is the same row mixed
+/// with the suffix memory: what followed where the piece has been before, token for token.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI files, or folders of them
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// How much is recalled from beyond the window where the kNN memory is on: 0 to 1
+    /// How much is recalled, where the kNN memory is on and by the suffix memory: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = super::continue_::recall)]
     recall: f32,
     /// Count only what lies in this bar and later, 1 being a piece's first: how well a theme's
@@ -45,6 +48,12 @@ struct Sum {
 }
 
 impl Sum {
+    fn add(&mut self, notes: u64, nats: f64) {
+        self.tokens += 1;
+        self.notes += notes;
+        self.nats += nats;
+    }
+
     fn per_token(&self) -> f64 {
         self.nats / self.tokens.max(1) as f64
     }
@@ -63,6 +72,8 @@ struct Cell {
     /// Whether what left the window is recalled.
     knn: bool,
     all: Sum,
+    /// All, with the suffix memory besides; the same for a model without weights for it.
+    suffix: Sum,
     /// Tokens from the piece's beginning, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
 }
@@ -118,11 +129,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
                 xl,
                 knn,
                 all: Sum::default(),
+                suffix: Sum::default(),
                 by_window: [Sum::default(); BANDS],
             };
             for piece in &pieces {
-                listen(&model, piece, recall, args.from_bar, &mut cell)
-                    .context("while listening")?;
+                listen(
+                    &model,
+                    piece,
+                    (recall, args.recall),
+                    args.from_bar,
+                    &mut cell,
+                )
+                .context("while listening")?;
                 progress.inc(piece.len() as u64);
             }
             cells.push(cell);
@@ -159,16 +177,18 @@ fn encode(model: &Model, file: &midi::MidiFile) -> Vec<(Fed, u64)> {
 }
 
 /// Adds a piece to a cell: every token but the first is predicted from those before it; those
-/// before `from_bar` do not count.
+/// before `from_bar` do not count. `recall` is that of the kNN memory and of the suffix memory.
 fn listen(
     model: &Model,
     piece: &[(Fed, u64)],
-    recall: f32,
+    recall: (f32, f32),
     from_bar: u32,
     cell: &mut Cell,
 ) -> Result<()> {
     let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
     let mut memory = model.memory();
+    let mut suffix = SuffixMemory::new(model.vocabulary());
+    let weights = model.manifest().suffix.unwrap_or_default();
     let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
     // The last token predicts nothing.
     let segment = if cell.xl { tokens.len() } else { window };
@@ -178,19 +198,23 @@ fn listen(
             memory.forget_window();
         }
         for chunk in segment.chunks(CHUNK) {
-            let logits = model.feed(&mut memory, chunk, recall)?;
+            let logits = model.feed(&mut memory, chunk, recall.0)?;
             for logits in logits.chunks_exact(vocabulary) {
+                suffix.push(piece[position].0.id);
                 position += 1;
                 let (next, notes) = piece[position];
                 if next.bar + 1 < from_bar {
                     continue;
                 }
-                let nats = nats(logits, usize::from(next.id));
-                for sum in [&mut cell.all, &mut cell.by_window[band(position, window)]] {
-                    sum.tokens += 1;
-                    sum.notes += notes;
-                    sum.nats += nats;
-                }
+                let network = nats(logits, usize::from(next.id));
+                let mixed = suffix.followed(0..usize::MAX).map(|followed| {
+                    let mut logits = logits.to_vec();
+                    followed.mix(weights.of(followed.length) * recall.1, &mut logits);
+                    nats(&logits, usize::from(next.id))
+                });
+                cell.suffix.add(notes, mixed.unwrap_or(network));
+                cell.all.add(notes, network);
+                cell.by_window[band(position, window)].add(notes, network);
             }
         }
     }
@@ -223,7 +247,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         args.recall
     );
     text += "nats a note, by distance from the piece's beginning in windows\n\n";
-    text += "| XL | kNN | nats/token | nats/note |";
+    text += "| XL | kNN | nats/token | nats/note | with suffix |";
     let shown: Vec<usize> = (0..BANDS)
         .filter(|&b| cells[0].by_window[b].tokens > 0)
         .collect();
@@ -232,16 +256,17 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         .map(|&b| format!(" {} |", band_name(b)))
         .collect();
     text += &format!(
-        "{columns}\n|---|---|---|---|{}\n",
+        "{columns}\n|---|---|---|---|---|{}\n",
         "---|".repeat(shown.len())
     );
     for cell in cells {
         let on = |on: bool| if on { "on" } else { "off" };
         let (token, note) = (cell.all.per_token(), cell.all.per_note());
         text += &format!(
-            "| {} | {} | {token:.4} | {note:.4} |",
+            "| {} | {} | {token:.4} | {note:.4} | {:.4} |",
             on(cell.xl),
-            on(cell.knn)
+            on(cell.knn),
+            cell.suffix.per_note()
         );
         for &band in &shown {
             text += &format!(" {:.4} |", cell.by_window[band].per_note());

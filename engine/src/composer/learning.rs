@@ -8,6 +8,7 @@ use continuo_score::{PositionScore, Score};
 
 use super::Composer;
 use super::state::{Piece, SessionState};
+use super::suffix::Suffix;
 use crate::error::EngineError;
 use crate::knn::part::Part;
 use crate::model::{Fed, Lesson, Model};
@@ -116,6 +117,7 @@ impl Composer {
         }
         self.memory.clear();
         self.stream.clear();
+        self.suffix = Suffix::of(&self.model);
         (self.logits, self.reading) = (None, None);
         self.forget_learned()?;
         self.begin_learning(&learned)?;

@@ -128,6 +128,9 @@ fn check(manifest: &Manifest) -> Result<(), String> {
             return Err(format!("{name} is out of bounds"));
         }
     }
+    if manifest.suffix.is_some_and(|weights| !weights.is_valid()) {
+        return Err("suffix: weights are from 0 to 1".into());
+    }
     for graph in manifest.variants.values().flat_map(|v| &v.graphs) {
         let plain = Path::new(graph)
             .components()

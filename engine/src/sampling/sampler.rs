@@ -1,7 +1,9 @@
 //! One voice's sampler: constraints, what it played, and the draw.
 
-use continuo_score::{Grammar, Note, PositionScore, Scale, Score, State, Token, Vocabulary};
-use rand::SeedableRng;
+use continuo_score::{
+    Followed, Grammar, Note, PositionScore, Scale, Score, State, Token, Vocabulary,
+};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Sampling;
@@ -144,6 +146,19 @@ impl Sampler {
     /// infinitely large among the tokens that are possible here. Allocates nothing once its
     /// buffers have grown.
     pub fn choose(&mut self, state: &State, logits: &[f32]) -> Result<u16, EngineError> {
+        self.choose_with(state, logits, None)
+    }
+
+    /// The same, where `followed` may be taken instead, as likely as the weight beside it says,
+    /// 0 to 1: less the more it circles, and the more a register or a density is against it.
+    /// Temperatures and nucleus are for the network's part alone; were they for the mixture, what
+    /// is likely would become certain, and no passage that came back would ever be left.
+    pub fn choose_with(
+        &mut self,
+        state: &State,
+        logits: &[f32],
+        followed: Option<(&Followed, f32)>,
+    ) -> Result<u16, EngineError> {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
         }
@@ -156,9 +171,46 @@ impl Sampler {
                 break;
             }
         }
+        if let Some((followed, weight)) = followed
+            && let Some(id) = self.follow(followed, weight, lean)
+        {
+            return Ok(id);
+        }
         let warmth = self.warmth();
         self.chooser
             .choose(&self.sampling, warmth, lean, &mut self.rng)
+    }
+
+    /// One of the candidates that followed, or none.
+    fn follow(&mut self, followed: &Followed, weight: f32, lean: f32) -> Option<u16> {
+        let cold =
+            self.sampling.pitch_temperature <= 0.0 && self.sampling.rhythm_temperature <= 0.0;
+        let (which, whether) = match cold {
+            true => (0.0, 0.5),
+            false => (self.rng.random::<f32>(), self.rng.random::<f32>()),
+        };
+        let candidates = &self.chooser.candidates;
+        let possible = |&&(id, _): &&(u16, f32)| candidates.iter().any(|c| c.id == id);
+        let mut shares: Vec<(u16, f32)> =
+            followed.shares.iter().filter(possible).copied().collect();
+        // Likeliest first, which is what is taken where nothing is left to chance.
+        shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let mut left = which * shares.iter().map(|s| s.1).sum::<f32>();
+        let drawn = shares.iter().find(|(_, share)| {
+            left -= share;
+            left < 0.0
+        });
+        let &(id, _) = drawn.or(shares.last())?;
+        let chosen = candidates.iter().find(|c| c.id == id)?;
+        let alike = candidates.iter().filter(|c| c.about == chosen.about);
+        let best = alike.map(|c| c.bias).fold(chosen.bias, f32::max);
+        let against = match chosen.about {
+            About::Sound => lean.max(0.0),
+            About::Time => (-lean).max(0.0),
+        };
+        let heat = self.repeats.heat();
+        let likely = weight * (1.0 - heat) * (chosen.bias - best - against).exp();
+        (whether < likely).then_some(id)
     }
 
     /// Nats for time to move on.

@@ -1,4 +1,4 @@
-use continuo_score::{Grammar, Note, PositionScore, Scale, State, Token, Vocabulary};
+use continuo_score::{Followed, Grammar, Note, PositionScore, Scale, State, Token, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -473,4 +473,68 @@ fn circling_warms_and_ends() {
         after < 1.0 + (warmest - 1.0) / 2.0,
         "{after} after {warmest}"
     );
+}
+
+/// What followed is taken as often as its weight says, whatever the temperature; less the more the
+/// playing circles, and never where the grammar or the musician is against it.
+#[test]
+fn what_followed_is_taken_as_often_as_it_counts() {
+    let v = Vocabulary::continuo();
+    let grammar = Grammar::new(&v);
+    let state = grammar.next(&State::default(), Token::Start);
+    let id = |token| v.id(token).unwrap();
+    let pitch = |p| id(Token::Pitch(p));
+    // The network wants nothing but middle C.
+    let mut logits = vec![-20.0; v.size()];
+    logits[usize::from(pitch(60))] = 20.0;
+    let followed = |shares: &[(u16, f32)]| Followed {
+        length: 64,
+        shares: shares.to_vec(),
+        at: 9,
+    };
+    let two = followed(&[(pitch(64), 0.75), (pitch(67), 0.25)]);
+    let count = |sampling: &Sampling, followed: &Followed, weight, circling: bool| {
+        let mut sampler = Sampler::new(&v);
+        sampler.begin(0, sampling, 3, None, &[]);
+        if circling {
+            for _ in 0..2_000 {
+                sampler.read(Token::Pitch(60));
+            }
+        }
+        let mut counts = [0u32; 4];
+        for _ in 0..4_000 {
+            let chosen = sampler.choose_with(&state, &logits, Some((followed, weight)));
+            let chosen = chosen.unwrap();
+            let known = [60, 64, 67].iter().position(|&p| pitch(p) == chosen);
+            counts[known.unwrap_or(3)] += 1;
+        }
+        counts.map(|n| f64::from(n) / 4_000.0)
+    };
+    let near = |a: [f64; 4], b: [f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.03);
+    let mut hot = PLAIN;
+    (hot.pitch_temperature, hot.top_p) = (2.0, 0.5);
+    for sampling in [PLAIN, hot] {
+        let counts = count(&sampling, &two, 0.8, false);
+        assert!(near(counts, [0.2, 0.6, 0.2, 0.0]), "{counts:?}");
+    }
+    assert_eq!(count(&PLAIN, &two, 0.0, false), [1.0, 0.0, 0.0, 0.0]);
+    assert_eq!(count(&PLAIN, &two, 1.0, true), [1.0, 0.0, 0.0, 0.0]);
+    // Nothing is left to chance: the likelier of the two, if it counts for half or more.
+    let cold = PLAIN.with_temperature(0.0);
+    assert_eq!(count(&cold, &two, 0.6, false), [0.0, 1.0, 0.0, 0.0]);
+    assert_eq!(count(&cold, &two, 0.4, false), [1.0, 0.0, 0.0, 0.0]);
+    // A velocity cannot stand here, nor a pitch that is not in the range.
+    let loud = followed(&[(id(Token::Velocity(3)), 1.0)]);
+    assert_eq!(count(&PLAIN, &loud, 1.0, false), [1.0, 0.0, 0.0, 0.0]);
+    let mut low = PLAIN;
+    low.constraints.range = (50, 65);
+    assert_eq!(count(&low, &two, 1.0, false), [0.0, 1.0, 0.0, 0.0]);
+    // A pull to middle C is stronger than what followed an octave above.
+    low.constraints = FREE;
+    low.constraints.register = Some(Register {
+        centre: 60,
+        strength: 6.0,
+    });
+    let high = followed(&[(pitch(72), 1.0)]);
+    assert!(count(&low, &high, 1.0, false)[0] > 0.95);
 }

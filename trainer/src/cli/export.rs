@@ -20,7 +20,8 @@ use continuo_trainer::parity::loss::Loss;
 ///
 /// Variants: `plain` (f32, any ONNX runtime), `cpu` (8-bit matrices, for one core with ONNX
 /// Runtime; 4-bit ones where these lose at most 0.001 nats a token more), `gpu` (f16, for CUDA
-/// with ONNX Runtime). For each the table says its size, the time ONNX Runtime takes for a token
+/// with ONNX Runtime); and how much the suffix memory shall count, what followed where a piece has
+/// been before. For each variant the table says its size, the time ONNX Runtime takes for a token
 /// on one thread of this machine, and what rounding loses in nats; a variant that loses more
 /// than 0.02 nats a token is not written.
 #[derive(clap::Args)]
@@ -66,6 +67,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         parity,
         variants,
         left_out,
+        suffix,
     } = export(&Options {
         variants: &a.variants,
         checkpoint: &checkpoint,
@@ -88,6 +90,12 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             "songs": parity.songs,
             "tokens": parity.tokens,
             "variants": variants.iter().map(json).collect::<Vec<_>>(),
+            "suffix": suffix.map(|fit| serde_json::json!({
+                "weights": fit.weights,
+                "tokens": fit.tokens,
+                "nats_per_note_without": fit.without,
+                "nats_per_note_with": fit.with,
+            })),
             "left_out": left_out.iter().map(json).collect::<Vec<_>>(),
             "largest_logit": parity.scale,
             "memories": parity.memories,
@@ -123,6 +131,13 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
                 v.milliseconds,
                 v.per_token,
                 v.per_note
+            );
+        }
+        if let Some(fit) = suffix {
+            println!(
+                "suffix memory: {:.3} nats a note without, {:.3} with (fitted on {} tokens of \
+                 songs it was trained on)",
+                fit.without, fit.with, fit.tokens
             );
         }
         println!("{}: written", a.output.display());

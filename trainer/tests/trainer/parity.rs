@@ -48,8 +48,9 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         parity,
         variants,
         left_out,
+        suffix,
     } = export(&options).unwrap();
-    println!("{parity:?} {variants:?} {left_out:?}");
+    println!("{parity:?} {variants:?} {left_out:?} {suffix:?}");
     let names: Vec<&str> = variants.iter().map(|v| v.kind.name()).collect();
     assert_eq!(names, Kind::ALL.map(Kind::name));
     // Of 8 and 4 bits one was written: 4 where they lose next to nothing.
@@ -80,6 +81,12 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     assert_eq!(manifest.window, checkpoint.config.shape.window);
     assert_eq!(manifest.sizes, checkpoint.config.shape.sizes);
     assert_eq!(manifest.knn, Some(knn));
+    let suffix = suffix.unwrap();
+    assert_eq!(manifest.suffix, Some(suffix.weights));
+    assert!(
+        suffix.weights.is_valid() && suffix.with < suffix.without,
+        "{suffix:?}"
+    );
     for kind in Kind::ALL.map(Kind::name) {
         let graphs = &manifest.variants[kind].graphs;
         let expected = ["lower", "upper"].map(|graph| format!("{kind}/{graph}.onnx"));

@@ -1,0 +1,81 @@
+//! How much a model should trust its suffix memory (`continuo_score::suffix`): weights fitted on
+//! songs it was trained on, so that held-out songs stay a test.
+
+use continuo_score::suffix::{SuffixMemory, SuffixWeights};
+use rayon::prelude::*;
+
+use crate::corpus::Corpus;
+use crate::eval::song_nats;
+use crate::model::{Model, Use};
+
+/// Tokens that weights are fitted on, about.
+const TOKENS: u64 = 60_000;
+
+/// Weights, and what they do for the songs they were fitted on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Fit {
+    /// For `model.json`.
+    pub weights: SuffixWeights,
+    /// Tokens predicted.
+    pub tokens: usize,
+    /// Nats a note by the network alone, with both its memories.
+    pub without: f64,
+    /// Nats a note with the suffix memory besides.
+    pub with: f64,
+}
+
+/// One token predicted: the length in common, and how likely it was to the network and by what
+/// followed.
+type Predicted = (usize, f64, f64);
+
+/// Fits the weights on songs of `corpus` that are not held out, spread over all of it; `None`
+/// without any.
+pub fn fit(model: &Model, corpus: &Corpus) -> Option<Fit> {
+    let songs: Vec<usize> = (0..corpus.songs.len())
+        .filter(|&song| !corpus.songs[song].held_out)
+        .collect();
+    let all: u64 = songs.iter().map(|&song| corpus.songs[song].tokens).sum();
+    let every = usize::try_from(all / TOKENS).unwrap_or(1).max(1);
+    let songs: Vec<usize> = songs.into_iter().step_by(every).collect();
+    let notes: u64 = songs.iter().map(|&song| corpus.songs[song].notes).sum();
+    let predicted: Vec<Vec<Predicted>> = songs
+        .par_iter()
+        .with_max_len(1)
+        .map(|&song| predict(model, corpus, song))
+        .collect();
+    let predicted = predicted.concat();
+    if predicted.is_empty() || notes == 0 {
+        return None;
+    }
+    let weights = SuffixWeights::fit(&predicted);
+    let nats = |likelihood: &dyn Fn(&Predicted) -> f64| {
+        let sum: f64 = predicted.iter().map(|p| -likelihood(p).ln()).sum();
+        sum / notes as f64
+    };
+    Some(Fit {
+        weights,
+        tokens: predicted.len(),
+        without: nats(&|&(_, network, _)| network),
+        with: nats(&|&(length, network, followed)| {
+            let weight = f64::from(weights.of(length));
+            (1.0 - weight) * network + weight * followed
+        }),
+    })
+}
+
+fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
+    let nats = song_nats(model, corpus, song, Use::BOTH, |_| ());
+    let mut memory = SuffixMemory::new(&corpus.vocabulary);
+    let count = corpus.songs[song].tokens as usize;
+    let mut ids = corpus.records(song, 0, count).map(|r| r.id);
+    ids.by_ref().take(1).for_each(|first| memory.push(first));
+    ids.zip(nats)
+        .map(|(id, nats)| {
+            let followed = memory.followed(0..usize::MAX);
+            memory.push(id);
+            let network = f64::from(-nats).exp().max(f64::MIN_POSITIVE);
+            let share = followed.as_ref().map_or(0.0, |f| f64::from(f.share(id)));
+            (followed.map_or(0, |f| f.length), network, share)
+        })
+        .collect()
+}
