@@ -53,6 +53,9 @@ pub struct Composer {
     stream: Vec<Fed>,
     /// What the stream said before, for a model that has weights for it.
     suffix: Option<Suffix>,
+    /// Where what followed stands that the next token was expected from most, and how much that
+    /// counted.
+    followed: Option<(usize, f32)>,
     /// Where in the stream the answer begins: it recalls what came before, not itself.
     answer_from: usize,
     /// Where the stream stands after them.
@@ -89,6 +92,7 @@ impl Composer {
             stream: Vec::new(),
             suffix: Suffix::of(&model),
             answer_from: 0,
+            followed: None,
             state: State::default(),
             logits: None,
             metres: Score::new(vocabulary.steps_per_beat).metres,
@@ -281,6 +285,7 @@ impl Composer {
             suffix.follow(&self.stream);
             suffix.followed(self.recall, within)
         });
+        self.followed = followed.as_ref().map(|(it, weight)| (it.at, *weight));
         let followed = followed
             .as_ref()
             .map(|(followed, weight)| (followed, *weight));

@@ -177,6 +177,12 @@ fn what_followed_before_is_played_again() {
         };
         composer.answer(from, &sampling, 1).unwrap();
         let notes = composer.play_until(from + 4 * 36).unwrap();
+        if model.manifest().suffix.is_some() && recall > 0.0 && reach.is_none() {
+            // The second time, from its sixth bar on.
+            let bars = minuet / 36;
+            let looks_to = composer.recollections().map(|r| r.bars[0].0);
+            assert!(looks_to.eq(composer.recollections().map(|r| r.step / 36 - bars)));
+        }
         let mut notes: Vec<_> = notes
             .iter()
             .map(|n| (n.start - 2 * minuet, n.length, n.pitch))

@@ -28,18 +28,23 @@ pub struct Recollection {
 }
 
 impl Composer {
-    /// What the tokens played last recalled, oldest first; nothing without a kNN memory, or where
-    /// none is to be recalled.
+    /// What the tokens played last recalled, oldest first, by the kNN memory and the suffix memory;
+    /// nothing without either, or where nothing is to be recalled.
     pub fn recollections(&self) -> impl DoubleEndedIterator<Item = &Recollection> {
         self.recollections.iter()
     }
 
     /// Notes down what the token read last has recalled.
     pub(super) fn recollect(&mut self) {
-        let Some(knn) = self.memory.knn().filter(|_| self.recall > 0.0) else {
-            return;
+        let mut recalled = match self.memory.knn().filter(|_| self.recall > 0.0) {
+            Some(knn) => share(knn.latest(), self.state.step, &self.stream),
+            None => share([].into_iter(), self.state.step, &self.stream),
         };
-        let recalled = share(knn.latest(), self.state.step, &self.stream);
+        if let Some((at, weight)) = self.followed.take()
+            && let Some(token) = self.stream.get(at)
+        {
+            recalled.mix(token.bar, weight);
+        }
         if recalled.bars.is_empty() && recalled.learned == 0.0 {
             return;
         }
@@ -47,6 +52,27 @@ impl Composer {
             self.recollections.pop_front();
         }
         self.recollections.push_back(recalled);
+    }
+}
+
+impl Recollection {
+    /// A bar has `weight` of all that was recalled, 0 to 1, and what was there the rest.
+    fn mix(&mut self, bar: u32, weight: f32) {
+        self.bars
+            .iter_mut()
+            .for_each(|(_, share)| *share *= 1.0 - weight);
+        self.learned *= 1.0 - weight;
+        match self.bars.iter_mut().find(|(known, _)| *known == bar) {
+            Some((_, share)) => *share += weight,
+            None => self.bars.push((bar, weight)),
+        }
+        self.sort();
+    }
+
+    /// Largest first, and no more than a few.
+    fn sort(&mut self) {
+        self.bars.sort_by(|a, b| b.1.total_cmp(&a.1));
+        self.bars.truncate(BARS);
     }
 }
 
@@ -93,8 +119,7 @@ fn share<'a>(
             .for_each(|(_, share)| *share /= all);
         recalled.learned /= all;
     }
-    recalled.bars.sort_by(|a, b| b.1.total_cmp(&a.1));
-    recalled.bars.truncate(BARS);
+    recalled.sort();
     recalled
 }
 
@@ -120,5 +145,10 @@ mod tests {
         assert!((recalled.bars[0].1 - 0.5).abs() < 1e-6 && recalled.bars[1].1 < 1e-6);
         assert!((recalled.learned - 0.5).abs() < 1e-6);
         assert_eq!(share([].into_iter(), 7, &stream).bars, []);
+        let mut recalled = recalled;
+        recalled.mix(3, 0.8);
+        assert_eq!(recalled.bars[0], (3, 0.8));
+        assert!((recalled.bars[1].1 - 0.1).abs() < 1e-6);
+        assert!((recalled.learned - 0.1).abs() < 1e-6);
     }
 }
