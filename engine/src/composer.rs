@@ -132,7 +132,7 @@ impl Composer {
         self.scale
     }
 
-    /// Bytes its memories hold.
+    /// Bytes that the network's memories hold.
     pub fn bytes(&self) -> usize {
         self.memory.bytes()
     }
@@ -170,7 +170,9 @@ impl Composer {
         self.scale = scale_of(score);
         let wanted = PositionScore::encode_open(score, vocabulary);
         (self.pitch, self.written) = (None, Vec::new());
-        self.become_stream(&wanted)
+        self.become_stream(&wanted)?;
+        self.answer_from = self.stream.len();
+        Ok(())
     }
 
     /// Makes the stream in memory that of `wanted`, in the segmentation encoding gives. Merged
