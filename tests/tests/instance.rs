@@ -213,6 +213,6 @@ fn saving_and_loading_never_make_an_offline_block_wait_in_vain() {
         }
         audio.join().unwrap()
     });
-    assert!(sent > 20, "{sent} events");
+    assert!(sent >= 10, "{sent} events");
     assert_eq!(shared.counters.gave_up.load(Ordering::Relaxed), 0);
 }

@@ -12,10 +12,10 @@ pub struct SamplingOptions {
     /// How daring: 0 takes the likeliest, 1 follows the model; for pitches and rhythm alike
     #[arg(long, value_name = "T", value_parser = zero_or_more)]
     temperature: Option<f32>,
-    /// How daring for pitches and velocities [default: 0.9]
+    /// How daring for pitches and velocities [default: 0.95]
     #[arg(long, value_name = "T", value_parser = zero_or_more)]
     temperature_pitch: Option<f32>,
-    /// How daring for lengths and moves in time [default: 0.9]
+    /// How daring for lengths and moves in time [default: 0.95]
     #[arg(long, value_name = "T", value_parser = zero_or_more)]
     temperature_rhythm: Option<f32>,
     /// Keep this many of the likeliest tokens; 0 keeps all

@@ -62,10 +62,10 @@ impl Default for Sampling {
     /// of the default model, `models/default/README.md`.
     fn default() -> Self {
         Self {
-            pitch_temperature: 0.9,
-            rhythm_temperature: 0.9,
+            pitch_temperature: 0.95,
+            rhythm_temperature: 0.95,
             top_k: 0,
-            top_p: 0.9,
+            top_p: 0.95,
             min_p: 0.0,
             warmest: 2.0,
             constraints: Constraints::default(),
