@@ -61,7 +61,7 @@ pub struct ContinuoParams {
     /// Whether time goes back with the transport.
     #[id = "memory"]
     pub memory: EnumParam<Memory>,
-    /// How much the long memory counts.
+    /// How much the long memory and what was there before, word for word, count.
     #[id = "recall"]
     pub recall: FloatParam,
     /// How many bars back the long memory reaches.

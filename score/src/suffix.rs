@@ -55,7 +55,7 @@ pub struct Followed {
     /// Tokens that the longest of them has in common with the last one, velocities not counted:
     /// [`BANDS`]`[0]` or more.
     pub length: usize,
-    /// Ids and their shares, which sum to 1. A passage counts half as much for each token less
+    /// Ids and their shares, which sum to 1, largest first and of equals the lower id. A passage counts half as much for each token less
     /// that it has in common.
     pub shares: Vec<(u16, f32)>,
     /// Where the passage that counts most, of these the latest, was followed: a position.
@@ -143,19 +143,18 @@ impl SuffixMemory {
         let last = self.compared.len().checked_sub(1)?;
         // A velocity may have come since.
         let since = self.ids.len() - 1 - self.compared[last] as usize;
-        let mut found: Vec<(usize, usize)> = Vec::new();
+        // One for each passage that ends as the last one does, itself included, oldest first.
         let ends = self.ends.get(&self.passage(last)?)?;
-        // The last of them is the passage itself.
-        for &end in ends.iter().rev().skip(1).take(LOOKED_AT) {
-            let end = end as usize;
-            let at = self.compared[end] as usize + since;
-            let next = at + 1;
-            let aligned = since == 0
-                || self.ids[at - since + 1..=at]
-                    .iter()
-                    .all(|&id| self.is_passed_over(id));
-            if aligned && next < self.ids.len() && within.contains(&next) {
-                found.push((self.in_common(end, last), next));
+        let next_of = |end: u32| self.compared[end as usize] as usize + since + 1;
+        let wanted = within.start..within.end.min(self.ids.len());
+        let wanted = ends.partition_point(|&end| next_of(end) < wanted.start)
+            ..ends.partition_point(|&end| next_of(end) < wanted.end);
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        for &end in ends.get(wanted)?.iter().rev().take(LOOKED_AT) {
+            let next = next_of(end);
+            let velocities = &self.ids[next - since..next];
+            if velocities.iter().all(|&id| self.is_passed_over(id)) {
+                found.push((self.in_common(end as usize, last), next));
             }
         }
         let length = found.iter().map(|&(length, _)| length).max()?;
@@ -176,10 +175,9 @@ impl SuffixMemory {
                 None => followed.shares.push((id, weight)),
             }
         }
-        followed
-            .shares
-            .iter_mut()
-            .for_each(|(_, share)| *share /= sum);
+        let shares = &mut followed.shares;
+        shares.iter_mut().for_each(|(_, share)| *share /= sum);
+        shares.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         Some(followed)
     }
 
@@ -198,36 +196,25 @@ impl Followed {
         let of = |&&(known, _): &&(u16, f32)| known == id;
         self.shares.iter().find(of).map_or(0.0, |&(_, share)| share)
     }
-
-    /// Mixes it into `logits`, one an id, in nats: they become logarithms of the mixture, in which
-    /// it has `weight`, 0 to less than 1. With 0 they stay what they are.
-    pub fn mix(&self, weight: f32, logits: &mut [f32]) {
-        if weight.is_nan() || weight <= 0.0 {
-            return;
-        }
-        let weight = weight.min(MOST);
-        let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if !most.is_finite() {
-            return;
-        }
-        let sum: f32 = logits.iter().map(|l| (l - most).exp()).sum();
-        let less = most + sum.ln() - (1.0 - weight).ln();
-        logits.iter_mut().for_each(|l| *l -= less);
-        for &(id, share) in &self.shares {
-            if let Some(logit) = logits.get_mut(usize::from(id)) {
-                *logit = (logit.exp() + weight * share).ln();
-            }
-        }
-    }
 }
-
-/// However long the passage, the network has a say.
-const MOST: f32 = 0.999;
 
 impl SuffixWeights {
     /// The weight for a length in common.
     pub fn of(&self, length: usize) -> f32 {
         band(length).map_or(0.0, |band| self.0[band])
+    }
+
+    /// The same, `recall` times as much, 0 to 1.
+    pub fn times(self, recall: f32) -> Self {
+        let recall = if recall > 0.0 { recall.min(1.0) } else { 0.0 };
+        Self(self.0.map(|weight| weight * recall))
+    }
+
+    /// How likely a token is by the mixture, which was as likely as `network` to the network and has
+    /// the share `followed` of what followed a passage with `length` in common.
+    pub fn mixed(&self, length: usize, network: f64, followed: f64) -> f64 {
+        let weight = f64::from(self.of(length));
+        (1.0 - weight) * network + weight * followed
     }
 
     /// Whether every weight is from 0 to 1.
@@ -310,15 +297,16 @@ mod tests {
                 memory.push(id);
                 stream.push(id);
                 let from = rng.random_range(0..=stream.len());
-                let found = memory.followed(from..usize::MAX).map(|f| (f.length, f.at));
-                let expected = longest(&stream, &loudness, from);
+                let within = from..rng.random_range(from..=stream.len() + 1);
+                let found = memory.followed(within.clone()).map(|f| (f.length, f.at));
+                let expected = longest(&stream, &loudness, within);
                 assert_eq!(found, expected, "seed {seed}, turn {turn}: {stream:?}");
             }
         }
     }
 
     /// Compares the end of the stream with every passage before it.
-    fn longest(stream: &[u16], loudness: &[u16], from: usize) -> Option<(usize, usize)> {
+    fn longest(stream: &[u16], loudness: &[u16], within: Range<usize>) -> Option<(usize, usize)> {
         let bare = |to: usize| -> Vec<u16> {
             let is_compared = |id: &&u16| !loudness.contains(id);
             stream[..to].iter().filter(is_compared).copied().collect()
@@ -343,15 +331,24 @@ mod tests {
                 places.push((before.len(), length, next));
             }
         }
-        // The latest so many passages, those that came too early to be wanted among them.
+        // The latest so many passages of those wanted, whatever followed their notes.
+        let position = |end: usize| {
+            let is_compared = |at: &usize| !loudness.contains(&stream[*at]);
+            (0..stream.len()).filter(is_compared).nth(end - 1).unwrap()
+        };
+        let is_wanted = |end: &usize| {
+            let next = position(*end) + since + 1;
+            next < stream.len() && within.contains(&next)
+        };
         let mut ends: Vec<usize> = (1..all.len())
             .filter(|&end| {
                 end >= SHORTEST && all[end - SHORTEST..end] == all[all.len() - SHORTEST..]
             })
             .collect();
+        ends.retain(is_wanted);
         ends.reverse();
         ends.truncate(LOOKED_AT);
-        places.retain(|(end, _, next)| ends.contains(end) && *next >= from);
+        places.retain(|(end, ..)| ends.contains(end));
         let most = places.iter().map(|p| p.1).max()?;
         let at = places.iter().filter(|p| p.1 == most).map(|p| p.2).max()?;
         Some((most, at))
@@ -381,26 +378,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mixture_is_likelihoods() {
-        let followed = Followed {
-            length: 9,
-            shares: vec![(1, 0.75), (3, 0.25)],
-            at: 7,
-        };
-        let logits = [2.0f32, -1.0, 0.5, -30.0];
-        let likelihoods = |logits: &[f32]| {
-            let sum: f32 = logits.iter().map(|l| l.exp()).sum();
-            logits.iter().map(|l| l.exp() / sum).collect::<Vec<_>>()
-        };
-        let network = likelihoods(&logits);
-        let mut mixed = logits;
-        followed.mix(0.0, &mut mixed);
-        assert_eq!(mixed, logits);
-        followed.mix(0.6, &mut mixed);
-        for (id, (mixed, network)) in likelihoods(&mixed).iter().zip(network).enumerate() {
-            let expected = 0.4 * network + 0.6 * followed.share(id as u16);
-            assert!((mixed - expected).abs() < 1e-6, "{id}: {mixed}, {expected}");
+    fn a_mixture_is_a_distribution() {
+        let weights = SuffixWeights([0.6; BANDS.len()]);
+        let tokens = [(0.1, 0.75), (0.7, 0.25), (0.2, 0.0)];
+        let mixed = tokens.map(|(network, followed)| weights.mixed(9, network, followed));
+        for (mixed, expected) in mixed.iter().zip([0.49, 0.43, 0.08]) {
+            assert!((mixed - expected).abs() < 1e-6, "{mixed}, {expected}");
         }
+        assert_eq!(weights.mixed(3, 0.3, 0.9), 0.3, "too short");
     }
 
     #[test]

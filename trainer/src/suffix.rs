@@ -56,10 +56,7 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<Fit> {
         weights,
         tokens: predicted.len(),
         without: nats(&|&(_, network, _)| network),
-        with: nats(&|&(length, network, followed)| {
-            let weight = f64::from(weights.of(length));
-            (1.0 - weight) * network + weight * followed
-        }),
+        with: nats(&|&(length, network, followed)| weights.mixed(length, network, followed)),
     })
 }
 

@@ -188,7 +188,7 @@ fn listen(
     let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
     let mut memory = model.memory();
     let mut suffix = SuffixMemory::new(model.vocabulary());
-    let weights = model.manifest().suffix.unwrap_or_default();
+    let weights = model.manifest().suffix.unwrap_or_default().times(recall.1);
     let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
     // The last token predicts nothing.
     let segment = if cell.xl { tokens.len() } else { window };
@@ -207,12 +207,10 @@ fn listen(
                     continue;
                 }
                 let network = nats(logits, usize::from(next.id));
-                let mixed = suffix.followed(0..usize::MAX).map(|followed| {
-                    let mut logits = logits.to_vec();
-                    followed.mix(weights.of(followed.length) * recall.1, &mut logits);
-                    nats(&logits, usize::from(next.id))
-                });
-                cell.suffix.add(notes, mixed.unwrap_or(network));
+                let followed = suffix.followed(0..usize::MAX).unwrap_or_default();
+                let share = f64::from(followed.share(next.id));
+                let mixed = weights.mixed(followed.length, (-network).exp(), share);
+                cell.suffix.add(notes, -mixed.max(f64::MIN_POSITIVE).ln());
                 cell.all.add(notes, network);
                 cell.by_window[band(position, window)].add(notes, network);
             }

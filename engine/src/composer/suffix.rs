@@ -36,11 +36,8 @@ impl Suffix {
     /// What followed, at positions `within`, and how much it counts: `recall` times as much
     /// as the weights say. `None` where nothing did.
     pub(super) fn followed(&self, recall: f32, within: Range<usize>) -> Option<(Followed, f32)> {
-        if recall.is_nan() || recall <= 0.0 {
-            return None;
-        }
         let followed = self.memory.followed(within)?;
-        let weight = self.weights.of(followed.length) * recall.min(1.0);
-        Some((followed, weight))
+        let weight = self.weights.times(recall).of(followed.length);
+        (weight > 0.0).then_some((followed, weight))
     }
 }

@@ -191,16 +191,14 @@ impl Sampler {
         };
         let candidates = &self.chooser.candidates;
         let possible = |&&(id, _): &&(u16, f32)| candidates.iter().any(|c| c.id == id);
-        let mut shares: Vec<(u16, f32)> =
-            followed.shares.iter().filter(possible).copied().collect();
-        // Likeliest first, which is what is taken where nothing is left to chance.
-        shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let mut left = which * shares.iter().map(|s| s.1).sum::<f32>();
-        let drawn = shares.iter().find(|(_, share)| {
+        let shares = || followed.shares.iter().filter(possible);
+        // The likeliest comes first, which is what is taken where nothing is left to chance.
+        let mut left = which * shares().map(|s| s.1).sum::<f32>();
+        let drawn = shares().find(|(_, share)| {
             left -= share;
             left < 0.0
         });
-        let &(id, _) = drawn.or(shares.last())?;
+        let &(id, _) = drawn.or_else(|| shares().next_back())?;
         let chosen = candidates.iter().find(|c| c.id == id)?;
         let alike = candidates.iter().filter(|c| c.about == chosen.about);
         let best = alike.map(|c| c.bias).fold(chosen.bias, f32::max);

@@ -141,7 +141,7 @@ static PLACES: &[Place] = &[
     place(
         "recall",
         Group::Memory,
-        "How much the long memory counts: 0 % plays from the last bars alone",
+        "How much what was there before counts: 0 % plays from the last bars alone",
     ),
     place(
         "memory_bars",
