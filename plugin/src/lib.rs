@@ -44,7 +44,7 @@ use crate::composer_thread::Link;
 use crate::editor::window::Window;
 use crate::editor_link::{Backstage, EditorLink};
 use crate::gate::Shared;
-use crate::params::ContinuoParams;
+use crate::params::{ContinuoParams, Values};
 use crate::process::{Event, Host, INPUT_CAPACITY, Performer, SysEx};
 use crate::sound::Sound;
 use crate::transport::Reading;
@@ -69,6 +69,7 @@ struct Active {
     performer: Performer,
     link: Link,
     sound: Sound,
+    values: Values,
 }
 
 impl Default for Continuo {
@@ -138,6 +139,7 @@ impl Plugin for Continuo {
                         performer,
                         link,
                         sound,
+                        values: Values::default(),
                     });
                 }
                 Err(error) => {
@@ -175,8 +177,7 @@ impl Plugin for Continuo {
         let frames = u32::try_from(buffer.samples()).unwrap_or(0);
         if let Some(active) = &mut self.active {
             let reading = Reading::from(context.transport());
-            let settings = self.params.settings();
-            let controls = self.params.controls();
+            let (settings, controls) = active.values.now(&self.params);
             let level = &self.params.sound;
             let on = level.value() > 0.0 || level.smoothed.is_smoothing();
             let (left, right): (&mut [f32], &mut [f32]) = match buffer.as_slice() {

@@ -1,5 +1,6 @@
 //! The parameters a host sees. Their ids are written into songs and must never change.
 
+mod changes;
 mod choices;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use crate::process::{Buttons, Controls};
 use crate::state::State;
 use crate::transport::OwnTime;
 
+pub use self::changes::Values;
+use self::changes::{Changes, Noted};
 pub use self::choices::{Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom};
 
 /// The longest note the models know, in beats: the same as none.
@@ -151,6 +154,8 @@ pub struct ContinuoParams {
     /// What a project keeps beside the parameters.
     #[persist = "session"]
     pub state: State,
+    /// Counts changes of any of these values, but for the sound's.
+    changes: Changes,
 }
 
 /// Whether an instance sounds by itself from the beginning.
@@ -160,25 +165,6 @@ static SOUNDS: AtomicBool = AtomicBool::new(false);
 /// their notes.
 pub fn sound_from_the_start() {
     SOUNDS.store(true, Ordering::Relaxed);
-}
-
-fn float(name: &str, default: f32, min: f32, max: f32, step: f32, digits: usize) -> FloatParam {
-    FloatParam::new(name, default, FloatRange::Linear { min, max })
-        .with_step_size(step)
-        .with_value_to_string(formatters::v2s_f32_rounded(digits))
-}
-
-fn percent(name: &str, default: f32, min: f32, max: f32) -> FloatParam {
-    FloatParam::new(name, default, FloatRange::Linear { min, max })
-        .with_unit(" %")
-        .with_value_to_string(formatters::v2s_f32_percentage(0))
-        .with_string_to_value(formatters::s2v_f32_percentage())
-}
-
-fn note(name: &str, default: i32) -> IntParam {
-    whole(name, default, 0, 127)
-        .with_value_to_string(formatters::v2s_i32_key_formatter())
-        .with_string_to_value(formatters::s2v_i32_key_formatter())
 }
 
 type Show<T> = Arc<dyn Fn(T) -> String + Send + Sync>;
@@ -203,30 +189,35 @@ fn zero_from<T: Default + 'static>(word: &'static str, parse: fn(&str) -> Option
     })
 }
 
-fn whole(name: &str, default: i32, min: i32, max: i32) -> IntParam {
-    IntParam::new(name, default, IntRange::Linear { min, max })
-}
-
 impl Default for ContinuoParams {
     fn default() -> Self {
         let settings = Settings::default();
         let controls = Controls::default();
         let sampling = settings.sampling;
+        let noted = Noted::default();
         Self {
-            bypass: BoolParam::new("Bypass", false).make_bypass(),
-            thru: BoolParam::new("Through", controls.thru),
-            mode: EnumParam::new("Mode", settings.mode),
-            hold: BoolParam::new("Hold to Play", false),
-            panic: BoolParam::new("Panic", false),
-            gap: float("Gap", settings.gap as f32, 0.25, 16.0, 0.25, 2).with_unit(" beats"),
-            enter: EnumParam::new("Enter", settings.enter),
-            lead: float("Lead", settings.lead as f32, 0.0, 1.0, 0.01, 2).with_unit(" beats"),
-            bars: whole("Trade Length", settings.bars as i32, 1, 16).with_unit(" bars"),
-            lookahead: float("Lookahead", settings.lookahead as f32, 1.0, 16.0, 0.25, 2)
+            bypass: noted.flag("Bypass", false).make_bypass(),
+            thru: noted.flag("Through", controls.thru),
+            mode: noted.choice("Mode", settings.mode),
+            hold: noted.flag("Hold to Play", false),
+            panic: noted.flag("Panic", false),
+            gap: noted
+                .float("Gap", settings.gap as f32, 0.25, 16.0, 0.25, 2)
                 .with_unit(" beats"),
-            memory: EnumParam::new("Memory", settings.memory),
-            recall: percent("Recall", settings.recall, 0.0, 1.0),
-            memory_bars: whole("Memory Length", ALL_BARS, 1, ALL_BARS)
+            enter: noted.choice("Enter", settings.enter),
+            lead: noted
+                .float("Lead", settings.lead as f32, 0.0, 1.0, 0.01, 2)
+                .with_unit(" beats"),
+            bars: noted
+                .whole("Trade Length", settings.bars as i32, 1, 16)
+                .with_unit(" bars"),
+            lookahead: noted
+                .float("Lookahead", settings.lookahead as f32, 1.0, 16.0, 0.25, 2)
+                .with_unit(" beats"),
+            memory: noted.choice("Memory", settings.memory),
+            recall: noted.percent("Recall", settings.recall, 0.0, 1.0),
+            memory_bars: noted
+                .whole("Memory Length", ALL_BARS, 1, ALL_BARS)
                 .with_value_to_string(Arc::new(|bars| match bars {
                     ALL_BARS.. => "All".into(),
                     1 => "1 bar".into(),
@@ -240,9 +231,9 @@ impl Default for ContinuoParams {
                         .parse()
                         .ok(),
                 })),
-            clear: BoolParam::new("Clear Memory", false),
-            temp: float("Temperature", sampling.pitch_temperature, 0.1, 2.0, 0.01, 2),
-            temp_rhythm: float(
+            clear: noted.flag("Clear Memory", false),
+            temp: noted.float("Temperature", sampling.pitch_temperature, 0.1, 2.0, 0.01, 2),
+            temp_rhythm: noted.float(
                 "Rhythm Temperature",
                 sampling.rhythm_temperature,
                 0.1,
@@ -250,47 +241,47 @@ impl Default for ContinuoParams {
                 0.01,
                 2,
             ),
-            top_p: float("Top P", sampling.top_p, 0.05, 1.0, 0.01, 2),
-            scale: EnumParam::new("Scale", ScaleChoice::Off),
-            key: EnumParam::new("Key", Tonic::C),
-            low: note("Lowest Note", 0),
-            high: note("Highest Note", 127),
-            voices: whole("Most Notes", 0, 0, 16)
+            top_p: noted.float("Top P", sampling.top_p, 0.05, 1.0, 0.01, 2),
+            scale: noted.choice("Scale", ScaleChoice::Off),
+            key: noted.choice("Key", Tonic::C),
+            low: noted.key("Lowest Note", 0),
+            high: noted.key("Highest Note", 127),
+            voices: noted
+                .whole("Most Notes", 0, 0, 16)
                 .with_value_to_string(zero_is("Any", |voices: i32| voices.to_string()))
                 .with_string_to_value(zero_from("any", |text| text.parse().ok())),
-            density: FloatParam::new(
-                "Density",
-                0.0,
-                FloatRange::Linear {
-                    min: 0.0,
-                    max: 16.0,
-                },
-            )
-            .with_step_size(0.1)
-            .with_value_to_string(zero_is("Model", |density: f32| {
-                format!("{density:.1} notes/beat")
-            }))
-            .with_string_to_value(zero_from("model", |text| {
-                text.trim_end_matches("notes/beat").trim().parse().ok()
-            })),
-            register: note("Register", 60),
-            register_pull: percent("Register Pull", 0.0, 0.0, 1.0),
-            longest: float("Longest Note", LONGEST, 0.25, LONGEST, 0.25, 2).with_unit(" beats"),
-            seed: whole("Seed", settings.seed as i32, 0, 9999),
-            variation: EnumParam::new("Variation", settings.variation),
-            regenerate: BoolParam::new("Regenerate", false),
-            freeze: BoolParam::new("Freeze", settings.freeze),
-            length: percent("Note Length", settings.length as f32, 0.1, 2.0),
-            velocity_from: EnumParam::new("Velocity From", settings.velocity_from),
-            velocity: whole("Fixed Velocity", i32::from(settings.velocity), 1, 127),
-            feel: percent("Feel", settings.feel as f32, 0.0, 1.0),
-            input: whole("Input Channel", 0, 0, 16)
+            density: noted
+                .float("Density", 0.0, 0.0, 16.0, 0.1, 1)
+                .with_value_to_string(zero_is("Model", |density: f32| {
+                    format!("{density:.1} notes/beat")
+                }))
+                .with_string_to_value(zero_from("model", |text| {
+                    text.trim_end_matches("notes/beat").trim().parse().ok()
+                })),
+            register: noted.key("Register", 60),
+            register_pull: noted.percent("Register Pull", 0.0, 0.0, 1.0),
+            longest: noted
+                .float("Longest Note", LONGEST, 0.25, LONGEST, 0.25, 2)
+                .with_unit(" beats"),
+            seed: noted.whole("Seed", settings.seed as i32, 0, 9999),
+            variation: noted.choice("Variation", settings.variation),
+            regenerate: noted.flag("Regenerate", false),
+            freeze: noted.flag("Freeze", settings.freeze),
+            length: noted.percent("Note Length", settings.length as f32, 0.1, 2.0),
+            velocity_from: noted.choice("Velocity From", settings.velocity_from),
+            velocity: noted.whole("Fixed Velocity", i32::from(settings.velocity), 1, 127),
+            feel: noted.percent("Feel", settings.feel as f32, 0.0, 1.0),
+            input: noted
+                .whole("Input Channel", 0, 0, 16)
                 .with_value_to_string(zero_is("All", |channel: i32| channel.to_string()))
                 .with_string_to_value(zero_from("all", |text| text.parse().ok())),
-            output: whole("Output Channel", i32::from(controls.output) + 1, 1, 16),
-            offset: float("Output Offset", 0.0, -100.0, 100.0, 0.1, 1).with_unit(" ms"),
-            free_run: BoolParam::new("Free Run", controls.own_time.always),
-            tempo: float("Tempo", controls.own_time.tempo as f32, 20.0, 300.0, 0.1, 1)
+            output: noted.whole("Output Channel", i32::from(controls.output) + 1, 1, 16),
+            offset: noted
+                .float("Output Offset", 0.0, -100.0, 100.0, 0.1, 1)
+                .with_unit(" ms"),
+            free_run: noted.flag("Free Run", controls.own_time.always),
+            tempo: noted
+                .float("Tempo", controls.own_time.tempo as f32, 20.0, 300.0, 0.1, 1)
                 .with_unit(" BPM"),
             sound: FloatParam::new(
                 "Preview Sound",
@@ -310,6 +301,7 @@ impl Default for ContinuoParams {
             .with_value_to_string(formatters::v2s_f32_gain_to_db(1))
             .with_string_to_value(formatters::s2v_f32_gain_to_db()),
             state: State::default(),
+            changes: noted.changes,
         }
     }
 }
