@@ -30,6 +30,9 @@ import torch.nn.functional as F
 
 # What keeps a vector of length one from a division by zero; as the trainer has it.
 UNIT_EPSILON = 1e-6
+# Rows of what each token is told of the notes that sound, and the one that adds nothing: as in
+# score/src/sounding.rs.
+SLOTS, NOTHING = 16, 448
 
 
 class Decoder:
@@ -86,7 +89,7 @@ class Decoder:
         return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
 
     @torch.inference_mode()
-    def step(self, token, bar_step, bar, metre):
+    def step(self, token, bar_step, bar, metre, sounding):
         """Logits `[vocabulary]` after one more token."""
         sizes, table = self.sizes, self.weights["embedding.pitched"]
         heads, dim = sizes["heads"], sizes["head_dim"]
@@ -101,6 +104,8 @@ class Decoder:
         begin = max(0, self.end + 1 - self.window)
         h = table[token] + self.weights["embedding.bar_step"][bar_step]
         h = h + self.weights["embedding.bar"][bar] + self.weights["embedding.metre"][metre]
+        if "embedding.sounding" in self.weights:
+            h = h + self.weights["embedding.sounding"][list(sounding)].sum(0)
         h = h.view(1, 1, -1)
         for layer, (keys, values) in enumerate(self.cache):
             x = self.norm(h, self.weight(layer, "attention.norm"))
@@ -166,7 +171,7 @@ class Decoder:
 
 
 def tokens(sizes, count, seed):
-    """Random tokens with rows of a time grid that goes on."""
+    """Random tokens with rows of a time grid that goes on, and of notes that sound."""
     rng = numpy.random.default_rng(seed)
     for i in range(count):
         step = 3 * i
@@ -175,6 +180,8 @@ def tokens(sizes, count, seed):
             step % 48 % sizes["bar_steps"],
             step // 48 % sizes["bars"],
             min(48, sizes["bar_steps"] - 1),
+            # A chord of four, the time until it ends, and the row that adds nothing.
+            tuple(rng.choice(384, 4, replace=False)) + (400,) + (NOTHING,) * (SLOTS - 5),
         )
 
 
@@ -183,9 +190,10 @@ def largest_difference(decoder, count):
     sizes = decoder.sizes
     rows = list(tokens(sizes, count, 1))
     ours = torch.stack([decoder.step(*row) for row in rows]).numpy()
-    columns = numpy.array(rows, dtype=numpy.int64).T
+    columns = numpy.array([row[:4] for row in rows], dtype=numpy.int64).T
     names = ["token", "bar_step", "bar", "metre"]
     given = {name: columns[i : i + 1] for i, name in enumerate(names)}
+    given["sounding"] = numpy.array([[row[4] for row in rows]], dtype=numpy.int64)
     given["position"] = numpy.arange(count, dtype=numpy.int64)
     given["recall"] = numpy.ones(1, numpy.float32)
     for layer in range(sizes["layers"]):

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use continuo_score::{
-    Grammar, MetreMap, Note, PositionScore, Scale, Score, State, Token, Vocabulary,
+    Grammar, MetreMap, Note, PositionScore, Scale, Score, Sounding, State, Token, Vocabulary,
 };
 
 use crate::error::EngineError;
@@ -24,7 +24,7 @@ pub use learning::Progress;
 use learning::Reading;
 pub use recollecting::Recollection;
 pub use state::{Piece, SessionState};
-use suffix::Suffix;
+use suffix::{Suffix, Weighed};
 
 /// Tokens read in one run while listening: large enough to use the machine, small enough
 /// that a run stays within a few milliseconds.
@@ -53,13 +53,15 @@ pub struct Composer {
     stream: Vec<Fed>,
     /// What the stream said before, for a model that has weights for it.
     suffix: Option<Suffix>,
-    /// Where what followed stands that the next token was expected from most, and how much that
-    /// counted.
-    followed: Option<(usize, f32)>,
+    /// Where what followed stands that the next token was expected from most (absent for what was
+    /// learned), and how much that counted.
+    followed: Option<(Option<usize>, f32)>,
     /// Where in the stream the answer begins: it recalls what came before, not itself.
     answer_from: usize,
     /// Where the stream stands after them.
     state: State,
+    /// What sounds there.
+    sounding: Sounding,
     /// Logits after the last token; none right after a rewind.
     logits: Option<Vec<f32>>,
     /// Bars of the score last listened to.
@@ -94,6 +96,7 @@ impl Composer {
             answer_from: 0,
             followed: None,
             state: State::default(),
+            sounding: Sounding::default(),
             logits: None,
             metres: Score::new(vocabulary.steps_per_beat).metres,
             scale: None,
@@ -138,8 +141,8 @@ impl Composer {
     }
 
     /// How much what is remembered counts, 0 to 1, from the next token on: what the kNN memory
-    /// recalls from beyond the window, and what followed where the piece has been here before
-    /// (the suffix memory). With 0, all is as with a model that has neither.
+    /// recalls from beyond the window, and what followed where the piece, or what was learned, has
+    /// been here before (the suffix memory). With 0, all is as with a model that has neither.
     pub fn set_recall(&mut self, recall: f32) {
         self.recall = recall;
     }
@@ -178,8 +181,9 @@ impl Composer {
     /// Makes the stream in memory that of `wanted`, in the segmentation encoding gives. Merged
     /// tokens may be cut otherwise near the end of what was there: that is only a longer rewind.
     fn become_stream(&mut self, wanted: &PositionScore) -> Result<(), EngineError> {
-        let placed = wanted.placed_ids(self.model.vocabulary()).into_iter();
-        let tokens: Vec<Fed> = placed.map(|p| self.fed(p.id, p.step)).collect();
+        let placed = wanted.placed_ids(self.model.vocabulary());
+        let mut sounding = Sounding::default();
+        let tokens = self.model.fed_all(&placed, &self.metres, &mut sounding);
         let common = self
             .stream
             .iter()
@@ -188,6 +192,7 @@ impl Composer {
             .count();
         self.rewind(common)?;
         self.read(&tokens[common..])?;
+        self.sounding = sounding;
         let state = State::default();
         self.state = wanted
             .tokens
@@ -283,15 +288,12 @@ impl Composer {
         self.logits()?;
         let within = self.earliest()..self.answer_from;
         let logits = self.logits.as_deref().unwrap_or_default();
-        let followed = self.suffix.as_mut().and_then(|suffix| {
+        let followed = self.suffix.as_mut().map_or([None, None], |suffix| {
             suffix.follow(&self.stream);
             suffix.followed(self.recall, within)
         });
-        self.followed = followed.as_ref().map(|(it, weight)| (it.at, *weight));
-        let followed = followed
-            .as_ref()
-            .map(|(followed, weight)| (followed, *weight));
-        self.sampler.choose_with(&self.state, logits, followed)
+        self.followed = followed_most(&followed);
+        self.sampler.choose_with(&self.state, logits, &followed)
     }
 
     /// Reads one more id, and notes down the notes it completes.
@@ -323,15 +325,20 @@ impl Composer {
             }
             state = after;
         }
-        let fed = self.fed(id, state.step);
-        self.read(&[fed])?;
+        let place = self.metres.place(state.step);
+        let fed = self.model.fed(id, place, &mut self.sounding);
+        if let Err(error) = self.read(&[fed]) {
+            // As it was: the token is not in the stream.
+            let vocabulary = self.model.vocabulary();
+            self.sounding = Sounding::default();
+            for token in self.stream.iter().flat_map(|t| vocabulary.tokens(t.id)) {
+                self.sounding.read(token);
+            }
+            return Err(error);
+        }
         self.state = state;
         self.recollect();
         Ok(())
-    }
-
-    fn fed(&self, id: u16, step: u32) -> Fed {
-        self.model.fed(id, self.metres.place(step))
     }
 
     fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
@@ -400,6 +407,17 @@ impl Composer {
         let tokens = self.stream.split_off(from);
         self.read(&tokens)
     }
+}
+
+/// Of what followed, where the part stands that counts most, and how much it counts.
+fn followed_most(followed: &[Weighed; 2]) -> Option<(Option<usize>, f32)> {
+    let mut left = 1.0;
+    let parts = followed.iter().flatten().map(|(followed, weight)| {
+        let part = (followed.at, left * weight);
+        left *= 1.0 - weight;
+        part
+    });
+    parts.max_by(|a, b| a.1.total_cmp(&b.1))
 }
 
 /// The scale of the last minutes of a score.

@@ -147,7 +147,7 @@ pub struct MemoryState {
 /// What an instance learned from MIDI files, and how far it is with others.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Learning {
-    /// Whether the model can learn: it has a kNN memory.
+    /// Whether the model can learn: it has a long memory.
     pub possible: bool,
     /// The pieces learned or being learned, oldest first.
     pub pieces: Vec<LearnedPiece>,

@@ -158,7 +158,7 @@ pub struct Settings {
     pub bars: u32,
     /// Whether time goes back with the transport.
     pub memory: Memory,
-    /// How much what the kNN memory recalls counts, 0 to 1.
+    /// How much what the long memories recall counts, 0 to 1.
     pub recall: f32,
     /// How many bars back it recalls from; as far as it holds anything where absent.
     pub reach: Option<u32>,

@@ -106,7 +106,7 @@ impl Player for EnginePlayer {
     }
 
     fn learns(&self) -> bool {
-        self.model.manifest().knn.is_some()
+        self.model.learns()
     }
 
     fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::SuffixWeights;
+use crate::suffix::{Mixture, SuffixWeights};
 
 /// `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,10 +21,17 @@ pub struct Manifest {
     /// The layer with the kNN memory; absent in a model without one.
     #[serde(default)]
     pub knn: Option<Knn>,
+    /// Whether each token is told which notes sound ([`crate::Sounding`]); models made before
+    /// there was that are not.
+    #[serde(default)]
+    pub sounding: bool,
     /// How much the suffix memory counts beside this network; absent in a model made before there
     /// was one, which is played without.
     #[serde(default)]
     pub suffix: Option<SuffixWeights>,
+    /// The same of what comes again in another key.
+    #[serde(default)]
+    pub suffix_transposed: Option<SuffixWeights>,
     /// The same network for different machines, by name (`plain`, `cpu`, `gpu`).
     pub variants: BTreeMap<String, Variant>,
     /// Licence of the weights (an SPDX expression).
@@ -101,26 +108,34 @@ pub struct HeldOut {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridRows {
     /// Row of the step-in-bar embedding.
-    pub bar_step: usize,
+    pub bar_step: u16,
     /// Row of the bar-number embedding.
-    pub bar: usize,
+    pub bar: u16,
     /// Row of the bar-length embedding (its metre).
-    pub metre: usize,
+    pub metre: u16,
 }
 
 impl Sizes {
     /// The embedding rows of a place. One rule for training and playing.
     pub fn rows(&self, place: crate::Place) -> GridRows {
-        let last = self.bar_steps - 1;
+        let row = |at: u32| (at as usize).min(self.bar_steps - 1) as u16;
         GridRows {
-            bar_step: (place.step_in_bar as usize).min(last),
-            bar: place.bar as usize % self.bars,
-            metre: (place.bar_steps as usize).min(last),
+            bar_step: row(place.step_in_bar),
+            bar: (place.bar as usize % self.bars) as u16,
+            metre: row(place.bar_steps),
         }
     }
 }
 
 impl Manifest {
+    /// How much the suffix memory counts; nothing for a model without weights for it.
+    pub fn mixture(&self) -> Mixture {
+        Mixture {
+            same: self.suffix.unwrap_or_default(),
+            transposed: self.suffix_transposed.unwrap_or_default(),
+        }
+    }
+
     /// The directory format this code writes and reads.
     pub const FORMAT: u32 = 1;
 }

@@ -368,3 +368,56 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// With each memory and without; what the piece says twice, and what was learned, is expected.
+#[test]
+fn says_how_well_a_piece_is_predicted() {
+    let folder = tempfile::tempdir().unwrap();
+    let [piece, other] = ["piece.mid", "other.mid"].map(|name| path(folder.path(), name));
+    let minuet = tune::minuet();
+    minuet.to_midi().write_file(Path::new(&piece)).unwrap();
+    // The same in another key.
+    let mut higher = minuet.clone();
+    higher.notes.iter_mut().for_each(|n| n.pitch += 3);
+    higher.to_midi().write_file(Path::new(&other)).unwrap();
+    // One that trusts its suffix memory.
+    let model = folder.path().join("model");
+    lab::copy(&lab::model().unwrap(), &model).unwrap();
+    let manifest = model.join("model.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["suffix"] = vec![0.5; 9].into();
+    json["suffix_transposed"] = vec![0.5; 9].into();
+    std::fs::write(&manifest, json.to_string()).unwrap();
+    let model = model.display().to_string();
+    let cells = |arguments: &[&str]| {
+        let done = continuo(&[&["eval", &piece, "--model", &model, "--json"], arguments].concat());
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.success(), "{arguments:?}: {said}");
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        report["cells"].as_array().unwrap().clone()
+    };
+    let nats = |cell: &serde_json::Value, sum: &str| cell[sum]["nats"].as_f64().unwrap();
+    let all = cells(&[]);
+    let rows: Vec<_> = all
+        .iter()
+        .map(|c| (c["xl"] == true, c["knn"] == true))
+        .collect();
+    let expected = [(false, false), (false, true), (true, false), (true, true)];
+    assert_eq!(rows, expected);
+    for cell in &all {
+        assert_eq!(cell["all"]["notes"], minuet.notes.len());
+        assert!(nats(cell, "all") > 0.0 && nats(cell, "suffix") < nats(cell, "all"));
+    }
+    let quick = cells(&["--quick"]);
+    assert_eq!(quick, all[3..], "the last row alone");
+    let learned = cells(&["--quick", "--learn", &other]);
+    assert_eq!(
+        learned[0]["all"], quick[0]["all"],
+        "the network has not learned it"
+    );
+    let (with, without) = (nats(&learned[0], "suffix"), nats(&quick[0], "suffix"));
+    assert!(with < 0.7 * without, "{with} nats, and {without}");
+    let nothing = cells(&["--quick", "--learn", &other, "--recall", "0"]);
+    assert_eq!(nats(&nothing[0], "suffix"), nats(&nothing[0], "all"));
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use continuo_engine::model::Fed;
 use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime, Sampling};
-use continuo_score::{Metre, MetreMap, Note, PositionScore, Score, tune};
+use continuo_score::{Metre, MetreMap, Note, PositionScore, Score, Sounding, tune};
 use continuo_tests::lab;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -56,9 +56,8 @@ fn long_score(times: u32) -> Score {
 
 fn tokens(model: &Model, score: &Score) -> Vec<Fed> {
     let encoded = PositionScore::encode_open(score, model.vocabulary());
-    let ids = encoded.placed_ids(model.vocabulary()).into_iter();
-    ids.map(|p| model.fed(p.id, score.metres.place(p.step)))
-        .collect()
+    let ids = encoded.placed_ids(model.vocabulary());
+    model.fed_all(&ids, &score.metres, &mut Sounding::default())
 }
 
 fn feed_in(model: &Model, tokens: &[Fed], size: usize) -> Vec<f32> {
@@ -143,25 +142,36 @@ fn recall_0_is_the_window_alone() {
     }
 }
 
-/// What lies more bars back than memory reaches plays no part, in whatever portions it is heard;
-/// what was learned does.
+/// The test model with these weights of its suffix memory.
+fn weighed(name: &str, same: serde_json::Value, transposed: serde_json::Value) -> Arc<Model> {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join(name);
+    lab::copy(&lab::model().unwrap(), &directory).unwrap();
+    let manifest = directory.join("model.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    json["suffix"] = same;
+    json["suffix_transposed"] = transposed;
+    std::fs::write(&manifest, json.to_string()).unwrap();
+    load(&directory, "cpu")
+}
+
+/// Start, length and pitch of notes, in order.
+fn bare(notes: &[Note], from: u32) -> Vec<(u32, u32, u8)> {
+    let mut bare: Vec<_> = notes
+        .iter()
+        .map(|n| (n.start - from, n.length, n.pitch))
+        .collect();
+    bare.sort();
+    bare
+}
+
 /// A model that trusts its suffix memory wholly plays a tune on as it was, from wherever it has come
 /// to, if it reaches so far back; with recall 0 as if it had none.
 #[test]
 fn what_followed_before_is_played_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let with = |name: &str, weights: serde_json::Value| {
-        let directory = folder.path().join(name);
-        lab::copy(&lab::model().unwrap(), &directory).unwrap();
-        let manifest = directory.join("model.json");
-        let text = std::fs::read_to_string(&manifest).unwrap();
-        let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-        json["suffix"] = weights;
-        std::fs::write(&manifest, json.to_string()).unwrap();
-        load(&directory, "cpu")
-    };
-    let sure = with("sure", vec![1.0; 9].into());
-    let none = with("none", serde_json::Value::Null);
+    let sure = weighed("sure", vec![1.0; 9].into(), vec![0.0; 9].into());
+    let none = weighed("none", serde_json::Value::Null, serde_json::Value::Null);
     let (twice, all) = (long_score(2), long_score(3));
     let minuet = tune::minuet().length;
     let play = |model: &Arc<Model>, recall: f32, reach: Option<u32>| {
@@ -183,20 +193,11 @@ fn what_followed_before_is_played_again() {
             let looks_to = composer.recollections().map(|r| r.bars[0].0);
             assert!(looks_to.eq(composer.recollections().map(|r| r.step / 36 - bars)));
         }
-        let mut notes: Vec<_> = notes
-            .iter()
-            .map(|n| (n.start - 2 * minuet, n.length, n.pitch))
-            .collect();
-        notes.sort();
-        notes
+        bare(&notes, 2 * minuet)
     };
-    let mut tune: Vec<_> = twice
-        .notes
-        .iter()
-        .filter(|n| (5 * 36..9 * 36).contains(&n.start))
-        .map(|n| (n.start, n.length, n.pitch))
-        .collect();
-    tune.sort();
+    let mut tune = twice.notes;
+    tune.retain(|n| (5 * 36..9 * 36).contains(&n.start));
+    let tune = bare(&tune, 0);
     assert!(tune.len() > 12);
     assert_eq!(play(&sure, 1.0, None), tune);
     assert_ne!(play(&none, 1.0, None), tune);
@@ -204,6 +205,39 @@ fn what_followed_before_is_played_again() {
     assert_ne!(play(&sure, 1.0, Some(2)), tune);
 }
 
+/// A model that trusts it wholly plays on a tune that it has only learned, in the key in which it
+/// hears it now; until it is forgotten.
+#[test]
+fn what_was_learned_is_played_in_any_key() {
+    let model = weighed("moves", vec![0.0; 9].into(), vec![1.0; 9].into());
+    let minuet = tune::minuet();
+    let mut higher = minuet.clone();
+    higher.notes.iter_mut().for_each(|n| n.pitch += 2);
+    let (from, to) = (5 * 36, 9 * 36);
+    let mut composer = Composer::new(model.clone());
+    composer.learn(std::slice::from_ref(&minuet)).unwrap();
+    let mut play = |recall: f32| {
+        composer.set_recall(recall);
+        composer.listen(&higher.until(from)).unwrap();
+        let sampling = Sampling::default().with_temperature(0.0);
+        composer.answer(from, &sampling, 1).unwrap();
+        let notes = bare(&composer.play_until(to).unwrap(), 0);
+        let learned = composer.recollections().map(|r| r.learned).collect();
+        composer.forget_learned().unwrap();
+        (notes, learned)
+    };
+    let mut tune = higher.notes.clone();
+    tune.retain(|n| (from..to).contains(&n.start));
+    let tune = bare(&tune, 0);
+    assert!(tune.len() > 12);
+    let (notes, learned): (_, Vec<f32>) = play(1.0);
+    assert_eq!(notes, tune);
+    assert!(learned.iter().all(|&share| share > 0.99), "{learned:?}");
+    assert_ne!(play(1.0).0, tune, "forgotten");
+}
+
+/// What lies more bars back than memory reaches plays no part, in whatever portions it is heard;
+/// what was learned does.
 #[test]
 fn memory_reaches_so_many_bars_back() {
     for model in models() {
@@ -373,11 +407,12 @@ fn tokens_outside_the_vocabulary_are_refused() {
         assert!(model.feed(&mut memory, &[], 1.0).unwrap().is_empty());
         let good = tokens(&model, &tune::minuet());
         let sizes = model.sizes();
-        let mut wrong = vec![good[0]; 4];
+        let mut wrong = vec![good[0]; 5];
         wrong[0].id = sizes.vocabulary as u16;
-        wrong[1].rows.bar_step = sizes.bar_steps;
-        wrong[2].rows.bar = sizes.bars;
-        wrong[3].rows.metre = sizes.bar_steps;
+        wrong[1].rows.bar_step = sizes.bar_steps as u16;
+        wrong[2].rows.bar = sizes.bars as u16;
+        wrong[3].rows.metre = sizes.bar_steps as u16;
+        wrong[4].sounding[7] = Sounding::NOTHING + 1;
         for wrong in wrong {
             assert!(model.feed(&mut memory, &[good[0], wrong], 1.0).is_err());
             assert_eq!(memory.len(), 0, "nothing was remembered");

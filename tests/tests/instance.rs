@@ -141,9 +141,16 @@ fn files_are_learned_kept_and_forgotten_and_change_what_is_played() {
         assert_eq!(with, answer(format, &learned), "{format:?}");
         assert_ne!(with, answer(format, &forgotten), "{format:?}");
     }
-    // A model without a kNN memory learns nothing, and says so; what was learned stays kept.
-    let xl = lab::xl_model().unwrap();
-    assert!(instance.editor.send(Command::LoadModel(Some(xl))));
+    // A model without a long memory learns nothing, and says so; what was learned stays kept.
+    let folder = tempfile::tempdir().unwrap();
+    let without = folder.path().join("without");
+    lab::copy(&lab::xl_model().unwrap(), &without).unwrap();
+    let manifest = without.join("model.json");
+    let mut json: Value =
+        serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
+    json["suffix"] = Value::Null;
+    std::fs::write(&manifest, json.to_string()).unwrap();
+    assert!(instance.editor.send(Command::LoadModel(Some(without))));
     assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
     assert_eq!(instance.names(1), ["minuet.mid"]);
     assert!(instance.editor.send(Command::LoadModel(None)));

@@ -34,6 +34,8 @@ ROWS = {
     "k8": ("continuo", "--knn-k 8", "8 memories recalled instead of 32"),
     "grid": ("continuo", "--without grid", "without step in bar, bar, metre"),
     "pitch": ("continuo", "--without pitch", "without pitch classes and octaves"),
+    "sounding": ("continuo", "--without sounding", "without the notes that sound"),
+    "sounding-seed": ("continuo", "--without sounding --seed 2", "without the notes that sound, another seed"),
     "no-transpose": ("continuo", "--transpose 0 --loudness 0", "without transposition"),
     "layer-norm": ("continuo", "--like-midigen norm", "LayerNorm instead of RMSNorm"),
     "gelu": ("continuo", "--like-midigen feed-forward", "GELU feed-forward, 4 times as wide, instead of SwiGLU"),

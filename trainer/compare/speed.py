@@ -1,7 +1,7 @@
 """Tokens a second of a training step: the trainer against PyTorch, in turn, on the same machine.
 
 The model is the trainer's (src/model) without its kNN memory: pre-norm, RMSNorm, rotary positions,
-XL memory of `window - 1` tokens, SwiGLU, tied head, five embeddings; AdamW, clipping. Attention is
+XL memory of `window - 1` tokens, SwiGLU, tied head, six embeddings; AdamW, clipping. Attention is
 `scaled_dot_product_attention` with the trainer's mask. Both run eager, in float32 on the CPU, in
 bfloat16 (autocast) on a GPU.
 
@@ -33,7 +33,7 @@ PRESETS = {
     "base": (8, 512, 8, 64, 1376, 512, 512, 32),
     "large": (16, 768, 12, 64, 2048, 1024, 1024, 64),
 }
-VOCABULARY, BAR_STEPS, BARS, PITCH_FEATURES = 340, 192, 16, 23
+VOCABULARY, BAR_STEPS, BARS, PITCH_FEATURES, SOUNDING = 340, 192, 16, 23, 448
 
 
 def rms_norm(x, gain):
@@ -77,18 +77,20 @@ class Model(nn.Module):
         scale = lambda rows: nn.Parameter(torch.randn(rows, width) * 0.05)
         self.token, self.pitch = scale(VOCABULARY), scale(PITCH_FEATURES)
         self.bar_step, self.bar, self.metre = scale(BAR_STEPS), scale(BARS), scale(BAR_STEPS)
+        self.sounding = scale(SOUNDING)
         self.register_buffer("features", torch.zeros(VOCABULARY, PITCH_FEATURES))
         made = [Layer(width, heads, head_dim, feed_forward) for _ in range(layers)]
         self.layers = nn.ModuleList(made)
         self.norm = nn.Parameter(torch.ones(width))
 
-    def forward(self, ids, rows, memory, position, began):
+    def forward(self, ids, rows, sounding, memory, position, began):
         lanes, length = ids.shape
         device = ids.device
         past = 0 if memory is None else memory[0][0].shape[2]
         table = self.token + self.features @ self.pitch
         h = F.embedding(ids, table) + F.embedding(rows[0], self.bar_step)
         h = h + F.embedding(rows[1], self.bar) + F.embedding(rows[2], self.metre)
+        h = h + F.embedding_bag(sounding.flatten(0, 1), self.sounding, mode="sum").view(h.shape)
         at = torch.arange(position, position + length, device=device, dtype=torch.float64)
         steps = torch.arange(self.head_dim // 2, device=device, dtype=torch.float64)
         angle = at[:, None] * 10000.0 ** (-2 * steps / self.head_dim)
@@ -124,8 +126,10 @@ def pytorch(preset, device, steps):
             begun = time.perf_counter()
         ids, targets = draw(VOCABULARY), draw(VOCABULARY)
         rows = draw(BAR_STEPS), draw(BARS), draw(BAR_STEPS)
+        # A chord of four, and the time until the next note ends.
+        sounding = torch.randint(0, SOUNDING, (lanes, segment, 5), device=device)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            logits, memory = model(ids, rows, memory, position, began)
+            logits, memory = model(ids, rows, sounding, memory, position, began)
         loss = F.cross_entropy(logits.float().view(-1, VOCABULARY), targets.view(-1))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

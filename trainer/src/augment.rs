@@ -300,9 +300,9 @@ mod tests {
                 let rows = sizes.rows(score.metres.place(step));
                 Record {
                     id,
-                    bar_step: rows.bar_step as u16,
-                    bar: rows.bar as u16,
-                    metre: rows.metre as u16,
+                    bar_step: rows.bar_step,
+                    bar: rows.bar,
+                    metre: rows.metre,
                 }
             };
             let encoded = PositionScore::encode(&score, &plain).tokens;

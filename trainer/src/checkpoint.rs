@@ -19,7 +19,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
-use continuo_score::manifest::{Knn, Manifest};
+use continuo_score::manifest::Manifest;
 use continuo_score::{Vocabulary, vocabulary::VocabularyError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,7 @@ use crate::files::Staged;
 use crate::lanes::LanesState;
 use crate::learner::{Learner, initial};
 use crate::model::Model;
+use crate::model::embedding::SOUNDING;
 use crate::optimiser::Moments;
 use crate::schedule::Budget;
 
@@ -171,6 +172,7 @@ impl Checkpoint {
             sizes: manifest.sizes,
             window: manifest.window,
             knn: manifest.knn,
+            sounding: manifest.sounding,
             like_midigen: LikeMidigen::default(),
         };
         let config = Config {
@@ -236,26 +238,29 @@ impl Checkpoint {
         })
     }
 
-    /// The parameters, for a network that has the kNN memory `knn` besides. The queries, keys
-    /// and values of its layer, which mean something else there, begin as in a new network.
-    pub fn model_with(
+    /// The parameters, for a network that has more: a kNN memory, or rows for the notes that
+    /// sound. The queries, keys and values of the kNN layer, which mean something else there,
+    /// begin as in a new network; those rows begin at nothing, so that all is as it was.
+    pub fn model_with_more(
         &self,
-        knn: Knn,
+        shape: Shape,
         device: &Device,
         seed: u64,
     ) -> Result<Model, CheckpointError> {
         let store = Store::open(self.path.join(WEIGHTS))?;
-        let shape = Shape {
-            knn: Some(knn),
-            ..self.config.shape
-        };
+        let had = self.config.shape;
+        let new_layer = shape.knn.filter(|_| had.knn.is_none());
+        let attention = new_layer.map(|knn| format!("layers.{}.attention.", knn.layer));
         let fresh = initial(shape, &self.vocabulary, device, seed);
         let mut fresh = fresh.parameters().into_iter();
-        let attention = format!("layers.{}.attention.", knn.layer);
         Model::build(shape, &self.vocabulary, device, |name, dims| {
             // `parameters` and `build` go through the same list.
             let (_, new) = fresh.next().expect("one parameter for each name");
-            match name.strip_prefix(&attention) {
+            if name == SOUNDING && !had.sounding {
+                return Ok(new.zeros_like());
+            }
+            let attention = attention.as_deref();
+            match attention.and_then(|attention| name.strip_prefix(attention)) {
                 None | Some("norm" | "out") => store.tensor(name, dims, device),
                 Some(_) => Ok(new.clone()),
             }

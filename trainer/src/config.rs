@@ -16,6 +16,9 @@ pub struct Shape {
     /// The layer that also recalls what has left its window, if there is one.
     #[serde(default)]
     pub knn: Option<Knn>,
+    /// Whether each token is told which notes sound.
+    #[serde(default)]
+    pub sounding: bool,
     /// Parts that are made otherwise, for comparison.
     #[serde(default)]
     pub like_midigen: LikeMidigen,
@@ -133,6 +136,8 @@ pub struct Without {
     pub grid: bool,
     /// Pitch classes and octaves: every id learns for itself.
     pub pitch: bool,
+    /// Which notes sound.
+    pub sounding: bool,
     /// What the gate of the kNN memory has learnt: it is half open.
     pub gate: bool,
 }
@@ -143,6 +148,7 @@ impl Without {
         match name.rsplit('.').next().unwrap_or(name) {
             "bar_step" | "bar" | "metre" => self.grid,
             "pitch" => self.pitch,
+            "sounding" => self.sounding,
             "recall_gate" | "recall_bias" | "recall_best" => self.gate,
             _ => false,
         }
@@ -196,6 +202,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
             capacity,
             following: true,
         }),
+        sounding: true,
         like_midigen: LikeMidigen::default(),
     };
     let recipe = |segment, lanes, group, learning_rate| Recipe {

@@ -322,9 +322,9 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
         let rows = last.1;
         Record {
             id: p.id,
-            bar_step: rows.bar_step as u16,
-            bar: rows.bar as u16,
-            metre: rows.metre as u16,
+            bar_step: rows.bar_step,
+            bar: rows.bar,
+            metre: rows.metre,
         }
     });
     let records = records.collect();

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use continuo_score::Token;
+use continuo_score::{Sounding, SoundingRows, Token, Vocabulary};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -56,9 +56,15 @@ pub struct Lanes<'a> {
     corpus: &'a Corpus,
     styles: Vec<Style>,
     /// What each lane plays, moved as its shift says.
-    playing: Vec<Vec<Record>>,
+    playing: Vec<Moved>,
     /// What is saved.
     pub state: LanesState,
+}
+
+/// A song, moved, with what each of its tokens is told of the notes that sound.
+struct Moved {
+    records: Vec<Record>,
+    sounding: Vec<SoundingRows>,
 }
 
 /// Songs drawn together.
@@ -121,7 +127,7 @@ impl<'a> Lanes<'a> {
         for index in 0..plan.lanes {
             let (mut lane, song) = new.draw(0);
             if plan.batches == Batches::Contiguous {
-                lane.at = (song.len() - 1) * index / plan.lanes;
+                lane.at = (song.records.len() - 1) * index / plan.lanes;
             }
             new.state.lanes.push(lane);
             new.playing.push(song);
@@ -138,7 +144,7 @@ impl<'a> Lanes<'a> {
         let playing = state.lanes.iter().map(|l| {
             let known = l.song < corpus.songs.len();
             let song = known.then(|| song(corpus, l.song, l.shift));
-            song.filter(|song| l.at < song.len())
+            song.filter(|song| l.at < song.records.len())
         });
         Some(Self {
             corpus,
@@ -184,11 +190,14 @@ impl<'a> Lanes<'a> {
             let lane = &mut self.state.lanes[index];
             let song = &self.playing[index];
             // The last token of a song is a target only.
-            let inputs = song.len() - 1;
+            let Moved { records, sounding } = song;
+            let inputs = records.len() - 1;
             let count = wanted.min(inputs - lane.at);
             let (from, to) = (lane.at, lane.at + count);
-            out.input.push(&song[from..to], lane.began);
-            out.targets.extend(song[from + 1..=to].iter().map(|r| r.id));
+            let input = &mut out.input;
+            input.push(&records[from..to], &sounding[from..to], lane.began);
+            out.targets
+                .extend(records[from + 1..=to].iter().map(|r| r.id));
             out.pieces.push(Piece::Song {
                 song: lane.song,
                 shift: lane.shift,
@@ -215,7 +224,7 @@ impl<'a> Lanes<'a> {
 
     /// Lets a lane begin anywhere in its song, but so that a segment is full if it can be.
     fn cut(&mut self, index: usize, segment: usize) {
-        let inputs = self.playing[index].len() - 1;
+        let inputs = self.playing[index].records.len() - 1;
         // Its own numbers: the song and the shift have taken others.
         let mut random = self.random(self.state.draws, 1);
         self.state.lanes[index].at = random.random_range(0..=inputs.saturating_sub(segment));
@@ -231,7 +240,8 @@ impl<'a> Lanes<'a> {
             bar: 0,
             metre: 0,
         };
-        out.input.push(&vec![pad; count], lane.position);
+        let silent = vec![Sounding::SILENT; count];
+        out.input.push(&vec![pad; count], &silent, lane.position);
         out.targets.extend(std::iter::repeat_n(NOTHING, count));
         out.pieces.push(Piece::Pads(count));
         lane.position += count as u64;
@@ -246,7 +256,7 @@ impl<'a> Lanes<'a> {
 
     /// The next song, from its beginning: a style by chance, then its songs in a new order
     /// each pass; for random pieces, any of its songs by length.
-    fn draw(&mut self, position: u64) -> (Lane, Vec<Record>) {
+    fn draw(&mut self, position: u64) -> (Lane, Moved) {
         let mut random = self.random(self.state.draws, 0);
         let Plan {
             seed,
@@ -306,8 +316,10 @@ impl LanesState {
 }
 
 impl Input {
-    /// Adds tokens of a song that began at `began` in the stream.
-    pub fn push(&mut self, records: &[Record], began: u64) {
+    /// Adds tokens of a song that began at `began` in the stream, and what they are told of the
+    /// notes that sound.
+    pub fn push(&mut self, records: &[Record], sounding: &[SoundingRows], began: u64) {
+        self.sounding.extend_from_slice(sounding);
         for r in records {
             self.tokens.push(r.id);
             self.bar_step.push(r.bar_step);
@@ -319,16 +331,33 @@ impl Input {
 
     /// Adds `count` tokens of a song, from `at` on; the song began at `began` in the stream.
     pub fn extend(&mut self, corpus: &Corpus, song: usize, at: usize, count: usize, began: u64) {
-        let records: Vec<_> = corpus.records(song, at, at + count).collect();
-        self.push(&records, began);
+        let records: Vec<_> = corpus.records(song, 0, at + count).collect();
+        let sounding = told(&records, &corpus.vocabulary, &mut Sounding::default());
+        self.push(&records[at..], &sounding[at..], began);
     }
 }
 
 /// A song of the corpus, moved.
-fn song(corpus: &Corpus, index: usize, shift: Shift) -> Vec<Record> {
+fn song(corpus: &Corpus, index: usize, shift: Shift) -> Moved {
     let tokens = corpus.songs[index].tokens as usize;
     let records = corpus.records(index, 0, tokens).collect();
-    shift.apply(records, &corpus.vocabulary, corpus.rows.bars)
+    let records = shift.apply(records, &corpus.vocabulary, corpus.rows.bars);
+    let sounding = told(&records, &corpus.vocabulary, &mut Sounding::default());
+    Moved { records, sounding }
+}
+
+/// What tokens are told of the notes that sound, as `sounding` goes through them.
+pub(crate) fn told(
+    records: &[Record],
+    vocabulary: &Vocabulary,
+    sounding: &mut Sounding,
+) -> Vec<SoundingRows> {
+    let rows = records.iter().map(|record| {
+        let tokens = vocabulary.tokens(record.id);
+        tokens.for_each(|token| sounding.read(token));
+        sounding.rows()
+    });
+    rows.collect()
 }
 
 fn styles(corpus: &Corpus, plan: Plan) -> Vec<Style> {

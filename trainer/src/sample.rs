@@ -3,7 +3,7 @@
 //! trained.
 
 use continuo_score::grammar::{Grammar, State};
-use continuo_score::{Metre, MetreMap, PositionScore, Score, Vocabulary, roll};
+use continuo_score::{Metre, MetreMap, PositionScore, Score, Sounding, Vocabulary, roll};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::corpus::{Corpus, Record};
 use crate::files::Staged;
+use crate::lanes::told;
 use crate::model::{Input, Memory, Model, numbers};
 
 /// Bars that are given, and bars that are asked for.
@@ -54,8 +55,13 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
     let anchor = state.step;
     let until = anchor + ASKED * bar;
 
-    let mut memory = Memory::default();
-    let mut logits = feed(model, &all[..ids.len()], &mut memory);
+    let mut reader = Reader {
+        model,
+        vocabulary,
+        memory: Memory::default(),
+        sounding: Sounding::default(),
+    };
+    let mut logits = reader.feed(&all[..ids.len()]);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut mask = vec![false; vocabulary.size()];
     for _ in 0..MOST {
@@ -69,7 +75,7 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
         }
         ids.push(id);
         let record = moved(place, state.step - anchor, id, corpus);
-        logits = feed(model, &[record], &mut memory);
+        logits = reader.feed(&[record]);
     }
     let whole = PositionScore::from_ids(&ids, vocabulary)
         .ok()?
@@ -77,17 +83,28 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
     Some(split(whole, anchor, bar, vocabulary))
 }
 
-/// The logits after the last of the tokens.
-fn feed(model: &Model, records: &[Record], memory: &mut Memory) -> Vec<f32> {
-    let mut input = Input {
-        lanes: 1,
-        length: records.len(),
-        ..Input::default()
-    };
-    input.push(records, 0);
-    let logits = numbers(&model.forward(&input, memory));
-    let size = model.shape.sizes.vocabulary;
-    logits[logits.len() - size..].to_vec()
+/// What reads the song, and the continuation as it grows.
+struct Reader<'a> {
+    model: &'a Model,
+    vocabulary: &'a Vocabulary,
+    memory: Memory,
+    sounding: Sounding,
+}
+
+impl Reader<'_> {
+    /// The logits after the last of the tokens.
+    fn feed(&mut self, records: &[Record]) -> Vec<f32> {
+        let mut input = Input {
+            lanes: 1,
+            length: records.len(),
+            ..Input::default()
+        };
+        let told = told(records, self.vocabulary, &mut self.sounding);
+        input.push(records, &told, 0);
+        let logits = numbers(&self.model.forward(&input, &mut self.memory));
+        let size = self.model.shape.sizes.vocabulary;
+        logits[logits.len() - size..].to_vec()
+    }
 }
 
 /// One of the allowed ids, by its probability.

@@ -1,10 +1,10 @@
 //! How much a model should trust its suffix memory (`continuo_score::suffix`): weights fitted on
 //! songs it was trained on, so that held-out songs stay a test.
 
-use continuo_score::suffix::{SuffixMemory, SuffixWeights};
+use continuo_score::suffix::{Followed, Mixture, Predicted, SuffixMemory};
 use rayon::prelude::*;
 
-use crate::corpus::Corpus;
+use crate::corpus::{Corpus, Record};
 use crate::eval::song_nats;
 use crate::model::{Model, Use};
 
@@ -15,7 +15,7 @@ const TOKENS: u64 = 60_000;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fit {
     /// For `model.json`.
-    pub weights: SuffixWeights,
+    pub weights: Mixture,
     /// Tokens predicted.
     pub tokens: usize,
     /// Nats a note by the network alone, with both its memories.
@@ -23,10 +23,6 @@ pub struct Fit {
     /// Nats a note with the suffix memory besides.
     pub with: f64,
 }
-
-/// One token predicted: the length in common, and how likely it was to the network and by what
-/// followed.
-type Predicted = (usize, f64, f64);
 
 /// Fits the weights on songs of `corpus` that are not held out, spread over all of it; `None`
 /// without any.
@@ -47,16 +43,16 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<Fit> {
     if predicted.is_empty() || notes == 0 {
         return None;
     }
-    let weights = SuffixWeights::fit(&predicted);
-    let nats = |likelihood: &dyn Fn(&Predicted) -> f64| {
-        let sum: f64 = predicted.iter().map(|p| -likelihood(p).ln()).sum();
+    let weights = Mixture::fit(&predicted);
+    let nats = |mixture: Mixture| {
+        let sum: f64 = predicted.iter().map(|p| -mixture.likelihood(p).ln()).sum();
         sum / notes as f64
     };
     Some(Fit {
         weights,
         tokens: predicted.len(),
-        without: nats(&|&(_, network, _)| network),
-        with: nats(&|&(length, network, followed)| weights.mixed(length, network, followed)),
+        without: nats(Mixture::default()),
+        with: nats(weights),
     })
 }
 
@@ -64,15 +60,21 @@ fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
     let nats = song_nats(model, corpus, song, Use::BOTH, |_| ());
     let mut memory = SuffixMemory::new(&corpus.vocabulary);
     let count = corpus.songs[song].tokens as usize;
-    let mut ids = corpus.records(song, 0, count).map(|r| r.id);
-    ids.by_ref().take(1).for_each(|first| memory.push(first));
-    ids.zip(nats)
-        .map(|(id, nats)| {
-            let followed = memory.followed(0..usize::MAX);
-            memory.push(id);
-            let network = f64::from(-nats).exp().max(f64::MIN_POSITIVE);
-            let share = followed.as_ref().map_or(0.0, |f| f64::from(f.share(id)));
-            (followed.map_or(0, |f| f.length), network, share)
-        })
-        .collect()
+    let mut records = corpus.records(song, 0, count);
+    if let Some(first) = records.next() {
+        memory.push(first.id, first.bar_step);
+    }
+    let predict = |(record, nats): (Record, f32)| {
+        let part = |followed: Option<Followed>| {
+            followed.map_or((0, 0.0), |f| (f.length, f64::from(f.share(record.id))))
+        };
+        let predicted = Predicted {
+            network: f64::from(-nats).exp().max(f64::MIN_POSITIVE),
+            same: part(memory.followed(0..usize::MAX, None)),
+            transposed: part(memory.transposed(0..usize::MAX, None)),
+        };
+        memory.push(record.id, record.bar_step);
+        predicted
+    };
+    records.zip(nats).map(predict).collect()
 }

@@ -309,10 +309,8 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
                 Some(checkpoint) if alike(checkpoint.config.shape, config.shape) => {
                     checkpoint.model_as(config.shape, &place.device)?
                 }
-                Some(checkpoint) if checkpoint.config.shape == without_knn(config.shape) => {
-                    // Else the shapes would not differ.
-                    let knn = config.shape.knn.expect("a kNN memory is new");
-                    checkpoint.model_with(knn, &place.device, plan.seed)?
+                Some(checkpoint) if grows(checkpoint.config.shape, config.shape) => {
+                    checkpoint.model_with_more(config.shape, &place.device, plan.seed)?
                 }
                 Some(checkpoint) => return Err(TrainError::Other(checkpoint.path.clone())),
             };
@@ -371,6 +369,12 @@ fn alike(a: Shape, b: Shape) -> bool {
     parameters(a) == parameters(b)
 }
 
-fn without_knn(shape: Shape) -> Shape {
-    Shape { knn: None, ..shape }
+/// Whether a network of one shape becomes one of the other by what it has more.
+fn grows(from: Shape, to: Shape) -> bool {
+    let before = Shape {
+        knn: to.knn.filter(|_| from.knn.is_some()),
+        sounding: to.sounding && from.sounding,
+        ..to
+    };
+    alike(from, before)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     /// How much is recalled from beyond the model's window: 0 nothing, 1 all
     #[arg(long, default_value_t = 1.0, value_parser = recall)]
     recall: f32,
-    /// MIDI files to learn first: they are recalled from, and not continued
+    /// MIDI files to learn first: what they say, in any key, is recalled from, and not continued
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
     /// Print what was done as JSON
@@ -73,8 +73,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Drums::Drop,
         ));
     }
-    if !pieces.is_empty() && model.manifest().knn.is_none() {
-        bail!("--learn: this model has no kNN memory to learn into");
+    if !pieces.is_empty() && !model.learns() {
+        bail!("--learn: this model has no long memory to learn into");
     }
     let started = Instant::now();
     composer.learn(&pieces).context("while learning")?;

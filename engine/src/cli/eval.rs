@@ -7,7 +7,8 @@ use anyhow::{Context, Result, bail};
 use continuo_engine::model::Fed;
 use continuo_engine::options::{ComputeOptions, Places};
 use continuo_engine::{Model, Runtime};
-use continuo_score::{Drums, PositionScore, Score, SuffixMemory, Token, midi};
+use continuo_score::suffix::{Followed, Mixture, Predicted, SuffixMemory};
+use continuo_score::{Drums, PositionScore, Score, Sounding, Token, midi};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -17,7 +18,8 @@ const CHUNK: usize = 64;
 /// Measure how well a model predicts pieces: nats a token and a note, with and without memory
 ///
 /// Each row is the network with some of its memories. The column "suffix" is the same row mixed
-/// with the suffix memory: what followed where the piece has been before, token for token.
+/// with the suffix memory: what followed where the piece, or one that was learned, has been before,
+/// token for token, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI files, or folders of them
@@ -30,6 +32,12 @@ pub(crate) struct Args {
     /// return is predicted
     #[arg(long, value_name = "BAR", default_value_t = 1)]
     from_bar: u32,
+    /// MIDI files, or folders of them, that the suffix memory has learned before each piece
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    learn: Vec<PathBuf>,
+    /// Only with every memory, without the other rows
+    #[arg(long)]
+    quick: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -100,51 +108,45 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let options = args.compute.model_options()?;
     let model = Model::load(runtime, &args.places.directory()?, &options)?;
     super::tell_refusals(&model);
-    let files = find(&args.files)?;
-    let mut pieces = Vec::new();
-    for file in &files {
-        match midi::read_file(file) {
-            Ok(midi) => pieces.push(encode(&model, &midi)),
-            Err(error) => eprintln!("continuo: left out: {error}"),
-        }
+    let pieces = read(&model, &args.files)?;
+    let mut learned = SuffixMemory::new(model.vocabulary());
+    if !args.learn.is_empty() {
+        let fed = read(&model, &args.learn)?.into_iter().flatten();
+        fed.for_each(|(fed, _)| learned.push(fed.id, fed.rows.bar_step));
     }
-    pieces.retain(|piece| piece.len() > 1);
-    if pieces.is_empty() {
-        bail!("no notes to predict in the {} files named", files.len());
-    }
-    let with_knn: &[bool] = match model.manifest().knn {
-        Some(_) => &[false, true],
-        None => &[false],
+    let ear = Ear {
+        model: &model,
+        weights: model.manifest().mixture().times(args.recall),
+        learned: &learned,
+        from_bar: args.from_bar,
     };
+    let has_knn = model.manifest().knn.is_some();
+    let mut rows = vec![(true, has_knn)];
+    if !args.quick {
+        let all = [(false, false), (false, true), (true, false), (true, true)];
+        rows = all.into_iter().filter(|row| has_knn || !row.1).collect();
+    }
     let mut cells = Vec::new();
-    let runs = 2 * with_knn.len() * pieces.iter().map(Vec::len).sum::<usize>();
+    let runs = rows.len() * pieces.iter().map(Vec::len).sum::<usize>();
     let progress = ProgressBar::new(runs as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} tokens, {eta} left") {
         progress.set_style(style);
     }
-    for xl in [false, true] {
-        for &knn in with_knn {
+    for (xl, knn) in rows {
+        let mut cell = Cell {
+            xl,
+            knn,
+            all: Sum::default(),
+            suffix: Sum::default(),
+            by_window: [Sum::default(); BANDS],
+        };
+        for piece in &pieces {
             let recall = if knn { args.recall } else { 0.0 };
-            let mut cell = Cell {
-                xl,
-                knn,
-                all: Sum::default(),
-                suffix: Sum::default(),
-                by_window: [Sum::default(); BANDS],
-            };
-            for piece in &pieces {
-                listen(
-                    &model,
-                    piece,
-                    (recall, args.recall),
-                    args.from_bar,
-                    &mut cell,
-                )
+            ear.listen(piece, recall, &mut cell)
                 .context("while listening")?;
-                progress.inc(piece.len() as u64);
-            }
-            cells.push(cell);
+            progress.inc(piece.len() as u64);
         }
+        cells.push(cell);
     }
     progress.finish_and_clear();
     report(args, &model, pieces.len(), &cells)
@@ -163,60 +165,92 @@ fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
+/// The pieces in files and folders, without those that hold nothing to predict.
+fn read(model: &Model, named: &[PathBuf]) -> Result<Vec<Vec<(Fed, u64)>>> {
+    let files = find(named)?;
+    let mut pieces = Vec::new();
+    for file in &files {
+        match midi::read_file(file) {
+            Ok(midi) => pieces.push(encode(model, &midi)),
+            Err(error) => eprintln!("continuo: left out: {error}"),
+        }
+    }
+    pieces.retain(|piece| piece.len() > 1);
+    if pieces.is_empty() {
+        bail!("no notes to predict in the {} files named", files.len());
+    }
+    Ok(pieces)
+}
+
 /// A piece as the network reads it, and how many notes each token begins.
 fn encode(model: &Model, file: &midi::MidiFile) -> Vec<(Fed, u64)> {
     let vocabulary = model.vocabulary();
     let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Drop);
     let ids = PositionScore::encode(&score, vocabulary).placed_ids(vocabulary);
     let is_note = |token: &Token| matches!(token, Token::Pitch(_));
-    let fed = |p: continuo_score::PlacedId| {
-        let notes = vocabulary.tokens(p.id).filter(is_note).count() as u64;
-        (model.fed(p.id, score.metres.place(p.step)), notes)
-    };
-    ids.into_iter().map(fed).collect()
+    let fed = model.fed_all(&ids, &score.metres, &mut Sounding::default());
+    let notes = |fed: &Fed| vocabulary.tokens(fed.id).filter(is_note).count() as u64;
+    fed.into_iter().map(|fed| (fed, notes(&fed))).collect()
 }
 
-/// Adds a piece to a cell: every token but the first is predicted from those before it; those
-/// before `from_bar` do not count. `recall` is that of the kNN memory and of the suffix memory.
-fn listen(
-    model: &Model,
-    piece: &[(Fed, u64)],
-    recall: (f32, f32),
+/// Who listens.
+struct Ear<'a> {
+    model: &'a Model,
+    /// Of the suffix memory.
+    weights: Mixture,
+    learned: &'a SuffixMemory,
     from_bar: u32,
-    cell: &mut Cell,
-) -> Result<()> {
-    let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
-    let mut memory = model.memory();
-    let mut suffix = SuffixMemory::new(model.vocabulary());
-    let weights = model.manifest().suffix.unwrap_or_default().times(recall.1);
-    let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
-    // The last token predicts nothing.
-    let segment = if cell.xl { tokens.len() } else { window };
-    let mut position = 0;
-    for segment in tokens[..tokens.len() - 1].chunks(segment) {
-        if !cell.xl {
-            memory.forget_window();
-        }
-        for chunk in segment.chunks(CHUNK) {
-            let logits = model.feed(&mut memory, chunk, recall.0)?;
-            for logits in logits.chunks_exact(vocabulary) {
-                suffix.push(piece[position].0.id);
-                position += 1;
-                let (next, notes) = piece[position];
-                if next.bar + 1 < from_bar {
-                    continue;
+}
+
+impl Ear<'_> {
+    /// Adds a piece to a cell: every token but the first is predicted from those before it; those
+    /// before `from_bar` do not count. `recall` is that of the kNN memory.
+    fn listen(&self, piece: &[(Fed, u64)], recall: f32, cell: &mut Cell) -> Result<()> {
+        let model = self.model;
+        let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
+        let mut memory = model.memory();
+        let mut suffix = SuffixMemory::new(model.vocabulary());
+        let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
+        // The last token predicts nothing.
+        let segment = if cell.xl { tokens.len() } else { window };
+        let mut position = 0;
+        for segment in tokens[..tokens.len() - 1].chunks(segment) {
+            if !cell.xl {
+                memory.forget_window();
+            }
+            for chunk in segment.chunks(CHUNK) {
+                let logits = model.feed(&mut memory, chunk, recall)?;
+                for logits in logits.chunks_exact(vocabulary) {
+                    let read = piece[position].0;
+                    suffix.push(read.id, read.rows.bar_step);
+                    position += 1;
+                    let (next, notes) = piece[position];
+                    if next.bar + 1 < self.from_bar {
+                        continue;
+                    }
+                    let network = nats(logits, usize::from(next.id));
+                    let mixed = self.mixed(&suffix, next.id, network);
+                    cell.suffix.add(notes, mixed);
+                    cell.all.add(notes, network);
+                    cell.by_window[band(position, window)].add(notes, network);
                 }
-                let network = nats(logits, usize::from(next.id));
-                let followed = suffix.followed(0..usize::MAX).unwrap_or_default();
-                let share = f64::from(followed.share(next.id));
-                let mixed = weights.mixed(followed.length, (-network).exp(), share);
-                cell.suffix.add(notes, -mixed.max(f64::MIN_POSITIVE).ln());
-                cell.all.add(notes, network);
-                cell.by_window[band(position, window)].add(notes, network);
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    /// The nats of an id, to the network and the suffix memory together.
+    fn mixed(&self, suffix: &SuffixMemory, id: u16, network: f64) -> f64 {
+        let part = |followed: Option<Followed>| {
+            followed.map_or((0, 0.0), |f| (f.length, f64::from(f.share(id))))
+        };
+        let likelihood = self.weights.likelihood(&Predicted {
+            network: (-network).exp(),
+            same: part(suffix.followed(0..usize::MAX, Some(self.learned))),
+            transposed: part(suffix.transposed(0..usize::MAX, Some(self.learned))),
+        });
+        -likelihood.max(f64::MIN_POSITIVE).ln()
+    }
 }
 
 /// The negative log-likelihood of an id.

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use continuo_score::{PositionScore, Score};
+use continuo_score::{PositionScore, Score, Sounding};
 
 use super::Composer;
 use super::state::{Piece, SessionState};
@@ -37,9 +37,9 @@ pub(super) struct Reading {
 }
 
 impl Composer {
-    /// Learns pieces: their keys and values enter the kNN memory, for every token from now on,
-    /// and stay there through rewinds, and when the session is cleared; the XL memory is not
-    /// touched by them. Does nothing with a model without kNN memory.
+    /// Learns pieces: their keys and values enter the kNN memory, and their notes the suffix
+    /// memory, for every token from now on, and stay there through rewinds, and when the session
+    /// is cleared; the XL memory is not touched by them.
     pub fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         self.begin_learning(pieces)?;
         while self.read_on()?.is_some() {}
@@ -51,25 +51,32 @@ impl Composer {
         for piece in pieces {
             self.check_grid(piece)?;
         }
-        if self.memory.knn.is_none() {
-            return Ok(());
-        }
+        self.learned.extend_from_slice(pieces);
         let tokens: Vec<_> = pieces
             .iter()
             .map(|piece| tokens(&self.model, piece))
             .collect();
+        if self.memory.knn.is_none() {
+            // Nothing is to be read by the network.
+            if let Some(suffix) = &mut self.suffix {
+                tokens.iter().for_each(|piece| suffix.learn(piece));
+            }
+            return Ok(());
+        }
         let reading = self
             .reading
             .get_or_insert_with(|| Reading::new(&self.model));
         reading.progress.all += tokens.iter().map(Vec::len).sum::<usize>();
         reading.pieces.extend(tokens);
-        self.learned.extend_from_slice(pieces);
         Ok(())
     }
 
     /// Forgets what was learned.
     pub fn forget_learned(&mut self) -> Result<(), EngineError> {
         self.learned.clear();
+        if let Some(suffix) = &mut self.suffix {
+            suffix.forget_learned();
+        }
         if let Some(reading) = &mut self.reading {
             reading.pieces.clear();
             (reading.at, reading.piece) = (0, self.model.lesson());
@@ -150,6 +157,9 @@ impl Composer {
             let step = &piece[reading.at..piece.len().min(reading.at + STEP)];
             let (keys, values) = self.model.study(&mut reading.piece, step)?;
             knn.learn(&keys, &values)?;
+            if let Some(suffix) = &mut self.suffix {
+                suffix.learn(step);
+            }
             reading.at += step.len();
             reading.progress.done += step.len();
             if reading.at == piece.len() {
@@ -220,7 +230,6 @@ impl Reading {
 /// A score as the network reads it.
 fn tokens(model: &Model, score: &Score) -> Vec<Fed> {
     let encoded = PositionScore::encode_open(score, model.vocabulary());
-    let ids = encoded.placed_ids(model.vocabulary()).into_iter();
-    ids.map(|p| model.fed(p.id, score.metres.place(p.step)))
-        .collect()
+    let ids = encoded.placed_ids(model.vocabulary());
+    model.fed_all(&ids, &score.metres, &mut Sounding::default())
 }

@@ -40,10 +40,9 @@ impl Composer {
             Some(knn) => share(knn.latest(), self.state.step, &self.stream),
             None => share([].into_iter(), self.state.step, &self.stream),
         };
-        if let Some((at, weight)) = self.followed.take()
-            && let Some(token) = self.stream.get(at)
-        {
-            recalled.mix(token.bar, weight);
+        if let Some((at, weight)) = self.followed.take() {
+            let token = at.and_then(|at| self.stream.get(at));
+            recalled.mix(token.map(|token| token.bar), weight);
         }
         if recalled.bars.is_empty() && recalled.learned == 0.0 {
             return;
@@ -56,15 +55,19 @@ impl Composer {
 }
 
 impl Recollection {
-    /// A bar has `weight` of all that was recalled, 0 to 1, and what was there the rest.
-    fn mix(&mut self, bar: u32, weight: f32) {
+    /// A bar, or else what was learned, has `weight` of all that was recalled, 0 to 1, and what was
+    /// there the rest.
+    fn mix(&mut self, bar: Option<u32>, weight: f32) {
         self.bars
             .iter_mut()
             .for_each(|(_, share)| *share *= 1.0 - weight);
         self.learned *= 1.0 - weight;
-        match self.bars.iter_mut().find(|(known, _)| *known == bar) {
-            Some((_, share)) => *share += weight,
-            None => self.bars.push((bar, weight)),
+        match bar {
+            None => self.learned += weight,
+            Some(bar) => match self.bars.iter_mut().find(|(known, _)| *known == bar) {
+                Some((_, share)) => *share += weight,
+                None => self.bars.push((bar, weight)),
+            },
         }
         self.sort();
     }
@@ -126,6 +129,7 @@ fn share<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use continuo_score::Sounding;
     use continuo_score::manifest::GridRows;
 
     #[test]
@@ -135,7 +139,12 @@ mod tests {
             bar: 0,
             metre: 0,
         };
-        let token = |bar| Fed { id: 0, rows, bar };
+        let token = |bar| Fed {
+            id: 0,
+            rows,
+            sounding: Sounding::SILENT,
+            bar,
+        };
         let stream: Vec<Fed> = (0..8).map(|at| token(at / 2)).collect();
         let one = [(Place::Song(4), 0.9), (Place::Song(5), 0.9)];
         let two = [(Place::Learned, 0.8), (Place::Song(0), -0.9)];
@@ -146,9 +155,12 @@ mod tests {
         assert!((recalled.learned - 0.5).abs() < 1e-6);
         assert_eq!(share([].into_iter(), 7, &stream).bars, []);
         let mut recalled = recalled;
-        recalled.mix(3, 0.8);
+        recalled.mix(Some(3), 0.8);
         assert_eq!(recalled.bars[0], (3, 0.8));
         assert!((recalled.bars[1].1 - 0.1).abs() < 1e-6);
         assert!((recalled.learned - 0.1).abs() < 1e-6);
+        recalled.mix(None, 0.5);
+        assert_eq!(recalled.bars[0], (3, 0.4));
+        assert!((recalled.learned - 0.55).abs() < 1e-6);
     }
 }

@@ -1,43 +1,75 @@
-//! The suffix memory of a composer: the stream's ids, and what they say of the next one.
+//! The suffix memory of a composer: the stream's ids, those of what was learned, and what they say
+//! of the next one.
 
 use std::ops::Range;
 
-use continuo_score::{Followed, SuffixMemory, SuffixWeights};
+use continuo_score::suffix::{Followed, Mixture, SuffixMemory, SuffixWeights};
 
 use crate::model::{Fed, Model};
 
 /// Follows the stream when something is to be sampled: listening costs nothing.
 pub(super) struct Suffix {
-    weights: SuffixWeights,
-    memory: SuffixMemory,
+    weights: Mixture,
+    song: SuffixMemory,
+    learned: SuffixMemory,
 }
+
+/// What followed, and how likely it is to be taken where nothing before it in the list was.
+pub(super) type Weighed = Option<(Followed, f32)>;
 
 impl Suffix {
     /// Empty; none for a model without weights for it.
     pub(super) fn of(model: &Model) -> Option<Self> {
+        model.manifest().suffix?;
+        let empty = SuffixMemory::new(model.vocabulary());
         Some(Self {
-            weights: model.manifest().suffix?,
-            memory: SuffixMemory::new(model.vocabulary()),
+            weights: model.manifest().mixture(),
+            song: empty.clone(),
+            learned: empty,
         })
     }
 
     /// The stream was rewound to position `to`: what it says from there on is not known.
     pub(super) fn rewind(&mut self, to: usize) {
-        self.memory.truncate(to);
+        self.song.truncate(to);
     }
 
     /// Takes in what the stream has said since.
     pub(super) fn follow(&mut self, stream: &[Fed]) {
-        for token in stream.iter().skip(self.memory.len()) {
-            self.memory.push(token.id);
-        }
+        let read_already = self.song.len().min(stream.len());
+        read(&mut self.song, &stream[read_already..]);
     }
 
-    /// What followed, at positions `within`, and how much it counts: `recall` times as much
-    /// as the weights say. `None` where nothing did.
-    pub(super) fn followed(&self, recall: f32, within: Range<usize>) -> Option<(Followed, f32)> {
-        let followed = self.memory.followed(within)?;
-        let weight = self.weights.times(recall).of(followed.length);
-        (weight > 0.0).then_some((followed, weight))
+    /// Takes in some more of a piece that is learned.
+    pub(super) fn learn(&mut self, piece: &[Fed]) {
+        read(&mut self.learned, piece);
+    }
+
+    /// Forgets what was learned.
+    pub(super) fn forget_learned(&mut self) {
+        self.learned.truncate(0);
+    }
+
+    /// What followed the same passage and what followed it in another key, at positions `within`
+    /// and in what was learned; `recall` times as likely as the weights say. `None` where nothing
+    /// did.
+    pub(super) fn followed(&self, recall: f32, within: Range<usize>) -> [Weighed; 2] {
+        let Mixture { same, transposed } = self.weights.times(recall);
+        let learned = Some(&self.learned);
+        let weigh = |followed: Option<Followed>, weights: SuffixWeights| {
+            let followed = followed?;
+            let weight = weights.of(followed.length);
+            (weight > 0.0).then_some((followed, weight))
+        };
+        [
+            weigh(self.song.followed(within.clone(), learned), same),
+            weigh(self.song.transposed(within, learned), transposed),
+        ]
+    }
+}
+
+fn read(memory: &mut SuffixMemory, tokens: &[Fed]) {
+    for token in tokens {
+        memory.push(token.id, token.rows.bar_step);
     }
 }

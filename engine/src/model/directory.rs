@@ -128,7 +128,12 @@ fn check(manifest: &Manifest) -> Result<(), String> {
             return Err(format!("{name} is out of bounds"));
         }
     }
-    if manifest.suffix.is_some_and(|weights| !weights.is_valid()) {
+    let weights = [manifest.suffix, manifest.suffix_transposed];
+    if weights
+        .into_iter()
+        .flatten()
+        .any(|weights| !weights.is_valid())
+    {
         return Err("suffix: weights are from 0 to 1".into());
     }
     for graph in manifest.variants.values().flat_map(|v| &v.graphs) {

@@ -40,6 +40,7 @@ pub(super) struct Pass {
     bar_step: Vec<i64>,
     bar: Vec<i64>,
     metre: Vec<i64>,
+    sounding: Vec<i64>,
     position: Vec<i64>,
     recall: [f32; 1],
     hidden: Vec<f32>,
@@ -64,14 +65,17 @@ impl Pass {
 
     /// Puts other tokens in, the first at `position`.
     pub(super) fn load(&mut self, tokens: &[Fed], position: usize) {
-        let fill = |column: &mut Vec<i64>, f: fn(&Fed) -> usize| {
+        let fill = |column: &mut Vec<i64>, f: fn(&Fed) -> u16| {
             column.clear();
-            column.extend(tokens.iter().map(|t| f(t) as i64));
+            column.extend(tokens.iter().map(|t| i64::from(f(t))));
         };
-        fill(&mut self.token, |t| usize::from(t.id));
+        fill(&mut self.token, |t| t.id);
         fill(&mut self.bar_step, |t| t.rows.bar_step);
         fill(&mut self.bar, |t| t.rows.bar);
         fill(&mut self.metre, |t| t.rows.metre);
+        self.sounding.clear();
+        let told = tokens.iter().flat_map(|t| t.sounding);
+        self.sounding.extend(told.map(i64::from));
         self.steps = tokens.len();
         self.position.clear();
         self.position
@@ -84,6 +88,7 @@ impl Pass {
             Tensor::BarStep => Some(&self.bar_step),
             Tensor::Bar => Some(&self.bar),
             Tensor::Metre => Some(&self.metre),
+            Tensor::Sounding => Some(&self.sounding),
             Tensor::Position => Some(&self.position),
             _ => None,
         }
@@ -154,6 +159,9 @@ impl Graph {
         let slots = layers.start * 2..layers.end * 2;
         let has = |list: &[Port], t: Tensor| list.iter().any(|port| port.tensor == t);
         let mut taken = role.takes().to_vec();
+        if manifest.sounding && role != Role::Upper {
+            taken.push(Tensor::Sounding);
+        }
         taken.extend(slots.clone().map(Tensor::Past));
         let mut given = role.gives().to_vec();
         given.extend(slots.clone().map(Tensor::New));

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use continuo_score::manifest::{GridRows, Manifest, Sizes};
-use continuo_score::{Place, Vocabulary};
+use continuo_score::{MetreMap, Place, PlacedId, Sounding, SoundingRows, Vocabulary};
 
 use crate::device::{Device, Refusal};
 use crate::error::EngineError;
@@ -57,6 +57,8 @@ pub struct Fed {
     pub id: u16,
     /// Its place in time.
     pub rows: GridRows,
+    /// What the network is told of the notes that sound.
+    pub sounding: SoundingRows,
     /// Its bar, counted from the beginning of the score.
     pub bar: u32,
 }
@@ -126,6 +128,11 @@ impl Model {
     /// without a kNN memory.
     pub fn memories(&self) -> usize {
         self.manifest.knn.map_or(0, |_| self.capacity)
+    }
+
+    /// Whether it can learn from pieces: it has a kNN memory, or weights for the suffix memory.
+    pub fn learns(&self) -> bool {
+        self.manifest.knn.is_some() || self.manifest.suffix.is_some()
     }
 
     /// Bytes of memory, in f32, that a token looks at in a session of so many: the window's keys
@@ -325,13 +332,28 @@ impl Model {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// An id as the network reads it, at its place in time.
-    pub fn fed(&self, id: u16, place: Place) -> Fed {
+    /// An id as the network reads it: at its place in time, and after `sounding` has been read on
+    /// to it.
+    pub fn fed(&self, id: u16, place: Place, sounding: &mut Sounding) -> Fed {
+        let tokens = self.vocabulary.tokens(id);
+        tokens.for_each(|token| sounding.read(token));
         Fed {
             id,
             rows: self.manifest.sizes.rows(place),
+            sounding: sounding.rows(),
             bar: place.bar,
         }
+    }
+
+    /// Placed ids as the network reads them, in the bars of `metres`; `sounding` is read on.
+    pub fn fed_all(
+        &self,
+        ids: &[PlacedId],
+        metres: &MetreMap,
+        sounding: &mut Sounding,
+    ) -> Vec<Fed> {
+        let fed = |p: &PlacedId| self.fed(p.id, metres.place(p.step), sounding);
+        ids.iter().map(fed).collect()
     }
 
     /// Only what the embeddings have rows for may be fed: graphs read outside of them.
@@ -339,9 +361,9 @@ impl Model {
         let sizes = &self.manifest.sizes;
         let known = |t: &Fed| {
             usize::from(t.id) < sizes.vocabulary
-                && t.rows.bar_step < sizes.bar_steps
-                && t.rows.metre < sizes.bar_steps
-                && t.rows.bar < sizes.bars
+                && usize::from(t.rows.bar_step.max(t.rows.metre)) < sizes.bar_steps
+                && usize::from(t.rows.bar) < sizes.bars
+                && t.sounding.iter().all(|&row| row <= Sounding::NOTHING)
         };
         match tokens.iter().find(|t| !known(t)) {
             Some(token) => Err(EngineError::Token {
@@ -363,6 +385,7 @@ impl Model {
         let first = Fed {
             id: 0,
             rows,
+            sounding: Sounding::SILENT,
             bar: 0,
         };
         self.feed(&mut memory, &[first; 2], 1.0)?;

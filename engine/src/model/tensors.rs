@@ -11,6 +11,8 @@ pub(super) enum Tensor {
     BarStep,
     Bar,
     Metre,
+    /// Rows of the notes that sound.
+    Sounding,
     Position,
     /// Tokens counted once all are read, less one.
     LastCounted,
@@ -32,11 +34,12 @@ pub(super) enum Tensor {
 }
 
 /// Those with one name in every model.
-const NAMES: [(&str, Tensor); 14] = [
+const NAMES: [(&str, Tensor); 15] = [
     ("token", Tensor::Token),
     ("bar_step", Tensor::BarStep),
     ("bar", Tensor::Bar),
     ("metre", Tensor::Metre),
+    ("sounding", Tensor::Sounding),
     ("position", Tensor::Position),
     ("seqlens_k", Tensor::LastCounted),
     ("total_sequence_length", Tensor::Counted),
@@ -115,6 +118,7 @@ impl Tensor {
         let memory_heads = |slot| super::memory_heads(manifest, slot / 2);
         match self {
             Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::Metre => vec![1, steps],
+            Tensor::Sounding => vec![1, steps, continuo_score::Sounding::SLOTS],
             Tensor::Position => vec![steps],
             Tensor::LastCounted | Tensor::Counted => vec![1],
             Tensor::Past(slot) | Tensor::Present(slot) => vec![1, memory_heads(slot), past, dim],
@@ -133,7 +137,7 @@ impl Tensor {
     fn fits(self, ty: TensorElementType, halves: bool) -> bool {
         use Tensor::*;
         match self {
-            Token | BarStep | Bar | Metre | Position => ty == TensorElementType::Int64,
+            Token | BarStep | Bar | Metre | Sounding | Position => ty == TensorElementType::Int64,
             LastCounted | Counted => ty == TensorElementType::Int32,
             Past(_) | Present(_) | New(_) | Hidden | Local
                 if halves && ty == TensorElementType::Float16 =>

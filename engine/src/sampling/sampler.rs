@@ -1,8 +1,7 @@
 //! One voice's sampler: constraints, what it played, and the draw.
 
-use continuo_score::{
-    Followed, Grammar, Note, PositionScore, Scale, Score, State, Token, Vocabulary,
-};
+use continuo_score::suffix::Followed;
+use continuo_score::{Grammar, Note, PositionScore, Scale, Score, State, Token, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -146,18 +145,19 @@ impl Sampler {
     /// infinitely large among the tokens that are possible here. Allocates nothing once its
     /// buffers have grown.
     pub fn choose(&mut self, state: &State, logits: &[f32]) -> Result<u16, EngineError> {
-        self.choose_with(state, logits, None)
+        self.choose_with(state, logits, &[])
     }
 
-    /// The same, where `followed` may be taken instead, as likely as the weight beside it says,
-    /// 0 to 1: less the more it circles, and the more a register or a density is against it.
+    /// The same, where what `followed` may be taken instead, the first of them as likely as the
+    /// weight beside it says, 0 to 1, the next likewise where that was not taken, and so on: less
+    /// the more it circles, and the more a register or a density is against it.
     /// Temperatures and nucleus are for the network's part alone; were they for the mixture, what
     /// is likely would become certain, and no passage that came back would ever be left.
     pub fn choose_with(
         &mut self,
         state: &State,
         logits: &[f32],
-        followed: Option<(&Followed, f32)>,
+        followed: &[Option<(Followed, f32)>],
     ) -> Result<u16, EngineError> {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
@@ -171,10 +171,10 @@ impl Sampler {
                 break;
             }
         }
-        if let Some((followed, weight)) = followed
-            && let Some(id) = self.follow(followed, weight, lean)
-        {
-            return Ok(id);
+        for (followed, weight) in followed.iter().flatten() {
+            if let Some(id) = self.follow(followed, *weight, lean) {
+                return Ok(id);
+            }
         }
         let warmth = self.warmth();
         self.chooser

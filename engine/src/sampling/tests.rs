@@ -1,4 +1,5 @@
-use continuo_score::{Followed, Grammar, Note, PositionScore, Scale, State, Token, Vocabulary};
+use continuo_score::suffix::Followed;
+use continuo_score::{Grammar, Note, PositionScore, Scale, State, Token, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -490,10 +491,10 @@ fn what_followed_is_taken_as_often_as_it_counts() {
     let followed = |shares: &[(u16, f32)]| Followed {
         length: 64,
         shares: shares.to_vec(),
-        at: 9,
+        at: Some(9),
     };
     let two = followed(&[(pitch(64), 0.75), (pitch(67), 0.25)]);
-    let count = |sampling: &Sampling, followed: &Followed, weight, circling: bool| {
+    let count_all = |sampling: &Sampling, followed: &[Option<(Followed, f32)>], circling: bool| {
         let mut sampler = Sampler::new(&v);
         sampler.begin(0, sampling, 3, None, &[]);
         if circling {
@@ -503,12 +504,19 @@ fn what_followed_is_taken_as_often_as_it_counts() {
         }
         let mut counts = [0u32; 4];
         for _ in 0..4_000 {
-            let chosen = sampler.choose_with(&state, &logits, Some((followed, weight)));
+            let chosen = sampler.choose_with(&state, &logits, followed);
             let chosen = chosen.unwrap();
             let known = [60, 64, 67].iter().position(|&p| pitch(p) == chosen);
             counts[known.unwrap_or(3)] += 1;
         }
         counts.map(|n| f64::from(n) / 4_000.0)
+    };
+    let count = |sampling: &Sampling, followed: &Followed, weight, circling: bool| {
+        count_all(
+            sampling,
+            &[None, Some((followed.clone(), weight))],
+            circling,
+        )
     };
     let near = |a: [f64; 4], b: [f64; 4]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 0.03);
     let mut hot = PLAIN;
@@ -517,6 +525,10 @@ fn what_followed_is_taken_as_often_as_it_counts() {
         let counts = count(&sampling, &two, 0.8, false);
         assert!(near(counts, [0.2, 0.6, 0.2, 0.0]), "{counts:?}");
     }
+    // The next one counts where the first was not taken.
+    let [one, other] = [64, 67].map(|p| Some((followed(&[(pitch(p), 1.0)]), 0.5)));
+    let counts = count_all(&PLAIN, &[one, other], false);
+    assert!(near(counts, [0.25, 0.5, 0.25, 0.0]), "{counts:?}");
     assert_eq!(count(&PLAIN, &two, 0.0, false), [1.0, 0.0, 0.0, 0.0]);
     assert_eq!(count(&PLAIN, &two, 1.0, true), [1.0, 0.0, 0.0, 0.0]);
     // Nothing is left to chance: the likelier of the two, if it counts for half or more.

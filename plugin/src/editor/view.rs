@@ -180,7 +180,7 @@ pub struct Bars {
     pub denominator: u16,
 }
 
-/// A stretch of the past the kNN memory looks back to.
+/// A stretch of the past the long memories look back to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Recalled {
     /// Where it begins.

@@ -10,7 +10,7 @@ use crate::learning::Learned;
 
 /// Why files are refused where they cannot be learned at all.
 const NO_MEMORY: &str =
-    "this model has no long memory (kNN), so it learns nothing from files; load one that has";
+    "this model has no long memory, so it learns nothing from files; load one that has";
 
 impl<P: Player> Session<P> {
     /// These files, and those in these folders, are to be learned when there is time.

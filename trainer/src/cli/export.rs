@@ -91,7 +91,8 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             "tokens": parity.tokens,
             "variants": variants.iter().map(json).collect::<Vec<_>>(),
             "suffix": suffix.map(|fit| serde_json::json!({
-                "weights": fit.weights,
+                "weights": fit.weights.same,
+                "weights_transposed": fit.weights.transposed,
                 "tokens": fit.tokens,
                 "nats_per_note_without": fit.without,
                 "nats_per_note_with": fit.with,

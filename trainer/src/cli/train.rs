@@ -119,7 +119,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FACTOR")]
     knn_rate: Option<f64>,
     /// Parts to leave out, to see what they are worth: grid (step in bar, bar, metre), pitch
-    /// (pitch classes and octaves), gate (of the kNN memory).
+    /// (pitch classes and octaves), sounding (the notes that sound), gate (of the kNN memory).
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     without: Vec<Part>,
     /// Parts to make as in MIDIGen, the network this one grew from, to see what ours are worth:
@@ -139,6 +139,10 @@ pub(super) struct Arguments {
     /// keys and values of that layer begin anew.
     #[arg(long, requires = "from", conflicts_with = "without_knn")]
     with_knn: bool,
+    /// Tell the network of --from, which was not told, which notes sound: it begins as it was,
+    /// and learns to use it.
+    #[arg(long, requires = "from")]
+    with_sounding: bool,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
@@ -162,7 +166,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "like_midigen", "dropout", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "like_midigen", "dropout", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -178,6 +182,7 @@ enum Recalls {
 enum Part {
     Grid,
     Pitch,
+    Sounding,
     Gate,
 }
 

@@ -4,15 +4,21 @@
 //! pitch tokens have a one in the column of their pitch class and in that of their octave, so
 //! that a pitch shares what it knows with its octaves and neighbours. A merged token has the
 //! average of its pitches' rows: it knows which they are, and is no larger for having several.
+//!
+//! To that come one row each for its place in time, and the rows of the notes that sound
+//! ([`Sounding`]).
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use continuo_score::manifest::Sizes;
-use continuo_score::{Token, Vocabulary};
+use continuo_score::{Sounding, SoundingRows, Token, Vocabulary};
 
 use super::{Input, Make};
+use crate::config::Shape;
 
 /// Columns of `A`: twelve pitch classes, then eleven octaves.
 pub const PITCH_FEATURES: usize = 12 + 11;
+
+/// The name of the rows for the notes that sound.
+pub(crate) const SOUNDING: &str = "embedding.sounding";
 
 pub(super) struct Embedding {
     /// The constant `A`.
@@ -22,14 +28,17 @@ pub(super) struct Embedding {
     bar_step: Tensor<2>,
     bar: Tensor<2>,
     metre: Tensor<2>,
+    /// In networks that are told which notes sound.
+    sounding: Option<Tensor<2>>,
 }
 
 impl Embedding {
     pub(super) fn build<E>(
-        s: &Sizes,
+        shape: &Shape,
         features: Tensor<2>,
         make: &mut impl Make<E>,
     ) -> Result<Self, E> {
+        let s = &shape.sizes;
         Ok(Self {
             features,
             token: make("embedding.token", [s.vocabulary, s.width])?,
@@ -37,27 +46,33 @@ impl Embedding {
             bar_step: make("embedding.bar_step", [s.bar_steps, s.width])?,
             bar: make("embedding.bar", [s.bars, s.width])?,
             metre: make("embedding.metre", [s.bar_steps, s.width])?,
+            sounding: match shape.sounding {
+                true => Some(make(SOUNDING, [Sounding::ROWS, s.width])?),
+                false => None,
+            },
         })
     }
 
-    pub(super) fn parameters(&self) -> [&Tensor<2>; 5] {
-        [
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor<2>> {
+        let all = [
             &self.token,
             &self.pitch,
             &self.bar_step,
             &self.bar,
             &self.metre,
-        ]
+        ];
+        all.into_iter().chain(&self.sounding)
     }
 
-    pub(super) fn parameters_mut(&mut self) -> [&mut Tensor<2>; 5] {
-        [
+    pub(super) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Tensor<2>> {
+        let all = [
             &mut self.token,
             &mut self.pitch,
             &mut self.bar_step,
             &mut self.bar,
             &mut self.metre,
-        ]
+        ];
+        all.into_iter().chain(&mut self.sounding)
     }
 
     /// `E`, `[vocabulary, width]`.
@@ -74,11 +89,33 @@ impl Embedding {
             };
             table.select(0, rows)
         };
-        rows(table, 0, &input.tokens)
+        let h = rows(table, 0, &input.tokens)
             + rows(self.bar_step.clone(), 1, &input.bar_step)
             + rows(self.bar.clone(), 2, &input.bar)
-            + rows(self.metre.clone(), 3, &input.metre)
+            + rows(self.metre.clone(), 3, &input.metre);
+        match &self.sounding {
+            Some(table) => h + counts(&input.sounding, device).matmul(table.clone()),
+            None => h,
+        }
     }
+}
+
+/// How often each row is to be added, `[tokens, Sounding::ROWS]`: a product with it is quicker to
+/// go back through than so many gathered rows.
+fn counts(sounding: &[SoundingRows], device: &Device) -> Tensor<2> {
+    let mut data = vec![0.0f32; sounding.len() * Sounding::ROWS];
+    for (token, rows) in data.chunks_exact_mut(Sounding::ROWS).zip(sounding) {
+        for &row in rows {
+            // The row that adds nothing lies outside.
+            if let Some(count) = token.get_mut(usize::from(row)) {
+                *count += 1.0;
+            }
+        }
+    }
+    Tensor::from_data(
+        TensorData::new(data, [sounding.len(), Sounding::ROWS]),
+        device,
+    )
 }
 
 /// Ids or rows, on a device.

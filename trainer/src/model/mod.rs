@@ -1,7 +1,8 @@
 //! The network: a decoder-only transformer with two memories.
 //!
 //! ```text
-//! h  = E[token] + bar_step[..] + bar[..] + metre[..]         E = token + A·pitch
+//! h  = E[token] + bar_step[..] + bar[..] + metre[..] + Σ sounding[..]
+//!                                                            E = token + A·pitch
 //! h += out · attention(rotate(q), rotate(k), v)              q k v = qkv · norm(h)
 //! h += down · (silu(gate) * up)                              gate up = gate_up · norm(h)
 //! logits = E · norm(h)
@@ -24,7 +25,7 @@ pub mod recall;
 
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
-use continuo_score::Vocabulary;
+use continuo_score::{SoundingRows, Vocabulary};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Shape;
@@ -76,9 +77,12 @@ pub struct Input {
     pub bar: Vec<u16>,
     /// Rows of the bar-length embedding.
     pub metre: Vec<u16>,
+    /// Rows of the sounding embedding: what each token is told of the notes that sound.
+    pub sounding: Vec<SoundingRows>,
     /// Position in the stream at which the song of each token began.
     pub song: Vec<u64>,
-    /// Ids and rows once more, in the order above, where they are on the device already.
+    /// Ids and rows of the time grid once more, in the order above, where they are on the device
+    /// already.
     pub resident: Option<[Tensor<1, Int>; 4]>,
 }
 
@@ -176,7 +180,7 @@ impl Model {
             names.push(name.to_owned());
             make(name, dims)
         };
-        let embedding = Embedding::build(&s, features, &mut make)?;
+        let embedding = Embedding::build(&shape, features, &mut make)?;
         let mut layers = Vec::with_capacity(s.layers);
         for l in 0..s.layers {
             let mut make = |name: &str, dims| make(&format!("layers.{l}.{name}"), dims);

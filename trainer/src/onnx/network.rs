@@ -5,6 +5,7 @@
 //! | input | type and shape | |
 //! |---|---|---|
 //! | `token`, `bar_step`, `bar`, `metre` | int64 `[1, T]` | ids and embedding rows |
+//! | `sounding` | int64 `[1, T, 16]` | rows of the notes that sound, where the model is told |
 //! | `position` | int64 `[T]` | tokens since the stream began, before each |
 //! | `past_key.L`, `past_value.L` | f32 `[1, H, P, D]` | what layer L remembers, oldest first |
 //!
@@ -44,10 +45,12 @@
 //! `m`; what the CPU reads and writes is f32 in every variant.
 
 use super::blocks::{Rotation, Window, Writer};
-use super::graph::{Name, Size, ints};
+use super::graph::{Name, Size, int, ints};
 use super::kind::Kind;
 use super::proto::tensor_proto::DataType;
+use crate::model::embedding::SOUNDING;
 use crate::model::{Model, numbers};
+use continuo_score::Sounding;
 
 /// A graph's name in the variant (`model`, or `lower` and `upper`) and the bytes of its file.
 #[derive(Debug)]
@@ -135,7 +138,22 @@ fn embed(writer: &mut Writer<'_>, [token, bar_step, bar, metre]: &[Name; 4]) -> 
         let embedded = writer.graph.op("Gather", &[&table, rows]);
         h = writer.graph.op("Add", &[&h, &embedded]);
     }
-    h
+    if !writer.model.shape.sounding {
+        return h;
+    }
+    let [one, t] = ROW;
+    let shape = [one, t, Size::Fixed(Sounding::SLOTS)];
+    let rows = writer.graph.input("sounding", DataType::Int64, &shape);
+    let ([count, width], mut table) = writer.numbers(SOUNDING);
+    // The row that adds nothing.
+    table.resize((count + 1) * width, 0.0);
+    let table = writer.floats(SOUNDING, &[count + 1, width], &table);
+    let told = writer.graph.op("Gather", &[&table, &rows]);
+    let slots = writer.graph.integers(&[2]);
+    let told = writer
+        .graph
+        .op_with("ReduceSum", &[&told, &slots], vec![int("keepdims", 0)]);
+    writer.graph.op("Add", &[&h, &told])
 }
 
 /// The output `logits` from the residual stream that leaves the last layer.

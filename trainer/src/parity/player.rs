@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use continuo_score::Sounding;
 use half::f16;
 use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
@@ -138,6 +139,10 @@ impl Player {
                 Tensor::from_array(([1, count], rows))?.into_dyn(),
             );
         }
+        let told = input.sounding[from..to].iter().flatten();
+        let told: Vec<i64> = told.map(|&row| i64::from(row)).collect();
+        let told = Tensor::from_array(([1, count, Sounding::SLOTS], told))?;
+        tensors.insert("sounding".into(), told.into_dyn());
         let position: Vec<i64> = (from..to).map(|p| p as i64).collect();
         let position = Tensor::from_array(([count], position))?;
         tensors.insert("position".into(), position.into_dyn());

@@ -41,7 +41,7 @@ fn round_trip() {
         assert_eq!(read.tokens.last().map(|t| t.token), Some(Token::End));
         for (record, placed) in records.iter().zip(&read.tokens) {
             let rows = sizes.rows(score.metres.place(placed.step));
-            let got = [record.bar_step, record.bar, record.metre].map(usize::from);
+            let got = [record.bar_step, record.bar, record.metre];
             assert_eq!(got, [rows.bar_step, rows.bar, rows.metre]);
         }
     }

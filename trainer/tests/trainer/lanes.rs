@@ -1,6 +1,6 @@
 //! Lanes: every song from its beginning to its end, in any key, and nothing twice or never.
 
-use continuo_score::{Token, Vocabulary};
+use continuo_score::{Sounding, SoundingRows, Token, Vocabulary};
 use continuo_trainer::augment::Reach;
 use continuo_trainer::corpus::Corpus;
 use continuo_trainer::lanes::{Batches, Lanes, Plan};
@@ -8,8 +8,9 @@ use continuo_trainer::learner::NOTHING;
 
 use crate::songs;
 
-/// One token a lane was given: where its song began, its id, and what is asked for.
-type Played = (u64, u16, u16);
+/// One token a lane was given: where its song began, its id, what is asked for, and what it is
+/// told of the notes that sound.
+type Played = (u64, u16, u16, SoundingRows);
 
 /// What each of three lanes played in `segments` segments of 16.
 fn play(corpus: &Corpus, plan: Plan, segments: usize) -> Vec<Vec<Played>> {
@@ -30,7 +31,8 @@ fn play(corpus: &Corpus, plan: Plan, segments: usize) -> Vec<Vec<Played>> {
             let row = (lane % 2) * 16..(lane % 2 + 1) * 16;
             for i in row {
                 let input = &group.input;
-                played.push((input.song[i], input.tokens[i], group.targets[i]));
+                let (id, target) = (input.tokens[i], group.targets[i]);
+                played.push((input.song[i], id, target, input.sounding[i]));
             }
         }
     }
@@ -83,6 +85,15 @@ fn whole(song: &[Played]) -> Vec<u16> {
     ids.chain([song[song.len() - 1].2]).collect()
 }
 
+/// Whether what a song's tokens are told is what their own song says, from its beginning on.
+fn told_of_itself(vocabulary: &Vocabulary, song: &[Played]) -> bool {
+    let mut sounding = Sounding::default();
+    song.iter().all(|&(_, id, _, told)| {
+        vocabulary.tokens(id).for_each(|token| sounding.read(token));
+        sounding.rows() == told
+    })
+}
+
 #[test]
 fn contiguous_lanes_play_whole_songs_without_pads() {
     let folder = tempfile::tempdir().unwrap();
@@ -105,6 +116,7 @@ fn contiguous_lanes_play_whole_songs_without_pads() {
             if i > 0 {
                 let (index, by) = find(&corpus, &whole(song)).expect("a whole song");
                 assert!(!corpus.songs[index].held_out && by.abs() <= 6);
+                assert!(told_of_itself(&corpus.vocabulary, song));
                 heard.push(by);
             }
         }
@@ -128,6 +140,7 @@ fn song_lanes_begin_each_song_with_a_segment() {
         for song in &songs[..songs.len() - 1] {
             if song[0].1 == pad {
                 assert!(song.iter().all(|p| p.1 == pad && p.2 == NOTHING));
+                assert!(song.iter().all(|p| p.3 == Sounding::SILENT));
                 assert!(song.len() < 16, "a segment of pads only is a wasted one");
             } else {
                 assert_eq!(song[0].0 % 16, 0, "at the start of a segment");

@@ -2,8 +2,8 @@
 //! the kNN layer recalls of what stood before.
 
 use burn::tensor::{Device, Tensor};
-use continuo_score::Vocabulary;
 use continuo_score::manifest::Knn;
+use continuo_score::{Sounding, Vocabulary};
 use continuo_trainer::config::{LikeMidigen, preset};
 use continuo_trainer::learner::initial;
 use continuo_trainer::model::{Input, Memory, Model, Use, numbers};
@@ -41,7 +41,13 @@ fn knn(layer: usize, k: usize, capacity: usize) -> Knn {
 /// One lane of random tokens, all of one song.
 fn stream(length: usize, seed: u64) -> Input {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut draw = |below: u16| (0..length).map(|_| random.random_range(0..below)).collect();
+    let mut draw = |below: u16| -> Vec<u16> {
+        let drawn = (0..length).map(|_| random.random_range(0..below));
+        drawn.collect()
+    };
+    let rows = draw(Sounding::ROWS as u16);
+    let told =
+        |&row: &u16| std::array::from_fn(|slot| (row + 29 * slot as u16).min(Sounding::NOTHING));
     Input {
         lanes: 1,
         length,
@@ -49,6 +55,7 @@ fn stream(length: usize, seed: u64) -> Input {
         bar_step: draw(48),
         bar: draw(16),
         metre: draw(49),
+        sounding: rows.iter().map(told).collect(),
         song: vec![0; length],
         resident: None,
     }
@@ -62,6 +69,7 @@ fn part(input: &Input, from: usize, to: usize) -> Input {
         bar_step: input.bar_step[from..to].to_vec(),
         bar: input.bar[from..to].to_vec(),
         metre: input.metre[from..to].to_vec(),
+        sounding: input.sounding[from..to].to_vec(),
         song: input.song[from..to].to_vec(),
         resident: None,
     }
@@ -353,6 +361,7 @@ fn lanes_do_not_hear_each_other() {
     both.bar_step.extend(&b.bar_step);
     both.bar.extend(&b.bar);
     both.metre.extend(&b.metre);
+    both.sounding.extend(&b.sounding);
     both.song.extend(&b.song);
     let mut memory = Memory::default();
     let together = numbers(&model.forward(&both, &mut memory));

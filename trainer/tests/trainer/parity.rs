@@ -82,9 +82,10 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     assert_eq!(manifest.sizes, checkpoint.config.shape.sizes);
     assert_eq!(manifest.knn, Some(knn));
     let suffix = suffix.unwrap();
-    assert_eq!(manifest.suffix, Some(suffix.weights));
+    assert_eq!(manifest.suffix, Some(suffix.weights.same));
+    assert_eq!(manifest.suffix_transposed, Some(suffix.weights.transposed));
     assert!(
-        suffix.weights.is_valid() && suffix.with < suffix.without,
+        manifest.mixture() == suffix.weights && suffix.with < suffix.without,
         "{suffix:?}"
     );
     for kind in Kind::ALL.map(Kind::name) {

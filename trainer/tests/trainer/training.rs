@@ -152,6 +152,7 @@ fn what_is_left_out_stays_zero() {
     let all = Without {
         grid: true,
         pitch: true,
+        sounding: true,
         gate: true,
     };
     let (with, _) = trained(|_| {});
@@ -164,8 +165,8 @@ fn what_is_left_out_stays_zero() {
         left_out += usize::from(zero);
     }
     assert_eq!(
-        left_out, 7,
-        "three of the grid, one of pitch, three of the gate"
+        left_out, 8,
+        "three of the grid, one of pitch, one of what sounds, three of the gate"
     );
 }
 
@@ -259,15 +260,16 @@ fn it_measures_and_plays_while_it_learns() {
 
 #[test]
 fn a_model_learns_on_from_another() {
-    // From one like itself, and from one that has no kNN memory yet.
-    for without in [false, true] {
+    // From one like itself, and from those that have no kNN memory yet, or are not told what sounds.
+    for (knn, sounding) in [(true, true), (false, true), (true, false), (false, false)] {
         let folder = tempfile::tempdir().unwrap();
         let corpus = songs::corpus(folder.path(), 8, 30);
         let [first, second] = ["first", "second"].map(|f| folder.path().join(f));
         let stop = AtomicBool::new(false);
         let mut start = songs::begin(&corpus, 60);
         if let Start::New { config, .. } = &mut start {
-            config.shape.knn = config.shape.knn.filter(|_| !without);
+            config.shape.knn = config.shape.knn.filter(|_| knn);
+            config.shape.sounding = sounding;
         }
         let mut last = 0.0;
         train(&songs::options(&corpus, &first, start, &stop), |event| {
@@ -290,7 +292,7 @@ fn a_model_learns_on_from_another() {
         // It begins where the first ended, not where random parameters do (ln 340 = 5.8).
         assert!(begins < last + 0.5 && last < 5.0, "{begins} after {last}");
         let second = Checkpoint::open(&second).unwrap();
-        assert!(second.config.shape.knn.is_some());
+        assert!(second.config.shape.knn.is_some() && second.config.shape.sounding);
     }
 }
 

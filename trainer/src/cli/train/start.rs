@@ -104,6 +104,7 @@ fn network(a: &Arguments, corpus: &Corpus, mut shape: Shape) -> anyhow::Result<S
         };
         shape.knn = with.knn;
     }
+    shape.sounding |= a.with_sounding;
     if let Some(what) = a.knn_recalls {
         let Some(knn) = &mut shape.knn else {
             bail!("--knn-recalls: there is no kNN memory");
@@ -151,6 +152,7 @@ fn recipe(a: &Arguments, corpus: &Corpus, place: &Place, usual: Recipe) -> anyho
         without: Without {
             grid: a.without.contains(&Part::Grid),
             pitch: a.without.contains(&Part::Pitch),
+            sounding: a.without.contains(&Part::Sounding),
             gate: a.without.contains(&Part::Gate),
         },
         ..usual
