@@ -27,8 +27,9 @@ const SHORTEST: usize = 4;
 const LONGEST: usize = 64;
 /// Of the passages with the last [`SHORTEST`] tokens in common, so many are looked at: the latest.
 const LOOKED_AT: usize = 64;
-/// A passage that lies elsewhere in its bar counts as if it had so many tokens less in common.
-const ELSEWHERE: usize = 3;
+/// A passage that lies elsewhere in its bar counts as if it had so many tokens less in common: it
+/// takes a long one to shift what is played against the beat.
+const ELSEWHERE: usize = 8;
 /// A pitch by how far it is from the one before it, in semitones, plus this: no id is as large.
 const INTERVAL: u16 = 0x8000 + 128;
 
@@ -83,7 +84,7 @@ pub struct SuffixMemory {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Followed {
     /// Tokens that the longest of them has in common with the last one, velocities not counted:
-    /// [`BANDS`]`[0]` or more. One that lies elsewhere in its bar counts as three tokens shorter.
+    /// [`BANDS`]`[0]` or more. One that lies elsewhere in its bar counts as eight tokens shorter.
     pub length: usize,
     /// Ids and their shares, which sum to 1, largest first and of equals the lower id. A passage
     /// counts half as much for each token less that it has in common.
