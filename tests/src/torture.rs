@@ -339,6 +339,9 @@ impl Torture<'_> {
         if self.rng.random_bool(0.2) {
             let at = self.rng.random_range(0..state.len());
             state[at] = state[at].wrapping_add(self.rng.random_range(1..=255));
+            let around = at.saturating_sub(24)..state.len().min(at + 8);
+            let around = String::from_utf8_lossy(&state[around]).into_owned();
+            self.done(format!("byte {at} of it damaged: {around:?}"));
         }
         // Refusing a damaged one is fine.
         let loaded = self.plugin.load(&state).is_ok();

@@ -20,9 +20,18 @@ struct Arguments {
     /// The folder with the bundles; those made for the tests if absent.
     #[arg(long)]
     bundles: Option<PathBuf>,
+    /// Only this format: clap or vst3.
+    #[arg(long, value_parser = format)]
+    format: Option<Format>,
     /// Only offline, twice: the same notes must come out.
     #[arg(long)]
     twice: bool,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    let named = |format: &Format| text.eq_ignore_ascii_case(format.extension());
+    let known = Format::ALL.into_iter().find(named);
+    known.ok_or_else(|| "clap or vst3".into())
 }
 
 fn main() -> Result<()> {
@@ -35,7 +44,8 @@ fn main() -> Result<()> {
     println!("| format | blocks | sent | generated | on their grid | restarts | growth (MB) | s |");
     println!("|---|---|---|---|---|---|---|---|");
     let other_model = lab::xl_model()?;
-    for format in Format::ALL {
+    let wanted = |format: &Format| arguments.format.is_none_or(|only| only == *format);
+    for format in Format::ALL.into_iter().filter(wanted) {
         let bundle = match &arguments.bundles {
             Some(folder) => folder.join("Continuo").with_extension(format.extension()),
             None => lab::bundle(format)?,
