@@ -57,11 +57,6 @@ impl Rule {
         }
     }
 
-    /// No key is down.
-    pub fn all_up(&mut self) {
-        self.held = Keys::default();
-    }
-
     /// The playhead is somewhere else: nothing was played here yet.
     pub fn arrive(&mut self, timeline: &Timeline, beat: f64) {
         let step = timeline.step(beat);

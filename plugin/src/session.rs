@@ -261,7 +261,10 @@ impl<P: Player> Session<P> {
                 self.timeline.pedal(beat, channel, down);
             }
             Heard::AllUp { .. } => {
-                self.rule.all_up();
+                // Here, not where the last key went down: a silence that is long past would call
+                // for an answer that is late already.
+                let step = self.timeline.step(self.now);
+                self.rule.off(step, self.now, None, None);
                 self.timeline.all_up(self.now);
             }
             Heard::Cut {
