@@ -111,6 +111,37 @@ fn off_listens_only_and_switching_it_on_answers() {
     assert_eq!(first.map(|e| e.0), Some(120_000));
 }
 
+/// Another input channel lets the keys go at that moment, not at the one they were struck.
+#[test]
+fn keys_let_go_by_another_channel_are_answered_in_time() {
+    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    rehearsal.settings.mode = Mode::Continue;
+    rehearsal.settings.gap = 2.0;
+    let (mut at, mut first) = (0, None);
+    while at < 24_000 * 16 {
+        let mut block = Block::default();
+        if at == 0 {
+            block.input.push_back(key(0, true, 1, 60));
+        }
+        if at == 110_400 {
+            rehearsal.controls.input = Some(3);
+        }
+        let reading = Reading {
+            playing: true,
+            beat: Some(at as f64 / 24_000.0),
+            tempo: Some(120.0),
+            ..Reading::default()
+        };
+        rehearsal.block(&reading, 480, &mut block);
+        let mut notes = block.output.iter().map(|e| plain(e, at));
+        first = first.or(notes.find(|e| e.1 && e.2 == 0));
+        at += 480;
+    }
+    let first = first.expect("an answer").0;
+    assert!(first >= 110_400 + 48_000 && first % 24_000 == 0, "{first}");
+    assert_eq!(rehearsal.count(|c| &c.late), 0);
+}
+
 #[test]
 fn through_off_ends_what_had_passed() {
     let mut rehearsal = Rehearsal::new(true, 1 << 16);
