@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use continuo_score::suffix::SOURCES;
 use continuo_score::{
     Grammar, MetreMap, Note, PositionScore, Scale, Score, Sounding, State, Token, Vocabulary,
 };
@@ -288,10 +289,11 @@ impl Composer {
         self.logits()?;
         let within = self.earliest()..self.answer_from;
         let logits = self.logits.as_deref().unwrap_or_default();
-        let followed = self.suffix.as_mut().map_or([None, None], |suffix| {
+        let mut followed = <[Weighed; SOURCES]>::default();
+        if let Some(suffix) = &mut self.suffix {
             suffix.follow(&self.stream);
-            suffix.followed(self.recall, within)
-        });
+            followed = suffix.followed(self.recall, within);
+        }
         self.followed = followed_most(&followed);
         self.sampler.choose_with(&self.state, logits, &followed)
     }
@@ -410,7 +412,7 @@ impl Composer {
 }
 
 /// Of what followed, where the part stands that counts most, and how much it counts.
-fn followed_most(followed: &[Weighed; 2]) -> Option<(Option<usize>, f32)> {
+fn followed_most(followed: &[Weighed]) -> Option<(Option<usize>, f32)> {
     let mut left = 1.0;
     let parts = followed.iter().flatten().map(|(followed, weight)| {
         let part = (followed.at, left * weight);

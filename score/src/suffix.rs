@@ -18,7 +18,7 @@ use std::ops::Range;
 
 use crate::{Token, Vocabulary};
 
-pub use weights::{BANDS, Mixture, Predicted, SuffixWeights};
+pub use weights::{BANDS, Mixture, Predicted, SOURCES, Said, SuffixWeights};
 
 /// Tokens, velocities not counted, that a passage must have in common with the last one: a note
 /// and what it begins on.
@@ -30,6 +30,8 @@ const LOOKED_AT: usize = 64;
 /// A passage that lies elsewhere in its bar counts as if it had so many tokens less in common: it
 /// takes a long one to shift what is played against the beat.
 const ELSEWHERE: usize = 8;
+/// Passages found agree if the likeliest that followed has such a share.
+const AGREED: f32 = 0.9;
 /// A pitch by how far it is from the one before it, in semitones, plus this: no id is as large.
 const INTERVAL: u16 = 0x8000 + 128;
 
@@ -98,8 +100,7 @@ pub struct Followed {
 struct Found {
     length: usize,
     next: u16,
-    /// Absent for what was learned.
-    at: Option<usize>,
+    at: usize,
 }
 
 impl SuffixMemory {
@@ -217,30 +218,29 @@ impl SuffixMemory {
         self.places.truncate(to);
     }
 
-    /// What followed the passages most like the last one, at the positions `within` and anywhere in
-    /// what was `learned`; `None` if there is none.
-    pub fn followed(&self, within: Range<usize>, learned: Option<&Self>) -> Option<Followed> {
-        self.followed_by(By::Ids, within, learned)
+    /// What followed the passages most like the last one, by source: at the positions `within`,
+    /// in this key and in others, and anywhere in what was `learned`, likewise. What was in another
+    /// key is moved into this one. `None` where there is none.
+    pub fn look(&self, within: Range<usize>, learned: &Self) -> [Option<Followed>; SOURCES] {
+        let all = 0..usize::MAX;
+        let learned = |by| {
+            let followed = self.followed(learned, by, all.clone())?;
+            Some(Followed {
+                at: None,
+                ..followed
+            })
+        };
+        [
+            self.followed(self, By::Ids, within.clone()),
+            self.followed(self, By::Intervals, within),
+            learned(By::Ids),
+            learned(By::Intervals),
+        ]
     }
 
-    /// The same of those in other keys, moved into this one.
-    pub fn transposed(&self, within: Range<usize>, learned: Option<&Self>) -> Option<Followed> {
-        self.followed_by(By::Intervals, within, learned)
-    }
-
-    fn followed_by(
-        &self,
-        by: By,
-        within: Range<usize>,
-        learned: Option<&Self>,
-    ) -> Option<Followed> {
-        let mut found = Vec::new();
-        self.find(self, by, within, &mut found);
-        if let Some(learned) = learned {
-            let from = found.len();
-            self.find(learned, by, 0..usize::MAX, &mut found);
-            found[from..].iter_mut().for_each(|f| f.at = None);
-        }
+    /// What followed the passages of `held`, at its positions `within`.
+    fn followed(&self, held: &Self, by: By, within: Range<usize>) -> Option<Followed> {
+        let found = self.find(held, by, within);
         let length = found.iter().map(|f| f.length).max()?;
         let mut followed = Followed {
             length,
@@ -256,7 +256,7 @@ impl SuffixMemory {
             let weight = 0.5f32.powi((length - its) as i32);
             sum += weight;
             if its == length {
-                followed.at = followed.at.max(at);
+                followed.at = followed.at.max(Some(at));
             }
             match followed.shares.iter_mut().find(|(known, _)| *known == next) {
                 Some((_, share)) => *share += weight,
@@ -271,9 +271,10 @@ impl SuffixMemory {
 
     /// The passages of `held`, followed at the positions `within`, that end as the last one here
     /// does.
-    fn find(&self, held: &Self, by: By, within: Range<usize>, found: &mut Vec<Found>) {
+    fn find(&self, held: &Self, by: By, within: Range<usize>) -> Vec<Found> {
+        let mut found = Vec::new();
         let Some(last) = self.compared.len().checked_sub(1) else {
-            return;
+            return found;
         };
         let now = self.compared[last];
         // A velocity may have come since.
@@ -285,7 +286,7 @@ impl SuffixMemory {
         let passage = self.passage(last, by);
         // One for each passage that ends as the last one does, itself included, oldest first.
         let Some(ends) = passage.and_then(|passage| ends.get(&passage)) else {
-            return;
+            return found;
         };
         let next_of = |end: u32| held.compared[end as usize].position as usize + since + 1;
         let wanted = within.start..within.end.min(held.ids.len());
@@ -317,9 +318,10 @@ impl SuffixMemory {
             found.push(Found {
                 length: length.saturating_sub(less).max(SHORTEST),
                 next: id,
-                at: Some(next),
+                at: next,
             });
         }
+        found
     }
 
     /// The id that followed, as it would follow here; `None` for what is compared by intervals and
@@ -350,6 +352,11 @@ impl SuffixMemory {
 }
 
 impl Followed {
+    /// Whether the passages agree on what follows.
+    pub fn agreed(&self) -> bool {
+        self.shares.first().is_some_and(|&(_, most)| most >= AGREED)
+    }
+
     /// The share of an id.
     pub fn share(&self, id: u16) -> f32 {
         let of = |&&(known, _): &&(u16, f32)| known == id;

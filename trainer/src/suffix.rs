@@ -1,7 +1,7 @@
 //! How much a model should trust its suffix memory (`continuo_score::suffix`): weights fitted on
 //! songs it was trained on, so that held-out songs stay a test.
 
-use continuo_score::suffix::{Followed, Mixture, Predicted, SuffixMemory};
+use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
 use rayon::prelude::*;
 
 use crate::corpus::{Corpus, Record};
@@ -58,21 +58,17 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<Fit> {
 
 fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
     let nats = song_nats(model, corpus, song, Use::BOTH, |_| ());
-    let mut memory = SuffixMemory::new(&corpus.vocabulary);
+    let nothing = SuffixMemory::new(&corpus.vocabulary);
+    let mut memory = nothing.clone();
     let count = corpus.songs[song].tokens as usize;
     let mut records = corpus.records(song, 0, count);
     if let Some(first) = records.next() {
         memory.push(first.id, first.bar_step);
     }
     let predict = |(record, nats): (Record, f32)| {
-        let part = |followed: Option<Followed>| {
-            followed.map_or((0, 0.0), |f| (f.length, f64::from(f.share(record.id))))
-        };
-        let predicted = Predicted {
-            network: f64::from(-nats).exp().max(f64::MIN_POSITIVE),
-            same: part(memory.followed(0..usize::MAX, None)),
-            transposed: part(memory.transposed(0..usize::MAX, None)),
-        };
+        let network = f64::from(-nats).exp().max(f64::MIN_POSITIVE);
+        let followed = memory.look(0..usize::MAX, &nothing);
+        let predicted = Predicted::new(network, &followed, record.id);
         memory.push(record.id, record.bar_step);
         predicted
     };

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use continuo_engine::model::Fed;
 use continuo_engine::options::{ComputeOptions, Places};
 use continuo_engine::{Model, Runtime};
-use continuo_score::suffix::{Followed, Mixture, Predicted, SuffixMemory};
+use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
 use continuo_score::{Drums, PositionScore, Score, Sounding, Token, midi};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -241,14 +241,9 @@ impl Ear<'_> {
 
     /// The nats of an id, to the network and the suffix memory together.
     fn mixed(&self, suffix: &SuffixMemory, id: u16, network: f64) -> f64 {
-        let part = |followed: Option<Followed>| {
-            followed.map_or((0, 0.0), |f| (f.length, f64::from(f.share(id))))
-        };
-        let likelihood = self.weights.likelihood(&Predicted {
-            network: (-network).exp(),
-            same: part(suffix.followed(0..usize::MAX, Some(self.learned))),
-            transposed: part(suffix.transposed(0..usize::MAX, Some(self.learned))),
-        });
+        let followed = suffix.look(0..usize::MAX, self.learned);
+        let likelihood =
+            (self.weights).likelihood(&Predicted::new((-network).exp(), &followed, id));
         -likelihood.max(f64::MIN_POSITIVE).ln()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use continuo_score::suffix::{Followed, Mixture, SuffixMemory, SuffixWeights};
+use continuo_score::suffix::{Followed, Mixture, SOURCES, SuffixMemory};
 
 use crate::model::{Fed, Model};
 
@@ -50,21 +50,16 @@ impl Suffix {
         self.learned.truncate(0);
     }
 
-    /// What followed the same passage and what followed it in another key, at positions `within`
-    /// and in what was learned; `recall` times as likely as the weights say. `None` where nothing
-    /// did.
-    pub(super) fn followed(&self, recall: f32, within: Range<usize>) -> [Weighed; 2] {
-        let Mixture { same, transposed } = self.weights.times(recall);
-        let learned = Some(&self.learned);
-        let weigh = |followed: Option<Followed>, weights: SuffixWeights| {
-            let followed = followed?;
-            let weight = weights.of(followed.length);
+    /// What followed, by source ([`SuffixMemory::look`]): at positions `within`, and in what was
+    /// learned; `recall` times as likely as the weights say. `None` where nothing did.
+    pub(super) fn followed(&self, recall: f32, within: Range<usize>) -> [Weighed; SOURCES] {
+        let weights = self.weights.times(recall);
+        let mut source = 0..SOURCES;
+        self.song.look(within, &self.learned).map(|followed| {
+            let (source, followed) = (source.next()?, followed?);
+            let weight = weights.weight(source, followed.length, followed.agreed());
             (weight > 0.0).then_some((followed, weight))
-        };
-        [
-            weigh(self.song.followed(within.clone(), learned), same),
-            weigh(self.song.transposed(within, learned), transposed),
-        ]
+        })
     }
 }
 

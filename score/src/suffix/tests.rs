@@ -147,23 +147,26 @@ fn finds_what_a_look_at_everything_finds_whatever_was_forgotten() {
             let from = rng.random_range(0..=stream.0.len());
             let within = from..rng.random_range(from..=stream.0.len() + 1);
             for by in [By::Ids, By::Intervals] {
-                let of_song = look(&stream, &stream, within.clone(), by);
-                let of_pieces = look(&stream, &pieces, ALL, by);
-                let all = || of_song.iter().chain(&of_pieces);
-                let length = all().map(|f| f.0).max();
-                let at = of_song.iter().filter(|f| Some(f.0) == length).map(|f| f.2);
-                let expected = length.map(|length| (length, at.max()));
-                let found = memory.followed_by(by, within.clone(), Some(&learned));
-                let what = format!("seed {seed}, turn {turn}, by {by:?}");
-                assert_eq!(found.as_ref().map(|f| (f.length, f.at)), expected, "{what}");
-                let Some(found) = found else { continue };
-                let length = found.length;
-                let weight = |f: &&(usize, Token, usize)| 0.5f64.powi((length - f.0) as i32);
-                let sum: f64 = all().map(|f| weight(&f)).sum();
-                for &(next, share) in &found.shares {
-                    let token = vocabulary.token(next).unwrap();
-                    let its: f64 = all().filter(|f| f.1 == token).map(|f| weight(&f)).sum();
-                    assert!((f64::from(share) - its / sum).abs() < 1e-4, "{what}");
+                for (held, plain, within) in
+                    [(&memory, &stream, within.clone()), (&learned, &pieces, ALL)]
+                {
+                    let all = look(&stream, plain, within.clone(), by);
+                    let length = all.iter().map(|f| f.0).max();
+                    let at = all.iter().filter(|f| Some(f.0) == length).map(|f| f.2);
+                    let expected = length.map(|length| (length, at.max()));
+                    let found = memory.followed(held, by, within);
+                    let what = format!("seed {seed}, turn {turn}, by {by:?}");
+                    assert_eq!(found.as_ref().map(|f| (f.length, f.at)), expected, "{what}");
+                    let Some(found) = found else { continue };
+                    let length = found.length;
+                    let weight = |f: &&(usize, Token, usize)| 0.5f64.powi((length - f.0) as i32);
+                    let sum: f64 = all.iter().map(|f| weight(&f)).sum();
+                    for &(next, share) in &found.shares {
+                        let token = vocabulary.token(next).unwrap();
+                        let its = all.iter().filter(|f| f.1 == token).map(|f| weight(&f));
+                        let its = its.sum::<f64>() / sum;
+                        assert!((f64::from(share) - its).abs() < 1e-4, "{what}");
+                    }
                 }
             }
         }
@@ -188,6 +191,7 @@ fn read(memory: &mut SuffixMemory, vocabulary: &Vocabulary, pitches: &[u8]) {
 #[test]
 fn a_theme_comes_back_in_another_key() {
     let vocabulary = Vocabulary::continuo();
+    let nothing = SuffixMemory::new(&vocabulary);
     let mut memory = SuffixMemory::new(&vocabulary);
     let theme = [60, 64, 62, 67, 65];
     read(&mut memory, &vocabulary, &theme);
@@ -195,27 +199,28 @@ fn a_theme_comes_back_in_another_key() {
     memory.push(id(&vocabulary, Token::Separator), 0);
     memory.push(id(&vocabulary, Token::Duration(12)), 0);
     let expected = id(&vocabulary, Token::Pitch(67 + 5));
-    let same = memory.followed(ALL, None);
+    let [same, transposed, ..] = memory.look(ALL, &nothing);
     assert!(same.is_none_or(|f| f.share(expected) == 0.0));
     let first = |followed: Option<Followed>| {
         let followed = followed.unwrap();
         assert!(followed.shares[0].1 > 0.9, "{followed:?}");
         (followed.shares[0].0, followed.at)
     };
-    let transposed = memory.transposed(ALL, None);
     assert_eq!(first(transposed), (expected, Some(3 * 5 + 2)));
 
     // The same theme, learned from a file in a third key.
     let mut learned = SuffixMemory::new(&vocabulary);
     read(&mut learned, &vocabulary, &theme.map(|p| p - 7));
-    let transposed = memory.transposed(0..0, Some(&learned));
+    let [None, None, _, transposed] = memory.look(0..0, &learned) else {
+        panic!("found where it was not to look");
+    };
     assert_eq!(first(transposed), (expected, None));
     // No pitch outside of MIDI's.
     let mut high = SuffixMemory::new(&vocabulary);
     read(&mut high, &vocabulary, &[123, 127, 125]);
     high.push(id(&vocabulary, Token::Separator), 0);
     high.push(id(&vocabulary, Token::Duration(12)), 0);
-    assert_eq!(high.transposed(0..0, Some(&learned)), None);
+    assert_eq!(high.look(0..0, &learned)[3], None);
 }
 
 #[test]
@@ -235,7 +240,8 @@ fn what_lies_elsewhere_in_its_bar_counts_less() {
     [60, 62, 64]
         .iter()
         .for_each(|&pitch| note(&mut memory, pitch, 0));
-    let followed = memory.followed(ALL, None).unwrap();
+    let [followed, ..] = memory.look(ALL, &SuffixMemory::new(&vocabulary));
+    let followed = followed.unwrap();
     let share = |pitch| followed.share(id(&vocabulary, Token::Pitch(pitch)));
     assert_eq!((followed.length, followed.at), (6, Some(6)));
     // Two tokens less, for it is not shorter than the shortest.
@@ -251,7 +257,8 @@ fn what_followed_twice_and_longest_counts_most() {
     let p = [60, 62, 64].map(|pitch| id(&vocabulary, Token::Pitch(pitch)));
     let loudness = [3, 5, 9].map(|bin| id(&vocabulary, Token::Velocity(bin)));
     let mut memory = SuffixMemory::new(&vocabulary);
-    assert_eq!(memory.followed(ALL, None), None);
+    let nothing = memory.clone();
+    assert_eq!(memory.look(ALL, &nothing), [None, None, None, None]);
     let passage = [p[0], loudness[0], p[1], loudness[1], p[1], p[0]];
     for next in [p[2], p[1], p[2]] {
         passage.iter().for_each(|&id| memory.push(id, 0));
@@ -261,11 +268,19 @@ fn what_followed_twice_and_longest_counts_most() {
     [150, p[0], loudness[2], p[1], p[1], p[0]]
         .iter()
         .for_each(|&id| memory.push(id, 0));
-    let followed = memory.followed(ALL, None).unwrap();
+    let followed = memory.look(ALL, &nothing)[0].clone().unwrap();
     assert_eq!((followed.length, followed.at), (4, Some(20)));
+    assert!(!followed.agreed());
     assert!((followed.share(p[2]) - 2.0 / 3.0).abs() < 1e-6);
     assert!((followed.share(p[1]) - 1.0 / 3.0).abs() < 1e-6);
-    let later = memory.followed(14..usize::MAX, None).unwrap();
-    assert_eq!(later.share(p[1]), 0.0);
-    assert_eq!(memory.followed(21..usize::MAX, None), None);
+    let later = memory.look(14..usize::MAX, &nothing)[0].clone().unwrap();
+    assert_eq!((later.share(p[1]), later.agreed()), (0.0, true));
+    assert_eq!(memory.look(21..usize::MAX, &nothing)[0], None);
+    // What others have played counts apart.
+    let learned = memory.look(21..usize::MAX, &memory)[2].clone().unwrap();
+    let expected = Followed {
+        at: None,
+        ..followed
+    };
+    assert_eq!(learned, expected);
 }

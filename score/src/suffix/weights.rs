@@ -2,7 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LONGEST, SHORTEST};
+use super::{Followed, LONGEST, SHORTEST};
+
+/// Where passages are looked for, in this order: in the session, in this key and in others, and
+/// then in what was learned, likewise.
+pub const SOURCES: usize = 4;
+
+/// What was learned counts so much less where the passages found do not agree on what follows: of
+/// many pieces that are alike for a while, most go on otherwise.
+const DIVIDED: f32 = 0.5;
 
 /// Lengths in common at which each of the [`SuffixWeights`] begins.
 pub const BANDS: [usize; 9] = [SHORTEST, 6, 8, 12, 16, 24, 32, 48, LONGEST];
@@ -15,23 +23,49 @@ const ROUNDS: usize = 100;
 #[serde(transparent)]
 pub struct SuffixWeights(pub [f32; BANDS.len()]);
 
-/// One token predicted: how likely it was to the network, and by what followed the same passage and
-/// by what followed it in another key, each with the length in common (0 where nothing did).
+/// What passages of one source say of one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Predicted {
-    /// By the network.
-    pub network: f64,
-    /// In common, and the share.
-    pub same: (usize, f64),
-    /// The same of what is transposed.
-    pub transposed: (usize, f64),
+pub struct Said {
+    /// See [`Followed::length`]; 0 where nothing was found.
+    pub length: usize,
+    /// See [`Followed::agreed`].
+    pub agreed: bool,
+    /// Of the token.
+    pub share: f64,
 }
 
-/// The weights of what is the same and of what is transposed:
+/// One token predicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Predicted {
+    /// How likely it was to the network.
+    pub network: f64,
+    /// What the memory says, by source: [`SuffixMemory::look`](super::SuffixMemory::look).
+    pub said: [Said; SOURCES],
+}
+
+impl Predicted {
+    /// Token `id`, so likely to the network, where this followed.
+    pub fn new(network: f64, followed: &[Option<Followed>; SOURCES], id: u16) -> Self {
+        let said = |followed: &Option<Followed>| {
+            followed.as_ref().map_or(Said::default(), |f| Said {
+                length: f.length,
+                agreed: f.agreed(),
+                share: f64::from(f.share(id)),
+            })
+        };
+        let said = std::array::from_fn(|source| said(&followed[source]));
+        Self { network, said }
+    }
+}
+
+/// How much each source counts of what those before it have left, and the network at last:
 ///
 /// ```text
-/// p = w · same + (1 - w) · (v · transposed + (1 - v) · network)
+/// p = w · same + (1 - w) · (v · transposed + (1 - v) · (…what was learned, likewise…, network))
 /// ```
+///
+/// What was learned counts as much as what the session has, where its passages agree, and else
+/// half as much.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mixture {
     /// *w*.
@@ -67,16 +101,30 @@ impl Mixture {
         }
     }
 
-    /// How likely each of the three says the token is, times what that one counts; they sum to how
-    /// likely it is.
-    fn parts(&self, p: &Predicted) -> [f64; 3] {
-        let same = f64::from(self.same.of(p.same.0));
-        let transposed = (1.0 - same) * f64::from(self.transposed.of(p.transposed.0));
-        [
-            same * p.same.1,
-            transposed * p.transposed.1,
-            (1.0 - same - transposed) * p.network,
-        ]
+    /// How much passages of a source count, of what those before it have left.
+    pub fn weight(&self, source: usize, length: usize, agreed: bool) -> f32 {
+        let (weights, is_learned) = match source {
+            0 => (self.same, false),
+            1 => (self.transposed, false),
+            2 => (self.same, true),
+            _ => (self.transposed, true),
+        };
+        let less = if is_learned && !agreed { DIVIDED } else { 1.0 };
+        less * weights.of(length)
+    }
+
+    /// How likely each source, and at last the network, says the token is, times what that one
+    /// counts; they sum to how likely it is.
+    fn parts(&self, p: &Predicted) -> [f64; SOURCES + 1] {
+        let mut left = 1.0;
+        let mut parts = [0.0; SOURCES + 1];
+        for (source, said) in p.said.iter().enumerate() {
+            let counts = left * f64::from(self.weight(source, said.length, said.agreed));
+            parts[source] = counts * said.share;
+            left -= counts;
+        }
+        parts[SOURCES] = left * p.network;
+        parts
     }
 
     /// How likely the token is.
@@ -84,8 +132,8 @@ impl Mixture {
         self.parts(p).iter().sum()
     }
 
-    /// The weights under which tokens are likeliest, by expectation maximisation. A band that no
-    /// token fell into has 0.
+    /// The weights under which tokens are likeliest that were predicted with nothing learned, by
+    /// expectation maximisation. A band that no token fell into has 0.
     pub fn fit(tokens: &[Predicted]) -> Self {
         let half = SuffixWeights([0.5; BANDS.len()]);
         let mut mixture = Self {
@@ -98,14 +146,14 @@ impl Mixture {
             for token in tokens {
                 let parts = mixture.parts(token);
                 let sum = parts.iter().sum::<f64>().max(f64::MIN_POSITIVE);
-                let [same, transposed, _] = parts.map(|part| part / sum);
-                if let Some(band) = band(token.same.0) {
-                    let (was, of) = &mut counts[0][band];
-                    (*was, *of) = (*was + same, *of + 1.0);
-                }
-                if let Some(band) = band(token.transposed.0) {
-                    let (was, of) = &mut counts[1][band];
-                    (*was, *of) = (*was + transposed, *of + 1.0 - same);
+                let mut left = 1.0;
+                for (source, counts) in counts.iter_mut().enumerate() {
+                    let its = parts[source] / sum;
+                    if let Some(band) = band(token.said[source].length) {
+                        let (was, of) = &mut counts[band];
+                        (*was, *of) = (*was + its, *of + left);
+                    }
+                    left -= its;
                 }
             }
             let [same, transposed] = counts.map(|bands| {
@@ -130,6 +178,14 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
+    fn said(length: usize, share: f64) -> Said {
+        Said {
+            length,
+            agreed: true,
+            share,
+        }
+    }
+
     #[test]
     fn a_mixture_is_a_distribution() {
         let weights = |weight| SuffixWeights([weight; BANDS.len()]);
@@ -139,21 +195,31 @@ mod tests {
         };
         // Three tokens; what followed says nothing of the last, what is transposed of the first.
         let tokens = [(0.1, 0.75, 0.0), (0.7, 0.25, 0.5), (0.2, 0.0, 0.5)];
-        let predict = |length: [usize; 2]| {
-            let [one, other] = length;
-            let predict = |(network, same, transposed)| {
-                mixture.likelihood(&Predicted {
-                    network,
-                    same: (one, same),
-                    transposed: (other, transposed),
-                })
-            };
-            tokens.map(predict)
+        let predict = |lengths: [usize; SOURCES], agreed: bool| {
+            tokens.map(|(network, same, transposed)| {
+                let shares = [same, transposed, same, transposed];
+                let said = std::array::from_fn(|i| Said {
+                    agreed,
+                    ..said(lengths[i], shares[i])
+                });
+                mixture.likelihood(&Predicted { network, said })
+            })
         };
-        for (mixed, expected) in predict([9, 4]).iter().zip([0.48, 0.41, 0.11]) {
-            assert!((mixed - expected).abs() < 1e-6, "{mixed}, {expected}");
+        for (lengths, agreed, expected) in [
+            ([9, 4, 0, 0], true, [0.48, 0.41, 0.11]),
+            ([9, 4, 0, 0], false, [0.48, 0.41, 0.11]),
+            ([3, 0, 0, 0], true, [0.1, 0.7, 0.2]),
+            ([0, 0, 5, 0], true, [0.49, 0.43, 0.08]),
+            ([0, 0, 5, 0], false, [0.295, 0.565, 0.14]),
+            ([0, 0, 5, 70], true, [0.48, 0.41, 0.11]),
+            ([4, 0, 0, 9], true, [0.48, 0.41, 0.11]),
+        ] {
+            let mixed = predict(lengths, agreed);
+            for (mixed, expected) in mixed.iter().zip(expected) {
+                let what = format!("{lengths:?}, {agreed}: {mixed}, {expected}");
+                assert!((mixed - expected).abs() < 1e-6, "{what}");
+            }
         }
-        assert_eq!(predict([3, 0]), [0.1, 0.7, 0.2], "too short");
     }
 
     #[test]
@@ -169,10 +235,10 @@ mod tests {
                     [_, true] => [network(&mut rng), 1.0],
                     _ => [network(&mut rng), network(&mut rng)],
                 };
+                let [same, transposed] = [0, 1].map(|i| said(lengths[i], shares[i]));
                 Predicted {
                     network: 0.1,
-                    same: (lengths[0], shares[0]),
-                    transposed: (lengths[1], shares[1]),
+                    said: [same, transposed, Said::default(), Said::default()],
                 }
             };
             (0..40_000).map(predicted).collect::<Vec<_>>()
