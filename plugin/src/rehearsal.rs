@@ -308,6 +308,15 @@ fn standing() -> Reading {
     }
 }
 
+/// A host that plays at 120 BPM and tells no bars.
+fn rolling(beat: f64) -> Reading {
+    Reading {
+        playing: true,
+        beat: Some(beat),
+        ..standing()
+    }
+}
+
 fn fixed_point(beat: f64) -> f64 {
     let factor = (1u64 << 31) as f64;
     (beat * factor).round() / factor

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use continuo_score::manifest::{HeldOut, Manifest, Variant};
 
+use crate::calibrate::{Calibration, calibrate};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::config::LikeMidigen;
 use crate::corpus::Corpus;
@@ -25,6 +26,8 @@ pub struct Options<'a> {
     pub output: &'a Path,
     /// Songs for the proof.
     pub corpus: &'a Corpus,
+    /// Held-out songs that say how sure it should be ([`calibrate`]), if it is to be calibrated.
+    pub calibrate: Option<&'a Corpus>,
     /// Variants to write.
     pub variants: &'a [Kind],
     /// ONNX Runtime's library.
@@ -48,6 +51,12 @@ pub enum ExportError {
     /// The corpus is not the model's.
     #[error("{0}")]
     Corpus(String),
+    /// There is nothing to calibrate it with.
+    #[error(
+        "the corpus to calibrate with has no held-out songs: encode songs it was not trained on \
+         with --held-out 0.999999"
+    )]
+    NothingHeldOut,
     /// A network made for comparison.
     #[error(
         "{}: trained with --like-midigen, for comparison: there are no graphs for such a network; \
@@ -80,6 +89,8 @@ pub struct Exported {
     pub variants: Vec<Loss>,
     /// What was measured and not written: of 8 and 4 bits, the other.
     pub left_out: Vec<Loss>,
+    /// How sure it is now; none if that was left as it is.
+    pub calibration: Option<Calibration>,
     /// The suffix memory's weights; none if the corpus has no songs to train on.
     pub suffix: Option<Fit>,
 }
@@ -107,7 +118,15 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
     if output.exists() && !output.join("model.json").is_file() && !is_empty(output) {
         return Err(ExportError::Taken(output.into()));
     }
-    let model = checkpoint.model(&Device::flex())?;
+    let mut model = checkpoint.model(&Device::flex())?;
+    let calibration = match options.calibrate {
+        Some(corpus) => {
+            let fits = corpus.fits(&checkpoint.vocabulary, &shape.sizes);
+            fits.map_err(ExportError::Corpus)?;
+            Some(calibrate(&mut model, corpus).ok_or(ExportError::NothingHeldOut)?)
+        }
+        None => None,
+    };
     let plain = network::write(&model, Kind::Plain, &options.name);
     let parity = parity::compare(&model, &plain, corpus, options.runtime)?;
     parity.check()?;
@@ -188,6 +207,7 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         parity,
         variants: measured,
         left_out,
+        calibration,
         suffix,
     })
 }

@@ -8,6 +8,7 @@
 //! [`config`] holds the presets, [`model`] the whole network, [`learner`] one step of training.
 
 pub mod augment;
+pub mod calibrate;
 pub mod checkpoint;
 pub mod config;
 pub mod corpus;

@@ -97,12 +97,7 @@ fn off_listens_only_and_switching_it_on_answers() {
         } else {
             Mode::Continue
         };
-        let reading = Reading {
-            playing: true,
-            beat: Some(at as f64 / 24_000.0),
-            tempo: Some(120.0),
-            ..Reading::default()
-        };
+        let reading = rolling(at as f64 / 24_000.0);
         rehearsal.block(&reading, 480, &mut block);
         let ours = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
         first = first.or(ours);
@@ -126,12 +121,7 @@ fn keys_let_go_by_another_channel_are_answered_in_time() {
         if at == 110_400 {
             rehearsal.controls.input = Some(3);
         }
-        let reading = Reading {
-            playing: true,
-            beat: Some(at as f64 / 24_000.0),
-            tempo: Some(120.0),
-            ..Reading::default()
-        };
+        let reading = rolling(at as f64 / 24_000.0);
         rehearsal.block(&reading, 480, &mut block);
         let mut notes = block.output.iter().map(|e| plain(e, at));
         first = first.or(notes.find(|e| e.1 && e.2 == 0));

@@ -1,6 +1,6 @@
 //! What is taken back, and done again.
 
-use super::modes::{BAR, BEAT, beats, pressing, rehearsal};
+use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
 use super::*;
 use crate::editor_link::{History, Step};
 use crate::params::{Memory, Variation};
@@ -79,15 +79,7 @@ fn the_next_pass_of_a_loop_has_the_earlier_answer_too() {
             _ => {}
         }
         let into = at % turn;
-        let reading = Reading {
-            playing: true,
-            beat: Some(into as f64 / BEAT as f64),
-            tempo: Some(120.0),
-            bar_start: Some((into / BAR * 3) as f64),
-            numerator: Some(3),
-            denominator: Some(4),
-            ..Reading::default()
-        };
+        let reading = in_three(into);
         let mut block = Block::default();
         looping.block(&reading, 480, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));
@@ -157,12 +149,7 @@ fn what_was_played_over_since_stays_gone() {
     // From the third beat on.
     let mut beat = 2.0;
     while beat < 4.0 {
-        let reading = Reading {
-            playing: true,
-            beat: Some(beat),
-            tempo: Some(120.0),
-            ..Reading::default()
-        };
+        let reading = rolling(beat);
         rehearsal.block(&reading, 480, &mut Block::default());
         beat += 480.0 / BEAT as f64;
     }

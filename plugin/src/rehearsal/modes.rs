@@ -37,6 +37,16 @@ pub(super) fn rehearsal(mode: Mode, enter: Enter) -> Rehearsal {
     rehearsal
 }
 
+/// A host that plays at 120 BPM in three quarters, `at` samples from its first bar.
+pub(super) fn in_three(at: u64) -> Reading {
+    Reading {
+        bar_start: Some((at / BAR * 3) as f64),
+        numerator: Some(3),
+        denominator: Some(4),
+        ..rolling(at as f64 / BEAT as f64)
+    }
+}
+
 #[test]
 fn trading_keeps_to_the_bars() {
     // Six bars: the player's first two, ours, and the player's, who plays into our turn.
@@ -188,12 +198,7 @@ pub(super) fn pressing(presses: &[Press]) -> (Rehearsal, Played) {
             block.input.push_back(key(0, true, 1, 60));
             block.input.push_back(key(400, false, 1, 60));
         }
-        let reading = Reading {
-            playing: true,
-            beat: Some(at as f64 / BEAT as f64),
-            tempo: Some(120.0),
-            ..Reading::default()
-        };
+        let reading = rolling(at as f64 / BEAT as f64);
         rehearsal.block(&reading, 480, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));
         at += 480;
@@ -305,15 +310,7 @@ fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
                 block.input.push_back(key(0, true, 1, 60));
                 block.input.push_back(key(470, false, 1, 60));
             }
-            let reading = Reading {
-                playing: true,
-                beat: Some(into as f64 / BEAT as f64),
-                tempo: Some(120.0),
-                bar_start: Some((into / BAR * 3) as f64),
-                numerator: Some(3),
-                denominator: Some(4),
-                ..Reading::default()
-            };
+            let reading = in_three(into);
             looping.block(&reading, 480, &mut block);
             played.extend(block.output.iter().map(|e| plain(e, at)));
             at += 480;

@@ -14,12 +14,6 @@ fn control(timing: u32, cc: u8, value: f32) -> Event {
 #[test]
 fn controllers_pass_and_the_pedal_is_heard() {
     let mut rehearsal = Rehearsal::new(true, 1 << 16);
-    let reading = |beat| Reading {
-        playing: true,
-        beat: Some(beat),
-        tempo: Some(120.0),
-        ..Reading::default()
-    };
     let mut block = Block::default();
     let bend = NoteEvent::MidiPitchBend {
         timing: 30,
@@ -34,11 +28,11 @@ fn controllers_pass_and_the_pedal_is_heard() {
         key(40, false, 2, 60),
     ];
     block.input.extend(sent);
-    rehearsal.block(&reading(0.0), 12_000, &mut block);
+    rehearsal.block(&rolling(0.0), 12_000, &mut block);
     assert_eq!(block.output, sent);
     let mut block = Block::default();
     block.input.push_back(control(0, 64, 0.0));
-    rehearsal.block(&reading(0.5), 480, &mut block);
+    rehearsal.block(&rolling(0.5), 480, &mut block);
     assert_eq!(block.output, [control(0, 64, 0.0)]);
     let composer = rehearsal.composer.lock().unwrap();
     let note = composer.session.timeline().notes().next().unwrap();
@@ -48,7 +42,7 @@ fn controllers_pass_and_the_pedal_is_heard() {
     rehearsal.controls.thru = false;
     let mut block = Block::default();
     block.input.extend([control(0, 1, 0.5), bend]);
-    rehearsal.block(&reading(0.52), 480, &mut block);
+    rehearsal.block(&rolling(0.52), 480, &mut block);
     assert!(block.output.is_empty());
 }
 

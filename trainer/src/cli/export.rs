@@ -35,6 +35,10 @@ pub(super) struct Arguments {
     /// The corpus whose songs prove it.
     #[arg(long, value_name = "FILE")]
     corpus: PathBuf,
+    /// Make the model as sure of itself as it is right on the held-out songs of this corpus: for
+    /// one trained long on few songs, which is surer of others than it should be.
+    #[arg(long, value_name = "FILE")]
+    calibrate: Option<PathBuf>,
     /// Variants to write: plain, cpu, gpu.
     #[arg(long, value_delimiter = ',', default_value = "plain")]
     variants: Vec<Kind>,
@@ -61,18 +65,21 @@ pub(super) struct Arguments {
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let checkpoint = Checkpoint::open(&a.checkpoint)?;
     let corpus = Corpus::open(&a.corpus)?;
+    let unseen = a.calibrate.as_deref().map(Corpus::open).transpose()?;
     let runtime = find_runtime(a.runtime.as_deref())?;
     let held_out = a.held_out_json.as_deref().map(read_held_out).transpose()?;
     let Exported {
         parity,
         variants,
         left_out,
+        calibration,
         suffix,
     } = export(&Options {
         variants: &a.variants,
         checkpoint: &checkpoint,
         output: &a.output,
         corpus: &corpus,
+        calibrate: unseen.as_ref(),
         runtime: &runtime,
         name: a.name.clone(),
         licence: a.licence.clone(),
@@ -90,6 +97,12 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             "songs": parity.songs,
             "tokens": parity.tokens,
             "variants": variants.iter().map(json).collect::<Vec<_>>(),
+            "calibration": calibration.map(|c| serde_json::json!({
+                "temperature": c.temperature,
+                "tokens": c.tokens,
+                "nats_per_token_before": c.before,
+                "nats_per_token_after": c.after,
+            })),
             "suffix": suffix.map(|fit| serde_json::json!({
                 "weights": fit.weights.same,
                 "weights_transposed": fit.weights.transposed,
@@ -132,6 +145,13 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
                 v.milliseconds,
                 v.per_token,
                 v.per_note
+            );
+        }
+        if let Some(c) = calibration {
+            println!(
+                "calibrated: logits divided by {:.3}, {:.4} nats a token before, {:.4} with it (on \
+                 {} tokens of held-out songs)",
+                c.temperature, c.before, c.after, c.tokens
             );
         }
         if let Some(fit) = suffix {

@@ -5,6 +5,7 @@ pub mod cells;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use burn::tensor::Tensor;
 use continuo_score::Token;
 use continuo_score::manifest::HeldOut;
 use rayon::prelude::*;
@@ -210,8 +211,7 @@ fn kind(before: Option<Token>, token: Option<Token>) -> &'static str {
     }
 }
 
-/// Nats of every token but the first. Fed a window at a time, which changes no result but lets
-/// the model without XL memory do only its own work.
+/// Nats of every token but the first.
 pub(crate) fn song_nats(
     model: &Model,
     corpus: &Corpus,
@@ -219,10 +219,27 @@ pub(crate) fn song_nats(
     memories: Use,
     progress: impl Fn(u64),
 ) -> Vec<f32> {
+    let mut losses = Vec::with_capacity(corpus.songs[song].tokens as usize);
+    predict(model, corpus, song, memories, |logits, targets| {
+        losses.extend(nats(logits, targets).into_data().iter::<f32>());
+        progress(targets.len() as u64);
+    });
+    losses
+}
+
+/// Predicts every token of a song but the first: logits `[tokens, vocabulary]`, and the ids that
+/// came, some at a time. Fed a window at a time, which changes no result but lets the model
+/// without XL memory do only its own work.
+pub(crate) fn predict(
+    model: &Model,
+    corpus: &Corpus,
+    song: usize,
+    memories: Use,
+    mut each: impl FnMut(Tensor<2>, &[u16]),
+) {
     let inputs = corpus.songs[song].tokens as usize - 1;
     let chunk = model.shape.window;
     let mut memory = Memory::default();
-    let mut losses = Vec::with_capacity(inputs);
     for from in (0..inputs).step_by(chunk) {
         let count = chunk.min(inputs - from);
         let mut input = Input {
@@ -236,10 +253,8 @@ pub(crate) fn song_nats(
             .map(|r| r.id)
             .collect();
         let logits = model.forward_with(&input, &mut memory, memories);
-        losses.extend(nats(logits, &targets).into_data().iter::<f32>());
-        progress(count as u64);
+        each(logits, &targets);
     }
-    losses
 }
 
 /// Nats of each id, by how often the training songs have it; one is added to each count, so

@@ -295,6 +295,11 @@ impl Model {
             .product(frame.norm(h, &self.norm), table.transpose())
     }
 
+    /// Makes it less sure, or surer below 1: all logits are divided by `temperature` from now on.
+    pub fn divide_logits(&mut self, temperature: f32) {
+        self.norm = self.norm.clone() / temperature;
+    }
+
     /// `E = token + A·pitch`, `[vocabulary, width]`.
     pub fn token_table(&self) -> Tensor<2> {
         self.embedding.table()

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use burn::tensor::Device;
 use continuo_score::Vocabulary;
 use continuo_score::manifest::{Knn, Manifest};
+use continuo_trainer::calibrate::calibrate;
 use continuo_trainer::checkpoint::Checkpoint;
+use continuo_trainer::corpus::Corpus;
 use continuo_trainer::export::{ExportError, Exported, FREE, Options, export};
 use continuo_trainer::learner::initial;
 use continuo_trainer::onnx::kind::Kind;
@@ -37,6 +39,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         checkpoint: &checkpoint,
         output: &output,
         corpus: &corpus,
+        calibrate: None,
         variants: &Kind::ALL,
         runtime: &runtime,
         name: "test".into(),
@@ -48,6 +51,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         parity,
         variants,
         left_out,
+        calibration: _,
         suffix,
     } = export(&options).unwrap();
     println!("{parity:?} {variants:?} {left_out:?} {suffix:?}");
@@ -158,4 +162,50 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     .unwrap_err();
     assert!(matches!(error, ExportError::Taken(_)), "{error}");
     assert!(find_runtime(Some(&folder.path().join("missing"))).is_err());
+}
+
+/// A model is as sure as it is right once it was exported so.
+#[test]
+fn a_calibrated_model_is_as_sure_as_it_is_right() {
+    let runtime = find_runtime(None).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = songs::corpus(folder.path(), 12, 60);
+    let trained = folder.path().join("trained");
+    let stop = AtomicBool::new(false);
+    let begin = songs::begin(&corpus, 20);
+    train(&songs::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
+    let checkpoint = Checkpoint::open(&trained).unwrap();
+    let output = folder.path().join("model");
+    let options = Options {
+        checkpoint: &checkpoint,
+        output: &output,
+        corpus: &corpus,
+        calibrate: Some(&corpus),
+        variants: &[Kind::Plain],
+        runtime: &runtime,
+        name: "test".into(),
+        licence: "MIT".into(),
+        training_data: "tunes made up".into(),
+        held_out: None,
+    };
+    let exported = export(&options).unwrap();
+    exported.parity.check().unwrap();
+    let first = exported.calibration.unwrap();
+    assert!(first.after < first.before, "{first:?}");
+    let device = Device::flex();
+    let mut model = Checkpoint::open(&output).unwrap().model(&device).unwrap();
+    let again = calibrate(&mut model, &corpus).unwrap();
+    assert_eq!(again.tokens, first.tokens);
+    assert!((again.temperature - 1.0).abs() < 0.01, "{again:?}");
+    assert!((again.before - first.after).abs() < 1e-4, "{again:?}");
+
+    // Songs that it was trained on say nothing of that.
+    let path = folder.path().join("all.corpus");
+    songs::encode(&[folder.path().join("midi")], &path, 0.0).unwrap();
+    let all = Corpus::open(&path).unwrap();
+    let refused = export(&Options {
+        calibrate: Some(&all),
+        ..options
+    });
+    assert!(matches!(refused, Err(ExportError::NothingHeldOut)));
 }

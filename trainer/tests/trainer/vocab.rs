@@ -238,6 +238,7 @@ fn a_model_of_merged_tokens() {
         checkpoint: &checkpoint,
         output: &folder.path().join("model"),
         corpus: &merged,
+        calibrate: None,
         variants: &[Kind::Plain],
         runtime: &runtime,
         name: "merged".into(),
