@@ -146,13 +146,12 @@ where
     loop {
         match tasks_receiver.recv() {
             Ok(Message::Task((task, executor))) => match executor.upgrade() {
-                Some(e) => e.execute(task, true),
+                // PATCH: this is not the GUI's thread.
+                Some(e) => e.execute(task, false),
+                // PATCH: other instances share this thread, so it does not end here: it said so
+                // and returned, and whoever let go of it last could not send the shutdown.
                 None => {
-                    nice_trace!(
-                        "Received a new task but the executor is no longer alive, shutting down \
-                         worker"
-                    );
-                    return;
+                    nice_trace!("Received a new task but the executor is no longer alive");
                 }
             },
             Ok(Message::Shutdown) => return,

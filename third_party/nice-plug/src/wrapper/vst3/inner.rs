@@ -702,7 +702,18 @@ impl<P: Vst3Plugin> WrapperInner<P> {
 
 impl<P: Vst3Plugin> MainThreadExecutor<Task<P>> for WrapperInner<P> {
     fn execute(&self, task: Task<P>, is_gui_thread: bool) {
-        // This function is always called from the main thread
+        // PATCH: it is not always called from the main thread: where the host gives no run loop (Linux,
+        // while no editor is open), tasks come here on the background thread. The editor's window
+        // belongs to the main thread, which may be opening or closing it just now: both would panic.
+        #[cfg(feature = "editor")]
+        if !is_gui_thread
+            && matches!(
+                task,
+                Task::StateChanged | Task::ParameterValueChanged(..) | Task::CallMainThread
+            )
+        {
+            return;
+        }
         match task {
             Task::PluginTask(task) => (self.task_executor.lock())(task),
             #[cfg(feature = "editor")]
