@@ -1,5 +1,6 @@
 //! What is exported is what was trained.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
@@ -18,6 +19,16 @@ use continuo_trainer::train::train;
 
 use crate::songs;
 
+/// A corpus in `folder`, and a network trained on it for a moment.
+fn trained(folder: &Path) -> (Corpus, Checkpoint) {
+    let corpus = songs::corpus(folder, 12, 60);
+    let trained = folder.join("trained");
+    let stop = AtomicBool::new(false);
+    let begin = songs::begin(&corpus, 20);
+    train(&songs::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
+    (corpus, Checkpoint::open(&trained).unwrap())
+}
+
 #[test]
 fn onnx_runtime_computes_what_the_trainer_does() {
     let runtime = match find_runtime(None) {
@@ -25,15 +36,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         Err(e) => panic!("this test needs ONNX Runtime: {e}"),
     };
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 60);
-    let trained = folder.path().join("trained");
-    let stop = AtomicBool::new(false);
-    train(
-        &songs::options(&corpus, &trained, songs::begin(&corpus, 20), &stop),
-        |_| {},
-    )
-    .unwrap();
-    let checkpoint = Checkpoint::open(&trained).unwrap();
+    let (corpus, checkpoint) = trained(folder.path());
     let output = folder.path().join("model");
     let options = Options {
         checkpoint: &checkpoint,
@@ -169,12 +172,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
 fn a_calibrated_model_is_as_sure_as_it_is_right() {
     let runtime = find_runtime(None).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 60);
-    let trained = folder.path().join("trained");
-    let stop = AtomicBool::new(false);
-    let begin = songs::begin(&corpus, 20);
-    train(&songs::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
-    let checkpoint = Checkpoint::open(&trained).unwrap();
+    let (corpus, checkpoint) = trained(folder.path());
     let output = folder.path().join("model");
     let options = Options {
         checkpoint: &checkpoint,
