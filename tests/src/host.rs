@@ -1,9 +1,11 @@
 //! One small way to run a plugin of either format.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 mod clap;
 mod vst3;
@@ -132,6 +134,43 @@ pub struct Block<'a> {
     pub parameters: &'a [ParameterChange],
 }
 
+/// A plugin's editor. All of it is to be called from the main thread, while another may process.
+pub trait Windows {
+    /// Makes it and gives the size it would like, in pixels.
+    fn make_editor(&mut self) -> Result<(u32, u32)> {
+        bail!("this host shows no editors")
+    }
+
+    /// Puts the editor into a window of the host's, by its X11 id, and shows it. The window
+    /// must stay until [`Self::drop_editor`].
+    fn show_editor(&mut self, _parent: u32) -> Result<()> {
+        bail!("this host shows no editors")
+    }
+
+    /// Takes the editor from the screen, or shows it again, without closing it.
+    fn hide_editor(&mut self, _hidden: bool) -> Result<()> {
+        bail!("this format hides no editors")
+    }
+
+    /// Tells the editor the new size of its window, in pixels.
+    fn resize_editor(&mut self, _width: u32, _height: u32) -> Result<()> {
+        bail!("this host shows no editors")
+    }
+
+    /// Lets the plugin do what it asked to do on the main thread.
+    fn turn(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Closes the editor.
+    fn drop_editor(&mut self) -> Result<()> {
+        bail!("this host shows no editors")
+    }
+}
+
+/// What is done on the main thread while another processes.
+pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut dyn Windows) -> Result<()>;
+
 /// A loaded plugin. All of it is to be called from one thread; dropping it deactivates it.
 pub trait Plugin {
     /// The plugin's name as the format tells it.
@@ -165,36 +204,51 @@ pub trait Plugin {
     /// The parameter's value as the plugin shows it.
     fn shown(&mut self, id: &str) -> Result<String>;
 
-    /// Makes the plugin's editor and gives the size it would like, in pixels.
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
-        bail!("this host shows no editors")
-    }
+    /// Its editor, and what else is done on the main thread while it processes.
+    fn windows(&mut self) -> &mut dyn Windows;
 
-    /// Puts the editor into a window of the host's, by its X11 id, and shows it. The window
-    /// must stay until [`Plugin::drop_editor`].
-    fn show_editor(&mut self, _parent: u32) -> Result<()> {
-        bail!("this host shows no editors")
-    }
+    /// Processes the blocks over and over on a thread of their own, as a host's audio thread
+    /// does, for as long as `meanwhile` takes on this one. Gives how many blocks that were; what
+    /// the plugin sent is dropped.
+    fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64>;
+}
 
-    /// Takes the editor from the screen, or shows it again, without closing it.
-    fn hide_editor(&mut self, _hidden: bool) -> Result<()> {
-        bail!("this format hides no editors")
-    }
+/// How long a host's audio thread rests between two blocks.
+const BETWEEN_BLOCKS: Duration = Duration::from_micros(200);
 
-    /// Tells the editor the new size of its window, in pixels.
-    fn resize_editor(&mut self, _width: u32, _height: u32) -> Result<()> {
-        bail!("this host shows no editors")
-    }
-
-    /// Lets the plugin do what it asked to do on the main thread.
-    fn turn(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Closes the editor.
-    fn drop_editor(&mut self) -> Result<()> {
-        bail!("this host shows no editors")
-    }
+/// A host's audio thread: calls `process` with one of the blocks after the other, for as long as
+/// `meanwhile` takes on this thread.
+fn audio_thread(
+    blocks: &[Block],
+    mut process: impl FnMut(&Block) -> Result<()> + Send,
+    meanwhile: impl FnOnce() -> Result<()>,
+) -> Result<u64> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let audio = scope.spawn(|| {
+            let mut done = 0;
+            for block in blocks.iter().cycle() {
+                if over.load(Ordering::SeqCst) {
+                    break;
+                }
+                process(block)?;
+                done += 1;
+                std::thread::sleep(BETWEEN_BLOCKS);
+            }
+            anyhow::Ok(done)
+        });
+        // Whatever becomes of it, the audio thread is told to end.
+        let result = std::panic::catch_unwind(AssertUnwindSafe(meanwhile));
+        over.store(true, Ordering::SeqCst);
+        let done = audio
+            .join()
+            .map_err(|_| anyhow!("the audio thread panicked"))?;
+        match result {
+            Ok(result) => result?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        done
+    })
 }
 
 /// The number both formats know a parameter by: nice-plug's hash of its own id. Hosts store

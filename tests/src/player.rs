@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use continuo_score::MetreMap;
 
 use crate::clock::Clock;
-use crate::host::{Block, Mode, NoteEvent, ParameterChange, Plugin, Tells, Transport};
+use crate::host::{Block, Meanwhile, Mode, NoteEvent, ParameterChange, Plugin, Tells, Transport};
 
 /// A note on the track, in song position.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -288,6 +288,29 @@ impl Player {
             self.block(frames)?;
         }
         Ok(())
+    }
+
+    /// Stands still on a thread of its own, as a host's audio thread does, for as long as
+    /// `meanwhile` takes on this one. Every block brings the next of `changes`, over and over;
+    /// what the plugin sends is dropped. Gives how many blocks that were.
+    pub fn stand_beside(
+        &mut self,
+        changes: &[ParameterChange],
+        meanwhile: Meanwhile,
+    ) -> Result<u64> {
+        // What was down is let go first.
+        self.stand(1)?;
+        let frames = self.setup.blocks.longest();
+        let block = |change| Block {
+            frames,
+            transport: self.transport(),
+            notes: &[],
+            parameters: std::slice::from_ref(change),
+        };
+        let blocks: Vec<Block> = changes.iter().map(block).collect();
+        let done = self.plugin.process_beside(&blocks, meanwhile)?;
+        self.sample += done * u64::from(frames);
+        Ok(done)
     }
 
     /// Deactivates the plugin and activates it anew, as a host does to change its sample rate.

@@ -88,8 +88,8 @@ impl Stage {
     pub fn new(format: Format, screen: &Screen) -> Result<Self> {
         let setup = scene::setup(48_000.0, 120.0, Blocks::Fixed(512));
         let mut player = scene::stage(format, setup, 1, &scene::opening())?;
-        let size = player.plugin().make_editor()?;
-        player.plugin().drop_editor()?;
+        let size = player.plugin().windows().make_editor()?;
+        player.plugin().windows().drop_editor()?;
         let window = HostWindow::open(screen, size)?;
         Ok(Self { player, window })
     }
@@ -97,12 +97,12 @@ impl Stage {
     /// Opens the editor and waits until it is drawn. Gives how long that took.
     pub fn open(&mut self) -> Result<Duration> {
         let began = Instant::now();
-        let plugin = self.player.plugin();
+        let plugin = self.player.plugin().windows();
         plugin.make_editor()?;
         plugin.show_editor(self.window.id)?;
         while self.window.pixel(3, 3)? != GROUND {
             ensure!(began.elapsed() < PATIENCE, "the editor was never drawn");
-            self.player.plugin().turn()?;
+            self.player.plugin().windows().turn()?;
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(began.elapsed())
@@ -110,7 +110,7 @@ impl Stage {
 
     /// Closes the editor, and waits for the display to see that.
     pub fn close(&mut self) -> Result<()> {
-        self.player.plugin().drop_editor()?;
+        self.player.plugin().windows().drop_editor()?;
         let began = Instant::now();
         while self.window.children()? > 0 {
             ensure!(began.elapsed() < PATIENCE, "the editor's window stays");
@@ -131,7 +131,7 @@ impl Stage {
                 return Ok(found);
             }
             ensure!(began.elapsed() < PATIENCE, "it never came to this: {what}");
-            self.player.plugin().turn()?;
+            self.player.plugin().windows().turn()?;
             self.player.stand(512)?;
             std::thread::sleep(Duration::from_millis(10));
         }

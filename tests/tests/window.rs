@@ -49,7 +49,7 @@ fn near(picture: &RgbaImage, [r, g, b]: [u8; 3]) -> usize {
 fn wait(player: &mut Player, window: &HostWindow, wanted: impl Fn(&RgbaImage) -> bool) {
     let began = Instant::now();
     loop {
-        player.plugin().turn().unwrap();
+        player.plugin().windows().turn().unwrap();
         let picture = window.picture().unwrap();
         if wanted(&picture) {
             return;
@@ -86,6 +86,7 @@ fn the_editor_opens_shows_what_is_played_and_leaves_nothing_behind() {
         stage.close().unwrap();
         leaves_nothing_behind(&mut stage, format);
         closes_at_once(&mut stage);
+        comes_and_goes_beside_the_audio_thread(&mut stage);
         stage.player.finish().unwrap();
     }
     drop(alive);
@@ -120,7 +121,7 @@ fn takes_the_hand(stage: &mut Stage) {
 /// The host makes its window smaller and large again.
 fn takes_any_size(stage: &mut Stage) {
     for (width, height) in [(560, 480), (1040, 680)] {
-        let plugin = stage.player.plugin();
+        let plugin = stage.player.plugin().windows();
         plugin.resize_editor(width, height).unwrap();
         let began = Instant::now();
         while stage.window.child_size().unwrap() != Some((width, height)) {
@@ -147,7 +148,7 @@ fn takes_what_is_dropped(stage: &mut Stage) {
             return;
         }
         assert!(began.elapsed() < PATIENCE, "it was never learned");
-        stage.player.plugin().turn().unwrap();
+        stage.player.plugin().windows().turn().unwrap();
         stage.player.stand(512).unwrap();
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -187,7 +188,7 @@ fn closes_at_once(stage: &mut Stage) {
     let parent = stage.window.id;
     for shown in [false, true] {
         for _ in 0..20 {
-            let plugin = stage.player.plugin();
+            let plugin = stage.player.plugin().windows();
             plugin.make_editor().unwrap();
             if shown {
                 plugin.show_editor(parent).unwrap();
@@ -198,6 +199,31 @@ fn closes_at_once(stage: &mut Stage) {
     let after = Held::settled().unwrap();
     after.no_more_than(before, "forty windows").unwrap();
     assert_eq!(stage.window.children().unwrap(), 0, "a window stays");
+}
+
+/// Windows that are opened and closed while the audio thread moves a parameter, which the plugin
+/// is to show where there is a window: neither thread takes from the other what it is using. A
+/// thread that panicked over it ends the process when the plugin is let go of.
+fn comes_and_goes_beside_the_audio_thread(stage: &mut Stage) {
+    let before = Held::settled().unwrap();
+    let parent = stage.window.id;
+    let plugin = stage.player.plugin();
+    let changes = ["1.5", "0.5"].map(|value| plugin.parameter("temp", value).unwrap());
+    let blocks = stage.player.stand_beside(&changes, &mut |windows| {
+        for _ in 0..100 {
+            windows.make_editor()?;
+            windows.show_editor(parent)?;
+            windows.turn()?;
+            windows.drop_editor()?;
+            windows.turn()?;
+        }
+        Ok(())
+    });
+    assert!(blocks.unwrap() > 100, "the audio thread hardly ran");
+    let shown = stage.player.plugin().shown("temp").unwrap();
+    assert!(["1.50", "0.50"].contains(&shown.as_str()), "{shown}");
+    let after = Held::settled().unwrap();
+    after.no_more_than(before, "a hundred windows").unwrap();
 }
 
 /// Processor time of this process so far, in seconds.
@@ -226,7 +252,7 @@ fn what_it_costs() {
             } else {
                 stage.player.stand(512).unwrap();
             }
-            stage.player.plugin().turn().unwrap();
+            stage.player.plugin().windows().turn().unwrap();
             std::thread::sleep(Duration::from_millis(10));
         }
         let share = (worked() - before) / began.elapsed().as_secs_f64();
@@ -237,11 +263,11 @@ fn what_it_costs() {
         rate(&mut stage, plays, &format!("{how}, closed"));
         stage.open().unwrap();
         rate(&mut stage, plays, &format!("{how}, shown"));
-        stage.player.plugin().hide_editor(true).unwrap();
+        stage.player.plugin().windows().hide_editor(true).unwrap();
         // A window counts as hidden when it has not looked for a second.
         std::thread::sleep(Duration::from_millis(200));
         rate(&mut stage, plays, &format!("{how}, hidden"));
-        stage.player.plugin().hide_editor(false).unwrap();
+        stage.player.plugin().windows().hide_editor(false).unwrap();
         while stage.window.pixel(3, 3).unwrap() != GROUND {
             std::thread::sleep(Duration::from_millis(5));
         }

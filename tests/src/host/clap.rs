@@ -25,8 +25,8 @@ use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
 use super::{
-    Block, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin, Tells, Transport,
-    parameter_number,
+    Block, Meanwhile, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin, Tells,
+    Transport, Windows, audio_thread, parameter_number,
 };
 
 mod gui;
@@ -83,9 +83,20 @@ impl HostHandlers for Handlers {
 /// A plugin loaded from a CLAP bundle.
 pub struct ClapHost {
     // Dropped in this order.
-    processor: Option<PluginAudioProcessor<Handlers>>,
-    instance: PluginInstance<Handlers>,
+    processing: Processing,
+    main: Main,
     name: String,
+}
+
+/// What belongs to the main thread.
+struct Main {
+    instance: PluginInstance<Handlers>,
+}
+
+/// What belongs to the thread that processes.
+#[derive(Default)]
+struct Processing {
+    processor: Option<PluginAudioProcessor<Handlers>>,
     /// Channels of each output port.
     outputs: Vec<usize>,
     max_frames: u32,
@@ -120,17 +131,17 @@ impl ClapHost {
         let outputs = output_channels(&mut instance);
         check_note_ports(&mut instance)?;
         Ok(Self {
-            processor: None,
-            instance,
+            processing: Processing {
+                outputs,
+                ..Processing::default()
+            },
+            main: Main { instance },
             name,
-            outputs,
-            max_frames: 0,
-            steady: 0,
-            audio: Vec::new(),
-            took: Duration::ZERO,
         })
     }
+}
 
+impl Main {
     /// The `clap_plugin_params` extension.
     fn params(&mut self) -> Result<PluginParams> {
         self.instance
@@ -194,42 +205,8 @@ fn check_note_ports(instance: &mut PluginInstance<Handlers>) -> Result<()> {
     Ok(())
 }
 
-impl Plugin for ClapHost {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()> {
-        self.deactivate()?;
-        let handle = self.instance.plugin_handle();
-        if let Some(render) = handle.get_extension::<PluginRender>() {
-            let mode = match mode {
-                Mode::Realtime => RenderMode::Realtime,
-                Mode::Offline => RenderMode::Offline,
-            };
-            render
-                .set(&handle, mode)
-                .map_err(|_| anyhow!("the plugin refused {mode:?}"))?;
-        } else if mode == Mode::Offline {
-            bail!("the plugin cannot be told to render offline");
-        }
-        let setup = PluginAudioConfiguration {
-            sample_rate,
-            min_frames_count: 1,
-            max_frames_count: max_frames,
-        };
-        let stopped = self.instance.activate(|_, _| (), setup)?;
-        let started = stopped
-            .start_processing()
-            .map_err(|error| anyhow!("{error}"))?;
-        self.processor = Some(started.into());
-        self.max_frames = max_frames;
-        self.steady = 0;
-        Ok(())
-    }
-
+impl Processing {
     fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()> {
-        self.run_callback();
         let frames = block.frames as usize;
         assert!(
             frames > 0 && block.frames <= self.max_frames,
@@ -307,76 +284,108 @@ impl Plugin for ClapHost {
         out.extend(output.iter().filter_map(note_event));
         Ok(())
     }
+}
+
+impl Plugin for ClapHost {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()> {
+        self.deactivate()?;
+        let handle = self.main.instance.plugin_handle();
+        if let Some(render) = handle.get_extension::<PluginRender>() {
+            let mode = match mode {
+                Mode::Realtime => RenderMode::Realtime,
+                Mode::Offline => RenderMode::Offline,
+            };
+            render
+                .set(&handle, mode)
+                .map_err(|_| anyhow!("the plugin refused {mode:?}"))?;
+        } else if mode == Mode::Offline {
+            bail!("the plugin cannot be told to render offline");
+        }
+        let setup = PluginAudioConfiguration {
+            sample_rate,
+            min_frames_count: 1,
+            max_frames_count: max_frames,
+        };
+        let stopped = self.main.instance.activate(|_, _| (), setup)?;
+        let started = stopped
+            .start_processing()
+            .map_err(|error| anyhow!("{error}"))?;
+        self.processing.processor = Some(started.into());
+        self.processing.max_frames = max_frames;
+        self.processing.steady = 0;
+        Ok(())
+    }
+
+    fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()> {
+        self.main.run_callback();
+        self.processing.process(block, out)
+    }
+
+    fn windows(&mut self) -> &mut dyn Windows {
+        &mut self.main
+    }
+
+    fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64> {
+        let (processing, main) = (&mut self.processing, &mut self.main);
+        let mut sent = Vec::with_capacity(OUTPUT_EVENTS);
+        audio_thread(
+            blocks,
+            |block| {
+                sent.clear();
+                processing.process(block, &mut sent)
+            },
+            || meanwhile(main),
+        )
+    }
 
     fn audio(&self) -> &[Vec<f32>] {
-        &self.audio
+        &self.processing.audio
     }
 
     fn save(&mut self) -> Result<Vec<u8>> {
-        let state = self.state()?;
+        let state = self.main.state()?;
         let mut bytes = Vec::new();
-        state.save(&self.instance.plugin_handle(), &mut bytes)?;
+        state.save(&self.main.instance.plugin_handle(), &mut bytes)?;
         Ok(bytes)
     }
 
     fn load(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let state = self.state()?;
-        state.load(&self.instance.plugin_handle(), &mut bytes)?;
+        let state = self.main.state()?;
+        state.load(&self.main.instance.plugin_handle(), &mut bytes)?;
         Ok(())
     }
 
     fn took(&self) -> Duration {
-        self.took
+        self.processing.took
     }
 
     fn deactivate(&mut self) -> Result<()> {
-        if let Some(processor) = self.processor.take() {
-            self.instance.deactivate(processor.into_stopped());
+        if let Some(processor) = self.processing.processor.take() {
+            self.main.instance.deactivate(processor.into_stopped());
         }
         Ok(())
     }
 
     fn parameter(&mut self, id: &str, text: &str) -> Result<ParameterChange> {
         let number = parameter_number(id);
-        let params = self.params()?;
+        let params = self.main.params()?;
         let c_text = CString::new(text)?;
         let clap_id = ClapId::from_raw(number).context("a parameter without an id")?;
         let value = params
-            .text_to_value(&self.instance.plugin_handle(), clap_id, &c_text)
+            .text_to_value(&self.main.instance.plugin_handle(), clap_id, &c_text)
             .with_context(|| format!("the plugin does not understand {text:?} for {id:?}"))?;
         Ok(ParameterChange { id: number, value })
     }
 
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
-        self.make_editor()
-    }
-
-    fn show_editor(&mut self, parent: u32) -> Result<()> {
-        self.show_editor(parent)
-    }
-
-    fn hide_editor(&mut self, hidden: bool) -> Result<()> {
-        self.hide_editor(hidden)
-    }
-
-    fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
-        self.resize(width, height)
-    }
-
-    fn turn(&mut self) -> Result<()> {
-        self.run_callback();
-        Ok(())
-    }
-
-    fn drop_editor(&mut self) -> Result<()> {
-        self.drop_editor()
-    }
-
     fn shown(&mut self, id: &str) -> Result<String> {
-        let params = self.params()?;
+        let params = self.main.params()?;
         let clap_id =
             ClapId::from_raw(parameter_number(id)).context("a parameter without an id")?;
-        let handle = self.instance.plugin_handle();
+        let handle = self.main.instance.plugin_handle();
         let value = params
             .get_value(&handle, clap_id)
             .with_context(|| format!("no parameter {id:?}"))?;

@@ -28,7 +28,8 @@ use self::exchange::{Changes, Events, Host};
 use self::module::Module;
 use self::stream::Stream;
 use super::{
-    Block, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, Tells, Transport, parameter_number,
+    Block, Meanwhile, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin, Tells,
+    Transport, Windows, audio_thread, parameter_number,
 };
 
 mod exchange;
@@ -40,14 +41,24 @@ mod stream;
 /// A plugin loaded from a VST3 bundle. Its controller is the component itself.
 pub struct Vst3Host {
     // Dropped in this order, the library last.
-    #[cfg(target_os = "linux")]
-    editor: Option<gui::Editor>,
-    controller: ComPtr<IEditController>,
-    processor: ComPtr<IAudioProcessor>,
+    main: Main,
+    processing: Processing,
     component: ComPtr<IComponent>,
     host: ComWrapper<Host>,
     _module: Module,
     name: String,
+}
+
+/// What belongs to the main thread.
+struct Main {
+    #[cfg(target_os = "linux")]
+    editor: Option<gui::Editor>,
+    controller: ComPtr<IEditController>,
+}
+
+/// What belongs to the thread that processes.
+struct Processing {
+    processor: ComPtr<IAudioProcessor>,
     /// Channels of each output bus.
     outputs: Vec<usize>,
     setup: Option<ProcessSetup>,
@@ -114,19 +125,23 @@ impl Vst3Host {
             activate_buses(&component)?
         };
         Ok(Self {
-            #[cfg(target_os = "linux")]
-            editor: None,
-            controller,
-            processor,
+            main: Main {
+                #[cfg(target_os = "linux")]
+                editor: None,
+                controller,
+            },
+            processing: Processing {
+                processor,
+                outputs,
+                setup: None,
+                samples: 0,
+                audio: Vec::new(),
+                took: Duration::ZERO,
+            },
             component,
             host,
             _module: module,
             name,
-            outputs,
-            setup: None,
-            samples: 0,
-            audio: Vec::new(),
-            took: Duration::ZERO,
         })
     }
 }
@@ -171,37 +186,45 @@ unsafe fn activate_buses(component: &ComPtr<IComponent>) -> Result<Vec<usize>> {
     Ok(outputs)
 }
 
-impl Plugin for Vst3Host {
-    fn name(&self) -> &str {
-        &self.name
-    }
+#[cfg(not(target_os = "linux"))]
+impl Windows for Main {}
 
-    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()> {
-        self.deactivate()?;
-        let mut setup = ProcessSetup {
-            processMode: match mode {
-                Mode::Realtime => ProcessModes_::kRealtime as i32,
-                Mode::Offline => ProcessModes_::kOffline as i32,
-            },
-            symbolicSampleSize: SymbolicSampleSizes_::kSample32 as i32,
-            maxSamplesPerBlock: max_frames as i32,
-            sampleRate: sample_rate,
-        };
-        // SAFETY: the component is initialised; the calls come in the format's order.
-        unsafe {
-            ok(
-                self.processor.setupProcessing(&mut setup),
-                "the processing setup",
-            )?;
-            ok(self.component.setActive(1), "to be active")?;
-            ok(self.processor.setProcessing(1), "to process")?;
+#[cfg(target_os = "linux")]
+impl Windows for Main {
+    fn make_editor(&mut self) -> Result<(u32, u32)> {
+        if self.editor.is_some() {
+            bail!("the editor is there already");
         }
-        self.setup = Some(setup);
-        self.samples = 0;
-        Ok(())
+        let editor = gui::Editor::make(&self.controller)?;
+        self.editor.insert(editor).size()
     }
 
-    fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()> {
+    fn show_editor(&mut self, parent: u32) -> Result<()> {
+        self.editor.as_mut().context("no editor")?.show(parent)
+    }
+
+    fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
+        let editor = self.editor.as_mut().context("no editor")?;
+        editor.resize(width, height)
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        self.editor.as_ref().map_or(Ok(()), gui::Editor::turn)
+    }
+
+    fn drop_editor(&mut self) -> Result<()> {
+        self.editor.take().context("no editor")?.close()
+    }
+}
+
+impl Processing {
+    /// `parameters` was done in the editor, and comes before what the track says.
+    fn process(
+        &mut self,
+        block: &Block,
+        mut parameters: Vec<ParameterChange>,
+        out: &mut Vec<NoteEvent>,
+    ) -> Result<()> {
         let setup = self.setup.as_ref().context("the plugin is not active")?;
         let frames = block.frames as usize;
         assert!(
@@ -210,8 +233,6 @@ impl Plugin for Vst3Host {
         );
         let input = ComWrapper::new(Events::new(block.notes));
         let output = ComWrapper::new(Events::empty());
-        // What was done in the editor, and then what the track says.
-        let mut parameters = self.host.take_edits();
         parameters.extend_from_slice(block.parameters);
         let changes = ComWrapper::new(Changes::new(&parameters));
         let answers = ComWrapper::new(Changes::new(&[]));
@@ -269,9 +290,61 @@ impl Plugin for Vst3Host {
         out.extend(output.notes());
         Ok(())
     }
+}
+
+impl Plugin for Vst3Host {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn activate(&mut self, sample_rate: f64, max_frames: u32, mode: Mode) -> Result<()> {
+        self.deactivate()?;
+        let mut setup = ProcessSetup {
+            processMode: match mode {
+                Mode::Realtime => ProcessModes_::kRealtime as i32,
+                Mode::Offline => ProcessModes_::kOffline as i32,
+            },
+            symbolicSampleSize: SymbolicSampleSizes_::kSample32 as i32,
+            maxSamplesPerBlock: max_frames as i32,
+            sampleRate: sample_rate,
+        };
+        // SAFETY: the component is initialised; the calls come in the format's order.
+        unsafe {
+            ok(
+                self.processing.processor.setupProcessing(&mut setup),
+                "the processing setup",
+            )?;
+            ok(self.component.setActive(1), "to be active")?;
+            ok(self.processing.processor.setProcessing(1), "to process")?;
+        }
+        self.processing.setup = Some(setup);
+        self.processing.samples = 0;
+        Ok(())
+    }
+
+    fn process(&mut self, block: &Block, out: &mut Vec<NoteEvent>) -> Result<()> {
+        self.processing.process(block, self.host.take_edits(), out)
+    }
+
+    fn windows(&mut self) -> &mut dyn Windows {
+        &mut self.main
+    }
+
+    fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64> {
+        let (processing, main) = (&mut self.processing, &mut self.main);
+        let mut sent = Vec::with_capacity(OUTPUT_EVENTS);
+        audio_thread(
+            blocks,
+            |block| {
+                sent.clear();
+                processing.process(block, Vec::new(), &mut sent)
+            },
+            || meanwhile(main),
+        )
+    }
 
     fn audio(&self) -> &[Vec<f32>] {
-        &self.audio
+        &self.processing.audio
     }
 
     fn save(&mut self) -> Result<Vec<u8>> {
@@ -294,22 +367,22 @@ impl Plugin for Vst3Host {
         unsafe {
             ok(self.component.setState(component.as_ptr()), "its state")?;
             ok(
-                self.controller.setComponentState(controller.as_ptr()),
+                self.main.controller.setComponentState(controller.as_ptr()),
                 "its state",
             )
         }
     }
 
     fn took(&self) -> Duration {
-        self.took
+        self.processing.took
     }
 
     fn deactivate(&mut self) -> Result<()> {
-        if self.setup.take().is_some() {
+        if self.processing.setup.take().is_some() {
             // SAFETY: the plugin is processing.
             unsafe {
                 // What this answers is not settled in the format.
-                self.processor.setProcessing(0);
+                self.processing.processor.setProcessing(0);
                 ok(self.component.setActive(0), "to be inactive")?;
             }
         }
@@ -326,7 +399,8 @@ impl Plugin for Vst3Host {
         let mut value = 0.0;
         // SAFETY: the text ends with a zero, and there is room for the value.
         let found = unsafe {
-            self.controller
+            self.main
+                .controller
                 .getParamValueByString(number, characters.as_mut_ptr(), &mut value)
         };
         if found != kResultOk {
@@ -335,43 +409,14 @@ impl Plugin for Vst3Host {
         Ok(ParameterChange { id: number, value })
     }
 
-    #[cfg(target_os = "linux")]
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
-        if self.editor.is_some() {
-            bail!("the editor is there already");
-        }
-        let editor = gui::Editor::make(&self.controller)?;
-        self.editor.insert(editor).size()
-    }
-
-    #[cfg(target_os = "linux")]
-    fn show_editor(&mut self, parent: u32) -> Result<()> {
-        self.editor.as_mut().context("no editor")?.show(parent)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
-        let editor = self.editor.as_mut().context("no editor")?;
-        editor.resize(width, height)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn turn(&mut self) -> Result<()> {
-        self.editor.as_ref().map_or(Ok(()), gui::Editor::turn)
-    }
-
-    #[cfg(target_os = "linux")]
-    fn drop_editor(&mut self) -> Result<()> {
-        self.editor.take().context("no editor")?.close()
-    }
-
     fn shown(&mut self, id: &str) -> Result<String> {
         let number = parameter_number(id);
         let mut shown: String128 = [0; 128];
         // SAFETY: the controller lives, and there is room for 128 characters.
         let found = unsafe {
-            let value = self.controller.getParamNormalized(number);
-            self.controller
+            let value = self.main.controller.getParamNormalized(number);
+            self.main
+                .controller
                 .getParamStringByValue(number, value, &mut shown)
         };
         if found != kResultOk {
@@ -393,7 +438,7 @@ impl Drop for Vst3Host {
         }
         // SAFETY: the component is initialised and no longer active.
         unsafe {
-            self.controller.setComponentHandler(null_mut());
+            self.main.controller.setComponentHandler(null_mut());
             self.component.terminate();
         }
     }

@@ -6,7 +6,8 @@ use clack_extensions::gui::{
 };
 use clack_host::prelude::*;
 
-use super::{ClapHost, Shared};
+use super::super::Windows;
+use super::{Main, Shared};
 
 impl HostGuiImpl for Shared {
     fn resize_hints_changed(&self) {}
@@ -32,16 +33,17 @@ const X11: GuiConfiguration = GuiConfiguration {
     is_floating: false,
 };
 
-impl ClapHost {
+impl Main {
     fn gui(&mut self) -> Result<PluginGui> {
         self.instance
             .plugin_handle()
             .get_extension::<PluginGui>()
             .context("the plugin has no editor")
     }
+}
 
-    /// Makes the editor and gives its size in pixels.
-    pub(super) fn make_editor(&mut self) -> Result<(u32, u32)> {
+impl Windows for Main {
+    fn make_editor(&mut self) -> Result<(u32, u32)> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         if !gui.is_api_supported(&handle, X11) {
@@ -55,8 +57,7 @@ impl ClapHost {
         Ok((size.width, size.height))
     }
 
-    /// Puts the editor that was made into a window of the host's, and shows it.
-    pub(super) fn show_editor(&mut self, parent: u32) -> Result<()> {
+    fn show_editor(&mut self, parent: u32) -> Result<()> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         let window = Window::from_x11_handle(parent.into());
@@ -66,8 +67,7 @@ impl ClapHost {
         Ok(())
     }
 
-    /// Takes it from the screen, or shows it again.
-    pub(super) fn hide_editor(&mut self, hidden: bool) -> Result<()> {
+    fn hide_editor(&mut self, hidden: bool) -> Result<()> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         if hidden {
@@ -78,16 +78,19 @@ impl ClapHost {
         Ok(())
     }
 
-    /// Tells the editor its window's new size, in pixels.
-    pub(super) fn resize(&mut self, width: u32, height: u32) -> Result<()> {
+    fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         gui.set_size(&handle, GuiSize { width, height })
             .map_err(|error| anyhow!("the editor cannot be {width} x {height}: {error}"))
     }
 
-    /// Closes it.
-    pub(super) fn drop_editor(&mut self) -> Result<()> {
+    fn turn(&mut self) -> Result<()> {
+        self.run_callback();
+        Ok(())
+    }
+
+    fn drop_editor(&mut self) -> Result<()> {
         let gui = self.gui()?;
         gui.destroy(&self.instance.plugin_handle());
         Ok(())
