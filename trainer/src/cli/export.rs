@@ -51,8 +51,9 @@ pub(super) struct Arguments {
     /// What it was trained on, with attribution.
     #[arg(long, default_value = "", value_name = "TEXT")]
     training_data: String,
-    /// What `eval --json` printed, for the model's measured loss.
-    #[arg(long, value_name = "FILE")]
+    /// What `eval --json` printed, for the model's measured loss. Not with --calibrate: a
+    /// calibrated model has another.
+    #[arg(long, value_name = "FILE", conflicts_with = "calibrate")]
     held_out_json: Option<PathBuf>,
     /// ONNX Runtime's library [default: CONTINUO_RUNTIME, or what `cargo xtask runtime` fetched].
     #[arg(long, value_name = "LIBRARY")]
