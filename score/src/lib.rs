@@ -36,7 +36,7 @@ pub use midi::{MidiError, MidiFile};
 pub use quantise::{Drums, MidiPart};
 pub use scale::{Mode, Scale};
 pub use score::{Note, Score};
-pub use sounding::{Sounding, SoundingRows};
+pub use sounding::{Sounding, Told};
 pub use sparse::SparseScore;
 pub use time::{Metre, MetreMap, Place, TempoMap};
 pub use vocabulary::{Order, Token, Vocabulary};

@@ -25,6 +25,10 @@ pub struct Manifest {
     /// there was that are not.
     #[serde(default)]
     pub sounding: bool,
+    /// Whether attention is told how far apart tokens are in time and pitch
+    /// ([`crate::Told`]); models made before there was that are not.
+    #[serde(default)]
+    pub relative: bool,
     /// How much the suffix memory counts beside this network; absent in a model made before there
     /// was one, which is played without.
     #[serde(default)]

@@ -21,11 +21,32 @@ pub struct Sounding {
     /// Pitch and end step of what sounds or ends at this step, oldest first.
     notes: Vec<(u8, u32)>,
     pitch: Option<u8>,
+    /// The pitch said last.
+    last: Option<u8>,
     moves: bool,
 }
 
-/// The rows of one token, in no order that matters; [`Sounding::NOTHING`] fills up.
-pub type SoundingRows = [u16; Sounding::SLOTS];
+/// What a model is told of one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Rows of the notes that sound, in no order that matters; [`Sounding::NOTHING`] fills up.
+    pub rows: [u16; Sounding::SLOTS],
+    /// Steps since the piece began.
+    pub step: u32,
+    /// The pitch said last, this token's own if it says one; [`Told::PITCH`] before any.
+    pub pitch: u8,
+}
+
+impl Told {
+    /// Stands for the pitch where none was said: middle C.
+    pub const PITCH: u8 = 60;
+    /// Of a token that is told nothing.
+    pub const NOTHING: Self = Self {
+        rows: [Sounding::NOTHING; Sounding::SLOTS],
+        step: 0,
+        pitch: Self::PITCH,
+    };
+}
 
 impl Sounding {
     /// Rows of the embedding.
@@ -35,8 +56,6 @@ impl Sounding {
     pub const SLOTS: usize = 16;
     /// The row that adds nothing, one past the embedding's.
     pub const NOTHING: u16 = Self::ROWS as u16;
-    /// The rows of a token that is told nothing.
-    pub const SILENT: SoundingRows = [Self::NOTHING; Self::SLOTS];
     /// Rows for the time until a note ends.
     const LEFT: usize = 64;
     /// Notes kept at most, for streams that no musician wrote.
@@ -45,7 +64,10 @@ impl Sounding {
     /// One more base token.
     pub fn read(&mut self, token: Token) {
         match token {
-            Token::Pitch(pitch) => self.pitch = Some(pitch),
+            Token::Pitch(pitch) => {
+                self.pitch = Some(pitch);
+                self.last = Some(pitch);
+            }
             Token::Duration(by) if self.moves => {
                 self.step = self.step.saturating_add(by.into());
                 let now = self.step;
@@ -67,9 +89,12 @@ impl Sounding {
         self.moves = token == Token::Separator;
     }
 
-    /// The rows of the token read last.
-    pub fn rows(&self) -> SoundingRows {
-        let mut rows = Self::SILENT;
+    /// What the token read last is told.
+    pub fn told(&self) -> Told {
+        let mut told = Told::NOTHING;
+        told.step = self.step;
+        told.pitch = self.last.unwrap_or(Told::PITCH);
+        let rows = &mut told.rows;
         let ends = self.notes.iter().map(|&(_, end)| end);
         let next = ends.filter(|&end| end > self.step).min();
         let left = next.map_or(0, |end| (end - self.step).min(Self::LEFT as u32 - 1));
@@ -82,7 +107,7 @@ impl Sounding {
             };
             *slot = kind * 128 + u16::from(pitch & 127);
         }
-        rows
+        told
     }
 }
 
@@ -94,7 +119,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     fn said(sounding: &Sounding) -> Vec<u16> {
-        let rows = sounding.rows().into_iter();
+        let rows = sounding.told().rows.into_iter();
         let mut rows: Vec<u16> = rows.filter(|&row| row != Sounding::NOTHING).collect();
         rows.sort_unstable();
         rows
@@ -130,6 +155,25 @@ mod tests {
         assert_eq!(read(&[Separator, Duration(1)]), [384]);
         assert_eq!(read(&[Pitch(50), Duration(96)]), [128 + 50, 384 + 63]);
         assert_eq!(read(&[Start]), [384], "another piece");
+    }
+
+    #[test]
+    fn the_time_and_the_pitch_said_last() {
+        let mut now = Sounding::default();
+        let mut read = |tokens: &[Token]| {
+            tokens.iter().for_each(|&token| now.read(token));
+            let told = now.told();
+            (told.step, told.pitch)
+        };
+        use Token::{Duration, Pitch, Separator, Start, Velocity};
+        assert_eq!(read(&[Start]), (0, Told::PITCH), "none was said");
+        assert_eq!(read(&[Pitch(72)]), (0, 72), "its own");
+        assert_eq!(read(&[Duration(6)]), (0, 72), "its note's");
+        assert_eq!(read(&[Velocity(3), Pitch(48)]), (0, 48));
+        assert_eq!(read(&[Duration(6), Separator]), (0, 48));
+        assert_eq!(read(&[Duration(96)]), (96, 48), "a move");
+        assert_eq!(read(&[Separator, Duration(4), Pitch(50)]), (100, 50));
+        assert_eq!(read(&[Start]), (0, Told::PITCH), "another piece");
     }
 
     /// What the rows say is what the score says, and of too many notes the newest are there.

@@ -414,7 +414,7 @@ fn tokens_outside_the_vocabulary_are_refused() {
         wrong[1].rows.bar_step = sizes.bar_steps as u16;
         wrong[2].rows.bar = sizes.bars as u16;
         wrong[3].rows.metre = sizes.bar_steps as u16;
-        wrong[4].sounding[7] = Sounding::NOTHING + 1;
+        wrong[4].told.rows[7] = Sounding::NOTHING + 1;
         for wrong in wrong {
             assert!(model.feed(&mut memory, &[good[0], wrong], 1.0).is_err());
             assert_eq!(memory.len(), 0, "nothing was remembered");

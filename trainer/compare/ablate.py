@@ -36,6 +36,8 @@ ROWS = {
     "pitch": ("continuo", "--without pitch", "without pitch classes and octaves"),
     "sounding": ("continuo", "--without sounding", "without the notes that sound"),
     "sounding-seed": ("continuo", "--without sounding --seed 2", "without the notes that sound, another seed"),
+    "relative": ("continuo", "--without relative", "attention is not told distances in time and pitch"),
+    "relative-seed": ("continuo", "--without relative --seed 2", "the same, another seed"),
     "no-transpose": ("continuo", "--transpose 0 --loudness 0", "without transposition"),
     "layer-norm": ("continuo", "--like-midigen norm", "LayerNorm instead of RMSNorm"),
     "gelu": ("continuo", "--like-midigen feed-forward", "GELU feed-forward, 4 times as wide, instead of SwiGLU"),

@@ -34,6 +34,7 @@ PRESETS = {
     "large": (16, 768, 12, 64, 2048, 1024, 1024, 64),
 }
 VOCABULARY, BAR_STEPS, BARS, PITCH_FEATURES, SOUNDING = 340, 192, 16, 23, 448
+STEPS_PER_BEAT = 12
 
 
 def rms_norm(x, gain):
@@ -43,6 +44,23 @@ def rms_norm(x, gain):
 def rotate(x, cos, sin):
     a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+
+def rotary(head_dim, device):
+    """By how much each pair turns with a token, a step, a semitone: trainer/src/model/attention.rs."""
+    pairs = torch.arange(head_dim // 2, device=device, dtype=torch.float64)
+    token = 10000.0 ** (-2 * pairs / head_dim)
+    turns = torch.tensor([12.0, 24.0, 6.0, 48.0, 4.0, 3.0, 2.4, 96.0], device=device, dtype=torch.float64)
+    late = pairs - head_dim // 4
+    turn = (late // 2).clamp(min=0).long()
+    step = 2 * torch.pi / (2.0**turn * STEPS_PER_BEAT)
+    semitone = 2 * torch.pi / turns[turn % len(turns)]
+    zero = torch.zeros_like(pairs)
+    return (
+        torch.where(late < 0, token, zero),
+        torch.where((late >= 0) & (late % 2 == 0), step, zero),
+        torch.where((late >= 0) & (late % 2 == 1), semitone, zero),
+    )
 
 
 class Layer(nn.Module):
@@ -83,7 +101,7 @@ class Model(nn.Module):
         self.layers = nn.ModuleList(made)
         self.norm = nn.Parameter(torch.ones(width))
 
-    def forward(self, ids, rows, sounding, memory, position, began):
+    def forward(self, ids, rows, sounding, told, memory, position, began):
         lanes, length = ids.shape
         device = ids.device
         past = 0 if memory is None else memory[0][0].shape[2]
@@ -92,8 +110,9 @@ class Model(nn.Module):
         h = h + F.embedding(rows[1], self.bar) + F.embedding(rows[2], self.metre)
         h = h + F.embedding_bag(sounding.flatten(0, 1), self.sounding, mode="sum").view(h.shape)
         at = torch.arange(position, position + length, device=device, dtype=torch.float64)
-        steps = torch.arange(self.head_dim // 2, device=device, dtype=torch.float64)
-        angle = at[:, None] * 10000.0 ** (-2 * steps / self.head_dim)
+        token, step, semitone = rotary(self.head_dim, device)
+        angle = at[None, :, None] * token + told[0][:, :, None] * step + told[1][:, :, None] * semitone
+        angle = angle[:, None]
         dtype = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else h.dtype
         cos, sin = angle.cos().to(dtype), angle.sin().to(dtype)
         # A token sees the last `window` of its own song.
@@ -128,8 +147,10 @@ def pytorch(preset, device, steps):
         rows = draw(BAR_STEPS), draw(BARS), draw(BAR_STEPS)
         # A chord of four, and the time until the next note ends.
         sounding = torch.randint(0, SOUNDING, (lanes, segment, 5), device=device)
+        # Steps since the piece began, and the pitch said last.
+        told = draw(4).cumsum(1) + step * segment, draw(128)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
-            logits, memory = model(ids, rows, sounding, memory, position, began)
+            logits, memory = model(ids, rows, sounding, told, memory, position, began)
         loss = F.cross_entropy(logits.float().view(-1, VOCABULARY), targets.view(-1))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

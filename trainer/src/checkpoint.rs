@@ -173,6 +173,10 @@ impl Checkpoint {
             window: manifest.window,
             knn: manifest.knn,
             sounding: manifest.sounding,
+            relative: match manifest.relative {
+                true => Some(vocabulary(folder)?.steps_per_beat),
+                false => None,
+            },
             like_midigen: LikeMidigen::default(),
         };
         let config = Config {
@@ -184,9 +188,7 @@ impl Checkpoint {
     }
 
     fn check(path: PathBuf, config: Config) -> Result<Self, CheckpointError> {
-        let file = path.join("vocabulary.json");
-        let vocabulary = Vocabulary::from_json(&read_text(&file)?)
-            .map_err(|source| CheckpointError::Vocabulary { path: file, source })?;
+        let vocabulary = vocabulary(&path)?;
         if config.shape.sizes.vocabulary != vocabulary.size() {
             return Err(CheckpointError::Malformed {
                 path: path.join("config.json"),
@@ -414,6 +416,13 @@ pub fn steps(folder: &Path) -> Vec<(u64, PathBuf)> {
         .collect();
     steps.sort();
     steps
+}
+
+/// The vocabulary of a folder.
+fn vocabulary(folder: &Path) -> Result<Vocabulary, CheckpointError> {
+    let path = folder.join("vocabulary.json");
+    Vocabulary::from_json(&read_text(&path)?)
+        .map_err(|source| CheckpointError::Vocabulary { path, source })
 }
 
 fn read_text(path: &Path) -> Result<String, CheckpointError> {

@@ -19,6 +19,9 @@ pub struct Shape {
     /// Whether each token is told which notes sound.
     #[serde(default)]
     pub sounding: bool,
+    /// Steps a beat, where attention is told how far apart tokens are in time and pitch.
+    #[serde(default)]
+    pub relative: Option<u32>,
     /// Parts that are made otherwise, for comparison.
     #[serde(default)]
     pub like_midigen: LikeMidigen,
@@ -203,6 +206,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(Shape, Recipe)> {
             following: true,
         }),
         sounding: true,
+        relative: Some(vocabulary.steps_per_beat),
         like_midigen: LikeMidigen::default(),
     };
     let recipe = |segment, lanes, group, learning_rate| Recipe {

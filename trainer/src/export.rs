@@ -165,6 +165,7 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         window: shape.window,
         knn: shape.knn,
         sounding: shape.sounding,
+        relative: shape.relative.is_some(),
         suffix: suffix.map(|fit| fit.weights.same),
         suffix_transposed: suffix.map(|fit| fit.weights.transposed),
         variants,

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use continuo_score::{Sounding, SoundingRows, Token, Vocabulary};
+use continuo_score::{Sounding, Token, Told, Vocabulary};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -61,10 +61,10 @@ pub struct Lanes<'a> {
     pub state: LanesState,
 }
 
-/// A song, moved, with what each of its tokens is told of the notes that sound.
+/// A song, moved, with what each of its tokens is told.
 struct Moved {
     records: Vec<Record>,
-    sounding: Vec<SoundingRows>,
+    told: Vec<Told>,
 }
 
 /// Songs drawn together.
@@ -190,12 +190,12 @@ impl<'a> Lanes<'a> {
             let lane = &mut self.state.lanes[index];
             let song = &self.playing[index];
             // The last token of a song is a target only.
-            let Moved { records, sounding } = song;
+            let Moved { records, told } = song;
             let inputs = records.len() - 1;
             let count = wanted.min(inputs - lane.at);
             let (from, to) = (lane.at, lane.at + count);
             let input = &mut out.input;
-            input.push(&records[from..to], &sounding[from..to], lane.began);
+            input.push(&records[from..to], &told[from..to], lane.began);
             out.targets
                 .extend(records[from + 1..=to].iter().map(|r| r.id));
             out.pieces.push(Piece::Song {
@@ -240,7 +240,7 @@ impl<'a> Lanes<'a> {
             bar: 0,
             metre: 0,
         };
-        let silent = vec![Sounding::SILENT; count];
+        let silent = vec![Told::NOTHING; count];
         out.input.push(&vec![pad; count], &silent, lane.position);
         out.targets.extend(std::iter::repeat_n(NOTHING, count));
         out.pieces.push(Piece::Pads(count));
@@ -316,10 +316,9 @@ impl LanesState {
 }
 
 impl Input {
-    /// Adds tokens of a song that began at `began` in the stream, and what they are told of the
-    /// notes that sound.
-    pub fn push(&mut self, records: &[Record], sounding: &[SoundingRows], began: u64) {
-        self.sounding.extend_from_slice(sounding);
+    /// Adds tokens of a song that began at `began` in the stream, and what they are told.
+    pub fn push(&mut self, records: &[Record], told: &[Told], began: u64) {
+        self.told.extend_from_slice(told);
         for r in records {
             self.tokens.push(r.id);
             self.bar_step.push(r.bar_step);
@@ -332,8 +331,8 @@ impl Input {
     /// Adds `count` tokens of a song, from `at` on; the song began at `began` in the stream.
     pub fn extend(&mut self, corpus: &Corpus, song: usize, at: usize, count: usize, began: u64) {
         let records: Vec<_> = corpus.records(song, 0, at + count).collect();
-        let sounding = told(&records, &corpus.vocabulary, &mut Sounding::default());
-        self.push(&records[at..], &sounding[at..], began);
+        let told = told(&records, &corpus.vocabulary, &mut Sounding::default());
+        self.push(&records[at..], &told[at..], began);
     }
 }
 
@@ -342,22 +341,22 @@ fn song(corpus: &Corpus, index: usize, shift: Shift) -> Moved {
     let tokens = corpus.songs[index].tokens as usize;
     let records = corpus.records(index, 0, tokens).collect();
     let records = shift.apply(records, &corpus.vocabulary, corpus.rows.bars);
-    let sounding = told(&records, &corpus.vocabulary, &mut Sounding::default());
-    Moved { records, sounding }
+    let told = told(&records, &corpus.vocabulary, &mut Sounding::default());
+    Moved { records, told }
 }
 
-/// What tokens are told of the notes that sound, as `sounding` goes through them.
+/// What tokens are told, as `sounding` goes through them.
 pub(crate) fn told(
     records: &[Record],
     vocabulary: &Vocabulary,
     sounding: &mut Sounding,
-) -> Vec<SoundingRows> {
-    let rows = records.iter().map(|record| {
+) -> Vec<Told> {
+    let told = records.iter().map(|record| {
         let tokens = vocabulary.tokens(record.id);
         tokens.for_each(|token| sounding.read(token));
-        sounding.rows()
+        sounding.told()
     });
-    rows.collect()
+    told.collect()
 }
 
 fn styles(corpus: &Corpus, plan: Plan) -> Vec<Style> {

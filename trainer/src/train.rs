@@ -357,13 +357,14 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
     }
 }
 
-/// Whether the parameters of one shape fit the other.
+/// Whether the parameters of one shape fit the other, whatever they mean.
 fn alike(a: Shape, b: Shape) -> bool {
     let parameters = |shape: Shape| Shape {
         knn: shape.knn.map(|knn| Knn {
             following: false,
             ..knn
         }),
+        relative: None,
         ..shape
     };
     parameters(a) == parameters(b)

@@ -42,6 +42,8 @@ pub(super) struct Pass {
     metre: Vec<i64>,
     sounding: Vec<i64>,
     position: Vec<i64>,
+    step: Vec<i64>,
+    pitch: Vec<i64>,
     recall: [f32; 1],
     hidden: Vec<f32>,
     local: Vec<f32>,
@@ -65,16 +67,18 @@ impl Pass {
 
     /// Puts other tokens in, the first at `position`.
     pub(super) fn load(&mut self, tokens: &[Fed], position: usize) {
-        let fill = |column: &mut Vec<i64>, f: fn(&Fed) -> u16| {
+        let fill = |column: &mut Vec<i64>, f: fn(&Fed) -> u32| {
             column.clear();
             column.extend(tokens.iter().map(|t| i64::from(f(t))));
         };
-        fill(&mut self.token, |t| t.id);
-        fill(&mut self.bar_step, |t| t.rows.bar_step);
-        fill(&mut self.bar, |t| t.rows.bar);
-        fill(&mut self.metre, |t| t.rows.metre);
+        fill(&mut self.token, |t| t.id.into());
+        fill(&mut self.bar_step, |t| t.rows.bar_step.into());
+        fill(&mut self.bar, |t| t.rows.bar.into());
+        fill(&mut self.metre, |t| t.rows.metre.into());
+        fill(&mut self.step, |t| t.told.step);
+        fill(&mut self.pitch, |t| t.told.pitch.into());
         self.sounding.clear();
-        let told = tokens.iter().flat_map(|t| t.sounding);
+        let told = tokens.iter().flat_map(|t| t.told.rows);
         self.sounding.extend(told.map(i64::from));
         self.steps = tokens.len();
         self.position.clear();
@@ -90,6 +94,8 @@ impl Pass {
             Tensor::Metre => Some(&self.metre),
             Tensor::Sounding => Some(&self.sounding),
             Tensor::Position => Some(&self.position),
+            Tensor::Step => Some(&self.step),
+            Tensor::Pitch => Some(&self.pitch),
             _ => None,
         }
     }

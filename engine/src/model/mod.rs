@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use continuo_score::manifest::{GridRows, Manifest, Sizes};
-use continuo_score::{MetreMap, Place, PlacedId, Sounding, SoundingRows, Vocabulary};
+use continuo_score::{MetreMap, Place, PlacedId, Sounding, Told, Vocabulary};
 
 use crate::device::{Device, Refusal};
 use crate::error::EngineError;
@@ -57,8 +57,8 @@ pub struct Fed {
     pub id: u16,
     /// Its place in time.
     pub rows: GridRows,
-    /// What the network is told of the notes that sound.
-    pub sounding: SoundingRows,
+    /// What else the network is told of it.
+    pub told: Told,
     /// Its bar, counted from the beginning of the score.
     pub bar: u32,
 }
@@ -340,7 +340,7 @@ impl Model {
         Fed {
             id,
             rows: self.manifest.sizes.rows(place),
-            sounding: sounding.rows(),
+            told: sounding.told(),
             bar: place.bar,
         }
     }
@@ -363,7 +363,7 @@ impl Model {
             usize::from(t.id) < sizes.vocabulary
                 && usize::from(t.rows.bar_step.max(t.rows.metre)) < sizes.bar_steps
                 && usize::from(t.rows.bar) < sizes.bars
-                && t.sounding.iter().all(|&row| row <= Sounding::NOTHING)
+                && t.told.rows.iter().all(|&row| row <= Sounding::NOTHING)
         };
         match tokens.iter().find(|t| !known(t)) {
             Some(token) => Err(EngineError::Token {
@@ -385,7 +385,7 @@ impl Model {
         let first = Fed {
             id: 0,
             rows,
-            sounding: Sounding::SILENT,
+            told: Told::NOTHING,
             bar: 0,
         };
         self.feed(&mut memory, &[first; 2], 1.0)?;

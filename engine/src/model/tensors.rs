@@ -14,6 +14,10 @@ pub(super) enum Tensor {
     /// Rows of the notes that sound.
     Sounding,
     Position,
+    /// Steps since the piece began.
+    Step,
+    /// The pitch said last.
+    Pitch,
     /// Tokens counted once all are read, less one.
     LastCounted,
     /// Tokens counted once all are read.
@@ -34,13 +38,15 @@ pub(super) enum Tensor {
 }
 
 /// Those with one name in every model.
-const NAMES: [(&str, Tensor); 15] = [
+const NAMES: [(&str, Tensor); 17] = [
     ("token", Tensor::Token),
     ("bar_step", Tensor::BarStep),
     ("bar", Tensor::Bar),
     ("metre", Tensor::Metre),
     ("sounding", Tensor::Sounding),
     ("position", Tensor::Position),
+    ("step", Tensor::Step),
+    ("pitch", Tensor::Pitch),
     ("seqlens_k", Tensor::LastCounted),
     ("total_sequence_length", Tensor::Counted),
     ("hidden", Tensor::Hidden),
@@ -119,7 +125,7 @@ impl Tensor {
         match self {
             Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::Metre => vec![1, steps],
             Tensor::Sounding => vec![1, steps, continuo_score::Sounding::SLOTS],
-            Tensor::Position => vec![steps],
+            Tensor::Position | Tensor::Step | Tensor::Pitch => vec![steps],
             Tensor::LastCounted | Tensor::Counted => vec![1],
             Tensor::Past(slot) | Tensor::Present(slot) => vec![1, memory_heads(slot), past, dim],
             Tensor::New(slot) => vec![1, memory_heads(slot), steps, dim],
@@ -137,7 +143,9 @@ impl Tensor {
     fn fits(self, ty: TensorElementType, halves: bool) -> bool {
         use Tensor::*;
         match self {
-            Token | BarStep | Bar | Metre | Sounding | Position => ty == TensorElementType::Int64,
+            Token | BarStep | Bar | Metre | Sounding | Position | Step | Pitch => {
+                ty == TensorElementType::Int64
+            }
             LastCounted | Counted => ty == TensorElementType::Int32,
             Past(_) | Present(_) | New(_) | Hidden | Local
                 if halves && ty == TensorElementType::Float16 =>

@@ -119,7 +119,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FACTOR")]
     knn_rate: Option<f64>,
     /// Parts to leave out, to see what they are worth: grid (step in bar, bar, metre), pitch
-    /// (pitch classes and octaves), sounding (the notes that sound), gate (of the kNN memory).
+    /// (pitch classes and octaves), sounding (the notes that sound), relative (how far apart
+    /// tokens are in time and pitch), gate (of the kNN memory).
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     without: Vec<Part>,
     /// Parts to make as in MIDIGen, the network this one grew from, to see what ours are worth:
@@ -135,6 +136,10 @@ pub(super) struct Arguments {
     /// Share of the numbers that dropout leaves out in training [default: 0].
     #[arg(long, value_name = "SHARE")]
     dropout: Option<f64>,
+    /// Weight decay (AdamW): each step makes the matrices inside the layers smaller by this times
+    /// the learning rate [default: 0.1].
+    #[arg(long, value_name = "DECAY")]
+    weight_decay: Option<f64>,
     /// Put the preset's kNN memory into the network of --from, which has none: the queries,
     /// keys and values of that layer begin anew.
     #[arg(long, requires = "from", conflicts_with = "without_knn")]
@@ -143,6 +148,10 @@ pub(super) struct Arguments {
     /// and learns to use it.
     #[arg(long, requires = "from")]
     with_sounding: bool,
+    /// Tell the attention of the network of --from, which was not told, how far apart tokens are
+    /// in time and pitch. It has to learn anew what some of its numbers mean.
+    #[arg(long, requires = "from")]
+    with_relative: bool,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE")]
     lr: Option<f64>,
@@ -166,7 +175,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
     /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "like_midigen", "dropout", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "like_midigen", "dropout", "weight_decay", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -183,6 +192,7 @@ enum Part {
     Grid,
     Pitch,
     Sounding,
+    Relative,
     Gate,
 }
 

@@ -4,8 +4,17 @@
 //! `a`, `b` of a head, `a' = a cos(p f) - b sin(p f)`, `b' = b cos(p f) + a sin(p f)`, where
 //! `p` counts tokens since the stream began. Angles are computed in `f64`, and keys are
 //! remembered rotated. The kNN layer does not rotate; see [`super::recall`].
+//!
+//! Where the shape says `relative`, the slower half of the pairs turns with the time since the
+//! piece began instead, and with the pitch said last ([`Rotary`]): a score then hangs on how far
+//! apart two tokens are in tokens, in time and in pitch, so that the same is found a bar ago or a
+//! third lower (relative time and pitch: Huang et al., Music Transformer, 2018; by rotation: Guo
+//! and Dixon, Moonbeam, 2025).
+
+use std::f64::consts::TAU;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use continuo_score::Told;
 
 use super::embedding::ids;
 use super::midigen::{BUCKETS, bucket};
@@ -33,7 +42,8 @@ pub(super) struct Frame {
     pub(super) shape: Shape,
     pub(super) lanes: usize,
     pub(super) length: usize,
-    /// `[1, length, 2 heads, head_dim / 2]`; the rows of queries carry `1 / sqrt(head_dim)`.
+    /// `[lanes, length, 2 heads, head_dim / 2]`, or 1 for all lanes alike; the rows of queries
+    /// carry `1 / sqrt(head_dim)`.
     cos: Tensor<4>,
     sin: Tensor<4>,
     /// The oldest of the tokens in the window and at hand that any token sees.
@@ -61,28 +71,25 @@ impl Frame {
         let past = memory.length();
         let half = sizes.head_dim / 2;
         let scale = 1.0 / (sizes.head_dim as f64).sqrt();
-        let mut cos = Vec::with_capacity(length * 2 * sizes.heads * half);
-        let mut sin = Vec::with_capacity(cos.capacity());
+        let rotary = Rotary::new(shape, sizes.head_dim);
+        // Without relative time and pitch, the angles of all lanes are the same.
+        let angled = if shape.relative.is_some() { lanes } else { 1 };
         let turning = !shape.like_midigen.positions;
-        for i in 0..length {
-            let position = if turning {
-                (memory.position + i as u64) as f64
-            } else {
-                0.0
-            };
-            for factor in [scale, 1.0] {
-                let at = cos.len();
-                for f in rotary_frequencies(sizes.head_dim) {
-                    let (s, c) = (position * f).sin_cos();
-                    cos.push((c * factor) as f32);
-                    sin.push((s * factor) as f32);
-                }
-                for _ in 1..sizes.heads {
-                    cos.extend_from_within(at..at + half);
-                    sin.extend_from_within(at..at + half);
-                }
+        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        for i in 0..angled * length {
+            let position = memory.position + (i % length) as u64;
+            for angle in rotary.angles(position, &input.told[i]) {
+                let (s, c) = if turning { angle.sin_cos() } else { (0.0, 1.0) };
+                cos.push(c as f32);
+                sin.push(s as f32);
             }
         }
+        // Heads are alike, but for the scale of the queries.
+        let of_heads = |numbers: Vec<f32>| {
+            let table = TensorData::new(numbers, [angled, length, 1, half]);
+            let key = Tensor::<4>::from_data(table, device).repeat_dim(2, sizes.heads);
+            Tensor::cat(vec![key.clone() * scale, key], 2)
+        };
         // The first remembered key is that of the token at this position of the stream.
         let first = memory.position - past as u64;
         let start = |i: usize| {
@@ -110,13 +117,12 @@ impl Frame {
             let pairs = (0..length).flat_map(|i| (0..keys).map(move |key| (i, key)));
             ids(pairs.map(|pair| bucket(distance(pair))), device)
         });
-        let table = [1, length, 2 * sizes.heads, half];
         Self {
             shape: *shape,
             lanes,
             length,
-            cos: Tensor::from_data(TensorData::new(cos, table), device),
-            sin: Tensor::from_data(TensorData::new(sin, table), device),
+            cos: of_heads(cos),
+            sin: of_heads(sin),
             unseen,
             mask: Tensor::from_data(TensorData::new(mask, [lanes, 1, length, keys]), device),
             buckets,
@@ -305,7 +311,52 @@ pub(super) fn attend(
         / sums.slice([0..lanes, 0..heads, 0..length, dim..dim + 1])
 }
 
-/// The `head_dim / 2` rotary frequencies, in radians a token.
-pub fn rotary_frequencies(head_dim: usize) -> impl Iterator<Item = f64> {
-    (0..head_dim / 2).map(move |i| ROTARY_BASE.powf(-2.0 * i as f64 / head_dim as f64))
+/// By how much each of the `head_dim / 2` pairs of numbers in a head turns, in radians.
+#[derive(Clone, Debug)]
+pub struct Rotary {
+    /// With each token.
+    pub token: Vec<f64>,
+    /// With each step.
+    pub step: Vec<f64>,
+    /// With each semitone.
+    pub semitone: Vec<f64>,
+}
+
+/// Semitones to a full turn, the most telling first: pitch classes, then registers.
+const TURNS: [f64; 8] = [12.0, 24.0, 6.0, 48.0, 4.0, 3.0, 2.4, 96.0];
+
+impl Rotary {
+    /// Every pair turns with tokens; where `shape` says `relative`, the slower half, which hardly
+    /// turns within a window, does so with steps and semitones instead, by turns.
+    pub fn new(shape: &Shape, head_dim: usize) -> Self {
+        let pairs = head_dim / 2;
+        let slower = |i: usize| ROTARY_BASE.powf(-2.0 * i as f64 / head_dim as f64);
+        let mut rotary = Self {
+            token: (0..pairs).map(slower).collect(),
+            step: vec![0.0; pairs],
+            semitone: vec![0.0; pairs],
+        };
+        if let Some(steps_per_beat) = shape.relative {
+            for (n, i) in (pairs - pairs / 2..pairs).enumerate() {
+                rotary.token[i] = 0.0;
+                let turn = n / 2;
+                if n.is_multiple_of(2) {
+                    // A beat, two, four, and so on.
+                    let beats = 2f64.powi(turn as i32);
+                    rotary.step[i] = TAU / (beats * f64::from(steps_per_beat));
+                } else {
+                    rotary.semitone[i] = TAU / TURNS[turn % TURNS.len()];
+                }
+            }
+        }
+        rotary
+    }
+
+    /// The angles of a token.
+    fn angles(&self, position: u64, told: &Told) -> impl Iterator<Item = f64> {
+        let (position, step) = (position as f64, f64::from(told.step));
+        let pitch = f64::from(told.pitch);
+        (0..self.token.len())
+            .map(move |i| position * self.token[i] + step * self.step[i] + pitch * self.semitone[i])
+    }
 }

@@ -9,7 +9,7 @@
 //! ([`Sounding`]).
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use continuo_score::{Sounding, SoundingRows, Token, Vocabulary};
+use continuo_score::{Sounding, Token, Told, Vocabulary};
 
 use super::{Input, Make};
 use crate::config::Shape;
@@ -94,7 +94,7 @@ impl Embedding {
             + rows(self.bar.clone(), 2, &input.bar)
             + rows(self.metre.clone(), 3, &input.metre);
         match &self.sounding {
-            Some(table) => h + counts(&input.sounding, device).matmul(table.clone()),
+            Some(table) => h + counts(&input.told, device).matmul(table.clone()),
             None => h,
         }
     }
@@ -102,20 +102,17 @@ impl Embedding {
 
 /// How often each row is to be added, `[tokens, Sounding::ROWS]`: a product with it is quicker to
 /// go back through than so many gathered rows.
-fn counts(sounding: &[SoundingRows], device: &Device) -> Tensor<2> {
-    let mut data = vec![0.0f32; sounding.len() * Sounding::ROWS];
-    for (token, rows) in data.chunks_exact_mut(Sounding::ROWS).zip(sounding) {
-        for &row in rows {
+fn counts(told: &[Told], device: &Device) -> Tensor<2> {
+    let mut data = vec![0.0f32; told.len() * Sounding::ROWS];
+    for (token, told) in data.chunks_exact_mut(Sounding::ROWS).zip(told) {
+        for row in told.rows {
             // The row that adds nothing lies outside.
             if let Some(count) = token.get_mut(usize::from(row)) {
                 *count += 1.0;
             }
         }
     }
-    Tensor::from_data(
-        TensorData::new(data, [sounding.len(), Sounding::ROWS]),
-        device,
-    )
+    Tensor::from_data(TensorData::new(data, [told.len(), Sounding::ROWS]), device)
 }
 
 /// Ids or rows, on a device.

@@ -25,7 +25,7 @@ pub mod recall;
 
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
-use continuo_score::{SoundingRows, Vocabulary};
+use continuo_score::{Told, Vocabulary};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Shape;
@@ -77,8 +77,9 @@ pub struct Input {
     pub bar: Vec<u16>,
     /// Rows of the bar-length embedding.
     pub metre: Vec<u16>,
-    /// Rows of the sounding embedding: what each token is told of the notes that sound.
-    pub sounding: Vec<SoundingRows>,
+    /// What each token is told: the notes that sound, the time since its piece began, the pitch
+    /// said last.
+    pub told: Vec<Told>,
     /// Position in the stream at which the song of each token began.
     pub song: Vec<u64>,
     /// Ids and rows of the time grid once more, in the order above, where they are on the device

@@ -3,7 +3,7 @@
 use super::graph::{Graph, Name, Size, int, ints};
 use super::kind::Kind;
 use super::proto::tensor_proto::DataType;
-use crate::model::attention::rotary_frequencies;
+use crate::model::attention::Rotary;
 use crate::model::{EPSILON, Model, numbers};
 
 /// What is added to the scores of tokens out of sight.
@@ -172,22 +172,35 @@ impl<'a> Writer<'a> {
         g.op("Mul", &[&unit, &gain])
     }
 
-    /// In f64 up to the sine: a position of hours is a large number, and its angle needs
-    /// every digit.
-    pub(super) fn rotation(&mut self, position: &str) -> Rotation {
-        let frequencies: Vec<f64> = rotary_frequencies(self.model.shape.sizes.head_dim).collect();
+    /// How far the tokens turn, from the inputs `position` and, where the model is told how far
+    /// apart tokens are in time and pitch, `step` and `pitch`. In f64 up to the sine: a position
+    /// of hours is a large number, and its angle needs every digit.
+    pub(super) fn rotation(&mut self) -> Rotation {
+        let shape = self.model.shape;
+        let rotary = Rotary::new(&shape, shape.sizes.head_dim);
+        let mut turned = vec![("position", rotary.token)];
+        if shape.relative.is_some() {
+            turned.extend([("step", rotary.step), ("pitch", rotary.semitone)]);
+        }
         let own = self.kind != Kind::Plain;
         let float = self.kind.float();
         let g = &mut self.graph;
-        let frequencies = g.doubles("rotary", &[frequencies.len()], &frequencies);
-        let wide = g.op_with(
-            "Cast",
-            &[position],
-            vec![int("to", DataType::Double as i64)],
-        );
         let axes = g.integers(if own { &[1] } else { &[1, 2] });
-        let wide = g.op("Unsqueeze", &[&wide, &axes]);
-        let angle = g.op("Mul", &[&wide, &frequencies]);
+        let mut angle: Option<Name> = None;
+        for (name, by) in turned {
+            let input = g.input(name, DataType::Int64, &[Size::Any("T")]);
+            let by = g.doubles(&format!("rotary.{name}"), &[by.len()], &by);
+            let to = int("to", DataType::Double as i64);
+            let wide = g.op_with("Cast", &[&input], vec![to]);
+            let wide = g.op("Unsqueeze", &[&wide, &axes]);
+            let turned = g.op("Mul", &[&wide, &by]);
+            angle = Some(match angle {
+                Some(angle) => g.op("Add", &[&angle, &turned]),
+                None => turned,
+            });
+        }
+        // The position turns them in any case.
+        let angle = angle.unwrap_or_default();
         // cos x = sin(x + π/2): ONNX Runtime has no cosine of f64 on every device.
         let quarter = g.doubles("quarter_turn", &[], &[std::f64::consts::FRAC_PI_2]);
         let ahead = g.op("Add", &[&angle, &quarter]);
@@ -196,7 +209,7 @@ impl<'a> Writer<'a> {
             g.op_with("Cast", &[&sine], vec![int("to", float as i64)])
         });
         let rows = own.then(|| {
-            let shape = g.op("Shape", &[position]);
+            let shape = g.op("Shape", &["position"]);
             let [zero, one] = [0, 1].map(|n| g.integer(n));
             let length = g.op("Gather", &[&shape, &zero]);
             let rows = g.op("Range", &[&zero, &length, &one]);

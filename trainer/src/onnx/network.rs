@@ -7,6 +7,7 @@
 //! | `token`, `bar_step`, `bar`, `metre` | int64 `[1, T]` | ids and embedding rows |
 //! | `sounding` | int64 `[1, T, 16]` | rows of the notes that sound, where the model is told |
 //! | `position` | int64 `[T]` | tokens since the stream began, before each |
+//! | `step`, `pitch` | int64 `[T]` | steps since the piece began and the pitch said last, where the model is told how far apart tokens are in time and pitch |
 //! | `past_key.L`, `past_value.L` | f32 `[1, H, P, D]` | what layer L remembers, oldest first |
 //!
 //! | output | type and shape | |
@@ -22,7 +23,7 @@
 //!   `hidden` `[1, T, width]` (the residual stream that enters layer `m`), `local`
 //!   `[1, T, heads * D]` (its attention within the window), `query` `[1, T, heads, D]`
 //!   (of length one).
-//! - `upper`: inputs `hidden`, `local`, `position`, `past_*` of layers above `m`, and what was
+//! - `upper`: inputs `hidden`, `local`, `position` (and `step`, `pitch`), `past_*` of layers above `m`, and what was
 //!   found: `score` `[1, T, heads, k]` (cosine similarities, -1e30 where nothing was found),
 //!   `memory` `[1, T, heads, k, D]` (their values, 0 where nothing was found) and `recall`
 //!   `[1]`, from 0 to 1; outputs `logits` and the new keys and values.
@@ -190,11 +191,7 @@ impl Context {
     fn new(writer: &mut Writer<'_>, layers: std::ops::Range<usize>, token: &str) -> Self {
         let knn = writer.model.shape.knn;
         let rotates = layers.clone().any(|l| knn.is_none_or(|knn| knn.layer != l));
-        let rotation = rotates.then(|| {
-            let t = [Size::Any("T")];
-            let position = writer.graph.input("position", DataType::Int64, &t);
-            writer.rotation(&position)
-        });
+        let rotation = rotates.then(|| writer.rotation());
         let past: Vec<[Name; 2]> = layers.clone().map(|l| writer.past(l)).collect();
         let window = match past.first() {
             Some(_) if writer.kind.in_place() => Window::InPlace(writer.lengths()),

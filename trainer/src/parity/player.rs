@@ -139,13 +139,22 @@ impl Player {
                 Tensor::from_array(([1, count], rows))?.into_dyn(),
             );
         }
-        let told = input.sounding[from..to].iter().flatten();
-        let told: Vec<i64> = told.map(|&row| i64::from(row)).collect();
+        let told = input.told[from..to].iter().flat_map(|told| told.rows);
+        let told: Vec<i64> = told.map(i64::from).collect();
         let told = Tensor::from_array(([1, count, Sounding::SLOTS], told))?;
         tensors.insert("sounding".into(), told.into_dyn());
         let position: Vec<i64> = (from..to).map(|p| p as i64).collect();
         let position = Tensor::from_array(([count], position))?;
         tensors.insert("position".into(), position.into_dyn());
+        let told = &input.told[from..to];
+        for (name, rows) in [
+            ("step", told.iter().map(|t| i64::from(t.step)).collect()),
+            ("pitch", told.iter().map(|t| i64::from(t.pitch)).collect()),
+        ] {
+            let rows: Vec<i64> = rows;
+            let rows = Tensor::from_array(([count], rows))?;
+            tensors.insert(name.into(), rows.into_dyn());
+        }
         for (name, length) in [("seqlens_k", to - 1), ("total_sequence_length", to)] {
             let length = Tensor::from_array(([1], vec![length as i32]))?;
             tensors.insert(name.into(), length.into_dyn());

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor};
 use continuo_score::manifest::Knn;
-use continuo_score::{Sounding, Vocabulary};
+use continuo_score::{Sounding, Told, Vocabulary};
 use continuo_trainer::config::{LikeMidigen, preset};
 use continuo_trainer::learner::initial;
 use continuo_trainer::model::{Input, Memory, Model, Use, numbers};
@@ -46,8 +46,18 @@ fn stream(length: usize, seed: u64) -> Input {
         drawn.collect()
     };
     let rows = draw(Sounding::ROWS as u16);
-    let told =
-        |&row: &u16| std::array::from_fn(|slot| (row + 29 * slot as u16).min(Sounding::NOTHING));
+    let pitches = draw(128);
+    // Time goes on, and now and then stands still.
+    let steps = draw(7).into_iter().scan(0, |step, by| {
+        *step += u32::from(by);
+        Some(*step)
+    });
+    let steps: Vec<u32> = steps.collect();
+    let told = |i: usize| Told {
+        rows: std::array::from_fn(|slot| (rows[i] + 29 * slot as u16).min(Sounding::NOTHING)),
+        step: steps[i],
+        pitch: pitches[i] as u8,
+    };
     Input {
         lanes: 1,
         length,
@@ -55,7 +65,7 @@ fn stream(length: usize, seed: u64) -> Input {
         bar_step: draw(48),
         bar: draw(16),
         metre: draw(49),
-        sounding: rows.iter().map(told).collect(),
+        told: (0..length).map(told).collect(),
         song: vec![0; length],
         resident: None,
     }
@@ -69,7 +79,7 @@ fn part(input: &Input, from: usize, to: usize) -> Input {
         bar_step: input.bar_step[from..to].to_vec(),
         bar: input.bar[from..to].to_vec(),
         metre: input.metre[from..to].to_vec(),
-        sounding: input.sounding[from..to].to_vec(),
+        told: input.told[from..to].to_vec(),
         song: input.song[from..to].to_vec(),
         resident: None,
     }
@@ -148,6 +158,47 @@ fn the_order_of_tokens_matters() {
         let difference = largest_difference(&last(&before), &last(&after));
         assert!(difference > 1e-4, "{positions}: {difference}");
     }
+}
+
+/// Time and pitch turn queries and keys alike, so that distances count: all of it later and higher
+/// is the same, and one token later or higher is not. To a model that is not told it is all one.
+#[test]
+fn time_and_pitch_count_by_their_distance() {
+    let told = with(3, None);
+    let mut untold = with(3, None);
+    untold.shape.relative = None;
+    let input = stream(40, 9);
+    let moved = |tokens: std::ops::Range<usize>, steps: u32, semitones: u8| {
+        let mut input = input.clone();
+        for told in &mut input.told[tokens] {
+            told.step += steps;
+            told.pitch += semitones;
+        }
+        input
+    };
+    let off = |model: &Model, moved: &Input| {
+        let [a, b] = [&input, moved].map(|input| logits(model, input, 7));
+        let token = a.len() / input.length;
+        let rows = a.chunks(token).zip(b.chunks(token));
+        rows.map(|(a, b)| largest_difference(a, b))
+            .collect::<Vec<_>>()
+    };
+    // An hour at 120 beats a minute and 12 steps a beat.
+    for all in [
+        moved(0..40, 86_400, 0),
+        moved(0..40, 7, 0),
+        moved(0..40, 0, 5),
+    ] {
+        let off = off(&told, &all);
+        assert!(off.iter().all(|&off| off < 1e-4), "{off:?}");
+    }
+    for one in [moved(20..21, 6, 0), moved(20..21, 0, 7)] {
+        let off = off(&told, &one);
+        assert!(off[..20].iter().all(|&off| off == 0.0), "{off:?}");
+        assert!(off[20..].iter().any(|&off| off > 1e-3), "{off:?}");
+    }
+    let off = off(&untold, &moved(20..21, 6, 7));
+    assert!(off.iter().all(|&off| off == 0.0), "{off:?}");
 }
 
 #[test]
@@ -361,7 +412,7 @@ fn lanes_do_not_hear_each_other() {
     both.bar_step.extend(&b.bar_step);
     both.bar.extend(&b.bar);
     both.metre.extend(&b.metre);
-    both.sounding.extend(&b.sounding);
+    both.told.extend(&b.told);
     both.song.extend(&b.song);
     let mut memory = Memory::default();
     let together = numbers(&model.forward(&both, &mut memory));

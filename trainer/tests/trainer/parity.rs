@@ -67,8 +67,10 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     let free = four.per_token <= eight.per_token + FREE;
     let kept = if free { Kind::Cpu4 } else { Kind::Cpu };
     assert_eq!((variants[1].kind, left_out.len()), (kept, 1));
+    // A network trained for a moment is a little better or worse by chance with 4 bits.
+    let most = |kind| if kind == Kind::Cpu4 { 0.03 } else { 0.01 };
     assert!(
-        variants.iter().all(|v| v.per_token.abs() < 0.01),
+        variants.iter().all(|v| v.per_token.abs() < most(v.kind)),
         "{variants:?}"
     );
     assert_eq!(parity.songs, 3);
@@ -88,6 +90,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     assert_eq!(manifest.window, checkpoint.config.shape.window);
     assert_eq!(manifest.sizes, checkpoint.config.shape.sizes);
     assert_eq!(manifest.knn, Some(knn));
+    assert!(manifest.relative && checkpoint.config.shape.relative.is_some());
     let suffix = suffix.unwrap();
     assert_eq!(manifest.suffix, Some(suffix.weights.same));
     assert_eq!(manifest.suffix_transposed, Some(suffix.weights.transposed));
@@ -129,9 +132,10 @@ fn onnx_runtime_computes_what_the_trainer_does() {
 
     // Wherever the kNN layer stands, and without one.
     for (layers, layer) in [(3, Some(0)), (3, Some(1)), (2, None)] {
-        // What followed and what was there.
+        // What followed and what was there; told of distances in time and pitch, and not.
         let following = layer != Some(1);
         let mut shape = checkpoint.config.shape;
+        shape.relative = shape.relative.filter(|_| following);
         shape.sizes.layers = layers;
         shape.knn = layer.map(|layer| Knn {
             layer,

@@ -105,6 +105,12 @@ fn network(a: &Arguments, corpus: &Corpus, mut shape: Shape) -> anyhow::Result<S
         shape.knn = with.knn;
     }
     shape.sounding |= a.with_sounding;
+    if a.with_relative {
+        shape.relative = Some(corpus.vocabulary.steps_per_beat);
+    }
+    if a.without.contains(&Part::Relative) {
+        shape.relative = None;
+    }
     if let Some(what) = a.knn_recalls {
         let Some(knn) = &mut shape.knn else {
             bail!("--knn-recalls: there is no kNN memory");
@@ -139,6 +145,10 @@ fn recipe(a: &Arguments, corpus: &Corpus, place: &Place, usual: Recipe) -> anyho
     if !(0.0..=0.9).contains(&dropout) {
         bail!("--dropout {dropout}: must be 0 to 0.9");
     }
+    let weight_decay = a.weight_decay.unwrap_or(usual.weight_decay);
+    if !(0.0..=100.0).contains(&weight_decay) {
+        bail!("--weight-decay {weight_decay}: must be 0 to 100");
+    }
     Ok(Recipe {
         lanes,
         group: positive("group", a.group, usual.group)?.min(lanes),
@@ -149,6 +159,7 @@ fn recipe(a: &Arguments, corpus: &Corpus, place: &Place, usual: Recipe) -> anyho
         recompute: a.recompute,
         recall_rate: a.knn_rate.unwrap_or(usual.recall_rate),
         dropout,
+        weight_decay,
         without: Without {
             grid: a.without.contains(&Part::Grid),
             pitch: a.without.contains(&Part::Pitch),
