@@ -53,7 +53,9 @@ class Decoder:
             if name.startswith(("embedding.", "layers.", "norm"))
         }
         dim = self.sizes["head_dim"]
-        self.frequencies = torch.tensor(arrays["rotary"]).flatten()
+        # By how much each pair turns with a token, a step, a semitone; the last two where told.
+        names = [f"rotary.{name}" for name in ("position", "step", "pitch")]
+        self.rotary = torch.stack([torch.tensor(arrays[n]).flatten() for n in names if n in arrays])
         self.cache = []
         for layer in range(self.sizes["layers"]):
             heads = 1 if self.recalls(layer) else self.sizes["heads"]
@@ -89,7 +91,7 @@ class Decoder:
         return torch.cat((a * cos - b * sin, b * cos + a * sin), dim=-1)
 
     @torch.inference_mode()
-    def step(self, token, bar_step, bar, metre, sounding):
+    def step(self, token, bar_step, bar, metre, sounding, at):
         """Logits `[vocabulary]` after one more token."""
         sizes, table = self.sizes, self.weights["embedding.pitched"]
         heads, dim = sizes["heads"], sizes["head_dim"]
@@ -99,7 +101,8 @@ class Decoder:
                 key[:, :, :keep] = key[:, :, -keep:].clone()
                 value[:, :, :keep] = value[:, :, -keep:].clone()
             self.end = keep
-        angle = self.position * self.frequencies
+        turned = torch.tensor((self.position, *at)[: len(self.rotary)], dtype=torch.float64)
+        angle = turned @ self.rotary
         cos, sin = angle.cos().float(), angle.sin().float()
         begin = max(0, self.end + 1 - self.window)
         h = table[token] + self.weights["embedding.bar_step"][bar_step]
@@ -171,7 +174,7 @@ class Decoder:
 
 
 def tokens(sizes, count, seed):
-    """Random tokens with rows of a time grid that goes on, and of notes that sound."""
+    """Random tokens with rows of a time grid that goes on, of notes that sound, the step and a pitch."""
     rng = numpy.random.default_rng(seed)
     for i in range(count):
         step = 3 * i
@@ -182,6 +185,7 @@ def tokens(sizes, count, seed):
             min(48, sizes["bar_steps"] - 1),
             # A chord of four, the time until it ends, and the row that adds nothing.
             tuple(rng.choice(384, 4, replace=False)) + (400,) + (NOTHING,) * (SLOTS - 5),
+            (step, int(rng.integers(128))),
         )
 
 
@@ -195,6 +199,7 @@ def largest_difference(decoder, count):
     given = {name: columns[i : i + 1] for i, name in enumerate(names)}
     given["sounding"] = numpy.array([[row[4] for row in rows]], dtype=numpy.int64)
     given["position"] = numpy.arange(count, dtype=numpy.int64)
+    given["step"], given["pitch"] = numpy.array([row[5] for row in rows], dtype=numpy.int64).T
     given["recall"] = numpy.ones(1, numpy.float32)
     for layer in range(sizes["layers"]):
         heads = 1 if decoder.recalls(layer) else sizes["heads"]
