@@ -4,7 +4,8 @@
 //! `CONTINUO_PICTURE=FILE.png cargo test -p continuo-tests --test window` keeps the picture. One
 //! test at a time: a display is named in the environment, which is the whole process's. What it
 //! costs is measured when asked: `cargo test -p continuo-tests --test window -- --ignored
-//! --nocapture`; `CONTINUO_TEST_BUNDLES` names a folder with other bundles, such as a release's.
+//! --nocapture`; `CONTINUO_TEST_BUNDLES` names a folder with other bundles, such as a release's, and
+//! `CONTINUO_TEST_MODEL` another model: docs/editor.png has the release's and models/default.
 
 #![cfg(target_os = "linux")]
 
