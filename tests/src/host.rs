@@ -220,18 +220,19 @@ const BETWEEN_BLOCKS: Duration = Duration::from_micros(200);
 /// `meanwhile` takes on this thread.
 fn audio_thread(
     blocks: &[Block],
-    mut process: impl FnMut(&Block) -> Result<()> + Send,
+    mut process: impl FnMut(&Block, &mut Vec<NoteEvent>) -> Result<()> + Send,
     meanwhile: impl FnOnce() -> Result<()>,
 ) -> Result<u64> {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let audio = scope.spawn(|| {
-            let mut done = 0;
+            let (mut done, mut sent) = (0, Vec::with_capacity(OUTPUT_EVENTS));
             for block in blocks.iter().cycle() {
                 if over.load(Ordering::SeqCst) {
                     break;
                 }
-                process(block)?;
+                sent.clear();
+                process(block, &mut sent)?;
                 done += 1;
                 std::thread::sleep(BETWEEN_BLOCKS);
             }

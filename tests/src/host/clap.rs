@@ -331,15 +331,8 @@ impl Plugin for ClapHost {
 
     fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64> {
         let (processing, main) = (&mut self.processing, &mut self.main);
-        let mut sent = Vec::with_capacity(OUTPUT_EVENTS);
-        audio_thread(
-            blocks,
-            |block| {
-                sent.clear();
-                processing.process(block, &mut sent)
-            },
-            || meanwhile(main),
-        )
+        let process = |block: &Block, sent: &mut _| processing.process(block, sent);
+        audio_thread(blocks, process, || meanwhile(main))
     }
 
     fn audio(&self) -> &[Vec<f32>] {

@@ -28,8 +28,8 @@ use self::exchange::{Changes, Events, Host};
 use self::module::Module;
 use self::stream::Stream;
 use super::{
-    Block, Meanwhile, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin, Tells,
-    Transport, Windows, audio_thread, parameter_number,
+    Block, Meanwhile, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, Tells, Transport,
+    Windows, audio_thread, parameter_number,
 };
 
 mod exchange;
@@ -332,15 +332,8 @@ impl Plugin for Vst3Host {
 
     fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64> {
         let (processing, main) = (&mut self.processing, &mut self.main);
-        let mut sent = Vec::with_capacity(OUTPUT_EVENTS);
-        audio_thread(
-            blocks,
-            |block| {
-                sent.clear();
-                processing.process(block, Vec::new(), &mut sent)
-            },
-            || meanwhile(main),
-        )
+        let process = |block: &Block, sent: &mut _| processing.process(block, Vec::new(), sent);
+        audio_thread(blocks, process, || meanwhile(main))
     }
 
     fn audio(&self) -> &[Vec<f32>] {
