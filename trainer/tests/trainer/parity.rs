@@ -24,7 +24,7 @@ fn trained(folder: &Path) -> (Corpus, Checkpoint) {
     let corpus = songs::corpus(folder, 12, 60);
     let trained = folder.join("trained");
     let stop = AtomicBool::new(false);
-    let begin = songs::begin(&corpus, 20);
+    let begin = songs::begin(&corpus, 15);
     train(&songs::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
     (corpus, Checkpoint::open(&trained).unwrap())
 }
@@ -67,10 +67,8 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     let free = four.per_token <= eight.per_token + FREE;
     let kept = if free { Kind::Cpu4 } else { Kind::Cpu };
     assert_eq!((variants[1].kind, left_out.len()), (kept, 1));
-    // A network trained for a moment is a little better or worse by chance with 4 bits.
-    let most = |kind| if kind == Kind::Cpu4 { 0.03 } else { 0.01 };
     assert!(
-        variants.iter().all(|v| v.per_token.abs() < most(v.kind)),
+        variants.iter().all(|v| v.per_token.abs() < 0.01),
         "{variants:?}"
     );
     assert_eq!(parity.songs, 3);

@@ -302,7 +302,7 @@ fn learns_what_it_hears() {
     let corpus = songs::corpus(folder.path(), 12, 60);
     let output = folder.path().join("out");
     let stop = AtomicBool::new(false);
-    let mut begin = songs::begin(&corpus, 300);
+    let mut begin = songs::begin(&corpus, 150);
     if let Start::New { recipe, .. } = &mut begin {
         recipe.learning_rate = 1e-2;
     }
