@@ -10,6 +10,9 @@
 //! | `128..256` | a pitch that sounds, and is (among) the next to end |
 //! | `256..384` | a pitch whose note has just ended, at the very step the stream stands at |
 //! | `384..448` | steps until the next note ends, 63 for more; 0 where nothing sounds |
+//!
+//! and with the steps since the piece began and the pitch said last, by which attention tells how
+//! far apart tokens are in time and pitch.
 
 use crate::vocabulary::Token;
 
