@@ -73,6 +73,16 @@ impl Score {
             .max(self.notes.iter().map(Note::end).max().unwrap_or(0));
     }
 
+    /// The same, so many semitones higher; `None` where a note would leave MIDI's 128 pitches.
+    pub fn transposed(&self, semitones: i8) -> Option<Score> {
+        let mut moved = self.clone();
+        for note in &mut moved.notes {
+            let pitch = note.pitch.checked_add_signed(semitones);
+            note.pitch = pitch.filter(|pitch| *pitch < 128)?;
+        }
+        Some(moved)
+    }
+
     /// The score up to `step`: notes that start before it, cut there, and nothing after.
     pub fn until(&self, step: u32) -> Score {
         let mut cut = self.clone();
@@ -82,5 +92,28 @@ impl Score {
         }
         cut.length = step;
         cut
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_moved_within_the_pitches_there_are() {
+        let mut score = Score::new(12);
+        let note = |start, pitch| Note {
+            start,
+            length: 6,
+            pitch,
+            velocity: 80,
+        };
+        score.notes = vec![note(0, 3), note(12, 120)];
+        score.tidy();
+        let moved = score.transposed(7).unwrap();
+        assert_eq!(moved.notes, [note(0, 10), note(12, 127)]);
+        assert_eq!(moved.transposed(-7), Some(score.clone()));
+        assert_eq!(score.transposed(8), None);
+        assert_eq!(score.transposed(-4), None);
     }
 }

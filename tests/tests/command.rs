@@ -377,8 +377,7 @@ fn says_how_well_a_piece_is_predicted() {
     let minuet = tune::minuet();
     minuet.to_midi().write_file(Path::new(&piece)).unwrap();
     // The same in another key.
-    let mut higher = minuet.clone();
-    higher.notes.iter_mut().for_each(|n| n.pitch += 3);
+    let higher = minuet.transposed(3).unwrap();
     higher.to_midi().write_file(Path::new(&other)).unwrap();
     // One that trusts its suffix memory.
     let model = folder.path().join("model");
@@ -420,4 +419,17 @@ fn says_how_well_a_piece_is_predicted() {
     assert!(with < 0.7 * without, "{with} nats, and {without}");
     let nothing = cells(&["--quick", "--learn", &other, "--recall", "0"]);
     assert_eq!(nats(&nothing[0], "suffix"), nats(&nothing[0], "all"));
+    // What is expected on average of three keys is no worse than each of them on average, and is
+    // none of them.
+    let three = cells(&["--quick", "--keys", "3"]);
+    let each: Vec<f64> = [0, 1, -1]
+        .map(|shift| {
+            let moved = minuet.transposed(shift).unwrap().to_midi();
+            moved.write_file(Path::new(&piece)).unwrap();
+            nats(&cells(&["--quick"])[0], "all")
+        })
+        .to_vec();
+    let three = nats(&three[0], "all");
+    assert!(three < each.iter().sum::<f64>() / 3.0, "{three}, {each:?}");
+    assert!(!each.contains(&three), "{three}, {each:?}");
 }

@@ -1,9 +1,9 @@
-//! `continuo eval FILES... [--recall R] [--json]`: how well music is predicted, with each of the
-//! two memories and without.
+//! `continuo eval FILES... [--recall R] [--keys N] [--json]`: how well music is predicted, with each
+//! of the two memories and without.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use continuo_engine::model::Fed;
 use continuo_engine::options::{ComputeOptions, Places};
 use continuo_engine::{Model, Runtime};
@@ -35,6 +35,11 @@ pub(crate) struct Args {
     /// MIDI files, or folders of them, that the suffix memory has learned before each piece
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
+    /// Expect what the model expects on average of so many keys: the piece's own, a semitone up,
+    /// one down, two up and so on, as far as there are pitches
+    #[arg(long, value_name = "KEYS", default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=12))]
+    keys: u8,
     /// Only with every memory, without the other rows
     #[arg(long)]
     quick: bool,
@@ -108,11 +113,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let options = args.compute.model_options()?;
     let model = Model::load(runtime, &args.places.directory()?, &options)?;
     super::tell_refusals(&model);
-    let pieces = read(&model, &args.files)?;
+    ensure!(
+        args.keys == 1 || model.vocabulary().merges().is_empty(),
+        "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
+    );
+    let pieces = read(&model, &args.files, args.keys)?;
     let mut learned = SuffixMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
-        let fed = read(&model, &args.learn)?.into_iter().flatten();
-        fed.for_each(|(fed, _)| learned.push(fed.id, fed.rows.bar_step));
+        let pieces = read(&model, &args.learn, 1)?;
+        let fed = pieces.iter().flat_map(Piece::tokens);
+        fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
     }
     let ear = Ear {
         model: &model,
@@ -127,7 +137,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         rows = all.into_iter().filter(|row| has_knn || !row.1).collect();
     }
     let mut cells = Vec::new();
-    let runs = rows.len() * pieces.iter().map(Vec::len).sum::<usize>();
+    let tokens = |piece: &Piece| piece.keys.len() * piece.tokens().len();
+    let runs = rows.len() * pieces.iter().map(tokens).sum::<usize>();
     let progress = ProgressBar::new(runs as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} tokens, {eta} left") {
         progress.set_style(style);
@@ -144,7 +155,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let recall = if knn { args.recall } else { 0.0 };
             ear.listen(piece, recall, &mut cell)
                 .context("while listening")?;
-            progress.inc(piece.len() as u64);
+            progress.inc(tokens(piece) as u64);
         }
         cells.push(cell);
     }
@@ -165,32 +176,58 @@ fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The pieces in files and folders, without those that hold nothing to predict.
-fn read(model: &Model, named: &[PathBuf]) -> Result<Vec<Vec<(Fed, u64)>>> {
+/// A piece as the network reads it.
+struct Piece {
+    /// In the piece's own key, and in others: the same tokens, but for the pitches.
+    keys: Vec<Vec<Fed>>,
+    /// How many notes each token begins.
+    notes: Vec<u64>,
+}
+
+/// The pieces in files and folders, each in so many keys, without those that hold nothing to
+/// predict.
+fn read(model: &Model, named: &[PathBuf], keys: u8) -> Result<Vec<Piece>> {
     let files = find(named)?;
     let mut pieces = Vec::new();
     for file in &files {
         match midi::read_file(file) {
-            Ok(midi) => pieces.push(encode(model, &midi)),
+            Ok(midi) => pieces.push(Piece::new(model, &midi, keys)),
             Err(error) => eprintln!("continuo: left out: {error}"),
         }
     }
-    pieces.retain(|piece| piece.len() > 1);
+    pieces.retain(|piece| piece.tokens().len() > 1);
     if pieces.is_empty() {
         bail!("no notes to predict in the {} files named", files.len());
     }
     Ok(pieces)
 }
 
-/// A piece as the network reads it, and how many notes each token begins.
-fn encode(model: &Model, file: &midi::MidiFile) -> Vec<(Fed, u64)> {
-    let vocabulary = model.vocabulary();
-    let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Drop);
-    let ids = PositionScore::encode(&score, vocabulary).placed_ids(vocabulary);
-    let is_note = |token: &Token| matches!(token, Token::Pitch(_));
-    let fed = model.fed_all(&ids, &score.metres, &mut Sounding::default());
-    let notes = |fed: &Fed| vocabulary.tokens(fed.id).filter(is_note).count() as u64;
-    fed.into_iter().map(|fed| (fed, notes(&fed))).collect()
+/// How far a piece is moved for each of so many keys, in semitones: 0, 1, -1, 2, -2 and so on.
+fn shifts(keys: u8) -> impl Iterator<Item = i8> {
+    (1..=keys as i8).map(|n| if n % 2 == 0 { n / 2 } else { -(n / 2) })
+}
+
+impl Piece {
+    fn new(model: &Model, file: &midi::MidiFile, keys: u8) -> Self {
+        let vocabulary = model.vocabulary();
+        let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Drop);
+        let fed = |score: Score| {
+            let ids = PositionScore::encode(&score, vocabulary).placed_ids(vocabulary);
+            model.fed_all(&ids, &score.metres, &mut Sounding::default())
+        };
+        let keys = shifts(keys).filter_map(|shift| score.transposed(shift));
+        let keys: Vec<_> = keys.map(fed).collect();
+        let is_note = |token: &Token| matches!(token, Token::Pitch(_));
+        let notes = |fed: &Fed| vocabulary.tokens(fed.id).filter(is_note).count() as u64;
+        // The first is its own key, which it cannot leave.
+        let notes = keys[0].iter().map(notes).collect();
+        Self { keys, notes }
+    }
+
+    /// In its own key.
+    fn tokens(&self) -> &[Fed] {
+        &self.keys[0]
+    }
 }
 
 /// Who listens.
@@ -205,38 +242,50 @@ struct Ear<'a> {
 impl Ear<'_> {
     /// Adds a piece to a cell: every token but the first is predicted from those before it; those
     /// before `from_bar` do not count. `recall` is that of the kNN memory.
-    fn listen(&self, piece: &[(Fed, u64)], recall: f32, cell: &mut Cell) -> Result<()> {
+    fn listen(&self, piece: &Piece, recall: f32, cell: &mut Cell) -> Result<()> {
+        let window = self.model.manifest().window;
+        let keys = piece.keys.iter();
+        let keys: Vec<_> = keys
+            .map(|tokens| self.expect(tokens, recall, cell.xl))
+            .collect::<Result<_>>()?;
+        let mut suffix = SuffixMemory::new(self.model.vocabulary());
+        for (position, pair) in piece.tokens().windows(2).enumerate() {
+            let [read, next] = [pair[0], pair[1]];
+            suffix.push(read.id, read.rows.bar_step);
+            if next.bar + 1 < self.from_bar {
+                continue;
+            }
+            let network = mean(keys.iter().map(|nats| nats[position]));
+            let mixed = self.mixed(&suffix, next.id, network);
+            let notes = piece.notes[position + 1];
+            cell.suffix.add(notes, mixed);
+            cell.all.add(notes, network);
+            cell.by_window[band(position + 1, window)].add(notes, network);
+        }
+        Ok(())
+    }
+
+    /// The nats of every token but the first, to the network.
+    fn expect(&self, tokens: &[Fed], recall: f32, xl: bool) -> Result<Vec<f64>> {
         let model = self.model;
         let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
         let mut memory = model.memory();
-        let mut suffix = SuffixMemory::new(model.vocabulary());
-        let tokens: Vec<Fed> = piece.iter().map(|(fed, _)| *fed).collect();
+        let mut expected = Vec::with_capacity(tokens.len());
         // The last token predicts nothing.
-        let segment = if cell.xl { tokens.len() } else { window };
-        let mut position = 0;
+        let segment = if xl { tokens.len() } else { window };
         for segment in tokens[..tokens.len() - 1].chunks(segment) {
-            if !cell.xl {
+            if !xl {
                 memory.forget_window();
             }
             for chunk in segment.chunks(CHUNK) {
                 let logits = model.feed(&mut memory, chunk, recall)?;
                 for logits in logits.chunks_exact(vocabulary) {
-                    let read = piece[position].0;
-                    suffix.push(read.id, read.rows.bar_step);
-                    position += 1;
-                    let (next, notes) = piece[position];
-                    if next.bar + 1 < self.from_bar {
-                        continue;
-                    }
-                    let network = nats(logits, usize::from(next.id));
-                    let mixed = self.mixed(&suffix, next.id, network);
-                    cell.suffix.add(notes, mixed);
-                    cell.all.add(notes, network);
-                    cell.by_window[band(position, window)].add(notes, network);
+                    let next = tokens[expected.len() + 1];
+                    expected.push(nats(logits, usize::from(next.id)));
                 }
             }
         }
-        Ok(())
+        Ok(expected)
     }
 
     /// The nats of an id, to the network and the suffix memory together.
@@ -255,12 +304,22 @@ fn nats(logits: &[f32], id: usize) -> f64 {
     sum.ln() - f64::from(logits[id] - most)
 }
 
+/// The nats of the mean of likelihoods given as nats.
+fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
+    let least = nats.clone().fold(f64::INFINITY, f64::min);
+    let (sum, count) = nats.fold((0.0, 0.0), |(sum, count), nats| {
+        (sum + (least - nats).exp(), count + 1.0)
+    });
+    least - f64::ln(sum / count)
+}
+
 fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<()> {
     if args.json {
         let report = serde_json::json!({
             "model": model.manifest().name, "variant": model.variant(),
             "device": model.device().name(), "window": model.manifest().window,
-            "recall": args.recall, "from_bar": args.from_bar, "pieces": pieces, "cells": cells,
+            "recall": args.recall, "from_bar": args.from_bar, "keys": args.keys, "pieces": pieces,
+            "cells": cells,
             "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
         });
         return super::print(&format!("{report:#}\n"));
@@ -313,6 +372,20 @@ mod tests {
         let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
         assert!((sum - 1.0).abs() < 1e-9);
         assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn keys_lie_around_the_own_one_and_their_mean_is_of_likelihoods() {
+        assert_eq!(shifts(1).collect::<Vec<_>>(), [0]);
+        assert_eq!(shifts(6).collect::<Vec<_>>(), [0, 1, -1, 2, -2, 3]);
+        let mut all: Vec<_> = shifts(12).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(-5..=6));
+        assert_eq!(mean([1234.5].into_iter()), 1234.5);
+        let three = mean([0.5f64, 0.25, 0.15].map(|p| -p.ln()).into_iter());
+        assert!((three + 0.3f64.ln()).abs() < 1e-12);
+        let unlikely = mean([2000.0, 2000.0 + 3f64.ln()].into_iter());
+        assert!((unlikely - 2000.0 + (2.0f64 / 3.0).ln()).abs() < 1e-9);
     }
 
     #[test]
