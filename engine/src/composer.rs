@@ -57,7 +57,7 @@ pub struct Composer {
     /// Where what followed stands that the next token was expected from most (absent for what was
     /// learned), and how much that counted.
     followed: Option<(Option<usize>, f32)>,
-    /// Where in the stream the answer begins: it recalls what came before, not itself.
+    /// Where in the stream the answer begins.
     answer_from: usize,
     /// Where the stream stands after them.
     state: State,
@@ -287,7 +287,7 @@ impl Composer {
 
     fn sample(&mut self) -> Result<u16, EngineError> {
         self.logits()?;
-        let within = self.earliest()..self.answer_from;
+        let within = self.earliest()..self.latest();
         let logits = self.logits.as_deref().unwrap_or_default();
         let mut followed = <[Weighed; SOURCES]>::default();
         if let Some(suffix) = &mut self.suffix {
@@ -368,6 +368,18 @@ impl Composer {
         };
         self.stream
             .partition_point(|t| t.bar.saturating_add(reach) < last.bar)
+    }
+
+    /// Before this position is what may be said again, word for word: what came before the answer,
+    /// and of the answer itself what lies a bar back. Nearer, it would too often hold on to what
+    /// it has just said.
+    fn latest(&self) -> usize {
+        let now = self.state.step;
+        let a_bar_back = now.checked_sub(self.metres.place(now).bar_steps);
+        let own = a_bar_back.map_or(0, |step| {
+            self.stream.partition_point(|t| t.told.step <= step)
+        });
+        self.answer_from.max(own)
     }
 
     /// How far back the tokens read next may recall from: each by its own bar, so that it does

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use continuo_engine::model::Fed;
-use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime, Sampling};
+use continuo_engine::{
+    Composer, EngineError, Model, ModelOptions, Recollection, Runtime, Sampling,
+};
 use continuo_score::{Metre, MetreMap, Note, PositionScore, Score, Sounding, tune};
 use continuo_tests::lab;
 use rand::{Rng, SeedableRng};
@@ -144,9 +146,19 @@ fn recall_0_is_the_window_alone() {
 
 /// The test model with these weights of its suffix memory.
 fn weighed(name: &str, same: serde_json::Value, transposed: serde_json::Value) -> Arc<Model> {
+    weighed_as(&lab::model().unwrap(), name, same, transposed)
+}
+
+/// The model in a directory with these weights of its suffix memory.
+fn weighed_as(
+    of: &std::path::Path,
+    name: &str,
+    same: serde_json::Value,
+    transposed: serde_json::Value,
+) -> Arc<Model> {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join(name);
-    lab::copy(&lab::model().unwrap(), &directory).unwrap();
+    lab::copy(of, &directory).unwrap();
     let manifest = directory.join("model.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -205,6 +217,37 @@ fn what_followed_before_is_played_again() {
     assert_ne!(play(&sure, 1.0, Some(2)), tune);
 }
 
+/// An answer to nothing has itself alone to go back to: it does, never by less than a bar.
+#[test]
+fn an_answer_goes_back_to_itself_from_a_bar_on() {
+    // One that has no other memory to look back with.
+    let of = lab::xl_model().unwrap();
+    let sure = weighed_as(&of, "itself", vec![1.0; 9].into(), vec![1.0; 9].into());
+    for (metre, bar) in [((4, 4), 48), ((3, 4), 36)] {
+        let mut bars_back = Vec::new();
+        for seed in 0..12 {
+            let mut nothing = Score::new(12);
+            let (numerator, denominator) = metre;
+            let metre = Metre {
+                numerator,
+                denominator,
+            };
+            nothing.metres = MetreMap::constant(metre, 12);
+            let mut composer = Composer::new(sure.clone());
+            composer.listen(&nothing).unwrap();
+            composer.answer(0, &Sampling::default(), seed).unwrap();
+            composer.play_until(16 * bar).unwrap();
+            for Recollection { step, bars, .. } in composer.recollections() {
+                let (now, to) = (step / bar, bars[0].0);
+                assert!(to < now, "seed {seed}: bar {now} goes back to {to}");
+                bars_back.push(now - to);
+            }
+        }
+        assert!(bars_back.contains(&1), "{bars_back:?}");
+        assert!(bars_back.iter().any(|&back| back > 1), "{bars_back:?}");
+    }
+}
+
 /// A model that trusts it wholly plays on a tune that it has only learned, in the key in which it
 /// hears it now; until it is forgotten.
 #[test]
@@ -213,8 +256,7 @@ fn what_was_learned_is_played_in_any_key() {
     let long = [[0.0; 5].as_slice(), &[1.0; 4]].concat();
     let model = weighed("moves", vec![0.0; 9].into(), long.into());
     let minuet = tune::minuet();
-    let mut higher = minuet.clone();
-    higher.notes.iter_mut().for_each(|n| n.pitch += 2);
+    let higher = minuet.transposed(2).unwrap();
     let (from, to) = (5 * 36, 9 * 36);
     let mut composer = Composer::new(model.clone());
     composer.learn(std::slice::from_ref(&minuet)).unwrap();
