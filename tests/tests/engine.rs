@@ -1,5 +1,6 @@
 //! The engine on a real model through ONNX Runtime: one memory, however it is read.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use rand_chacha::ChaCha8Rng;
 /// Every variant; `gpu` on the processor too.
 const VARIANTS: [&str; 3] = ["plain", "cpu", "gpu"];
 
-fn load(directory: &std::path::Path, variant: &str) -> Arc<Model> {
+fn load(directory: &Path, variant: &str) -> Arc<Model> {
     let runtime = Runtime::load(&lab::library().unwrap()).unwrap();
     // Few enough that the tests' scores go beyond them, and twice what is retrieved (k 32).
     let options = ModelOptions {
@@ -144,20 +145,10 @@ fn recall_0_is_the_window_alone() {
     }
 }
 
-/// The test model with these weights of its suffix memory.
-fn weighed(name: &str, same: serde_json::Value, transposed: serde_json::Value) -> Arc<Model> {
-    weighed_as(&lab::model().unwrap(), name, same, transposed)
-}
-
 /// The model in a directory with these weights of its suffix memory.
-fn weighed_as(
-    of: &std::path::Path,
-    name: &str,
-    same: serde_json::Value,
-    transposed: serde_json::Value,
-) -> Arc<Model> {
+fn weighed(of: &Path, same: serde_json::Value, transposed: serde_json::Value) -> Arc<Model> {
     let folder = tempfile::tempdir().unwrap();
-    let directory = folder.path().join(name);
+    let directory = folder.path().join("weighed");
     lab::copy(of, &directory).unwrap();
     let manifest = directory.join("model.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -182,8 +173,16 @@ fn bare(notes: &[Note], from: u32) -> Vec<(u32, u32, u8)> {
 /// to, if it reaches so far back; with recall 0 as if it had none.
 #[test]
 fn what_followed_before_is_played_again() {
-    let sure = weighed("sure", vec![1.0; 9].into(), vec![0.0; 9].into());
-    let none = weighed("none", serde_json::Value::Null, serde_json::Value::Null);
+    let sure = weighed(
+        &lab::model().unwrap(),
+        vec![1.0; 9].into(),
+        vec![0.0; 9].into(),
+    );
+    let none = weighed(
+        &lab::model().unwrap(),
+        serde_json::Value::Null,
+        serde_json::Value::Null,
+    );
     let (twice, all) = (long_score(2), long_score(3));
     let minuet = tune::minuet().length;
     let play = |model: &Arc<Model>, recall: f32, reach: Option<u32>| {
@@ -222,7 +221,7 @@ fn what_followed_before_is_played_again() {
 fn an_answer_goes_back_to_itself_from_a_bar_on() {
     // One that has no other memory to look back with.
     let of = lab::xl_model().unwrap();
-    let sure = weighed_as(&of, "itself", vec![1.0; 9].into(), vec![1.0; 9].into());
+    let sure = weighed(&of, vec![1.0; 9].into(), vec![1.0; 9].into());
     for (metre, bar) in [((4, 4), 48), ((3, 4), 36)] {
         let mut bars_back = Vec::new();
         for seed in 0..12 {
@@ -254,7 +253,7 @@ fn an_answer_goes_back_to_itself_from_a_bar_on() {
 fn what_was_learned_is_played_in_any_key() {
     // Of passages long enough that the tune itself has none that are alike.
     let long = [[0.0; 5].as_slice(), &[1.0; 4]].concat();
-    let model = weighed("moves", vec![0.0; 9].into(), long.into());
+    let model = weighed(&lab::model().unwrap(), vec![0.0; 9].into(), long.into());
     let minuet = tune::minuet();
     let higher = minuet.transposed(2).unwrap();
     let (from, to) = (5 * 36, 9 * 36);

@@ -114,11 +114,10 @@ fn remove(folder: &Path) -> Result<()> {
 fn write_songs(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let minuet = tune::minuet();
-    for shift in 0..12u8 {
-        let mut song = minuet.clone();
-        for note in &mut song.notes {
-            note.pitch = note.pitch + shift - 6;
-        }
+    for shift in 0..12i8 {
+        let song = minuet
+            .transposed(shift - 6)
+            .context("the minuet leaves the keyboard")?;
         song.to_midi()
             .write_file(&folder.join(format!("minuet-{shift:02}.mid")))?;
     }
