@@ -190,6 +190,9 @@ pub struct Health {
     pub early: u64,
     /// Messages lost because a ring was full.
     pub overflow: u64,
+    /// Whether the host's bar lines contradict its positions, so that bars are counted from the
+    /// time signature.
+    pub bars_distrusted: bool,
 }
 
 /// What [`Command::Undo`] and [`Command::Redo`] would do now.
@@ -211,6 +214,8 @@ pub enum Step {
     Clear,
     /// What was learned from files was forgotten.
     Unlearn,
+    /// After a jump, notes of an earlier pass were played over.
+    PlayOver,
     /// Another variation is chosen: this one.
     Vary(Variation),
     /// What is repeated is frozen, or let go of.

@@ -10,6 +10,7 @@ mod chaos;
 mod continuing;
 mod determinism;
 mod history;
+mod hosts;
 mod modes;
 mod routing;
 

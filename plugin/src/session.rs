@@ -6,6 +6,7 @@ mod frozen;
 mod history;
 mod lessons;
 mod planning;
+mod playhead;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -17,9 +18,9 @@ use serde::{Deserialize, Serialize};
 use self::frozen::Frozen;
 use self::history::Deeds;
 use self::planning::Answer;
+use self::playhead::Arrival;
 use crate::learning::{Learned, Lessons};
 use crate::messages::{Ask, Heard, Planned, Settings};
-use crate::params::Memory;
 use crate::rules::{Entry, Rule};
 use crate::timeline::{Beats, SavedTimeline, Timeline};
 
@@ -130,6 +131,19 @@ pub struct Session<P> {
     /// What can be taken back.
     deeds: Deeds,
     planned: VecDeque<Planned>,
+}
+
+impl SavedSession {
+    /// The first bar line of 4/4 after everything in it, in quarter notes.
+    pub fn next_bar(&self) -> f64 {
+        let Beats(now) = self.now;
+        let end = now.max(self.timeline.end_beat());
+        if end.is_finite() {
+            (end / 4.0).ceil() * 4.0
+        } else {
+            0.0
+        }
+    }
 }
 
 impl<P: Player> Session<P> {
@@ -296,7 +310,8 @@ impl<P: Player> Session<P> {
                 }
                 self.rule.change(&self.timeline, &self.settings, self.now);
             }
-            Heard::Arrive { beat } => self.arrive(beat),
+            Heard::Arrive { beat } => self.arrive(beat, Arrival::Jump)?,
+            Heard::Loop(seam) => self.turn(seam)?,
             Heard::Stop { beat } => {
                 self.advance(beat + ahead, eager)?;
                 self.timeline.all_up(self.now);
@@ -327,37 +342,6 @@ impl<P: Player> Session<P> {
             self.cuts = number;
             self.planned.clear();
         }
-    }
-
-    /// The playhead goes on from a place of the host's.
-    fn arrive(&mut self, beat: f64) {
-        self.timeline.all_up(self.now);
-        match self.settings.memory {
-            Memory::Song => {
-                if self.ahead != 0.0 {
-                    // Nothing of the session has a place in the song.
-                    self.timeline.clear();
-                    self.deeds.forget();
-                    self.ahead = 0.0;
-                }
-                self.timeline.forget_from(beat);
-            }
-            Memory::Session => {
-                // Whole steps, so that the grid stays the host's; no more than needed, so that
-                // bars follow on bars where the loop is of whole bars.
-                let behind = self.timeline.step_from(self.now - beat);
-                let behind = self.timeline.beat(behind);
-                if !self.timeline.is_empty() || self.deeds.holds_memory() {
-                    self.ahead = behind;
-                }
-                self.timeline.forget_from(beat + self.ahead);
-            }
-        }
-        self.now = beat + self.ahead;
-        self.deeds.arrive(self.now);
-        self.rule.arrive(&self.timeline, self.now);
-        self.running = true;
-        (self.answer, self.behind) = (None, None);
     }
 
     fn set(&mut self, settings: Settings) -> Result<(), P::Error> {
@@ -427,14 +411,14 @@ impl<P: Player> Session<P> {
                 self.timeline.beat(e.decided).clamp(self.now, beat)
             });
             self.follow(until, entry)?;
-            self.now = until;
+            self.pass_to(until);
             while eager && self.work()? {}
             match due {
                 Some(entry) => self.decide(entry)?,
                 None => break,
             }
         }
-        self.now = beat;
+        self.pass_to(beat);
         while eager && self.work()? {}
         Ok(())
     }

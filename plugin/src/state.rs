@@ -64,6 +64,20 @@ struct Known {
     tie: Option<(Ask, Arc<Shared>)>,
 }
 
+impl Known {
+    /// The plugin's own time, if it is needed, goes on after everything that was loaded: in a
+    /// host that reports no transport, memory grows and nothing in it is played over.
+    fn place_own_time(&self) {
+        if let Some((_, shared)) = &self.tie {
+            let session = self.saved.session.as_ref();
+            let beat = session.map_or(0.0, SavedSession::next_bar);
+            shared
+                .own_time_from
+                .store(beat.to_bits(), Ordering::Relaxed);
+        }
+    }
+}
+
 impl State {
     /// From now on saving asks this, and loading tells the audio thread to begin anew. Main
     /// thread.
@@ -74,6 +88,7 @@ impl State {
     ) {
         let mut known = self.known();
         known.tie = Some((Arc::new(ask), shared));
+        known.place_own_time();
         // Both of its threads begin with what was loaded before.
         known.past = 0;
     }
@@ -120,6 +135,7 @@ impl State {
     /// The composer thread is to take it up before it hears what comes now, and the audio
     /// thread to drop what was planned on another past.
     fn freshen(&self, known: &mut Known) {
+        known.place_own_time();
         self.0.fresh.store(true, Ordering::Release);
         known.past = match &known.tie {
             Some((_, shared)) => shared.pasts.fetch_add(1, Ordering::Release) + 1,

@@ -160,6 +160,10 @@ fn items(view: &View) -> Vec<Item> {
         .weak()
         .bad_if(health.dropped > 0),
     );
+    if health.bars_distrusted {
+        let tip = "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead";
+        items.push(Item::new(3, "bars counted", tip).bad_if(true));
+    }
     items.push(memory(view));
     items.extend(learning(view));
     items

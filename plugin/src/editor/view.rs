@@ -109,6 +109,9 @@ pub struct Health {
     pub late: u64,
     /// Notes that came too late to be played.
     pub dropped: u64,
+    /// The host's bar lines contradict its positions, so that bars are counted from the time
+    /// signature.
+    pub bars_distrusted: bool,
     /// What it remembers.
     pub memory: Memory,
 }
