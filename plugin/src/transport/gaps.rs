@@ -32,6 +32,8 @@ pub(super) struct Gaps {
     missing: f64,
     /// Position at which the plugin's own time goes on, in quarter notes.
     own_beat: f64,
+    /// The position that the host reported last, in quarter notes.
+    host_beat: f64,
 }
 
 impl Gaps {
@@ -76,6 +78,7 @@ impl Gaps {
         let whole = reading.tempo.is_some() && reading.beat.is_some();
         if whole || !(reading.playing || nothing) {
             self.missing = 0.0;
+            self.host_beat = reading.beat.unwrap_or(self.host_beat);
             return *reading;
         }
 
@@ -96,22 +99,45 @@ impl Gaps {
                         ..*reading
                     }
                 }
-                _ => standing,
+                Some(_) => standing,
+                // It plays, and does not report where: from where it last stood.
+                None if reading.playing && reading.tempo.is_some() => {
+                    if !self.own_needed {
+                        self.own_beat = self.host_beat;
+                    }
+                    self.wait_for_own_time(reading, own_time, before, rate)
+                }
+                None => standing,
             };
         }
+        self.wait_for_own_time(reading, own_time, before, rate)
+    }
+
+    /// Own positions, at the host's tempo where it reports one, once they were waited for.
+    /// `own_time` is the reading without waiting, `before` are the samples waited for so far.
+    fn wait_for_own_time(
+        &mut self,
+        reading: &Reading,
+        own_time: Reading,
+        before: f64,
+        rate: f64,
+    ) -> Reading {
         if !self.own_needed && before < PATIENCE * rate {
-            return standing;
+            return Reading {
+                playing: false,
+                ..*reading
+            };
         }
-        let tempo = reading.tempo.unwrap_or(own.tempo);
-        if !self.own_needed {
-            self.own_needed = true;
-            self.own_beat += (before / rate - COUNT_IN) * tempo / 60.0;
+        let tempo = reading.tempo.or(own_time.tempo);
+        if self.own_needed {
+            self.own_beat = own_time.beat.unwrap_or(self.own_beat);
         } else {
-            self.own_beat = at;
+            self.own_needed = true;
+            self.own_beat += (before / rate - COUNT_IN) * tempo.unwrap_or(0.0) / 60.0;
         }
         Reading {
             beat: Some(self.own_beat),
-            tempo: Some(tempo),
+            tempo,
             ..own_time
         }
     }
