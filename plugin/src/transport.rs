@@ -331,7 +331,8 @@ impl Tracker {
             let last = running.last;
             let loops = [reading.cycle, self.seen_loop].into_iter().flatten();
             let metre = self.told.as_ref();
-            passage.seam = seam::inferred(&last, beat, metre, loops, self.slack());
+            let slack = self.slack().max(2.0 / last.samples_per_beat);
+            passage.seam = seam::inferred(&last, beat, metre, loops, slack);
             if let (Some(seam), None) = (passage.seam, reading.cycle) {
                 self.seen_loop = Some((seam.start, seam.end));
             }

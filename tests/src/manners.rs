@@ -1,7 +1,7 @@
 //! Host manners: how real hosts report a transport that is not quite the one they play by.
 //! Recorded in qtractor, Ardour and Carla; drawn at random here.
 
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::host::{Tells, Transport};
@@ -103,6 +103,8 @@ impl Manners {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+
     use super::*;
 
     #[test]
