@@ -34,7 +34,7 @@ use crate::transport::{Left, OwnTime, Reading, Tracker};
 
 use self::events::is_note_on;
 
-pub use self::events::{Event, Host, SysEx};
+pub use self::events::{Event, Host, SysEx, audible};
 
 /// Note events of one block that are placed on their samples. What is beyond is passed on at
 /// the block's end, and not listened to.

@@ -35,6 +35,8 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         late: snapshot.health.late,
         dropped: snapshot.health.dropped,
         bars_distrusted: snapshot.health.bars_distrusted,
+        refused: snapshot.health.refused,
+        switched: snapshot.health.switched,
         memory: Memory {
             notes: snapshot.memory.notes,
             bars: snapshot.memory.bars as usize,
@@ -72,6 +74,14 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         if let Some(bars) = bars(at, metre) {
             add(&mut view.roll.metres, bars);
         }
+    }
+}
+
+/// The host has gone silent: shown as if it had said that the transport stands.
+pub fn stop(view: &mut View) {
+    view.transport.playing = false;
+    if matches!(view.status, Status::Playing | Status::Listening) {
+        view.status = Status::Stopped;
     }
 }
 
