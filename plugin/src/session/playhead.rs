@@ -1,5 +1,6 @@
 //! The playhead of the host: where it goes on from, and what memory lies ahead of it.
 
+use super::work::HeldUp;
 use super::{Player, Session};
 use crate::params::Memory;
 use crate::transport::Seam;
@@ -42,6 +43,7 @@ impl<P: Player> Session<P> {
         self.rule.arrive(&self.timeline, self.now);
         self.running = true;
         (self.answer, self.behind) = (None, None);
+        self.held_up = HeldUp::default();
         Ok(())
     }
 
