@@ -203,8 +203,20 @@ impl Composer {
     ///
     /// `score` must be on the model's grid and in [`Score::tidy`]'s order.
     pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
+        self.listen_with(score, &mut |_| ())
+    }
+
+    /// [`Composer::listen`]; `report` is called after every run of the network.
+    ///
+    /// # Errors
+    /// As those of [`Composer::listen`].
+    pub fn listen_with(
+        &mut self,
+        score: &Score,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
         self.begin_listening(score)?;
-        self.read_all_heard()
+        self.read_all_heard(report)
     }
 
     fn check_grid(&self, score: &Score) -> Result<(), EngineError> {
@@ -234,7 +246,7 @@ impl Composer {
         own: &[Note],
     ) -> Result<(), EngineError> {
         self.begin_answer(at, sampling, seed, own)?;
-        self.read_all_heard()
+        self.read_all_heard(&mut |_| ())
     }
 
     /// Begins [`Composer::answer_after`]; [`Composer::play_on`] reads what it needs.
@@ -294,7 +306,7 @@ impl Composer {
     /// before it and were not given yet, in order of start. How the calls are cut does not
     /// change what is played.
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
-        self.read_all_heard()?;
+        self.read_all_heard(&mut |_| ())?;
         if let Some(suffix) = &mut self.suffix {
             suffix.follow(&self.stream, usize::MAX);
         }
@@ -354,14 +366,14 @@ impl Composer {
 
     /// Logits after the last token, one an id.
     pub fn logits(&mut self) -> Result<&[f32], EngineError> {
-        self.read_all_heard()?;
+        self.read_all_heard(&mut |_| ())?;
         if self.logits.is_none() {
             // After a rewind: read the last token again.
             let Some(last) = self.stream.len().checked_sub(1) else {
                 return Err(EngineError::Logits("nothing was heard"));
             };
             self.memory.rewind(last)?;
-            self.read_all_heard()?;
+            self.read_all_heard(&mut |_| ())?;
         }
         self.logits
             .as_deref()
@@ -416,7 +428,7 @@ impl Composer {
         let place = self.metres.place(state.step);
         let fed = self.model.fed(id, place, &mut self.sounding);
         self.stream.push(fed);
-        if let Err(error) = self.read_all_heard() {
+        if let Err(error) = self.read_all_heard(&mut |_| ()) {
             // As it was: the token is not in the stream.
             self.stream.pop();
             self.logits = None;

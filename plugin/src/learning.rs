@@ -139,7 +139,8 @@ impl Lessons {
         }
         self.open = None;
         match found {
-            Found::Files(files) => {
+            Found::Files { files, left_out } => {
+                left_out.into_iter().for_each(|line| self.refuse(line));
                 let files = files.into_iter().rev();
                 files.for_each(|file| self.waiting.push_front(file));
             }
@@ -192,8 +193,11 @@ pub struct Opened {
 
 #[derive(Debug)]
 enum Found {
-    /// The files of a folder.
-    Files(Vec<PathBuf>),
+    /// The files of a folder, and lines about what in it was left out.
+    Files {
+        files: Vec<PathBuf>,
+        left_out: Vec<String>,
+    },
     Piece(Box<(Learned, Score)>),
     /// Why nothing is learned from it.
     Nothing(String),
@@ -213,13 +217,16 @@ pub fn open(path: PathBuf, steps_per_beat: u32) -> Opened {
     let name = path.display();
     let found = if path.is_dir() {
         match midi::files_in(&path, MOST_FILES) {
-            Ok(files) if files.is_empty() => {
+            Ok(found) if found.files.is_empty() => {
                 Found::Nothing(format!("{name}: no MIDI files in this folder"))
             }
-            Ok(files) if files.len() > MOST_FILES => Found::Nothing(format!(
+            Ok(found) if found.files.len() > MOST_FILES => Found::Nothing(format!(
                 "{name}: more than {MOST_FILES} MIDI files; choose fewer"
             )),
-            Ok(files) => Found::Files(files),
+            Ok(found) => Found::Files {
+                left_out: found.summary(&path),
+                files: found.files,
+            },
             Err(why) => Found::Nothing(why.to_string()),
         }
     } else {
@@ -233,9 +240,12 @@ pub fn open(path: PathBuf, steps_per_beat: u32) -> Opened {
 
 fn read(path: &Path, steps_per_beat: u32) -> Result<(Learned, Score), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
-    let bytes = fs::metadata(path)
-        .map_err(|e| refused(e.to_string()))?
-        .len();
+    let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
+    // A pipe would make the composer thread wait.
+    if !data.is_file() {
+        return Err(refused("no file".into()));
+    }
+    let bytes = data.len();
     if bytes > MOST_BYTES {
         return Err(refused(format!("{bytes} bytes are no piece of music")));
     }

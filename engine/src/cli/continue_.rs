@@ -3,18 +3,23 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use clap::ArgMatches;
+use continuo_cli::{Force, Progress, note, number, print};
+use continuo_engine::Composer;
 use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
-use continuo_engine::{Composer, Model, Runtime};
+use continuo_files::{Output, kind};
 use continuo_score::midi::{self, MidiFile, MidiNote};
 use continuo_score::{Drums, Note, Score};
-use indicatif::{ProgressBar, ProgressStyle};
+
+use super::inputs::{self, text};
 
 /// Play on from a MIDI file, at its tempo and metre, from the next bar line
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to listen to
-    input: PathBuf,
+    #[arg(required_unless_present = "learn", num_args = 1, value_name = "INPUT")]
+    input: Vec<PathBuf>,
     /// MIDI file to write: the input's notes, and the continuation on a track of its own
     #[arg(short, long)]
     output: PathBuf,
@@ -25,14 +30,17 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How much is recalled from beyond the model's window: 0 nothing, 1 all
-    #[arg(long, default_value_t = 1.0, value_parser = recall)]
+    #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
-    /// MIDI files to learn first: what they say, in any key, is recalled from, and not continued
+    /// MIDI files, or folders of them, to learn first: what they say, in any key, is recalled from,
+    /// and not continued
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    force: Force,
     #[command(flatten)]
     places: Places,
     #[command(flatten)]
@@ -41,22 +49,33 @@ pub(crate) struct Args {
     compute: ComputeOptions,
 }
 
+impl Args {
+    /// Sees to what `--learn` took of the input.
+    pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
+        inputs::disentangle(&mut self.input, &mut self.learn, matches, false);
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let mut file = midi::read_file(&args.input)?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.input.display());
-    }
-    let runtime = Runtime::load(&args.places.library()?)?;
-    let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &args.places.directory()?, &options)?;
-    super::tell_refusals(&model);
+    let [input] = &args.input[..] else {
+        bail!("one file is continued, not {}", args.input.len());
+    };
+    let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
+    ensure!(
+        !(args.json && output.is_standard()),
+        "--json: standard output holds the music; name a file for one of the two"
+    );
+    let mut file = midi::read_file(input)?;
+    super::warn(input, &file.warnings);
+    let learn = inputs::find(&args.learn)?;
+    let model = super::load(&args.places, &args.compute)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let score = Score::from_midi(&file, steps_per_beat, Drums::Drop);
     let Some(end) = score.notes.iter().map(Note::end).max() else {
         bail!(
             "{}: has no notes to continue (drums are not listened to)",
-            args.input.display()
+            input.display()
         );
     };
 
@@ -66,7 +85,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut composer = Composer::new(model.clone());
     composer.set_recall(args.recall);
     let mut pieces = Vec::new();
-    for file in &args.learn {
+    for file in &learn {
         pieces.push(Score::from_midi(
             &midi::read_file(file)?,
             steps_per_beat,
@@ -77,35 +96,38 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("--learn: this model has no long memory to learn into");
     }
     let started = Instant::now();
-    composer.learn(&pieces).context("while learning")?;
+    learn_all(&mut composer, &pieces).context("while learning")?;
     let learned = started.elapsed();
     let started = Instant::now();
-    composer.listen(&score).context("while listening")?;
+    let progress = Progress::new("listening", "tokens", 0);
+    let mut report = |p: continuo_engine::composer::Progress| {
+        progress.set(p.done as u64, p.all as u64);
+    };
+    let heard = composer.listen_with(&score, &mut report);
+    heard.context("while listening")?;
+    drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
     composer.answer(from, &args.sampling.sampling(), args.seed)?;
     let mut notes = Vec::new();
-    let progress = ProgressBar::new(u64::from(args.bars));
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} bar {pos}/{len}") {
-        progress.set_style(style);
-    }
+    let progress = Progress::new("playing", "bars", u64::from(args.bars));
     for &line in &lines {
         notes.extend(composer.play_until(line)?);
-        progress.inc(1);
+        progress.add(1);
     }
-    progress.finish_and_clear();
+    drop(progress);
     let until = lines.last().copied().unwrap_or(from);
     for note in &mut notes {
         note.length = note.length.min(until - note.start);
     }
     append(&mut file, &notes, steps_per_beat, until);
-    file.write_file(&args.output)?;
+    output.write(&file.to_bytes())?;
 
     let stats = composer.stats();
     let ms = |share| stats.quantile(share).unwrap_or(0.0);
     if args.json {
         let report = serde_json::json!({
-            "input": args.input, "output": args.output, "seed": args.seed,
+            "input": text(input), "output": text(&args.output), "seed": args.seed,
             "from_bar": score.metres.place(from).bar + 1, "bars": args.bars,
             "heard_scale": composer.scale().map(|s| s.to_string()),
             "heard_notes": score.notes.len(), "heard_tokens": heard_tokens,
@@ -116,29 +138,33 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
             "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
         });
-        println!("{report:#}");
-    } else {
-        println!(
-            "{}: heard {} notes, played {} in bars {} to {} ({:.1} ms a token on {}, p95 {:.1})",
-            args.output.display(),
-            score.notes.len(),
-            notes.len(),
-            score.metres.place(from).bar + 1,
-            score.metres.place(from).bar + args.bars,
-            ms(0.5),
-            model.device(),
-            ms(0.95),
-        );
+        return print(&format!("{report:#}\n"));
     }
-    Ok(())
+    let line = format!(
+        "{}: heard {} notes, played {} in bars {} to {} ({:.1} ms a token on {}, p95 {:.1})",
+        output.name(),
+        score.notes.len(),
+        notes.len(),
+        score.metres.place(from).bar + 1,
+        score.metres.place(from).bar + args.bars,
+        ms(0.5),
+        model.device(),
+        ms(0.95),
+    );
+    if output.is_standard() {
+        note(line);
+        return Ok(());
+    }
+    print(&(line + "\n"))
 }
 
-/// A number from 0 to 1.
-pub(super) fn recall(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(recall) if (0.0..=1.0).contains(&recall) => Ok(recall),
-        _ => Err("must be between 0 and 1".into()),
+fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
+    composer.begin_learning(pieces)?;
+    let progress = Progress::new("learning", "tokens", 0);
+    while let Some(p) = composer.read_on()? {
+        progress.set(p.done as u64, p.all as u64);
     }
+    Ok(())
 }
 
 /// The bar lines that end each of `bars` bars from `from` on.

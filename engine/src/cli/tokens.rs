@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use continuo_cli::print;
+use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
 
 /// Print a MIDI file as tokens, one step a line
@@ -29,15 +31,13 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let vocabulary = match &args.vocabulary {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let text = read_text(path, MOST_BYTES)?;
             Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
     let file = midi::read_file(&args.file)?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.file.display());
-    }
+    super::warn(&args.file, &file.warnings);
     let drums = match args.drums {
         true => Drums::Keep,
         false => Drums::Drop,
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         false => by_step(&score, &encoded, &vocabulary),
     };
-    super::print(&text)
+    print(&text)
 }
 
 /// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one

@@ -10,7 +10,7 @@ use super::stream::Spelt;
 use crate::error::EngineError;
 use crate::model::{Fed, Lesson, Model};
 
-/// How far learning has come, in notes.
+/// How far reading has come: in tokens of what is heard, in notes of what is learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Read.

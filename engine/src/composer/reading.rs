@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Composer;
+use super::learning::Progress;
 use crate::error::EngineError;
 use crate::knn::part::Part;
 use crate::memory::Memory;
@@ -148,10 +149,20 @@ impl Composer {
         }
     }
 
-    /// Reads all that was heard, however long it takes.
-    pub(super) fn read_all_heard(&mut self) -> Result<(), EngineError> {
+    /// Reads all that was heard, however long it takes; `report` is called after every run of the
+    /// network.
+    pub(super) fn read_all_heard(
+        &mut self,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
+        let from = self.memory.len();
         while self.owed() == Some(Owed::Heard) {
             self.read_heard(false)?;
+            let read = |tokens: usize| tokens.saturating_sub(from);
+            report(Progress {
+                done: read(self.memory.len()),
+                all: read(self.stream.len()),
+            });
         }
         Ok(())
     }

@@ -27,6 +27,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use continuo_files::{Input, MOST_BYTES, ReadError, WriteError, read_input};
 use serde::Serialize;
 
 use crate::time::Metre;
@@ -134,6 +135,12 @@ pub enum MidiError {
         /// What it said.
         source: std::io::Error,
     },
+    /// A file could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The bytes are no MIDI file.
     #[error("{}: not a readable MIDI file: byte {offset}: {reason}", path.display())]
     Malformed {
@@ -146,19 +153,22 @@ pub enum MidiError {
     },
 }
 
-/// Reads a file; the sustain pedal is ignored.
+/// Reads a file, or standard input (`-`); the sustain pedal is ignored.
+///
+/// # Errors
+/// As those of [`read_file_with`].
 pub fn read_file(path: &Path) -> Result<MidiFile, MidiError> {
     read_file_with(path, &Reading::default())
 }
 
-/// Reads a file as `reading` says.
+/// Reads a file, or standard input (`-`), as `reading` says.
+///
+/// # Errors
+/// When it cannot be read, has more than [`MOST_BYTES`], or is no MIDI file.
 pub fn read_file_with(path: &Path, reading: &Reading) -> Result<MidiFile, MidiError> {
-    let bytes = std::fs::read(path).map_err(|source| MidiError::Io {
-        path: path.into(),
-        source,
-    })?;
+    let Input { name, bytes } = read_input(path, MOST_BYTES)?;
     read(&bytes, reading).map_err(|Broken { offset, reason }| MidiError::Malformed {
-        path: path.into(),
+        path: name,
         offset,
         reason,
     })

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use continuo_files::{Output, Replace, kind};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Timing, TrackEvent, TrackEventKind};
 
@@ -38,12 +39,13 @@ impl MidiFile {
         bytes
     }
 
-    /// Writes a type 1 file.
+    /// Writes a type 1 file, whole or not at all. A MIDI file that is there is replaced.
+    ///
+    /// # Errors
+    /// When something else is there, or when the system refuses.
     pub fn write_file(&self, path: &Path) -> Result<(), MidiError> {
-        std::fs::write(path, self.to_bytes()).map_err(|source| MidiError::Io {
-            path: path.into(),
-            source,
-        })
+        let output = Output::check(path, &kind::MIDI, Replace::SameKind)?;
+        Ok(output.write(&self.to_bytes())?)
     }
 
     fn conductor(&self) -> Vec<Placed<'static>> {
