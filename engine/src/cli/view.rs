@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use continuo_score::midi::{self, MidiFile};
+use continuo_score::midi::{self, MidiFile, Pedal, Reading};
 use continuo_score::roll::{self, Part};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 
@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// PNG file to write
     #[arg(short, long)]
     output: PathBuf,
+    /// Let notes sound on while the sustain pedal is down
+    #[arg(long)]
+    pedal: bool,
 }
 
 /// Colours of the parts, in turn; the last is for all parts beyond them.
@@ -33,7 +36,8 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let file = midi::read_file(&args.file)?;
+    let pedal = Pedal::from(args.pedal);
+    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
     for warning in &file.warnings {
         eprintln!("continuo: {}: {warning}", args.file.display());
     }
@@ -61,7 +65,7 @@ fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
         ..whole.clone()
     };
     for part in quantise::parts(file, whole.steps_per_beat, Drums::Keep) {
-        if part.channel == 9 {
+        if part.drums {
             drums.extend(part.notes);
         } else if let Some(colour) = COLOURS.get(parts.len()) {
             let name = match part.name.trim() {
