@@ -168,20 +168,36 @@ impl Composer {
     ///
     /// `score` must be on the model's grid and in [`Score::tidy`]'s order.
     pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
+        self.listen_with(score, &mut |_| ())
+    }
+
+    /// [`Composer::listen`]; `report` is called after every portion of tokens that is read.
+    ///
+    /// # Errors
+    /// As those of [`Composer::listen`].
+    pub fn listen_with(
+        &mut self,
+        score: &Score,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
         self.check_grid(score)?;
         let vocabulary = self.model.vocabulary();
         self.metres = score.metres.clone();
         self.scale = scale_of(score);
         let wanted = PositionScore::encode_open(score, vocabulary);
         (self.pitch, self.written) = (None, Vec::new());
-        self.become_stream(&wanted)?;
+        self.become_stream(&wanted, report)?;
         self.answer_from = self.stream.len();
         Ok(())
     }
 
     /// Makes the stream in memory that of `wanted`, in the segmentation encoding gives. Merged
     /// tokens may be cut otherwise near the end of what was there: that is only a longer rewind.
-    fn become_stream(&mut self, wanted: &PositionScore) -> Result<(), EngineError> {
+    fn become_stream(
+        &mut self,
+        wanted: &PositionScore,
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
         let placed = wanted.placed_ids(self.model.vocabulary());
         let mut sounding = Sounding::default();
         let tokens = self.model.fed_all(&placed, &self.metres, &mut sounding);
@@ -192,7 +208,7 @@ impl Composer {
             .take_while(|(a, b)| a == b)
             .count();
         self.rewind(common)?;
-        self.read(&tokens[common..])?;
+        self.read_with(&tokens[common..], report)?;
         self.sounding = sounding;
         let state = State::default();
         self.state = wanted
@@ -242,7 +258,7 @@ impl Composer {
         // What is written from there on recalls for itself.
         self.recollections.retain(|r| r.step < at);
         wanted.move_to(at, vocabulary);
-        self.become_stream(&wanted)?;
+        self.become_stream(&wanted, &mut |_| ())?;
         self.answer_from = self.stream.len();
         Ok(())
     }
@@ -344,6 +360,18 @@ impl Composer {
     }
 
     fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
+        self.read_with(tokens, &mut |_| ())
+    }
+
+    fn read_with(
+        &mut self,
+        tokens: &[Fed],
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<(), EngineError> {
+        let mut progress = Progress {
+            done: 0,
+            all: tokens.len(),
+        };
         for chunk in tokens.chunks(CHUNK) {
             if self
                 .stop
@@ -357,6 +385,8 @@ impl Composer {
             self.stream.extend_from_slice(chunk);
             let last = logits.len() - self.model.sizes().vocabulary;
             self.logits = Some(logits.split_off(last));
+            progress.done += chunk.len();
+            report(progress);
         }
         Ok(())
     }

@@ -128,15 +128,18 @@ impl Lessons {
         };
         if path.is_dir() {
             match midi::files_in(&path, MOST_FILES) {
-                Ok(files) if files.is_empty() => {
+                Ok(found) if found.files.is_empty() => {
                     self.refuse(format!("{}: no MIDI files in this folder", path.display()));
                 }
-                Ok(files) if files.len() > MOST_FILES => self.refuse(format!(
+                Ok(found) if found.files.len() > MOST_FILES => self.refuse(format!(
                     "{}: more than {MOST_FILES} MIDI files; choose fewer",
                     path.display()
                 )),
-                Ok(files) => {
-                    let files = files.into_iter().rev();
+                Ok(found) => {
+                    for line in found.summary(&path) {
+                        self.refuse(line);
+                    }
+                    let files = found.files.into_iter().rev();
                     files.for_each(|file| self.waiting.push_front(file));
                 }
                 Err(why) => self.refuse(why.to_string()),
@@ -180,14 +183,18 @@ impl Lessons {
 
 fn read(path: &Path, steps_per_beat: u32) -> Result<(Learned, Score), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
-    let bytes = fs::metadata(path)
-        .map_err(|e| refused(e.to_string()))?
-        .len();
+    let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
+    // A pipe would make the composer thread wait.
+    if !data.is_file() {
+        return Err(refused("no file".into()));
+    }
+    let bytes = data.len();
     if bytes > MOST_BYTES {
         return Err(refused(format!("{bytes} bytes are no piece of music")));
     }
-    // It names the file itself.
-    let file = midi::read_file(path).map_err(|e| e.to_string())?;
+    // The pedal is heard as it is when played live. The error names the file itself.
+    let pedal = midi::Pedal::Lengthen;
+    let file = midi::read_file_with(path, &midi::Reading { pedal }).map_err(|e| e.to_string())?;
     let score = Score::from_midi(&file, steps_per_beat, Drums::Drop);
     match score.notes.len() {
         0 => Err(refused("no notes in it, drums aside".into())),

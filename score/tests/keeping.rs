@@ -4,8 +4,8 @@ mod common;
 
 use common::{fixtures, shared};
 use continuo_score::midi::{
-    self, Appended, MidiDocument, MidiFile, MidiNote, NewTrack, PartSound, Reading, Text,
-    WriteError,
+    self, Appended, BuildError, MidiDocument, MidiFile, MidiNote, NewTrack, PartSound, Reading,
+    Text,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -263,7 +263,7 @@ fn a_file_full_of_tracks_is_an_error() {
     assert!(!full.has_room());
     let error = full.append(&new_track(0)).unwrap_err();
     assert!(
-        matches!(error, WriteError::Tracks { tracks: 65536 }),
+        matches!(error, BuildError::Tracks { tracks: 65536 }),
         "{error}"
     );
     let last = with(0xfffe);
@@ -290,14 +290,14 @@ fn waits_longer_than_a_delta_time_are_divided() {
     assert_eq!(alone.notes[0].start, 3 << 28);
     assert_eq!((alone.end, alone.warnings.len()), ((3 << 28) + 192, 0));
     track.end = 1 << 60;
-    assert!(matches!(track.to_bytes(96), Err(WriteError::Wait { .. })));
+    assert!(matches!(track.to_bytes(96), Err(BuildError::Wait { .. })));
     assert!(matches!(
         new_track(0).to_bytes(1 << 15),
-        Err(WriteError::Division { .. })
+        Err(BuildError::Division { .. })
     ));
     assert!(matches!(
         new_track(0).to_bytes(0),
-        Err(WriteError::Division { .. })
+        Err(BuildError::Division { .. })
     ));
 }
 

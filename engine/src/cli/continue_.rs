@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ArgMatches;
+use continuo_cli::{Force, Progress, note, number, print};
+use continuo_engine::Composer;
 use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
-use continuo_engine::{Composer, Model, Runtime};
-use continuo_score::midi::{self, MidiDocument, Reading, WriteError};
+use continuo_files::{Input, MOST_BYTES, Output, kind, read_input};
+use continuo_score::midi::{self, BuildError, MidiDocument, Reading};
 use continuo_score::{Drums, Score};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::continuation::{self, Continuation, Tempo};
 use super::hearing::{Heard, HearingOptions};
+use super::inputs::{self, text};
 
 /// Play on from a MIDI file, at its tempo and metre, from the next bar line
 ///
@@ -20,7 +23,8 @@ use super::hearing::{Heard, HearingOptions};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to listen to
-    input: PathBuf,
+    #[arg(required_unless_present = "learn", num_args = 1, value_name = "INPUT")]
+    input: Vec<PathBuf>,
     /// MIDI file to write: the input, and the continuation on a track of its own
     #[arg(short, long)]
     output: PathBuf,
@@ -31,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     only: bool,
     /// Go on at so many beats a minute
-    #[arg(long, value_name = "BPM", value_parser = bpm, conflicts_with = "a_tempo")]
+    #[arg(long, value_name = "BPM", value_parser = number(4.0f64, 1000.0), conflicts_with = "a_tempo")]
     bpm: Option<f64>,
     /// Go on at the tempo before the ritardando, or the accelerando, at the end
     #[arg(long)]
@@ -40,14 +44,17 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How much is recalled from beyond the model's window: 0 nothing, 1 all
-    #[arg(long, default_value_t = 1.0, value_parser = recall)]
+    #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
-    /// MIDI files to learn first: what they say, in any key, is recalled from, and not continued
+    /// MIDI files, or folders of them, to learn first: what they say, in any key, is recalled from,
+    /// and not continued
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    force: Force,
     #[command(flatten)]
     hearing: HearingOptions,
     #[command(flatten)]
@@ -59,6 +66,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// Sees to what `--learn` took of the input.
+    pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
+        inputs::disentangle(&mut self.input, &mut self.learn, matches, false);
+    }
+
     fn tempo(&self) -> Tempo {
         match (self.bpm, self.a_tempo) {
             (Some(bpm), _) => Tempo::Bpm(bpm),
@@ -70,20 +82,26 @@ impl Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let named = args.input.display();
-    let bytes = std::fs::read(&args.input).with_context(|| named.to_string())?;
+    let [input] = &args.input[..] else {
+        bail!("one file is continued, not {}", args.input.len());
+    };
+    let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
+    ensure!(
+        !(args.json && output.is_standard()),
+        "--json: standard output holds the music; name a file for one of the two"
+    );
+    let Input { name, bytes } = read_input(input, MOST_BYTES)?;
+    let named = name.display();
     let reading = args.hearing.reading();
     let unread = || format!("{named}: not a readable MIDI file");
     let document = MidiDocument::read(bytes, &reading).with_context(unread)?;
     let file = document.file();
-    for warning in &file.warnings {
-        eprintln!("continuo: {named}: {warning}");
-    }
+    super::warn(&name, &file.warnings);
     let tracks = file.tracks.len() + 1;
     ensure!(
         args.only || document.has_room(),
         "{named}: {}: --only",
-        WriteError::Tracks { tracks }
+        BuildError::Tracks { tracks }
     );
     ensure!(
         args.only || document.follows_tempo() || args.tempo() == Tempo::Kept,
@@ -91,10 +109,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
          add --only"
     );
     let hearing = args.hearing.hearing(file)?;
-    let runtime = Runtime::load(&args.places.library()?)?;
-    let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &args.places.directory()?, &options)?;
-    super::tell_refusals(&model);
+    let learn = inputs::find(&args.learn)?;
+    let model = super::load(&args.places, &args.compute)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
     let keys = midi::read(document.bytes(), &Reading::default()).with_context(unread)?;
@@ -106,7 +122,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             file.notes.len()
         );
     };
-    hint_at_tempo(args, &whole, heard.entry);
+    if args.tempo() == Tempo::Kept
+        && let Some(said) = tempo_change(&whole, heard.entry)
+    {
+        note(format_args!("continuo: {named}: {said}"));
+    }
 
     let Heard {
         ref score,
@@ -117,7 +137,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut composer = Composer::new(model.clone());
     composer.set_recall(args.recall);
     let mut pieces = Vec::new();
-    for file in &args.learn {
+    for file in &learn {
         let file = midi::read_file_with(file, &reading)?;
         pieces.push(Score::from_midi(&file, steps_per_beat, Drums::Drop));
     }
@@ -125,23 +145,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("--learn: this model has no long memory to learn into");
     }
     let started = Instant::now();
-    composer.learn(&pieces).context("while learning")?;
+    learn_all(&mut composer, &pieces).context("while learning")?;
     let learned = started.elapsed();
     let started = Instant::now();
-    composer.listen(score).context("while listening")?;
+    let progress = Progress::new("listening", "tokens", 0);
+    let mut report = |p: continuo_engine::composer::Progress| {
+        progress.set(p.done as u64, p.all as u64);
+    };
+    let listening = composer.listen_with(score, &mut report);
+    listening.context("while listening")?;
+    drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
     composer.answer(entry - origin, &args.sampling.sampling(), args.seed)?;
     let mut notes = Vec::new();
-    let progress = ProgressBar::new(u64::from(args.bars));
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} bar {pos}/{len}") {
-        progress.set_style(style);
-    }
+    let progress = Progress::new("playing", "bars", u64::from(args.bars));
     for &line in &lines {
         notes.extend(composer.play_until(line)?);
-        progress.inc(1);
+        progress.add(1);
     }
-    progress.finish_and_clear();
+    drop(progress);
     let until = lines.last().copied().unwrap_or(entry - origin);
     for note in &mut notes {
         note.length = note.length.min(until - note.start);
@@ -170,18 +193,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let (track, said) = continuation.track();
             let appended = document.append(&track)?;
             for said in said.iter().chain(&appended.changes) {
-                eprintln!("continuo: {}: {said}", args.output.display());
+                note(format_args!("continuo: {}: {said}", output.name()));
             }
             appended.bytes
         }
     };
-    std::fs::write(&args.output, bytes).with_context(|| args.output.display().to_string())?;
+    output.write(&bytes)?;
 
     let stats = composer.stats();
     let ms = |share| stats.quantile(share).unwrap_or(0.0);
     if args.json {
         let report = serde_json::json!({
-            "input": args.input, "output": args.output, "seed": args.seed,
+            "input": text(input), "output": text(&args.output), "seed": args.seed,
             "from_bar": first_bar, "bars": args.bars,
             "heard_scale": composer.scale().map(|s| s.to_string()),
             "heard_notes": score.notes.len(), "heard_tokens": heard_tokens,
@@ -192,47 +215,43 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
             "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
         });
-        println!("{report:#}");
-    } else {
-        println!(
-            "{}: heard {} notes, played {} in bars {first_bar} to {last_bar} ({:.1} ms a token on {}, p95 {:.1})",
-            args.output.display(),
-            score.notes.len(),
-            notes.len(),
-            ms(0.5),
-            model.device(),
-            ms(0.95),
-        );
+        return print(&format!("{report:#}\n"));
+    }
+    let line = format!(
+        "{}: heard {} notes, played {} in bars {first_bar} to {last_bar} ({:.1} ms a token on {}, \
+         p95 {:.1})",
+        output.name(),
+        score.notes.len(),
+        notes.len(),
+        ms(0.5),
+        model.device(),
+        ms(0.95),
+    );
+    if output.is_standard() {
+        note(line);
+        return Ok(());
+    }
+    print(&(line + "\n"))
+}
+
+fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
+    composer.begin_learning(pieces)?;
+    let progress = Progress::new("learning", "tokens", 0);
+    while let Some(p) = composer.read_on()? {
+        progress.set(p.done as u64, p.all as u64);
     }
     Ok(())
 }
 
-/// Says that the tempo fell or rose before the answer, where nothing is said about the answer's.
-fn hint_at_tempo(args: &Args, score: &Score, entry: u32) {
+/// In words, how the tempo fell or rose before the answer.
+fn tempo_change(score: &Score, entry: u32) -> Option<String> {
     let (last, before) = (score.tempos.bpm(entry), continuation::a_tempo(score, entry));
-    if args.tempo() == Tempo::Kept && !(0.8..=1.25).contains(&(last / before)) {
-        eprintln!(
-            "continuo: {}: the tempo goes from {before:.0} to {last:.0} beats a minute before \
-             the answer, which keeps it; --a-tempo goes back",
-            args.input.display()
-        );
-    }
-}
-
-/// Beats a minute that a MIDI file can hold: 24 bits of microseconds a beat.
-fn bpm(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(bpm) if (4.0..=1000.0).contains(&bpm) => Ok(bpm),
-        _ => Err("must be between 4 and 1000 beats a minute".into()),
-    }
-}
-
-/// A number from 0 to 1.
-pub(super) fn recall(text: &str) -> Result<f32, String> {
-    match text.parse() {
-        Ok(recall) if (0.0..=1.0).contains(&recall) => Ok(recall),
-        _ => Err("must be between 0 and 1".into()),
-    }
+    (!(0.8..=1.25).contains(&(last / before))).then(|| {
+        format!(
+            "the tempo goes from {before:.0} to {last:.0} beats a minute before the answer, \
+             which keeps it; --a-tempo goes back"
+        )
+    })
 }
 
 /// The bar lines that end each of `bars` bars from `from` on.

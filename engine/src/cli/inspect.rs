@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use continuo_cli::print;
 use continuo_score::midi::{self, MidiFile, MidiNote, Pedal, Reading};
 use continuo_score::tune::pitch_name;
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 use serde_json::{Value, json};
+
+use super::inputs::text;
 
 /// Say what is in a MIDI file: notes, parts, bars, tempo, and what is odd about it
 #[derive(clap::Args)]
@@ -32,9 +35,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             about: about(args, &file, &score),
             notes: &file.notes,
         };
-        super::print(&(serde_json::to_string(&report)? + "\n"))
+        print(&(serde_json::to_string(&report)? + "\n"))
     } else {
-        super::print(&as_text(args, &file, &score))
+        print(&as_text(args, &file, &score))
     }
 }
 
@@ -71,7 +74,7 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
         json!({ "tick": tick, "numerator": metre.numerator, "denominator": metre.denominator })
     });
     json!({
-        "file": args.file, "type": file.format, "ticks_per_beat": file.ticks_per_beat,
+        "file": text(&args.file), "type": file.format, "ticks_per_beat": file.ticks_per_beat,
         "end": file.end, "seconds": file.seconds(), "bars": bars(score),
         "tracks": names, "text_encoding": file.encoding.name(), "parts": parts.collect::<Vec<_>>(),
         "tempos": tempos.collect::<Vec<_>>(), "metres": metres.collect::<Vec<_>>(),
@@ -84,7 +87,7 @@ const MOST: usize = 12;
 
 fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
     let drums = file.notes.iter().filter(|n| file.is_drum(n)).count();
-    let mut text = format!(
+    let mut words = format!(
         "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, {:.1} s\n",
         args.file.display(),
         file.format,
@@ -105,13 +108,13 @@ fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
     let metres = score.metres.changes();
     let metres = metres.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
     list(
-        &mut text,
+        &mut words,
         "metre",
         metres.map(|(step, m)| format!("{m} from {}", at(step))),
     );
     let tempos = score.tempos.changes().iter();
     list(
-        &mut text,
+        &mut words,
         "tempo",
         tempos.map(|&(step, bpm)| format!("{bpm:.1} from {}", at(step))),
     );
@@ -134,11 +137,11 @@ fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
             pitch_name(high)
         )
     });
-    list(&mut text, "part", parts);
+    list(&mut words, "part", parts);
     for warning in &file.warnings {
-        text += &format!("  warning: {warning}\n");
+        words += &format!("  warning: {warning}\n");
     }
-    text
+    words
 }
 
 fn list(text: &mut String, what: &str, items: impl Iterator<Item = String>) {

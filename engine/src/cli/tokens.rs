@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use continuo_cli::print;
+use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::midi::{self, Pedal, Reading};
 use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary};
 
@@ -33,16 +35,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let vocabulary = match &args.vocabulary {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let text = read_text(path, MOST_BYTES)?;
             Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
     let pedal = Pedal::from(args.pedal);
     let file = midi::read_file_with(&args.file, &Reading { pedal })?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.file.display());
-    }
+    super::warn(&args.file, &file.warnings);
     let drums = match args.drums {
         true => Drums::Keep,
         false => Drums::Drop,
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         false => by_step(&score, &encoded, &vocabulary),
     };
-    super::print(&text)
+    print(&text)
 }
 
 /// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use continuo_cli::Force;
+use continuo_files::{Output, kind};
 use continuo_score::midi::{self, MidiFile, Pedal, Reading};
 use continuo_score::roll::{self, Part};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
@@ -18,6 +20,8 @@ pub(crate) struct Args {
     /// Let notes sound on while the sustain pedal is down
     #[arg(long)]
     pedal: bool,
+    #[command(flatten)]
+    force: Force,
 }
 
 /// Colours of the parts, in turn; the last is for all parts beyond them.
@@ -36,11 +40,10 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
     let pedal = Pedal::from(args.pedal);
     let file = midi::read_file_with(&args.file, &Reading { pedal })?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.file.display());
-    }
+    super::warn(&args.file, &file.warnings);
     let steps = Vocabulary::continuo().steps_per_beat;
     let whole = Score::from_midi(&file, steps, Drums::Keep);
     let scores = by_part(&file, &whole);
@@ -52,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let parts: Vec<Part> = parts.collect();
     let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
-    std::fs::write(&args.output, png).with_context(|| args.output.display().to_string())
+    Ok(output.write(&png)?)
 }
 
 /// A score for each part, with its name and colour: the drums as one, and parts beyond the

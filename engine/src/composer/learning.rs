@@ -16,7 +16,7 @@ use crate::model::{Fed, Lesson, Model};
 /// Tokens read in one step.
 const STEP: usize = 128;
 
-/// How far reading in the background has come, in tokens.
+/// How far reading has come, in tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Read.

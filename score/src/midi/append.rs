@@ -7,7 +7,7 @@ use super::MidiNote;
 use super::document::{MidiDocument, PartSound};
 use super::read::MOST_TRACKS;
 use super::text::Text;
-use super::write::{self, Placed, WriteError};
+use super::write::{self, BuildError, Placed};
 use crate::time::Metre;
 
 /// A track to be added, or written alone.
@@ -45,11 +45,11 @@ impl NewTrack {
     ///
     /// # Errors
     /// If a MIDI file cannot hold it.
-    pub fn to_bytes(&self, ticks_per_beat: u32) -> Result<Vec<u8>, WriteError> {
+    pub fn to_bytes(&self, ticks_per_beat: u32) -> Result<Vec<u8>, BuildError> {
         write::to_file(Format::SingleTrack, ticks_per_beat, &[self.events()?])
     }
 
-    fn events(&self) -> Result<Vec<TrackEvent<'_>>, WriteError> {
+    fn events(&self) -> Result<Vec<TrackEvent<'_>>, BuildError> {
         let mut events: Vec<Placed> = Vec::with_capacity(2 * self.notes.len() + 16);
         let meta = |message| -> Placed { (0, 0, TrackEventKind::Meta(message)) };
         if !self.name.is_empty() {
@@ -91,10 +91,10 @@ impl MidiDocument {
     ///
     /// # Errors
     /// If a MIDI file cannot hold the result: 65535 tracks, 4 GiB.
-    pub fn append(&self, track: &NewTrack) -> Result<Appended, WriteError> {
+    pub fn append(&self, track: &NewTrack) -> Result<Appended, BuildError> {
         let tracks = self.layout.spans.len() + 1;
         if tracks > MOST_TRACKS {
-            return Err(WriteError::Tracks { tracks });
+            return Err(BuildError::Tracks { tracks });
         }
         let header = &self.layout.header;
         let mut changes = Vec::new();
@@ -127,7 +127,7 @@ impl MidiDocument {
         let at = self.layout.spans.last().map_or(header.at, |span| span.next);
         let chunk = write::to_chunk(track.events()?)?;
         if bytes.len() + chunk.len() > u32::MAX as usize {
-            return Err(WriteError::Size);
+            return Err(BuildError::Size);
         }
         bytes.splice(at..at, chunk.iter().copied());
         if start > 0 {

@@ -37,6 +37,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use continuo_files::{Input, MOST_BYTES, ReadError, WriteError, read_input};
 use serde::Serialize;
 
 use crate::time::Metre;
@@ -47,7 +48,7 @@ pub use drums::DrumMap;
 pub use files::files_in;
 pub use read::read;
 pub use text::{Text, TextEncoding};
-pub use write::WriteError;
+pub use write::BuildError;
 
 /// A note in the file's own time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -176,12 +177,18 @@ pub enum MidiError {
     },
     /// A MIDI file cannot hold the music.
     #[error("{}: {source}", path.display())]
-    Write {
+    Build {
         /// The file that was to be written.
         path: PathBuf,
         /// Why it cannot.
-        source: WriteError,
+        source: BuildError,
     },
+    /// A file could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// The bytes are no MIDI file.
     #[error("{}: not a readable MIDI file: byte {offset}: {reason}", path.display())]
     Malformed {
@@ -194,19 +201,22 @@ pub enum MidiError {
     },
 }
 
-/// Reads a file; the sustain pedal is ignored.
+/// Reads a file, or standard input (`-`); the sustain pedal is ignored.
+///
+/// # Errors
+/// As those of [`read_file_with`].
 pub fn read_file(path: &Path) -> Result<MidiFile, MidiError> {
     read_file_with(path, &Reading::default())
 }
 
-/// Reads a file as `reading` says.
+/// Reads a file, or standard input (`-`), as `reading` says.
+///
+/// # Errors
+/// When it cannot be read, has more than [`MOST_BYTES`], or is no MIDI file.
 pub fn read_file_with(path: &Path, reading: &Reading) -> Result<MidiFile, MidiError> {
-    let bytes = std::fs::read(path).map_err(|source| MidiError::Io {
-        path: path.into(),
-        source,
-    })?;
+    let Input { name, bytes } = read_input(path, MOST_BYTES)?;
     read(&bytes, reading).map_err(|Broken { offset, reason }| MidiError::Malformed {
-        path: path.into(),
+        path: name,
         offset,
         reason,
     })

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use continuo_files::{Output, Replace, kind};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Timing, TrackEvent, TrackEventKind};
 
@@ -18,7 +19,7 @@ const HEADER: usize = 14;
 
 /// Why music does not fit into a MIDI file.
 #[derive(Debug, thiserror::Error)]
-pub enum WriteError {
+pub enum BuildError {
     /// A header counts tracks in 16 bits.
     #[error(
         "a MIDI file holds 65535 tracks, and this one would have {tracks}; leave some out, or \
@@ -45,7 +46,7 @@ pub enum WriteError {
     Size,
     /// The writer refused.
     #[error("the MIDI file could not be built: {0}")]
-    Build(std::io::Error),
+    Refused(std::io::Error),
 }
 
 /// Tick, order among the events of that tick, event.
@@ -58,7 +59,7 @@ impl MidiFile {
     ///
     /// # Errors
     /// If a MIDI file cannot hold the music: too many tracks, too long a wait.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, WriteError> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BuildError> {
         let mut parts: Vec<Vec<Placed>> = Vec::with_capacity(self.tracks.len() + 1);
         parts.push(conductor(&self.tempos, &self.metres).collect());
         for name in &self.tracks {
@@ -72,7 +73,7 @@ impl MidiFile {
         }
         if parts.len() > MOST_TRACKS {
             let tracks = parts.len();
-            return Err(WriteError::Tracks { tracks });
+            return Err(BuildError::Tracks { tracks });
         }
         let mut tracks = Vec::with_capacity(parts.len());
         for part in parts {
@@ -81,19 +82,18 @@ impl MidiFile {
         to_file(Format::Parallel, self.ticks_per_beat, &tracks)
     }
 
-    /// Writes a type 1 file.
+    /// Writes a type 1 file, whole or not at all. A MIDI file that is there is replaced.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold the music, or the file cannot be written.
+    /// When a MIDI file cannot hold the music, when something else is there, or when the system
+    /// refuses.
     pub fn write_file(&self, path: &Path) -> Result<(), MidiError> {
-        let bytes = self.to_bytes().map_err(|source| MidiError::Write {
+        let output = Output::check(path, &kind::MIDI, Replace::SameKind)?;
+        let bytes = self.to_bytes().map_err(|source| MidiError::Build {
             path: path.into(),
             source,
         })?;
-        std::fs::write(path, bytes).map_err(|source| MidiError::Io {
-            path: path.into(),
-            source,
-        })
+        Ok(output.write(&bytes)?)
     }
 }
 
@@ -137,7 +137,7 @@ pub(super) fn on_and_off(note: &MidiNote) -> [Placed<'static>; 2] {
 pub(super) fn finish_track(
     mut events: Vec<Placed>,
     end: u64,
-) -> Result<Vec<TrackEvent>, WriteError> {
+) -> Result<Vec<TrackEvent>, BuildError> {
     events.sort_by_key(|&(tick, rank, _)| (tick, rank));
     let last = events.last().map_or(0, |e| e.0).max(end);
     events.push((last, 3, TrackEventKind::Meta(MetaMessage::EndOfTrack)));
@@ -146,7 +146,7 @@ pub(super) fn finish_track(
     for (tick, _, kind) in events {
         let mut wait = tick - now;
         if wait / LONGEST_DELTA > MOST_WAITS {
-            return Err(WriteError::Wait { ticks: wait });
+            return Err(BuildError::Wait { ticks: wait });
         }
         while wait > LONGEST_DELTA {
             track.push(TrackEvent {
@@ -170,21 +170,21 @@ pub(super) fn to_file(
     format: Format,
     ticks_per_beat: u32,
     tracks: &[Vec<TrackEvent>],
-) -> Result<Vec<u8>, WriteError> {
+) -> Result<Vec<u8>, BuildError> {
     let ticks = u16::try_from(ticks_per_beat).ok();
     let Some(ticks) = ticks.filter(|&ticks| (1..=0x7fff).contains(&ticks)) else {
-        return Err(WriteError::Division {
+        return Err(BuildError::Division {
             ticks: ticks_per_beat,
         });
     };
     let header = Header::new(format, Timing::Metrical(u15::new(ticks)));
     let mut bytes = Vec::new();
-    midly::write_std(&header, tracks.iter(), &mut bytes).map_err(WriteError::Build)?;
+    midly::write_std(&header, tracks.iter(), &mut bytes).map_err(BuildError::Refused)?;
     Ok(bytes)
 }
 
 /// One track's chunk: its head and its events.
-pub(super) fn to_chunk(track: Vec<TrackEvent>) -> Result<Vec<u8>, WriteError> {
+pub(super) fn to_chunk(track: Vec<TrackEvent>) -> Result<Vec<u8>, BuildError> {
     // The division does not matter: the header is not kept.
     let bytes = to_file(Format::SingleTrack, 1, &[track])?;
     Ok(bytes[HEADER..].into())
