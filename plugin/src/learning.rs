@@ -249,8 +249,9 @@ fn read(path: &Path, steps_per_beat: u32) -> Result<(Learned, Score), String> {
     if bytes > MOST_BYTES {
         return Err(refused(format!("{bytes} bytes are no piece of music")));
     }
-    // It names the file itself.
-    let file = midi::read_file(path).map_err(|e| e.to_string())?;
+    // The pedal is heard as it is when played live. The error names the file itself.
+    let pedal = midi::Pedal::Lengthen;
+    let file = midi::read_file_with(path, &midi::Reading { pedal }).map_err(|e| e.to_string())?;
     let score = Score::from_midi(&file, steps_per_beat, Drums::Drop);
     match score.notes.len() {
         0 => Err(refused("no notes in it, drums aside".into())),

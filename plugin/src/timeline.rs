@@ -147,6 +147,11 @@ impl Timeline {
         (beats * f64::from(self.steps_per_beat) - 0.02).ceil() as i64
     }
 
+    /// Half a quarter note in whole steps, rounded down.
+    pub fn half_beat(&self) -> i64 {
+        i64::from(self.steps_per_beat) / 2
+    }
+
     /// The position of a step.
     pub fn beat(&self, step: i64) -> f64 {
         step as f64 / f64::from(self.steps_per_beat)
