@@ -64,8 +64,8 @@ impl Pages {
 }
 
 fn completion(program: &Command, shell: Shell) -> Vec<u8> {
-    let mut page = Vec::new();
-    shell.generate(program, &mut page);
+    let (mut page, name) = (Vec::new(), program.get_name());
+    clap_complete::generate(shell, &mut program.clone(), name, &mut page);
     page
 }
 
