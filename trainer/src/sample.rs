@@ -179,7 +179,8 @@ impl Sample {
         let parts = [("given", &self.given), ("model", &self.played)];
         let midi = folder.join(format!("{name}.mid"));
         let output = Output::check(&midi, &kind::MIDI, Replace::SameKind)?;
-        output.write(&Score::parts_to_midi(&parts).to_bytes())?;
+        let bytes = Score::parts_to_midi(&parts).to_bytes();
+        output.write(&bytes.map_err(|why| failed(std::io::Error::other(why)))?)?;
         let part = |name, score, colour| roll::Part {
             name,
             score,

@@ -7,8 +7,6 @@ use continuo_score::midi::MidiFile;
 
 use crate::ElectricPiano;
 
-/// MIDI channel 10, from 0: its keys are drums, and a piano has none.
-const DRUMS: u8 = 9;
 /// Samples rendered at a time.
 const BLOCK: usize = 4_096;
 /// Longest wait for the last note to fade, in seconds.
@@ -141,7 +139,7 @@ pub fn write_wav(
 
 /// The keys in order of time, and how many there are.
 fn events(file: &MidiFile, rate: u32) -> (Vec<Event>, Rendered) {
-    let played = || file.notes.iter().filter(|note| note.channel != DRUMS);
+    let played = || file.notes.iter().filter(|note| !file.is_drum(note));
     let mut ticks: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
     ticks.sort_unstable();
     ticks.dedup();
@@ -226,9 +224,7 @@ mod tests {
             end: notes.iter().map(|n| n.end).max().unwrap_or(0),
             notes,
             tempos: tempos.to_vec(),
-            metres: Vec::new(),
-            tracks: vec![String::new()],
-            warnings: Vec::new(),
+            ..MidiFile::default()
         }
     }
 
@@ -265,7 +261,7 @@ mod tests {
     fn a_wav_as_long_as_the_music_and_its_last_fading() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
-        let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, DRUMS)]);
+        let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, 9)]);
         let mut shares = Vec::new();
         let rendered =
             write_wav(&music, &wav(&path), 22_050, &mut |share| shares.push(share)).unwrap();

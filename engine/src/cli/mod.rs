@@ -3,8 +3,10 @@
 
 mod bandwidth;
 mod bench;
+mod continuation;
 mod continue_;
 mod eval;
+mod hearing;
 mod inputs;
 mod inspect;
 mod render;

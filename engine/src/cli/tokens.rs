@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use continuo_cli::print;
 use continuo_files::{MOST_BYTES, read_text};
-use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
+use continuo_score::midi::{self, Pedal, Reading};
+use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary};
 
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
@@ -22,6 +23,9 @@ pub(crate) struct Args {
     /// Keep the drums, as if they were notes
     #[arg(long)]
     drums: bool,
+    /// Let notes sound on while the sustain pedal is down
+    #[arg(long)]
+    pedal: bool,
     /// Print ids, and nothing else, on one line
     #[arg(long)]
     ids: bool,
@@ -36,7 +40,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
-    let file = midi::read_file(&args.file)?;
+    let pedal = Pedal::from(args.pedal);
+    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
     super::warn(&args.file, &file.warnings);
     let drums = match args.drums {
         true => Drums::Keep,

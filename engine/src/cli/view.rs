@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use continuo_cli::Force;
 use continuo_files::{Output, kind};
-use continuo_score::midi::{self, MidiFile};
+use continuo_score::midi::{self, MidiFile, Pedal, Reading};
 use continuo_score::roll::{self, Part};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 
@@ -17,6 +17,9 @@ pub(crate) struct Args {
     /// PNG file to write
     #[arg(short, long)]
     output: PathBuf,
+    /// Let notes sound on while the sustain pedal is down
+    #[arg(long)]
+    pedal: bool,
     #[command(flatten)]
     force: Force,
 }
@@ -38,7 +41,8 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
-    let file = midi::read_file(&args.file)?;
+    let pedal = Pedal::from(args.pedal);
+    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
     super::warn(&args.file, &file.warnings);
     let steps = Vocabulary::continuo().steps_per_beat;
     let whole = Score::from_midi(&file, steps, Drums::Keep);
@@ -64,7 +68,7 @@ fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
         ..whole.clone()
     };
     for part in quantise::parts(file, whole.steps_per_beat, Drums::Keep) {
-        if part.channel == 9 {
+        if part.drums {
             drums.extend(part.notes);
         } else if let Some(colour) = COLOURS.get(parts.len()) {
             let name = match part.name.trim() {

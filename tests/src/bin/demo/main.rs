@@ -224,15 +224,15 @@ impl Outputs {
 
 fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     let heard = &opening.score;
-    outputs.heard.write(&heard.to_midi().to_bytes())?;
-    outputs.played.write(&played.to_midi().to_bytes())?;
+    outputs.heard.write(&heard.to_midi().to_bytes()?)?;
+    outputs.played.write(&played.to_midi().to_bytes()?)?;
     // Of the longer of the two, so that both end together.
     let whole = Score {
         length: played.length.max(heard.length),
         ..heard.clone()
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
-    outputs.both.write(&both.to_bytes())?;
+    outputs.both.write(&both.to_bytes()?)?;
     file::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
     let parts = [
         Part {
