@@ -29,6 +29,40 @@ fn every_command_has_a_row() {
     }
 }
 
+/// A completion for each shell and a man page for each command, in a folder of their own.
+#[test]
+fn every_command_has_a_man_page() {
+    let world = World::new();
+    for program in ["continuo", "continuo-trainer"] {
+        let row = ROWS
+            .iter()
+            .find(|row| row.program == program && row.command == "pages");
+        let row = row.unwrap();
+        for _ in 0..2 {
+            let done = world.run(row, &["pages", "--all", "pages"]);
+            assert!(done.status.success(), "{done:?}");
+        }
+        for command in listed(program) {
+            let page = fs::read_to_string(world.at(&format!("pages/{program}-{command}.1")));
+            assert!(page.unwrap().contains(&command), "{program} {command}");
+        }
+        for name in [
+            format!("{program}.1"),
+            format!("{program}.bash"),
+            format!("_{program}"),
+        ] {
+            assert!(world.at("pages").join(&name).is_file(), "{name}");
+        }
+        world.write("letter", LETTER);
+        world.fails(
+            row,
+            &["pages", "--all", "letter"].map(String::from),
+            "letter",
+        );
+        world.fails(row, &["pages", "--man", "gone"].map(String::from), "gone");
+    }
+}
+
 #[test]
 fn an_input_that_is_missing_is_named() {
     let world = World::new();

@@ -4,7 +4,8 @@ use crate::commands::ROWS;
 use crate::world::{World, options};
 
 /// Options whose values are names and paths: any text will do. What is not here refuses `NaN`.
-const TEXTS: [&str; 17] = [
+const TEXTS: [&str; 18] = [
+    "--all",
     "--output",
     "--learn",
     "--model",
