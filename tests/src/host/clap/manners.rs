@@ -141,7 +141,7 @@ pub(super) fn write(note: &NoteEvent, dialect: Dialect, events: &mut EventBuffer
         (Dialect::Clap, false) => events.push(&NoteOffEvent::new(note.offset, whom, velocity)),
         (Dialect::Midi, on) => {
             // Many keyboards send a note-on of velocity 0 for a note-off: half of these do.
-            let silent_on = !on && note.key % 2 == 0;
+            let silent_on = !on && note.key.is_multiple_of(2);
             let status = if on || silent_on { 0x90 } else { 0x80 };
             let velocity = match silent_on {
                 true => 0,
