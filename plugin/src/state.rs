@@ -2,8 +2,8 @@
 //! chosen. Versioned JSON; nothing in it can hurt.
 //!
 //! The composer thread owns the session, and hosts ask for the state on the main thread. So
-//! saving asks the composer thread and waits for its answer, loading leaves what was read for
-//! the composer thread to find. The audio thread has no part in it: notes pass and sound while
+//! saving asks the composer thread and waits for its answer, which comes between two slices of
+//! its work, whatever it is at; loading leaves what was read for the composer thread to find. The audio thread has no part in it: notes pass and sound while
 //! the memory is read anew.
 
 use std::collections::BTreeMap;

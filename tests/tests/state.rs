@@ -4,9 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use continuo_tests::check::{self, Placed};
-use continuo_tests::host::Format;
+use continuo_tests::host::{Format, Mode};
 use continuo_tests::lab;
-use continuo_tests::player::{Player, TrackNote};
+use continuo_tests::player::{Player, Setup, TrackNote};
 use continuo_tests::project::{self, write};
 use continuo_tests::report::Report;
 use continuo_tests::scene::{self, STEPS_PER_BEAT};
@@ -157,6 +157,44 @@ fn what_is_loaded_is_saved_again_whether_or_not_it_ever_ran() {
             kept,
             "{format:?}, no longer active"
         );
+    }
+}
+
+/// A project is loaded, played to at once and saved at once, before there was time for its model
+/// or its memory: the save has all of it.
+#[test]
+fn a_save_while_it_loads_has_what_was_loaded_and_what_was_heard_since() {
+    for format in Format::ALL {
+        let state = stopped(format, 6).plugin().save().unwrap();
+        let kept = session(format, &state);
+        let loaded = kept["session"]["timeline"]["notes"].as_array().unwrap();
+        let mut plugin = lab::load(format).unwrap();
+        plugin.load(&state).unwrap();
+        let setup = Setup {
+            mode: Mode::Realtime,
+            ..scene::any_setup()
+        };
+        let mut player = Player::new(plugin, setup, &notes()).unwrap();
+        player.jump(AGAIN);
+        player.play_to(AGAIN + 5.9).unwrap();
+        let saved = player.plugin().save().unwrap();
+        let saved = session(format, &saved);
+        let saved = saved["session"]["timeline"]["notes"].as_array().unwrap();
+        assert_eq!(saved[..loaded.len()], loaded[..], "{format:?}");
+        let keys = |notes: &[Value]| {
+            let heard = notes.iter().filter(|note| note[5] != -1);
+            heard
+                .map(|note| note[3].as_u64().unwrap())
+                .collect::<Vec<_>>()
+        };
+        let since = keys(&saved[loaded.len()..]);
+        assert_eq!(since, [67, 71, 74, 72, 69, 66], "{format:?}");
+        // And twice in a row, the second in place of the first.
+        player.plugin().load(&state).unwrap();
+        player.plugin().load(&state).unwrap();
+        let again = player.plugin().save().unwrap();
+        assert_eq!(session(format, &again), kept, "{format:?}");
+        player.finish().unwrap();
     }
 }
 

@@ -207,6 +207,7 @@ impl Instance {
                 }
             };
             self.session.opened(opened);
+            self.shared.gate.stir();
         }
         if self.opening.is_none()
             && let Some(path) = self.session.next_file()
