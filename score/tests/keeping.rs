@@ -306,10 +306,8 @@ fn random_track(rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut events = Vec::new();
     let mut status = 0u8;
     for _ in 0..rng.random_range(0..60) {
-        for _ in 0..rng.random_range(0..3) {
-            // Zeros that stand before a number mean nothing.
-            events.push(0x80);
-        }
+        // Zeros that stand before a number mean nothing.
+        events.extend(&[0x80; 2][..rng.random_range(0..3)]);
         events.push(rng.random_range(0..100u8));
         match rng.random_range(0..8) {
             0 => {

@@ -1,7 +1,8 @@
 //! `continuo continue IN.mid -o OUT.mid`: appends a continuation.
 
-use std::path::PathBuf;
-use std::time::Instant;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
@@ -10,7 +11,7 @@ use continuo_engine::Composer;
 use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
 use continuo_files::{Input, MOST_BYTES, Output, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, Reading};
-use continuo_score::{Drums, Score};
+use continuo_score::{Drums, Note, Score};
 
 use super::continuation::{self, Continuation, Tempo};
 use super::hearing::{Heard, HearingOptions};
@@ -90,32 +91,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         !(args.json && output.is_standard()),
         "--json: standard output holds the music; name a file for one of the two"
     );
-    let Input { name, bytes } = read_input(input, MOST_BYTES)?;
+    let (name, document) = open(args, input)?;
     let named = name.display();
-    let reading = args.hearing.reading();
-    let unread = || format!("{named}: not a readable MIDI file");
-    let document = MidiDocument::read(bytes, &reading).with_context(unread)?;
     let file = document.file();
-    super::warn(&name, &file.warnings);
-    let tracks = file.tracks.len() + 1;
-    ensure!(
-        args.only || document.has_room(),
-        "{named}: {}: --only",
-        BuildError::Tracks { tracks }
-    );
-    ensure!(
-        args.only || document.follows_tempo() || args.tempo() == Tempo::Kept,
-        "{named}: counts SMPTE frames, which follow no tempo; leave --bpm and --a-tempo out, or \
-         add --only"
-    );
     let hearing = args.hearing.hearing(file)?;
     let learn = inputs::find(&args.learn)?;
     let model = super::load(&args.places, &args.compute)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
-    let keys = midi::read(document.bytes(), &Reading::default()).with_context(unread)?;
-    let heard = args.hearing.hear(file, &keys, &hearing, steps_per_beat);
-    let Some(heard) = heard else {
+    let keys = midi::read(document.bytes(), &Reading::default())?;
+    let Some(heard) = args.hearing.hear(file, &keys, &hearing, steps_per_beat) else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are not listened to, nor \
              what --tracks, --channels and --last leave out)",
@@ -127,25 +112,102 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     {
         note(format_args!("continuo: {named}: {said}"));
     }
-
-    let Heard {
-        ref score,
-        origin,
-        entry,
-    } = heard;
-    let lines = bar_lines(score, entry - origin, args.bars);
-    let mut composer = Composer::new(model.clone());
-    composer.set_recall(args.recall);
     let mut pieces = Vec::new();
     for file in &learn {
-        let file = midi::read_file_with(file, &reading)?;
+        let file = midi::read_file_with(file, &args.hearing.reading())?;
         pieces.push(Score::from_midi(&file, steps_per_beat, Drums::Drop));
     }
     if !pieces.is_empty() && !model.learns() {
         bail!("--learn: this model has no long memory to learn into");
     }
+    let mut composer = Composer::new(model.clone());
+    let played = play(args, &mut composer, &pieces, &heard)?;
+    let first_bar = whole.metres.place(heard.entry).bar + 1;
+    let last_bar = first_bar + args.bars - 1;
+    check_played(&played.notes, first_bar..=last_bar).with_context(|| named.to_string())?;
+    let continuation = Continuation {
+        document: &document,
+        hearing: &hearing,
+        score: &whole,
+        from: heard.entry,
+        until: played.until,
+        notes: &played.notes,
+        tempo: args.tempo(),
+    };
+    output.write(&build(args, &continuation, &output.name())?)?;
+
+    let (heard, notes) = (heard.score.notes.len(), played.notes.len());
+    let stats = composer.stats();
+    let ms = |share| stats.quantile(share).unwrap_or(0.0);
+    if args.json {
+        let report = serde_json::json!({
+            "input": text(input), "output": text(&args.output), "seed": args.seed,
+            "from_bar": first_bar, "bars": args.bars,
+            "heard_scale": composer.scale().map(|s| s.to_string()),
+            "heard_notes": heard, "heard_tokens": played.heard_tokens,
+            "recall": args.recall, "learned_files": pieces.len(),
+            "learned_ms": played.learned.as_secs_f64() * 1e3,
+            "listened_ms": played.listened.as_secs_f64() * 1e3,
+            "played_notes": notes, "played_tokens": stats.tokens(),
+            "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
+            "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
+        });
+        return print(&format!("{report:#}\n"));
+    }
+    let line = format!(
+        "{}: heard {heard} notes, played {notes} in bars {first_bar} to {last_bar} ({:.1} ms a \
+         token on {}, p95 {:.1})",
+        output.name(),
+        ms(0.5),
+        model.device(),
+        ms(0.95),
+    );
+    if output.is_standard() {
+        note(line);
+        return Ok(());
+    }
+    print(&(line + "\n"))
+}
+
+/// Reads the input, and checks that it can be continued as the options say. Gives its name in
+/// messages, too.
+fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
+    let Input { name, bytes } = read_input(input, MOST_BYTES)?;
+    let named = name.display();
+    let document = MidiDocument::read(bytes, &args.hearing.reading())
+        .with_context(|| format!("{named}: not a readable MIDI file"))?;
+    super::warn(&name, &document.file().warnings);
+    let tracks = document.file().tracks.len() + 1;
+    ensure!(
+        args.only || document.has_room(),
+        "{named}: {}: --only",
+        BuildError::Tracks { tracks }
+    );
+    ensure!(
+        args.only || document.follows_tempo() || args.tempo() == Tempo::Kept,
+        "{named}: counts SMPTE frames, which follow no tempo; leave --bpm and --a-tempo out, or \
+         add --only"
+    );
+    Ok((name, document))
+}
+
+/// What was played, in steps of the file.
+struct Played {
+    notes: Vec<Note>,
+    /// Where the last bar ends.
+    until: u32,
+    heard_tokens: usize,
+    learned: Duration,
+    listened: Duration,
+}
+
+/// Learns the pieces, listens, and plays.
+fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -> Result<Played> {
+    let (score, origin) = (&heard.score, heard.origin);
+    let from = heard.entry - origin;
+    composer.set_recall(args.recall);
     let started = Instant::now();
-    learn_all(&mut composer, &pieces).context("while learning")?;
+    learn_all(composer, pieces).context("while learning")?;
     let learned = started.elapsed();
     let started = Instant::now();
     let progress = Progress::new("listening", "tokens", 0);
@@ -157,81 +219,58 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
-    composer.answer(entry - origin, &args.sampling.sampling(), args.seed)?;
+    composer.answer(from, &args.sampling.sampling(), args.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));
-    for &line in &lines {
+    let mut until = from;
+    for line in bar_lines(score, from, args.bars) {
         notes.extend(composer.play_until(line)?);
         progress.add(1);
+        until = line;
     }
     drop(progress);
-    let until = lines.last().copied().unwrap_or(entry - origin);
     for note in &mut notes {
         note.length = note.length.min(until - note.start);
         note.start += origin;
     }
-    let first_bar = whole.metres.place(entry).bar + 1;
-    let last_bar = first_bar + args.bars - 1;
+    Ok(Played {
+        notes,
+        until: until + origin,
+        heard_tokens,
+        learned,
+        listened,
+    })
+}
+
+/// An answer without a note is none.
+fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
-        "{named}: 0 notes were played in bars {first_bar} to {last_bar}, so nothing is written: \
-         the model chose to rest there; try another --seed, more --bars, or wider limits \
-         (--density, --range, --scale, --velocity)"
+        "0 notes were played in bars {} to {}, so nothing is written: the model chose to rest \
+         there; try another --seed, more --bars, or wider limits (--density, --range, --scale, \
+         --velocity)",
+        bars.start(),
+        bars.end()
     );
-    let continuation = Continuation {
-        document: &document,
-        hearing: &hearing,
-        score: &whole,
-        from: entry,
-        until: until + origin,
-        notes: &notes,
-        tempo: args.tempo(),
-    };
-    let bytes = match args.only {
-        true => continuation.alone().to_bytes(file.ticks_per_beat)?,
-        false => {
-            let (track, said) = continuation.track();
-            let appended = document.append(&track)?;
-            for said in said.iter().chain(&appended.changes) {
-                note(format_args!("continuo: {}: {said}", output.name()));
-            }
-            appended.bytes
-        }
-    };
-    output.write(&bytes)?;
+    Ok(())
+}
 
-    let stats = composer.stats();
-    let ms = |share| stats.quantile(share).unwrap_or(0.0);
-    if args.json {
-        let report = serde_json::json!({
-            "input": text(input), "output": text(&args.output), "seed": args.seed,
-            "from_bar": first_bar, "bars": args.bars,
-            "heard_scale": composer.scale().map(|s| s.to_string()),
-            "heard_notes": score.notes.len(), "heard_tokens": heard_tokens,
-            "recall": args.recall, "learned_files": pieces.len(),
-            "learned_ms": learned.as_secs_f64() * 1e3,
-            "listened_ms": listened.as_secs_f64() * 1e3,
-            "played_notes": notes.len(), "played_tokens": stats.tokens(),
-            "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
-            "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
-        });
-        return print(&format!("{report:#}\n"));
+/// The file to be written: the input with a track more, or the continuation alone.
+fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u8>> {
+    let document = continuation.document;
+    if args.only {
+        let alone = continuation.alone();
+        return alone
+            .to_bytes(document.file().ticks_per_beat)
+            .with_context(|| output.to_string());
     }
-    let line = format!(
-        "{}: heard {} notes, played {} in bars {first_bar} to {last_bar} ({:.1} ms a token on {}, \
-         p95 {:.1})",
-        output.name(),
-        score.notes.len(),
-        notes.len(),
-        ms(0.5),
-        model.device(),
-        ms(0.95),
-    );
-    if output.is_standard() {
-        note(line);
-        return Ok(());
+    let (track, said) = continuation.track();
+    let appended = document.append(&track);
+    let appended = appended.with_context(|| output.to_string())?;
+    for said in said.iter().chain(&appended.changes) {
+        note(format_args!("continuo: {output}: {said}"));
     }
-    print(&(line + "\n"))
+    Ok(appended.bytes)
 }
 
 fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
@@ -263,4 +302,31 @@ fn bar_lines(score: &Score, from: u32, bars: u32) -> Vec<u32> {
         .skip(1)
         .take(bars as usize)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_no_notes_is_a_failure_with_its_reason() {
+        let said = check_played(&[], 5..=8).unwrap_err().to_string();
+        assert!(
+            said.contains("0 notes were played in bars 5 to 8"),
+            "{said}"
+        );
+        assert!(said.contains("rest"), "{said}");
+    }
+
+    #[test]
+    fn a_gradual_change_of_tempo_is_said() {
+        let mut score = Score::new(12);
+        assert_eq!(tempo_change(&score, 192), None);
+        score.tempos = continuo_score::TempoMap::new(vec![(0, 120.0), (168, 90.0), (180, 60.0)]);
+        let said = tempo_change(&score, 192).unwrap();
+        assert!(
+            said.contains("from 120 to 60") && said.contains("--a-tempo"),
+            "{said}"
+        );
+    }
 }

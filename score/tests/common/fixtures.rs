@@ -210,7 +210,7 @@ pub(crate) fn all() -> Vec<Fixture> {
         chunk(b"MTrk", 2, &[0, 0x90]),
         b"MTrk\0".to_vec(),
     ];
-    let read_on = Ok(vec![(0, 114, 77, 84, 0, 0)]);
+    let read_on = Ok(vec![(0, 96, 77, 84, 0, 0)]);
     add(
         "a cut head where a track is too short",
         head.concat(),
