@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use continuo_cli::{Force, Progress, note, number, print};
 use continuo_engine::Composer;
 use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
-use continuo_files::{Input, MOST_BYTES, Output, kind, read_input};
+use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, Reading};
 use continuo_score::{Drums, Note, Score};
 
@@ -90,6 +90,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ensure!(
         !(args.json && output.is_standard()),
         "--json: standard output holds the music; name a file for one of the two"
+    );
+    ensure!(
+        !(args.only && output.is_file(input)) || args.force.replace() == Replace::Any,
+        "{}: is the input, and --only would leave nothing of it; name another file (or --force)",
+        input.display()
     );
     let (name, document) = open(args, input)?;
     let named = name.display();
