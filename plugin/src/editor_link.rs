@@ -186,10 +186,23 @@ pub struct Health {
     pub late: u64,
     /// Generated notes not sent: too late, no room, or the key was taken.
     pub dropped: u64,
+    /// Note-ons and note-offs that the host refused.
+    pub refused: u64,
+    /// The dialect in which a CLAP host takes notes, where it refused them in the one it declares.
+    pub switched: Option<Dialect>,
     /// Generated notes planned so early that a cut made them void before their time.
     pub early: u64,
     /// Messages lost because a ring was full.
     pub overflow: u64,
+}
+
+/// How a note is written for a CLAP host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// As a note event of CLAP's own.
+    Clap,
+    /// As a MIDI message.
+    Midi,
 }
 
 /// What [`Command::Undo`] and [`Command::Redo`] would do now.

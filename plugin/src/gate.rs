@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::editor_link::Health;
+use nice_plug::prelude::NoteOutput;
+
+use crate::editor_link::{Dialect, Health};
 use crate::process::Buttons;
 
 /// Counted by the audio thread unless said otherwise, read by the composer thread.
@@ -19,6 +21,8 @@ pub struct Counters {
     pub late: AtomicU64,
     /// Generated notes not sent: too late, no room, or the key was taken.
     pub dropped: AtomicU64,
+    /// Note-ons and note-offs that the host refused; a note-off is offered again.
+    pub refused: AtomicU64,
     /// Generated notes made void by a cut before their time.
     pub early: AtomicU64,
     /// Messages lost because a ring was full.
@@ -35,6 +39,7 @@ impl Counters {
         health.played = value(&self.played);
         health.late = value(&self.late);
         health.dropped = value(&self.dropped);
+        health.refused = value(&self.refused);
         health.early = value(&self.early);
         health.overflow = value(&self.overflow);
     }
@@ -55,6 +60,8 @@ pub struct Shared {
     /// Whether the host has let the instance go: nobody hears what it would still think of. Set by
     /// the main thread.
     pub leaving: Arc<AtomicBool>,
+    /// The dialect of the notes that a CLAP instance sends.
+    pub note_output: Arc<NoteOutput>,
     /// Where offline rendering waits.
     pub gate: Gate,
     /// Buttons the editor has pressed.
@@ -63,6 +70,18 @@ pub struct Shared {
     /// begins anew at its next block, as if the transport had stopped and started, and says so
     /// with [`crate::messages::Heard::Anew`]. Counted by the main thread.
     pub pasts: AtomicU64,
+}
+
+impl Shared {
+    /// Fills in what was counted, and how notes go out.
+    pub fn show(&self, health: &mut Health) {
+        self.counters.show(health);
+        let output = &self.note_output;
+        health.switched = (output.retried() > 0).then(|| match output.sends_clap() {
+            true => Dialect::Clap,
+            false => Dialect::Midi,
+        });
+    }
 }
 
 /// Buttons pressed elsewhere than in the host, on their way to the audio thread.

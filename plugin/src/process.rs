@@ -32,7 +32,7 @@ use crate::params::Mode;
 use crate::schedule::{Keys, Schedule, Voices};
 use crate::transport::{Left, OwnTime, Reading, Tracker};
 
-pub use self::events::{Event, Host, SysEx};
+pub use self::events::{Event, Host, SysEx, audible};
 
 /// Note events of one block that are placed on their samples. What is beyond is passed on at
 /// the block's end, and not listened to.

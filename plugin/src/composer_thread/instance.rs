@@ -173,7 +173,7 @@ impl Instance {
                 (snapshot, Some(problem.clone()))
             }
         };
-        self.shared.counters.show(&mut snapshot.health);
+        self.shared.show(&mut snapshot.health);
         let problems = [failed, self.kept.problem()];
         snapshot.problems = problems.into_iter().flatten().collect();
         self.backstage.link.publish(snapshot);

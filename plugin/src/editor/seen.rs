@@ -34,6 +34,8 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         headroom: snapshot.health.headroom,
         late: snapshot.health.late,
         dropped: snapshot.health.dropped,
+        refused: snapshot.health.refused,
+        switched: snapshot.health.switched,
         memory: Memory {
             notes: snapshot.memory.notes,
             bars: snapshot.memory.bars as usize,
@@ -71,6 +73,14 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         if let Some(bars) = bars(at, metre) {
             add(&mut view.roll.metres, bars);
         }
+    }
+}
+
+/// The host has gone silent: shown as if it had said that the transport stands.
+pub fn stop(view: &mut View) {
+    view.transport.playing = false;
+    if matches!(view.status, Status::Playing | Status::Listening) {
+        view.status = Status::Stopped;
     }
 }
 
