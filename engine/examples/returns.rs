@@ -39,6 +39,7 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let name = || args.folder.display().to_string();
     let tunes: Vec<Score> = midi::files_in(&args.folder, usize::MAX)?
+        .files
         .iter()
         .map(|file| Ok(Score::from_midi(&midi::read_file(file)?, BEAT, Drums::Drop)))
         .collect::<Result<_>>()?;

@@ -194,6 +194,9 @@ pub struct Health {
     pub early: u64,
     /// Messages lost because a ring was full.
     pub overflow: u64,
+    /// Whether the host's bar lines contradict its positions, so that bars are counted from the
+    /// time signature.
+    pub bars_distrusted: bool,
 }
 
 /// How a note is written for a CLAP host.
@@ -224,6 +227,8 @@ pub enum Step {
     Clear,
     /// What was learned from files was forgotten.
     Unlearn,
+    /// After a jump, notes of an earlier pass were played over.
+    PlayOver,
     /// Another variation is chosen: this one.
     Vary(Variation),
     /// What is repeated is frozen, or let go of.

@@ -27,6 +27,8 @@ pub struct Counters {
     pub early: AtomicU64,
     /// Messages lost because a ring was full.
     pub overflow: AtomicU64,
+    /// Whether the host's bar lines contradict its positions, so that bars are counted instead.
+    pub bars_distrusted: AtomicBool,
     /// Offline blocks that gave up waiting for a composer that did not move.
     pub gave_up: AtomicU64,
 }
@@ -42,6 +44,7 @@ impl Counters {
         health.refused = value(&self.refused);
         health.early = value(&self.early);
         health.overflow = value(&self.overflow);
+        health.bars_distrusted = self.bars_distrusted.load(Ordering::Relaxed);
     }
 }
 
@@ -70,6 +73,9 @@ pub struct Shared {
     /// begins anew at its next block, as if the transport had stopped and started, and says so
     /// with [`crate::messages::Heard::Anew`]. Counted by the main thread.
     pub pasts: AtomicU64,
+    /// Where the plugin's own time goes on once it is needed, in quarter notes, as the bits of an
+    /// `f64`: after everything in the state that was loaded. Set by the main thread.
+    pub own_time_from: AtomicU64,
 }
 
 impl Shared {

@@ -10,6 +10,7 @@
 //! waits, logs or makes a system call, except that it waits for the composer when the host
 //! renders offline.
 
+pub mod beside;
 pub mod composer_thread;
 pub mod editor;
 pub mod editor_link;

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use continuo_files::{Output, Replace, kind};
 use serde::Serialize;
 
 use crate::editor_link::Health;
@@ -61,12 +62,16 @@ impl Report {
         }
     }
 
-    /// Writes the file, all at once, so that nobody reads half of it.
+    /// Writes the file, all at once, so that nobody reads half of it. Composer thread.
+    ///
+    /// # Errors
+    /// When something other than a report is there, or the system refuses.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
-        let mut name = path.as_os_str().to_os_string();
-        name.push(".part");
-        std::fs::write(&name, serde_json::to_string_pretty(self)? + "\n")?;
-        std::fs::rename(&name, path)
+        let text = serde_json::to_string_pretty(self)? + "\n";
+        let output = Output::check(path, &kind::JSON, Replace::SameKind);
+        output
+            .and_then(|output| output.write(text.as_bytes()))
+            .map_err(std::io::Error::other)
     }
 }
 

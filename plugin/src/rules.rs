@@ -29,6 +29,8 @@ pub struct Rule {
     held: Keys,
     /// The player's last note-on or note-off since the playhead arrived: step and position.
     last: Option<(i64, f64)>,
+    /// Step of the player's last note-on since the playhead arrived.
+    struck: Option<i64>,
     /// Where the playhead arrived: step and position.
     arrived: Option<(i64, f64)>,
     /// No stretch begins before this step.
@@ -47,6 +49,7 @@ impl Rule {
     pub fn on(&mut self, step: i64, beat: f64, channel: u8, pitch: u8) {
         self.held.insert(channel, pitch);
         self.last = Some((step, beat));
+        self.struck = Some(step);
     }
 
     /// A key went up. It counts as the player's doing if anything was played since the
@@ -69,6 +72,7 @@ impl Rule {
     pub fn stop(&mut self) {
         self.arrived = None;
         self.last = None;
+        self.struck = None;
         self.not_before = None;
         self.after = None;
     }
@@ -137,15 +141,24 @@ impl Rule {
     }
 
     /// Continue: the first boundary at least `gap` after the last note-on or note-off, with no
-    /// key held.
+    /// key held. A bar line for which a note-off comes up to half a beat too late is taken all
+    /// the same, if there is time to decide it and no key was struck since the last moment that
+    /// would have been in time.
     fn answer(&self, timeline: &Timeline, settings: &Settings) -> Option<i64> {
         let (last, _) = self.last.filter(|_| self.held.is_empty())?;
-        let earliest = last
-            + timeline
-                .step_from(settings.gap)
-                .max(lead(timeline, settings));
-        let earliest = self.not_before.map_or(earliest, |s| s.max(earliest));
-        Some(timeline.boundary(earliest, settings.enter))
+        let lead = lead(timeline, settings);
+        let wait = timeline.step_from(settings.gap).max(lead);
+        let boundary = |earliest: i64| {
+            let earliest = self.not_before.map_or(earliest, |s| s.max(earliest));
+            timeline.boundary(earliest, settings.enter)
+        };
+        let in_time = boundary(last + wait);
+        if settings.enter != Enter::Bar {
+            return Some(in_time);
+        }
+        let line = boundary(last + (wait - timeline.half_beat()).max(lead));
+        let late = self.struck.is_none_or(|struck| struck < line - wait);
+        Some(if late { line } else { in_time })
     }
 
     /// The first step a stretch may begin on.

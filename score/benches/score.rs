@@ -26,7 +26,9 @@ fn piece() -> Vec<u8> {
     };
     let voices: Vec<Score> = (0..4).map(voice).collect();
     let parts: Vec<(&str, &Score)> = voices.iter().map(|v| ("voice", v)).collect();
-    Score::parts_to_midi(&parts).to_bytes()
+    Score::parts_to_midi(&parts)
+        .to_bytes()
+        .expect("a small file")
 }
 
 fn shared() -> Vec<Vec<u8>> {

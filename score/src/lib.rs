@@ -13,6 +13,7 @@
 
 pub mod encode;
 pub mod grammar;
+pub mod hearing;
 pub mod index;
 pub mod manifest;
 mod merges;
@@ -31,6 +32,7 @@ pub mod vocabulary;
 
 pub use encode::{Placed, PlacedId, PositionScore};
 pub use grammar::{Grammar, State};
+pub use hearing::Hearing;
 pub use index::{GridPoint, IndexScore};
 pub use midi::{MidiError, MidiFile};
 pub use quantise::{Drums, MidiPart};

@@ -11,7 +11,7 @@ use crate::score::{Note, Score};
 use crate::time::{MetreMap, TempoMap};
 use crate::vocabulary::Vocabulary;
 
-/// What becomes of channel 10.
+/// What becomes of the drums ([`MidiFile::is_drum`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drums {
     /// Left out: their keys are no pitches.
@@ -23,9 +23,6 @@ pub enum Drums {
 /// Steps a score may last: at 12 steps a beat and 120 beats a minute, two days. A file of a
 /// few bytes can name any time; what it says of later times is left out.
 const LONGEST_SCORE: u64 = 1 << 22;
-
-/// The channel of the drums: the tenth, counted from 0.
-const DRUM_CHANNEL: u8 = 9;
 
 /// From one division of the beat to another.
 #[derive(Clone, Copy)]
@@ -77,36 +74,40 @@ impl Grid {
 /// The notes of one track on one channel, on the grid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MidiPart {
-    /// The track's name; empty where it has none.
+    /// The track's name, decoded; empty where it has none.
     pub name: String,
     /// Track, an index into [`MidiFile::tracks`].
     pub track: u16,
-    /// Channel, 0 to 15; 9 is the drums'.
+    /// Channel, 0 to 15.
     pub channel: u8,
+    /// Whether its keys are drums and no pitches.
+    pub drums: bool,
     /// The notes, in [`Score::tidy`]'s order.
     pub notes: Vec<Note>,
 }
 
-/// The file's parts, in the order of tracks, then channels. Their bars, tempo and length are
+/// The file's parts, in the order of tracks, then channels; where a channel changes between
+/// pitches and drums, its drums are a part of their own. Their bars, tempo and length are
 /// those of [`Score::from_midi`].
 pub fn parts(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiPart> {
     let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
-    let mut parts: BTreeMap<(u16, u8), Vec<Note>> = BTreeMap::new();
+    let mut parts: BTreeMap<(u16, u8, bool), Vec<Note>> = BTreeMap::new();
     for midi in kept(file, drums) {
         if let Some(note) = grid.note(midi) {
-            let part = parts.entry((midi.track, midi.channel)).or_default();
+            let key = (midi.track, midi.channel, file.is_drum(midi));
+            let part = parts.entry(key).or_default();
             part.push(note);
         }
     }
-    let part = |((track, channel), notes)| {
+    let part = |((track, channel, drums), notes)| {
         let mut score = Score::new(steps_per_beat);
         score.notes = notes;
         score.tidy();
-        let name = file.tracks.get(usize::from(track)).cloned();
         MidiPart {
-            name: name.unwrap_or_default(),
+            name: file.name(track),
             track,
             channel,
+            drums,
             notes: score.notes,
         }
     };
@@ -115,7 +116,7 @@ pub fn parts(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiPart
 
 fn kept(file: &MidiFile, drums: Drums) -> impl Iterator<Item = &MidiNote> {
     let notes = file.notes.iter();
-    notes.filter(move |n| drums == Drums::Keep || n.channel != DRUM_CHANNEL)
+    notes.filter(move |n| drums == Drums::Keep || !file.is_drum(n))
 }
 
 impl Score {
@@ -206,9 +207,9 @@ impl Score {
                 .changes()
                 .map(|(at, metre)| (tick(at), metre))
                 .collect(),
-            tracks: parts.iter().map(|(name, _)| String::from(*name)).collect(),
+            tracks: parts.iter().map(|(name, _)| (*name).into()).collect(),
             end: tick(end),
-            warnings: Vec::new(),
+            ..MidiFile::default()
         }
     }
 
@@ -253,7 +254,7 @@ mod tests {
             score.tempos = TempoMap::new(vec![(0, 120.0), (3, 75.0)]);
             score.length = 400;
             score.tidy();
-            let file = read_bytes(&score.to_midi().to_bytes()).unwrap();
+            let file = read_bytes(&score.to_midi().to_bytes().unwrap()).unwrap();
             assert_eq!(
                 Score::from_midi(&file, steps, Drums::Drop),
                 score,

@@ -95,7 +95,7 @@ fn a_thousand_metres_in_a_small_file() {
 #[test]
 fn damaged_files() {
     let mut originals: Vec<Vec<u8>> = fixtures::all().into_iter().map(|f| f.bytes).collect();
-    originals.push(continuo_score::tune::minuet().to_midi().to_bytes());
+    originals.push(continuo_score::tune::minuet().to_midi().to_bytes().unwrap());
     // Real ones where they are at hand; small, so that the run is bounded.
     for path in shared::files("ugly")
         .iter()
@@ -198,7 +198,7 @@ fn by_midly(bytes: &[u8]) -> Option<(Vec<fixtures::Expected>, u64)> {
 /// Whole files: no warnings, and the notes another reader finds, one by one.
 #[test]
 fn whole_files_as_midly_reads_them() {
-    let mut files = vec![continuo_score::tune::minuet().to_midi().to_bytes()];
+    let mut files = vec![continuo_score::tune::minuet().to_midi().to_bytes().unwrap()];
     let whole = fixtures::all()
         .into_iter()
         .filter(|f| f.warning.is_empty() && f.notes.is_ok());

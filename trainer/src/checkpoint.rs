@@ -14,11 +14,11 @@
 
 mod tensors;
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use continuo_files::{FolderOutput, Replace, WriteError};
 use continuo_score::manifest::Manifest;
 use continuo_score::{Vocabulary, vocabulary::VocabularyError};
 use serde::de::DeserializeOwned;
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{LikeMidigen, Recipe, Shape};
 use crate::device::Place;
-use crate::files::Staged;
+use crate::kinds::{CHECKPOINT, CHECKPOINT_FILES};
 use crate::lanes::LanesState;
 use crate::learner::{Learner, initial};
 use crate::model::Model;
@@ -112,6 +112,9 @@ pub enum CheckpointError {
         /// Why.
         reason: String,
     },
+    /// It could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// Its vocabulary makes no sense.
     #[error("{}: {source}", path.display())]
     Vocabulary {
@@ -341,20 +344,8 @@ pub fn save(
     learner: &Learner,
 ) -> Result<PathBuf, CheckpointError> {
     let place = folder.join(format!("step-{:08}", progress.steps));
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| CheckpointError::Io { path, source }
-    };
-    let staged = Staged::folder(&place).map_err(at(&place))?;
-    // On the disk before the folder is: a machine that stops must not leave half a checkpoint.
-    let write = |name: &str, bytes: &[u8]| {
-        let path = staged.temporary().join(name);
-        let written = File::create(&path).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        written.map_err(at(&path))
-    };
+    let draft = FolderOutput::check(&place, &CHECKPOINT, Replace::SameKind)?.begin()?;
+    let write = |name: &str, bytes: &[u8]| draft.write(name, bytes);
     // Structs of numbers and strings always serialise.
     write(
         "config.json",
@@ -382,13 +373,35 @@ pub fn save(
         }
     }
     write("training.safetensors", &pack(training))?;
-    staged.keep().map_err(at(&place))?;
+    draft.finish()?;
     let mut old = steps(folder);
     old.truncate(old.len().saturating_sub(2));
     for (_, path) in old {
-        fs::remove_dir_all(&path).map_err(at(&path))?;
+        remove(&path)?;
     }
     Ok(place)
+}
+
+/// Removes a checkpoint: its own files, and then its folder, unless its owner keeps others there.
+fn remove(checkpoint: &Path) -> Result<(), CheckpointError> {
+    for name in CHECKPOINT_FILES {
+        let path = checkpoint.join(name);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CheckpointError::Io { path, source: why });
+            }
+            _ => {}
+        }
+    }
+    match fs::remove_dir(checkpoint) {
+        Err(source) if source.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+            Err(CheckpointError::Io {
+                path: checkpoint.into(),
+                source,
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The bytes of [`WEIGHTS`].

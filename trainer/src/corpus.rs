@@ -13,6 +13,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use continuo_files::{ReadError, WriteError, is_standard, read_input};
 use continuo_score::Vocabulary;
 use continuo_score::manifest::Sizes;
 use memmap2::Mmap;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) const MAGIC: &[u8; 8] = b"CNTCORP\n";
 pub(crate) const VERSION: u32 = 1;
 pub(crate) const HEADER: usize = 32;
+/// Bytes of a corpus that is kept in memory, at most.
+const MOST_BYTES: u64 = 1 << 40;
 /// Bytes of one token.
 pub(crate) const RECORD: usize = 8;
 
@@ -91,6 +94,18 @@ pub enum CorpusError {
         /// What is wrong.
         reason: String,
     },
+    /// FILE.journal is somebody else's.
+    #[error("{}: is not the journal of an encoding, so it is not written over; move it, or name another corpus", .0.display())]
+    NoJournal(PathBuf),
+    /// Another encoding writes the same corpus.
+    #[error("{}: another encoding is writing it", .0.display())]
+    InUse(PathBuf),
+    /// The file cannot be written, or not put into its place.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Standard input could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
 }
 
 /// Where the tokens of a corpus are kept.
@@ -153,7 +168,8 @@ impl Corpus {
         Self::open_in(path, Location::Mmap)
     }
 
-    /// Opens a corpus, keeps it somewhere, and checks that it is whole.
+    /// Opens a corpus, keeps it somewhere, and checks that it is whole. What comes from a pipe or
+    /// from standard input (`-`) is kept in memory.
     pub fn open_in(path: &Path, location: Location) -> Result<Self, CorpusError> {
         let io = |source| CorpusError::Io {
             path: path.into(),
@@ -163,11 +179,13 @@ impl Corpus {
             path: path.into(),
             reason,
         };
-        let file = File::open(path).map_err(io)?;
-        let map = if location == Location::Mmap {
+        let is_file =
+            !is_standard(path) && std::fs::metadata(path).is_ok_and(|data| data.is_file());
+        let map = if is_file && location == Location::Mmap {
+            let file = File::open(path).map_err(io)?;
             Bytes::Mapped(Self::map(&file).map_err(io)?)
         } else {
-            Bytes::Memory(std::fs::read(path).map_err(io)?)
+            Bytes::Memory(read_input(path, MOST_BYTES)?.bytes)
         };
         let number = |at: usize, bytes: usize| {
             map.get(at..at + bytes)

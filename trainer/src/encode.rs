@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use continuo_files::{Output, Replace, WriteError};
 use continuo_score::manifest::Sizes;
 use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
 use rayon::prelude::*;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::config;
 use crate::corpus::{CorpusError, Record, Rows, Song, hash};
 use crate::journal::{self, Batch, Journal, Task};
+use crate::kinds::CORPUS;
 use crate::near::{self, Kin, Print};
 use crate::writer::Writer;
 
@@ -29,6 +31,8 @@ pub struct Options<'a> {
     pub folders: &'a [PathBuf],
     /// The corpus to write.
     pub output: &'a Path,
+    /// What may be replaced there.
+    pub replace: Replace,
     /// Its vocabulary.
     pub vocabulary: Vocabulary,
     /// Share of songs kept apart for measuring, 0 to 1.
@@ -46,6 +50,8 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
     /// Files that an earlier, interrupted encoding had done.
     pub resumed: usize,
+    /// Lines about what was left out of the folders, by reason.
+    pub left_out: Vec<String>,
 }
 
 /// In which way a file was unusable.
@@ -81,11 +87,27 @@ impl std::fmt::Display for Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
     /// The file.
+    #[serde(with = "lossy")]
     pub path: PathBuf,
     /// In which way it was unusable.
     pub reason: Reason,
     /// What exactly was wrong.
     pub detail: String,
+}
+
+/// Paths in JSON, which is text: what is not UTF-8 in a name is replaced.
+mod lossy {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&path.to_string_lossy())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        String::deserialize(from).map(PathBuf::from)
+    }
 }
 
 /// Why nothing was encoded.
@@ -110,6 +132,15 @@ pub enum EncodeError {
     /// The corpus could not be written.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
+    /// A file was named as a folder.
+    #[error("{}: is a file; name the folder that it is in", .0.display())]
+    NotAFolder(PathBuf),
+}
+
+impl From<WriteError> for EncodeError {
+    fn from(error: WriteError) -> Self {
+        Self::Corpus(error.into())
+    }
 }
 
 /// A MIDI file below one of the folders.
@@ -133,7 +164,13 @@ pub fn encode(
     options: &Options<'_>,
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Outcome, EncodeError> {
-    let sources = find(options.folders)?;
+    let output = Output::check(options.output, &CORPUS, options.replace)?;
+    let Some(target) = output.target() else {
+        let what = "a device or a pipe";
+        let path = options.output.into();
+        return Err(WriteError::Special { path, what }.into());
+    };
+    let (sources, left_out) = find(options.folders)?;
     if sources.is_empty() {
         let names: Vec<_> = options
             .folders
@@ -157,7 +194,7 @@ pub fn encode(
         ),
         sources: journal::fingerprint(sources.iter().map(|s| s.path.as_path())),
     };
-    let (mut journal, before) = Journal::open(options.output, &task)?;
+    let (mut journal, before) = Journal::open(target, &task)?;
     let resumed = before.files;
     let mut skipped = before.skipped;
     let (songs, prints): (Vec<_>, Vec<_>) = before.songs.into_iter().unzip();
@@ -165,7 +202,8 @@ pub fn encode(
     for (song, print) in songs.iter().zip(&prints) {
         known.add(print, song.held_out);
     }
-    let mut writer = Writer::go_on(options.output, options.vocabulary.clone(), rows, songs)?;
+    let vocabulary = options.vocabulary.clone();
+    let mut writer = Writer::go_on(journal.partial(), vocabulary, rows, songs)?;
     let done = AtomicUsize::new(resumed);
     let encode_all = |files: &[Source]| -> Vec<_> {
         let encode = |source| {
@@ -189,7 +227,7 @@ pub fn encode(
         encoded = next;
     }
     if writer.songs().is_empty() {
-        writer.discard();
+        drop(writer);
         journal.discard();
         // No song and at least one source: at least one was skipped.
         let (path, detail) = skipped
@@ -202,12 +240,13 @@ pub fn encode(
             detail,
         });
     }
-    let songs = writer.finish()?;
+    let songs = writer.finish(&output)?;
     journal.discard();
     Ok(Outcome {
         songs,
         skipped,
         resumed,
+        left_out,
     })
 }
 
@@ -341,15 +380,20 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
     })
 }
 
-/// All MIDI files below the folders, sorted within each.
-fn find(folders: &[PathBuf]) -> Result<Vec<Source>, EncodeError> {
-    let mut sources = Vec::new();
+/// All MIDI files below the folders, sorted within each, and lines about what was left out.
+fn find(folders: &[PathBuf]) -> Result<(Vec<Source>, Vec<String>), EncodeError> {
+    let (mut sources, mut left_out) = (Vec::new(), Vec::new());
     for folder in folders {
         let own = folder
             .file_name()
             .map(|n| n.to_string_lossy().into_owned())
             .unwrap_or_default();
-        for path in midi::files_in(folder, usize::MAX)? {
+        if folder.is_file() {
+            return Err(EncodeError::NotAFolder(folder.clone()));
+        }
+        let found = midi::files_in(folder, usize::MAX)?;
+        left_out.extend(found.summary(folder));
+        for path in found.files {
             let below = path.strip_prefix(folder).unwrap_or(&path);
             let parts: Vec<_> = below
                 .components()
@@ -367,7 +411,7 @@ fn find(folders: &[PathBuf]) -> Result<Vec<Source>, EncodeError> {
             });
         }
     }
-    Ok(sources)
+    Ok((sources, left_out))
 }
 
 impl Outcome {

@@ -1,17 +1,17 @@
 //! `export`: a checkpoint becomes a model directory.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
+use continuo_files::{FolderOutput, Replace, WriteError};
 use continuo_score::manifest::{HeldOut, Manifest, Variant};
 
 use crate::calibrate::{Calibration, calibrate};
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::config::LikeMidigen;
 use crate::corpus::Corpus;
-use crate::files::Staged;
+use crate::kinds::MODEL;
 use crate::onnx::kind::Kind;
 use crate::onnx::network::{self, File};
 use crate::parity::loss::Loss;
@@ -40,6 +40,8 @@ pub struct Options<'a> {
     pub training_data: String,
     /// For `model.json`.
     pub held_out: Option<HeldOut>,
+    /// Called with how many parts of the work are done, and how many there are.
+    pub progress: &'a dyn Fn(usize, usize),
 }
 
 /// Why it was not exported.
@@ -64,20 +66,12 @@ pub enum ExportError {
         .0.display()
     )]
     Comparison(PathBuf),
-    /// The output is something else than a model directory.
-    #[error("{}: not a model directory (no model.json), so it is not replaced", .0.display())]
-    Taken(PathBuf),
+    /// The output is something else than a model directory, or cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// It was not proved.
     #[error(transparent)]
     Parity(#[from] ParityError),
-    /// A file could not be written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the file system said.
-        source: std::io::Error,
-    },
 }
 
 /// What was proved, and measured.
@@ -114,11 +108,17 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
     corpus
         .fits(&checkpoint.vocabulary, &shape.sizes)
         .map_err(ExportError::Corpus)?;
-    let is_empty = |p: &Path| fs::read_dir(p).is_ok_and(|mut entries| entries.next().is_none());
-    if output.exists() && !output.join("model.json").is_file() && !is_empty(output) {
-        return Err(ExportError::Taken(output.into()));
-    }
+    let output = FolderOutput::check(output, &MODEL, Replace::SameKind)?;
     let mut model = checkpoint.model(&Device::flex())?;
+    // The proof, the calibration, each variant (cpu is made twice), and the suffix memory.
+    let twice = options.variants.contains(&Kind::Cpu);
+    let all = 3 + options.variants.len() + usize::from(twice);
+    let mut done = 0;
+    let mut step = || {
+        done += 1;
+        (options.progress)(done.min(all), all);
+    };
+    (options.progress)(0, all);
     let calibration = match options.calibrate {
         Some(corpus) => {
             let fits = corpus.fits(&checkpoint.vocabulary, &shape.sizes);
@@ -127,9 +127,11 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         }
         None => None,
     };
+    step();
     let plain = network::write(&model, Kind::Plain, &options.name);
     let parity = parity::compare(&model, &plain, corpus, options.runtime)?;
     parity.check()?;
+    step();
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
     let mut variants = BTreeMap::new();
     let (mut measured, mut left_out) = (Vec::new(), Vec::new());
@@ -140,8 +142,10 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
             Ok::<_, ParityError>((graphs, loss))
         };
         let (mut graphs, mut loss) = made(kind)?;
+        step();
         if kind == Kind::Cpu {
             let (smaller, its_loss) = made(Kind::Cpu4)?;
+            step();
             if its_loss.per_token <= loss.per_token + FREE {
                 left_out.push(loss);
                 (graphs, loss) = (smaller, its_loss);
@@ -158,6 +162,7 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
     }
 
     let suffix = suffix::fit(&model, corpus);
+    step();
     let manifest = Manifest {
         format: Manifest::FORMAT,
         name: options.name.clone(),
@@ -173,37 +178,21 @@ pub fn export(options: &Options<'_>) -> Result<Exported, ExportError> {
         training_data: options.training_data.clone(),
         held_out: options.held_out,
     };
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ExportError::Io { path, source }
-    };
-    let staged = Staged::folder(output).map_err(at(output))?;
-    let write = |name: &str, bytes: &[u8]| {
-        let path = staged.temporary().join(name);
-        let parent = path.parent().unwrap_or(staged.temporary());
-        fs::create_dir_all(parent)
-            .and_then(|()| fs::write(&path, bytes))
-            .map_err(at(&path))
-    };
+    let draft = output.begin()?;
     // A struct of numbers and strings always serialises.
     let mut json = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
     json.push(b'\n');
-    write("model.json", &json)?;
-    write(
+    draft.write("model.json", &json)?;
+    draft.write(
         "vocabulary.json",
         checkpoint.vocabulary.to_json().as_bytes(),
     )?;
     for (place, bytes) in &files {
-        write(place, bytes)?;
+        draft.write(place, bytes)?;
     }
     // To measure it, to export it again, to train it further.
-    write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
-    // What people keep beside a model stays beside it.
-    let readme = output.join("README.md");
-    if readme.is_file() {
-        fs::copy(&readme, staged.temporary().join("README.md")).map_err(at(&readme))?;
-    }
-    staged.keep().map_err(at(output))?;
+    draft.write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
+    draft.finish()?;
     Ok(Exported {
         parity,
         variants: measured,

@@ -6,9 +6,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use continuo_files::{Output, Replace};
 use continuo_score::manifest::HeldOut;
 
-use crate::files::Staged;
+use crate::kinds::TABLE;
 use crate::tensorboard::Events;
 use crate::train::{Tick, TrainError};
 
@@ -110,9 +111,7 @@ impl Table {
                 text += line;
             }
         }
-        let staged = Staged::file(&path);
-        let written = fs::write(staged.temporary(), text).and_then(|()| staged.keep());
-        written.map_err(io_at(&path))?;
+        Output::check(&path, &TABLE, Replace::SameKind)?.write(text.as_bytes())?;
         let file = File::options().append(true).open(&path);
         let out = BufWriter::new(file.map_err(io_at(&path))?);
         Ok(Self { path, out })

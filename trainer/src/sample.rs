@@ -2,6 +2,7 @@
 //! The trainer's own network plays, under the score's grammar, so what is heard is what was
 //! trained.
 
+use continuo_files::{Output, Replace, WriteError, kind};
 use continuo_score::grammar::{Grammar, State};
 use continuo_score::{Metre, MetreMap, PositionScore, Score, Sounding, Vocabulary, roll};
 use rand::Rng;
@@ -10,7 +11,6 @@ use rand_chacha::rand_core::SeedableRng;
 use std::path::{Path, PathBuf};
 
 use crate::corpus::{Corpus, Record};
-use crate::files::Staged;
 use crate::lanes::told;
 use crate::model::{Input, Memory, Model, numbers};
 
@@ -167,14 +167,20 @@ fn split(whole: Score, at: u32, bar: u32, vocabulary: &Vocabulary) -> Sample {
 
 impl Sample {
     /// Writes `NAME.mid` (two tracks) and `NAME.png` into a folder.
-    pub fn write(&self, folder: &Path, name: &str, title: &str) -> std::io::Result<PathBuf> {
-        std::fs::create_dir_all(folder)?;
+    ///
+    /// # Errors
+    /// When something else is there, or the system refuses.
+    pub fn write(&self, folder: &Path, name: &str, title: &str) -> Result<PathBuf, WriteError> {
+        let failed = |source| WriteError::Io {
+            path: folder.into(),
+            source,
+        };
+        std::fs::create_dir_all(folder).map_err(failed)?;
         let parts = [("given", &self.given), ("model", &self.played)];
         let midi = folder.join(format!("{name}.mid"));
-        let staged = Staged::file(&midi);
-        let written = Score::parts_to_midi(&parts).write_file(staged.temporary());
-        written.map_err(std::io::Error::other)?;
-        staged.keep()?;
+        let output = Output::check(&midi, &kind::MIDI, Replace::SameKind)?;
+        let bytes = Score::parts_to_midi(&parts).to_bytes();
+        output.write(&bytes.map_err(|why| failed(std::io::Error::other(why)))?)?;
         let part = |name, score, colour| roll::Part {
             name,
             score,
@@ -184,10 +190,10 @@ impl Sample {
             part("given", &self.given, roll::HEARD),
             part("model", &self.played, roll::PLAYED),
         ];
-        let picture = roll::draw(title, &parts).map_err(std::io::Error::other)?;
-        let staged = Staged::file(&folder.join(format!("{name}.png")));
-        std::fs::write(staged.temporary(), picture)?;
-        staged.keep()?;
+        let drawn = roll::draw(title, &parts);
+        let picture = drawn.map_err(|why| failed(std::io::Error::other(why)))?;
+        let path = folder.join(format!("{name}.png"));
+        Output::check(&path, &kind::PNG, Replace::SameKind)?.write(&picture)?;
         Ok(midi)
     }
 }

@@ -58,8 +58,20 @@ pub struct Events {
 impl Events {
     /// A new file in `folder`, for a training that goes on after `step`.
     pub fn create(folder: &Path, step: u64) -> io::Result<Self> {
-        let name = format!("events.out.tfevents.{:010}.continuo.{step}", now() as u64);
-        let out = BufWriter::new(File::create(folder.join(name))?);
+        let stem = format!("events.out.tfevents.{:010}.continuo.{step}", now() as u64);
+        // Of two trainings begun in one second, neither writes over the other's.
+        let mut number = 0;
+        let file = loop {
+            let name = match number {
+                0 => stem.clone(),
+                _ => format!("{stem}.{number}"),
+            };
+            match File::create_new(folder.join(name)) {
+                Err(why) if why.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                file => break file?,
+            }
+        };
+        let out = BufWriter::new(file);
         let mut events = Self { out };
         events.write(Event {
             file_version: Some("brain.Event:2".into()),

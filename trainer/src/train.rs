@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use continuo_files::{WriteError, check_folder};
 use continuo_score::manifest::{HeldOut, Knn};
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError, Config, Progress};
@@ -158,6 +159,9 @@ pub enum TrainError {
         /// What the file system said.
         source: std::io::Error,
     },
+    /// A file beside the checkpoints cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// Learning went astray.
     #[error(
         "step {step}: the loss is {loss}, so nothing more is saved; the last checkpoint is from \
@@ -279,6 +283,7 @@ fn begin(options: &Options<'_>) -> Result<(Config, Progress, Learner), TrainErro
         place,
         ..
     } = *options;
+    check_folder(output)?;
     match &options.start {
         Start::New {
             config,

@@ -8,7 +8,6 @@ use rayon::prelude::*;
 
 use crate::corpus::Corpus;
 use crate::eval::song_nats;
-use crate::log::io_at;
 use crate::model::{Model, Use};
 use crate::sample;
 use crate::train::{Options, TrainError};
@@ -90,7 +89,7 @@ impl<'a> Watch<'a> {
         let folder = output.join("samples");
         let title = format!("step {step}, after {path}");
         let written = sample.write(&folder, &format!("step-{step:08}"), &title);
-        Ok(Some(written.map_err(io_at(&folder))?))
+        Ok(Some(written?))
     }
 }
 

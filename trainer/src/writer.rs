@@ -4,45 +4,38 @@ use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use continuo_files::Output;
 use continuo_score::Vocabulary;
 
 use crate::corpus::{CorpusError, HEADER, MAGIC, RECORD, Record, Rows, Song, Table, VERSION};
-use crate::files::{Staged, remove};
 
 /// Bytes gathered before they are written: a song is some ten thousand.
 const BUFFER: usize = 1 << 20;
 
-/// Writes a corpus song by song.
-pub struct Writer {
-    staged: Staged,
+/// Writes a corpus song by song, into a file beside its place.
+pub(crate) struct Writer {
+    partial: PathBuf,
     out: BufWriter<File>,
     table: Table,
     tokens: u64,
 }
 
 impl Writer {
-    /// Begins a corpus that will stand at `path` once it is finished.
-    pub fn create(path: &Path, vocabulary: Vocabulary, rows: Rows) -> Result<Self, CorpusError> {
-        Self::go_on(path, vocabulary, rows, Vec::new())
-    }
-
-    /// Goes on after these songs, which another writer of the same corpus has written and
-    /// flushed; what is behind them is dropped.
-    pub fn go_on(
-        path: &Path,
+    /// Goes on in `partial` after these songs, which another writer of the same corpus has written
+    /// and flushed; what is behind them is dropped.
+    pub(crate) fn go_on(
+        partial: &Path,
         vocabulary: Vocabulary,
         rows: Rows,
         songs: Vec<Song>,
     ) -> Result<Self, CorpusError> {
-        let staged = Staged::lasting(path);
         let io = |source| CorpusError::Io {
-            path: staged.temporary().into(),
+            path: partial.into(),
             source,
         };
         let tokens = songs.last().map_or(0, |s| s.offset + s.tokens);
         let mut options = File::options();
-        let options = options.write(true).create(true).truncate(false);
-        let mut file = options.open(staged.temporary()).map_err(io)?;
+        let mut file = options.write(true).open(partial).map_err(io)?;
         if songs.is_empty() {
             file.set_len(0).map_err(io)?;
             file.write_all(&[0; HEADER]).map_err(io)?;
@@ -52,7 +45,7 @@ impl Writer {
             .map_err(io)?;
         file.seek(SeekFrom::End(0)).map_err(io)?;
         Ok(Self {
-            staged,
+            partial: partial.into(),
             out: BufWriter::with_capacity(BUFFER, file),
             table: Table {
                 vocabulary,
@@ -63,24 +56,19 @@ impl Writer {
         })
     }
 
-    /// Where it is written until it is finished.
-    pub fn temporary(&self) -> &Path {
-        self.staged.temporary()
-    }
-
     /// The songs so far.
-    pub fn songs(&self) -> &[Song] {
+    pub(crate) fn songs(&self) -> &[Song] {
         &self.table.songs
     }
 
     /// Adds a song; `offset` and `tokens` are filled in here.
-    pub fn add(&mut self, song: Song, records: &[Record]) -> Result<(), CorpusError> {
+    pub(crate) fn add(&mut self, song: Song, records: &[Record]) -> Result<(), CorpusError> {
         let fields = records
             .iter()
             .flat_map(|r| [r.id, r.bar_step, r.bar, r.metre]);
         let bytes: Vec<u8> = fields.flat_map(u16::to_le_bytes).collect();
         let written = self.out.write_all(&bytes);
-        written.map_err(io_at(self.staged.temporary()))?;
+        written.map_err(io_at(&self.partial))?;
         let tokens = records.len() as u64;
         self.table.songs.push(Song {
             offset: self.tokens,
@@ -91,20 +79,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Everything so far is in the file.
-    pub fn flush(&mut self) -> Result<(), CorpusError> {
-        self.out.flush().map_err(io_at(self.staged.temporary()))
-    }
-
-    /// Removes what was written.
-    pub fn discard(self) {
-        // Nothing more can be done about a leftover that cannot be removed.
-        let _ = remove(self.staged.temporary());
+    /// Everything so far is on the disk.
+    pub(crate) fn flush(&mut self) -> Result<(), CorpusError> {
+        let flushed = self.out.flush();
+        let flushed = flushed.and_then(|()| self.out.get_ref().sync_data());
+        flushed.map_err(io_at(&self.partial))
     }
 
     /// Writes the table and puts the corpus in its place.
-    pub fn finish(mut self) -> Result<Vec<Song>, CorpusError> {
-        let path = self.staged.temporary().to_owned();
+    pub(crate) fn finish(mut self, output: &Output) -> Result<Vec<Song>, CorpusError> {
+        let path = self.partial;
         let io = || io_at(&path);
         // A struct of numbers and strings always serialises.
         let table = serde_json::to_vec(&self.table).unwrap_or_default();
@@ -121,7 +105,7 @@ impl Writer {
         self.out.flush().map_err(io())?;
         self.out.get_ref().sync_all().map_err(io())?;
         drop(self.out);
-        self.staged.keep().map_err(io())?;
+        output.adopt(&path)?;
         Ok(self.table.songs)
     }
 }

@@ -1,13 +1,12 @@
 //! MIDI files as sound.
 
-use std::path::{Path, PathBuf};
+use std::io::BufWriter;
 
+use continuo_files::{Output, WriteError};
 use continuo_score::midi::MidiFile;
 
 use crate::ElectricPiano;
 
-/// MIDI channel 10, from 0: its keys are drums, and a piano has none.
-const DRUMS: u8 = 9;
 /// Samples rendered at a time.
 const BLOCK: usize = 4_096;
 /// Longest wait for the last note to fade, in seconds.
@@ -17,21 +16,24 @@ const TAIL: f64 = 5.0;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The file could not be written.
-    #[error("cannot write {path}: {error}")]
+    #[error("cannot write {name}: {error}")]
     Write {
         /// The WAV file.
-        path: PathBuf,
+        name: String,
         /// What the system says.
         error: hound::Error,
     },
+    /// The file could not be put into its place.
+    #[error(transparent)]
+    Place(#[from] WriteError),
     /// A WAV file counts its bytes in 32 bits.
     #[error(
-        "{path} would be {seconds:.0} s long, more than a WAV file holds at {rate} samples a \
+        "{name} would be {seconds:.0} s long, more than a WAV file holds at {rate} samples a \
          second; choose a lower rate or cut the MIDI file"
     )]
     TooLong {
         /// The WAV file.
-        path: PathBuf,
+        name: String,
         /// Length in seconds.
         seconds: f64,
         /// Samples a second.
@@ -63,15 +65,18 @@ struct Event {
 }
 
 /// Renders a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate` samples a
-/// second. `progress` is told the share done, from 0 to 1.
+/// second, whole or not at all. `progress` is told the share done, from 0 to 1.
+///
+/// # Errors
+/// When the sound is longer than a WAV file can be, or the file cannot be written.
 pub fn write_wav(
     file: &MidiFile,
-    path: &Path,
+    output: &Output,
     rate: u32,
     progress: &mut dyn FnMut(f64),
 ) -> Result<Rendered, FileError> {
     let failed = |error| FileError::Write {
-        path: path.to_path_buf(),
+        name: output.name(),
         error,
     };
     let (events, mut rendered) = events(file, rate);
@@ -79,7 +84,7 @@ pub fn write_wav(
     // Four bytes for a sample left and right.
     if (seconds + TAIL) * f64::from(rate) * 4.0 > f64::from(u32::MAX) - 1e4 {
         return Err(FileError::TooLong {
-            path: path.to_path_buf(),
+            name: output.name(),
             seconds,
             rate,
         });
@@ -90,7 +95,9 @@ pub fn write_wav(
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
-    let mut writer = hound::WavWriter::create(path, specification).map_err(failed)?;
+    let mut draft = output.begin()?;
+    let buffered = BufWriter::new(&mut draft);
+    let mut writer = hound::WavWriter::new(buffered, specification).map_err(failed)?;
     let mut piano = ElectricPiano::new(f64::from(rate));
     let (mut left, mut right) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
     let (mut now, mut next) = (0, 0);
@@ -125,13 +132,14 @@ pub fn write_wav(
         progress((now as f64 / end.max(1) as f64).min(1.0));
     }
     writer.finalize().map_err(failed)?;
+    draft.finish()?;
     rendered.seconds = now as f64 / f64::from(rate);
     Ok(rendered)
 }
 
 /// The keys in order of time, and how many there are.
 fn events(file: &MidiFile, rate: u32) -> (Vec<Event>, Rendered) {
-    let played = || file.notes.iter().filter(|note| note.channel != DRUMS);
+    let played = || file.notes.iter().filter(|note| !file.is_drum(note));
     let mut ticks: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
     ticks.sort_unstable();
     ticks.dedup();
@@ -192,7 +200,13 @@ fn samples(seconds: f64, rate: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use continuo_files::{Replace, kind};
     use continuo_score::midi::MidiNote;
+    use std::path::Path;
+
+    fn wav(path: &Path) -> Output {
+        Output::check(path, &kind::WAV, Replace::SameKind).unwrap()
+    }
 
     fn file(tempos: &[(u64, u32)], notes: &[(u64, u64, u8, u8)]) -> MidiFile {
         let note = |&(start, end, pitch, channel): &(u64, u64, u8, u8)| MidiNote {
@@ -210,9 +224,7 @@ mod tests {
             end: notes.iter().map(|n| n.end).max().unwrap_or(0),
             notes,
             tempos: tempos.to_vec(),
-            metres: Vec::new(),
-            tracks: vec![String::new()],
-            warnings: Vec::new(),
+            ..MidiFile::default()
         }
     }
 
@@ -249,9 +261,10 @@ mod tests {
     fn a_wav_as_long_as_the_music_and_its_last_fading() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
-        let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, DRUMS)]);
+        let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, 9)]);
         let mut shares = Vec::new();
-        let rendered = write_wav(&music, &path, 22_050, &mut |share| shares.push(share)).unwrap();
+        let rendered =
+            write_wav(&music, &wav(&path), 22_050, &mut |share| shares.push(share)).unwrap();
         assert_eq!((rendered.notes, rendered.drums), (1, 1));
         assert!(rendered.peak > 0.02 && rendered.peak < 1.0, "{rendered:?}");
         assert!(shares.is_sorted() && shares.last() == Some(&1.0));
@@ -275,11 +288,13 @@ mod tests {
     fn a_file_without_notes_is_silence() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
-        let rendered = write_wav(&file(&[], &[]), &path, 48_000, &mut |_| ()).unwrap();
+        let rendered = write_wav(&file(&[], &[]), &wav(&path), 48_000, &mut |_| ()).unwrap();
         assert_eq!(rendered, Rendered::default());
         assert_eq!(hound::WavReader::open(&path).unwrap().len(), 0);
-        let nowhere = folder.path().join("none").join("out.wav");
-        let error = write_wav(&file(&[], &[]), &nowhere, 48_000, &mut |_| ()).unwrap_err();
-        assert!(error.to_string().contains("none"), "{error}");
+        let long = file(&[(0, u32::MAX)], &[(0, u64::from(u32::MAX), 60, 0)]);
+        let error = write_wav(&long, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
+        assert!(matches!(error, FileError::TooLong { .. }), "{error}");
+        let whole = hound::WavReader::open(&path).unwrap();
+        assert_eq!(whole.len(), 0, "what was there stays");
     }
 }

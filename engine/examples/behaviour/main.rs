@@ -70,7 +70,7 @@ fn main() -> Result<()> {
             .map(|line| Ok(args.folder.join(line?)))
             .collect::<Result<_>>()?
     } else {
-        midi::files_in(&args.folder, usize::MAX)?
+        midi::files_in(&args.folder, usize::MAX)?.files
     };
     match args.copies {
         Some(runs) => copies(&args, model, &files, runs),

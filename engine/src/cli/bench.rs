@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use continuo_cli::{Progress, number, print};
 use continuo_engine::options::{ComputeOptions, Places};
-use continuo_engine::{Composer, Model, Runtime, Sampling};
+use continuo_engine::{Composer, Model, Sampling};
 use continuo_score::{Note, Score};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +19,8 @@ use super::bandwidth::{self, Bandwidth};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Notes heard before it plays, one session after another, shortest first
-    #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000,64000")]
+    #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000,64000",
+        value_parser = number(1usize, 1_000_000))]
     notes: Vec<usize>,
     /// Tokens played in each session
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -38,12 +40,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     lengths.sort_unstable();
     lengths.dedup();
     let longest = *lengths.last().context("--notes: no length")?;
-    let runtime = Runtime::load(&args.places.library()?)?;
     let directory = args.places.directory()?;
     let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &directory, &options)?;
-    super::tell_refusals(&model);
-
+    let model = super::load(&args.places, &args.compute)?;
     let bytes = weights(&directory, &model)?;
     let bandwidth = Bandwidth::measure();
     // The time in which so many bytes can be read once.
@@ -71,7 +70,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "read_gb_per_s": bandwidth.read / 1e9, "triad_gb_per_s": bandwidth.triad / 1e9,
         "sessions": sessions,
     });
-    super::print(&match args.json {
+    print(&match args.json {
         true => format!("{report:#}\n"),
         false => as_text(&report),
     })
@@ -86,17 +85,26 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     // What was played in the session before is forgotten apart, so that only reading is timed.
     let before = composer.tokens();
     let started = Instant::now();
-    composer.listen(&heard).context("while listening")?;
+    let progress = Progress::new(&format!("a session of {notes} notes"), "tokens", 0);
+    let mut report = |p: continuo_engine::composer::Progress| {
+        progress.set(p.done as u64, p.all as u64);
+    };
+    let listened = composer.listen_with(&heard, &mut report);
+    listened.context("while listening")?;
     let took = started.elapsed().as_secs_f64() * 1e3;
     let read = composer.tokens().saturating_sub(before);
+    drop(progress);
     let from = heard.metres.next_bar(heard.length);
+    let progress = Progress::new("playing", "tokens", u64::from(tokens));
     composer.answer(from, &Sampling::default(), 1)?;
     composer.take_stats();
     let mut until = from;
     while composer.stats().tokens() < u64::from(tokens) {
         until += piece.steps_per_beat;
         composer.play_until(until)?;
+        progress.set(composer.stats().tokens(), u64::from(tokens));
     }
+    drop(progress);
     let stats = composer.take_stats();
     let ms = |share| f64::from(stats.quantile(share).unwrap_or(f32::NAN));
     // Back to what was heard, for the next session.

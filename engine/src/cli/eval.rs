@@ -6,10 +6,11 @@ mod listening;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
+use clap::ArgMatches;
+use continuo_cli::{Progress, at_least, number, print};
+use continuo_engine::Model;
 use continuo_engine::options::{ComputeOptions, Places};
-use continuo_engine::{Model, Runtime};
 use continuo_score::suffix::SuffixMemory;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use listening::{Ear, Piece, read};
@@ -22,14 +23,14 @@ use listening::{Ear, Piece, read};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI files, or folders of them
-    #[arg(required = true)]
+    #[arg(required_unless_present = "learn", value_name = "FILES")]
     files: Vec<PathBuf>,
     /// How much is recalled, where the kNN memory is on and by the suffix memory: 0 to 1
-    #[arg(long, default_value_t = 1.0, value_parser = super::continue_::recall)]
+    #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
     /// Count only what lies in this bar and later, 1 being a piece's first: how well a theme's
     /// return is predicted
-    #[arg(long, value_name = "BAR", default_value_t = 1)]
+    #[arg(long, value_name = "BAR", default_value_t = 1, value_parser = at_least(1u32))]
     from_bar: u32,
     /// MIDI files, or folders of them, that the suffix memory has learned before each piece
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -49,6 +50,13 @@ pub(crate) struct Args {
     places: Places,
     #[command(flatten)]
     compute: ComputeOptions,
+}
+
+impl Args {
+    /// Sees to what `--learn` took of the files.
+    pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
+        super::inputs::disentangle(&mut self.files, &mut self.learn, matches, true);
+    }
 }
 
 /// Sums over tokens that were predicted.
@@ -108,10 +116,7 @@ fn band_name(band: usize) -> String {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let runtime = Runtime::load(&args.places.library()?)?;
-    let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &args.places.directory()?, &options)?;
-    super::tell_refusals(&model);
+    let model = super::load(&args.places, &args.compute)?;
     ensure!(
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
@@ -137,10 +142,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut cells = Vec::new();
     let runs = rows.len() * pieces.iter().map(Piece::to_read).sum::<usize>();
-    let progress = ProgressBar::new(runs as u64);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} tokens, {eta} left") {
-        progress.set_style(style);
-    }
+    let progress = Progress::new("listening", "tokens", runs as u64);
     for (xl, knn) in rows {
         let mut cell = Cell {
             xl,
@@ -151,13 +153,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         };
         for piece in &pieces {
             let recall = if knn { args.recall } else { 0.0 };
-            ear.listen(piece, recall, &mut cell)
+            let mut read = |tokens: usize| progress.add(tokens as u64);
+            ear.listen(piece, recall, &mut cell, &mut read)
                 .context("while listening")?;
-            progress.inc(piece.to_read() as u64);
         }
         cells.push(cell);
     }
-    progress.finish_and_clear();
+    drop(progress);
     report(args, &model, pieces.len(), &cells)
 }
 
@@ -170,7 +172,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
             "cells": cells,
             "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
         });
-        return super::print(&format!("{report:#}\n"));
+        return print(&format!("{report:#}\n"));
     }
     let first = cells[0].all;
     let mut text = format!(
@@ -207,7 +209,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         }
         text += "\n";
     }
-    super::print(&text)
+    print(&text)
 }
 
 #[cfg(test)]

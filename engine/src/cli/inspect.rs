@@ -3,10 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use continuo_cli::print;
 use continuo_score::midi::{self, MidiFile, MidiNote, Pedal, Reading};
 use continuo_score::tune::pitch_name;
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 use serde_json::{Value, json};
+
+use super::inputs::text;
 
 /// Say what is in a MIDI file: notes, parts, bars, tempo, and what is odd about it
 #[derive(clap::Args)]
@@ -23,10 +26,7 @@ pub(crate) struct Args {
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let pedal = match args.pedal {
-        true => Pedal::Lengthen,
-        false => Pedal::Ignore,
-    };
+    let pedal = Pedal::from(args.pedal);
     let file = midi::read_file_with(&args.file, &Reading { pedal })?;
     let steps = Vocabulary::continuo().steps_per_beat;
     let score = Score::from_midi(&file, steps, Drums::Keep);
@@ -35,9 +35,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             about: about(args, &file, &score),
             notes: &file.notes,
         };
-        super::print(&(serde_json::to_string(&report)? + "\n"))
+        print(&(serde_json::to_string(&report)? + "\n"))
     } else {
-        super::print(&as_text(args, &file, &score))
+        print(&as_text(args, &file, &score))
     }
 }
 
@@ -62,9 +62,11 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
     let parts = parts.iter().map(|part| {
         json!({
             "name": part.name, "track": part.track, "channel": part.channel,
-            "drums": part.channel == 9, "notes": part.notes.len(),
+            "drums": part.drums, "notes": part.notes.len(),
         })
     });
+    let names = 0..file.tracks.len().min(usize::from(u16::MAX)) as u16;
+    let names: Vec<String> = names.map(|track| file.name(track)).collect();
     let tempos = file.tempos.iter().map(|&(tick, micros)| {
         json!({ "tick": tick, "micros_per_beat": micros, "bpm": 60e6 / f64::from(micros) })
     });
@@ -72,9 +74,9 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
         json!({ "tick": tick, "numerator": metre.numerator, "denominator": metre.denominator })
     });
     json!({
-        "file": args.file, "type": file.format, "ticks_per_beat": file.ticks_per_beat,
+        "file": text(&args.file), "type": file.format, "ticks_per_beat": file.ticks_per_beat,
         "end": file.end, "seconds": file.seconds(), "bars": bars(score),
-        "tracks": file.tracks, "parts": parts.collect::<Vec<_>>(),
+        "tracks": names, "text_encoding": file.encoding.name(), "parts": parts.collect::<Vec<_>>(),
         "tempos": tempos.collect::<Vec<_>>(), "metres": metres.collect::<Vec<_>>(),
         "warnings": file.warnings,
     })
@@ -84,8 +86,8 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
 const MOST: usize = 12;
 
 fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
-    let drums = file.notes.iter().filter(|n| n.channel == 9).count();
-    let mut text = format!(
+    let drums = file.notes.iter().filter(|n| file.is_drum(n)).count();
+    let mut words = format!(
         "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, {:.1} s\n",
         args.file.display(),
         file.format,
@@ -106,13 +108,13 @@ fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
     let metres = score.metres.changes();
     let metres = metres.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
     list(
-        &mut text,
+        &mut words,
         "metre",
         metres.map(|(step, m)| format!("{m} from {}", at(step))),
     );
     let tempos = score.tempos.changes().iter();
     list(
-        &mut text,
+        &mut words,
         "tempo",
         tempos.map(|&(step, bpm)| format!("{bpm:.1} from {}", at(step))),
     );
@@ -121,9 +123,10 @@ fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
         let pitches = || part.notes.iter().map(|n| n.pitch);
         // A part has at least one note.
         let (low, high) = (pitches().min().unwrap_or(0), pitches().max().unwrap_or(0));
-        let kind = match part.channel {
-            9 => "drums".to_string(),
-            channel => format!("channel {}", channel + 1),
+        let kind = match (part.drums, part.channel) {
+            (true, 9) => "drums".to_string(),
+            (true, channel) => format!("drums on channel {}", channel + 1),
+            (false, channel) => format!("channel {}", channel + 1),
         };
         format!(
             "track {} {:?}, {kind}: {} notes, {} to {}",
@@ -134,11 +137,11 @@ fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
             pitch_name(high)
         )
     });
-    list(&mut text, "part", parts);
+    list(&mut words, "part", parts);
     for warning in &file.warnings {
-        text += &format!("  warning: {warning}\n");
+        words += &format!("  warning: {warning}\n");
     }
-    text
+    words
 }
 
 fn list(text: &mut String, what: &str, items: impl Iterator<Item = String>) {

@@ -1,25 +1,33 @@
-//! The commands of `continuo`. Errors go to standard error as one line; exit code 1 is a
-//! failure, 2 a wrong command line.
+//! The commands of `continuo`. Errors go to standard error as one line; exit status 1 is a
+//! failure, 2 a wrong command line, 130 an interrupt.
 
 mod bandwidth;
 mod bench;
+mod continuation;
 mod continue_;
 mod eval;
+mod hearing;
+mod inputs;
 mod inspect;
 mod render;
 mod tokens;
 mod view;
 
-use std::io::{ErrorKind, Write};
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use continuo_cli::{Pages, Progress, note};
+use continuo_engine::options::{ComputeOptions, Places};
+use continuo_engine::{Model, Runtime};
 
 #[derive(Parser)]
 #[command(
     name = "continuo",
     version,
-    about = "Continuo from the shell: plays on from MIDI files"
+    about = "Continuo from the shell: plays on from MIDI files",
+    after_help = "Wherever a file is named, `-` is standard input or standard output."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -32,6 +40,7 @@ enum Command {
     Continue(continue_::Args),
     Eval(eval::Args),
     Inspect(inspect::Args),
+    Pages(Pages),
     Render(render::Args),
     Tokens(tokens::Args),
     View(view::Args),
@@ -39,35 +48,51 @@ enum Command {
 
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
-    let result = match Cli::parse().command {
+    let matches = Cli::command().get_matches();
+    let mut command = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli.command,
+        Err(error) => error.exit(),
+    };
+    if let Some((_, matches)) = matches.subcommand() {
+        match &mut command {
+            Command::Continue(args) => args.disentangle(matches),
+            Command::Eval(args) => args.disentangle(matches),
+            _ => {}
+        }
+    }
+    continuo_cli::catch_interrupts(false);
+    let result = match command {
         Command::Bench(args) => bench::run(&args),
         Command::Continue(args) => continue_::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Pages(args) => args.run(Cli::command()),
         Command::Render(args) => render::run(&args),
         Command::Tokens(args) => tokens::run(&args),
         Command::View(args) => view::run(&args),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("continuo: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    continuo_cli::end("continuo", result.map(|()| ExitCode::SUCCESS))
 }
 
-/// Prints to standard output. Whoever reads may stop reading (`continuo tokens x | head`).
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
-}
-
-/// Says on standard error which devices were asked for and could not be had.
-fn tell_refusals(model: &continuo_engine::Model) {
+/// The model that a command plays with, and what of the devices asked for could not be had.
+fn load(places: &Places, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
+    let (library, options) = (places.library()?, compute.model_options()?);
+    let progress = Progress::spinner("loading the model");
+    let runtime = Runtime::load(&library)?;
+    let model = Model::load(runtime, &places.directory()?, &options)?;
+    drop(progress);
     for refusal in model.refusals() {
-        eprintln!("continuo: not on {refusal}; running on {}", model.device());
+        note(format_args!(
+            "continuo: not on {refusal}; running on {}",
+            model.device()
+        ));
+    }
+    Ok(model)
+}
+
+/// Prints what was odd about a MIDI file.
+fn warn(file: &Path, warnings: &[String]) {
+    for warning in warnings {
+        note(format_args!("continuo: {}: {warning}", file.display()));
     }
 }

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use continuo_cli::{Force, Progress, note, print};
+use continuo_files::{Output, kind};
 use continuo_score::midi::{self, Pedal, Reading};
 use continuo_voice::file::{self, Rendered};
-use indicatif::{ProgressBar, ProgressStyle};
+
+use super::inputs::text;
 
 /// Play a MIDI file on the plugin's electric piano into a WAV file
 ///
@@ -23,22 +26,25 @@ pub(crate) struct Args {
     /// Print what was done as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    force: Force,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let output = Output::check(&args.output, &kind::WAV, args.force.replace())?;
+    ensure!(
+        !(args.json && output.is_standard()),
+        "--json: standard output holds the sound; name a file for one of the two"
+    );
     let pedal = Pedal::Lengthen;
     let file = midi::read_file_with(&args.file, &Reading { pedal })?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.file.display());
-    }
-    let progress = ProgressBar::new(1_000);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent}%") {
-        progress.set_style(style);
-    }
-    let mut tell = |share: f64| progress.set_position((share * 1e3) as u64);
-    let rendered = file::write_wav(&file, &args.output, args.rate, &mut tell)?;
-    progress.finish_and_clear();
+    super::warn(&args.file, &file.warnings);
+    let progress = Progress::new("rendering", "s", file.seconds() as u64);
+    let seconds = file.seconds();
+    let mut tell = |share: f64| progress.set((share * seconds) as u64, seconds as u64);
+    let rendered = file::write_wav(&file, &output, args.rate, &mut tell)?;
+    drop(progress);
     let Rendered {
         seconds,
         notes,
@@ -47,16 +53,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     } = rendered;
     if args.json {
         let report = serde_json::json!({
-            "input": args.file, "output": args.output, "rate": args.rate,
+            "input": text(&args.file), "output": text(&args.output), "rate": args.rate,
             "seconds": seconds, "notes": notes, "drums_left_out": drums, "peak": peak,
         });
-        super::print(&format!("{report:#}\n"))
+        print(&format!("{report:#}\n"))
     } else {
         let drums = match drums {
             0 => String::new(),
             some => format!(", {some} drum notes left out"),
         };
-        let output = args.output.display();
-        super::print(&format!("{output}: {seconds:.1} s, {notes} notes{drums}\n"))
+        let line = format!("{}: {seconds:.1} s, {notes} notes{drums}", output.name());
+        if output.is_standard() {
+            note(line);
+            return Ok(());
+        }
+        print(&(line + "\n"))
     }
 }

@@ -4,7 +4,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
+use continuo_cli::print;
+use continuo_files::{MOST_BYTES, read_text};
+use continuo_score::midi::{self, Pedal, Reading};
+use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary};
 
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
@@ -20,6 +23,9 @@ pub(crate) struct Args {
     /// Keep the drums, as if they were notes
     #[arg(long)]
     drums: bool,
+    /// Let notes sound on while the sustain pedal is down
+    #[arg(long)]
+    pedal: bool,
     /// Print ids, and nothing else, on one line
     #[arg(long)]
     ids: bool,
@@ -29,15 +35,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let vocabulary = match &args.vocabulary {
         Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            let text = read_text(path, MOST_BYTES)?;
             Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
-    let file = midi::read_file(&args.file)?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.file.display());
-    }
+    let pedal = Pedal::from(args.pedal);
+    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    super::warn(&args.file, &file.warnings);
     let drums = match args.drums {
         true => Drums::Keep,
         false => Drums::Drop,
@@ -51,7 +56,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         false => by_step(&score, &encoded, &vocabulary),
     };
-    super::print(&text)
+    print(&text)
 }
 
 /// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use continuo_score::midi::{self, MidiFile};
+use continuo_cli::Force;
+use continuo_files::{Output, kind};
+use continuo_score::midi::{self, MidiFile, Pedal, Reading};
 use continuo_score::roll::{self, Part};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 
@@ -15,6 +17,11 @@ pub(crate) struct Args {
     /// PNG file to write
     #[arg(short, long)]
     output: PathBuf,
+    /// Let notes sound on while the sustain pedal is down
+    #[arg(long)]
+    pedal: bool,
+    #[command(flatten)]
+    force: Force,
 }
 
 /// Colours of the parts, in turn; the last is for all parts beyond them.
@@ -33,10 +40,10 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let file = midi::read_file(&args.file)?;
-    for warning in &file.warnings {
-        eprintln!("continuo: {}: {warning}", args.file.display());
-    }
+    let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
+    let pedal = Pedal::from(args.pedal);
+    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    super::warn(&args.file, &file.warnings);
     let steps = Vocabulary::continuo().steps_per_beat;
     let whole = Score::from_midi(&file, steps, Drums::Keep);
     let scores = by_part(&file, &whole);
@@ -48,7 +55,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let parts: Vec<Part> = parts.collect();
     let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
-    std::fs::write(&args.output, png).with_context(|| args.output.display().to_string())
+    Ok(output.write(&png)?)
 }
 
 /// A score for each part, with its name and colour: the drums as one, and parts beyond the
@@ -61,7 +68,7 @@ fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
         ..whole.clone()
     };
     for part in quantise::parts(file, whole.steps_per_beat, Drums::Keep) {
-        if part.channel == 9 {
+        if part.drums {
             drums.extend(part.notes);
         } else if let Some(colour) = COLOURS.get(parts.len()) {
             let name = match part.name.trim() {

@@ -1,5 +1,7 @@
 //! Where to compute, as options.
 
+use continuo_cli::number;
+
 use crate::device::Device;
 use crate::model::ModelOptions;
 
@@ -18,7 +20,7 @@ pub struct ComputeOptions {
     variant: Option<String>,
     /// Tokens of its song that the kNN memory lets a token see, and as many of what was learned
     /// [default: what the model was trained with]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(1usize, 1 << 22))]
     memories: Option<usize>,
 }
 

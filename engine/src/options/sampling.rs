@@ -1,5 +1,6 @@
 //! Sampling and the musician's constraints, as options.
 
+use continuo_cli::number;
 use continuo_score::Scale;
 use continuo_score::tune::parse_pitch;
 
@@ -10,25 +11,25 @@ use crate::sampling::{Constraints, Register, Sampling, ScaleLock};
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingOptions {
     /// How daring: 0 takes the likeliest, 1 follows the model; for pitches and rhythm alike
-    #[arg(long, value_name = "T", value_parser = zero_or_more)]
+    #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature: Option<f32>,
     /// How daring for pitches and velocities [default: 0.95]
-    #[arg(long, value_name = "T", value_parser = zero_or_more)]
+    #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature_pitch: Option<f32>,
     /// How daring for lengths and moves in time [default: 0.95]
-    #[arg(long, value_name = "T", value_parser = zero_or_more)]
+    #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature_rhythm: Option<f32>,
     /// Keep this many of the likeliest tokens; 0 keeps all
     #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k)]
     top_k: u16,
     /// Nucleus: keep the likeliest tokens of this much probability
-    #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p, value_parser = share)]
+    #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p, value_parser = number(0.0f32, 1.0))]
     top_p: f32,
     /// Keep tokens at least this fraction as likely as the likeliest
-    #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p, value_parser = share)]
+    #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p, value_parser = number(0.0f32, 1.0))]
     min_p: f32,
     /// What temperatures are multiplied with, at most, when the playing circles; 1 lets it
-    #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().warmest, value_parser = zero_or_more)]
+    #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().warmest, value_parser = number(1.0, HOTTEST))]
     warmest: f32,
     /// Play in this scale only: "D dorian", "Bb minor pentatonic"; auto: the one heard
     #[arg(long, value_name = "SCALE", value_parser = scale)]
@@ -40,16 +41,16 @@ pub struct SamplingOptions {
     #[arg(long, value_name = "NOTES", value_parser = clap::value_parser!(u8).range(1..=128))]
     polyphony: Option<u8>,
     /// Notes a beat to aim at; never do more than twice as many begin within a beat
-    #[arg(long, value_name = "NOTES", value_parser = zero_or_more)]
+    #[arg(long, value_name = "NOTES", value_parser = number(0.0f32, 64.0))]
     density: Option<f32>,
     /// Pull towards this pitch: C5
     #[arg(long, value_name = "PITCH", value_parser = pitch)]
     register: Option<u8>,
     /// How strongly, in nats an octave away
-    #[arg(long, value_name = "NATS", default_value_t = 1.0, value_parser = zero_or_more, requires = "register")]
+    #[arg(long, value_name = "NATS", default_value_t = 1.0, value_parser = number(0.0f32, 100.0), requires = "register")]
     register_strength: f32,
     /// Longest note, in beats
-    #[arg(long, value_name = "BEATS", value_parser = zero_or_more)]
+    #[arg(long, value_name = "BEATS", value_parser = number(0.01, LONGEST))]
     longest: Option<f32>,
     /// Softest and loudest MIDI velocity: 40..100
     #[arg(long, value_name = "SOFT..LOUD", value_parser = velocities)]
@@ -85,18 +86,10 @@ impl SamplingOptions {
     }
 }
 
-fn zero_or_more(text: &str) -> Result<f32, String> {
-    let number = text.parse::<f32>().map_err(|e| e.to_string())?;
-    let good = number >= 0.0 && number.is_finite();
-    good.then_some(number).ok_or("must be 0 or more".into())
-}
-
-fn share(text: &str) -> Result<f32, String> {
-    let number = text.parse::<f32>().map_err(|e| e.to_string())?;
-    let good = (0.0..=1.0).contains(&number);
-    good.then_some(number)
-        .ok_or("must be between 0 and 1".into())
-}
+/// The highest temperature: above, all tokens are as likely as each other.
+const HOTTEST: f32 = 100.0;
+/// The longest note, in beats: longer than any vocabulary has.
+const LONGEST: f32 = 1000.0;
 
 fn scale(text: &str) -> Result<ScaleLock, String> {
     match text.trim() {
@@ -192,6 +185,9 @@ mod tests {
             "--range C3",
             "--range C3..H9",
             "--polyphony 0",
+            "--warmest 0.5",
+            "--longest 0",
+            "--density inf",
             "--velocity 0..10",
             "--register-strength 2",
         ] {

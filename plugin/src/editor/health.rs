@@ -164,6 +164,10 @@ fn items(view: &View) -> Vec<Item> {
         .weak()
         .bad_if(health.dropped > 0),
     );
+    if health.bars_distrusted {
+        let tip = "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead";
+        items.push(Item::new(3, "bars counted", tip).bad_if(true));
+    }
     if health.refused > 0 {
         let text = format!("host refused {}", plural(count(health.refused), "note"));
         let tip = "Note-ons and note-offs that the host did not take. If the number rises, the host takes no notes from plugins, or too few in a block";

@@ -38,7 +38,7 @@ pub fn midi(roll: &Roll, part: Part, bars: Option<u32>, tempo: f64) -> Option<Mi
     let mut file = MidiFile {
         ticks_per_beat: TICKS,
         tempos: vec![(0, (60e6 / tempo.clamp(1.0, 1000.0)) as u32)],
-        tracks: tracks.iter().map(|t| t.2.to_owned()).collect(),
+        tracks: tracks.iter().map(|t| t.2.into()).collect(),
         ..MidiFile::default()
     };
     for (track, &(by, channel, _)) in tracks.iter().enumerate() {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn read(roll: &Roll, part: Part, bars: Option<u32>) -> Option<MidiFile> {
-        midi(roll, part, bars, 90.0).map(|file| read_bytes(&file.to_bytes()).unwrap())
+        midi(roll, part, bars, 90.0).map(|file| read_bytes(&file.to_bytes().unwrap()).unwrap())
     }
 
     #[test]

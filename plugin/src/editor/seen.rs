@@ -34,6 +34,7 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         headroom: snapshot.health.headroom,
         late: snapshot.health.late,
         dropped: snapshot.health.dropped,
+        bars_distrusted: snapshot.health.bars_distrusted,
         refused: snapshot.health.refused,
         switched: snapshot.health.switched,
         memory: Memory {
@@ -142,6 +143,8 @@ fn words(step: Step, back: bool) -> &'static str {
         (Step::Regenerate, false) => "Forth to the regenerated bar",
         (Step::Clear, true) => "Remember again what was cleared",
         (Step::Clear, false) => "Clear memory again",
+        (Step::PlayOver, true) => "Remember again what was played over",
+        (Step::PlayOver, false) => "Forget again what was played over",
         (Step::Unlearn, true) => "Learn again what was forgotten",
         (Step::Unlearn, false) => "Forget again what was learned",
         (Step::Vary(Variation::A), _) => "Variation A",

@@ -113,6 +113,9 @@ pub struct Health {
     pub late: u64,
     /// Notes that came too late to be played.
     pub dropped: u64,
+    /// The host's bar lines contradict its positions, so that bars are counted from the time
+    /// signature.
+    pub bars_distrusted: bool,
     /// Note-ons and note-offs that the host refused.
     pub refused: u64,
     /// The dialect in which the host takes notes, where it refused them in the one it declares.

@@ -115,6 +115,11 @@ impl Touch {
     }
 }
 
+/// Whether a key goes down.
+pub(super) fn is_note_on(event: &Event) -> bool {
+    matches!(Touch::of(event), Some(Touch::On { .. }))
+}
+
 pub(super) fn on(timing: u32, channel: u8, pitch: u8, velocity: u8) -> Event {
     NoteEvent::NoteOn {
         timing,

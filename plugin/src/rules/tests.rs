@@ -71,6 +71,59 @@ fn the_first_boundary_after_the_gap() {
     );
 }
 
+/// Plays one note and gives where the answer begins.
+fn after(gap: f64, enter: Enter, on: i64, off: i64) -> Option<i64> {
+    let timeline = common();
+    let mut rule = arrived(&timeline);
+    rule.on(on, timeline.beat(on), 0, 60);
+    rule.off(off, timeline.beat(off), Some(0), Some(60));
+    rule.next(&timeline, &settings(gap, enter)).map(|e| e.at)
+}
+
+#[test]
+fn a_release_half_a_beat_late_does_not_put_the_answer_off_by_a_bar() {
+    // In 4/4, 48 steps a bar. Let go on the bar line, with a gap of a bar: the next one.
+    assert_eq!(after(4.0, Enter::Bar, 36, 48), Some(96));
+    for late in 1..=6 {
+        assert_eq!(after(4.0, Enter::Bar, 36, 48 + late), Some(96), "{late}");
+    }
+    assert_eq!(
+        after(4.0, Enter::Bar, 36, 55),
+        Some(144),
+        "more than half a beat"
+    );
+    // The same with a gap of two beats, for which the middle of the bar is in time.
+    assert_eq!(after(2.0, Enter::Bar, 12, 24), Some(48));
+    assert_eq!(after(2.0, Enter::Bar, 12, 30), Some(48));
+    assert_eq!(after(2.0, Enter::Bar, 12, 31), Some(96));
+    // Struck there, it is a note and no late release.
+    assert_eq!(after(4.0, Enter::Bar, 48, 54), Some(144));
+    assert_eq!(after(2.0, Enter::Bar, 24, 27), Some(96));
+    assert_eq!(after(2.0, Enter::Bar, 23, 27), Some(48));
+    // Beats and steps are taken to the letter.
+    assert_eq!(after(2.0, Enter::Beat, 12, 30), Some(60));
+    assert_eq!(after(2.0, Enter::Step, 12, 30), Some(54));
+}
+
+#[test]
+fn a_late_release_leaves_time_to_decide() {
+    // Without a gap only the lead counts, of three steps by default: never in the past.
+    assert_eq!(after(0.0, Enter::Bar, 36, 45), Some(48));
+    assert_eq!(after(0.0, Enter::Bar, 36, 46), Some(96));
+    assert_eq!(after(0.5, Enter::Bar, 36, 45), Some(48));
+    assert_eq!(after(0.5, Enter::Bar, 36, 46), Some(96));
+    let timeline = common();
+    let mut rule = arrived(&timeline);
+    let bar = settings(4.0, Enter::Bar);
+    rule.on(36, 3.0, 0, 60);
+    rule.off(50, timeline.beat(50), Some(0), Some(60));
+    let entry = rule.next(&timeline, &bar).unwrap();
+    assert!(entry.at == 96 && entry.decided > 50, "{entry:?}");
+    // Put off past that line, it is the next one.
+    rule.postpone(97);
+    assert_eq!(rule.next(&timeline, &bar).map(|e| e.at), Some(144));
+}
+
 #[test]
 fn gaps_survive_the_rounding_of_parameters() {
     let timeline = common();

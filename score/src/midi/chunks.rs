@@ -11,6 +11,8 @@ pub(super) struct Header {
     pub(super) tracks: u16,
     /// Time division.
     pub(super) division: Division,
+    /// Offset of the header chunk: 0 unless the file is wrapped in RIFF.
+    pub(super) start: usize,
     /// Offset of the first chunk after the header.
     pub(super) at: usize,
     /// Offset at which the MIDI data ends.
@@ -105,6 +107,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
         format,
         tracks,
         division,
+        start,
         at: if wrong { usual } else { said.min(end) },
         end,
         odd: match (wrong, format) {

@@ -7,21 +7,27 @@
 
 use super::Broken;
 
-/// An event, as far as notes, bars and tempo need it.
+/// An event, as far as notes, bars, tempo and sound need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event<'a> {
     /// Channel, key, velocity; never velocity 0.
     On(u8, u8, u8),
     /// Channel, key.
     Off(u8, u8),
-    /// Sustain pedal: channel, whether it is down.
-    Pedal(u8, bool),
+    /// Control change: channel, controller, value.
+    Control(u8, u8, u8),
+    /// Program change: channel, program.
+    Program(u8, u8),
+    /// Another message of a channel: aftertouch or pitch bend.
+    Channel(u8),
     /// Type and data.
     Meta(u8, &'a [u8]),
+    /// A system-exclusive message without its first byte, 0xf0.
+    Exclusive(&'a [u8]),
     /// A system message: its status byte.
     System(u8),
-    /// Anything else well formed.
-    Other,
+    /// Raw bytes (0xf7): the rest of a divided message, or anything.
+    Raw,
 }
 
 /// Why there is no next event.
@@ -160,26 +166,25 @@ impl<'a> Cursor<'a> {
                 (key, 0) => Event::Off(channel, key),
                 (key, velocity) => Event::On(channel, key, velocity),
             },
-            0xb0..=0xbf => match (self.data(status)?, self.data(status)?) {
-                (64, value) => Event::Pedal(channel, value >= 64),
-                _ => Event::Other,
-            },
+            0xb0..=0xbf => Event::Control(channel, self.data(status)?, self.data(status)?),
             0xa0..=0xaf | 0xe0..=0xef => {
                 self.data(status)?;
                 self.data(status)?;
-                Event::Other
+                Event::Channel(channel)
             }
-            0xc0..=0xdf => {
+            0xc0..=0xcf => Event::Program(channel, self.data(status)?),
+            0xd0..=0xdf => {
                 self.data(status)?;
-                Event::Other
+                Event::Channel(channel)
             }
             0xff => {
                 let kind = self.byte()?;
                 Event::Meta(kind, self.block()?)
             }
-            0xf0 | 0xf7 => {
+            0xf0 => Event::Exclusive(self.block()?),
+            0xf7 => {
                 self.block()?;
-                Event::Other
+                Event::Raw
             }
             // System common and real-time messages, with the data bytes they have.
             0xf2 => {
@@ -238,6 +243,22 @@ mod tests {
             too_much,
             Some(Fault::Broken(Broken { offset: 3, .. }))
         ));
+    }
+
+    #[test]
+    fn channel_and_exclusive_messages_keep_their_data() {
+        let bytes = [
+            0, 0xb2, 64, 127, 0, 0xc3, 40, 0, 0xd4, 9, 0, 0xe5, 0, 64, 0, 0xf0, 2, 1, 0xf7,
+        ];
+        let events: Vec<_> = all(&bytes).0.into_iter().map(|e| e.1).collect();
+        let expected = [
+            Event::Control(2, 64, 127),
+            Event::Program(3, 40),
+            Event::Channel(4),
+            Event::Channel(5),
+            Event::Exclusive(&[1, 0xf7]),
+        ];
+        assert_eq!(events, expected);
     }
 
     #[test]

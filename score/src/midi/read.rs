@@ -1,15 +1,25 @@
 //! A file's bytes become a [`MidiFile`].
 
 use super::chunks::{self, Chunk, Division, Header};
+use super::document::{Layout, Setting, Span};
+use super::drums::{self, Message};
 use super::events::{Event, Events, Fault};
-use super::notes::{self, Pairing, Pedalling};
+use super::notes::{self, OPEN, Pairing, Pedalling};
+use super::text::{Text, TextEncoding};
 use super::{Broken, MidiFile, MidiNote, Pedal, Reading};
 use crate::time::Metre;
 
 /// Warnings kept; of more only the number is told.
 const MOST_WARNINGS: usize = 50;
 /// Tracks a header can announce.
-const MOST_TRACKS: usize = 0xffff;
+pub(super) const MOST_TRACKS: usize = 0xffff;
+/// Bytes of text from which the encoding is guessed.
+const TEXT_SAMPLE: usize = 1 << 16;
+/// The sustain pedal's controller, and the value from which on it is down.
+const SUSTAIN: u8 = 64;
+const PEDAL_DOWN: u8 = 64;
+/// Bank select, most significant byte.
+const BANK: u8 = 0;
 
 /// Reads a file's bytes.
 ///
@@ -17,6 +27,16 @@ const MOST_TRACKS: usize = 0xffff;
 /// could be read because of its damage is refused. Time and memory are in proportion to the
 /// bytes, whatever they say.
 pub fn read(bytes: &[u8], reading: &Reading) -> Result<MidiFile, Broken> {
+    run(bytes, reading, false).map(|(file, _)| file)
+}
+
+/// Reads a file's bytes, and where in them its tracks stand. With `settings`, the layout has
+/// the program and controller changes too.
+pub(super) fn run(
+    bytes: &[u8],
+    reading: &Reading,
+    settings: bool,
+) -> Result<(MidiFile, Layout), Broken> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(Broken::new(0, "the file is larger than 4 GiB"));
     }
@@ -27,16 +47,16 @@ pub fn read(bytes: &[u8], reading: &Reading) -> Result<MidiFile, Broken> {
         reading: *reading,
         file: MidiFile {
             format: header.format,
-            ticks_per_beat: 0,
-            notes: Vec::new(),
-            tempos: Vec::new(),
-            metres: Vec::new(),
-            tracks: Vec::new(),
-            end: 0,
-            warnings: Vec::new(),
+            ..MidiFile::default()
         },
+        layout: Layout::new(header),
+        settings,
         pairing: Pairing::new(),
         pedal: Vec::new(),
+        drums: drums::Collector::default(),
+        metres: Vec::new(),
+        texts: Vec::new(),
+        text_bytes: 0,
         damage: None,
         more_warnings: 0,
     };
@@ -53,14 +73,23 @@ struct Reader<'a> {
     header: Header,
     reading: Reading,
     file: MidiFile,
+    layout: Layout,
+    /// Whether program and controller changes are kept in the layout.
+    settings: bool,
     pairing: Pairing,
     pedal: Vec<Pedalling>,
+    drums: drums::Collector,
+    /// `(tick, metre, track)`, in the order read.
+    metres: Vec<(u64, Metre, u16)>,
+    /// Text events, as far as the encoding is guessed from them.
+    texts: Vec<&'a [u8]>,
+    text_bytes: usize,
     /// The first thing that could not be read.
     damage: Option<Broken>,
     more_warnings: usize,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn warn(&mut self, offset: usize, what: impl std::fmt::Display) {
         if self.file.warnings.len() < MOST_WARNINGS {
             self.file.warnings.push(format!("byte {offset}: {what}"));
@@ -107,7 +136,15 @@ impl Reader<'_> {
                     self.warn(at, "more than 65535 tracks: the rest is left out");
                     break;
                 }
-                Chunk::Track(body, said) => self.track(body, said),
+                Chunk::Track(body, said) => {
+                    let next = self.track(body, said);
+                    self.layout.spans.push(Span {
+                        head: at,
+                        said,
+                        next,
+                    });
+                    next
+                }
                 Chunk::Other(next) => {
                     self.warn(at, "a chunk that is no track, left out");
                     next
@@ -141,7 +178,7 @@ impl Reader<'_> {
         let index = self.file.tracks.len();
         // No more than MOST_TRACKS.
         let track = index as u16;
-        self.file.tracks.push(String::new());
+        self.file.tracks.push(Text::default());
         let file_end = self.header.end;
         let mut walk = Events::new(self.bytes, body, said.min(file_end));
         // Type 2 holds pieces one after the other, not parts side by side.
@@ -183,6 +220,7 @@ impl Reader<'_> {
                         channel,
                         track,
                     };
+                    self.layout.uses(track, channel);
                     self.pairing.on(&mut self.file.notes, note);
                 }
                 Event::Off(channel, pitch) => {
@@ -190,22 +228,31 @@ impl Reader<'_> {
                 }
                 Event::Meta(0x2f, _) => ended = true,
                 Event::Meta(kind, data) => self.meta(kind, data, now, track, at),
-                Event::Pedal(channel, down) if self.reading.pedal == Pedal::Lengthen => {
-                    self.pedal.push(Pedalling {
-                        tick: now,
-                        channel,
-                        down,
-                    });
+                Event::Control(channel, controller, value) => {
+                    self.control(channel, controller, value, now, track);
+                }
+                Event::Program(channel, program) => {
+                    self.drums.add(now, track, Message::Program(channel));
+                    self.set(channel, Setting::Program(program), now, track);
+                }
+                Event::Channel(channel) => self.layout.uses(track, channel),
+                Event::Exclusive(data) => {
+                    if let Some(message) = Message::of_exclusive(data) {
+                        self.drums.add(now, track, message);
+                    }
                 }
                 Event::System(status) => {
                     let what = format!("track {index}: system message {status:#04x}, left out");
                     self.warn(at, what);
                 }
-                Event::Pedal(..) | Event::Other => {}
+                Event::Raw => {}
             }
         }
         self.file.end = self.file.end.max(now);
-        let open = self.pairing.close(&mut self.file.notes, now);
+        let first = self.file.notes.partition_point(|n| n.track < track);
+        let left = self.pairing.close(&mut self.file.notes);
+        let beat = self.file.ticks_per_beat.into();
+        end_with_music(&mut self.file.notes[first..], now, beat);
         if let Some(broken) = fault {
             self.damaged(broken);
         } else if said > file_end && !ended {
@@ -214,9 +261,15 @@ impl Reader<'_> {
         } else if !ended {
             self.warn(walk.at, format!("track {index} has no end-of-track event"));
         }
-        if open > 0 {
-            let what = format!("track {index}: {open} notes without a note-off end here");
-            self.warn(walk.at, what);
+        let lost = |count: usize, how: &str| {
+            let s = if count == 1 { "" } else { "s" };
+            format!("track {index}: {count} note{s} without a note-off, ended {how}")
+        };
+        if left.struck > 0 {
+            self.warn(walk.at, lost(left.struck, "where the key is struck again"));
+        }
+        if left.open > 0 {
+            self.warn(walk.at, lost(left.open, "with the track's other notes"));
         }
         self.after(index, body, said, &walk, ended)
     }
@@ -262,14 +315,41 @@ impl Reader<'_> {
         walk.end
     }
 
-    fn meta(&mut self, kind: u8, data: &[u8], now: u64, track: u16, at: usize) {
+    fn set(&mut self, channel: u8, setting: Setting, now: u64, track: u16) {
+        self.layout.uses(track, channel);
+        if self.settings {
+            self.layout.settings.push((now, track, channel, setting));
+        }
+    }
+
+    fn control(&mut self, channel: u8, controller: u8, value: u8, now: u64, track: u16) {
+        self.set(channel, Setting::Control(controller, value), now, track);
+        match controller {
+            SUSTAIN if self.reading.pedal == Pedal::Lengthen => self.pedal.push(Pedalling {
+                tick: now,
+                channel,
+                down: value >= PEDAL_DOWN,
+            }),
+            BANK => self.drums.add(now, track, Message::Bank(channel, value)),
+            _ => {}
+        }
+    }
+
+    fn meta(&mut self, kind: u8, data: &'a [u8], now: u64, track: u16, at: usize) {
+        if let 0x01..=0x0f = kind
+            && self.text_bytes < TEXT_SAMPLE
+        {
+            self.text_bytes += data.len();
+            self.texts.push(data);
+        }
         match (kind, data) {
             (0x03, name) => {
                 let kept = &mut self.file.tracks[usize::from(track)];
                 if kept.is_empty() {
-                    *kept = String::from_utf8_lossy(name).into_owned();
+                    *kept = name.into();
                 }
             }
+            (0x21, &[port]) => self.drums.port(track, port),
             (0x51, &[a, b, c]) if [a, b, c] != [0; 3] => {
                 // SMPTE time does not follow the tempo.
                 if matches!(self.header.division, Division::Metrical(_)) {
@@ -282,7 +362,7 @@ impl Reader<'_> {
                     numerator: numerator.into(),
                     denominator: 1 << power,
                 };
-                self.file.metres.push((now, metre));
+                self.metres.push((now, metre, track));
             }
             (0x51, data) => {
                 let data = &data[..data.len().min(8)];
@@ -302,12 +382,13 @@ impl Reader<'_> {
         }
     }
 
-    fn finish(mut self) -> Result<MidiFile, Broken> {
-        if let Some(broken) = self.damage
+    fn finish(mut self) -> Result<(MidiFile, Layout), Broken> {
+        if let Some(broken) = self.damage.take()
             && self.file.notes.is_empty()
         {
             return Err(broken);
         }
+        self.keep_metres();
         let file = &mut self.file;
         // Every track is in the order of starts, so that this is a merge; notes of one key are
         // in the order of their ends already: first in, first out.
@@ -319,11 +400,57 @@ impl Reader<'_> {
             notes::lengthen(&mut file.notes, self.pedal, file.end);
         }
         file.tempos.sort_by_key(|t| t.0);
-        file.metres.sort_by_key(|m| m.0);
+        file.drums = self.drums.finish();
+        file.encoding = TextEncoding::guess(self.texts);
         if self.more_warnings > 0 {
             let what = format!("and {} warnings more", self.more_warnings);
             file.warnings.push(what);
         }
-        Ok(self.file)
+        Ok((self.file, self.layout))
+    }
+
+    /// Sorts the metres. Where two tracks contradict each other the first counts, as the
+    /// conductor's track, and that is said.
+    fn keep_metres(&mut self) {
+        let mut metres = std::mem::take(&mut self.metres);
+        metres.sort_by_key(|m| m.0);
+        let mut contradictions = 0;
+        let mut said = String::new();
+        for together in metres.chunk_by(|a, b| a.0 == b.0) {
+            let (tick, first, track) = together[0];
+            for &(_, metre, other) in together {
+                if other == track {
+                    self.file.metres.push((tick, metre));
+                } else if metre != first {
+                    contradictions += 1;
+                    if said.is_empty() {
+                        said = format!(
+                            "tracks {track} and {other} contradict each other: {}/{} and {}/{} at tick {tick}",
+                            first.numerator, first.denominator, metre.numerator, metre.denominator
+                        );
+                    }
+                }
+            }
+        }
+        match contradictions {
+            0 => return,
+            1 => {}
+            more => said += &format!(", and so in {} places more", more - 1),
+        }
+        self.file.warnings.push(said + "; the first track counts");
+    }
+}
+
+/// Gives every note of a track that has no end one: where the last of its other notes ends, but
+/// a beat after its start at least, and with the track, at `end`, at the latest. Other tracks
+/// do not count: one that is added changes no note.
+fn end_with_music(notes: &mut [MidiNote], end: u64, beat: u64) {
+    if notes.iter().all(|note| note.end != OPEN) {
+        return;
+    }
+    let closed = notes.iter().map(|note| note.end).filter(|&end| end != OPEN);
+    let music = closed.max().unwrap_or(0);
+    for note in notes.iter_mut().filter(|note| note.end == OPEN) {
+        note.end = music.max(note.start + beat).min(end);
     }
 }

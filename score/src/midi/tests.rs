@@ -73,11 +73,48 @@ fn what_is_written_is_read_back() {
         )],
         tracks: vec!["".into(), "heard".into(), "played".into()],
         end: 1920,
-        warnings: vec![],
+        ..MidiFile::default()
     };
-    let mut read = read_bytes(&written.to_bytes()).unwrap();
+    let mut read = read_bytes(&written.to_bytes().unwrap()).unwrap();
     // The conductor's track comes first; the parts follow.
-    assert_eq!(read.tracks.remove(0), "");
+    assert!(read.tracks.remove(0).is_empty());
     read.notes.iter_mut().for_each(|n| n.track -= 1);
     assert_eq!(read, written);
+}
+
+/// Keys of a file's notes that are drums, after the given events.
+fn drum_keys(events: &[u8]) -> Vec<u8> {
+    let notes = [0, 0x9a, 36, 100, 10, 36, 0, 0, 0x90, 60, 100, 10, 60, 0];
+    let read = read_bytes(&file(&[events, &notes, &END].concat())).unwrap();
+    let drums = read.notes.iter().filter(|note| read.is_drum(note));
+    drums.map(|note| note.pitch).collect()
+}
+
+#[test]
+fn drums_by_gs_xg_and_gm2_messages() {
+    assert_eq!(drum_keys(&[]), [0u8; 0]);
+    let gs = b"\0\xf0\x0a\x41\x10\x42\x12\x40\x1a\x15\x02\x0f\xf7";
+    assert_eq!(drum_keys(gs), [36]);
+    let xg = b"\0\xf0\x08\x43\x10\x4c\0\0\x7e\0\xf7\0\xba\0\x7f\0\xca\0";
+    assert_eq!(drum_keys(xg), [36]);
+    assert_eq!(
+        drum_keys(&xg[11..]),
+        [0u8; 0],
+        "this bank means nothing outside of XG"
+    );
+    let part_mode = b"\0\xf0\x08\x43\x10\x4c\x08\x0a\x07\x01\xf7";
+    assert_eq!(drum_keys(part_mode), [36]);
+    assert_eq!(drum_keys(b"\0\xba\0\x78\0\xca\0"), [36]);
+}
+
+#[test]
+fn names_are_bytes_and_are_shown_in_the_files_encoding() {
+    let name = b"\0\xff\x03\x06\x83\x73\x83\x41\x83\x6d\0\x90\x3c\x50";
+    let read = read_bytes(&file(&[&name[..], &END].concat())).unwrap();
+    assert_eq!(read.tracks[0].as_bytes(), &name[4..10]);
+    assert_eq!(
+        (read.encoding.name(), read.name(0)),
+        ("Shift_JIS", "ピアノ".into())
+    );
+    assert_eq!(read.name(7), "");
 }

@@ -1,22 +1,67 @@
-//! A [`MidiFile`] becomes bytes.
+//! Music becomes bytes.
 
 use std::path::Path;
 
+use continuo_files::{Output, Replace, kind};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Timing, TrackEvent, TrackEventKind};
 
+use super::read::MOST_TRACKS;
 use super::{MidiError, MidiFile, MidiNote};
+use crate::time::Metre;
+
+/// Delta times have 28 bits.
+const LONGEST_DELTA: u64 = 0x0fff_ffff;
+/// Empty text events that may stand in for one long wait.
+const MOST_WAITS: u64 = 1 << 12;
+/// Bytes of a header chunk.
+const HEADER: usize = 14;
+
+/// Why music does not fit into a MIDI file.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A header counts tracks in 16 bits.
+    #[error(
+        "a MIDI file holds 65535 tracks, and this one would have {tracks}; leave some out, or \
+         write the new track alone"
+    )]
+    Tracks {
+        /// Tracks the file would have.
+        tracks: usize,
+    },
+    /// A header counts the ticks of a beat in 15 bits.
+    #[error("a MIDI file has 1 to 32767 ticks a beat, not {ticks}; choose another division")]
+    Division {
+        /// Ticks a beat.
+        ticks: u32,
+    },
+    /// A wait that only millions of empty events could hold.
+    #[error("a wait of {ticks} ticks is too long for a MIDI file; shorten the silence")]
+    Wait {
+        /// Ticks from one event to the next.
+        ticks: u64,
+    },
+    /// A chunk counts its bytes in 32 bits.
+    #[error("a MIDI file holds 4 GiB, and this one would be longer; leave notes out")]
+    Size,
+    /// The writer refused.
+    #[error("the MIDI file could not be built: {0}")]
+    Refused(std::io::Error),
+}
 
 /// Tick, order among the events of that tick, event.
-type Placed<'a> = (u64, u8, TrackEventKind<'a>);
+pub(super) type Placed<'a> = (u64, u8, TrackEventKind<'a>);
 
 impl MidiFile {
     /// As the bytes of a type 1 file: a first track of tempo and metre, then one a part.
     /// On one tick, note-offs stand before note-ons, so that repeated keys sound again.
     /// Notes of tracks beyond [`MidiFile::tracks`] are left out.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    ///
+    /// # Errors
+    /// If a MIDI file cannot hold the music: too many tracks, too long a wait.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, BuildError> {
         let mut parts: Vec<Vec<Placed>> = Vec::with_capacity(self.tracks.len() + 1);
-        parts.push(self.conductor());
+        parts.push(conductor(&self.tempos, &self.metres).collect());
         for name in &self.tracks {
             let title = MetaMessage::TrackName(name.as_bytes());
             parts.push(vec![(0, 0, TrackEventKind::Meta(title))]);
@@ -26,42 +71,51 @@ impl MidiFile {
                 part.extend(on_and_off(note));
             }
         }
-        let tracks: Vec<_> = parts
-            .into_iter()
-            .map(|part| finish_track(part, self.end))
-            .collect();
-        let timing = Timing::Metrical(u15::new(self.ticks_per_beat.min(0x7fff) as u16));
-        let mut bytes = Vec::new();
-        let header = Header::new(Format::Parallel, timing);
-        // Writing to memory fails only on tracks over 4 GiB.
-        let _ = midly::write_std(&header, tracks.iter(), &mut bytes);
-        bytes
+        if parts.len() > MOST_TRACKS {
+            let tracks = parts.len();
+            return Err(BuildError::Tracks { tracks });
+        }
+        let mut tracks = Vec::with_capacity(parts.len());
+        for part in parts {
+            tracks.push(finish_track(part, self.end)?);
+        }
+        to_file(Format::Parallel, self.ticks_per_beat, &tracks)
     }
 
-    /// Writes a type 1 file.
+    /// Writes a type 1 file, whole or not at all. A MIDI file that is there is replaced.
+    ///
+    /// # Errors
+    /// When a MIDI file cannot hold the music, when something else is there, or when the system
+    /// refuses.
     pub fn write_file(&self, path: &Path) -> Result<(), MidiError> {
-        std::fs::write(path, self.to_bytes()).map_err(|source| MidiError::Io {
+        let output = Output::check(path, &kind::MIDI, Replace::SameKind)?;
+        let bytes = self.to_bytes().map_err(|source| MidiError::Build {
             path: path.into(),
             source,
-        })
-    }
-
-    fn conductor(&self) -> Vec<Placed<'static>> {
-        let tempos = self.tempos.iter().map(|&(tick, micros)| {
-            let micros = u24::new(micros.clamp(1, 0xff_ffff));
-            (tick, 0, TrackEventKind::Meta(MetaMessage::Tempo(micros)))
-        });
-        let metres = self.metres.iter().map(|&(tick, metre)| {
-            let power = metre.denominator.max(1).ilog2() as u8;
-            let numerator = metre.numerator.min(255) as u8;
-            let meta = MetaMessage::TimeSignature(numerator, power, 24, 8);
-            (tick, 0, TrackEventKind::Meta(meta))
-        });
-        tempos.chain(metres).collect()
+        })?;
+        Ok(output.write(&bytes)?)
     }
 }
 
-fn on_and_off(note: &MidiNote) -> [Placed<'static>; 2] {
+/// Tempos and metres as events, before whatever begins on their tick.
+pub(super) fn conductor(
+    tempos: &[(u64, u32)],
+    metres: &[(u64, Metre)],
+) -> impl Iterator<Item = Placed<'static>> {
+    let tempos = tempos.iter().map(|&(tick, micros)| {
+        let micros = u24::new(micros.clamp(1, 0xff_ffff));
+        (tick, 0, TrackEventKind::Meta(MetaMessage::Tempo(micros)))
+    });
+    let metres = metres.iter().map(|&(tick, metre)| {
+        let power = metre.denominator.max(1).ilog2() as u8;
+        let numerator = metre.numerator.min(255) as u8;
+        let meta = MetaMessage::TimeSignature(numerator, power, 24, 8);
+        (tick, 0, TrackEventKind::Meta(meta))
+    });
+    tempos.chain(metres)
+}
+
+pub(super) fn on_and_off(note: &MidiNote) -> [Placed<'static>; 2] {
     let channel = u4::new(note.channel & 15);
     let key = u7::new(note.pitch & 127);
     let on = MidiMessage::NoteOn {
@@ -78,17 +132,60 @@ fn on_and_off(note: &MidiNote) -> [Placed<'static>; 2] {
     [(note.start, 2, event(on)), (end, 1, event(off))]
 }
 
-fn finish_track(mut events: Vec<Placed>, end: u64) -> Vec<TrackEvent> {
+/// Puts the events in order and ends the track at `end`, or with its last event. A wait
+/// longer than a delta time is divided by empty text events.
+pub(super) fn finish_track(
+    mut events: Vec<Placed>,
+    end: u64,
+) -> Result<Vec<TrackEvent>, BuildError> {
     events.sort_by_key(|&(tick, rank, _)| (tick, rank));
     let last = events.last().map_or(0, |e| e.0).max(end);
     events.push((last, 3, TrackEventKind::Meta(MetaMessage::EndOfTrack)));
+    let mut track = Vec::with_capacity(events.len());
     let mut now = 0;
-    events
-        .into_iter()
-        .map(|(tick, _, kind)| {
-            let delta = u28::new((tick - now).min(0x0fff_ffff) as u32);
-            now = tick;
-            TrackEvent { delta, kind }
-        })
-        .collect()
+    for (tick, _, kind) in events {
+        let mut wait = tick - now;
+        if wait / LONGEST_DELTA > MOST_WAITS {
+            return Err(BuildError::Wait { ticks: wait });
+        }
+        while wait > LONGEST_DELTA {
+            track.push(TrackEvent {
+                delta: u28::new(LONGEST_DELTA as u32),
+                kind: TrackEventKind::Meta(MetaMessage::Text(b"")),
+            });
+            wait -= LONGEST_DELTA;
+        }
+        track.push(TrackEvent {
+            // No more than LONGEST_DELTA.
+            delta: u28::new(wait as u32),
+            kind,
+        });
+        now = tick;
+    }
+    Ok(track)
+}
+
+/// A whole file of these tracks.
+pub(super) fn to_file(
+    format: Format,
+    ticks_per_beat: u32,
+    tracks: &[Vec<TrackEvent>],
+) -> Result<Vec<u8>, BuildError> {
+    let ticks = u16::try_from(ticks_per_beat).ok();
+    let Some(ticks) = ticks.filter(|&ticks| (1..=0x7fff).contains(&ticks)) else {
+        return Err(BuildError::Division {
+            ticks: ticks_per_beat,
+        });
+    };
+    let header = Header::new(format, Timing::Metrical(u15::new(ticks)));
+    let mut bytes = Vec::new();
+    midly::write_std(&header, tracks.iter(), &mut bytes).map_err(BuildError::Refused)?;
+    Ok(bytes)
+}
+
+/// One track's chunk: its head and its events.
+pub(super) fn to_chunk(track: Vec<TrackEvent>) -> Result<Vec<u8>, BuildError> {
+    // The division does not matter: the header is not kept.
+    let bytes = to_file(Format::SingleTrack, 1, &[track])?;
+    Ok(bytes[HEADER..].into())
 }

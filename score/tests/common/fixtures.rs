@@ -127,6 +127,48 @@ pub(crate) fn all() -> Vec<Fixture> {
         Ok(vec![c4]),
         "without a note-off",
     );
+    let stuck = [&note(60, 0)[..], &[0, 0x90, 72, 80, 0x87, 0x68, 0xb0, 7, 1]].concat();
+    add(
+        "a note without an end, and a track that goes on for long",
+        file(0, &[track(&stuck)]),
+        Ok(vec![c4, (96, 192, 72, 80, 0, 0)]),
+        "without a note-off",
+    );
+    let stuck = [
+        &[0, 0x91, 36, 80][..],
+        &note(60, 0),
+        &note(62, 0),
+        &[0x87, 0x68, 0xb1, 7, 1],
+    ];
+    let stuck = [track(&stuck.concat()), track(&note(64, 2).repeat(4))];
+    add(
+        "a note without an end beside music",
+        file(1, &stuck),
+        Ok([c4, (0, 192, 36, 80, 1, 0), (0, 96, 64, 80, 2, 1)]
+            .into_iter()
+            .chain([(96, 192, 62, 80, 0, 0), (96, 192, 64, 80, 2, 1)])
+            .chain([(192, 288, 64, 80, 2, 1), (288, 384, 64, 80, 2, 1)])
+            .collect()),
+        "1 note without a note-off, ended with the track's other notes",
+    );
+    let again: Vec<u8> = (0..4)
+        .flat_map(|_| [0, 0x90, 60, 80, 48, 0x90, 60, 80, 48, 0x80, 60, 64])
+        .collect();
+    add(
+        "two note-ons to a note-off",
+        file(0, &[track(&again)]),
+        Ok((0..8)
+            .map(|n| (n * 48, n * 48 + 48, 60, 80, 0, 0))
+            .collect()),
+        "4 notes without a note-off, ended where the key is struck again",
+    );
+    let metre = |n: u8| track(&[&[0, 0xff, 0x58, 4, n, 2, 24, 8][..], &note(60, n)].concat());
+    add(
+        "two metres at once",
+        file(1, &[metre(3), metre(4)]),
+        Ok(vec![(0, 96, 60, 80, 3, 0), (0, 96, 60, 80, 4, 1)]),
+        "tracks 0 and 1 contradict each other: 3/4 and 4/4 at tick 0",
+    );
     let system = [&[0, 0xf4, 0, 0xf8, 0, 0xf2, 1, 2][..], &note(60, 0)].concat();
     add(
         "system messages",

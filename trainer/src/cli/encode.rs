@@ -1,11 +1,15 @@
 //! `continuo-trainer encode`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use continuo_score::Vocabulary;
+use anyhow::{Context, ensure};
+use continuo_cli::{Force, note, number, print};
+use continuo_files::{Output, ScratchFolder};
 use continuo_trainer::encode::{Options, Outcome, by_style};
+use continuo_trainer::kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
 
 use super::folders;
 
@@ -23,7 +27,7 @@ pub(super) struct Arguments {
     /// styles, which `train` balances.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// The corpus to write.
+    /// The corpus to write; `-` writes it to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// The vocabulary: continuo (with velocity, 12 steps a beat) or midigen.
@@ -34,7 +38,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
     /// Share of songs kept apart for `eval`.
-    #[arg(long, default_value_t = 0.03, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.03, value_name = "SHARE",
+        value_parser = number(0.0, folders::MOST_HELD_OUT))]
     held_out: f64,
     /// Decides which songs those are.
     #[arg(long, default_value_t = 1)]
@@ -42,60 +47,103 @@ pub(super) struct Arguments {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    force: Force,
 }
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
+    let output = Output::check(&a.output, &CORPUS, a.force.replace())?;
+    ensure!(
+        !(a.json && output.is_standard()),
+        "--json: standard output holds the corpus; name a file for one of the two"
+    );
+    let list = list(a, &output)?;
     let vocabulary = match &a.vocabulary {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
-        }
+        Some(path) => folders::vocabulary(path)?,
         None => folders::preset(&a.preset)?,
     };
+    // What goes through a pipe is whole before its first byte goes.
+    let scratch = match output.target() {
+        Some(_) => None,
+        None => Some(ScratchFolder::within(&std::env::temp_dir()).context("no scratch folder")?),
+    };
+    let beside = scratch.as_ref().map(|s| s.path().join("songs.corpus"));
     let options = Options {
         folders: &a.folders,
-        output: &a.output,
+        output: beside.as_deref().unwrap_or(&a.output),
+        replace: a.force.replace(),
         vocabulary,
         held_out: a.held_out,
         seed: a.seed,
     };
     let start = std::time::Instant::now();
     let outcome = folders::encode(&options)?;
-    let list = list_skipped(a, &outcome)?;
-    if a.json {
-        print_json(&outcome)?;
-    } else {
-        print_table(a, &outcome, start.elapsed().as_secs_f64(), list);
+    if let Some(beside) = &beside {
+        send(beside, &output)?;
+    }
+    let listed = match &list {
+        Some(list) => list_skipped(list, &outcome)?,
+        None => false,
+    };
+    let list = list.filter(|_| listed);
+    let seconds = start.elapsed().as_secs_f64();
+    let text = match a.json {
+        true => as_json(&outcome)?,
+        false => table(&output, &outcome, seconds, list),
+    };
+    match output.is_standard() {
+        true => note(text.trim_end()),
+        false => print(&text)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes FILE.skipped.tsv, if there is anything to say.
-fn list_skipped(a: &Arguments, outcome: &Outcome) -> anyhow::Result<Option<PathBuf>> {
-    let mut name = a.output.clone().into_os_string();
-    name.push(".skipped.tsv");
-    let path = PathBuf::from(name);
-    if outcome.skipped.is_empty() {
-        // What an earlier run left would be untrue now.
-        if path.exists() {
-            std::fs::remove_file(&path).with_context(|| path.display().to_string())?;
-        }
-        return Ok(None);
-    }
-    let mut text = String::from("file\treason\tdetail\n");
-    for s in &outcome.skipped {
-        text += &format!(
-            "{}\t{}\t{}\n",
-            s.path.display(),
-            s.reason,
-            s.detail.replace('\n', " ")
-        );
-    }
-    std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-    Ok(Some(path))
+/// Writes a corpus through a pipe.
+fn send(corpus: &Path, output: &Output) -> anyhow::Result<()> {
+    let mut draft = output.begin()?;
+    let mut file = File::open(corpus)?;
+    io::copy(&mut file, &mut draft).with_context(|| output.name())?;
+    Ok(draft.finish()?)
 }
 
-fn print_json(outcome: &Outcome) -> anyhow::Result<()> {
+/// FILE.skipped.tsv, if the corpus is a file.
+fn list(a: &Arguments, output: &Output) -> anyhow::Result<Option<Output>> {
+    if output.target().is_none() {
+        return Ok(None);
+    }
+    let mut name = a.output.clone().into_os_string();
+    name.push(".skipped.tsv");
+    Ok(Some(Output::check(
+        Path::new(&name),
+        &SKIPPED,
+        a.force.replace(),
+    )?))
+}
+
+/// Writes FILE.skipped.tsv; whether there is anything to say.
+fn list_skipped(list: &Output, outcome: &Outcome) -> anyhow::Result<bool> {
+    if outcome.skipped.is_empty() {
+        // What an earlier run left would be untrue now; that it is such a list was checked.
+        if let Some(path) = list.target().filter(|path| path.exists()) {
+            std::fs::remove_file(path).with_context(|| path.display().to_string())?;
+        }
+        return Ok(false);
+    }
+    let mut text = String::from(SKIPPED_COLUMNS);
+    for s in &outcome.skipped {
+        let path = s.path.to_string_lossy();
+        text += &format!("{}\t{}\t{}\n", field(&path), s.reason, field(&s.detail));
+    }
+    list.write(text.as_bytes())?;
+    Ok(true)
+}
+
+/// A field of a table: tabs and line ends would be others' borders.
+fn field(text: &str) -> String {
+    text.replace(['\t', '\n', '\r'], " ")
+}
+
+fn as_json(outcome: &Outcome) -> anyhow::Result<String> {
     let songs = &outcome.songs;
     let sum = |f: fn(&continuo_trainer::corpus::Song) -> u64| songs.iter().map(f).sum::<u64>();
     let json = serde_json::json!({
@@ -105,40 +153,41 @@ fn print_json(outcome: &Outcome) -> anyhow::Result<()> {
         "notes": sum(|s| s.notes),
         "skipped": outcome.skipped_by_reason(),
     });
-    println!("{}", serde_json::to_string_pretty(&json)?);
-    Ok(())
+    Ok(serde_json::to_string_pretty(&json)? + "\n")
 }
 
-fn print_table(a: &Arguments, outcome: &Outcome, seconds: f64, list: Option<PathBuf>) {
-    println!(
-        "{:<24} {:>8} {:>9} {:>12} {:>12}",
+fn table(output: &Output, outcome: &Outcome, seconds: f64, list: Option<Output>) -> String {
+    let mut text = String::new();
+    text += &format!(
+        "{:<24} {:>8} {:>9} {:>12} {:>12}\n",
         "style", "songs", "held out", "tokens", "notes"
     );
     let mut all = [0; 4];
     for (style, counts) in by_style(&outcome.songs) {
-        println!(
-            "{style:<24} {:>8} {:>9} {:>12} {:>12}",
+        text += &format!(
+            "{style:<24} {:>8} {:>9} {:>12} {:>12}\n",
             counts[0], counts[1], counts[2], counts[3]
         );
         all.iter_mut().zip(counts).for_each(|(a, b)| *a += b);
     }
-    println!(
-        "{:<24} {:>8} {:>9} {:>12} {:>12}",
+    text += &format!(
+        "{:<24} {:>8} {:>9} {:>12} {:>12}\n",
         "all", all[0], all[1], all[2], all[3]
     );
     for (reason, count) in outcome.skipped_by_reason() {
-        println!("skipped: {count} {reason}");
+        text += &format!("skipped: {count} {reason}\n");
     }
     if let Some(list) = list {
-        println!("each skipped file: {}", list.display());
+        text += &format!("each skipped file: {}\n", list.name());
     }
     if outcome.resumed > 0 {
-        println!("{} files had been done before", outcome.resumed);
+        text += &format!("{} files had been done before\n", outcome.resumed);
     }
     let files = outcome.songs.len() + outcome.skipped.len() - outcome.resumed;
-    println!(
-        "{}: {files} files in {seconds:.1} s, {:.0} files/s",
-        a.output.display(),
+    text += &format!(
+        "{}: {files} files in {seconds:.1} s, {:.0} files/s\n",
+        output.name(),
         files as f64 / seconds.max(1e-3)
     );
+    text
 }

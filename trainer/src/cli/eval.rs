@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use burn::tensor::Device;
+use continuo_cli::{Progress, print};
 use continuo_trainer::checkpoint::Checkpoint;
 use continuo_trainer::corpus::Corpus;
 use continuo_trainer::eval::cells::{Cell, Sum};
 use continuo_trainer::eval::{self, Evaluation, Measure};
-use indicatif::{ProgressBar, ProgressStyle};
 
 /// Measure a checkpoint on the corpus's held-out songs.
 ///
@@ -45,36 +45,32 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         .fits(&checkpoint.vocabulary, &checkpoint.config.shape.sizes)
         .map_err(anyhow::Error::msg)?;
     let model = checkpoint.model(&Device::flex())?;
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} tokens  {per_sec}  {eta} to go",
-    )?);
+    let progress = Progress::new("measuring", "tokens", 0);
     let evaluation = eval::evaluate(&model, &corpus, !a.quick, |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
+        progress.set(done, all);
     });
-    bar.finish_and_clear();
+    drop(progress);
     let Some(evaluation) = evaluation else {
         bail!(
             "{}: no held-out songs to measure on; encode with --held-out 0.03 or more",
             a.corpus.display()
         );
     };
-    if a.json {
-        println!("{}", serde_json::to_string_pretty(&evaluation)?);
-    } else {
-        println!("{}", checkpoint.path.display());
-        print(&evaluation);
-    }
+    print(&match a.json {
+        true => serde_json::to_string_pretty(&evaluation)? + "\n",
+        false => format!("{}\n{}", checkpoint.path.display(), table(&evaluation)),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(evaluation: &Evaluation) {
-    println!(
-        "{:<24} {:>6} {:>9} {:>8}   {:^24}   {:^24}",
+fn table(evaluation: &Evaluation) -> String {
+    let mut text = String::new();
+    text += &format!(
+        "{:<24} {:>6} {:>9} {:>8}   {:^24}   {:^24}\n",
         "", "", "", "", "nats per token", "nats per note"
     );
-    println!(
-        "{:<24} {:>6} {:>9} {:>8}   {:>7} {:>8} {:>7}   {:>7} {:>8} {:>7}",
+    text += &format!(
+        "{:<24} {:>6} {:>9} {:>8}   {:>7} {:>8} {:>7}   {:>7} {:>8} {:>7}\n",
         "style",
         "songs",
         "tokens",
@@ -86,52 +82,53 @@ fn print(evaluation: &Evaluation) {
         "unigram",
         "uniform"
     );
-    let line = |name: &str, m: &Measure| {
+    let line = |text: &mut String, name: &str, m: &Measure| {
         let sums = [m.nats, m.unigram_nats, m.uniform_nats];
         let [t, n] = [sums.map(|s| m.per_token(s)), sums.map(|s| m.per_note(s))];
-        println!(
-            "{name:<24} {:>6} {:>9} {:>8}   {:>7.3} {:>8.3} {:>7.3}   {:>7.2} {:>8.2} {:>7.2}",
+        *text += &format!(
+            "{name:<24} {:>6} {:>9} {:>8}   {:>7.3} {:>8.3} {:>7.3}   {:>7.2} {:>8.2} {:>7.2}\n",
             m.songs, m.tokens, m.notes, t[0], t[1], t[2], n[0], n[1], n[2]
         );
     };
     for (style, measure) in &evaluation.styles {
-        line(style, measure);
+        line(&mut text, style, measure);
     }
-    line("all", &evaluation.all);
+    line(&mut text, "all", &evaluation.all);
     for (kind, k) in &evaluation.kinds {
         let mean = k.nats / k.tokens.max(1) as f64;
-        println!(
-            "  {kind:<22} {:>6} {:>9} {:>8}   {mean:>7.3}",
+        text += &format!(
+            "  {kind:<22} {:>6} {:>9} {:>8}   {mean:>7.3}\n",
             "", k.tokens, ""
         );
     }
-    print_cells(&evaluation.cells);
+    text + &cells(&evaluation.cells)
 }
 
-fn print_cells(cells: &[Cell]) {
+fn cells(cells: &[Cell]) -> String {
+    let mut text = String::new();
     let Some(first) = cells.first() else {
-        return;
+        return text;
     };
     let on = |on| if on { "on" } else { "off" };
     let title = |c: &Cell| format!("XL {}, kNN {}", on(c.xl), on(c.knn));
-    println!(
-        "\n{:<24} {:>6} {:>9}   nats per token | per note",
+    text += &format!(
+        "\n{:<24} {:>6} {:>9}   nats per token | per note\n",
         "", "", ""
     );
-    print!("{:<24} {:>6} {:>9}", "piece", "songs", "tokens");
+    text += &format!("{:<24} {:>6} {:>9}", "piece", "songs", "tokens");
     for cell in cells {
-        print!("   {:>15}", title(cell));
+        text += &format!("   {:>15}", title(cell));
     }
-    println!();
-    let line = |name: &str, of: &Sum, sums: Vec<Sum>| {
-        print!("{name:<24} {:>6} {:>9}", of.songs, of.tokens);
+    text.push('\n');
+    let line = |text: &mut String, name: &str, of: &Sum, sums: Vec<Sum>| {
+        *text += &format!("{name:<24} {:>6} {:>9}", of.songs, of.tokens);
         for sum in sums {
-            print!(
+            *text += &format!(
                 "   {:>6.3} | {:>6.2}",
                 sum.nats_per_token, sum.nats_per_note
             );
         }
-        println!();
+        text.push('\n');
     };
     for (i, length) in first.lengths.iter().enumerate() {
         let name = match length.up_to {
@@ -139,12 +136,18 @@ fn print_cells(cells: &[Cell]) {
             None => "longer".to_owned(),
         };
         let sums = cells.iter().map(|c| c.lengths[i].songs).collect();
-        line(&name, &length.songs, sums);
+        line(&mut text, &name, &length.songs, sums);
     }
-    line("all", &first.all, cells.iter().map(|c| c.all).collect());
-    print!("{:<41}", "tokens a second");
+    line(
+        &mut text,
+        "all",
+        &first.all,
+        cells.iter().map(|c| c.all).collect(),
+    );
+    text += &format!("{:<41}", "tokens a second");
     for cell in cells {
-        print!("   {:>15.0}", cell.all.tokens_per_second);
+        text += &format!("   {:>15.0}", cell.all.tokens_per_second);
     }
-    println!();
+    text.push('\n');
+    text
 }

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use continuo_cli::{Progress, print};
+use continuo_files::{FolderOutput, MOST_BYTES, Replace, read_text};
 use continuo_score::manifest::HeldOut;
 use continuo_trainer::checkpoint::Checkpoint;
 use continuo_trainer::corpus::Corpus;
 use continuo_trainer::export::{Exported, Options, export};
+use continuo_trainer::kinds::MODEL;
 use continuo_trainer::onnx::kind::Kind;
 use continuo_trainer::parity::find_runtime;
 use continuo_trainer::parity::loss::Loss;
@@ -64,11 +67,14 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
+    // Before anything is read: the folder is the first thing that may be wrong.
+    FolderOutput::check(&a.output, &MODEL, Replace::SameKind)?;
     let checkpoint = Checkpoint::open(&a.checkpoint)?;
     let corpus = Corpus::open(&a.corpus)?;
     let unseen = a.calibrate.as_deref().map(Corpus::open).transpose()?;
     let runtime = find_runtime(a.runtime.as_deref())?;
     let held_out = a.held_out_json.as_deref().map(read_held_out).transpose()?;
+    let progress = Progress::new("proving and measuring", "parts", 0);
     let Exported {
         parity,
         variants,
@@ -86,7 +92,9 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         licence: a.licence.clone(),
         training_data: a.training_data.clone(),
         held_out,
+        progress: &|done, all| progress.set(done as u64, all as u64),
     })?;
+    drop(progress);
     let rows = [
         ("whole", parity.whole),
         ("chunked", parity.chunked),
@@ -117,29 +125,30 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             "largest_effect_of_recall": parity.recall,
             "largest_difference": rows.iter().copied().collect::<std::collections::BTreeMap<_, _>>(),
         });
-        println!("{}", serde_json::to_string_pretty(&json)?);
+        print(&(serde_json::to_string_pretty(&json)? + "\n"))?;
     } else {
-        println!(
-            "ONNX Runtime against the trainer on {} songs, {} tokens (logits up to {:.1}):",
+        let mut text = String::new();
+        text += &format!(
+            "ONNX Runtime against the trainer on {} songs, {} tokens (logits up to {:.1}):\n",
             parity.songs, parity.tokens, parity.scale
         );
         for (how, difference) in rows {
-            println!("  {how:<10} largest difference {difference:.2e}");
+            text += &format!("  {how:<10} largest difference {difference:.2e}\n");
         }
         if parity.memories > 0 {
-            println!(
-                "  up to {} memories, which move a logit by up to {:.2}",
+            text += &format!(
+                "  up to {} memories, which move a logit by up to {:.2}\n",
                 parity.memories, parity.recall
             );
         }
-        println!(
-            "{:<8} {:>5} {:>8} {:>12} {:>16} {:>12}",
+        text += &format!(
+            "{:<8} {:>5} {:>8} {:>12} {:>16} {:>12}\n",
             "variant", "bits", "MB", "ms a token", "nats lost/token", "per note"
         );
         let written = variants.iter().map(|v| (v, ""));
         for (v, not) in written.chain(left_out.iter().map(|v| (v, "  not written"))) {
-            println!(
-                "{:<8} {:>5} {:>8.2} {:>12.3} {:>16.5} {:>12.4}{not}",
+            text += &format!(
+                "{:<8} {:>5} {:>8.2} {:>12.3} {:>16.5} {:>12.4}{not}\n",
                 v.kind.name(),
                 v.kind.bits(),
                 v.bytes as f64 / 1e6,
@@ -149,20 +158,21 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             );
         }
         if let Some(c) = calibration {
-            println!(
+            text += &format!(
                 "calibrated: logits divided by {:.3}, {:.4} nats a token before, {:.4} with it (on \
-                 {} tokens of held-out songs)",
+                 {} tokens of held-out songs)\n",
                 c.temperature, c.before, c.after, c.tokens
             );
         }
         if let Some(fit) = suffix {
-            println!(
+            text += &format!(
                 "suffix memory: {:.3} nats a note without, {:.3} with (fitted on {} tokens of \
-                 songs it was trained on)",
+                 songs it was trained on)\n",
                 fit.without, fit.with, fit.tokens
             );
         }
-        println!("{}: written", a.output.display());
+        text += &format!("{}: written\n", a.output.display());
+        print(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -181,7 +191,7 @@ fn json(v: &Loss) -> serde_json::Value {
 
 fn read_held_out(path: &std::path::Path) -> anyhow::Result<HeldOut> {
     let name = || path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(name)?;
+    let text = read_text(path, MOST_BYTES)?;
     let json: serde_json::Value = serde_json::from_str(&text).with_context(name)?;
     serde_json::from_value(json["held_out"].clone())
         .with_context(|| format!("{}: not what `eval --json` prints", path.display()))

@@ -1,11 +1,16 @@
 //! What `encode` and `vocab` share: folders of songs become a corpus.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use continuo_cli::{Progress, note};
+use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::Vocabulary;
 use continuo_trainer::encode::{self, Options, Outcome};
-use indicatif::{ProgressBar, ProgressStyle};
+
+/// The highest share of songs held out: below 1, so that there is something to train on.
+pub(super) const MOST_HELD_OUT: f64 = 0.999999;
 
 /// The base tokens named on the command line.
 pub(super) fn preset(name: &str) -> anyhow::Result<Vocabulary> {
@@ -13,25 +18,27 @@ pub(super) fn preset(name: &str) -> anyhow::Result<Vocabulary> {
     Vocabulary::preset(name).with_context(none)
 }
 
-/// Encodes, and shows how far it is.
+/// The vocabulary in a file, or of standard input (`-`).
+pub(super) fn vocabulary(path: &Path) -> anyhow::Result<Vocabulary> {
+    let text = read_text(path, MOST_BYTES)?;
+    Vocabulary::from_json(&text).with_context(|| path.display().to_string())
+}
+
+/// Encodes, shows how far it is, and says what was left out of the folders.
 pub(super) fn encode(options: &Options<'_>) -> anyhow::Result<Outcome> {
-    let share = options.held_out;
-    if !(0.0..1.0).contains(&share) {
-        bail!("--held-out {share}: a share is at least 0 and below 1");
-    }
-    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template(
-        "{bar:40} {pos}/{len} files  {per_sec}  {eta} to go",
-    )?);
+    let progress = Progress::new("encoding", "files", 0);
     let begun = AtomicBool::new(false);
     let outcome = encode::encode(options, |done, all| {
-        bar.set_length(all as u64);
+        let (done, all) = (done as u64, all as u64);
         // What an earlier run had done says nothing about the speed of this one.
-        if !begun.swap(true, Ordering::Relaxed) {
-            bar.set_position(done as u64);
-            bar.reset_eta();
+        match begun.swap(true, Ordering::Relaxed) {
+            false => progress.begin_at(done, all),
+            true => progress.set(done, all),
         }
-        bar.set_position(done as u64);
-    });
-    bar.finish_and_clear();
-    Ok(outcome?)
+    })?;
+    drop(progress);
+    for line in &outcome.left_out {
+        note(format_args!("continuo-trainer: {line}"));
+    }
+    Ok(outcome)
 }

@@ -10,7 +10,8 @@ mod vocab;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use continuo_cli::Pages;
 
 /// Makes models for Continuo from folders of MIDI files.
 ///
@@ -18,7 +19,11 @@ use clap::{Parser, Subcommand};
 /// checkpoint on songs it was not trained on, and export makes the model directory that the
 /// plugin plays. vocab learns merged tokens, for those who want them.
 #[derive(Parser)]
-#[command(version, name = "continuo-trainer")]
+#[command(
+    version,
+    name = "continuo-trainer",
+    after_help = "Wherever a file is named, `-` is standard input or standard output."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -32,19 +37,23 @@ enum Command {
     Train(Box<train::Arguments>),
     Eval(eval::Arguments),
     Export(export::Arguments),
+    Pages(Pages),
 }
 
 pub(crate) fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // A training saves before it ends.
+    let asked = continuo_cli::catch_interrupts(matches!(command, Command::Train(_)));
+    let result = match command {
         Command::Vocab(arguments) => vocab::run(&arguments),
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Songs(arguments) => songs::run(&arguments),
-        Command::Train(arguments) => train::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments, asked),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Pages(arguments) => arguments
+            .run(Arguments::command())
+            .map(|()| ExitCode::SUCCESS),
     };
-    result.unwrap_or_else(|e| {
-        eprintln!("continuo-trainer: {e:#}");
-        ExitCode::FAILURE
-    })
+    continuo_cli::end("continuo-trainer", result)
 }

@@ -1,9 +1,9 @@
 //! `continuo-trainer songs`.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use continuo_cli::print;
 use continuo_trainer::corpus::Corpus;
 
 /// List the songs of a corpus: paths below the folder that was encoded, one a line.
@@ -24,25 +24,21 @@ pub(super) struct Arguments {
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let corpus = Corpus::open(&a.corpus)?;
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for song in &corpus.songs {
         if (a.held_out && !song.held_out) || (a.training && song.held_out) {
             continue;
         }
-        let told = if a.json {
+        if a.json {
             let json = serde_json::json!({
                 "path": song.path, "style": song.style, "tokens": song.tokens,
                 "notes": song.notes, "held_out": song.held_out,
             });
-            writeln!(out, "{json}")
+            text += &format!("{json}\n");
         } else {
-            writeln!(out, "{}", song.path)
-        };
-        match told {
-            // Whoever reads has read enough.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
-            told => told?,
+            text += &format!("{}\n", song.path);
         }
     }
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

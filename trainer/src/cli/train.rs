@@ -5,11 +5,11 @@ mod view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use continuo_cli::{above, at_least, note, number};
+use continuo_files::check_folder;
 use continuo_trainer::augment::Reach;
 use continuo_trainer::corpus::{Corpus, Location};
 use continuo_trainer::device::{Choice, Place};
@@ -19,6 +19,13 @@ use continuo_trainer::schedule::Budget;
 use continuo_trainer::train::{self, Ending, Options, Start};
 
 use self::view::View;
+
+/// The widest that music is played higher or lower: an octave.
+const MOST_SEMITONES: u8 = 12;
+/// The most that music is played louder or softer; a vocabulary has 16 bins.
+const MOST_BINS: u8 = 15;
+/// More lanes, tokens or numbers than any machine has room for.
+const MOST: usize = 1 << 20;
 
 /// Train a model on a corpus.
 ///
@@ -66,39 +73,39 @@ pub(super) struct Arguments {
     #[arg(long, default_value = "contiguous", value_parser = batches)]
     batches: Batches,
     /// Play each song up to so many semitones higher or lower.
-    #[arg(long, default_value_t = Reach::DEFAULT.transpose, value_name = "SEMITONES")]
+    #[arg(long, default_value_t = Reach::DEFAULT.transpose, value_name = "SEMITONES", value_parser = number(0u8, MOST_SEMITONES))]
     transpose: u8,
     /// Play each song up to so many velocity bins louder or softer.
-    #[arg(long, default_value_t = Reach::DEFAULT.velocity, value_name = "BINS")]
+    #[arg(long, default_value_t = Reach::DEFAULT.velocity, value_name = "BINS", value_parser = number(0u8, MOST_BINS))]
     loudness: u8,
     /// Train for so many steps.
-    #[arg(long, value_name = "N", conflicts_with = "minutes")]
+    #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = at_least(1u64))]
     steps: Option<u64>,
     /// Train for so many minutes [default: 60]. The learning rate follows the share of the
     /// time that is spent.
-    #[arg(long, value_name = "M")]
+    #[arg(long, value_name = "M", value_parser = above(0.0))]
     minutes: Option<f64>,
     /// Lanes: songs side by side in one step [default: the preset's, or as many as there are
     /// songs].
-    #[arg(long, value_name = "LANES")]
+    #[arg(long, value_name = "LANES", value_parser = number(1usize, MOST))]
     batch: Option<usize>,
     /// Lanes that pass through the network at once [default: the preset's].
-    #[arg(long, value_name = "LANES")]
+    #[arg(long, value_name = "LANES", value_parser = number(1usize, MOST))]
     group: Option<usize>,
     /// Tokens of a lane in one segment [default: the preset's].
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = number(1usize, MOST))]
     segment: Option<usize>,
     /// Segments of every lane whose gradients make one step [default: 1].
-    #[arg(long, value_name = "SEGMENTS")]
+    #[arg(long, value_name = "SEGMENTS", value_parser = number(1usize, MOST))]
     accumulate: Option<usize>,
     /// Tokens each token attends to [default: the preset's].
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = number(1usize, MOST))]
     window: Option<usize>,
     /// Layers [default: the preset's].
-    #[arg(long, value_name = "LAYERS")]
+    #[arg(long, value_name = "LAYERS", value_parser = number(1usize, 1024))]
     layers: Option<usize>,
     /// Width of the network, a multiple of 64 [default: the preset's].
-    #[arg(long, value_name = "NUMBERS")]
+    #[arg(long, value_name = "NUMBERS", value_parser = number(1usize, MOST))]
     width: Option<usize>,
     /// Leave out the kNN memory: what has left the window is forgotten.
     #[arg(long)]
@@ -108,7 +115,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "LAYER", conflicts_with_all = ["without_knn", "from"])]
     knn_layer: Option<usize>,
     /// Memories each token recalls [default: 32].
-    #[arg(long, value_name = "K", conflicts_with_all = ["without_knn", "from"])]
+    #[arg(long, value_name = "K", conflicts_with_all = ["without_knn", "from"], value_parser = number(1usize, MOST))]
     knn_k: Option<usize>,
     /// What the kNN memory brings of the tokens that are like the present one: the tokens that
     /// followed them, or they themselves [default: next, or as the model of --from has it].
@@ -116,7 +123,7 @@ pub(super) struct Arguments {
     knn_recalls: Option<Recalls>,
     /// Learning rate of the kNN memory's scale and gate, as a multiple of the others'
     /// [default: 1].
-    #[arg(long, value_name = "FACTOR")]
+    #[arg(long, value_name = "FACTOR", value_parser = number(0.0, 1000.0))]
     knn_rate: Option<f64>,
     /// Parts to leave out, to see what they are worth: grid (step in bar, bar, metre), pitch
     /// (pitch classes and octaves), sounding (the notes that sound), relative (how far apart
@@ -134,11 +141,11 @@ pub(super) struct Arguments {
     )]
     like_midigen: Vec<Likeness>,
     /// Share of the numbers that dropout leaves out in training [default: 0].
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = number(0.0, 0.9))]
     dropout: Option<f64>,
     /// Weight decay (AdamW): each step makes the matrices inside the layers smaller by this times
     /// the learning rate [default: 0.1].
-    #[arg(long, value_name = "DECAY")]
+    #[arg(long, value_name = "DECAY", value_parser = number(0.0, 100.0))]
     weight_decay: Option<f64>,
     /// Put the preset's kNN memory into the network of --from, which has none: the queries,
     /// keys and values of that layer begin anew.
@@ -153,16 +160,16 @@ pub(super) struct Arguments {
     #[arg(long, requires = "from")]
     with_relative: bool,
     /// Peak learning rate [default: the preset's].
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", value_parser = above(0.0))]
     lr: Option<f64>,
     /// How much large styles count: 1 by their tokens, 0 all alike.
-    #[arg(long, default_value_t = 0.5, value_name = "POWER")]
+    #[arg(long, default_value_t = 0.5, value_name = "POWER", value_parser = number(0.0, 1.0))]
     balance: f64,
     /// Seed of the parameters and of the order of songs.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Threads [default: all cores].
-    #[arg(long)]
+    #[arg(long, value_parser = number(1usize, 4096))]
     threads: Option<usize>,
     /// Time between checkpoints: 90s, 5m, 1h.
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = duration)]
@@ -205,6 +212,7 @@ enum Likeness {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a time such as 90s, 5m or 1h".to_owned();
     let (number, unit) = match text.find(|c: char| c.is_ascii_alphabetic()) {
         Some(at) => text.split_at(at),
         None => (text, "s"),
@@ -213,12 +221,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         "s" => 1.0,
         "m" => 60.0,
         "h" => 3600.0,
-        _ => return Err(format!("{unit}: not s, m or h")),
+        _ => return Err(wrong()),
     };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "such as 90s, 5m or 1h".to_owned())?;
-    Duration::try_from_secs_f64(number * factor).map_err(|e| e.to_string())
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * factor).map_err(|_| wrong())
 }
 
 fn precision(text: &str) -> Result<Precision, String> {
@@ -238,13 +244,14 @@ fn batches(text: &str) -> Result<Batches, String> {
     }
 }
 
-pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
+/// Trains. `stop` is raised by the first Ctrl-C: a checkpoint is saved, and the command ends.
+pub(super) fn run(a: &Arguments, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
+    check_folder(&a.output)?;
     let place = Place::open(&a.device)?;
     let corpus = Corpus::open_in(&a.corpus, a.data)?;
     let budget = match (a.steps, a.minutes) {
         (Some(n), _) => Some(Budget::Steps(n)),
-        (None, Some(m)) if m.is_finite() && m > 0.0 => Some(Budget::Minutes(m)),
-        (None, Some(m)) => bail!("--minutes {m}: must be more than 0"),
+        (None, Some(m)) => Some(Budget::Minutes(m)),
         (None, None) => None,
     };
     let start = if a.resume {
@@ -252,14 +259,6 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     } else {
         start::new(a, &corpus, budget, &place)?
     };
-    let stop = Arc::new(AtomicBool::new(false));
-    let asked = Arc::clone(&stop);
-    ctrlc::set_handler(move || {
-        if asked.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .context("Ctrl-C cannot be caught")?;
     let options = Options {
         corpus: &corpus,
         output: &a.output,
@@ -268,7 +267,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         measure_every: Some(a.measure_every).filter(|t| !t.is_zero()),
         sample_every: Some(a.sample_every).filter(|t| !t.is_zero()),
         place: &place,
-        stop: &stop,
+        stop,
     };
     let mut view = View::new(&corpus, place.name.clone())?;
     let ending = train::train(&options, |event| view.show(&event));
@@ -276,11 +275,13 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     match ending? {
         Ending::Done => {
             let (model, corpus) = (a.output.display(), a.corpus.display());
-            eprintln!("done; next: continuo-trainer eval --checkpoint {model} --corpus {corpus}");
+            note(format_args!(
+                "done; next: continuo-trainer eval --checkpoint {model} --corpus {corpus}"
+            ));
             Ok(ExitCode::SUCCESS)
         }
         Ending::Stopped => {
-            eprintln!("stopped and saved; go on with --resume");
+            note("stopped and saved; go on with --resume");
             Ok(ExitCode::from(130))
         }
     }

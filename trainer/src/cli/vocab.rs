@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use continuo_cli::{Force, Progress, note, number, print};
+use continuo_files::{Output, Replace, ScratchFolder};
 use continuo_score::Vocabulary;
 use continuo_trainer::corpus::Corpus;
-use continuo_trainer::files::Staged;
+use continuo_trainer::kinds::VOCABULARY;
 use continuo_trainer::{encode, vocab};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::folders;
 
@@ -24,7 +25,7 @@ pub(super) struct Arguments {
     #[arg(required = true, value_name = "FOLDER|CORPUS")]
     songs: Vec<PathBuf>,
     /// Ids of the vocabulary, base tokens and merged ones together.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(1usize, 65_535))]
     ids: usize,
     /// The vocabulary to write, as JSON.
     #[arg(short, long, value_name = "FILE")]
@@ -34,7 +35,8 @@ pub(super) struct Arguments {
     preset: String,
     /// Share of songs of folders not learnt from; `encode` with the same share and seed holds
     /// out the same.
-    #[arg(long, default_value_t = 0.03, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.03, value_name = "SHARE",
+        value_parser = number(0.0, folders::MOST_HELD_OUT))]
     held_out: f64,
     /// Decides which songs those are.
     #[arg(long, default_value_t = 1)]
@@ -42,25 +44,28 @@ pub(super) struct Arguments {
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    force: Force,
 }
 
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
-    // Dropped in this order's reverse: the file goes once nothing is mapped.
-    let (_staged, corpus) = corpus(a)?;
+    let output = Output::check(&a.output, &VOCABULARY, a.force.replace())?;
+    ensure!(
+        !(a.json && output.is_standard()),
+        "--json: standard output holds the vocabulary; name a file for one of the two"
+    );
+    // Dropped in this order's reverse: the folder goes once nothing in it is mapped.
+    let (_scratch, corpus) = corpus(a, &output)?;
     let begun = Instant::now();
-    let bar = ProgressBar::new_spinner()
-        .with_style(ProgressStyle::with_template("{spinner} {elapsed}  {msg}")?)
-        .with_message(format!(
-            "learning {} ids from {} songs",
-            a.ids,
-            corpus.songs.len()
-        ));
-    bar.enable_steady_tick(Duration::from_millis(200));
-    let learnt = vocab::learn(&corpus, a.ids);
-    bar.finish_and_clear();
-    let learnt = learnt?;
+    let progress = Progress::spinner(&format!(
+        "learning {} ids from {} songs",
+        a.ids,
+        corpus.songs.len()
+    ));
+    let learnt = vocab::learn(&corpus, a.ids)?;
+    drop(progress);
     let seconds = begun.elapsed().as_secs_f64();
-    write(&a.output, &learnt).with_context(|| a.output.display().to_string())?;
+    output.write((learnt.to_json() + "\n").as_bytes())?;
 
     let [training, held_out] = [false, true].map(|held_out| counts(&corpus, &learnt, held_out));
     let longest = (0..learnt.size() as u16)
@@ -80,51 +85,56 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
             "longest_merged_token": longest, "seconds": seconds,
             "training": part(training), "held_out": part(held_out),
         });
-        println!("{}", serde_json::to_string_pretty(&json)?);
-    } else {
-        println!(
-            "{:<10} {:>8} {:>12} {:>20} {:>20}",
-            "", "songs", "notes", "base tokens/note", "tokens/note"
-        );
-        for (name, [songs, notes, base, merged]) in [("training", training), ("held out", held_out)]
-        {
-            let (base, merged) = (a_note(base, notes), a_note(merged, notes));
-            println!("{name:<10} {songs:>8} {notes:>12} {base:>20.3} {merged:>20.3}");
-        }
-        println!(
-            "{}: {} ids, the longest of {longest} base tokens, learnt in {seconds:.1} s",
-            a.output.display(),
-            learnt.size(),
-        );
+        print(&(serde_json::to_string_pretty(&json)? + "\n"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = format!(
+        "{:<10} {:>8} {:>12} {:>20} {:>20}\n",
+        "", "songs", "notes", "base tokens/note", "tokens/note"
+    );
+    for (name, [songs, notes, base, merged]) in [("training", training), ("held out", held_out)] {
+        let (base, merged) = (a_note(base, notes), a_note(merged, notes));
+        text += &format!("{name:<10} {songs:>8} {notes:>12} {base:>20.3} {merged:>20.3}\n");
+    }
+    text += &format!(
+        "{}: {} ids, the longest of {longest} base tokens, learnt in {seconds:.1} s\n",
+        output.name(),
+        learnt.size(),
+    );
+    match output.is_standard() {
+        true => note(text.trim_end()),
+        false => print(&text)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The corpus named, or one of the folders named, and the file that one is in meanwhile.
-fn corpus(a: &Arguments) -> anyhow::Result<(Option<Staged>, Corpus)> {
+/// The corpus named, or one of the folders named, and the scratch folder that one is in.
+fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolder>, Corpus)> {
     if let [file] = &a.songs[..]
-        && file.is_file()
+        && !file.is_dir()
     {
         return Ok((None, Corpus::open(file)?));
     }
-    // Removed when dropped, never put in its place.
-    let staged = Staged::file(&a.output.with_extension("corpus"));
+    // Beside the output, where there is room; a pipe has no folder.
+    let folder = output.target().and_then(Path::parent);
+    let folder = match folder {
+        Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
+        Some(folder) => folder.to_path_buf(),
+        None => std::env::temp_dir(),
+    };
+    let scratch = ScratchFolder::within(&folder).with_context(|| folder.display().to_string())?;
+    let path = scratch.path().join("songs.corpus");
     let options = encode::Options {
         folders: &a.songs,
-        output: staged.temporary(),
+        output: &path,
+        replace: Replace::SameKind,
         vocabulary: folders::preset(&a.preset)?,
         held_out: a.held_out,
         seed: a.seed,
     };
     folders::encode(&options)?;
-    let corpus = Corpus::open(staged.temporary())?;
-    Ok((Some(staged), corpus))
-}
-
-fn write(path: &Path, vocabulary: &Vocabulary) -> std::io::Result<()> {
-    let staged = Staged::file(path);
-    std::fs::write(staged.temporary(), vocabulary.to_json() + "\n")?;
-    staged.keep()
+    let corpus = Corpus::open(&path)?;
+    Ok((Some(scratch), corpus))
 }
 
 /// Songs, notes, base tokens and tokens of the songs held out, or of the others.

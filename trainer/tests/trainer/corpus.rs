@@ -156,28 +156,45 @@ fn a_killed_encoding_goes_on() {
         child.wait().unwrap();
         let is_through = at.join("killed").exists();
         if is_through {
-            for end in ["", ".skipped.tsv", ".partial", ".journal"] {
+            for end in ["", ".skipped.tsv", ".journal"] {
                 let _ = fs::remove_file(at.join(format!("killed{end}")));
             }
         }
         !is_through
     });
     assert!(was_killed, "it was through each time");
-    assert!(at.join("killed.partial").is_file() && !at.join("killed").exists());
+    let partial = || {
+        let entries = fs::read_dir(at).unwrap().map(|e| e.unwrap().file_name());
+        let mut names = entries.map(|name| name.to_string_lossy().into_owned());
+        names.find(|name| name.ends_with(".partial"))
+    };
+    assert!(partial().is_some() && !at.join("killed").exists());
     let text = output(&mut encode("killed"));
     assert!(text.contains("files had been done before"), "{text}");
     let read = |name: &str| fs::read(at.join(name)).unwrap();
     assert!(read("whole") == read("killed"));
     assert!(read("whole.skipped.tsv") == read("killed.skipped.tsv"));
-    assert!(!at.join("killed.partial").exists() && !at.join("killed.journal").exists());
+    assert!(partial().is_none() && !at.join("killed.journal").exists());
 
-    // Other options, or a changed folder: from the beginning.
-    fs::write(at.join("other.journal"), "{}\n{\"files\":9}\n").unwrap();
+    // A journal of other options, or of a changed folder: from the beginning. Its songs go.
+    let task = "{\"options\":\"other\",\"sources\":1,\"partial\":\"other.x.partial\"}\n";
+    fs::write(at.join("other.journal"), task).unwrap();
+    fs::write(at.join("other.x.partial"), [0; 64]).unwrap();
     let text = output(&mut encode("other"));
     assert!(
         !text.contains("done before") && read("whole") == read("other"),
         "{text}"
     );
+    assert!(partial().is_none() && !at.join("other.journal").exists());
+
+    // Somebody's diary is no journal, and a journal takes nothing from elsewhere.
+    fs::write(at.join("diary.journal"), "Dear diary,\n").unwrap();
+    assert!(!encode("diary").output().unwrap().status.success());
+    assert_eq!(read("diary.journal"), b"Dear diary,\n");
+    let task = task.replace("other.x.partial", "whole");
+    fs::write(at.join("sly.journal"), task).unwrap();
+    output(&mut encode("sly"));
+    assert!(read("whole") == read("sly"));
 }
 
 #[test]

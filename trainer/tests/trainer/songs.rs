@@ -69,6 +69,7 @@ pub(crate) fn encode(
     let options = encode::Options {
         folders,
         output,
+        replace: continuo_files::Replace::SameKind,
         vocabulary,
         held_out,
         seed: 1,

@@ -57,6 +57,7 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
     let options = encode::Options {
         folders: &[folder.join("midi")],
         output: &path,
+        replace: continuo_files::Replace::SameKind,
         vocabulary: vocabulary.clone(),
         held_out: 0.25,
         seed: 1,
@@ -245,6 +246,7 @@ fn a_model_of_merged_tokens() {
         licence: "MIT".into(),
         training_data: "tunes made up".into(),
         held_out: None,
+        progress: &|_, _| (),
     };
     export(&options).unwrap().parity.check().unwrap();
 }

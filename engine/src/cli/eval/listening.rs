@@ -3,28 +3,17 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use continuo_cli::{Progress, note};
 use continuo_engine::Model;
 use continuo_engine::model::Fed;
 use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
 use continuo_score::{Drums, PositionScore, Score, Sounding, Token, midi};
 
+use super::super::inputs::find;
 use super::{Cell, band};
 
 /// Tokens fed in one call. What comes out does not depend on it, but for rounding.
 const CHUNK: usize = 64;
-
-/// Files named, and MIDI files in the folders named, in order of name.
-fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in named {
-        if path.is_dir() {
-            files.extend(midi::files_in(path, usize::MAX)?);
-        } else {
-            files.push(path.clone());
-        }
-    }
-    Ok(files)
-}
 
 /// A piece as the network reads it.
 pub(super) struct Piece {
@@ -38,16 +27,29 @@ pub(super) struct Piece {
 /// predict.
 pub(super) fn read(model: &Model, named: &[PathBuf], keys: u8) -> Result<Vec<Piece>> {
     let files = find(named)?;
-    let mut pieces = Vec::new();
+    let (mut pieces, mut refused) = (Vec::new(), Vec::new());
+    let progress = Progress::new("reading", "files", files.len() as u64);
     for file in &files {
+        progress.add(1);
         match midi::read_file(file) {
             Ok(midi) => pieces.push(Piece::new(model, &midi, keys)),
-            Err(error) => eprintln!("continuo: left out: {error}"),
+            Err(error) => refused.push(error),
         }
     }
+    drop(progress);
     pieces.retain(|piece| piece.tokens().len() > 1);
     if pieces.is_empty() {
-        bail!("no notes to predict in the {} files named", files.len());
+        match refused.first() {
+            Some(first) if files.len() == 1 => bail!("{first}"),
+            Some(first) => bail!(
+                "none of the {} files can be read; the first: {first}",
+                files.len()
+            ),
+            None => bail!("no notes to predict in the {} files named", files.len()),
+        }
+    }
+    for error in &refused {
+        note(format_args!("continuo: left out: {error}"));
     }
     Ok(pieces)
 }
@@ -96,12 +98,19 @@ pub(super) struct Ear<'a> {
 
 impl Ear<'_> {
     /// Adds a piece to a cell: every token but the first is predicted from those before it; those
-    /// before `from_bar` do not count. `recall` is that of the kNN memory.
-    pub(super) fn listen(&self, piece: &Piece, recall: f32, cell: &mut Cell) -> Result<()> {
+    /// before `from_bar` do not count. `recall` is that of the kNN memory. `read` is called with the
+    /// number of tokens after every portion that is read.
+    pub(super) fn listen(
+        &self,
+        piece: &Piece,
+        recall: f32,
+        cell: &mut Cell,
+        read: &mut dyn FnMut(usize),
+    ) -> Result<()> {
         let window = self.model.manifest().window;
         let keys = piece.keys.iter();
         let keys: Vec<_> = keys
-            .map(|tokens| self.expect(tokens, recall, cell.xl))
+            .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
             .collect::<Result<_>>()?;
         let mut suffix = SuffixMemory::new(self.model.vocabulary());
         for (position, pair) in piece.tokens().windows(2).enumerate() {
@@ -121,7 +130,13 @@ impl Ear<'_> {
     }
 
     /// The nats of every token but the first, to the network.
-    fn expect(&self, tokens: &[Fed], recall: f32, xl: bool) -> Result<Vec<f64>> {
+    fn expect(
+        &self,
+        tokens: &[Fed],
+        recall: f32,
+        xl: bool,
+        read: &mut dyn FnMut(usize),
+    ) -> Result<Vec<f64>> {
         let model = self.model;
         let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
         let mut memory = model.memory();
@@ -134,6 +149,7 @@ impl Ear<'_> {
             }
             for chunk in segment.chunks(CHUNK) {
                 let logits = model.feed(&mut memory, chunk, recall)?;
+                read(chunk.len());
                 for logits in logits.chunks_exact(vocabulary) {
                     let next = tokens[expected.len() + 1];
                     expected.push(nats(logits, usize::from(next.id)));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use continuo_files::{Output, Replace, ScratchFolder, kind};
 use continuo_score::roll::{self, Part};
 use continuo_score::{Note, Score};
 use continuo_tests::check::{self, Heard};
@@ -81,11 +82,14 @@ fn run(options: &Options) -> Result<()> {
         .unwrap_or_else(|| lab::target_dir().join("demo"));
     let make_out = || format!("cannot make the folder {}", out.display());
     fs::create_dir_all(&out).with_context(make_out)?;
-    let performance = perform(options, &opening, &out.join("report.json"))?;
+    let outputs = Outputs::check(&out)?;
+    // The plugin's report is no output, and whatever is in the folder stays.
+    let scratch = ScratchFolder::within(&out)?;
+    let performance = perform(options, &opening, &scratch.path().join("report.json"))?;
     if let Some(problem) = performance.report.problem() {
         bail!("the plugin could not play on: {problem}");
     }
-    write(&out, &opening, &performance.played)?;
+    write(&outputs, &opening, &performance.played)?;
     print_table(options, &opening, &performance, &out);
     ensure!(
         !performance.played.notes.is_empty(),
@@ -105,9 +109,6 @@ struct Performance {
 
 /// Plays the opening to the plugin and lets it play on.
 fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Performance> {
-    if report.exists() {
-        fs::remove_file(report).with_context(|| format!("cannot remove {}", report.display()))?;
-    }
     // SAFETY: nothing else runs yet in this process.
     unsafe { std::env::set_var("CONTINUO_REPORT", std::path::absolute(report)?) };
 
@@ -166,13 +167,11 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
     let played = to_score(&notes, player.clock(), score, end);
     player.finish()?;
 
-    let read = Report::read(report);
-    let _ = fs::remove_file(report);
     Ok(Performance {
         played,
         entry,
         took,
-        report: read?,
+        report: Report::read(report)?,
     })
 }
 
@@ -201,23 +200,40 @@ fn to_score(notes: &[Heard], clock: &Clock, like: &Score, end: u32) -> Score {
     score
 }
 
-fn write(out: &Path, opening: &Opening, played: &Score) -> Result<()> {
+/// The files it writes, each checked before it plays.
+struct Outputs {
+    heard: Output,
+    played: Output,
+    both: Output,
+    sound: Output,
+    picture: Output,
+}
+
+impl Outputs {
+    fn check(out: &Path) -> Result<Self> {
+        let file = |name: &str, kind| Output::check(&out.join(name), kind, Replace::SameKind);
+        Ok(Self {
+            heard: file("heard.mid", &kind::MIDI)?,
+            played: file("played.mid", &kind::MIDI)?,
+            both: file("both.mid", &kind::MIDI)?,
+            sound: file("both.wav", &kind::WAV)?,
+            picture: file("roll.png", &kind::PNG)?,
+        })
+    }
+}
+
+fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     let heard = &opening.score;
-    heard.to_midi().write_file(&out.join("heard.mid"))?;
-    played.to_midi().write_file(&out.join("played.mid"))?;
+    outputs.heard.write(&heard.to_midi().to_bytes()?)?;
+    outputs.played.write(&played.to_midi().to_bytes()?)?;
     // Of the longer of the two, so that both end together.
     let whole = Score {
         length: played.length.max(heard.length),
         ..heard.clone()
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
-    both.write_file(&out.join("both.mid"))?;
-    file::write_wav(
-        &both,
-        &out.join("both.wav"),
-        SAMPLE_RATE as u32,
-        &mut |_| (),
-    )?;
+    outputs.both.write(&both.to_bytes()?)?;
+    file::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
     let parts = [
         Part {
             name: "heard",
@@ -232,8 +248,7 @@ fn write(out: &Path, opening: &Opening, played: &Score) -> Result<()> {
     ];
     let title = format!("Continuo plays on: {}", opening.title);
     let picture = roll::draw(&title, &parts)?;
-    let path = out.join("roll.png");
-    fs::write(&path, picture).with_context(|| format!("cannot write {}", path.display()))
+    Ok(outputs.picture.write(&picture)?)
 }
 
 fn print_table(options: &Options, opening: &Opening, performance: &Performance, out: &Path) {

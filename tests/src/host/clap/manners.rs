@@ -140,9 +140,14 @@ pub(super) fn write(note: &NoteEvent, dialect: Dialect, events: &mut EventBuffer
         (Dialect::Clap, true) => events.push(&NoteOnEvent::new(note.offset, whom, velocity)),
         (Dialect::Clap, false) => events.push(&NoteOffEvent::new(note.offset, whom, velocity)),
         (Dialect::Midi, on) => {
-            let status = if on { 0x90 } else { 0x80 } | note.channel;
-            let velocity = (note.velocity * 127.0).round() as u8;
-            let data = [status, note.key, velocity];
+            // Many keyboards send a note-on of velocity 0 for a note-off: half of these do.
+            let silent_on = !on && note.key.is_multiple_of(2);
+            let status = if on || silent_on { 0x90 } else { 0x80 };
+            let velocity = match silent_on {
+                true => 0,
+                false => (note.velocity * 127.0).round() as u8,
+            };
+            let data = [status | note.channel, note.key, velocity];
             events.push(&MidiEvent::new(note.offset, 0, data));
         }
     }

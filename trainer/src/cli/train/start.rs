@@ -47,13 +47,13 @@ pub(super) fn new(
         }
     };
     config.shape = network(a, corpus, config.shape)?;
-    let recipe = recipe(a, corpus, place, usual)?;
+    let recipe = recipe(a, corpus, place, usual);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Start::New {
         config,
         recipe,
         budget: budget.unwrap_or(Budget::Minutes(60.0)),
-        threads: positive("threads", a.threads, cores)?,
+        threads: a.threads.unwrap_or(cores),
         plan: Plan {
             batches: a.batches,
             lanes: recipe.lanes,
@@ -68,13 +68,6 @@ pub(super) fn new(
     })
 }
 
-fn positive(name: &str, given: Option<usize>, usual: usize) -> anyhow::Result<usize> {
-    match given {
-        Some(0) => bail!("--{name} 0: must be at least 1"),
-        given => Ok(given.unwrap_or(usual)),
-    }
-}
-
 /// The preset's shape, or that of `--from`, with what is asked for otherwise.
 fn network(a: &Arguments, corpus: &Corpus, mut shape: Shape) -> anyhow::Result<Shape> {
     if a.layers.is_some() || a.width.is_some() {
@@ -83,7 +76,7 @@ fn network(a: &Arguments, corpus: &Corpus, mut shape: Shape) -> anyhow::Result<S
             .resized(a.layers.unwrap_or(layers), a.width.unwrap_or(width))
             .map_err(anyhow::Error::msg)?;
     }
-    shape.window = positive("window", a.window, shape.window)?;
+    shape.window = a.window.unwrap_or(shape.window);
     shape.knn = shape.knn.filter(|_| !a.without_knn);
     if let Some(knn) = &mut shape.knn {
         knn.layer = a.knn_layer.unwrap_or(knn.layer);
@@ -94,7 +87,7 @@ fn network(a: &Arguments, corpus: &Corpus, mut shape: Shape) -> anyhow::Result<S
                 shape.sizes.layers
             );
         }
-        knn.k = positive("knn-k", a.knn_k, knn.k)?;
+        knn.k = a.knn_k.unwrap_or(knn.k);
     }
     if a.with_knn && shape.knn.is_none() {
         let of =
@@ -129,37 +122,29 @@ fn network(a: &Arguments, corpus: &Corpus, mut shape: Shape) -> anyhow::Result<S
 }
 
 /// The `usual` recipe, with what is asked for otherwise.
-fn recipe(a: &Arguments, corpus: &Corpus, place: &Place, usual: Recipe) -> anyhow::Result<Recipe> {
+fn recipe(a: &Arguments, corpus: &Corpus, place: &Place, usual: Recipe) -> Recipe {
     let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
     let lanes = match a.batches {
         Batches::Random => usual.lanes,
         _ => usual.lanes.min(songs.max(1)),
     };
-    let lanes = positive("batch", a.batch, lanes)?;
+    let lanes = a.batch.unwrap_or(lanes);
     let numbers = if place.gpu {
         Precision::Bf16
     } else {
         Precision::F32
     };
-    let dropout = a.dropout.unwrap_or(usual.dropout);
-    if !(0.0..=0.9).contains(&dropout) {
-        bail!("--dropout {dropout}: must be 0 to 0.9");
-    }
-    let weight_decay = a.weight_decay.unwrap_or(usual.weight_decay);
-    if !(0.0..=100.0).contains(&weight_decay) {
-        bail!("--weight-decay {weight_decay}: must be 0 to 100");
-    }
-    Ok(Recipe {
+    Recipe {
         lanes,
-        group: positive("group", a.group, usual.group)?.min(lanes),
-        segment: positive("segment", a.segment, usual.segment)?,
-        accumulate: positive("accumulate", a.accumulate, usual.accumulate)?,
+        group: a.group.unwrap_or(usual.group).min(lanes),
+        segment: a.segment.unwrap_or(usual.segment),
+        accumulate: a.accumulate.unwrap_or(usual.accumulate),
         precision: a.precision.unwrap_or(numbers),
         learning_rate: a.lr.unwrap_or(usual.learning_rate),
         recompute: a.recompute,
         recall_rate: a.knn_rate.unwrap_or(usual.recall_rate),
-        dropout,
-        weight_decay,
+        dropout: a.dropout.unwrap_or(usual.dropout),
+        weight_decay: a.weight_decay.unwrap_or(usual.weight_decay),
         without: Without {
             grid: a.without.contains(&Part::Grid),
             pitch: a.without.contains(&Part::Pitch),
@@ -167,5 +152,5 @@ fn recipe(a: &Arguments, corpus: &Corpus, place: &Place, usual: Recipe) -> anyho
             gate: a.without.contains(&Part::Gate),
         },
         ..usual
-    })
+    }
 }

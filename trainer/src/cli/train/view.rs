@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use continuo_cli::note;
 use continuo_trainer::corpus::{Corpus, Song};
 use continuo_trainer::train::{Event, Tick};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -53,12 +54,12 @@ impl View {
                 spent,
                 tokens,
             } => {
-                eprintln!(
+                note(format_args!(
                     "{parameters} parameters, {tokens} tokens a step, on {}; {:.1} % of the \
                      training done",
                     self.device,
                     spent * 100.0
-                );
+                ));
             }
             Event::Step(tick) => self.step(tick),
             Event::Saved(path) => self.say(&format!("saved {}", path.display())),
@@ -71,7 +72,7 @@ impl View {
     }
 
     fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| note(line));
     }
 
     fn step(&mut self, t: &Tick) {
@@ -88,7 +89,7 @@ impl View {
                 .said
                 .is_none_or(|at| at.elapsed() > Duration::from_secs(10))
             {
-                eprintln!("{text}");
+                note(&text);
                 self.said = Some(Instant::now());
             }
         } else {

@@ -1,0 +1,103 @@
+//! What commands print.
+
+use std::fmt::Display;
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use continuo_files::{Replace, WriteError};
+
+/// The option `--force`.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct Force {
+    /// Write over a file of another kind or a read-only one, or under a name with another ending
+    #[arg(long)]
+    force: bool,
+}
+
+impl Force {
+    /// What may be replaced.
+    pub fn replace(self) -> Replace {
+        Replace::forced(self.force)
+    }
+}
+
+/// Prints a result to standard output, all of it: a full disk is an error. A reader that has read
+/// enough (`| head`) ends the process quietly, with exit status 0.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match printed {
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => {
+            continuo_files::remove_scratch();
+            std::process::exit(0)
+        }
+        printed => printed.context("cannot write to standard output"),
+    }
+}
+
+/// Prints a line to standard error, if anybody reads it.
+pub fn note(line: impl Display) {
+    // Nobody is left to tell.
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}
+
+/// Ends a command: prints an error as one line that begins with the program's name, each cause
+/// once, and gives the exit status.
+pub fn end(program: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            note(format_args!("{program}: {}", line(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// An error and its causes, without those that the error before them says already.
+fn line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    let forced = error.chain().any(|cause| {
+        let refused = cause.downcast_ref::<WriteError>();
+        refused.is_some_and(WriteError::yields_to_force)
+    });
+    if forced {
+        line += " (--force writes it all the same)";
+    }
+    // One line, whatever a file's name has in it.
+    line.replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || io::Error::other("no space");
+        let error = anyhow::Error::new(cause()).context("a.mid: no space");
+        assert_eq!(line(&error), "a.mid: no space");
+        let error = anyhow::Error::new(cause()).context("a\n.mid");
+        assert_eq!(line(&error), "a .mid: no space");
+    }
+
+    #[test]
+    fn force_is_named_where_it_helps() {
+        let refused = |error: WriteError| line(&anyhow::Error::new(error));
+        let read_only = refused(WriteError::ReadOnly("a.mid".into()));
+        assert!(read_only.contains("--force"), "{read_only}");
+        let folder = refused(WriteError::Folder("a".into()));
+        assert!(!folder.contains("--force"), "{folder}");
+    }
+}

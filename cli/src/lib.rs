@@ -1,0 +1,22 @@
+//! How the commands of Continuo behave, whichever program they belong to.
+//!
+//! - Results go to standard output, everything else to standard error: [`print`], [`note`].
+//! - A reader that closes a pipe has read enough: the command ends quietly.
+//! - Whatever takes longer than a second says how far it is: [`Progress`].
+//! - An interrupt leaves no scratch file: [`catch_interrupts`].
+//! - Errors are one line, each cause once: [`end`]. Exit status 1 is a failure, 2 a wrong command
+//!   line, 130 an interrupt.
+//! - Numbers that make no sense are refused in words: [`number`], [`at_least`].
+//! - Shell completions and man pages: [`Pages`].
+
+mod console;
+mod interrupt;
+mod numbers;
+mod pages;
+mod progress;
+
+pub use console::{Force, end, note, print};
+pub use interrupt::catch_interrupts;
+pub use numbers::{above, at_least, number};
+pub use pages::Pages;
+pub use progress::Progress;

@@ -1,0 +1,178 @@
+//! How far a command is: a bar on a terminal, a line now and then in a log.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+use crate::note;
+
+/// Work that takes no longer than this says nothing in a log.
+const FIRST: Duration = Duration::from_secs(1);
+/// Time between two lines in a log.
+const BETWEEN: Duration = Duration::from_secs(10);
+/// Time between two pictures of a bar.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Shows how far some work is, on standard error, with the time that is left. Any thread may
+/// report; it disappears when it is dropped.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+    /// Where there is no terminal.
+    log: Option<Log>,
+    /// Hung up when it ends, for work of which nobody knows how long it takes.
+    ends: Option<Sender<()>>,
+}
+
+/// Says what is done once it has taken longer than [`FIRST`], unless the sender is dropped before.
+fn say_later(what: String) -> Sender<()> {
+    let (ends, ended) = channel();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(FIRST) == Err(RecvTimeoutError::Timeout) {
+            note(what);
+        }
+    });
+    ends
+}
+
+#[derive(Debug)]
+struct Log {
+    what: String,
+    unit: &'static str,
+    begun: Instant,
+    /// What is done and what there is, when the first was reported: an earlier run may have done
+    /// some.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    begun_with: Option<u64>,
+    said: Option<Instant>,
+}
+
+impl Progress {
+    /// Shows that `what` ("listening") goes through `all` of `unit` ("tokens"). Where `all` is 0
+    /// it is not known yet.
+    pub fn new(what: &str, unit: &'static str, all: u64) -> Self {
+        let bar = ProgressBar::new(all);
+        // A template that is wrong shows the usual bar.
+        let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{eta}} left");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        Self::shown(bar, what, unit)
+    }
+
+    /// Shows that `what` goes on, of which nobody knows how long.
+    pub fn spinner(what: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
+            bar.set_style(style);
+        }
+        let mut progress = Self::shown(bar, what, "");
+        if progress.log.is_some() {
+            progress.ends = Some(say_later(what.to_string()));
+        }
+        progress
+    }
+
+    fn shown(bar: ProgressBar, what: &str, unit: &'static str) -> Self {
+        bar.set_message(what.to_string());
+        let log = bar.is_hidden().then(|| Log {
+            what: what.to_string(),
+            unit,
+            begun: Instant::now(),
+            state: Mutex::default(),
+        });
+        if log.is_none() {
+            bar.enable_steady_tick(TICK);
+        }
+        Self {
+            bar,
+            log,
+            ends: None,
+        }
+    }
+
+    /// So much is done, of so much.
+    pub fn set(&self, done: u64, all: u64) {
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+        if let Some(log) = &self.log {
+            log.say(done, all);
+        }
+    }
+
+    /// So much more is done.
+    pub fn add(&self, more: u64) {
+        let done = self.bar.position() + more;
+        self.set(done, self.bar.length().unwrap_or(0));
+    }
+
+    /// What was done before this run says nothing about its speed.
+    pub fn begin_at(&self, done: u64, all: u64) {
+        self.set(done, all);
+        self.bar.reset_eta();
+    }
+
+    /// Prints a line to standard error, above the bar.
+    pub fn note(&self, line: &str) {
+        self.bar.suspend(|| note(line));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Log {
+    fn say(&self, done: u64, all: u64) {
+        // A panic elsewhere is no reason to say nothing.
+        let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
+        let begun_with = *state.begun_with.get_or_insert(done);
+        let waited = match state.said {
+            Some(said) => said.elapsed() >= BETWEEN,
+            None => self.begun.elapsed() >= FIRST,
+        };
+        if !waited || done >= all {
+            return;
+        }
+        state.said = Some(Instant::now());
+        let left = left(
+            self.begun.elapsed(),
+            done - begun_with.min(done),
+            all - done,
+        );
+        let left = left.map_or(String::new(), |left| {
+            format!(", {} left", HumanDuration(left))
+        });
+        note(format_args!(
+            "{}: {done} of {all} {}{left}",
+            self.what, self.unit
+        ));
+    }
+}
+
+/// Time that is left at the speed so far.
+fn left(spent: Duration, done: u64, to_do: u64) -> Option<Duration> {
+    let seconds = spent.as_secs_f64() * to_do as f64 / done as f64;
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_is_done() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(minute, 100, 50), Some(minute / 2));
+        assert_eq!(left(minute, 0, 50), None);
+        assert_eq!(left(minute, 50, 0), Some(Duration::ZERO));
+    }
+}

@@ -1,0 +1,94 @@
+//! Inputs that are files, pipes or standard input.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::error::ReadError;
+
+/// Standard input's name in messages.
+pub const STANDARD_INPUT: &str = "standard input";
+
+/// The most bytes of a music file: far more than any has, far less than fills a memory.
+pub const MOST_BYTES: u64 = 256 << 20;
+
+/// Whether a path stands for standard input or standard output: `-`.
+pub fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// Its name in messages: the path, or "standard input".
+    pub name: PathBuf,
+    /// All of it.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads a file or a pipe, or standard input where `path` is `-`, if it has at most `most` bytes.
+///
+/// # Errors
+/// When it is a folder, larger, or cannot be read.
+pub fn read_input(path: &Path, most: u64) -> Result<Input, ReadError> {
+    if is_standard(path) {
+        return read(STANDARD_INPUT.into(), io::stdin().lock(), most);
+    }
+    let failed = |source| ReadError::Io {
+        path: path.into(),
+        source,
+    };
+    // Asked first, for not every system opens a folder to say that it is one.
+    if path.is_dir() {
+        return Err(ReadError::Folder(path.into()));
+    }
+    read(path.into(), File::open(path).map_err(failed)?, most)
+}
+
+/// The same, as text.
+///
+/// # Errors
+/// When it is not UTF-8, too.
+pub fn read_text(path: &Path, most: u64) -> Result<String, ReadError> {
+    let Input { name, bytes } = read_input(path, most)?;
+    String::from_utf8(bytes).map_err(|_| ReadError::NotText(name))
+}
+
+fn read(name: PathBuf, from: impl Read, most: u64) -> Result<Input, ReadError> {
+    let mut bytes = Vec::new();
+    match from.take(most.saturating_add(1)).read_to_end(&mut bytes) {
+        Err(source) => Err(ReadError::Io { path: name, source }),
+        Ok(_) if bytes.len() as u64 > most => Err(ReadError::TooLarge { path: name, most }),
+        Ok(_) => Ok(Input { name, bytes }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_read_and_what_cannot_be_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, b"ab\xff").unwrap();
+        assert_eq!(read_input(&path, 3).unwrap().bytes, b"ab\xff");
+        assert!(matches!(
+            read_input(&path, 2),
+            Err(ReadError::TooLarge { .. })
+        ));
+        assert!(matches!(read_text(&path, 3), Err(ReadError::NotText(_))));
+        let folder = folder.path();
+        assert!(matches!(read_input(folder, 3), Err(ReadError::Folder(_))));
+        let gone = read_input(&folder.join("gone"), 3).unwrap_err().to_string();
+        assert!(gone.contains("gone"), "{gone}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_endless_device_is_too_large() {
+        let endless = read_input(Path::new("/dev/zero"), 1 << 20).unwrap_err();
+        assert!(matches!(endless, ReadError::TooLarge { .. }));
+        assert_eq!(read_input(Path::new("/dev/null"), 1).unwrap().bytes, b"");
+    }
+}

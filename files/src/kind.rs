@@ -1,0 +1,197 @@
+//! Kinds of files: which names they have, and how their first bytes look.
+
+use std::path::Path;
+
+/// First bytes of a file that are looked at.
+pub(crate) const HEAD: usize = 4096;
+
+/// A kind of file that is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Its name in a sentence, with an article: "a MIDI file".
+    pub name: &'static str,
+    /// Endings of its names, in lower case and without the dot, the usual one first.
+    pub endings: &'static [&'static str],
+    /// Whether these endings tell it from all other kinds, so that a damaged file is known by its
+    /// name.
+    pub by_name: bool,
+    /// Whether its names may also end otherwise, as long as no other known kind ends so.
+    pub any_ending: bool,
+    /// Whether it is no text: it is not written to a terminal.
+    pub binary: bool,
+    /// Recognises a file of this kind by its first bytes (up to 4,096).
+    pub recognises: fn(&[u8]) -> bool,
+}
+
+/// A standard MIDI file.
+pub const MIDI: Kind = Kind {
+    name: "a MIDI file",
+    endings: &["mid", "midi", "kar", "rmi"],
+    by_name: true,
+    any_ending: false,
+    binary: true,
+    recognises: |head| head.starts_with(b"MThd") || is_riff(head, b"RMID"),
+};
+
+/// A sound file.
+pub const WAV: Kind = Kind {
+    name: "a WAV file",
+    endings: &["wav", "wave"],
+    by_name: true,
+    any_ending: false,
+    binary: true,
+    recognises: |head| is_riff(head, b"WAVE"),
+};
+
+/// A picture.
+pub const PNG: Kind = Kind {
+    name: "a PNG picture",
+    endings: &["png"],
+    by_name: true,
+    any_ending: false,
+    binary: true,
+    recognises: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
+};
+
+/// A report in JSON: an object.
+pub const JSON: Kind = Kind {
+    name: "a JSON file",
+    endings: &["json"],
+    by_name: false,
+    any_ending: true,
+    binary: false,
+    recognises: |head| head.trim_ascii_start().starts_with(b"{"),
+};
+
+fn is_riff(head: &[u8], form: &[u8; 4]) -> bool {
+    head.starts_with(b"RIFF") && head.get(8..12) == Some(form)
+}
+
+/// Endings that belong to other kinds of files than ours, so that no name of ours ends so.
+const OTHER_ENDINGS: &str = "mp3 flac ogg opus m4a aac aif aiff wma jpg jpeg gif bmp webp svg tif \
+     tiff pdf txt md csv tsv toml yaml yml xml html zip gz xz zst tar py rs sh onnx safetensors \
+     musicxml mscz mp4";
+
+/// Kinds of ours whose endings no other kind of ours has.
+const OURS: [&Kind; 4] = [&MIDI, &WAV, &PNG, &JSON];
+
+/// First bytes of files of other kinds, and what those are called.
+const OTHERS: [(&[u8], &str); 15] = [
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"%PDF", "a PDF document"),
+    (b"fLaC", "a FLAC file"),
+    (b"ID3", "an MP3 file"),
+    (b"\xff\xfb", "an MP3 file"),
+    (b"OggS", "an Ogg file"),
+    (b"FORM", "an AIFF file"),
+    (b"PK\x03\x04", "a ZIP archive or an office document"),
+    (b"\x1f\x8b", "a gzip file"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+    (b"#!", "a script"),
+    (b"SQLite format 3", "a database"),
+];
+
+/// The name's ending, in lower case.
+pub(crate) fn ending(path: &Path) -> Option<String> {
+    let ending = path.extension()?.to_string_lossy().to_lowercase();
+    (!ending.is_empty()).then_some(ending)
+}
+
+impl Kind {
+    /// Whether a file of this kind may have this name.
+    pub(crate) fn allows(&self, ending: &str) -> bool {
+        let own = self.endings.contains(&ending);
+        let others = || {
+            let known = OTHER_ENDINGS.split_whitespace().any(|e| e == ending);
+            known || OURS.iter().any(|kind| kind.endings.contains(&ending))
+        };
+        own || (self.any_ending && !others())
+    }
+
+    /// Whether a file with these first bytes and this name is of this kind. The bytes decide; the
+    /// name may where the bytes tell nothing, as those of a damaged file.
+    pub(crate) fn is(&self, head: &[u8], path: &Path) -> bool {
+        let named = || ending(path).is_some_and(|ending| self.endings.contains(&&*ending));
+        let unknown = || by_content(head).is_none() && !is_text(head);
+        (self.recognises)(head) || (self.by_name && named() && unknown())
+    }
+
+    /// The endings in a sentence: ".mid, .midi".
+    pub(crate) fn endings(&self) -> String {
+        let dotted: Vec<_> = self.endings.iter().map(|e| format!(".{e}")).collect();
+        dotted.join(", ")
+    }
+}
+
+/// Names the kind of a file by its first bytes, with an article.
+pub(crate) fn describe(head: &[u8]) -> &'static str {
+    match by_content(head) {
+        Some(name) => name,
+        None if is_text(head) => "a text file",
+        None => "a file of another kind",
+    }
+}
+
+/// Whether bytes are text in UTF-8, the last character perhaps cut.
+fn is_text(head: &[u8]) -> bool {
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(cut) if cut.error_len().is_none() => {
+            std::str::from_utf8(&head[..cut.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x0c');
+    !text.contains(control)
+}
+
+fn by_content(head: &[u8]) -> Option<&'static str> {
+    let ours = OURS.iter().find(|kind| (kind.recognises)(head));
+    let others = || OTHERS.iter().find(|(magic, _)| head.starts_with(magic));
+    ours.map(|kind| kind.name).or_else(|| Some(others()?.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CORPUS: Kind = Kind {
+        name: "a corpus",
+        endings: &["corpus"],
+        by_name: false,
+        any_ending: true,
+        binary: true,
+        recognises: |head| head.starts_with(b"CNTCORP\n"),
+    };
+
+    #[test]
+    fn endings_belong_to_kinds() {
+        assert!(MIDI.allows("mid") && MIDI.allows("kar"));
+        assert!(!MIDI.allows("mp3") && !MIDI.allows("x") && !MIDI.allows("wav"));
+        assert!(CORPUS.allows("corpus") && CORPUS.allows("v2"));
+        assert!(!CORPUS.allows("mid") && !CORPUS.allows("json") && !CORPUS.allows("txt"));
+        assert_eq!(ending(Path::new("a/b.MiD")).as_deref(), Some("mid"));
+        assert_eq!(ending(Path::new("a.b/c")), None);
+        assert_eq!(ending(Path::new("c.")), None);
+    }
+
+    #[test]
+    fn content_decides_and_the_name_where_content_does_not() {
+        let song = b"MThd\0\0\0\x06";
+        assert!(MIDI.is(song, Path::new("x")));
+        assert!(!PNG.is(song, Path::new("x.png")));
+        assert!(!MIDI.is(b"RIFF\0\0\0\0WAVE", Path::new("x.mid")));
+        assert!(MIDI.is(b"RIFF\0\0\0\0RMID", Path::new("x")));
+        // A damaged song is still a song; a letter is not, whatever its name.
+        assert!(MIDI.is(b"MT\0\xff", Path::new("x.mid")));
+        assert!(!MIDI.is(b"MT\0\xff", Path::new("x")));
+        assert!(!MIDI.is("Cher ami, \u{e9}".as_bytes(), Path::new("x.mid")));
+        assert!(!CORPUS.is(b"CNT\0", Path::new("x.corpus")));
+        assert_eq!(describe(b"Dear sir"), "a text file");
+        assert_eq!(describe(b"{\"a\": 1}"), "a JSON file");
+        assert_eq!(describe(b"\xff\x00\xfe"), "a file of another kind");
+    }
+}

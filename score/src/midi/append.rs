@@ -1,0 +1,168 @@
+//! A track is added to a file, and every other byte stays.
+
+use midly::num::{u4, u7};
+use midly::{Format, MetaMessage, MidiMessage, TrackEvent, TrackEventKind};
+
+use super::MidiNote;
+use super::document::{MidiDocument, PartSound};
+use super::read::MOST_TRACKS;
+use super::text::Text;
+use super::write::{self, BuildError, Placed};
+use crate::time::Metre;
+
+/// A track to be added, or written alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTrack {
+    /// Its name, as bytes in the file's own encoding.
+    pub name: Text,
+    /// The channel of its sound; its notes name their own.
+    pub channel: u8,
+    /// The port it plays on, where it is not the first.
+    pub port: Option<u8>,
+    /// Bank, program and controllers, sent at its beginning.
+    pub sound: PartSound,
+    /// `(tick, microseconds a quarter note)`.
+    pub tempos: Vec<(u64, u32)>,
+    /// `(tick, metre)`.
+    pub metres: Vec<(u64, Metre)>,
+    /// The notes; their `track` is not used.
+    pub notes: Vec<MidiNote>,
+    /// The tick on which the track ends, unless notes end later.
+    pub end: u64,
+}
+
+/// A file with a track more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The whole file.
+    pub bytes: Vec<u8>,
+    /// The fields outside of the tracks that had to change, in words.
+    pub changes: Vec<String>,
+}
+
+impl NewTrack {
+    /// The track as a type 0 file of its own.
+    ///
+    /// # Errors
+    /// If a MIDI file cannot hold it.
+    pub fn to_bytes(&self, ticks_per_beat: u32) -> Result<Vec<u8>, BuildError> {
+        write::to_file(Format::SingleTrack, ticks_per_beat, &[self.events()?])
+    }
+
+    fn events(&self) -> Result<Vec<TrackEvent<'_>>, BuildError> {
+        let mut events: Vec<Placed> = Vec::with_capacity(2 * self.notes.len() + 16);
+        let meta = |message| -> Placed { (0, 0, TrackEventKind::Meta(message)) };
+        if !self.name.is_empty() {
+            events.push(meta(MetaMessage::TrackName(self.name.as_bytes())));
+        }
+        if let Some(port) = self.port {
+            events.push(meta(MetaMessage::MidiPort(u7::new(port & 127))));
+        }
+        let channel = u4::new(self.channel & 15);
+        let midi = |message| (0, 0, TrackEventKind::Midi { channel, message });
+        for &(controller, value) in &self.sound.controls {
+            events.push(midi(MidiMessage::Controller {
+                controller: u7::new(controller & 127),
+                value: u7::new(value & 127),
+            }));
+        }
+        if let Some(program) = self.sound.program {
+            let program = u7::new(program & 127);
+            events.push(midi(MidiMessage::ProgramChange { program }));
+        }
+        for event in write::conductor(&self.tempos, &self.metres) {
+            events.push(event);
+        }
+        for note in &self.notes {
+            events.extend(write::on_and_off(note));
+        }
+        write::finish_track(events, self.end)
+    }
+}
+
+impl MidiDocument {
+    /// The file with `track` after its last track. The tracks that are there keep every byte;
+    /// so does whatever stands between and behind them. Where the header counts tracks
+    /// wrongly, a track or a RIFF wrapping names a wrong length, or one track (type 0) becomes
+    /// several (type 1), that field is put right and [`Appended::changes`] says so.
+    ///
+    /// In a type 2 file, whose tracks follow each other, the new track's ticks count from the
+    /// end of the last.
+    ///
+    /// # Errors
+    /// If a MIDI file cannot hold the result: 65535 tracks, 4 GiB.
+    pub fn append(&self, track: &NewTrack) -> Result<Appended, BuildError> {
+        let tracks = self.layout.spans.len() + 1;
+        if tracks > MOST_TRACKS {
+            return Err(BuildError::Tracks { tracks });
+        }
+        let header = &self.layout.header;
+        let mut changes = Vec::new();
+        let mut bytes = self.bytes.clone();
+        // Fields of fixed places first, while offsets are those of the input.
+        let start = header.start;
+        if header.format == 0 {
+            bytes[start + 8..start + 10].copy_from_slice(&[0, 1]);
+            changes.push("the file's type is 1 now: type 0 holds a single track".into());
+        }
+        if usize::from(header.tracks) + 1 != tracks {
+            changes.push(format!(
+                "the header announces {tracks} tracks now; it announced {}, and {} were there",
+                header.tracks,
+                tracks - 1
+            ));
+        }
+        // Checked against MOST_TRACKS.
+        bytes[start + 10..start + 12].copy_from_slice(&(tracks as u16).to_be_bytes());
+        for (index, span) in self.layout.spans.iter().enumerate() {
+            if span.said != span.next {
+                // The whole file is below 4 GiB.
+                let length = (span.next - span.head - 8) as u32;
+                bytes[span.head + 4..span.head + 8].copy_from_slice(&length.to_be_bytes());
+                changes.push(format!(
+                    "track {index} says its true length now, {length} bytes"
+                ));
+            }
+        }
+        let at = self.layout.spans.last().map_or(header.at, |span| span.next);
+        let chunk = write::to_chunk(track.events()?)?;
+        if bytes.len() + chunk.len() > u32::MAX as usize {
+            return Err(BuildError::Size);
+        }
+        bytes.splice(at..at, chunk.iter().copied());
+        if start > 0 {
+            self.rewrap(&mut bytes, chunk.len(), &mut changes);
+        }
+        Ok(Appended { bytes, changes })
+    }
+
+    /// Puts the lengths of a RIFF wrapping right after its data chunk has grown by `grown`.
+    fn rewrap(&self, bytes: &mut Vec<u8>, grown: usize, changes: &mut Vec<String>) {
+        let header = &self.layout.header;
+        let (data, end) = (header.start, header.end);
+        let old = end - data;
+        // Chunks of odd length are padded by a byte, which belongs to none.
+        let padded = old % 2 == 1 && end < self.bytes.len();
+        let new_end = end + grown;
+        if padded && grown % 2 == 1 {
+            bytes.remove(new_end);
+        } else if old % 2 == 0 && grown % 2 == 1 {
+            bytes.insert(new_end, 0);
+        }
+        let said = |bytes: &[u8], at: usize| {
+            let field = &bytes[at..at + 4];
+            field.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b))
+        };
+        if said(&self.bytes, data - 4) != old {
+            changes.push("the RIFF data chunk says its true length now".into());
+        }
+        // The whole file is below 4 GiB.
+        let data_length = (old + grown) as u32;
+        bytes[data - 4..data].copy_from_slice(&data_length.to_le_bytes());
+        if said(&self.bytes, 4) != self.bytes.len() - 8 {
+            changes.push("the RIFF header says the file's true length now".into());
+        }
+        let riff_length = (bytes.len() - 8) as u32;
+        bytes[4..8].copy_from_slice(&riff_length.to_le_bytes());
+    }
+}
