@@ -10,6 +10,7 @@ mod bundle;
 mod demo;
 mod install;
 mod needs;
+mod patch;
 mod prepare;
 mod runtime;
 mod shell;
@@ -49,6 +50,12 @@ enum Command {
     Standalone(standalone::Options),
     /// Fetch ONNX Runtime (pinned version and hash) into target/runtime
     Runtime,
+    /// Put our changes onto the released crates that need them; other commands do it too
+    ///
+    /// Afterwards plain cargo and editors work. Each file in third_party/patches is applied to
+    /// the release it pins, and the result is a folder that git ignores. To change a patch: edit
+    /// that folder, then run this with --save.
+    Patch(patch::Options),
 }
 
 fn main() {
@@ -61,6 +68,10 @@ fn main() {
 fn run(cli: Cli) -> Result<()> {
     // Cargo, the bundler and every path below take the workspace's root as the place they are.
     shell::enter_root()?;
+    // Without the patched crates, no command of cargo works here.
+    if !matches!(cli.command, Command::Patch(_)) {
+        patch::make()?;
+    }
     match cli.command {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
@@ -68,5 +79,6 @@ fn run(cli: Cli) -> Result<()> {
         Command::Install(options) => install::run(&options),
         Command::Standalone(options) => standalone::run(&options),
         Command::Runtime => runtime::run().map(|_: PathBuf| ()),
+        Command::Patch(options) => patch::run(&options),
     }
 }

@@ -8,6 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::{bundle, prepare, runtime, shell};
 
+/// This program's workspace, and the one with all the rest.
+const WORKSPACES: [&str; 2] = ["xtask/Cargo.toml", "Cargo.toml"];
+
 /// `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -22,29 +25,31 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return make().map(|_| ());
     }
     prepare::lints()?;
-    shell::run(shell::cargo().args(["fmt", "--all", "--check"]))
-        .context("the code is not formatted; run `cargo fmt --all`")?;
+    for manifest in WORKSPACES {
+        let fmt = ["fmt", "--manifest-path", manifest, "--all"];
+        shell::run(shell::cargo().args(fmt).arg("--check"))
+            .with_context(|| format!("the code is not formatted; run `cargo {}`", fmt.join(" ")))?;
+    }
 
     let things = make()?;
-    let mut tests = shell::cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast"]);
-    tests.env("CONTINUO_RUNTIME", &things.library);
-    tests.env("CONTINUO_TEST_BUNDLES", &things.bundled);
-    tests.env("CONTINUO_TEST_MODEL", &things.model);
-    tests.env("CONTINUO_TEST_XL_MODEL", &things.xl_model);
-    let tally = run_tests(&mut tests)?;
+    let mut tally = Tally::default();
+    for manifest in WORKSPACES {
+        let mut tests = shell::cargo();
+        tests.args(["test", "--manifest-path", manifest]);
+        tests.args(["--workspace", "--no-fail-fast"]);
+        tests.env("CONTINUO_RUNTIME", &things.library);
+        tests.env("CONTINUO_TEST_BUNDLES", &things.bundled);
+        tests.env("CONTINUO_TEST_MODEL", &things.model);
+        tests.env("CONTINUO_TEST_XL_MODEL", &things.xl_model);
+        run_tests(&mut tests, &mut tally)?;
+    }
 
-    shell::run(
-        shell::cargo()
-            .args([
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--quiet",
-                "--no-deps",
-            ])
-            .args(["--", "--deny", "warnings"]),
-    )?;
+    for manifest in WORKSPACES {
+        let mut clippy = shell::cargo();
+        clippy.args(["clippy", "--manifest-path", manifest, "--workspace"]);
+        clippy.args(["--all-targets", "--quiet", "--no-deps"]);
+        shell::run(clippy.args(["--", "--deny", "warnings"]))?;
+    }
     println!("formatting and lints: clean");
     println!(
         "{} passed, {} failed, {} skipped",
@@ -127,14 +132,14 @@ impl Tally {
     }
 }
 
-/// Runs `cargo test`, shows what it prints, and repeats its result lines at the end.
-fn run_tests(tests: &mut Command) -> Result<Tally> {
+/// Runs `cargo test`, shows what it prints, repeats its result lines at the end, and adds them up.
+fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     let mut child = tests
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("cannot start `{}`", shell::show(tests)))?;
     let stdout = child.stdout.take().context("cargo test has no output")?;
-    let (mut tally, mut results) = (Tally::default(), Vec::new());
+    let mut results = Vec::new();
     for line in BufReader::new(stdout).lines() {
         let line = line.context("cannot read what cargo test prints")?;
         println!("{line}");
@@ -153,7 +158,7 @@ fn run_tests(tests: &mut Command) -> Result<Tally> {
             tally.failed
         );
     }
-    Ok(tally)
+    Ok(())
 }
 
 #[cfg(test)]

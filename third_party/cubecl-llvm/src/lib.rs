@@ -1,4 +1,4 @@
-//! The names of cubecl-llvm that cubecl-cuda mentions, and no LLVM: see PATCH.md.
+//! The names of cubecl-llvm that cubecl-cuda mentions, and no LLVM: see README.md.
 
 use cubecl_core::ir::nvidia::SmArch;
 use cubecl_core::prelude::KernelDefinition;

@@ -270,3 +270,45 @@ fn value_info(name: &str, kind: DataType, shape: &[Size]) -> ValueInfoProto {
         ..ValueInfoProto::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Expected bytes: as written when the messages came from ONNX's own onnx-ml.proto (1.23.2).
+    /// A value equal to its type's default, such as axis 0, is part of the file.
+    #[test]
+    fn graph_is_written_byte_for_byte() {
+        let mut graph = Graph::default();
+        graph.input("x", DataType::Float, &[Size::Any("n"), Size::Fixed(2)]);
+        let two = graph.float(2.0);
+        let [a, b] = graph.split("x", 0, [1, 1]);
+        let joined = graph.op_with("Concat", &[&a, &b], vec![ints("axes", &[0, -1])]);
+        let scaled = graph.own_op("Scale", &[&joined, &two], vec![float("by", 0.0)], &[]);
+        graph.output("y", &scaled, DataType::Float16, &[]);
+        let bytes = graph.finish("g", &[("key", String::new())]);
+
+        let version = env!("CARGO_PKG_VERSION").as_bytes();
+        let expected = [
+            b"\x08\n\x12\x10continuo-trainer\x1a".as_slice(),
+            &[version.len() as u8],
+            version,
+            b":\xdf\x02",
+            b"\nC\n\x01x\n\nintegers_2\x12\x07Split_3\x12\x07Split_4\x1a\x0cSplit_3.node",
+            b"\"\x05Split*\x0b\n\x04axis\x18\x00\xa0\x01\x02",
+            b"\nK\n\x07Split_3\n\x07Split_4\x12\x08Concat_5\x1a\rConcat_5.node\"\x06Concat",
+            b"*\x16\n\x04axes@\x00@\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\xa0\x01\x07",
+            b"\nN\n\x08Concat_5\n\x07float_1\x12\x07Scale_6\x1a\x0cScale_6.node\"\x05Scale",
+            b"*\x0c\n\x02by\x15\x00\x00\x00\x00\xa0\x01\x01:\rcom.microsoft",
+            b"\n\x1e\n\x07Scale_6\x12\x01y\x1a\x06y.node\"\x08Identity\x12\x01g",
+            b"*\x11\x10\x01B\x07float_1J\x04\x00\x00\x00@",
+            b"*\"\x08\x02\x10\x07B\nintegers_2",
+            b"J\x10\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00",
+            b"Z\x14\n\x01x\x12\x0f\n\r\x08\x01\x12\t\n\x03\x12\x01n\n\x02\x08\x02",
+            b"b\x0b\n\x01y\x12\x06\n\x04\x08\n\x12\x00",
+            b"B\x04\n\x00\x10\x15B\x11\n\rcom.microsoft\x10\x01r\x07\n\x03key\x12\x00",
+        ];
+        let shown = |bytes: &[u8]| bytes.escape_ascii().to_string();
+        assert_eq!(shown(&bytes), shown(&expected.concat()));
+    }
+}

@@ -1,5 +1,5 @@
-//! ONNX files: [`proto`] is the format's own messages, [`graph`] builds one node by node,
-//! [`network`] writes our network as such.
+//! ONNX files: [`proto`] is the format's own messages (`build.rs` generates it), [`graph`] builds
+//! one node by node, [`network`] writes our network as such.
 
 mod blocks;
 mod fused;
@@ -7,5 +7,7 @@ pub mod graph;
 pub mod kind;
 pub mod network;
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
-pub mod proto;
+pub mod proto {
+    include!(concat!(env!("OUT_DIR"), "/onnx.rs"));
+}
 mod recall;

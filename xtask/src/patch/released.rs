@@ -1,0 +1,145 @@
+//! Released crates, through cargo.
+//!
+//! Cargo keeps each crate it downloads as `registry/cache/*/NAME-VERSION.crate` in its own folder
+//! (CARGO_HOME). One that is not there yet is downloaded by `cargo info`, which takes that one
+//! crate and none of its dependencies, from wherever cargo is set up to take crates.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use flate2::read::GzDecoder;
+
+use super::file::PatchFile;
+use super::tree::{self, Tree};
+use crate::runtime::sha256;
+use crate::shell;
+
+/// Cargo's store of downloaded crates.
+pub(super) struct Registry {
+    pub(super) cargo_home: PathBuf,
+}
+
+impl Registry {
+    /// The store of whoever runs this.
+    pub(super) fn of_user() -> Result<Self> {
+        let set = std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty());
+        let cargo_home = set
+            .map(PathBuf::from)
+            .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
+            .context("there is no home folder; set CARGO_HOME to cargo's folder")?;
+        let cargo_home = std::path::absolute(cargo_home)?;
+        Ok(Self { cargo_home })
+    }
+
+    /// The files of the crate that a patch file is for.
+    ///
+    /// # Errors
+    ///
+    /// When cargo cannot download it, or what it has is not what the patch file pins.
+    pub(super) fn fetch(&self, patch: &PatchFile) -> Result<Tree> {
+        let name = format!("{}-{}", patch.name, patch.version);
+        let pinned = || {
+            let mut cached = self.cached(&name).into_iter();
+            cached.find_map(|(_, bytes)| (sha256(&bytes) == patch.sha256).then_some(bytes))
+        };
+        let bytes = match pinned() {
+            Some(bytes) => bytes,
+            None => {
+                let downloaded = self.download(patch);
+                match (pinned(), self.cached(&name).pop()) {
+                    (Some(bytes), _) => bytes,
+                    (None, Some((path, other))) => bail!(
+                        "{} is not the crate that {} pins and was not used (SHA-256 {}, expected \
+                         {}); check where cargo downloads from, delete the file and run this again",
+                        path.display(),
+                        patch.path.display(),
+                        sha256(&other),
+                        patch.sha256
+                    ),
+                    (None, None) => {
+                        downloaded?;
+                        bail!(
+                            "cargo knows {name}, but there is no {name}.crate in {}; a source that \
+                             keeps none, like the folder that `cargo vendor` makes, does not serve \
+                             here",
+                            self.cache().display()
+                        )
+                    }
+                }
+            }
+        };
+        unpack(&bytes, &name).with_context(|| format!("cannot unpack {name}.crate"))
+    }
+
+    /// Every crate of that name and version in the store: one for each source of crates.
+    fn cached(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
+        let sources = fs::read_dir(self.cache()).into_iter().flatten().flatten();
+        let paths = sources.map(|source| source.path().join(format!("{name}.crate")));
+        paths
+            .filter_map(|path| fs::read(&path).ok().map(|bytes| (path, bytes)))
+            .collect()
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.cargo_home.join("registry").join("cache")
+    }
+
+    /// Has cargo download the crate.
+    fn download(&self, patch: &PatchFile) -> Result<()> {
+        let spec = format!("{}@{}", patch.name, patch.version);
+        let mut cargo = shell::cargo();
+        cargo.args(["info", "--quiet", "--color=never", &spec]);
+        cargo.env("CARGO_HOME", &self.cargo_home);
+        // The repository's root does not resolve yet.
+        cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let shown = shell::show(&cargo);
+        let output = cargo
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot start `{shown}`"))?;
+        if !output.status.success() {
+            bail!(
+                "cannot download {spec}; run this once with a network, or copy {}-{}.crate into \
+                 a folder in {}. `{shown}` says: {}",
+                patch.name,
+                patch.version,
+                self.cache().display(),
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
+        }
+        Ok(())
+    }
+}
+
+/// The files in a `.crate`: a gzipped tar with all in one folder called NAME-VERSION.
+fn unpack(bytes: &[u8], name: &str) -> Result<Tree> {
+    let mut files = Tree::new();
+    for entry in tar::Archive::new(GzDecoder::new(bytes)).entries()? {
+        let mut entry = entry?;
+        if !entry.header().entry_type().is_file() {
+            continue;
+        }
+        let path = entry.path()?.into_owned();
+        let path = inside(&path, name)
+            .with_context(|| format!("{} is not inside {name}", path.display()))?;
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes)?;
+        if tree::is_part(path.split('/').next().unwrap_or_default()) {
+            files.insert(path, bytes);
+        }
+    }
+    Ok(files)
+}
+
+/// A path relative to the folder called `name`; nothing if it leads elsewhere.
+fn inside(path: &Path, name: &str) -> Option<String> {
+    let relative = path.strip_prefix(name).ok()?;
+    let parts = relative.components().map(|part| match part {
+        Component::Normal(part) => part.to_str(),
+        _ => None,
+    });
+    Some(parts.collect::<Option<Vec<_>>>()?.join("/")).filter(|path| !path.is_empty())
+}
