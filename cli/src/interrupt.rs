@@ -11,6 +11,17 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// Whether the first interrupt only raises [`ASKED`].
 static WAITS: OnceLock<bool> = OnceLock::new();
 
+/// Ends the process at once. Libraries do not clean up: other threads are at work in them.
+fn end() -> ! {
+    #[cfg(unix)]
+    // SAFETY: `_exit` ends the process and touches nothing of it.
+    unsafe {
+        libc::_exit(INTERRUPTED)
+    }
+    #[cfg(not(unix))]
+    std::process::exit(INTERRUPTED)
+}
+
 /// Has an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it
 /// with status 130. With `waits`, the first one only raises the flag that is given, for a command
 /// that saves before it ends; the second one ends the process. To be called once.
@@ -22,7 +33,7 @@ pub fn catch_interrupts(waits: bool) -> &'static AtomicBool {
         let second = ASKED.swap(true, Ordering::Relaxed);
         if second || !WAITS.get().copied().unwrap_or_default() {
             continuo_files::remove_scratch();
-            std::process::exit(INTERRUPTED);
+            end();
         }
     };
     if let Err(why) = ctrlc::set_handler(handler) {

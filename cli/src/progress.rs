@@ -1,6 +1,7 @@
 //! How far a command is: a bar on a terminal, a line now and then in a log.
 
 use std::sync::Mutex;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -21,6 +22,19 @@ pub struct Progress {
     bar: ProgressBar,
     /// Where there is no terminal.
     log: Option<Log>,
+    /// Hung up when it ends, for work of which nobody knows how long it takes.
+    ends: Option<Sender<()>>,
+}
+
+/// Says what is done once it has taken longer than [`FIRST`], unless the sender is dropped before.
+fn say_later(what: String) -> Sender<()> {
+    let (ends, ended) = channel();
+    std::thread::spawn(move || {
+        if ended.recv_timeout(FIRST) == Err(RecvTimeoutError::Timeout) {
+            note(what);
+        }
+    });
+    ends
 }
 
 #[derive(Debug)]
@@ -58,9 +72,9 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
             bar.set_style(style);
         }
-        let progress = Self::shown(bar, what, "");
-        if let Some(log) = &progress.log {
-            note(&log.what);
+        let mut progress = Self::shown(bar, what, "");
+        if progress.log.is_some() {
+            progress.ends = Some(say_later(what.to_string()));
         }
         progress
     }
@@ -76,7 +90,11 @@ impl Progress {
         if log.is_none() {
             bar.enable_steady_tick(TICK);
         }
-        Self { bar, log }
+        Self {
+            bar,
+            log,
+            ends: None,
+        }
     }
 
     /// So much is done, of so much.

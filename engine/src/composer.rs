@@ -1,19 +1,19 @@
 //! One listener: what it heard, and what it plays next.
 
 mod learning;
+mod reading;
 mod recollecting;
 mod state;
+mod stream;
 mod suffix;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use continuo_score::suffix::SOURCES;
-use continuo_score::{
-    Grammar, MetreMap, Note, PositionScore, Scale, Score, Sounding, State, Token, Vocabulary,
-};
+use continuo_score::{Grammar, MetreMap, Note, Scale, Score, Sounding, State, Token, Vocabulary};
 
 use crate::error::EngineError;
 use crate::memory::Memory;
@@ -23,13 +23,12 @@ use crate::stats::Stats;
 
 pub use learning::Progress;
 use learning::Reading;
+pub use reading::Owed;
+use reading::{Looking, Past, Runs, Slice};
 pub use recollecting::Recollection;
-pub use state::{Piece, SessionState};
+pub use state::Piece;
+use stream::Spelling;
 use suffix::{Suffix, Weighed};
-
-/// Tokens read in one run while listening: large enough to use the machine, small enough
-/// that a run stays within a few milliseconds.
-const CHUNK: usize = 64;
 
 /// Beats after which what was heard says half as much about the scale: eight bars of four.
 const SCALE_HALF_LIFE_BEATS: u32 = 32;
@@ -38,19 +37,32 @@ const SCALE_HALF_LIFE_BEATS: u32 = 32;
 ///
 /// Its stream of tokens is what was heard and played, in the one spelling the grammar has;
 /// it may be edited anywhere by [`Composer::listen`], which rewinds as far as needed.
+///
+/// Every long call has a counterpart that only begins it ([`Composer::begin_listening`],
+/// [`Composer::begin_answer`], [`Composer::begin_learning`]); [`Composer::read_on`] and
+/// [`Composer::play_on`] then work for a few milliseconds a call. What is played in the end is
+/// the same.
 pub struct Composer {
     model: Arc<Model>,
     grammar: Grammar,
     memory: Memory,
-    /// Scales what the kNN memory adds, 0 to 1.
-    recall: f32,
-    /// How many bars back the kNN memory reaches; as far as it holds anything where absent.
-    reach: Option<u32>,
-    /// What is still to be read in the background.
+    /// How the long memories count for the token read next.
+    looking: Looking,
+    /// Where runs end that are still to come.
+    runs: Runs,
+    /// What is still to be learned.
     reading: Option<Reading>,
-    /// What was learned, oldest first.
-    learned: Vec<Score>,
-    /// The tokens in memory.
+    /// The past, where it is read again.
+    past: Option<Past>,
+    /// Whether the window stands near the end of the stream and knows too little of the past.
+    is_near: bool,
+    /// The score last listened to, and how far it is spelt.
+    heard: Score,
+    spelling: Spelling,
+    /// An answer that begins once all of it is spelt.
+    awaited: Option<Awaited>,
+    /// The tokens of what was heard and played. The window has read those before
+    /// [`Memory::len`].
     stream: Vec<Fed>,
     /// What the stream said before, for a model that has weights for it.
     suffix: Option<Suffix>,
@@ -63,7 +75,7 @@ pub struct Composer {
     state: State,
     /// What sounds there.
     sounding: Sounding,
-    /// Logits after the last token; none right after a rewind.
+    /// Logits after the last token; none right after a rewind, or while it is not read.
     logits: Option<Vec<f32>>,
     /// Bars of the score last listened to.
     metres: MetreMap,
@@ -81,6 +93,16 @@ pub struct Composer {
     stop: Option<Arc<AtomicBool>>,
 }
 
+/// An answer to begin.
+struct Awaited {
+    at: u32,
+    sampling: Sampling,
+    seed: u64,
+    own: Vec<Note>,
+    /// Settings that were changed since.
+    tuned: Option<Sampling>,
+}
+
 impl Composer {
     /// An empty memory over a shared model.
     pub fn new(model: Arc<Model>) -> Self {
@@ -88,10 +110,17 @@ impl Composer {
         Self {
             grammar: Grammar::new(vocabulary),
             memory: model.memory(),
-            recall: 1.0,
-            reach: None,
+            looking: Looking {
+                recall: 1.0,
+                reach: None,
+            },
+            runs: Runs::default(),
             reading: None,
-            learned: Vec::new(),
+            past: None,
+            is_near: false,
+            heard: Score::new(vocabulary.steps_per_beat),
+            spelling: Spelling::default(),
+            awaited: None,
             stream: Vec::new(),
             suffix: Suffix::of(&model),
             answer_from: 0,
@@ -128,7 +157,7 @@ impl Composer {
 
     /// Tokens in memory.
     pub fn tokens(&self) -> usize {
-        self.stream.len()
+        self.memory.len()
     }
 
     /// The scale of what was last listened to.
@@ -145,14 +174,20 @@ impl Composer {
     /// recalls from beyond the window, and what followed where the piece, or what was learned, has
     /// been here before (the suffix memory). With 0, all is as with a model that has neither.
     pub fn set_recall(&mut self, recall: f32) {
-        self.recall = recall;
+        self.look(Looking {
+            recall,
+            ..self.wanted()
+        });
     }
 
     /// How many bars back what is remembered from beyond the window may lie, from the next token
     /// on: a token in bar *b* recalls from bars *b* - `bars` on, and from what was learned. `None`
     /// is as far as anything is held. The window itself always counts.
     pub fn set_reach(&mut self, bars: Option<u32>) {
-        self.reach = bars;
+        self.look(Looking {
+            reach: bars,
+            ..self.wanted()
+        });
     }
 
     /// Whatever reads or plays ends with [`EngineError::Stopped`] from the moment `stop` is up, after
@@ -171,7 +206,7 @@ impl Composer {
         self.listen_with(score, &mut |_| ())
     }
 
-    /// [`Composer::listen`]; `report` is called after every portion of tokens that is read.
+    /// [`Composer::listen`]; `report` is called after every run of the network.
     ///
     /// # Errors
     /// As those of [`Composer::listen`].
@@ -180,42 +215,8 @@ impl Composer {
         score: &Score,
         report: &mut dyn FnMut(Progress),
     ) -> Result<(), EngineError> {
-        self.check_grid(score)?;
-        let vocabulary = self.model.vocabulary();
-        self.metres = score.metres.clone();
-        self.scale = scale_of(score);
-        let wanted = PositionScore::encode_open(score, vocabulary);
-        (self.pitch, self.written) = (None, Vec::new());
-        self.become_stream(&wanted, report)?;
-        self.answer_from = self.stream.len();
-        Ok(())
-    }
-
-    /// Makes the stream in memory that of `wanted`, in the segmentation encoding gives. Merged
-    /// tokens may be cut otherwise near the end of what was there: that is only a longer rewind.
-    fn become_stream(
-        &mut self,
-        wanted: &PositionScore,
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<(), EngineError> {
-        let placed = wanted.placed_ids(self.model.vocabulary());
-        let mut sounding = Sounding::default();
-        let tokens = self.model.fed_all(&placed, &self.metres, &mut sounding);
-        let common = self
-            .stream
-            .iter()
-            .zip(&tokens)
-            .take_while(|(a, b)| a == b)
-            .count();
-        self.rewind(common)?;
-        self.read_with(&tokens[common..], report)?;
-        self.sounding = sounding;
-        let state = State::default();
-        self.state = wanted
-            .tokens
-            .iter()
-            .fold(state, |s, t| self.grammar.next(&s, t.token));
-        Ok(())
+        self.begin_listening(score)?;
+        self.read_all_heard(report)
     }
 
     fn check_grid(&self, score: &Score) -> Result<(), EngineError> {
@@ -244,57 +245,135 @@ impl Composer {
         seed: u64,
         own: &[Note],
     ) -> Result<(), EngineError> {
+        self.begin_answer(at, sampling, seed, own)?;
+        self.read_all_heard(&mut |_| ())
+    }
+
+    /// Begins [`Composer::answer_after`]; [`Composer::play_on`] reads what it needs.
+    pub fn begin_answer(
+        &mut self,
+        at: u32,
+        sampling: &Sampling,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), EngineError> {
         (self.pitch, self.written) = (None, Vec::new());
-        let vocabulary = self.model.vocabulary();
-        let ids: Vec<u16> = self.stream.iter().map(|t| t.id).collect();
-        let mut wanted = match ids.is_empty() {
-            true => PositionScore::encode_open(&Score::new(vocabulary.steps_per_beat), vocabulary),
-            // Whatever was read or sampled, the grammar allowed.
-            false => PositionScore::from_ids(&ids, vocabulary)
-                .map_err(|e| EngineError::Run(format!("what is in memory is no music: {e}")))?,
+        self.awaited = Some(Awaited {
+            at,
+            sampling: *sampling,
+            seed,
+            own: own.to_vec(),
+            tuned: None,
+        });
+        match self.spelling.is_open {
+            true => Ok(()),
+            false => self.start_answer(),
+        }
+    }
+
+    fn start_answer(&mut self) -> Result<(), EngineError> {
+        let Some(Awaited {
+            at,
+            sampling,
+            seed,
+            own,
+            tuned,
+        }) = self.awaited.take()
+        else {
+            return Ok(());
         };
         let at = at.max(self.state.step);
-        let at = self.sampler.begin(at, sampling, seed, self.scale, own);
+        let at = self.sampler.begin(at, &sampling, seed, self.scale, &own);
+        if let Some(sampling) = tuned {
+            self.sampler.tune(&sampling);
+        }
         // What is written from there on recalls for itself.
         self.recollections.retain(|r| r.step < at);
-        wanted.move_to(at, vocabulary);
-        self.become_stream(&wanted, &mut |_| ())?;
+        self.move_to(at)?;
         self.answer_from = self.stream.len();
         Ok(())
     }
 
     /// Samples with other settings from the next token on.
     pub fn tune(&mut self, sampling: &Sampling) {
-        self.sampler.tune(sampling);
+        match &mut self.awaited {
+            Some(awaited) => awaited.tuned = Some(*sampling),
+            None => self.sampler.tune(sampling),
+        }
     }
 
     /// Plays on until the stream's time has passed `until`: gives the notes that start
     /// before it and were not given yet, in order of start. How the calls are cut does not
     /// change what is played.
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
-        while self.state.step < until || !self.state.is_settled() {
-            let started = Instant::now();
-            let id = self.sample()?;
-            self.push(id)?;
-            let tokens = self.model.vocabulary().tokens(id);
-            tokens.for_each(|token| self.sampler.read(token));
-            self.stats.record(started.elapsed());
+        self.read_all_heard(&mut |_| ())?;
+        if let Some(suffix) = &mut self.suffix {
+            suffix.follow(&self.stream, usize::MAX);
         }
+        while !self.is_past(until) {
+            self.play()?;
+        }
+        Ok(self.hand_out(until))
+    }
+
+    /// The same for a few milliseconds, what was heard first: `None` where that was not enough,
+    /// and the same call is to follow. Where much was to be read at once, it knows only the last
+    /// bars, until [`Composer::is_exact`].
+    ///
+    /// # Errors
+    /// The network or the index failed, or [`Composer::set_stop`]'s flag is up.
+    pub fn play_on(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
+        let slice = Slice::begin();
+        loop {
+            if self.owed() == Some(Owed::Heard) {
+                self.read_heard(true)?;
+            } else if self.is_past(until) {
+                return Ok(Some(self.hand_out(until)));
+            } else if self.logits.is_none() && !self.stream.is_empty() {
+                self.memory.rewind(self.stream.len() - 1)?;
+            } else {
+                self.play()?;
+            }
+            if slice.is_over() && !self.is_past(until) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Whether the stream's time has passed `until`, so that no note before it is to come.
+    fn is_past(&self, until: u32) -> bool {
+        self.awaited.is_none() && self.state.step >= until && self.state.is_settled()
+    }
+
+    /// Samples a token.
+    fn play(&mut self) -> Result<(), EngineError> {
+        let started = Instant::now();
+        let id = self.sample()?;
+        self.push(id)?;
+        let tokens = self.model.vocabulary().tokens(id);
+        tokens.for_each(|token| self.sampler.read(token));
+        self.stats.record(started.elapsed());
+        Ok(())
+    }
+
+    /// The notes written that start before `until`.
+    fn hand_out(&mut self, until: u32) -> Vec<Note> {
         let later = self
             .written
             .split_off(self.written.partition_point(|n| n.start < until));
-        Ok(std::mem::replace(&mut self.written, later))
+        std::mem::replace(&mut self.written, later)
     }
 
     /// Logits after the last token, one an id.
     pub fn logits(&mut self) -> Result<&[f32], EngineError> {
+        self.read_all_heard(&mut |_| ())?;
         if self.logits.is_none() {
             // After a rewind: read the last token again.
-            let Some(&last) = self.stream.last() else {
+            let Some(last) = self.stream.len().checked_sub(1) else {
                 return Err(EngineError::Logits("nothing was heard"));
             };
-            self.rewind(self.stream.len() - 1)?;
-            self.read(&[last])?;
+            self.memory.rewind(last)?;
+            self.read_all_heard(&mut |_| ())?;
         }
         self.logits
             .as_deref()
@@ -307,8 +386,11 @@ impl Composer {
         let logits = self.logits.as_deref().unwrap_or_default();
         let mut followed = <[Weighed; SOURCES]>::default();
         if let Some(suffix) = &mut self.suffix {
-            suffix.follow(&self.stream);
-            followed = suffix.followed(self.recall, within);
+            suffix.follow(&self.stream, reading::FOLLOWED);
+            // Of a past that it is still taking in it says nothing.
+            if suffix.behind(&self.stream) == 0 {
+                followed = suffix.followed(self.looking.recall, within);
+            }
         }
         self.followed = followed_most(&followed);
         self.sampler.choose_with(&self.state, logits, &followed)
@@ -345,8 +427,11 @@ impl Composer {
         }
         let place = self.metres.place(state.step);
         let fed = self.model.fed(id, place, &mut self.sounding);
-        if let Err(error) = self.read(&[fed]) {
+        self.stream.push(fed);
+        if let Err(error) = self.read_all_heard(&mut |_| ()) {
             // As it was: the token is not in the stream.
+            self.stream.pop();
+            self.logits = None;
             let vocabulary = self.model.vocabulary();
             self.sounding = Sounding::default();
             for token in self.stream.iter().flat_map(|t| vocabulary.tokens(t.id)) {
@@ -359,41 +444,9 @@ impl Composer {
         Ok(())
     }
 
-    fn read(&mut self, tokens: &[Fed]) -> Result<(), EngineError> {
-        self.read_with(tokens, &mut |_| ())
-    }
-
-    fn read_with(
-        &mut self,
-        tokens: &[Fed],
-        report: &mut dyn FnMut(Progress),
-    ) -> Result<(), EngineError> {
-        let mut progress = Progress {
-            done: 0,
-            all: tokens.len(),
-        };
-        for chunk in tokens.chunks(CHUNK) {
-            if self
-                .stop
-                .as_ref()
-                .is_some_and(|s| s.load(Ordering::Relaxed))
-            {
-                return Err(EngineError::Stopped);
-            }
-            self.look_back(chunk);
-            let mut logits = self.model.feed(&mut self.memory, chunk, self.recall)?;
-            self.stream.extend_from_slice(chunk);
-            let last = logits.len() - self.model.sizes().vocabulary;
-            self.logits = Some(logits.split_off(last));
-            progress.done += chunk.len();
-            report(progress);
-        }
-        Ok(())
-    }
-
     /// The earliest position that what is played next may recall from.
     fn earliest(&self) -> usize {
-        let (Some(reach), Some(last)) = (self.reach, self.stream.last()) else {
+        let (Some(reach), Some(last)) = (self.looking.reach, self.stream.last()) else {
             return 0;
         };
         self.stream
@@ -410,46 +463,6 @@ impl Composer {
             self.stream.partition_point(|t| t.told.step <= step)
         });
         self.answer_from.max(own)
-    }
-
-    /// How far back the tokens read next may recall from: each by its own bar, so that it does
-    /// not matter in which portions they are read.
-    fn look_back(&mut self, next: &[Fed]) {
-        let Some(knn) = &mut self.memory.knn else {
-            return;
-        };
-        let earliest = |token: &Fed, reach: u32| {
-            let beyond = |t: &Fed| t.bar.saturating_add(reach) < token.bar;
-            match self.stream.partition_point(beyond) {
-                all if all == self.stream.len() => all + next.partition_point(beyond),
-                some => some,
-            }
-        };
-        let earliest = self.reach.map_or(Vec::new(), |reach| {
-            next.iter().map(|token| earliest(token, reach)).collect()
-        });
-        knn.look_back(self.stream.len(), earliest);
-    }
-
-    /// Forgets every token from position `to` on.
-    fn rewind(&mut self, to: usize) -> Result<(), EngineError> {
-        if to >= self.stream.len() {
-            return Ok(());
-        }
-        self.logits = None;
-        self.stream.truncate(to);
-        if let Some(suffix) = &mut self.suffix {
-            suffix.rewind(to);
-        }
-        self.rewind_reading(to);
-        let from = self.memory.rewind(to)?;
-        self.read_again(from)
-    }
-
-    /// Reads the stream's tokens from position `from` on, where memory stands, once more.
-    fn read_again(&mut self, from: usize) -> Result<(), EngineError> {
-        let tokens = self.stream.split_off(from);
-        self.read(&tokens)
     }
 }
 

@@ -22,7 +22,7 @@ pub mod sampling;
 pub mod stats;
 pub mod xl;
 
-pub use composer::{Composer, Progress, Recollection, SessionState};
+pub use composer::{Composer, Owed, Progress, Recollection};
 pub use device::{Device, Refusal};
 pub use error::EngineError;
 pub use memory::Memory;

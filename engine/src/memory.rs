@@ -64,6 +64,14 @@ impl Memory {
         from
     }
 
+    /// Stands at position `at` as if nothing before it had been played; what was learned stays.
+    pub(crate) fn stand_at(&mut self, at: usize) {
+        self.xl.stand_at(at);
+        if let Some(knn) = &mut self.knn {
+            knn.restart(at);
+        }
+    }
+
     fn holds(&self, from: usize) -> bool {
         self.knn.as_ref().is_none_or(|knn| knn.holds(from))
     }

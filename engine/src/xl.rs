@@ -181,6 +181,13 @@ impl XlMemory {
         }
     }
 
+    /// The same for whoever cannot wait for so many: predictions from `at` on pass for right,
+    /// though they know nothing of what stands before it.
+    pub fn stand_at(&mut self, at: usize) {
+        self.restart(at);
+        self.right = at;
+    }
+
     /// Forgets every token from position `to` on. `false`, and nothing done, where too little of
     /// what stands before `to` is held: then what is needed must be read again.
     pub fn rewind(&mut self, to: usize) -> bool {

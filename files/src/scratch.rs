@@ -104,6 +104,11 @@ impl ScratchFolder {
         self.folder.close()
     }
 
+    /// Leaves it where it is, for somebody to look into.
+    pub fn keep(mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
     /// It has been renamed: there is nothing to remove any more.
     pub(crate) fn renamed(mut self) {
         self.folder.disable_cleanup(true);

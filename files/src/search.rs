@@ -285,7 +285,7 @@ mod tests {
         symlink(outside.path(), at("again")).unwrap();
         symlink(at("b/own.mid"), at("a.mid")).unwrap();
         symlink(at("nowhere"), at("broken.mid")).unwrap();
-        symlink(&at("loop.mid"), at("loop.mid")).unwrap();
+        symlink(at("loop.mid"), at("loop.mid")).unwrap();
         symlink(Path::new("/dev/null"), at("device.mid")).unwrap();
         let found = found(folder.path());
         assert_eq!(found.files.len(), 2, "{found:?}");

@@ -1,5 +1,11 @@
 //! The composer thread: one for the process, shared by all instances, as is the model.
 //!
+//! Its work is cut into slices of a few milliseconds, and the next slice is of the instance to
+//! which it matters most ([`crate::session::Need`]): an answer that is due, then an answer that begins, then what
+//! was just heard, then the past, then what is to be learned. Messages, saves and the editor's
+//! wishes are served between two slices. Models are loaded and files opened on threads beside it
+//! ([`crate::beside`]). So nothing that one instance asks for delays another by more than a slice.
+//!
 //! It polls the rings of the instances, with a timed sleep in between: every 2 ms while
 //! anything happens, every 20 ms when nothing has for a second. So the audio thread never
 //! wakes anyone, for that could be a system call. Only offline, when the audio thread waits
@@ -18,14 +24,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use self::instance::Instance;
+use self::instance::{Common, Instance};
 use crate::editor_link::Backstage;
 use crate::gate::Shared;
 use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
-use crate::player::Models;
 use crate::process::Performer;
 use crate::report::{REPORT_VARIABLE, Report};
-use crate::session::SavedSession;
+use crate::session::{SavedSession, most_needed};
 use crate::state;
 
 /// Between two looks at the rings.
@@ -34,15 +39,13 @@ const POLL: Duration = Duration::from_millis(2);
 const IDLE_POLL: Duration = Duration::from_millis(20);
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the host's main thread waits for this thread: it may be loading a model.
+/// How long the host's main thread waits for this thread, which answers between two slices: only
+/// a machine that stands still exhausts it.
 const MAIN_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long saving waits for this thread. What was known before will do if it is loading a model.
-const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Main thread to composer thread.
 enum Command {
-    Add(Box<Instance>),
+    Add(Box<Joining>),
     /// Write the report, then say so.
     Report {
         id: u64,
@@ -61,6 +64,16 @@ enum Command {
     /// Look at the rings now.
     Wake,
     Quit,
+}
+
+/// An instance to be.
+struct Joining {
+    id: u64,
+    rings: (Consumer<Heard>, Producer<Planned>),
+    shared: Arc<Shared>,
+    kept: state::State,
+    backstage: Backstage,
+    own: Option<PathBuf>,
 }
 
 /// The thread, while there are instances.
@@ -118,20 +131,25 @@ pub fn connect(
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
     let performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
-    let own = own.map(Path::to_path_buf);
-    let (ours, theirs) = (shared.clone(), kept.clone());
-    let instance = Instance::new(id, (heard, planned), ours, theirs, backstage, own);
+    let joining = Joining {
+        id,
+        rings: (heard, planned),
+        shared: shared.clone(),
+        kept: kept.clone(),
+        backstage,
+        own: own.map(Path::to_path_buf),
+    };
     let added = hub
         .commands
-        .send_timeout(Command::Add(Box::new(instance)), MAIN_PATIENCE);
+        .send_timeout(Command::Add(Box::new(joining)), MAIN_PATIENCE);
     added.map_err(|e| std::io::Error::other(e.to_string()))?;
     hub.instances += 1;
     let commands = hub.commands.clone();
     let ask = move || {
         let (done, saved) = bounded(1);
-        let asked = commands.send_timeout(Command::Save { id, done }, SAVE_PATIENCE);
+        let asked = commands.send_timeout(Command::Save { id, done }, MAIN_PATIENCE);
         asked.ok()?;
-        saved.recv_timeout(SAVE_PATIENCE).ok()?
+        saved.recv_timeout(MAIN_PATIENCE).ok()?
     };
     kept.connect(ask, shared.clone());
     Ok((
@@ -194,8 +212,8 @@ impl Drop for Link {
         }) = hub.take()
         {
             let told = commands.send_timeout(Command::Quit, MAIN_PATIENCE).is_ok();
-            // The host may unload the library next. A thread that does not answer is loading
-            // a model or running one, and has made the library stay.
+            // The host may unload the library next. The thread waits for those beside it, so a
+            // model that is being loaded is loaded to its end.
             if told && answered {
                 let _ = thread.join();
             }
@@ -207,9 +225,10 @@ impl Drop for Link {
 struct Thread {
     commands: Receiver<Command>,
     instances: Vec<Instance>,
-    /// The weights instances share.
-    models: Models,
+    common: Common,
     last_heard: Instant,
+    /// Instances take turns where their work matters as much: the next one to look at first.
+    first: usize,
     /// Whether the system gave this thread more than normal priority.
     raised: bool,
 }
@@ -219,8 +238,9 @@ impl Thread {
         Self {
             commands,
             instances: Vec::new(),
-            models: Models::default(),
+            common: Common::default(),
             last_heard: Instant::now(),
+            first: 0,
             raised: false,
         }
     }
@@ -228,27 +248,35 @@ impl Thread {
     fn run(mut self) {
         self.raised = priority::raise().is_ok();
         loop {
-            let mut busy = false;
+            let mut waits = false;
             for instance in &mut self.instances {
-                let turn = instance.turn(&mut self.models);
-                busy |= turn.more;
-                if turn.heard {
+                if instance.listen(&mut self.common) {
                     self.last_heard = Instant::now();
                 }
+                waits |= instance.waits();
+            }
+            let needs: Vec<_> = self.instances.iter().map(Instance::need).collect();
+            let next = most_needed(&needs, self.first);
+            if let Some(next) = next {
+                self.first = next + 1;
+                self.instances[next].work();
             }
             let command = if self.instances.is_empty() {
                 self.commands
                     .recv()
                     .map_err(|_| RecvTimeoutError::Disconnected)
-            } else if busy {
+            } else if next.is_some() {
                 self.commands.recv_timeout(Duration::ZERO)
             } else {
-                let idle = self.last_heard.elapsed() > IDLE_AFTER;
+                let idle = self.last_heard.elapsed() > IDLE_AFTER && !waits;
                 self.commands
                     .recv_timeout(if idle { IDLE_POLL } else { POLL })
             };
             match command {
-                Ok(Command::Add(instance)) => self.instances.push(*instance),
+                Ok(Command::Add(joining)) => {
+                    self.instances
+                        .push(Instance::new(*joining, &mut self.common));
+                }
                 Ok(Command::Report { id, done }) => {
                     self.report(id);
                     let _ = done.send(());
@@ -259,7 +287,7 @@ impl Thread {
                 Ok(Command::Remove { id, done }) => {
                     self.report(id);
                     self.instances.retain(|i| i.id != id);
-                    self.models.tidy();
+                    self.common.models.tidy();
                     let _ = done.send(());
                 }
                 Ok(Command::Wake) | Err(RecvTimeoutError::Timeout) => {}
@@ -269,7 +297,8 @@ impl Thread {
     }
 
     fn save(&mut self, id: u64) -> Option<SavedSession> {
-        self.instances.iter_mut().find(|i| i.id == id)?.save()
+        let instance = self.instances.iter_mut().find(|i| i.id == id)?;
+        instance.save(&mut self.common)
     }
 
     fn report(&mut self, id: u64) {
@@ -279,7 +308,7 @@ impl Thread {
         let Some(path) = report_path() else {
             return;
         };
-        instance.catch_up();
+        instance.catch_up(&mut self.common);
         let report = Report {
             raised: self.raised,
             ..instance.report()

@@ -15,6 +15,7 @@ pub mod control;
 pub mod controls;
 pub mod drop;
 pub mod files;
+pub mod grip;
 pub mod health;
 pub mod keys;
 pub mod knobs;
@@ -43,6 +44,8 @@ pub struct Panel {
     scroll: scroll::Scroll,
     typing: Option<control::Typing>,
     tab: view::Group,
+    /// The drag of the window's corner, while there is one.
+    grip: Option<grip::Drag>,
 }
 
 impl Default for Panel {
@@ -51,6 +54,7 @@ impl Default for Panel {
             scroll: scroll::Scroll::default(),
             typing: None,
             tab: view::Group::When,
+            grip: None,
         }
     }
 }
@@ -109,6 +113,7 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
         doings,
     );
     drop::show(ui, all, doings);
+    grip::show(ui, all, &mut panel.grip);
 }
 
 /// A band with something in words.

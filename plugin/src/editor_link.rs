@@ -186,10 +186,26 @@ pub struct Health {
     pub late: u64,
     /// Generated notes not sent: too late, no room, or the key was taken.
     pub dropped: u64,
+    /// Note-ons and note-offs that the host refused.
+    pub refused: u64,
+    /// The dialect in which a CLAP host takes notes, where it refused them in the one it declares.
+    pub switched: Option<Dialect>,
     /// Generated notes planned so early that a cut made them void before their time.
     pub early: u64,
     /// Messages lost because a ring was full.
     pub overflow: u64,
+    /// Whether the host's bar lines contradict its positions, so that bars are counted from the
+    /// time signature.
+    pub bars_distrusted: bool,
+}
+
+/// How a note is written for a CLAP host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// As a note event of CLAP's own.
+    Clap,
+    /// As a MIDI message.
+    Midi,
 }
 
 /// What [`Command::Undo`] and [`Command::Redo`] would do now.
@@ -211,6 +227,8 @@ pub enum Step {
     Clear,
     /// What was learned from files was forgotten.
     Unlearn,
+    /// After a jump, notes of an earlier pass were played over.
+    PlayOver,
     /// Another variation is chosen: this one.
     Vary(Variation),
     /// What is repeated is frozen, or let go of.

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::editor_link::Health;
+use nice_plug::prelude::NoteOutput;
+
+use crate::editor_link::{Dialect, Health};
 use crate::process::Buttons;
 
 /// Counted by the audio thread unless said otherwise, read by the composer thread.
@@ -19,10 +21,14 @@ pub struct Counters {
     pub late: AtomicU64,
     /// Generated notes not sent: too late, no room, or the key was taken.
     pub dropped: AtomicU64,
+    /// Note-ons and note-offs that the host refused; a note-off is offered again.
+    pub refused: AtomicU64,
     /// Generated notes made void by a cut before their time.
     pub early: AtomicU64,
     /// Messages lost because a ring was full.
     pub overflow: AtomicU64,
+    /// Whether the host's bar lines contradict its positions, so that bars are counted instead.
+    pub bars_distrusted: AtomicBool,
     /// Offline blocks that gave up waiting for a composer that did not move.
     pub gave_up: AtomicU64,
 }
@@ -35,8 +41,10 @@ impl Counters {
         health.played = value(&self.played);
         health.late = value(&self.late);
         health.dropped = value(&self.dropped);
+        health.refused = value(&self.refused);
         health.early = value(&self.early);
         health.overflow = value(&self.overflow);
+        health.bars_distrusted = self.bars_distrusted.load(Ordering::Relaxed);
     }
 }
 
@@ -55,6 +63,8 @@ pub struct Shared {
     /// Whether the host has let the instance go: nobody hears what it would still think of. Set by
     /// the main thread.
     pub leaving: Arc<AtomicBool>,
+    /// The dialect of the notes that a CLAP instance sends.
+    pub note_output: Arc<NoteOutput>,
     /// Where offline rendering waits.
     pub gate: Gate,
     /// Buttons the editor has pressed.
@@ -63,6 +73,21 @@ pub struct Shared {
     /// begins anew at its next block, as if the transport had stopped and started, and says so
     /// with [`crate::messages::Heard::Anew`]. Counted by the main thread.
     pub pasts: AtomicU64,
+    /// Where the plugin's own time goes on once it is needed, in quarter notes, as the bits of an
+    /// `f64`: after everything in the state that was loaded. Set by the main thread.
+    pub own_time_from: AtomicU64,
+}
+
+impl Shared {
+    /// Fills in what was counted, and how notes go out.
+    pub fn show(&self, health: &mut Health) {
+        self.counters.show(health);
+        let output = &self.note_output;
+        health.switched = (output.retried() > 0).then(|| match output.sends_clap() {
+            true => Dialect::Clap,
+            false => Dialect::Midi,
+        });
+    }
 }
 
 /// Buttons pressed elsewhere than in the host, on their way to the audio thread.

@@ -1,5 +1,5 @@
-//! What an instance learns from MIDI files. Owned by the composer thread, which reads one file
-//! at a time in between; the audio thread knows nothing of it.
+//! What an instance learns from MIDI files. Owned by the composer thread; files are opened one
+//! at a time on a thread beside it ([`open`]), and the audio thread knows nothing of it.
 //!
 //! A project keeps the notes themselves, not the files' names: it sounds the same on another
 //! machine, and when the files are gone. No more than [`MOST_NOTES`] are kept; beyond, the oldest
@@ -66,6 +66,8 @@ pub struct Fresh {
 #[derive(Debug, Default)]
 pub struct Lessons {
     waiting: VecDeque<PathBuf>,
+    /// The file that is being opened.
+    open: Option<PathBuf>,
     learned: Vec<Learned>,
     /// Of the learned, what the player was not given yet.
     fresh: Fresh,
@@ -80,7 +82,7 @@ impl Lessons {
 
     /// Files and folders not looked at yet.
     pub fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.waiting.len() + usize::from(self.open.is_some())
     }
 
     /// What was learned, oldest first.
@@ -121,47 +123,48 @@ impl Lessons {
         }
     }
 
-    /// Looks at the next file or folder. A piece has a grid of so many steps a quarter note.
-    pub fn open_next(&mut self, steps_per_beat: u32) {
-        let Some(path) = self.waiting.pop_front() else {
-            return;
-        };
-        if path.is_dir() {
-            match midi::files_in(&path, MOST_FILES) {
-                Ok(found) if found.files.is_empty() => {
-                    self.refuse(format!("{}: no MIDI files in this folder", path.display()));
-                }
-                Ok(found) if found.files.len() > MOST_FILES => self.refuse(format!(
-                    "{}: more than {MOST_FILES} MIDI files; choose fewer",
-                    path.display()
-                )),
-                Ok(found) => {
-                    for line in found.summary(&path) {
-                        self.refuse(line);
-                    }
-                    let files = found.files.into_iter().rev();
-                    files.for_each(|file| self.waiting.push_front(file));
-                }
-                Err(why) => self.refuse(why.to_string()),
-            }
+    /// The next file or folder to open, unless one is open.
+    pub fn next_file(&mut self) -> Option<PathBuf> {
+        if self.open.is_none() {
+            self.open = self.waiting.pop_front();
+            return self.open.clone();
+        }
+        None
+    }
+
+    /// What was found in it. Does nothing where everything was forgotten meanwhile.
+    pub fn opened(&mut self, Opened { path, found }: Opened) {
+        if self.open.as_ref() != Some(&path) {
             return;
         }
-        match read(&path, steps_per_beat) {
-            Ok((piece, _)) if self.learned.contains(&piece) => {
-                self.refuse(format!("{}: learned already", path.display()));
+        self.open = None;
+        match found {
+            Found::Files { files, left_out } => {
+                left_out.into_iter().for_each(|line| self.refuse(line));
+                let files = files.into_iter().rev();
+                files.for_each(|file| self.waiting.push_front(file));
             }
-            Ok((piece, score)) => {
+            Found::Piece(found) => {
+                let (piece, score) = *found;
+                if self.learned.contains(&piece) {
+                    self.refuse(format!("{}: learned already", path.display()));
+                    return;
+                }
                 self.keep(piece);
                 self.fresh.scores.push(score);
             }
-            Err(why) => self.refuse(why),
+            Found::Nothing(why) => self.refuse(why),
         }
+    }
+
+    /// Whether [`Lessons::fresh`] gives something.
+    pub fn has_fresh(&self) -> bool {
+        self.waiting() == 0 && !self.fresh.scores.is_empty()
     }
 
     /// What is new, once nothing waits any more.
     pub fn fresh(&mut self) -> Option<Fresh> {
-        let some = self.waiting.is_empty() && !self.fresh.scores.is_empty();
-        some.then(|| std::mem::take(&mut self.fresh))
+        self.has_fresh().then(|| std::mem::take(&mut self.fresh))
     }
 
     fn keep(&mut self, piece: Learned) {
@@ -179,6 +182,60 @@ impl Lessons {
         }
         self.refused.push_back(why);
     }
+}
+
+/// What was found where a file or a folder was to be opened.
+#[derive(Debug)]
+pub struct Opened {
+    path: PathBuf,
+    found: Found,
+}
+
+#[derive(Debug)]
+enum Found {
+    /// The files of a folder, and lines about what in it was left out.
+    Files {
+        files: Vec<PathBuf>,
+        left_out: Vec<String>,
+    },
+    Piece(Box<(Learned, Score)>),
+    /// Why nothing is learned from it.
+    Nothing(String),
+}
+
+impl Opened {
+    /// A file or folder of which nothing is learned.
+    pub fn nothing(path: PathBuf, why: String) -> Self {
+        let found = Found::Nothing(why);
+        Self { path, found }
+    }
+}
+
+/// Opens a file or a folder of them. A piece has a grid of so many steps a quarter note. A large
+/// file takes some hundred milliseconds. Any thread.
+pub fn open(path: PathBuf, steps_per_beat: u32) -> Opened {
+    let name = path.display();
+    let found = if path.is_dir() {
+        match midi::files_in(&path, MOST_FILES) {
+            Ok(found) if found.files.is_empty() => {
+                Found::Nothing(format!("{name}: no MIDI files in this folder"))
+            }
+            Ok(found) if found.files.len() > MOST_FILES => Found::Nothing(format!(
+                "{name}: more than {MOST_FILES} MIDI files; choose fewer"
+            )),
+            Ok(found) => Found::Files {
+                left_out: found.summary(&path),
+                files: found.files,
+            },
+            Err(why) => Found::Nothing(why.to_string()),
+        }
+    } else {
+        match read(&path, steps_per_beat) {
+            Ok(piece) => Found::Piece(Box::new(piece)),
+            Err(why) => Found::Nothing(why),
+        }
+    };
+    Opened { path, found }
 }
 
 fn read(path: &Path, steps_per_beat: u32) -> Result<(Learned, Score), String> {
@@ -231,7 +288,9 @@ mod tests {
     fn all(lessons: &mut Lessons) -> Option<(usize, bool)> {
         while lessons.waiting() > 0 {
             assert!(lessons.fresh().is_none());
-            lessons.open_next(12);
+            let path = lessons.next_file().unwrap();
+            assert!(lessons.fresh().is_none() && lessons.next_file().is_none());
+            lessons.opened(open(path, 12));
         }
         let fresh = lessons.fresh()?;
         Some((fresh.scores.len(), fresh.crowded))

@@ -10,12 +10,14 @@
 //! waits, logs or makes a system call, except that it waits for the composer when the host
 //! renders offline.
 
+pub mod beside;
 pub mod composer_thread;
 pub mod editor;
 pub mod editor_link;
 pub mod gate;
 pub mod learning;
 pub mod messages;
+pub mod pages;
 pub mod params;
 pub mod player;
 pub mod presets;
@@ -43,9 +45,9 @@ use nice_plug_egui::EguiEditor;
 use crate::composer_thread::Link;
 use crate::editor::window::Window;
 use crate::editor_link::{Backstage, EditorLink};
-use crate::gate::Shared;
+use crate::gate::{Counters, Shared, count};
 use crate::params::{ContinuoParams, Values};
-use crate::process::{Event, Host, INPUT_CAPACITY, Performer, SysEx};
+use crate::process::{Event, Host, INPUT_CAPACITY, Performer, SysEx, audible};
 use crate::sound::Sound;
 use crate::transport::Reading;
 
@@ -184,7 +186,10 @@ impl Plugin for Continuo {
                 [left, right, ..] => (left, right),
                 _ => (&mut [], &mut []),
             };
-            let mut context = Context(context);
+            let mut context = Context {
+                host: context,
+                counters: &self.shared.counters,
+            };
             let mut host = active.sound.block(&mut context, left, right, on);
             active
                 .performer
@@ -192,6 +197,13 @@ impl Plugin for Continuo {
             host.finish(|| level.smoothed.next());
         }
         ProcessStatus::KeepAlive
+    }
+
+    fn stop_processing(&mut self) {
+        // No block follows that would say that the transport stopped.
+        if let Some(active) = &mut self.active {
+            active.performer.reset();
+        }
     }
 
     fn deactivate(&mut self) {
@@ -203,15 +215,25 @@ impl Plugin for Continuo {
 }
 
 /// nice-plug's context of one block, as the performer sees it.
-struct Context<'a, C>(&'a mut C);
+struct Context<'a, C> {
+    host: &'a mut C,
+    counters: &'a Counters,
+}
 
 impl<C: ProcessContext<Continuo>> Host for Context<'_, C> {
     fn next_event(&mut self) -> Option<Event> {
-        self.0.next_event()
+        let event = self.host.next_event()?;
+        // A CLAP note may have velocity 0; elsewhere that means a note-off.
+        Some(audible(event, self.host.plugin_api() == PluginApi::Clap))
     }
 
     fn send(&mut self, event: Event) -> bool {
-        self.0.try_send_event(event).is_ok()
+        let is_note = matches!(event, NoteEvent::NoteOn { .. } | NoteEvent::NoteOff { .. });
+        let sent = self.host.try_send_event(event).is_ok();
+        if is_note && !sent {
+            count(&self.counters.refused);
+        }
+        sent
     }
 }
 
@@ -226,6 +248,14 @@ impl ClapPlugin for Continuo {
         ClapFeature::NoteEffect,
         ClapFeature::Stereo,
     ];
+
+    fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
+        pages::declare(&self.params, context);
+    }
+
+    fn note_output(&self) -> Arc<NoteOutput> {
+        self.shared.note_output.clone()
+    }
 }
 
 impl Vst3Plugin for Continuo {

@@ -4,6 +4,7 @@
 use continuo_engine::Sampling;
 
 use crate::params::{Enter, Memory, Mode, Variation, VelocityFrom};
+use crate::transport::Seam;
 
 /// Room for [`Heard`] messages. In real time a block sends at most one [`Heard::Now`] every
 /// [`NOW_SECONDS`], so this is half a minute of a player who plays twenty notes a second: more
@@ -20,7 +21,7 @@ pub const NOW_SECONDS: f64 = 0.002;
 /// Audio thread to composer thread, in the order things happened.
 ///
 /// Positions are the host's, in quarter notes; while the transport runs they never go back
-/// except at [`Heard::Arrive`].
+/// except at [`Heard::Arrive`], and to the seam of a [`Heard::Loop`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Heard {
     /// A player's key went down. While the transport stands still only the key is noted.
@@ -71,6 +72,9 @@ pub enum Heard {
         /// The new position.
         beat: f64,
     },
+    /// The transport went from the end of a loop back to its start some time ago, and the cut
+    /// before this message is the seam. The notes heard since then lie after the loop's start.
+    Loop(Seam),
     /// The transport stands still.
     Stop {
         /// Where it stopped.

@@ -15,6 +15,7 @@ use crate::state::State;
 use crate::transport::OwnTime;
 
 pub use self::changes::Values;
+use self::changes::whole_number;
 use self::changes::{Changes, Noted};
 pub use self::choices::{Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom};
 
@@ -225,11 +226,7 @@ impl Default for ContinuoParams {
                 }))
                 .with_string_to_value(Arc::new(|text| match text.trim() {
                     all if all.eq_ignore_ascii_case("all") => Some(ALL_BARS),
-                    bars => bars
-                        .trim_end_matches(['b', 'a', 'r', 's'])
-                        .trim()
-                        .parse()
-                        .ok(),
+                    bars => whole_number(bars),
                 })),
             clear: noted.flag("Clear Memory", false),
             temp: noted.float("Temperature", sampling.pitch_temperature, 0.1, 2.0, 0.01, 2),
@@ -249,7 +246,7 @@ impl Default for ContinuoParams {
             voices: noted
                 .whole("Most Notes", 0, 0, 16)
                 .with_value_to_string(zero_is("Any", |voices: i32| voices.to_string()))
-                .with_string_to_value(zero_from("any", |text| text.parse().ok())),
+                .with_string_to_value(zero_from("any", whole_number)),
             density: noted
                 .float("Density", 0.0, 0.0, 16.0, 0.1, 1)
                 .with_value_to_string(zero_is("Model", |density: f32| {
@@ -274,7 +271,7 @@ impl Default for ContinuoParams {
             input: noted
                 .whole("Input Channel", 0, 0, 16)
                 .with_value_to_string(zero_is("All", |channel: i32| channel.to_string()))
-                .with_string_to_value(zero_from("all", |text| text.parse().ok())),
+                .with_string_to_value(zero_from("all", whole_number)),
             output: noted.whole("Output Channel", i32::from(controls.output) + 1, 1, 16),
             offset: noted
                 .float("Output Offset", 0.0, -100.0, 100.0, 0.1, 1)
@@ -395,6 +392,47 @@ mod tests {
         let params = ContinuoParams::default();
         assert_eq!(params.settings(), Settings::default());
         assert_eq!(params.controls(), Controls::default());
+    }
+
+    /// Each step of each parameter, by the texts that hosts show and send back, with and without
+    /// the unit, and as a number with decimals.
+    #[test]
+    fn every_step_is_shown_and_set_as_what_it_is() {
+        let params = ContinuoParams::default();
+        let mut stepped = 0;
+        for (id, param, _) in params.param_map() {
+            // SAFETY: `params` lives.
+            unsafe {
+                let Some(steps) = param.step_count() else {
+                    continue;
+                };
+                stepped += 1;
+                for step in 0..=steps {
+                    let value = step as f32 / steps as f32;
+                    let shown = param.normalized_value_to_string(value, false);
+                    let with_unit = param.normalized_value_to_string(value, true);
+                    let mut texts = vec![shown.clone(), with_unit];
+                    if let Ok(number) = shown.parse::<i32>() {
+                        assert_eq!(number as f32, param.preview_plain(value), "{id}");
+                        texts.extend([format!("{number}.0"), format!("{number}.0 bars")]);
+                    }
+                    for text in texts {
+                        let read = param.string_to_normalized_value(&text);
+                        let read = read.unwrap_or_else(|| panic!("{id}: not {text:?}"));
+                        let back = (f64::from(read) * steps as f64).round() as usize;
+                        assert_eq!(back, step, "{id}: {text:?} is read as another step");
+                        // Set, it is shown the same again.
+                        param._internal_set_normalized_value(read);
+                        let now = param.unmodulated_normalized_value();
+                        assert_eq!(param.normalized_value_to_string(now, false), shown, "{id}");
+                    }
+                }
+                for nonsense in ["", "ü", "ü4", "é#1", "#", "-", "\u{1d11e}", "1e999", "NaN"] {
+                    param.string_to_normalized_value(nonsense);
+                }
+            }
+        }
+        assert!(stepped > 15, "{stepped} parameters have steps");
     }
 
     #[test]

@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use continuo_engine::composer::Owed;
 use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
+use crate::beside::{Beside, Coming};
 use crate::editor_link::{ModelInfo, ModelState, Snapshot};
 use crate::messages::Settings;
 use crate::report::Report;
 use crate::resources::{self, Resources};
 use crate::session::{LookBack, Player};
 
-/// One instance's composer.
+/// One instance's composer; none while its model is on its way, or where there is no model.
 pub struct EnginePlayer {
-    model: Arc<Model>,
-    composer: Composer,
+    mind: Option<(Arc<Model>, Composer)>,
+    steps_per_beat: u32,
 }
 
 impl EnginePlayer {
@@ -26,32 +28,53 @@ impl EnginePlayer {
     pub fn new(model: Arc<Model>, leaving: Arc<AtomicBool>) -> Self {
         let mut composer = Composer::new(model.clone());
         composer.set_stop(leaving);
-        Self { model, composer }
+        Self {
+            steps_per_beat: model.vocabulary().steps_per_beat,
+            mind: Some((model, composer)),
+        }
+    }
+
+    /// Nobody, on a grid of so many steps in a quarter note.
+    pub fn nobody(steps_per_beat: u32) -> Self {
+        Self {
+            mind: None,
+            steps_per_beat,
+        }
     }
 
     /// Fills in what the engine knows.
     pub fn show(&self, snapshot: &mut Snapshot) {
+        let Some((model, composer)) = &self.mind else {
+            return;
+        };
         snapshot.model = ModelState::Ready(ModelInfo {
-            name: self.model.manifest().name.clone(),
-            variant: self.model.variant().to_string(),
-            device: self.model.device().to_string(),
+            name: model.manifest().name.clone(),
+            variant: model.variant().to_string(),
+            device: model.device().to_string(),
             directory: None,
         });
-        let stats = self.composer.stats();
-        snapshot.memory.tokens = self.composer.tokens();
+        let stats = composer.stats();
+        snapshot.memory.tokens = composer.tokens();
         snapshot.health.ms_per_token = stats.quantile(0.5);
         snapshot.health.ms_per_token_p95 = stats.quantile(0.95);
     }
 
     /// The same, for the report.
     pub fn report(&self, report: &mut Report) {
-        report.model = Some(self.model.manifest().name.clone());
-        report.variant = Some(self.model.variant().to_string());
-        report.device = Some(self.model.device().to_string());
-        let stats = self.composer.stats();
+        let Some((model, composer)) = &self.mind else {
+            return;
+        };
+        report.model = Some(model.manifest().name.clone());
+        report.variant = Some(model.variant().to_string());
+        report.device = Some(model.device().to_string());
+        let stats = composer.stats();
         report.tokens = stats.tokens();
         report.ms_per_token_median = stats.quantile(0.5);
         report.ms_per_token_p95 = stats.quantile(0.95);
+    }
+
+    fn composer(&mut self) -> Option<&mut Composer> {
+        self.mind.as_mut().map(|(_, composer)| composer)
     }
 }
 
@@ -59,11 +82,16 @@ impl Player for EnginePlayer {
     type Error = EngineError;
 
     fn steps_per_beat(&self) -> u32 {
-        self.model.vocabulary().steps_per_beat
+        self.steps_per_beat
+    }
+
+    fn is_ready(&self) -> bool {
+        self.mind.is_some()
     }
 
     fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
-        self.composer.listen(score)
+        let composer = self.composer();
+        composer.map_or(Ok(()), |composer| composer.begin_listening(score))
     }
 
     fn answer(
@@ -73,13 +101,17 @@ impl Player for EnginePlayer {
         seed: u64,
         own: &[Note],
     ) -> Result<(), EngineError> {
-        self.composer
-            .answer_after(at, &settings.sampling, seed, own)
+        self.composer().map_or(Ok(()), |composer| {
+            composer.begin_answer(at, &settings.sampling, seed, own)
+        })
     }
 
     fn looks_back(&self, steps: Range<u32>) -> LookBack {
         let mut back = LookBack::default();
-        let recent = self.composer.recollections().rev();
+        let Some((_, composer)) = &self.mind else {
+            return back;
+        };
+        let recent = composer.recollections().rev();
         let within = |step: u32| steps.contains(&step);
         let mut tokens = 0;
         for recalled in recent.filter(|r| within(r.step)) {
@@ -96,54 +128,88 @@ impl Player for EnginePlayer {
     }
 
     fn tune(&mut self, settings: &Settings) {
-        self.composer.tune(&settings.sampling);
-        self.composer.set_recall(settings.recall);
-        self.composer.set_reach(settings.reach);
+        if let Some(composer) = self.composer() {
+            composer.tune(&settings.sampling);
+            composer.set_recall(settings.recall);
+            composer.set_reach(settings.reach);
+        }
     }
 
-    fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
-        self.composer.play_until(until)
+    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
+        let composer = self.composer();
+        composer.map_or(Ok(None), |composer| composer.play_on(until))
+    }
+
+    fn owed(&self) -> Option<Owed> {
+        self.mind.as_ref().and_then(|(_, composer)| composer.owed())
+    }
+
+    fn read_on(&mut self) -> Result<(), EngineError> {
+        let composer = self.composer();
+        composer.map_or(Ok(()), |composer| composer.read_on().map(drop))
     }
 
     fn learns(&self) -> bool {
-        self.model.learns()
+        self.mind.as_ref().is_some_and(|(model, _)| model.learns())
     }
 
     fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
-        let vocabulary = self.model.vocabulary();
+        let Some((model, composer)) = &mut self.mind else {
+            return Ok(());
+        };
+        let vocabulary = model.vocabulary();
         let pieces: Vec<Score> = pieces.iter().map(|p| p.quantise(vocabulary)).collect();
-        self.composer.begin_learning(&pieces)
+        composer.begin_learning(&pieces)
     }
 
     fn forget_learned(&mut self) -> Result<(), EngineError> {
-        self.composer.forget_learned()
+        if let Some(composer) = self.composer() {
+            composer.begin_forgetting();
+        }
+        Ok(())
     }
 
-    fn read_on(&mut self) -> Result<Option<(usize, usize)>, EngineError> {
-        let progress = self.composer.read_on()?;
-        Ok(progress.map(|progress| (progress.done, progress.all)))
+    fn learning(&self) -> Option<(usize, usize)> {
+        let progress = self.mind.as_ref()?.1.learning()?;
+        Some((progress.done, progress.all))
     }
 }
 
+/// A model, or why there is none, once it is loaded.
+pub type ComingModel = Coming<Result<Arc<Model>, String>>;
+
 /// The models in use, each loaded once. Owned by the composer thread.
 #[derive(Default)]
-pub struct Models(Vec<(Option<PathBuf>, Arc<Model>)>);
+pub struct Models(Vec<(Option<PathBuf>, ComingModel)>);
 
 impl Models {
     /// The model in the directory `choice`, or the default one, for the plugin whose library is
-    /// `own`. The first time takes a second or more.
-    pub fn get(&mut self, own: Option<&Path>, choice: Option<&Path>) -> Result<Arc<Model>, String> {
-        if let Some((_, model)) = self.0.iter().find(|(at, _)| at.as_deref() == choice) {
-            return Ok(model.clone());
+    /// `own`. The first time it is loaded on a thread of `beside`, which takes a second or more.
+    pub fn get(
+        &mut self,
+        own: Option<&Path>,
+        choice: Option<&Path>,
+        beside: &mut Beside,
+    ) -> ComingModel {
+        self.tidy();
+        let choice = choice.map(Path::to_path_buf);
+        if let Some((_, model)) = self.0.iter().find(|(at, _)| *at == choice) {
+            return model.clone();
         }
-        let model = load(own, choice)?;
-        self.0.push((choice.map(Path::to_path_buf), model.clone()));
-        Ok(model)
+        let (own, at) = (own.map(Path::to_path_buf), choice.clone());
+        let model = beside.begin(move || load(own.as_deref(), at.as_deref()));
+        self.0.push((choice, model.clone()));
+        model
     }
 
-    /// Forgets those that no instance plays with any more.
+    /// Forgets those that no instance plays with any more, and those that were not to be had: who
+    /// asks again may be luckier.
     pub fn tidy(&mut self) {
-        self.0.retain(|(_, model)| Arc::strong_count(model) > 1);
+        self.0.retain(|(_, model)| match model.get() {
+            Some(Ok(Ok(weights))) => model.is_shared() || Arc::strong_count(weights) > 1,
+            Some(_) => false,
+            None => true,
+        });
     }
 }
 

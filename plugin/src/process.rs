@@ -32,7 +32,9 @@ use crate::params::Mode;
 use crate::schedule::{Keys, Schedule, Voices};
 use crate::transport::{Left, OwnTime, Reading, Tracker};
 
-pub use self::events::{Event, Host, SysEx};
+use self::events::is_note_on;
+
+pub use self::events::{Event, Host, SysEx, audible};
 
 /// Note events of one block that are placed on their samples. What is beyond is passed on at
 /// the block's end, and not listened to.
@@ -138,6 +140,8 @@ pub struct Performer {
     lost: bool,
     /// The composer's past that what is told belongs to.
     past: u64,
+    /// [`Shared::own_time_from`] as last seen.
+    own_time_from: u64,
     /// The composer was waited for in vain.
     abandoned: bool,
     schedule: Schedule,
@@ -179,6 +183,7 @@ impl Performer {
             silent_for: 0.0,
             lost: false,
             past: 0,
+            own_time_from: 0,
             abandoned: false,
             schedule: Schedule::default(),
             voices: Voices::default(),
@@ -193,7 +198,7 @@ impl Performer {
     pub fn set_sample_rate(&mut self, sample_rate: f64) {
         self.reset();
         self.sample_rate = sample_rate;
-        self.tracker = Tracker::new(sample_rate);
+        self.tracker.set_sample_rate(sample_rate);
     }
 
     /// Forgets where the playhead was and which keys are down. Nothing can be sent here, so
@@ -227,11 +232,21 @@ impl Performer {
         self.mode = settings.mode;
         let pressed = controls.buttons.pressed(before.buttons);
         let pressed = pressed.or(self.shared.requests.take());
-        let reading = self.tracker.complete(reading, controls.own_time);
+        let own_time_from = self.shared.own_time_from.load(Ordering::Relaxed);
+        if own_time_from != self.own_time_from {
+            self.own_time_from = own_time_from;
+            let beat = f64::from_bits(own_time_from);
+            self.tracker.resume_own_time_at(beat);
+        }
+        let reading = self.tracker.complete(reading, frames, controls.own_time);
         self.tracker
             .shift((controls.offset * self.sample_rate).round() as i64);
-        let passage = self.tracker.next(&reading, frames);
+        let mut passage = self.tracker.next(&reading, frames);
         self.take_events(frames, host);
+        let note_ons = self.events.iter().filter(|(_, event)| is_note_on(event));
+        passage.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
+        let bars = &self.shared.counters.bars_distrusted;
+        bars.store(self.tracker.distrusts_bars(), Ordering::Relaxed);
         if before.input != controls.input {
             self.tell(Heard::AllUp {
                 beat: self.place.beat,

@@ -10,8 +10,10 @@ mod chaos;
 mod continuing;
 mod determinism;
 mod history;
+mod hosts;
 mod modes;
 mod routing;
+mod waiting;
 
 use continuo_score::{Note, Score};
 use nice_plug::midi::{Channel, Key, VoiceID};
@@ -83,10 +85,10 @@ impl Player for Arpeggio {
         self.highest = settings.sampling.constraints.range.1;
     }
 
-    fn play_until(&mut self, until: u32) -> Result<Vec<Note>, Infallible> {
+    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
         let mut notes = Vec::new();
         let Some(rng) = &mut self.rng else {
-            return Ok(notes);
+            return Ok(Some(notes));
         };
         while self.step < until {
             for voice in 0..1 + rng.below(3) as u8 {
@@ -99,7 +101,7 @@ impl Player for Arpeggio {
             }
             self.step += 1 + rng.below(7) as u32;
         }
-        Ok(notes)
+        Ok(Some(notes))
     }
 }
 

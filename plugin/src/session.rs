@@ -6,33 +6,45 @@ mod frozen;
 mod history;
 mod lessons;
 mod planning;
+mod playhead;
 mod view;
+mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
+use continuo_engine::composer::Owed;
 use continuo_score::{Metre, Note, Score};
 use serde::{Deserialize, Serialize};
 
 use self::frozen::Frozen;
 use self::history::Deeds;
 use self::planning::Answer;
+use self::playhead::Arrival;
 use crate::learning::{Learned, Lessons};
 use crate::messages::{Ask, Heard, Planned, Settings};
-use crate::params::Memory;
 use crate::rules::{Entry, Rule};
 use crate::timeline::{Beats, SavedTimeline, Timeline};
 
 pub use self::planning::mix;
+use self::work::HeldUp;
+pub use self::work::{Need, most_needed};
 
 /// Something that listens and plays on: the engine's composer. Steps are those of the scores
 /// it listens to.
+///
+/// No call takes longer than a few milliseconds: [`Player::play_until`] and [`Player::read_on`]
+/// do the work of the others in slices. How it is sliced does not change what is played.
 pub trait Player {
     /// Why it cannot go on.
     type Error;
     /// Steps in a quarter note.
     fn steps_per_beat(&self) -> u32;
-    /// Memory becomes exactly `score`.
+    /// Whether it can play. While it cannot, for its model is on its way, it need not be asked.
+    fn is_ready(&self) -> bool {
+        true
+    }
+    /// Memory is to become exactly `score`.
     fn listen(&mut self, score: &Score) -> Result<(), Self::Error>;
     /// Begins an answer at step `at`. `own` are the notes listened to that it played itself, in
     /// order of start: the last of them at least.
@@ -51,8 +63,18 @@ pub trait Player {
     /// Goes on with other settings.
     fn tune(&mut self, settings: &Settings);
     /// The notes that start before `until` and were not given yet. How the calls are cut does
-    /// not change what is played.
-    fn play_until(&mut self, until: u32) -> Result<Vec<Note>, Self::Error>;
+    /// not change what is played. `None` after a slice that was not enough: the same call is to
+    /// follow.
+    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
+
+    /// What it has still to read, and what matters most of it.
+    fn owed(&self) -> Option<Owed> {
+        None
+    }
+    /// Reads for a slice.
+    fn read_on(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Whether it can learn from other music: what follows does nothing where it cannot.
     fn learns(&self) -> bool {
@@ -67,10 +89,9 @@ pub trait Player {
     fn forget_learned(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
-    /// Reads some milliseconds' worth of what is to be learned. What is read of how much, in
-    /// tokens; `None` once it is all.
-    fn read_on(&mut self) -> Result<Option<(usize, usize)>, Self::Error> {
-        Ok(None)
+    /// How much of what is to be learned is read, of how much, while there is some.
+    fn learning(&self) -> Option<(usize, usize)> {
+        None
     }
 }
 
@@ -125,11 +146,24 @@ pub struct Session<P> {
     frozen: Option<Frozen>,
     /// What is learned from files.
     lessons: Lessons,
-    /// How much of it is read, of how much, while there is some to read.
-    reading: Option<(usize, usize)>,
+    /// Time stands still at a stretch, or at the end of one, until that work is done.
+    held_up: HeldUp,
     /// What can be taken back.
     deeds: Deeds,
     planned: VecDeque<Planned>,
+}
+
+impl SavedSession {
+    /// The first bar line of 4/4 after everything in it, in quarter notes.
+    pub fn next_bar(&self) -> f64 {
+        let Beats(now) = self.now;
+        let end = now.max(self.timeline.end_beat());
+        if end.is_finite() {
+            (end / 4.0).ceil() * 4.0
+        } else {
+            0.0
+        }
+    }
 }
 
 impl<P: Player> Session<P> {
@@ -153,7 +187,7 @@ impl<P: Player> Session<P> {
             takes: BTreeMap::new(),
             frozen: None,
             lessons: Lessons::default(),
-            reading: None,
+            held_up: HeldUp::default(),
             deeds: Deeds::default(),
             planned: VecDeque::new(),
         }
@@ -162,6 +196,12 @@ impl<P: Player> Session<P> {
     /// Who plays.
     pub fn player(&self) -> &P {
         &self.player
+    }
+
+    /// The same, for tests that change it.
+    #[cfg(test)]
+    pub fn player_mut(&mut self) -> &mut P {
+        &mut self.player
     }
 
     /// What was heard and played.
@@ -188,14 +228,31 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// Somebody else plays from here on, who has heard nothing yet: a [`Session::restore`]
-    /// follows.
-    pub fn change_player(&mut self, player: P) {
+    /// Somebody else plays from here on, who has heard nothing yet: memory is read when there is
+    /// time, in [`Session::work`]. Time goes on.
+    pub fn change_player(&mut self, player: P) -> Result<(), P::Error> {
+        let steps_per_beat = player.steps_per_beat();
+        if steps_per_beat != self.player.steps_per_beat() {
+            let saved = self.timeline.save();
+            (self.timeline, _) = Timeline::restore(&saved, steps_per_beat, self.now);
+            self.takes.clear();
+            self.frozen = None;
+            self.deeds.forget();
+            if self.running {
+                self.rule.arrive(&self.timeline, self.now);
+            }
+        }
         self.player = player;
-        self.answer = None;
-        // It has learned nothing either.
-        self.lessons.restore(&[]);
-        self.reading = None;
+        self.tunings.clear();
+        (self.answer, self.held_up) = (None, HeldUp::default());
+        let end = match self.running {
+            true => Some(self.timeline.step(self.now.floor())),
+            false => self.timeline.end(),
+        };
+        let end = end.unwrap_or(0);
+        let open = self.timeline.first_open().unwrap_or(end);
+        self.behind = (!self.timeline.is_empty()).then_some(end.min(open));
+        self.relearn()
     }
 
     /// Goes on from what a project kept, and gives how many notes of it made no sense. Every
@@ -212,6 +269,7 @@ impl<P: Player> Session<P> {
         self.takes.clear();
         self.tunings.clear();
         (self.answer, self.frozen) = (None, None);
+        self.held_up = HeldUp::default();
         self.deeds.forget();
         self.planned.clear();
         self.behind = Some(self.timeline.end().unwrap_or(0));
@@ -222,7 +280,8 @@ impl<P: Player> Session<P> {
     /// then it counts. So what is decided does not depend on how the host cuts time.
     ///
     /// With `eager`, everything the time allows to be planned is planned before the message
-    /// counts, as offline rendering needs it; else [`Session::work`] does it bit by bit.
+    /// counts, as offline rendering needs it; else [`Session::work`] does it bit by bit. It takes
+    /// no longer than a few milliseconds where [`Session::is_ready_for`] has said so before.
     pub fn hear(&mut self, message: Heard, eager: bool) -> Result<(), P::Error> {
         let ahead = self.ahead;
         match message {
@@ -296,7 +355,8 @@ impl<P: Player> Session<P> {
                 }
                 self.rule.change(&self.timeline, &self.settings, self.now);
             }
-            Heard::Arrive { beat } => self.arrive(beat),
+            Heard::Arrive { beat } => self.arrive(beat, Arrival::Jump)?,
+            Heard::Loop(seam) => self.turn(seam)?,
             Heard::Stop { beat } => {
                 self.advance(beat + ahead, eager)?;
                 self.timeline.all_up(self.now);
@@ -329,37 +389,6 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// The playhead goes on from a place of the host's.
-    fn arrive(&mut self, beat: f64) {
-        self.timeline.all_up(self.now);
-        match self.settings.memory {
-            Memory::Song => {
-                if self.ahead != 0.0 {
-                    // Nothing of the session has a place in the song.
-                    self.timeline.clear();
-                    self.deeds.forget();
-                    self.ahead = 0.0;
-                }
-                self.timeline.forget_from(beat);
-            }
-            Memory::Session => {
-                // Whole steps, so that the grid stays the host's; no more than needed, so that
-                // bars follow on bars where the loop is of whole bars.
-                let behind = self.timeline.step_from(self.now - beat);
-                let behind = self.timeline.beat(behind);
-                if !self.timeline.is_empty() || self.deeds.holds_memory() {
-                    self.ahead = behind;
-                }
-                self.timeline.forget_from(beat + self.ahead);
-            }
-        }
-        self.now = beat + self.ahead;
-        self.deeds.arrive(self.now);
-        self.rule.arrive(&self.timeline, self.now);
-        self.running = true;
-        (self.answer, self.behind) = (None, None);
-    }
-
     fn set(&mut self, settings: Settings) -> Result<(), P::Error> {
         let tunes = self.settings.tunes(&settings);
         if tunes {
@@ -390,18 +419,12 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Does a little of what there is to do: a sixteenth of music, so that the first notes of
-    /// an answer are on their way before the rest is thought of. Whether there is more.
-    pub fn work(&mut self) -> Result<bool, P::Error> {
-        if self.answer.is_some() && self.plan()? {
-            return Ok(true);
-        }
-        self.catch_up()?;
-        self.study()
-    }
-
     /// The player's memory catches up with what was heard.
     fn catch_up(&mut self) -> Result<(), P::Error> {
+        if !self.player.is_ready() {
+            // Whoever comes reads all of it.
+            return Ok(());
+        }
         match self.behind.take() {
             Some(before) => self.listen(before, before),
             None => Ok(()),
@@ -412,31 +435,6 @@ impl<P: Player> Session<P> {
     fn listen(&mut self, before: i64, ours: i64) -> Result<(), P::Error> {
         self.player.tune(&self.settings);
         self.player.listen(&self.timeline.score(before, ours))
-    }
-
-    /// Time passes up to `beat`.
-    fn advance(&mut self, beat: f64, eager: bool) -> Result<(), P::Error> {
-        if !self.running || beat < self.now {
-            return Ok(());
-        }
-        loop {
-            let entry = self.next_entry();
-            let due = entry.filter(|&e| self.rule.is_due(e, &self.timeline, beat));
-            // Up to the decision first, so that beats pass in their order.
-            let until = due.map_or(beat, |e| {
-                self.timeline.beat(e.decided).clamp(self.now, beat)
-            });
-            self.follow(until, entry)?;
-            self.now = until;
-            while eager && self.work()? {}
-            match due {
-                Some(entry) => self.decide(entry)?,
-                None => break,
-            }
-        }
-        self.now = beat;
-        while eager && self.work()? {}
-        Ok(())
     }
 
     /// The next stretch to decide, unless an answer goes on without end.
@@ -457,9 +455,7 @@ impl<P: Player> Session<P> {
     /// only read the last of it. At whole beats, and not whenever there is time, so that the
     /// model reads the same pieces every time and rounds the same.
     fn follow(&mut self, beat: f64, entry: Option<Entry>) -> Result<(), P::Error> {
-        let over = |a: &Answer| a.end.is_some_and(|end| self.timeline.beat(end) <= beat);
-        if self.answer.as_ref().is_some_and(over) {
-            self.finish()?;
+        if self.is_over(beat) {
             self.answer = None;
         }
         let passed = beat.floor();

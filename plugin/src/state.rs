@@ -64,6 +64,20 @@ struct Known {
     tie: Option<(Ask, Arc<Shared>)>,
 }
 
+impl Known {
+    /// The plugin's own time, if it is needed, goes on after everything that was loaded: in a
+    /// host that reports no transport, memory grows and nothing in it is played over.
+    fn place_own_time(&self) {
+        if let Some((_, shared)) = &self.tie {
+            let session = self.saved.session.as_ref();
+            let beat = session.map_or(0.0, SavedSession::next_bar);
+            shared
+                .own_time_from
+                .store(beat.to_bits(), Ordering::Relaxed);
+        }
+    }
+}
+
 impl State {
     /// From now on saving asks this, and loading tells the audio thread to begin anew. Main
     /// thread.
@@ -74,6 +88,7 @@ impl State {
     ) {
         let mut known = self.known();
         known.tie = Some((Arc::new(ask), shared));
+        known.place_own_time();
         // Both of its threads begin with what was loaded before.
         known.past = 0;
     }
@@ -86,11 +101,8 @@ impl State {
     /// The state as it is now. Waits for the composer thread: main thread only.
     pub fn save(&self) -> Saved {
         let ask = self.known().tie.as_ref().map(|(ask, _)| ask.clone());
-        // Nothing loaded is thrown away because its model is still on its way, or missing.
-        let session = match self.0.fresh.load(Ordering::Acquire) {
-            true => None,
-            false => ask.and_then(|ask| ask()),
-        };
+        // Who answers has taken up what was loaded, and has nothing to wait for.
+        let session = ask.and_then(|ask| ask());
         let mut known = self.known();
         known.saved.version = VERSION;
         if session.is_some() {
@@ -120,6 +132,7 @@ impl State {
     /// The composer thread is to take it up before it hears what comes now, and the audio
     /// thread to drop what was planned on another past.
     fn freshen(&self, known: &mut Known) {
+        known.place_own_time();
         self.0.fresh.store(true, Ordering::Release);
         known.past = match &known.tie {
             Some((_, shared)) => shared.pasts.fetch_add(1, Ordering::Release) + 1,
@@ -262,14 +275,28 @@ mod tests {
     fn what_was_loaded_is_kept_until_the_composer_has_taken_it() {
         let state = State::default();
         let shared = Arc::new(Shared::default());
-        state.connect(|| Some(session(1.0)), shared.clone());
-        state.load(json!({ "version": 1, "session": { "now": 3.0 } }));
-        assert_eq!(shared.pasts.load(Ordering::Acquire), 1);
-        assert_eq!(state.save().session, Some(session(3.0)));
-        assert_eq!(state.take(), Some((session(3.0), 1)));
+        // The composer thread takes up what was loaded before it answers.
+        let (theirs, taken) = (state.clone(), Mutex::new(Vec::new()));
+        let taken = Arc::new(taken);
+        let took = taken.clone();
+        let answer = move || {
+            let mut took = took.lock().unwrap();
+            took.extend(theirs.take());
+            Some(took.last().map_or(session(1.0), |(s, _)| s.clone()))
+        };
+        state.connect(answer, shared.clone());
         assert_eq!(state.save().session, Some(session(1.0)));
+        for now in [3.0, 4.0] {
+            state.load(json!({ "version": 1, "session": { "now": now } }));
+        }
+        assert_eq!(shared.pasts.load(Ordering::Acquire), 2);
+        assert_eq!(state.save().session, Some(session(4.0)));
+        let taken = taken.lock().unwrap();
+        assert_eq!(taken[..], [(session(3.0), 1), (session(4.0), 2)]);
+        assert_eq!((state.take(), state.is_fresh()), (None, false));
+        drop(taken);
         state.connect(|| None, shared);
-        assert_eq!(state.save().session, Some(session(1.0)), "no answer");
+        assert_eq!(state.save().session, Some(session(4.0)), "no answer");
     }
 
     #[test]

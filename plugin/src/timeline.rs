@@ -2,10 +2,14 @@
 //! thread, no model and no host.
 
 mod bars;
+mod later;
 mod saved;
 
 use continuo_score::{Metre, Note, Score};
 
+use self::later::Later;
+
+pub use self::later::PlayedOver;
 pub use self::saved::{Beats, SavedTimeline};
 
 /// Who played a note.
@@ -47,6 +51,8 @@ pub struct Timeline {
     pedals: u16,
     /// How many notes have no end yet.
     open: usize,
+    /// Notes of an earlier pass that the playhead has not reached again.
+    later: Later,
 }
 
 /// Some bars that one of the two plays.
@@ -58,6 +64,21 @@ pub struct Turn {
     pub start: i64,
     /// First step after it.
     pub end: i64,
+}
+
+/// A note of the player's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HeardNote {
+    /// Where it started, in quarter notes.
+    pub start_beat: f64,
+    /// First step after it; `None` while the key or the pedal holds it.
+    pub end: Option<i64>,
+    /// MIDI channel, 0 to 15.
+    pub channel: u8,
+    /// MIDI key.
+    pub pitch: u8,
+    /// MIDI velocity, 1 to 127.
+    pub velocity: u8,
 }
 
 /// A note of the timeline, for those who look at it.
@@ -112,6 +133,7 @@ impl Timeline {
             metres: Vec::new(),
             pedals: 0,
             open: 0,
+            later: Later::default(),
         }
     }
 
@@ -159,16 +181,19 @@ impl Timeline {
     /// Nothing was ever heard or played. The bars stay.
     pub fn clear(&mut self) {
         self.notes.clear();
+        self.later = Later::default();
         self.settle();
     }
 
-    /// Takes out the notes that start before `beat`, and gives them. The bars stay.
+    /// Takes out the notes that start before `beat`, and those ahead of the playhead, and gives
+    /// them. The bars stay.
     pub fn take_before(&mut self, beat: f64) -> Self {
         let (out, stay) = self.notes.iter().partition(|n| n.start_beat < beat);
         let mut earlier = Self {
             notes: out,
             ..self.clone()
         };
+        self.later = Later::default();
         earlier.settle();
         self.notes = stay;
         let first = self.notes.iter().map(|n| n.start).min();
@@ -185,6 +210,7 @@ impl Timeline {
         self.origin = earlier.origin.or(self.origin);
         earlier.notes.append(&mut self.notes);
         self.notes = earlier.notes;
+        self.later = earlier.later;
         self.settle();
         self.make_room();
     }
@@ -309,13 +335,38 @@ impl Timeline {
     /// The playhead goes on from `beat`: what lies there from an earlier pass is forgotten,
     /// and what reaches over it ends there.
     pub fn forget_from(&mut self, beat: f64) {
-        let end = self.step(beat);
         self.notes.retain(|n| n.start_beat < beat - SAME);
+        self.end_notes_at(beat);
+        self.metres.retain(|&(at, _)| at < beat - SAME);
+        self.settle();
+    }
+
+    /// Takes out the player's notes that start at `beat` or after it, and gives them in the order
+    /// they were heard. What reaches over `beat` ends there.
+    pub fn take_heard_from(&mut self, beat: f64) -> Vec<HeardNote> {
+        let heard = |note: &Entry| match note.by {
+            By::Player(channel) if note.start_beat >= beat => Some(HeardNote {
+                start_beat: note.start_beat,
+                end: note.end,
+                channel,
+                pitch: note.pitch,
+                velocity: note.velocity,
+            }),
+            _ => None,
+        };
+        let taken = self.notes.iter().filter_map(heard).collect();
+        self.notes.retain(|note| heard(note).is_none());
+        self.end_notes_at(beat);
+        self.settle();
+        taken
+    }
+
+    /// Notes that reach over `beat` end there.
+    fn end_notes_at(&mut self, beat: f64) {
+        let end = self.step(beat);
         for note in &mut self.notes {
             note.end = note.end.map(|e| e.min(end.max(note.start + 1)));
         }
-        self.metres.retain(|&(at, _)| at < beat - SAME);
-        self.settle();
     }
 
     /// The first step of the earliest key still held.

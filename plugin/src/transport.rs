@@ -3,10 +3,21 @@
 
 use nice_plug::prelude::Transport;
 
+mod gaps;
+mod grain;
+mod metre;
+mod seam;
 mod span;
 #[cfg(test)]
 mod tests;
 
+use self::gaps::Gaps;
+use self::grain::Grain;
+use self::metre::BarLines;
+
+pub use self::gaps::OwnTime;
+pub use self::metre::HostMetre;
+pub use self::seam::Seam;
 pub use self::span::Span;
 
 /// What one block says about the transport.
@@ -42,64 +53,9 @@ impl From<&Transport> for Reading {
     }
 }
 
-/// A time signature with the position of one of its bar lines.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HostMetre {
-    /// A bar line, in quarter notes.
-    pub bar_start: f64,
-    /// Upper figure.
-    pub numerator: u16,
-    /// Lower figure.
-    pub denominator: u16,
-}
-
-impl HostMetre {
-    fn bar_beats(&self) -> f64 {
-        f64::from(self.numerator) * 4.0 / f64::from(self.denominator)
-    }
-
-    /// What the host says, or 4/4 from the start of the song where it says nothing usable.
-    fn read(reading: &Reading, beat: f64) -> Self {
-        let figures = reading
-            .numerator
-            .zip(reading.denominator)
-            .and_then(|(n, d)| {
-                let n = u16::try_from(n).ok().filter(|n| (1..=128).contains(n))?;
-                let d = u16::try_from(d)
-                    .ok()
-                    .filter(|d| d.is_power_of_two() && *d <= 64)?;
-                Some((n, d))
-            });
-        let (numerator, denominator) = figures.unwrap_or((4, 4));
-        let mut metre = Self {
-            bar_start: 0.0,
-            numerator,
-            denominator,
-        };
-        let bars = metre.bar_beats();
-        let usable = |b: &f64| b.is_finite() && *b <= beat + TOLERANCE && beat - *b < 1e6;
-        metre.bar_start = reading
-            .bar_start
-            .filter(usable)
-            .unwrap_or_else(|| (beat / bars).floor() * bars);
-        metre
-    }
-
-    /// Whether both draw the same bar lines.
-    fn agrees(&self, other: &Self) -> bool {
-        let bars = (self.bar_start - other.bar_start) / self.bar_beats();
-        self.numerator == other.numerator
-            && self.denominator == other.denominator
-            && (bars - bars.round()).abs() * self.bar_beats() < TOLERANCE
-    }
-}
-
 /// How far, in quarter notes, a block may start from where the last one ended and still follow
-/// it: hosts round.
-const TOLERANCE: f64 = 1e-3;
-
-/// How far, in quarter notes, the host's rounding may take it from where it is.
-const AGREED: f64 = 1.5 * Span::NOISE;
+/// it: the host rounds both positions.
+const TOLERANCE: f64 = 2.0 * grain::COARSEST;
 
 /// A place the playhead went away from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -117,11 +73,17 @@ pub struct Passage {
     pub left: Option<Left>,
     /// It started at, or jumped to, this place.
     pub arrived: Option<f64>,
+    /// The jump was the seam of a loop inside the block before, which the host did not split
+    /// there: what was heard of that block after the seam belongs to the loop's start.
+    pub seam: Option<Seam>,
     /// The bars, if the composer does not know them yet.
     pub metre: Option<HostMetre>,
     /// The block in musical time: nothing while it stands still, two spans where the loop
     /// comes round inside the block.
     pub spans: [Option<Span>; 2],
+    /// From this sample on no generated note begins: a loop is likely to come round there, which
+    /// only the next block tells.
+    pub hold_from: Option<u32>,
 }
 
 impl Passage {
@@ -133,15 +95,26 @@ impl Passage {
             .rev()
             .find(|span| span.first <= sample)
     }
-}
 
-/// The plugin's own time, for hosts that have none and players who want none of theirs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct OwnTime {
-    /// Quarter notes a minute.
-    pub tempo: f64,
-    /// Whether to go by it even if the host has a transport.
-    pub always: bool,
+    /// The loop comes round with the first of the host's notes that lies at most `slack` quarter
+    /// notes before: the host rounds the position of the seam, and not that of its notes.
+    /// `note_ons` are their samples, in order.
+    pub fn snap_seam(&mut self, slack: f64, mut note_ons: impl Iterator<Item = u32>) {
+        let [Some(before), Some(after)] = &mut self.spans else {
+            return;
+        };
+        let slack = (slack * after.samples_per_beat).ceil();
+        let near = |&sample: &u32| {
+            sample > before.first && f64::from(after.first) - f64::from(sample) <= slack
+        };
+        let Some(first) = note_ons.find(near).filter(|&first| first < after.first) else {
+            return;
+        };
+        let moved = after.first - first;
+        after.start_beat -= f64::from(moved) / after.samples_per_beat;
+        (after.first, after.frames) = (first, after.frames + moved);
+        before.frames -= moved;
+    }
 }
 
 /// Follows the playhead from block to block. Owned by the audio thread.
@@ -151,7 +124,13 @@ pub struct Tracker {
     /// See [`Span::shift`].
     shift: i64,
     running: Option<Running>,
-    metre: Option<HostMetre>,
+    gaps: Gaps,
+    grain: Grain,
+    bars: BarLines,
+    /// The bars the composer knows.
+    told: Option<HostMetre>,
+    /// The last loop whose seam the host neither reported nor split its block at: start and end.
+    seen_loop: Option<(f64, f64)>,
 }
 
 /// The transport runs.
@@ -159,19 +138,30 @@ pub struct Tracker {
 struct Running {
     /// The last span.
     last: Span,
+    /// Where the last span starts by the host's own words, in quarter notes.
+    reported: f64,
     /// The tempo it was played at.
     tempo: f64,
     /// Since here the tempo has not changed: a position the host gave, and samples since.
     anchor: (f64, u64),
+    /// The loop that came round inside the last block: start and end.
+    turned: Option<(f64, f64)>,
 }
 
 impl Running {
-    /// Where the next block starts if nothing changes.
-    ///
-    /// The host says so too, but rounds. Counted in samples from the anchor it is the same
-    /// however the song is cut into blocks; so this is taken as long as the host agrees.
+    /// Where the next block starts if nothing changes, counted in samples from the anchor: the
+    /// same however the song is cut into blocks, and however the host rounds.
     fn next_beat(&self) -> f64 {
         self.anchor.0 + self.anchor.1 as f64 / self.last.samples_per_beat
+    }
+
+    /// Whether a block at `beat` and `tempo` follows the last one.
+    fn is_followed_by(&self, beat: f64, tempo: f64) -> bool {
+        // With a tempo ramp the truth lies between what the two tempos say.
+        let slow = f64::from(self.last.frames) / self.last.samples_per_beat;
+        let fast = slow * (tempo / self.tempo);
+        let moved = beat - self.reported;
+        moved > slow.min(fast) - TOLERANCE && moved < slow.max(fast) + TOLERANCE
     }
 }
 
@@ -182,8 +172,17 @@ impl Tracker {
             sample_rate,
             shift: 0,
             running: None,
-            metre: None,
+            gaps: Gaps::default(),
+            grain: Grain::default(),
+            bars: BarLines::default(),
+            told: None,
+            seen_loop: None,
         }
+    }
+
+    /// The host's sample rate from the next block on; the playhead stands still until then.
+    pub fn set_sample_rate(&mut self, sample_rate: f64) {
+        self.sample_rate = sample_rate;
     }
 
     /// From the next block on every generated note sounds so many samples later.
@@ -191,42 +190,44 @@ impl Tracker {
         self.shift = samples;
     }
 
-    /// Puts in what the host leaves out, or what is not to be taken from it.
-    ///
-    /// A host without a transport tells neither tempo nor position, and plays on for ever; one
-    /// with a tempo and no position is followed from beat 0; without a tempo its positions
-    /// cannot be counted between blocks, and are not used.
-    pub fn complete(&self, reading: &Reading, own: OwnTime) -> Reading {
-        let at = || self.running.map_or(0.0, |running| running.next_beat());
-        let none = reading.tempo.is_none() && reading.beat.is_none();
-        if own.always || none || (reading.playing && reading.tempo.is_none()) {
-            Reading {
-                playing: true,
-                beat: Some(at()),
-                tempo: Some(own.tempo),
-                bar_start: None,
-                cycle: None,
-                ..*reading
-            }
-        } else if reading.playing && reading.beat.is_none() {
-            Reading {
-                beat: Some(at()),
-                bar_start: None,
-                cycle: None,
-                ..*reading
-            }
-        } else {
-            *reading
-        }
+    /// The plugin's own time goes on from here, in quarter notes, if it is needed.
+    pub fn resume_own_time_at(&mut self, beat: f64) {
+        self.gaps.resume_at(beat);
+    }
+
+    /// Whether the host's bar lines contradict its positions, and are counted instead.
+    pub fn distrusts_bars(&self) -> bool {
+        self.bars.distrusted()
+    }
+
+    /// How far, in quarter notes, the host's rounding may take a seam from where it is.
+    pub fn slack(&self) -> f64 {
+        self.grain.step()
+    }
+
+    /// Puts in what the host leaves out of a block of `frames` samples, or what is not to be
+    /// taken from it.
+    pub fn complete(&mut self, reading: &Reading, frames: u32, own: OwnTime) -> Reading {
+        let running = self.running.as_ref();
+        self.gaps
+            .fill(reading, frames, self.sample_rate, own, running)
     }
 
     /// The transport is to be taken as standing still: where it was, if it ran.
     pub fn halt(&mut self) -> Option<Left> {
-        self.metre = None;
+        self.halt_at(None)
+    }
+
+    /// The same, with the position at which the host stands, which may lie inside the last span.
+    fn halt_at(&mut self, beat: Option<f64>) -> Option<Left> {
+        self.told = None;
+        self.grain.restart();
         let span = self.running.take()?.last;
+        let within = |beat: &f64| *beat > span.start_beat && *beat < span.end_beat();
+        let beat = beat.filter(within).unwrap_or(span.end_beat());
         Some(Left {
-            beat: span.end_beat(),
-            limit: span.limit_of(span.end()),
+            beat,
+            limit: span.limit_at(beat),
         })
     }
 
@@ -239,7 +240,11 @@ impl Tracker {
         let beat = reading.beat.filter(|b| b.abs() < 1e9);
         let (true, Some(beat), Some(tempo)) = (reading.playing && frames > 0, beat, tempo) else {
             // An empty block says nothing about the playhead.
-            let left = if frames == 0 { None } else { self.halt() };
+            let left = if frames == 0 {
+                None
+            } else {
+                self.halt_at(beat)
+            };
             return Passage {
                 left,
                 ..Passage::default()
@@ -247,79 +252,132 @@ impl Tracker {
         };
 
         let mut passage = Passage::default();
-        let mut anchor = (beat, 0);
-        if let Some(running) = self.running {
-            let last = running.last;
-            // With a tempo ramp the truth lies between what the two tempos say.
-            let slow = last.end_beat();
-            let fast = last.start_beat
-                + f64::from(last.frames) / last.samples_per_beat * (tempo / running.tempo);
-            let follows = beat > slow.min(fast) - TOLERANCE && beat < slow.max(fast) + TOLERANCE;
-            if !follows {
-                passage.left = self.halt();
-                passage.arrived = Some(beat);
-            } else if tempo == running.tempo && (beat - running.next_beat()).abs() < AGREED {
-                anchor = running.anchor;
-            }
-        } else {
-            passage.arrived = Some(beat);
-            self.metre = None;
-        }
-
-        let metre = HostMetre::read(reading, beat);
-        if !self.metre.is_some_and(|known| known.agrees(&metre)) {
-            passage.metre = Some(metre);
-        }
-        self.metre = Some(metre);
+        self.grain.observe(beat);
+        let later = self.before_the_turn(beat, tempo);
+        let reading = &Reading {
+            // A bar line before the turn says nothing about what comes after it.
+            bar_start: reading.bar_start.filter(|_| later.is_none()),
+            ..*reading
+        };
+        let beat = later.unwrap_or(beat);
+        let anchor = self.follow(&mut passage, reading, beat, tempo);
+        self.tell_bars(&mut passage, reading, beat);
 
         let samples_per_beat = self.sample_rate * 60.0 / tempo;
-        let start_beat = anchor.0 + anchor.1 as f64 / samples_per_beat;
         let whole = Span {
             first: 0,
             frames,
-            start_beat,
+            start_beat: anchor.0 + anchor.1 as f64 / samples_per_beat,
             samples_per_beat,
             shift: self.shift,
         };
-        passage.spans = match turn(&whole, reading.cycle) {
-            Some((sample, to)) => {
-                // Where the loop starts in its bar is the host's to say, with the next block.
-                self.metre = None;
-                let first = Span {
-                    frames: sample,
-                    ..whole
-                };
-                let again = Span {
-                    first: sample,
-                    frames: frames - sample,
-                    start_beat: to,
-                    ..whole
-                };
-                anchor = (to, 0);
-                [Some(first), Some(again)]
-            }
-            None => [Some(whole), None],
+        let turn = seam::reported(&whole, reading.cycle);
+        let mut running = Running {
+            last: whole,
+            reported: beat,
+            tempo,
+            anchor: (anchor.0, anchor.1 + u64::from(frames)),
+            turned: reading.cycle.filter(|_| turn.is_some()),
         };
-        self.running = passage.spans.iter().flatten().last().map(|&last| {
-            let anchor = (anchor.0, anchor.1 + u64::from(last.frames));
-            Running {
-                last,
-                tempo,
-                anchor,
-            }
-        });
+        if let Some((sample, start_beat)) = turn {
+            let first = Span {
+                frames: sample,
+                ..whole
+            };
+            let again = Span {
+                first: sample,
+                frames: frames - sample,
+                start_beat,
+                ..whole
+            };
+            passage.spans = [Some(first), Some(again)];
+            (running.last, running.reported) = (again, start_beat);
+            running.anchor = (start_beat, u64::from(again.frames));
+        } else {
+            passage.spans = [Some(whole), None];
+            let seam = seam::reported(&whole, self.seen_loop.filter(|_| reading.cycle.is_none()));
+            passage.hold_from = seam.map(|(sample, _)| sample);
+        }
+        self.running = Some(running);
         passage
     }
-}
 
-/// The sample at which the loop comes round inside the block, and the position it goes on
-/// from. Most hosts cut their blocks there; the others say nothing but where the loop is.
-fn turn(span: &Span, cycle: Option<(f64, f64)>) -> Option<(u32, f64)> {
-    let (from, to) = cycle.filter(|(from, to)| to - from > 2.0 / span.samples_per_beat)?;
-    if span.start_beat >= to {
-        return None;
+    /// The position after the turn of a loop that came round inside the last block, if the host
+    /// reports one before it: by its rounding, the loop came round here a little before it does in
+    /// the host.
+    fn before_the_turn(&self, beat: f64, tempo: f64) -> Option<f64> {
+        let running = self.running?;
+        let (start, end) = running.turned?;
+        let after = beat - (end - start);
+        let turned = !running.is_followed_by(beat, tempo) && running.is_followed_by(after, tempo);
+        turned.then_some(after)
     }
-    let sample = u32::try_from(span.sample_of(to)).ok()?;
-    let inside = sample > span.first && sample < span.end();
-    inside.then(|| (sample, from + (span.beat_of(sample) - to)))
+
+    /// Whether the block at `beat` follows the one before, and what happened if it does not.
+    /// Gives the anchor that its samples are counted from.
+    fn follow(
+        &mut self,
+        passage: &mut Passage,
+        reading: &Reading,
+        beat: f64,
+        tempo: f64,
+    ) -> (f64, u64) {
+        let Some(running) = self.running else {
+            passage.arrived = Some(beat);
+            (self.told, self.seen_loop) = (None, None);
+            return (beat, 0);
+        };
+        if !running.is_followed_by(beat, tempo) {
+            let last = running.last;
+            let loops = [reading.cycle, self.seen_loop].into_iter().flatten();
+            let metre = self.told.as_ref();
+            let slack = self.slack().max(2.0 / last.samples_per_beat);
+            passage.seam = seam::inferred(&last, beat, metre, loops, slack);
+            if let (Some(seam), None) = (passage.seam, reading.cycle) {
+                self.seen_loop = Some((seam.start, seam.end));
+            }
+            let stood = passage.seam.map(|seam| seam.end);
+            passage.left = self.halt_at(stood);
+            // Counted through the seam, unless the host says something else than by rounding.
+            let counted = passage
+                .seam
+                .map(|seam| seam.start + (last.end_beat() - seam.end));
+            let counted = counted.filter(|at| (at - beat).abs() <= self.slack());
+            let beat = counted.unwrap_or(beat);
+            passage.arrived = Some(beat);
+            return (beat, 0);
+        }
+
+        if self
+            .seen_loop
+            .is_some_and(|(_, end)| running.last.start_beat < end && beat > end)
+        {
+            // The host has gone on where it went back before.
+            self.seen_loop = None;
+        }
+        let counted = running.next_beat();
+        let difference = beat - counted;
+        let rounding = difference.abs() <= self.grain.step();
+        if tempo == running.tempo {
+            self.grain.compare(difference);
+            if rounding {
+                return running.anchor;
+            }
+        } else if rounding {
+            return (counted, 0);
+        }
+        self.grain.restart();
+        (beat, 0)
+    }
+
+    /// Reads the bars at `beat`; they are to be told if the composer counts others.
+    fn tell_bars(&mut self, passage: &mut Passage, reading: &Reading, beat: f64) {
+        let turned = self.running.is_some_and(|running| running.turned.is_some());
+        let rolls = passage.arrived.is_none() && !turned;
+        let metre = self.bars.read(reading, beat, rolls);
+        if turned || !self.told.is_some_and(|known| known.agrees(&metre)) {
+            passage.metre = Some(metre);
+        }
+        self.told = Some(metre);
+    }
 }

@@ -76,7 +76,7 @@ impl PositionScore {
     pub fn encode(score: &Score, vocabulary: &Vocabulary) -> Self {
         let mut out = Self::encode_open(score, vocabulary);
         out.move_to(score.length.max(out.step()), vocabulary);
-        out.push(Token::End);
+        out.push_at(Token::End, out.step());
         out
     }
 
@@ -86,14 +86,30 @@ impl PositionScore {
             tokens: Vec::with_capacity(2 + score.notes.len() * 4),
         };
         out.push_at(Token::Start, 0);
-        for (step, chord) in SparseScore::new(score).rows() {
-            out.move_to(step, vocabulary);
+        out.append(0, &score.notes, vocabulary);
+        out
+    }
+
+    /// Encodes a part of a piece for a stream that stands at `step`: `notes` in [`Score::tidy`]'s
+    /// order, none of which starts before `step`, without `<sos>`. A chord is never divided: all
+    /// notes of a step are in one part.
+    pub fn encode_part(step: u32, notes: &[Note], vocabulary: &Vocabulary) -> Self {
+        let mut out = Self {
+            tokens: Vec::with_capacity(notes.len() * 4),
+        };
+        out.append(step, notes, vocabulary);
+        out
+    }
+
+    fn append(&mut self, mut now: u32, notes: &[Note], vocabulary: &Vocabulary) {
+        for (step, chord) in SparseScore::of(notes).rows() {
+            self.move_from(now, step, vocabulary);
+            now = step;
             match vocabulary.order {
-                Order::LowToHigh => chord.iter().for_each(|n| out.note(n, vocabulary)),
-                Order::HighToLow => chord.iter().rev().for_each(|n| out.note(n, vocabulary)),
+                Order::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
+                Order::HighToLow => chord.iter().rev().for_each(|n| self.note(n, vocabulary)),
             }
         }
-        out
     }
 
     /// The step the stream stands at.
@@ -101,26 +117,26 @@ impl PositionScore {
         self.tokens.last().map_or(0, |t| t.step)
     }
 
-    fn push(&mut self, token: Token) {
-        self.push_at(token, self.step());
-    }
-
     fn push_at(&mut self, token: Token, step: u32) {
         self.tokens.push(Placed { token, step });
     }
 
     fn note(&mut self, note: &Note, vocabulary: &Vocabulary) {
-        self.push(Token::Pitch(note.pitch));
+        self.push_at(Token::Pitch(note.pitch), note.start);
         let length = note.length.clamp(1, u32::from(vocabulary.longest));
-        self.push(Token::Duration(length as u16));
+        self.push_at(Token::Duration(length as u16), note.start);
         if vocabulary.velocity_bins > 0 {
-            self.push(Token::Velocity(vocabulary.velocity_bin(note.velocity)));
+            let bin = vocabulary.velocity_bin(note.velocity);
+            self.push_at(Token::Velocity(bin), note.start);
         }
     }
 
     /// Moves time on to `step`; nothing where the stream stands there already.
     pub fn move_to(&mut self, step: u32, vocabulary: &Vocabulary) {
-        let mut now = self.step();
+        self.move_from(self.step(), step, vocabulary);
+    }
+
+    fn move_from(&mut self, mut now: u32, step: u32, vocabulary: &Vocabulary) {
         while now < step {
             let by = (step - now).min(u32::from(vocabulary.longest));
             self.push_at(Token::Separator, now);
@@ -318,6 +334,28 @@ mod tests {
                     assert_eq!(encoded.decode(&v), score, "seed {seed}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn parts_are_the_whole() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        for _ in 0..200 {
+            let vocabulary = Vocabulary::continuo();
+            let score = random_score(&mut rng, &vocabulary);
+            let whole = PositionScore::encode_open(&score, &vocabulary);
+            let mut parts = PositionScore::encode_open(&Score::new(12), &vocabulary);
+            let mut rest = &score.notes[..];
+            while !rest.is_empty() {
+                let mut at = rng.random_range(1..=rest.len());
+                while at < rest.len() && rest[at].start == rest[at - 1].start {
+                    at += 1;
+                }
+                let part = PositionScore::encode_part(parts.step(), &rest[..at], &vocabulary);
+                parts.tokens.extend(part.tokens);
+                rest = &rest[at..];
+            }
+            assert_eq!(parts, whole);
         }
     }
 

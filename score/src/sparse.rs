@@ -12,7 +12,11 @@ pub struct SparseScore<'a> {
 impl<'a> SparseScore<'a> {
     /// The view of a score in [`Score::tidy`]'s order.
     pub fn new(score: &'a Score) -> Self {
-        let notes = &score.notes;
+        Self::of(&score.notes)
+    }
+
+    /// The view of notes in that order.
+    pub fn of(notes: &'a [Note]) -> Self {
         debug_assert!(notes.is_sorted_by_key(|n| (n.start, n.pitch)));
         Self { notes }
     }

@@ -10,8 +10,8 @@ use anyhow::{Result, anyhow, bail};
 mod clap;
 mod vst3;
 
-pub use self::clap::ClapHost;
-pub use self::vst3::Vst3Host;
+pub use self::clap::{ClapHost, ClapParameter, Dialect, Manners, Tally};
+pub use self::vst3::{Vst3Host, Vst3Parameter};
 
 /// Room for what a plugin sends in a block, so that the host need not make any meanwhile.
 const OUTPUT_EVENTS: usize = 4096;
@@ -155,6 +155,11 @@ pub trait Windows {
     /// Tells the editor the new size of its window, in pixels.
     fn resize_editor(&mut self, _width: u32, _height: u32) -> Result<()> {
         bail!("this host shows no editors")
+    }
+
+    /// The size that the editor asked its window to have, in pixels, if it asked since the last call.
+    fn wanted_size(&mut self) -> Option<(u32, u32)> {
+        None
     }
 
     /// Lets the plugin do what it asked to do on the main thread.

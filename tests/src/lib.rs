@@ -5,13 +5,14 @@
 //! [`check`] judges what came out; [`lab`] finds the bundles and the model to test with, and
 //! [`scene`] is what most tests play; [`project`] takes apart what a host keeps; `screen` is a
 //! display nobody sees, and `stage` a host that shows the editor on it. [`torture`] is a host
-//! that no one would want, and `syscalls` watches what the plugin asks of the system meanwhile.
+//! that no one would want, [`manners`] are those of real hosts, and `syscalls` watches what the plugin asks of the system meanwhile.
 //! Everything runs on the thread that calls it.
 
 pub mod check;
 pub mod clock;
 pub mod host;
 pub mod lab;
+pub mod manners;
 pub mod measure;
 pub mod player;
 pub mod project;

@@ -1,8 +1,9 @@
 //! Measurements of the built plugin in a host, for docs/benchmarks.md: what `process()` costs, and
-//! whether answers come in time. `cargo run --release -p continuo-tests --bin measure`.
+//! whether answers come in time, also while others load. `cargo run --release -p continuo-tests --bin measure`.
 
 pub mod process;
 pub mod trades;
+pub mod waiting;
 
 use anyhow::{Result, bail};
 

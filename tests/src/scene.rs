@@ -4,7 +4,7 @@ use anyhow::Result;
 use continuo_score::{Metre, MetreMap, tune};
 
 use crate::check::{self, Placed};
-use crate::host::{Format, Mode};
+use crate::host::{Format, Mode, Plugin};
 use crate::lab;
 use crate::player::{Blocks, Player, Setup, TrackNote, track};
 
@@ -45,7 +45,17 @@ pub fn any_setup() -> Setup {
 /// A host that stands at the beginning, with the plugin set to play on, and to keep the
 /// player's notes to itself.
 pub fn stage(format: Format, setup: Setup, seed: u32, notes: &[TrackNote]) -> Result<Player> {
-    let mut player = Player::new(lab::load(format)?, setup, notes)?;
+    stage_with(lab::load(format)?, setup, seed, notes)
+}
+
+/// The same with a plugin that is loaded already.
+pub fn stage_with(
+    plugin: Box<dyn Plugin>,
+    setup: Setup,
+    seed: u32,
+    notes: &[TrackNote],
+) -> Result<Player> {
+    let mut player = Player::new(plugin, setup, notes)?;
     let seed = seed.to_string();
     player.set(&[
         ("thru", "Off"),

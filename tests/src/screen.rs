@@ -10,9 +10,10 @@ use image::RgbaImage;
 use x11rb::connection::Connection;
 use x11rb::protocol::Event;
 use x11rb::protocol::xproto::{
-    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConnectionExt, CreateWindowAux,
-    EventMask, ImageFormat, KEY_PRESS_EVENT, KEY_RELEASE_EVENT, MOTION_NOTIFY_EVENT, PropMode,
-    SELECTION_NOTIFY_EVENT, SelectionNotifyEvent, SelectionRequestEvent, WindowClass,
+    BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT, ClientMessageEvent, ConfigureWindowAux,
+    ConnectionExt, CreateWindowAux, EventMask, ImageFormat, KEY_PRESS_EVENT, KEY_RELEASE_EVENT,
+    MOTION_NOTIFY_EVENT, PropMode, SELECTION_NOTIFY_EVENT, SelectionNotifyEvent,
+    SelectionRequestEvent, WindowClass,
 };
 use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
@@ -156,6 +157,30 @@ impl HostWindow {
         self.fake(BUTTON_PRESS_EVENT, 1, (x, y))?;
         std::thread::sleep(Duration::from_millis(100));
         self.fake(BUTTON_RELEASE_EVENT, 1, (x, y))
+    }
+
+    /// Presses the pointer's first button, moves it in the window, and lets the button go.
+    pub fn drag(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
+        self.point(from.0, from.1)?;
+        std::thread::sleep(Duration::from_millis(100));
+        self.fake(BUTTON_PRESS_EVENT, 1, from)?;
+        for step in 1..=4 {
+            let between = |a: i16, b: i16| a + (b - a) / 4 * step;
+            std::thread::sleep(Duration::from_millis(100));
+            self.point(between(from.0, to.0), between(from.1, to.1))?;
+        }
+        self.point(to.0, to.1)?;
+        std::thread::sleep(Duration::from_millis(200));
+        self.fake(BUTTON_RELEASE_EVENT, 1, to)
+    }
+
+    /// Gives the window another size, in pixels.
+    pub fn resize(&mut self, (width, height): (u32, u32)) -> Result<()> {
+        let size = ConfigureWindowAux::new().width(width).height(height);
+        self.connection.configure_window(self.id, &size)?;
+        self.connection.get_input_focus()?.reply()?;
+        self.size = (u16::try_from(width)?, u16::try_from(height)?);
+        Ok(())
     }
 
     /// Presses a key, by its X11 keysym, in whatever window has the keyboard.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::host::Format;
+use crate::host::{Format, Plugin};
+use crate::lab;
 use crate::player::{Blocks, Player};
 use crate::scene;
 use crate::screen::{HostWindow, Screen};
@@ -86,8 +87,13 @@ pub struct Stage {
 impl Stage {
     /// The editor is not open yet.
     pub fn new(format: Format, screen: &Screen) -> Result<Self> {
+        Self::with(lab::load(format)?, screen)
+    }
+
+    /// The same in a host that is not like the usual one.
+    pub fn with(plugin: Box<dyn Plugin>, screen: &Screen) -> Result<Self> {
         let setup = scene::setup(48_000.0, 120.0, Blocks::Fixed(512));
-        let mut player = scene::stage(format, setup, 1, &scene::opening())?;
+        let mut player = scene::stage_with(plugin, setup, 1, &scene::opening())?;
         let size = player.plugin().windows().make_editor()?;
         player.plugin().windows().drop_editor()?;
         let window = HostWindow::open(screen, size)?;

@@ -3,6 +3,7 @@
 use continuo_score::{Metre, MetreMap};
 use continuo_tests::check::{self, Placed};
 use continuo_tests::host::{Format, Tells};
+use continuo_tests::lab;
 use continuo_tests::player::{Blocks, Player, Setup, TrackNote};
 use continuo_tests::scene::{self, STEPS_PER_BEAT};
 
@@ -168,10 +169,12 @@ fn without_a_time_signature_bars_are_of_four_beats() {
 
 /// Plays to a host that tells no positions. Gives the samples of note-ons since it rolled.
 fn blind(format: Format, tells: Tells, setup: Setup, tempo: &str) -> Vec<u64> {
-    let mut player = scene::stage(format, setup, 1, &scene::opening()).unwrap();
-    player.set(&[("tempo", tempo), ("mode", "Free")]).unwrap();
-    let began = player.now();
+    let mut player = Player::new(lab::load(format).unwrap(), setup, &scene::opening()).unwrap();
     player.tell(tells);
+    player
+        .set(&[("thru", "Off"), ("tempo", tempo), ("mode", "Free")])
+        .unwrap();
+    let began = player.now();
     player.play_to(scene::END).unwrap();
     player.tell(Tells::Everything);
     player.stand(1_000).unwrap();

@@ -11,7 +11,8 @@
 
 use std::time::{Duration, Instant};
 
-use continuo_tests::host::Format;
+use continuo_tests::host::{ClapHost, Format, Manners};
+use continuo_tests::lab;
 use continuo_tests::player::Player;
 use continuo_tests::scene;
 use continuo_tests::screen::{HostWindow, Screen};
@@ -21,6 +22,9 @@ use image::RgbaImage;
 /// What twenty windows may leave in memory, in MiB. It was 0 to 5 with Mesa's software OpenGL,
 /// and 14 to 74 when threads of closed windows were not waited for.
 const MOST_GROWN: f64 = 25.0;
+
+/// Some of the keyboard beside the roll: left, top, width and height in pixels.
+const KEYBOARD: (u32, u32, u32, u32) = (8, 100, 42, 160);
 
 /// Colours of the editor's theme: heard and played.
 const HEARD: [u8; 3] = [0x5c, 0xb2, 0xff];
@@ -81,8 +85,10 @@ fn the_editor_opens_shows_what_is_played_and_leaves_nothing_behind() {
         let first = stage.open().unwrap();
         println!("{format:?}: shown in {first:?} the first time");
         shows_what_is_played(&mut stage, format);
+        no_key_stays_lit(&mut stage);
         takes_the_hand(&mut stage);
         takes_any_size(&mut stage);
+        is_resized_by_its_corner(&mut stage);
         takes_what_is_dropped(&mut stage);
         stage.close().unwrap();
         leaves_nothing_behind(&mut stage, format);
@@ -90,7 +96,34 @@ fn the_editor_opens_shows_what_is_played_and_leaves_nothing_behind() {
         comes_and_goes_beside_the_audio_thread(&mut stage);
         stage.player.finish().unwrap();
     }
+    opens_in_a_host_without_windows_of_its_own(&screen);
     drop(alive);
+}
+
+/// A CLAP host that lacks the `clap.gui` extension: the editor opens, and stays as large as it is.
+fn opens_in_a_host_without_windows_of_its_own(screen: &Screen) {
+    let manners = Manners {
+        has_gui: false,
+        ..Manners::default()
+    };
+    lab::use_test_model().unwrap();
+    let bundle = lab::bundle(Format::Clap).unwrap();
+    let plugin = ClapHost::load_with(&bundle, manners).unwrap();
+    let mut stage = Stage::with(Box::new(plugin), screen).unwrap();
+    stage.open().unwrap();
+    takes_the_hand(&mut stage);
+    let size = stage.window.child_size().unwrap();
+    stage.window.drag((1036, 676), (700, 500)).unwrap();
+    // The drag does reach the editor, which goes back to where it was.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(500) || stage.window.child_size().unwrap() != size
+    {
+        assert!(began.elapsed() < PATIENCE, "the editor does not go back");
+        stage.player.plugin().windows().turn().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    stage.close().unwrap();
+    stage.player.finish().unwrap();
 }
 
 /// Heard, and an answer to it, with some of it still ahead of the playhead.
@@ -107,6 +140,37 @@ fn shows_what_is_played(stage: &mut Stage, format: Format) {
         // The range of keys takes a moment to follow the notes.
         std::thread::sleep(Duration::from_secs(1));
         stage.window.picture().unwrap().save(path).unwrap();
+    }
+}
+
+/// How many pixels of the keyboard beside the roll are lit.
+fn lit(picture: &RgbaImage) -> usize {
+    let (left, top, width, height) = KEYBOARD;
+    let keyboard = image::imageops::crop_imm(picture, left, top, width, height).to_image();
+    near(&keyboard, HEARD) + near(&keyboard, PLAYED)
+}
+
+/// Keys are lit while notes sound, and dark once the host calls for no blocks any more, or says that
+/// its transport stands.
+fn no_key_stays_lit(stage: &mut Stage) {
+    let mut beat = stage.player.clock().beat(stage.player.now());
+    for says_so in [false, true] {
+        loop {
+            beat += 0.25;
+            assert!(beat < scene::ENTRY + 40.0, "no key is ever lit");
+            stage.player.play_to(beat).unwrap();
+            stage.player.plugin().windows().turn().unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            if lit(&stage.window.picture().unwrap()) > 50 {
+                break;
+            }
+        }
+        if says_so {
+            stage.player.stand(512).unwrap();
+        }
+        wait(&mut stage.player, &stage.window, |picture| {
+            lit(picture) == 0
+        });
     }
 }
 
@@ -127,6 +191,41 @@ fn takes_any_size(stage: &mut Stage) {
         let began = Instant::now();
         while stage.window.child_size().unwrap() != Some((width, height)) {
             assert!(began.elapsed() < PATIENCE, "never {width} x {height}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+/// A hand drags the editor's lower right corner: the window gets smaller, no smaller than it may
+/// be, and large again.
+fn is_resized_by_its_corner(stage: &mut Stage) {
+    let mut size = (1040, 680);
+    for (to, expected) in [
+        ((720, 520), (724, 524)),
+        ((100, 100), (480, 400)),
+        ((1036, 676), (1040, 680)),
+    ] {
+        let (before, began) = (size, Instant::now());
+        let mut dragged: Option<Instant> = None;
+        while size != expected || stage.window.child_size().unwrap() != Some(expected) {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "never {expected:?}, wanted {size:?}"
+            );
+            // On a busy machine the editor may see the whole drag at once, and so none.
+            let missed = dragged.is_none_or(|at| at.elapsed() > Duration::from_secs(3));
+            if size == before && missed {
+                let corner = (before.0 as i16 - 4, before.1 as i16 - 4);
+                stage.window.drag(corner, to).unwrap();
+                dragged = Some(Instant::now());
+            }
+            let plugin = stage.player.plugin().windows();
+            plugin.turn().unwrap();
+            if let Some(wanted) = plugin.wanted_size() {
+                size = wanted;
+                stage.window.resize(size).unwrap();
+                plugin.resize_editor(size.0, size.1).unwrap();
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
     }

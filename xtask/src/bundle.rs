@@ -6,11 +6,13 @@
 //! Continuo.vst3/Contents/Resources/
 //!     libonnxruntime-continuo.so     named for the platform; its licences and ours
 //!     models/default/                the model that ships
+//! shell/                             completions and man pages of the commands
 //! ```
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use nice_plug_xtask::{Architecture, CompilationTarget};
@@ -55,7 +57,43 @@ pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
     let runtime = runtime::run()?;
     let profile: &[&str] = if optimised { &["--release"] } else { &[] };
     build(profile)?;
-    assemble(&shell::target_dir()?, profile, &runtime)
+    let bundled = assemble(&shell::target_dir()?, profile, &runtime)?;
+    pages(&bundled.join("shell"), profile)?;
+    Ok(bundled)
+}
+
+/// Puts the commands' shell completions and man pages into a folder. `continuo` is built for it;
+/// the trainer, which takes many minutes to build, has its pages once it was built.
+fn pages(to: &Path, profile: &[&str]) -> Result<()> {
+    shell::run(
+        shell::cargo()
+            .args(["build", "--package", "continuo-engine", "--bin", "continuo"])
+            .args(profile),
+    )?;
+    let target = shell::target_dir()?;
+    let newest = if profile.is_empty() {
+        "debug"
+    } else {
+        "release"
+    };
+    for program in ["continuo", "continuo-trainer"] {
+        let built = [newest, "release", "debug"].map(|profile| {
+            let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
+            target.join(profile).join(name)
+        });
+        match built.iter().find(|path| path.is_file()) {
+            Some(path) => {
+                shell::run(Command::new(path).args(["pages", "--all"]).arg(to))?;
+            }
+            None => eprintln!(
+                "note: {program} is not built, so its completions and man pages are not in {}; \
+                 `cargo build --release --package {program}` and bundle again",
+                to.display()
+            ),
+        }
+    }
+    eprintln!("{}", to.display());
+    Ok(())
 }
 
 /// Bundles for the host tests, and gives the folder: a debug build, since only those can abort

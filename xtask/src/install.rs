@@ -1,8 +1,10 @@
 //! `cargo xtask install`: the bundles into the user's plugin folders.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use continuo_files::ScratchFolder;
 
 use crate::{bundle, shell};
 
@@ -31,10 +33,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let to = folder.join(name);
             println!("{} -> {}", path.display(), to.display());
             if !options.dry_run {
-                bundle::remove(&to)?;
-                bundle::copy(&path, &to)?;
+                place(&path, &folder, &to)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Copies a bundle into a folder: beside its place first, so that a full disk leaves the bundle
+/// that is there.
+fn place(from: &Path, folder: &Path, to: &Path) -> Result<()> {
+    let failed = || format!("cannot write to {}", folder.display());
+    fs::create_dir_all(folder).with_context(failed)?;
+    let scratch = ScratchFolder::within(folder).with_context(failed)?;
+    let [new, old] = ["new", "old"].map(|name| scratch.path().join(name));
+    bundle::copy(from, &new)?;
+    if fs::symlink_metadata(to).is_ok() {
+        fs::rename(to, &old).with_context(|| format!("cannot replace {}", to.display()))?;
+    }
+    if let Err(why) = fs::rename(&new, to) {
+        let words = format!("cannot write {}", to.display());
+        if old.exists() && fs::rename(&old, to).is_err() {
+            let words = format!("{words}; the bundle that was there is {}", old.display());
+            scratch.keep();
+            return Err(why).context(words);
+        }
+        return Err(why).context(words);
     }
     Ok(())
 }

@@ -275,9 +275,11 @@ fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u
 
 fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     composer.begin_learning(pieces)?;
-    let progress = Progress::new("learning", "tokens", 0);
-    while let Some(p) = composer.read_on()? {
-        progress.set(p.done as u64, p.all as u64);
+    let progress = Progress::new("learning", "notes", 0);
+    while composer.read_on()?.is_some() {
+        if let Some(p) = composer.learning() {
+            progress.set(p.done as u64, p.all as u64);
+        }
     }
     Ok(())
 }

@@ -36,7 +36,7 @@ impl Composer {
 
     /// Notes down what the token read last has recalled.
     pub(super) fn recollect(&mut self) {
-        let mut recalled = match self.memory.knn().filter(|_| self.recall > 0.0) {
+        let mut recalled = match self.memory.knn().filter(|_| self.looking.recall > 0.0) {
             Some(knn) => share(knn.latest(), self.state.step, &self.stream),
             None => share([].into_iter(), self.state.step, &self.stream),
         };

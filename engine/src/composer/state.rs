@@ -1,26 +1,9 @@
-//! A session as it is saved.
+//! A piece as it is saved.
 
 use continuo_score::{Metre, MetreMap, Note, Score};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
-
-/// What was heard and played, and what was learned. The memories are not in it: they are
-/// rebuilt from the notes, by whatever model is there then. About a dozen bytes a note as JSON.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionState {
-    /// Version of this format; see [`SessionState::VERSION`].
-    pub version: u32,
-    /// What the composer last listened to.
-    pub heard: Piece,
-    /// What it learned, oldest first.
-    pub learned: Vec<Piece>,
-}
-
-impl SessionState {
-    /// The version this build writes and reads.
-    pub const VERSION: u32 = 1;
-}
 
 /// A score without its tempo: notes and bars.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

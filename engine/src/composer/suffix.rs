@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use continuo_score::Vocabulary;
 use continuo_score::suffix::{Followed, Mixture, SOURCES, SuffixMemory};
 
 use crate::model::{Fed, Model};
@@ -13,6 +14,9 @@ pub(super) struct Suffix {
     song: SuffixMemory,
     learned: SuffixMemory,
 }
+
+/// Tokens forgotten one by one at most: some milliseconds.
+const FORGOTTEN: usize = 4_096;
 
 /// What followed, and how likely it is to be taken where nothing before it in the list was.
 pub(super) type Weighed = Option<(Followed, f32)>;
@@ -30,14 +34,25 @@ impl Suffix {
     }
 
     /// The stream was rewound to position `to`: what it says from there on is not known.
-    pub(super) fn rewind(&mut self, to: usize) {
-        self.song.truncate(to);
+    pub(super) fn rewind(&mut self, to: usize, vocabulary: &Vocabulary) {
+        if self.song.len() > to + FORGOTTEN {
+            // Token by token it would take too long; it is filled again in slices.
+            self.song = SuffixMemory::new(vocabulary);
+        } else {
+            self.song.truncate(to);
+        }
     }
 
-    /// Takes in what the stream has said since.
-    pub(super) fn follow(&mut self, stream: &[Fed]) {
-        let read_already = self.song.len().min(stream.len());
-        read(&mut self.song, &stream[read_already..]);
+    /// Tokens of the stream it has not taken in.
+    pub(super) fn behind(&self, stream: &[Fed]) -> usize {
+        stream.len().saturating_sub(self.song.len())
+    }
+
+    /// Takes in what the stream has said since, `most` tokens of it at most.
+    pub(super) fn follow(&mut self, stream: &[Fed], most: usize) {
+        let from = self.song.len().min(stream.len());
+        let to = stream.len().min(from.saturating_add(most));
+        read(&mut self.song, &stream[from..to]);
     }
 
     /// Takes in some more of a piece that is learned.
@@ -46,8 +61,8 @@ impl Suffix {
     }
 
     /// Forgets what was learned.
-    pub(super) fn forget_learned(&mut self) {
-        self.learned.truncate(0);
+    pub(super) fn forget_learned(&mut self, vocabulary: &Vocabulary) {
+        self.learned = SuffixMemory::new(vocabulary);
     }
 
     /// What followed, by source ([`SuffixMemory::look`]): at positions `within`, and in what was

@@ -201,14 +201,29 @@ impl KnnMemory {
         self.song.begin = at;
     }
 
-    /// Puts the keys and values of positions 0 to `song.end()` in the place of those held.
-    pub(crate) fn replace_song(&mut self, song: Part) {
-        self.song = song;
+    /// Takes the song's keys and values out, and stands at position `at` without any.
+    pub(crate) fn take_song(&mut self, at: usize) -> Part {
+        let song = std::mem::replace(&mut self.song, Part::new(self.dim, self.later));
+        self.restart(at);
+        song
     }
 
-    /// A part of a song's keys and values, to be filled apart from this memory.
-    pub(crate) fn empty_song(&self) -> Part {
-        Part::new(self.dim, self.later)
+    /// Has these keys and values for those of the song it holds, which take their place.
+    pub(crate) fn exchange_song(&mut self, song: &mut Part) {
+        std::mem::swap(&mut self.song, song);
+    }
+
+    /// A part of a song's keys and values from position `first` on, to be filled apart from this
+    /// memory.
+    pub(crate) fn empty_song_from(&self, first: usize) -> Part {
+        let mut song = Part::new(self.dim, self.later);
+        song.first = first;
+        song
+    }
+
+    /// Whether a song holds all that tokens from position `from` on see.
+    pub(crate) fn serves(&self, song: &Part, from: usize) -> bool {
+        (from + 1).saturating_sub(self.window + self.capacity) >= song.first
     }
 
     /// Rows of a song that are worth holding.
@@ -218,7 +233,7 @@ impl KnnMemory {
 
     /// Forgets the stream; what was learned stays.
     pub fn clear(&mut self) {
-        self.song = self.empty_song();
+        self.song = self.empty_song_from(0);
     }
 
     /// Forgets what was learned; the stream stays.

@@ -37,6 +37,11 @@ impl Part {
         self.rows.as_ref().map_or(0, Rows::len)
     }
 
+    /// Position of the oldest row held, or to be held.
+    pub(crate) fn first(&self) -> usize {
+        self.first
+    }
+
     /// Position of the next row.
     pub(crate) fn end(&self) -> usize {
         self.first + self.len()

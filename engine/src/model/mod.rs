@@ -84,6 +84,19 @@ pub struct Lesson {
     lanes: Option<Lanes>,
 }
 
+impl Lesson {
+    /// Position of the token to be read next.
+    pub(crate) fn position(&self) -> usize {
+        self.xl.len()
+    }
+
+    /// Forgets every token from position `to` on. `false`, and nothing done, where too little of
+    /// what stands before is held.
+    pub(crate) fn rewind(&mut self, to: usize) -> bool {
+        self.xl.rewind(to)
+    }
+}
+
 impl Model {
     /// Loads the model in `directory`.
     pub fn load(
@@ -293,6 +306,30 @@ impl Model {
             xl: self.xl(Role::Lower.layers(&self.manifest)),
             lanes: None,
         }
+    }
+
+    /// A lesson that stands at or before `position` and, once it has read on to there, gives keys
+    /// and values as if it had read everything from the beginning.
+    pub(crate) fn lesson_before(&self, position: usize) -> Lesson {
+        let mut lesson = self.lesson();
+        lesson.xl.restart(lesson.xl.restart_for(position));
+        lesson
+    }
+
+    /// A window without a kNN memory, with nothing held before `position`.
+    pub(crate) fn window_at(&self, position: usize) -> Memory {
+        let mut xl = self.xl(0..self.manifest.sizes.layers);
+        xl.restart(position);
+        Memory {
+            xl,
+            knn: None,
+            lanes: None,
+        }
+    }
+
+    /// Whether a run of the network reads one token, so that a slice may end after any.
+    pub(crate) fn reads_one_by_one(&self) -> bool {
+        self.layout.is_some()
     }
 
     /// Reads on in a lesson: gives the keys and the values that the kNN memory has of these

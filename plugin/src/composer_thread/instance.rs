@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use continuo_engine::{EngineError, Model};
+use continuo_engine::EngineError;
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
-use crate::editor_link::{Backstage, ModelState, Snapshot, Wish};
+use super::Joining;
+use crate::beside::{Beside, Coming, panic_message};
+use crate::editor_link::{Backstage, ModelState, Wish};
 use crate::gate::Shared;
+use crate::learning::{Opened, open};
 use crate::messages::{Heard, Planned};
-use crate::player::{EnginePlayer, Models};
+use crate::player::{ComingModel, EnginePlayer, Models};
 use crate::report::Report;
-use crate::session::{SavedSession, Session};
+use crate::session::{Need, Player, SavedSession, Session};
 use crate::state;
 
 /// How long an offline plan waits for room in the ring of planned notes.
@@ -27,13 +30,16 @@ const TURN: usize = 512;
 /// Between two snapshots.
 const SHOWN_EVERY: Duration = Duration::from_millis(30);
 
-/// What came of an instance's turn.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Turn {
-    /// Something was heard.
-    pub(super) heard: bool,
-    /// There is more to do.
-    pub(super) more: bool,
+/// Steps in a quarter note of the grid on which notes are kept until a model says another.
+const STEPS_PER_BEAT: u32 = 12;
+
+/// What the instances of a process share. Owned by the composer thread.
+#[derive(Default)]
+pub(super) struct Common {
+    /// The weights.
+    pub(super) models: Models,
+    /// Threads for what takes longer than a slice.
+    pub(super) beside: Beside,
 }
 
 /// The composer thread's half of an instance.
@@ -47,37 +53,35 @@ pub(super) struct Instance {
     /// When the editor's snapshot was made.
     shown: Instant,
     pasts: Pasts,
-    /// The last block that was heard of and not listened to.
-    drained: u64,
-    /// Files to learn once there is a model.
-    to_learn: Vec<PathBuf>,
+    /// The last block that was taken in.
+    block: u64,
     /// The plugin's own library.
     own: Option<PathBuf>,
     /// The directory of the model it plays with or failed to, if that is not the default.
     model: Option<PathBuf>,
-    state: State,
-}
-
-enum State {
-    /// The model is still to be loaded.
-    Waiting,
-    Ready(Box<Session<EnginePlayer>>),
-    /// It does not think any more, and says why. Notes go on passing through.
-    Failed {
-        problem: String,
-    },
+    /// That model, while it is on its way.
+    coming: Option<ComingModel>,
+    /// A file that is being opened.
+    opening: Option<(PathBuf, Coming<Opened>)>,
+    /// Listens, also while there is no model, so that a save has all that was heard.
+    session: Session<EnginePlayer>,
+    /// Whether the model chosen was not to be had, and the default one is asked for instead.
+    falls_back: bool,
+    /// Why it does not think any more. Notes go on passing through.
+    problem: Option<String>,
 }
 
 impl Instance {
-    pub(super) fn new(
-        id: u64,
-        (heard, planned): (Consumer<Heard>, Producer<Planned>),
-        shared: Arc<Shared>,
-        kept: state::State,
-        backstage: Backstage,
-        own: Option<PathBuf>,
-    ) -> Self {
-        Self {
+    pub(super) fn new(joining: Joining, common: &mut Common) -> Self {
+        let Joining {
+            id,
+            rings: (heard, planned),
+            shared,
+            kept,
+            backstage,
+            own,
+        } = joining;
+        let mut instance = Self {
             id,
             heard,
             planned,
@@ -86,65 +90,131 @@ impl Instance {
             backstage,
             shown: Instant::now(),
             pasts: Pasts::default(),
-            drained: 0,
-            to_learn: Vec::new(),
+            block: 0,
             own,
             model: None,
-            state: State::Waiting,
-        }
+            coming: None,
+            opening: None,
+            session: Session::new(EnginePlayer::nobody(STEPS_PER_BEAT)),
+            falls_back: false,
+            problem: None,
+        };
+        instance.model = instance.kept.model();
+        instance.ask_for_model(common);
+        instance
     }
 
-    /// Does some of what there is to do. Whatever goes wrong stays with this instance.
-    pub(super) fn turn(&mut self, models: &mut Models) -> Turn {
-        let turn = catch_unwind(AssertUnwindSafe(|| {
-            self.obey()?;
-            match &self.state {
-                State::Waiting => self.load(models),
-                State::Ready(_) => self.think(models),
-                State::Failed { .. } => {
-                    let turn = self.drain();
-                    // Another model may do.
-                    if self.kept.is_fresh() && self.model != self.kept.model() {
-                        self.shared.gate.reopen(self.drained);
-                        self.state = State::Waiting;
-                    }
-                    Ok(turn)
-                }
-            }
-        }));
-        let turn = match turn {
-            Ok(Ok(turn)) => turn,
-            Ok(Err(problem)) => self.fail(problem),
-            Err(panic) => self.fail(format!("internal error: {}", panic_message(&*panic))),
-        };
+    /// Takes in what others have for it, and gives whether something was heard. Takes no longer
+    /// than a few milliseconds. Whatever goes wrong stays with this instance.
+    pub(super) fn listen(&mut self, common: &mut Common) -> bool {
+        let heard = self.guard(|instance| {
+            instance.take_up(common)?;
+            instance.take_model(common)?;
+            instance.obey(common)?;
+            instance.take_in(TURN)
+        });
         self.show();
-        turn
+        heard.unwrap_or(false)
+    }
+
+    /// How much its next slice of work matters.
+    pub(super) fn need(&self) -> Option<Need> {
+        let need = self.session.need()?;
+        let waited = self.is_offline() && !self.heard.is_empty();
+        Some(if waited {
+            need.min(Need::Awaited)
+        } else {
+            need
+        })
+    }
+
+    /// Does that slice.
+    pub(super) fn work(&mut self) {
+        let offline = self.is_offline();
+        self.guard(|instance| {
+            if offline {
+                instance.session.work_exactly()?;
+                instance.shared.gate.stir();
+            } else {
+                instance.session.work()?;
+            }
+            hand_over(&mut instance.session, &mut instance.planned);
+            Ok(())
+        });
+    }
+
+    /// Whether it waits for a thread beside this one.
+    pub(super) fn waits(&self) -> bool {
+        self.coming.is_some() || self.opening.is_some()
+    }
+
+    fn is_offline(&self) -> bool {
+        self.shared.offline.load(Ordering::Relaxed)
+    }
+
+    /// Runs a part of it. A failure ends its thinking.
+    fn guard<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, EngineError>) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(|| run(self))) {
+            Ok(Ok(value)) => Some(value),
+            Ok(Err(problem)) => {
+                self.fail(problem.to_string());
+                None
+            }
+            Err(panic) => {
+                let problem = format!("internal error: {}", panic_message(&*panic));
+                // What is left of the session may be half of something.
+                let saved = catch_unwind(AssertUnwindSafe(|| self.session.save()));
+                self.session = Session::new(EnginePlayer::nobody(STEPS_PER_BEAT));
+                if let Ok(saved) = saved {
+                    let restored = AssertUnwindSafe(|| self.session.restore(&saved).is_ok());
+                    let _ = catch_unwind(restored);
+                }
+                self.fail(problem);
+                None
+            }
+        }
     }
 
     /// What the editor asks for.
-    fn obey(&mut self) -> Result<(), String> {
+    fn obey(&mut self, common: &mut Common) -> Result<(), EngineError> {
         while let Ok(wish) = self.backstage.commands.try_recv() {
             match wish {
                 Wish::Midi(wanted) => {
-                    let file = match &self.state {
-                        State::Ready(session) => session.midi(wanted.part, wanted.bars),
-                        _ => None,
-                    };
+                    let file = self.session.midi(wanted.part, wanted.bars);
                     // Whoever asked may be gone.
                     let _ = wanted.reply.try_send(file);
                 }
-                Wish::Learn(paths) => self.to_learn.extend(paths),
-                Wish::Unlearn => {
-                    self.to_learn.clear();
-                    if let State::Ready(session) = &mut self.state {
-                        session.unlearn().map_err(|e| e.to_string())?;
-                    }
-                }
+                Wish::Learn(paths) => self.session.learn(paths),
+                Wish::Unlearn => self.session.unlearn()?,
             }
         }
-        // Files wait for a model that can read them.
-        if let State::Ready(session) = &mut self.state {
-            session.learn(std::mem::take(&mut self.to_learn));
+        // Its thread lets go of the result once it is there.
+        if self
+            .opening
+            .as_ref()
+            .is_some_and(|(_, file)| !file.is_shared())
+            && let Some((path, file)) = self.opening.take()
+        {
+            let opened = match file.into_inner() {
+                Some(Ok(opened)) => opened,
+                Some(Err(why)) => {
+                    let why = format!("{}: {why}", path.display());
+                    Opened::nothing(path, why)
+                }
+                None => {
+                    let why = format!("{}: was not opened; try again", path.display());
+                    Opened::nothing(path, why)
+                }
+            };
+            self.session.opened(opened);
+        }
+        if self.opening.is_none()
+            && let Some(path) = self.session.next_file()
+        {
+            let steps_per_beat = self.session.player().steps_per_beat();
+            let at = path.clone();
+            let file = common.beside.begin(move || open(at, steps_per_beat));
+            self.opening = Some((path, file));
         }
         Ok(())
     }
@@ -155,102 +225,65 @@ impl Instance {
             return;
         }
         self.shown = Instant::now();
-        let (mut snapshot, failed) = match &self.state {
-            State::Ready(session) => {
-                let mut snapshot = session.show();
-                session.player().show(&mut snapshot);
-                if let ModelState::Ready(model) = &mut snapshot.model {
-                    model.directory.clone_from(&self.model);
-                }
-                (snapshot, None)
-            }
-            State::Waiting => (Snapshot::default(), None),
-            State::Failed { problem } => {
-                let snapshot = Snapshot {
-                    model: ModelState::Failed,
-                    ..Snapshot::default()
-                };
-                (snapshot, Some(problem.clone()))
-            }
-        };
-        self.shared.counters.show(&mut snapshot.health);
-        let problems = [failed, self.kept.problem()];
+        let mut snapshot = self.session.show();
+        self.session.player().show(&mut snapshot);
+        match &mut snapshot.model {
+            ModelState::Ready(model) => model.directory.clone_from(&self.model),
+            model if self.problem.is_some() => *model = ModelState::Failed,
+            _ => {}
+        }
+        self.shared.show(&mut snapshot.health);
+        let problems = [self.problem.clone(), self.kept.problem()];
         snapshot.problems = problems.into_iter().flatten().collect();
         self.backstage.link.publish(snapshot);
     }
 
-    /// Takes in what was heard, and gives what a project keeps.
-    pub(super) fn save(&mut self) -> Option<SavedSession> {
-        self.catch_up();
-        match &self.state {
-            State::Ready(session) => Some(session.save()),
-            State::Waiting | State::Failed { .. } => None,
-        }
+    /// Takes in what was heard, and gives what a project keeps. It waits for nothing: neither for
+    /// a model nor for a memory.
+    pub(super) fn save(&mut self, common: &mut Common) -> Option<SavedSession> {
+        self.catch_up(common);
+        catch_unwind(AssertUnwindSafe(|| self.session.save())).ok()
     }
 
-    fn fail(&mut self, problem: String) -> Turn {
+    fn fail(&mut self, problem: String) {
         // What was cut short because nobody is there any more is no error.
         if !self.shared.leaving.load(Ordering::Relaxed) {
             nice_error!("Continuo: {problem}");
         }
         // The audio thread may be waiting for the very block that went wrong.
         self.shared.gate.finish(u64::MAX);
-        self.state = State::Failed { problem };
-        Turn {
-            more: true,
-            ..Turn::default()
-        }
+        self.problem = Some(problem);
+        self.coming = None;
+        // It goes on listening. Nobody has nothing that could fail.
+        let nobody = EnginePlayer::nobody(self.session.player().steps_per_beat());
+        let _ = self.session.change_player(nobody);
     }
 
-    fn player(&self, model: Arc<Model>) -> EnginePlayer {
-        EnginePlayer::new(model, self.shared.leaving.clone())
+    fn ask_for_model(&mut self, common: &mut Common) {
+        let (own, choice) = (self.own.as_deref(), self.model.as_deref());
+        self.coming = Some(common.models.get(own, choice, &mut common.beside));
+        self.falls_back = false;
     }
 
-    fn load(&mut self, models: &mut Models) -> Result<Turn, String> {
-        self.model = self.kept.model();
-        let model = self.chosen(models)?;
-        self.state = State::Ready(Box::new(Session::new(self.player(model))));
-        self.take_up(models)?;
-        Ok(Turn {
-            more: true,
-            ..Turn::default()
-        })
-    }
-
-    /// The model to play with: the default one where the chosen one is not to be had.
-    fn chosen(&self, models: &mut Models) -> Result<Arc<Model>, String> {
-        let own = self.own.as_deref();
-        match models.get(own, self.model.as_deref()) {
-            Err(problem) if self.model.is_some() => {
-                let problem = format!("{problem}; the default model plays instead");
-                nice_error!("Continuo: {problem}");
-                self.kept.complain(problem);
-                models.get(own, None)
-            }
-            model => model,
-        }
-    }
-
-    /// Takes up what a project kept, and another model where one was chosen.
-    fn take_up(&mut self, models: &mut Models) -> Result<(), String> {
+    /// Takes up what a project kept, and has another model loaded where one was chosen.
+    fn take_up(&mut self, common: &mut Common) -> Result<(), EngineError> {
         let choice = self.kept.model();
         let Some((saved, past)) = self.kept.take() else {
             return Ok(());
         };
         self.pasts.mine = past;
-        let model = (choice != self.model).then(|| {
+        if choice != self.model {
+            let nobody = EnginePlayer::nobody(self.session.player().steps_per_beat());
+            self.session.change_player(nobody)?;
+            common.models.tidy();
             self.model = choice;
-            self.chosen(models)
-        });
-        let player = model.transpose()?.map(|model| self.player(model));
-        let State::Ready(session) = &mut self.state else {
-            return Ok(());
-        };
-        if let Some(player) = player {
-            session.change_player(player);
-            models.tidy();
+            // Another model may do.
+            if self.problem.take().is_some() {
+                self.shared.gate.reopen(self.block);
+            }
+            self.ask_for_model(common);
         }
-        let lost = session.restore(&saved).map_err(|e| e.to_string())?;
+        let lost = self.session.restore(&saved)?;
         if lost > 0 {
             let problem = format!("{lost} notes of the project's memory made no sense");
             self.kept.complain(problem);
@@ -258,98 +291,108 @@ impl Instance {
         Ok(())
     }
 
-    fn think(&mut self, models: &mut Models) -> Result<Turn, String> {
-        if self.kept.is_fresh() {
-            self.take_up(models)?;
-        }
-        let mut turn = self.take_in(TURN)?;
-        let State::Ready(session) = &mut self.state else {
-            return Ok(turn);
+    /// Plays with the model that was on its way, or the default one where it is not to be had.
+    fn take_model(&mut self, common: &mut Common) -> Result<(), EngineError> {
+        let Some(result) = self.coming.as_ref().and_then(Coming::get) else {
+            return Ok(());
         };
-        if self.kept.is_fresh() {
-            turn.more = true;
-            return Ok(turn);
+        let result = match result {
+            Ok(Ok(model)) => Ok(model.clone()),
+            Ok(Err(problem)) => Err(problem.clone()),
+            Err(problem) => Err(problem.to_string()),
+        };
+        self.coming = None;
+        match result {
+            Ok(model) => {
+                let player = EnginePlayer::new(model, self.shared.leaving.clone());
+                self.session.change_player(player)
+            }
+            Err(problem) if self.model.is_some() && !self.falls_back => {
+                let problem = format!("{problem}; the default model plays instead");
+                nice_error!("Continuo: {problem}");
+                self.kept.complain(problem);
+                self.falls_back = true;
+                let own = self.own.as_deref();
+                self.coming = Some(common.models.get(own, None, &mut common.beside));
+                Ok(())
+            }
+            Err(problem) => {
+                self.fail(problem);
+                Ok(())
+            }
         }
-        hand_over(session, &mut self.planned);
-        turn.more = session.work().map_err(|e| e.to_string())?;
-        hand_over(session, &mut self.planned);
-        turn.more |= !self.heard.is_empty();
-        Ok(turn)
     }
 
     /// Takes in so many messages at most, and answers those that somebody may be waiting for.
-    fn take_in(&mut self, most: usize) -> Result<Turn, String> {
-        let mut turn = Turn::default();
-        let State::Ready(session) = &mut self.state else {
-            return Ok(turn);
-        };
+    fn take_in(&mut self, most: usize) -> Result<bool, EngineError> {
+        let mut heard = false;
         for _ in 0..most {
             // Once a state was loaded, what is heard comes after it.
             if self.kept.is_fresh() || self.shared.leaving.load(Ordering::Relaxed) {
                 break;
             }
-            let Ok(message) = self.heard.pop() else { break };
-            turn.heard = true;
+            let Ok(&message) = self.heard.peek() else {
+                break;
+            };
             // Asked anew for each message: a bounce may begin while a long queue is taken in,
             // and whoever waits for its blocks must find them planned.
-            let offline = self.shared.offline.load(Ordering::Relaxed);
-            self.pasts
-                .hear(session, message, offline)
-                .map_err(|e| e.to_string())?;
-            if let Heard::Now { block, .. } = message {
-                if offline {
-                    hand_over_all(session, &mut self.planned, &self.shared);
-                }
+            let offline = self.is_offline();
+            if offline && (self.coming.is_some() || self.session.waits_for_files()) {
+                break;
+            }
+            if !self.pasts.is_stale(message) && !self.session.is_ready_for(&message, offline)? {
+                break;
+            }
+            let _ = self.heard.pop();
+            heard = true;
+            self.hear(message, offline)?;
+        }
+        Ok(heard)
+    }
+
+    fn hear(&mut self, message: Heard, offline: bool) -> Result<(), EngineError> {
+        self.pasts.hear(&mut self.session, message, offline)?;
+        if let Heard::Now { block, .. } = message {
+            self.block = block;
+            if offline {
+                hand_over_all(&mut self.session, &mut self.planned, &self.shared);
+            }
+            // Where there is no model, nobody waits.
+            if self.problem.is_none() {
                 self.shared.gate.finish(block);
-            } else if offline {
-                self.shared.gate.stir();
             }
+        } else if offline {
+            self.shared.gate.stir();
         }
-        Ok(turn)
+        hand_over(&mut self.session, &mut self.planned);
+        Ok(())
     }
 
-    /// Without a model nothing is listened to.
-    fn drain(&mut self) -> Turn {
-        let mut turn = Turn::default();
-        while let Ok(message) = self.heard.pop() {
-            turn.heard = true;
-            self.pasts.note(message);
-            if let Heard::Now { block, .. } = message {
-                self.drained = block;
+    /// Takes in what is in the ring now. In real time all of it; a host that renders offline has
+    /// in there only the block that it waits for.
+    pub(super) fn catch_up(&mut self, common: &mut Common) {
+        self.guard(|instance| {
+            instance.take_up(common)?;
+            let most = instance.heard.slots();
+            instance.take_in(most)?;
+            // A late answer may hold up the rest. That is no reason to leave it out.
+            while !instance.is_offline()
+                && !instance.kept.is_fresh()
+                && !instance.shared.leaving.load(Ordering::Relaxed)
+                && let Ok(message) = instance.heard.pop()
+            {
+                instance.hear(message, false)?;
             }
-        }
-        turn
-    }
-
-    /// Takes in what is in the ring now. The audio thread may be at work, and wait for it.
-    pub(super) fn catch_up(&mut self) {
-        let caught = catch_unwind(AssertUnwindSafe(|| self.take_in(self.heard.slots())));
-        match caught {
-            Ok(Ok(_)) => {}
-            Ok(Err(problem)) => {
-                self.fail(problem);
-            }
-            Err(panic) => {
-                self.fail(format!("internal error: {}", panic_message(&*panic)));
-            }
-        }
-        if let State::Failed { .. } = self.state {
-            self.drain();
-        }
+            Ok(())
+        });
     }
 
     pub(super) fn report(&self) -> Report {
         let mut report = Report::default();
-        match &self.state {
-            State::Waiting => {
-                report.problem = Some("the model was not loaded yet".into());
-            }
-            State::Ready(session) => {
-                session.player().report(&mut report);
-            }
-            State::Failed { problem } => {
-                report.problem = Some(problem.clone());
-            }
+        self.session.player().report(&mut report);
+        report.problem.clone_from(&self.problem);
+        if self.coming.is_some() {
+            report.problem = Some("the model was not loaded yet".into());
         }
         report.count(&self.shared.counters);
         report.problem = report.problem.or_else(|| self.kept.problem());
@@ -370,6 +413,13 @@ impl Pasts {
         if let Heard::Anew { past } = message {
             self.told = past;
         }
+    }
+
+    /// Whether a message is about another past than the session's.
+    fn is_stale(&self, message: Heard) -> bool {
+        let mut after = Self { ..*self };
+        after.note(message);
+        after.told < after.mine
     }
 
     fn hear(
@@ -413,10 +463,4 @@ fn hand_over_all(
         shared.gate.stir();
         std::thread::sleep(Duration::from_millis(1));
     }
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("unknown")
 }

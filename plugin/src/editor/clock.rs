@@ -4,6 +4,10 @@
 /// Farther off than this, in quarter notes, is a jump.
 const JUMP: f64 = 0.5;
 
+/// The playhead stands if no block moved it for this many seconds: the longest block of a slow
+/// host is shorter.
+const STANDS: f64 = 0.75;
+
 /// How much of what it is off by it makes good with every frame.
 const PULL: f64 = 0.15;
 
@@ -13,6 +17,10 @@ pub struct Clock {
     shown: f64,
     /// Seconds, when it was there.
     at: f64,
+    /// Where the last block said that it is.
+    said: f64,
+    /// Seconds, when that was first said.
+    since: f64,
 }
 
 impl Clock {
@@ -22,6 +30,9 @@ impl Clock {
         // After a pause of the window there is nothing to go on from.
         let passed = (seconds - self.at).clamp(0.0, 0.25);
         self.at = seconds;
+        if beat != self.said {
+            (self.said, self.since) = (beat, seconds);
+        }
         let guess = self.shown + passed * tempo / 60.0;
         self.shown = if tempo == 0.0 || (beat - guess).abs() > JUMP {
             beat
@@ -30,6 +41,12 @@ impl Clock {
             (guess + PULL * (beat - guess)).max(self.shown)
         };
         self.shown
+    }
+
+    /// Whether the host has called for no block for a while: some hosts do so at a stop, and never
+    /// say that the transport stands.
+    pub fn stands(&self) -> bool {
+        self.at - self.since > STANDS
     }
 }
 
@@ -56,6 +73,23 @@ mod tests {
             }
             last = Some(shown);
         }
+    }
+
+    #[test]
+    fn it_stands_when_no_block_comes() {
+        let mut clock = Clock::default();
+        for frame in 0..60 {
+            clock.show(f64::from(frame) / 60.0, f64::from(frame) / 30.0, 120.0);
+            assert!(!clock.stands());
+        }
+        let mut last = (0.0, false);
+        for frame in 60..240 {
+            let seconds = f64::from(frame) / 60.0;
+            last = (clock.show(seconds, 59.0 / 30.0, 120.0), clock.stands());
+        }
+        assert!(last.1);
+        clock.show(4.0, 2.0, 120.0);
+        assert!(!clock.stands(), "a block came");
     }
 
     #[test]

@@ -6,6 +6,10 @@ use egui::{Align2, Color32, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec
 use super::bars::bars_at;
 use super::theme;
 use super::view::{Status, View};
+use crate::editor_link::Dialect;
+
+/// Characters of a track's name that are shown.
+const TRACK: usize = 24;
 
 /// A headroom below this, in quarter notes, is worth a colour.
 const THIN: f64 = 0.5;
@@ -160,6 +164,28 @@ fn items(view: &View) -> Vec<Item> {
         .weak()
         .bad_if(health.dropped > 0),
     );
+    if health.bars_distrusted {
+        let tip = "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead";
+        items.push(Item::new(3, "bars counted", tip).bad_if(true));
+    }
+    if health.refused > 0 {
+        let text = format!("host refused {}", plural(count(health.refused), "note"));
+        let tip = "Note-ons and note-offs that the host did not take. If the number rises, the host takes no notes from plugins, or too few in a block";
+        items.push(Item::new(2, text, tip).bad_if(true));
+    }
+    if let Some(dialect) = health.switched {
+        let text = match dialect {
+            Dialect::Clap => "sends CLAP notes",
+            Dialect::Midi => "sends MIDI",
+        };
+        let tip =
+            "The host refused notes in the dialect that it declares; it takes them in this one";
+        items.push(Item::new(4, text, tip).weak());
+    }
+    if let Some(name) = &view.track {
+        let short: String = name.chars().take(TRACK).collect();
+        items.push(Item::new(9, short, "The host's track").weak());
+    }
     items.push(memory(view));
     items.extend(learning(view));
     items
@@ -203,6 +229,11 @@ fn memory(view: &View) -> Item {
     ).weak()
 }
 
+/// A counter as a number of things.
+fn count(counted: u64) -> usize {
+    usize::try_from(counted).unwrap_or(usize::MAX)
+}
+
 /// So many of something.
 fn plural(n: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
@@ -224,6 +255,35 @@ fn grouped(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_track_is_named_and_no_longer_than_fits() {
+        let view = View {
+            track: Some("Ü".repeat(100)),
+            ..View::default()
+        };
+        let shown = items(&view).into_iter().find(|i| i.text.starts_with('Ü'));
+        assert_eq!(shown.unwrap().text.chars().count(), TRACK);
+    }
+
+    #[test]
+    fn refused_notes_and_another_dialect_are_named() {
+        let mut view = View::default();
+        let texts = |view: &View| items(view).into_iter().map(|i| i.text).collect::<Vec<_>>();
+        assert!(
+            !texts(&view)
+                .iter()
+                .any(|t| t.contains("refused") || t.contains("sends"))
+        );
+        view.health.refused = 1;
+        view.health.switched = Some(Dialect::Midi);
+        assert!(texts(&view).contains(&"host refused 1 note".into()));
+        assert!(texts(&view).contains(&"sends MIDI".into()));
+        view.health.refused = 1_200;
+        view.health.switched = Some(Dialect::Clap);
+        assert!(texts(&view).contains(&"host refused 1\u{a0}200 notes".into()));
+        assert!(texts(&view).contains(&"sends CLAP notes".into()));
+    }
 
     #[test]
     fn thousands_are_grouped() {

@@ -171,7 +171,7 @@ impl Knobs {
         let (act, on) = match step {
             Step::Vary(variation) => (Act::Vary(variation as u8), true),
             Step::Freeze(on) => (Act::Freeze, on),
-            Step::Regenerate | Step::Clear | Step::Unlearn => return,
+            Step::Regenerate | Step::Clear | Step::Unlearn | Step::PlayOver => return,
         };
         if let Some((knob, value)) = self.lasting(&act) {
             once(host, knob.ptr, if on { value } else { 0.0 });

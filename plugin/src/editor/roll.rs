@@ -47,15 +47,13 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, scroll: &mut Scroll) {
     ruler(&painter, rect, roll, &frame, &lines);
     ahead(&inside, roll, &frame);
     for note in &roll.notes {
-        draw_note(&inside, &frame, roll, note);
+        draw_note(&inside, &frame, roll, note, sounds(view, note));
     }
     recalled_before(&inside, roll, &frame);
     playhead(&painter, roll, &frame, view.transport.playing);
     let sounding = |by: By| {
-        let notes = roll.notes.iter().filter(move |n| n.by == by);
-        notes
-            .filter(|n| n.start <= roll.now && n.end.is_none_or(|end| end > roll.now))
-            .fold(0u128, |keys, n| keys | 1 << (n.pitch & 127))
+        let notes = roll.notes.iter().filter(|n| n.by == by && sounds(view, n));
+        notes.fold(0u128, |keys, n| keys | 1 << (n.pitch & 127))
     };
     keys::show(
         &painter,
@@ -242,7 +240,13 @@ fn ahead(painter: &Painter, roll: &Roll, frame: &Frame) {
     ));
 }
 
-fn draw_note(painter: &Painter, frame: &Frame, roll: &Roll, note: &RollNote) {
+/// Whether a note sounds now: none does once the transport stands, wherever its end is.
+fn sounds(view: &View, note: &RollNote) -> bool {
+    let now = view.roll.now;
+    view.transport.playing && note.start <= now && note.end.is_none_or(|end| end > now)
+}
+
+fn draw_note(painter: &Painter, frame: &Frame, roll: &Roll, note: &RollNote, sounds: bool) {
     let end = note.end.unwrap_or(roll.now.max(note.start));
     if end < frame.left || note.start > frame.right() {
         return;
@@ -262,7 +266,6 @@ fn draw_note(painter: &Painter, frame: &Frame, roll: &Roll, note: &RollNote) {
     let color = theme::towards(theme::WELL, base, 0.38 + 0.62 * loudness);
 
     if note.start <= roll.now {
-        let sounds = note.end.is_none_or(|end| end > roll.now);
         let light = if sounds { 0.45 } else { 0.0 };
         painter.rect_filled(rect, corner, theme::towards(color, theme::TEXT, light));
     } else if note.start < roll.firm_to {
@@ -359,6 +362,26 @@ fn buttons(ui: &mut Ui, rect: Rect, frame: &Frame, scroll: &mut Scroll) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_note_sounds_once_the_transport_stands() {
+        let note = |end| RollNote {
+            start: 3.0,
+            end,
+            pitch: 60,
+            velocity: 90,
+            by: By::Player,
+        };
+        let mut view = View::default();
+        view.roll.now = 4.0;
+        // A key that was never let go, and an end that was rounded up to the next step.
+        for (end, rolling) in [(None, true), (Some(4.05), true), (Some(3.9), false)] {
+            view.transport.playing = true;
+            assert_eq!(sounds(&view, &note(end)), rolling);
+            view.transport.playing = false;
+            assert!(!sounds(&view, &note(end)));
+        }
+    }
 
     #[test]
     fn bars_are_named_in_runs() {

@@ -34,6 +34,9 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         headroom: snapshot.health.headroom,
         late: snapshot.health.late,
         dropped: snapshot.health.dropped,
+        bars_distrusted: snapshot.health.bars_distrusted,
+        refused: snapshot.health.refused,
+        switched: snapshot.health.switched,
         memory: Memory {
             notes: snapshot.memory.notes,
             bars: snapshot.memory.bars as usize,
@@ -71,6 +74,14 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         if let Some(bars) = bars(at, metre) {
             add(&mut view.roll.metres, bars);
         }
+    }
+}
+
+/// The host has gone silent: shown as if it had said that the transport stands.
+pub fn stop(view: &mut View) {
+    view.transport.playing = false;
+    if matches!(view.status, Status::Playing | Status::Listening) {
+        view.status = Status::Stopped;
     }
 }
 
@@ -132,6 +143,8 @@ fn words(step: Step, back: bool) -> &'static str {
         (Step::Regenerate, false) => "Forth to the regenerated bar",
         (Step::Clear, true) => "Remember again what was cleared",
         (Step::Clear, false) => "Clear memory again",
+        (Step::PlayOver, true) => "Remember again what was played over",
+        (Step::PlayOver, false) => "Forget again what was played over",
         (Step::Unlearn, true) => "Learn again what was forgotten",
         (Step::Unlearn, false) => "Forget again what was learned",
         (Step::Vary(Variation::A), _) => "Variation A",

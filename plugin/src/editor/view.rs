@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use crate::editor_link::Dialect;
+
 pub use crate::editor_link::Learning;
 
 /// One moment of an instance, complete: two equal views look the same.
@@ -30,6 +32,8 @@ pub struct View {
     pub presets: Vec<Preset>,
     /// What was learned from files.
     pub learning: Learning,
+    /// The name of the host's track, where the host tells it.
+    pub track: Option<String>,
 }
 
 impl View {
@@ -109,6 +113,13 @@ pub struct Health {
     pub late: u64,
     /// Notes that came too late to be played.
     pub dropped: u64,
+    /// The host's bar lines contradict its positions, so that bars are counted from the time
+    /// signature.
+    pub bars_distrusted: bool,
+    /// Note-ons and note-offs that the host refused.
+    pub refused: u64,
+    /// The dialect in which the host takes notes, where it refused them in the one it declares.
+    pub switched: Option<Dialect>,
     /// What it remembers.
     pub memory: Memory,
 }

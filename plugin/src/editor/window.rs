@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::editor::{ResizeHint, SizeConstraints};
-use nice_plug::prelude::Params;
+use nice_plug::prelude::{Params, TrackInfo};
 use nice_plug_egui::baseview::HandlerError;
 use nice_plug_egui::{
     EguiEditor, EguiNiceSettings, Frame, Key, KeyCapture, NiceEguiApp, create_egui_editor,
@@ -98,6 +98,10 @@ impl Window {
             0.0
         };
         self.view.roll.now = self.clock.show(seconds, snapshot.time.beat, tempo);
+        if snapshot.time.playing && self.clock.stands() {
+            seen::stop(&mut self.view);
+            self.view.roll.now = snapshot.time.beat;
+        }
         self.behind = match self.behind {
             since if snapshot.memory.behind => since.or_else(|| Some(Instant::now())),
             _ => None,
@@ -279,5 +283,10 @@ impl NiceEguiApp for Window {
         } else if self.notice.is_some() {
             ui.ctx().request_repaint_after(NOTICE / 8);
         }
+    }
+
+    fn track_info_changed(&mut self, info: TrackInfo) {
+        let name = info.name().trim();
+        self.view.track = (!name.is_empty()).then(|| name.to_owned());
     }
 }

@@ -76,15 +76,31 @@ impl Noted {
     }
 
     pub(super) fn whole(&self, name: &str, default: i32, min: i32, max: i32) -> IntParam {
-        IntParam::new(name, default, IntRange::Linear { min, max }).with_callback(self.callback())
+        IntParam::new(name, default, IntRange::Linear { min, max })
+            .with_string_to_value(Arc::new(whole_number))
+            .with_callback(self.callback())
     }
 
-    /// A MIDI key.
+    /// A MIDI key, by its name or its number.
     pub(super) fn key(&self, name: &str, default: i32) -> IntParam {
+        let named = formatters::s2v_i32_key_formatter();
         self.whole(name, default, 0, 127)
             .with_value_to_string(formatters::v2s_i32_key_formatter())
-            .with_string_to_value(formatters::s2v_i32_key_formatter())
+            .with_string_to_value(Arc::new(move |text| {
+                // The framework's reader panics where a letter is longer than a byte.
+                let name = Some(text).filter(|text| text.is_ascii());
+                whole_number(text).or_else(|| name.and_then(|name| named(name)))
+            }))
     }
+}
+
+/// The number in a text, whatever unit stands behind it. Hosts that know numbers with decimals
+/// alone write `4.0` for 4.
+pub(super) fn whole_number(text: &str) -> Option<i32> {
+    let number = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let number: f64 = number.trim_start().parse().ok()?;
+    // Far beyond every range, and near enough to 0 that nobody who reckons with it overflows.
+    Some(number.round().clamp(-1e6, 1e6) as i32)
 }
 
 /// The values as they were when last read. Owned by the audio thread.
@@ -111,6 +127,22 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_are_read_with_decimals_and_units() {
+        for (text, number) in [
+            ("4", Some(4)),
+            (" 4.0 bars", Some(4)),
+            ("-3 ms", Some(-3)),
+            ("16bars", Some(16)),
+            ("99999999999", Some(1_000_000)),
+            ("bars", None),
+            ("", None),
+            ("C4", None),
+        ] {
+            assert_eq!(whole_number(text), number, "{text:?}");
+        }
+    }
 
     /// Whatever a host changes, the audio thread has it in the next block.
     #[test]

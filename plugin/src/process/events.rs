@@ -115,6 +115,11 @@ impl Touch {
     }
 }
 
+/// Whether a key goes down.
+pub(super) fn is_note_on(event: &Event) -> bool {
+    matches!(Touch::of(event), Some(Touch::On { .. }))
+}
+
 pub(super) fn on(timing: u32, channel: u8, pitch: u8, velocity: u8) -> Event {
     NoteEvent::NoteOn {
         timing,
@@ -133,6 +138,33 @@ pub(super) fn send_off(host: &mut impl Host, timing: u32, channel: u8, pitch: u8
         key: Key::Number(pitch),
         velocity: 0.0,
     })
+}
+
+/// The event with a velocity that can be heard, if it is a note-on. One without (0, or no number)
+/// becomes a note-off, or with `keep` a note as soft as MIDI can say.
+pub fn audible(mut event: Event, keep: bool) -> Event {
+    if let NoteEvent::NoteOn {
+        timing,
+        voice_id,
+        channel,
+        key,
+        velocity,
+    } = &mut event
+        && (velocity.is_nan() || *velocity <= 0.0)
+    {
+        if keep {
+            *velocity = 1.0 / 127.0;
+        } else {
+            return NoteEvent::NoteOff {
+                timing: *timing,
+                voice_id: *voice_id,
+                channel: *channel,
+                key: *key,
+                velocity: 0.0,
+            };
+        }
+    }
+    event
 }
 
 /// The event on another sample. A choke, which no output can say, becomes a note-off.
@@ -199,6 +231,31 @@ mod tests {
         assert_eq!(Touch::of(&control(123, 0.0)), all);
         assert_eq!(Touch::of(&control(1, 0.5)), None);
         assert_eq!(placed(control(1, 0.5), 9).timing(), 9);
+    }
+
+    #[test]
+    fn a_note_on_without_a_velocity_is_a_note_off_or_very_soft() {
+        let note = |velocity| NoteEvent::NoteOn {
+            timing: 3,
+            voice_id: VoiceID::ID(9),
+            channel: Channel::Number(2),
+            key: Key::Number(60),
+            velocity,
+        };
+        let off = NoteEvent::NoteOff {
+            timing: 3,
+            voice_id: VoiceID::ID(9),
+            channel: Channel::Number(2),
+            key: Key::Number(60),
+            velocity: 0.0,
+        };
+        for silent in [0.0, -0.1, f32::NAN] {
+            assert_eq!(audible(note(silent), false), off);
+            assert_eq!(audible(note(silent), true), note(1.0 / 127.0));
+        }
+        for keep in [false, true] {
+            assert_eq!(audible(note(0.3), keep), note(0.3));
+        }
     }
 
     #[test]

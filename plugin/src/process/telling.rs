@@ -11,7 +11,7 @@ use crate::gate::{Gate, PATIENCE, Shared, count};
 use crate::messages::{Ask, Heard, NOW_SECONDS, Planned, Settings};
 use crate::params::Mode;
 use crate::schedule::Schedule;
-use crate::transport::{Left, Passage, Span};
+use crate::transport::{Left, Passage, Seam, Span};
 
 impl Performer {
     /// Tells the composer, or counts that it could not.
@@ -99,8 +99,10 @@ impl Performer {
         frames: u32,
     ) -> u64 {
         let before = self.cuts;
-        if let Some(left) = passage.left {
-            self.tell_left(left);
+        match (passage.left, passage.seam) {
+            (Some(left), Some(_)) => self.tell_cut(left.beat, left.limit),
+            (Some(left), None) => self.tell_left(left),
+            (None, _) => {}
         }
         let other = self.settings.is_some_and(|told| told.voids(&settings));
         if (other || pressed != Buttons::default()) && passage.arrived.is_none() {
@@ -123,8 +125,14 @@ impl Performer {
         if self.settings != Some(settings) && self.tell(Heard::Settings(settings)) {
             self.settings = Some(settings);
         }
-        if let Some(beat) = passage.arrived {
-            self.tell(Heard::Arrive { beat });
+        match (passage.arrived, passage.seam) {
+            (Some(_), Some(seam)) => {
+                self.tell(Heard::Loop(seam));
+            }
+            (Some(beat), None) => {
+                self.tell(Heard::Arrive { beat });
+            }
+            (None, _) => {}
         }
         if let Some(metre) = passage.metre {
             let (bar_start, numerator, denominator) =
@@ -155,14 +163,18 @@ impl Performer {
         opening
     }
 
-    /// The loop comes round.
+    /// A loop comes round inside the block, which goes on with `again`.
     fn tell_turn(&mut self, passage: &Passage, again: &Span) {
-        if let Some(before) = passage.spans[0] {
-            self.tell_cut(before.end_beat(), before.limit_of(before.end()));
-        }
-        self.tell(Heard::Arrive {
-            beat: again.start_beat,
-        });
+        let Some(before) = passage.spans[0] else {
+            return;
+        };
+        let end = before.end_beat();
+        self.tell_cut(end, before.limit_of(before.end()));
+        self.tell(Heard::Loop(Seam {
+            end,
+            start: again.start_beat,
+            slack: 0.0,
+        }));
     }
 
     /// Whether an event makes everything generated yield.

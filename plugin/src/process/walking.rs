@@ -45,7 +45,7 @@ impl Performer {
             if index > 0 {
                 self.cut(span.first, host);
             }
-            next = self.walk_span(span, next, host);
+            next = self.walk_span(span, passage.hold_from, next, host);
         }
         // Standing still there are only the player's events.
         while let Some(&(sample, event)) = self.events.get(next) {
@@ -55,8 +55,16 @@ impl Performer {
         self.pass_rest(frames, host);
     }
 
-    /// Walks through one span, from event number `next` on; gives the first event after it.
-    fn walk_span(&mut self, span: &Span, mut next: usize, host: &mut impl Host) -> usize {
+    /// Walks through one span, from event number `next` on; gives the first event after it. No
+    /// generated note begins from sample `hold_from` on.
+    fn walk_span(
+        &mut self,
+        span: &Span,
+        hold_from: Option<u32>,
+        mut next: usize,
+        host: &mut impl Host,
+    ) -> usize {
+        let held = |sample: u32| hold_from.is_some_and(|from| sample >= from);
         let mut now = span.first;
         loop {
             let event = self
@@ -65,7 +73,7 @@ impl Performer {
                 .map(|e| e.0)
                 .filter(|&s| s < span.end());
             let end = self.voices.next_end(span, now);
-            let start = self.next_start(span, now);
+            let start = self.next_start(span, now).filter(|&sample| !held(sample));
             let Some(sample) = [event, end, start].into_iter().flatten().min() else {
                 return next;
             };
@@ -85,7 +93,9 @@ impl Performer {
                 self.pass(sample, self.events[index].1, host);
             }
             next += here;
-            self.start_due(span, sample, host);
+            if !held(sample) {
+                self.start_due(span, sample, host);
+            }
         }
     }
 

@@ -102,9 +102,10 @@ fn a_host_without_a_transport_is_played_to() {
     let mut rehearsal = Rehearsal::new(true, 1 << 16);
     rehearsal.controls.own_time.tempo = 240.0;
     let (mut at, mut first) = (0, None);
-    while at < 12_000 * 8 {
+    // Its own time begins within the first second, and reaches beat 0 at the second's end.
+    while at < 48_000 + 12_000 * 8 {
         let mut block = Block::default();
-        if at == 0 {
+        if at == 48_000 {
             block.input.push_back(key(0, true, 1, 60));
             block.input.push_back(key(400, false, 1, 60));
         }
@@ -113,5 +114,5 @@ fn a_host_without_a_transport_is_played_to() {
         first = first.or(ours);
         at += 480;
     }
-    assert_eq!(first.map(|e| e.0), Some(12_000), "a beat of 12,000 samples");
+    assert_eq!(first.map(|e| e.0), Some(60_000), "a beat of 12,000 samples");
 }

@@ -8,13 +8,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::frozen::Frozen;
 use super::planning::Answer;
+use super::playhead::Arrival;
 use super::{Player, Session};
 use crate::editor_link::{History, Step};
 use crate::learning::Learned;
 use crate::messages::Settings;
 use crate::params::Variation;
 use crate::rules::Entry;
-use crate::timeline::{Known, Timeline};
+use crate::timeline::{Known, PlayedOver, Timeline};
 
 /// Deeds remembered at most.
 const MOST: usize = 32;
@@ -33,6 +34,9 @@ enum Deed {
     Clear { past: Past, planned: Option<Voided> },
     /// What was learned from files was forgotten.
     Unlearn { pieces: Vec<Learned> },
+    /// After a jump, notes of an earlier pass were played over. Taken back: those of them that
+    /// were put back.
+    PlayOver { notes: PlayedOver, stay: u64 },
     /// Another variation was chosen.
     Vary { from: Variation, to: Variation },
     /// What is repeated was frozen, or let go of. What it was.
@@ -76,6 +80,9 @@ pub(super) struct Deeds {
     settled: bool,
     /// How often the playhead arrived somewhere.
     stay: u64,
+    /// The playhead arrived by a jump, so that what it plays over can be taken back. A loop
+    /// plays the same again.
+    jumped: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -94,13 +101,29 @@ impl Deeds {
     }
 
     /// The playhead is somewhere else.
-    pub(super) fn arrive(&mut self, beat: f64) {
+    pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) {
         self.stay += 1;
+        self.jumped = arrival == Arrival::Jump;
         self.voided = None;
         for deed in self.done.iter_mut().chain(&mut self.undone) {
             if let Deed::Clear { past, .. } = deed {
                 past.floor = past.floor.min(beat);
             }
+        }
+    }
+
+    /// Notes of an earlier pass were played over.
+    pub(super) fn play_over(&mut self, over: PlayedOver) {
+        if over.is_empty() || !self.jumped {
+            return;
+        }
+        let here = self.stay;
+        match self.done.back_mut() {
+            Some(Deed::PlayOver { notes, stay }) if *stay == here => notes.append(over),
+            _ => self.do_new(Deed::PlayOver {
+                notes: over,
+                stay: here,
+            }),
         }
     }
 
@@ -116,6 +139,7 @@ impl Deeds {
         let notes = |deed: &Deed| match deed {
             Deed::Clear { past, .. } => past.timeline.notes().count() + notes_of(&past.learned),
             Deed::Unlearn { pieces } => notes_of(pieces),
+            Deed::PlayOver { notes, .. } => notes.len(),
             _ => 0,
         };
         while self.done.len() > MOST || self.done.iter().map(notes).sum::<usize>() > MOST_NOTES {
@@ -133,6 +157,7 @@ impl Deeds {
             Deed::Regenerate { .. } => Step::Regenerate,
             Deed::Clear { .. } => Step::Clear,
             Deed::Unlearn { .. } => Step::Unlearn,
+            Deed::PlayOver { .. } => Step::PlayOver,
             Deed::Vary { from, to } => Step::Vary(if back { from } else { to }),
             Deed::Freeze { on, .. } => Step::Freeze(on != back),
         };
@@ -196,6 +221,18 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
+    /// Memory of a session is cleared, for it has no place in the song; it can be taken back.
+    pub(super) fn clear_for_song(&mut self) -> Result<(), P::Error> {
+        let past = self.forget_all(f64::INFINITY, 0)?;
+        if !past.timeline.is_empty() {
+            self.deeds.do_new(Deed::Clear {
+                past,
+                planned: None,
+            });
+        }
+        Ok(())
+    }
+
     /// Forgets what was learned from files, and what of it was still to be learned.
     pub fn unlearn(&mut self) -> Result<(), P::Error> {
         let pieces = self.forget_lessons(usize::MAX)?;
@@ -233,10 +270,15 @@ impl<P: Player> Session<P> {
         if self.settings.freeze {
             self.frozen = self.frozen.take().or(past.frozen);
         }
+        self.read_again();
+        self.learn_again(&past.learned)
+    }
+
+    /// Notes before the playhead are others: the player reads them when there is time.
+    fn read_again(&mut self) {
         let line = self.timeline.step(self.now.floor());
         let open = self.timeline.first_open().unwrap_or(line);
         self.behind = Some(line.min(open));
-        self.learn_again(&past.learned)
     }
 
     /// Takes back the last thing that was done.
@@ -260,6 +302,10 @@ impl<P: Player> Session<P> {
                 self.reinstate(before);
             }
             Deed::Unlearn { pieces } => self.learn_again(pieces)?,
+            Deed::PlayOver { notes, .. } => {
+                *notes = self.timeline.put_back(notes, self.now);
+                self.read_again();
+            }
             // The editor sets the parameter; what is repeated was kept.
             Deed::Vary { from, .. } => self.expect(Expected::Variation(*from)),
             Deed::Freeze { on, bars } => {
@@ -289,6 +335,10 @@ impl<P: Player> Session<P> {
                 *planned = voided;
             }
             Deed::Unlearn { pieces } => *pieces = self.forget_lessons(pieces.len())?,
+            Deed::PlayOver { notes, .. } => {
+                self.timeline.take_out(notes);
+                self.read_again();
+            }
             Deed::Vary { to, .. } => self.expect(Expected::Variation(*to)),
             Deed::Freeze { on, bars } => {
                 let expected = Expected::Freeze(*on, bars.clone());

@@ -6,7 +6,7 @@ use continuo_score::Score;
 
 use super::{Player, Session};
 use crate::editor_link::{LearnedPiece, Learning};
-use crate::learning::Learned;
+use crate::learning::{Learned, Opened};
 
 /// Why files are refused where they cannot be learned at all.
 const NO_MEMORY: &str =
@@ -24,7 +24,6 @@ impl<P: Player> Session<P> {
         let mut learned = self.lessons.learned().to_vec();
         let later = learned.split_off(pieces.min(learned.len()));
         self.lessons.clear();
-        self.reading = None;
         if later.is_empty() {
             self.player.forget_learned()?;
         } else {
@@ -39,28 +38,42 @@ impl<P: Player> Session<P> {
         self.restore_lessons(&all).map(drop)
     }
 
-    /// Takes a little of what waits to be learned in. Whether there is more.
-    pub(super) fn study(&mut self) -> Result<bool, P::Error> {
+    /// The next file or folder to be opened, by [`crate::learning::open`]. Nothing while one is
+    /// open.
+    pub fn next_file(&mut self) -> Option<PathBuf> {
+        if !self.player.is_ready() {
+            return None;
+        }
         if !self.player.learns() {
             self.lessons.refuse_all(NO_MEMORY);
-            return Ok(false);
         }
-        if self.lessons.waiting() > 0 {
-            self.lessons.open_next(self.player.steps_per_beat());
-            return Ok(true);
-        }
+        self.lessons.next_file()
+    }
+
+    /// What was found in it.
+    pub fn opened(&mut self, opened: Opened) {
+        self.lessons.opened(opened);
+    }
+
+    /// Whether files are to be opened, or open.
+    pub fn waits_for_files(&self) -> bool {
+        self.lessons.waiting() > 0
+    }
+
+    /// Whether there is something for [`Session::study`].
+    pub(super) fn has_lessons(&self) -> bool {
+        self.lessons.has_fresh()
+    }
+
+    /// Has the player learn what is new, or reads on in it.
+    pub(super) fn study(&mut self) -> Result<(), P::Error> {
         if let Some(fresh) = self.lessons.fresh() {
-            if fresh.crowded {
-                self.relearn()?;
-            } else {
-                self.player.learn(&fresh.scores)?;
-            }
-            self.reading = Some((0, 1));
+            return match fresh.crowded {
+                true => self.relearn(),
+                false => self.player.learn(&fresh.scores),
+            };
         }
-        if self.reading.is_some() {
-            self.reading = self.player.read_on()?;
-        }
-        Ok(self.reading.is_some())
+        self.player.read_on()
     }
 
     /// What a project kept takes the place of what was learned. Gives how many notes of it made
@@ -80,7 +93,6 @@ impl<P: Player> Session<P> {
         self.player.forget_learned()?;
         let pieces = self.lessons.learned().iter();
         let scores: Vec<Score> = pieces.filter_map(Learned::score).collect();
-        self.reading = (!scores.is_empty() && self.player.learns()).then_some((0, 1));
         self.player.learn(&scores)
     }
 
@@ -95,7 +107,8 @@ impl<P: Player> Session<P> {
             pieces: self.lessons.learned().iter().map(piece).collect(),
             waiting: self.lessons.waiting(),
             progress: self
-                .reading
+                .player
+                .learning()
                 .map(|(done, all)| done as f32 / all.max(1) as f32),
             refused: self.lessons.refused().cloned().collect(),
         }

@@ -73,8 +73,12 @@ impl<P: Player> Session<P> {
     }
 
     pub(super) fn decide(&mut self, entry: Entry) -> Result<(), P::Error> {
+        if !self.player.is_ready() {
+            // It comes in as soon as it can.
+            self.rule.postpone(entry.at + 1);
+            return Ok(());
+        }
         self.catch_up()?;
-        self.finish()?;
         self.rule.take(entry);
         let plays = self.rule.plays(entry, &self.timeline, &self.settings);
         if self.settings.mode == Mode::Along && !plays {
@@ -167,20 +171,20 @@ impl<P: Player> Session<P> {
         self.answer.as_ref().map(|a| self.timeline.beat(a.until))
     }
 
-    /// Plans up to the end of a stretch that has one.
-    pub(super) fn finish(&mut self) -> Result<(), P::Error> {
-        if let Some(end) = self.answer.as_ref().and_then(|a| a.end) {
-            while self.plan_to(end)? {}
-        }
-        Ok(())
+    /// Plans for a slice, up to a sixteenth further at most.
+    pub(super) fn plan(&mut self) -> Result<(), P::Error> {
+        self.plan_to(self.plans_to()).map(drop)
     }
 
-    /// Plans up to a sixteenth further. Whether more is to be planned.
-    pub(super) fn plan(&mut self) -> Result<bool, P::Error> {
-        self.plan_to(self.timeline.step(self.now + self.settings.lookahead))
+    /// The step that is to be planned up to, where a stretch is under way.
+    pub(super) fn plans_to(&self) -> i64 {
+        let end = self.answer.as_ref().and_then(|a| a.end);
+        let target = self.timeline.step(self.now + self.settings.lookahead);
+        end.map_or(target, |end| target.min(end))
     }
 
-    fn plan_to(&mut self, target: i64) -> Result<bool, P::Error> {
+    /// The same up to step `target`. Whether more is to be planned before it.
+    pub(super) fn plan_to(&mut self, target: i64) -> Result<bool, P::Error> {
         let Some(answer) = &mut self.answer else {
             return Ok(false);
         };
@@ -199,7 +203,6 @@ impl<P: Player> Session<P> {
             self.player.tune(&settings);
             self.tunings.pop_front();
         }
-        answer.until = until;
         let origin = answer.origin;
         let end = answer
             .end
@@ -221,8 +224,10 @@ impl<P: Player> Session<P> {
                     .collect()
             }
             _ => {
-                let until = u32::try_from(until - origin).unwrap_or(0);
-                let notes = self.player.play_until(until)?;
+                let steps = u32::try_from(until - origin).unwrap_or(0);
+                let Some(notes) = self.player.play_until(steps)? else {
+                    return Ok(true);
+                };
                 let place = |note: Note| {
                     let start = origin + i64::from(note.start);
                     let length = f64::from(note.length.max(1)) * self.settings.length;
@@ -234,6 +239,7 @@ impl<P: Player> Session<P> {
                 notes.into_iter().map(place).collect()
             }
         };
+        answer.until = until;
         notes.sort_by_key(|n| n.0);
         for (start, stop, note, late) in notes {
             let pitch = note.pitch & 127;

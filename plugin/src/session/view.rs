@@ -1,5 +1,6 @@
 //! A session as others see it: on the screen, and as a MIDI file.
 
+use continuo_engine::composer::Owed;
 use continuo_score::midi::MidiFile;
 
 use super::{LookBack, Player, Session};
@@ -57,7 +58,7 @@ impl<P: Player> Session<P> {
                 notes: self.timeline.notes().count(),
                 bars: self.timeline.bars(),
                 tokens: 0,
-                behind: self.behind.is_some(),
+                behind: self.behind.is_some() || self.player.owed() == Some(Owed::Past),
             },
             learning: self.learning(),
             history: self.history(),

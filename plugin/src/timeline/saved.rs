@@ -48,12 +48,27 @@ pub struct SavedTimeline {
     /// `[bar line in quarter notes, beats in a bar, note value of a beat]`.
     metres: Vec<(Beats, u16, u16)>,
     notes: Vec<SavedNote>,
+    /// Notes of an earlier pass ahead of the playhead, in order of start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    later: Vec<SavedNote>,
 }
 
 /// `[first step, exact start in quarter notes, step after it or null, key, velocity, channel of
 /// the player's or -1 for the plugin]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct SavedNote(i64, Beats, Option<i64>, u8, u8, i8);
+
+impl SavedTimeline {
+    /// Where its last note ends, in quarter notes; 0 where there is none.
+    pub fn end_beat(&self) -> f64 {
+        let ends = self
+            .notes
+            .iter()
+            .chain(&self.later)
+            .filter_map(|note| note.2);
+        ends.max().unwrap_or(0) as f64 / f64::from(self.steps_per_beat.max(1))
+    }
+}
 
 impl Timeline {
     /// All of it.
@@ -79,6 +94,7 @@ impl Timeline {
             origin: self.origin,
             metres: self.metres.iter().map(metre).collect(),
             notes: self.notes.iter().map(note).collect(),
+            later: self.later.notes.iter().map(note).collect(),
         }
     }
 
@@ -110,9 +126,7 @@ impl Timeline {
             }
         }
         let within = |step: i64| (-LAST..LAST).contains(&step);
-        for &SavedNote(start, Beats(start_beat), end, pitch, velocity, by) in
-            saved.notes.iter().rev().take(MOST).rev()
-        {
+        let entry = |&SavedNote(start, Beats(start_beat), end, pitch, velocity, by): &SavedNote| {
             let whole = within(start)
                 && end.is_none_or(|end| within(end) && end > start)
                 && start_beat.is_finite()
@@ -120,11 +134,8 @@ impl Timeline {
                 && pitch < 128
                 && (1..128).contains(&velocity)
                 && (-1..16).contains(&by);
-            if !whole {
-                continue;
-            }
             let (start, end) = (step(start), end.map_or(now, step));
-            timeline.notes.push(Entry {
+            whole.then_some(Entry {
                 start_beat,
                 start,
                 end: Some(end.max(start + 1)),
@@ -132,15 +143,24 @@ impl Timeline {
                 pitch,
                 velocity,
                 by: u8::try_from(by).map_or(By::Us(0), By::Player),
-            });
-        }
+            })
+        };
+        let known = |notes: &[SavedNote]| -> Vec<Entry> {
+            let last = &notes[notes.len().saturating_sub(MOST)..];
+            last.iter().filter_map(entry).collect()
+        };
+        let (notes, later) = (known(&saved.notes), known(&saved.later));
+        timeline.notes = notes;
+        timeline.later.notes = later;
+        timeline.later.sort();
         let first = timeline.notes.iter().map(|n| n.start).min();
         let origin = saved.origin.filter(|&o| within(o)).map(step);
         let origin = origin.filter(|&o| first.is_none_or(|first| o <= first));
         timeline.origin = origin.or_else(|| first.map(|first| timeline.bar_line(first)));
         timeline.settle();
-        let kept = timeline.notes.len();
-        (timeline, saved.notes.len() - kept)
+        let kept = timeline.notes.len() + timeline.later.notes.len();
+        let lost = saved.notes.len() + saved.later.len() - kept;
+        (timeline, lost)
     }
 
     /// The first step after every note.

@@ -51,7 +51,12 @@ impl Span {
     /// The position before which every generated note is due on an earlier sample than `sample`:
     /// `beat < limit_of(s)` if and only if `due(beat) < s`.
     pub fn limit_of(&self, sample: u32) -> f64 {
-        self.due_beat(sample) - 0.5 / self.samples_per_beat - Self::NOISE
+        self.limit_at(self.beat_of(sample))
+    }
+
+    /// The same for the sample that lies at `beat`.
+    pub fn limit_at(&self, beat: f64) -> f64 {
+        beat - (self.shift as f64 + 0.5) / self.samples_per_beat - Self::NOISE
     }
 
     /// The first sample after the span.

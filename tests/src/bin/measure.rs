@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use continuo_tests::host::Format;
+use continuo_tests::measure::waiting::{Disturbance, OPENED, disturbed, opened_row};
 use continuo_tests::measure::{process, trades};
 
 /// Measures the bundles that `cargo xtask bundle` made, with the model that ships.
@@ -52,6 +53,18 @@ enum What {
         /// What tempos and notes follow from
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// With real-time priority, as hosts have it for their audio threads
+        #[arg(long)]
+        realtime: bool,
+    },
+    /// How soon loaded projects play, and whether answers come in time while others load
+    Waiting {
+        /// Instances that trade
+        #[arg(long, default_value_t = 4)]
+        instances: usize,
+        /// Minutes by the clock, for each row
+        #[arg(long, default_value_t = 0.5)]
+        minutes: f64,
         /// With real-time priority, as hosts have it for their audio threads
         #[arg(long)]
         realtime: bool,
@@ -130,6 +143,38 @@ fn main() -> Result<()> {
                 "The host itself was {:.1} ms late for a block at worst.",
                 all.host_late
             );
+        }
+        What::Waiting {
+            instances,
+            minutes,
+            realtime,
+        } => {
+            let bundle = bundle(Format::Clap)?;
+            println!("{OPENED}");
+            for (instances, notes) in [(1, 0), (1, 3_000), (1, 65_000), (16, 3_000)] {
+                println!("{}", opened_row(&bundle, instances, notes)?);
+            }
+            let disturbances = [
+                ("nothing", Disturbance::Nothing),
+                ("a project of 65,000 notes", Disturbance::Project(65_000)),
+                ("an album of 32,000 notes", Disturbance::Album(32_000)),
+                ("a model", Disturbance::Model),
+            ];
+            println!(
+                "\n| loaded beside them every two seconds | trades | first note on its sample | late | latest (ms) | not played | host late (ms) |\n|---|---|---|---|---|---|---|"
+            );
+            for (name, disturbance) in disturbances {
+                let options = trades::Options {
+                    instances,
+                    time: Duration::from_secs_f64(minutes * 60.0),
+                    load: 0,
+                    seed: 1,
+                    priority: realtime,
+                };
+                let all = disturbed(&bundle, options, disturbance)?;
+                let row = trades::row(&all.trades);
+                println!("| {name} | {row} | {:.1} |", all.host_late);
+            }
         }
         What::Syscalls { blocks, seed } => syscalls(&bundle, blocks, seed)?,
     }

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, CString};
 use std::path::Path;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -16,11 +17,8 @@ use clack_extensions::params::{
 };
 use clack_extensions::render::{PluginRender, RenderMode};
 use clack_extensions::state::PluginState;
-use clack_host::events::event_types::{
-    NoteOffEvent, NoteOnEvent, ParamValueEvent, TransportEvent, TransportFlags,
-};
-use clack_host::events::spaces::CoreEventSpace;
-use clack_host::events::{EventFlags, Match};
+use clack_host::events::EventFlags;
+use clack_host::events::event_types::{ParamValueEvent, TransportEvent, TransportFlags};
 use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
@@ -30,11 +28,19 @@ use super::{
 };
 
 mod gui;
+mod manners;
+mod parameters;
+
+use self::manners::{Accepted, NotePorts};
+pub use self::manners::{Dialect, Manners, Tally};
+pub use self::parameters::ClapParameter;
 
 /// What the plugin may ask of the host from any thread.
-#[derive(Default)]
 struct Shared {
     callback: AtomicBool,
+    manners: Manners,
+    /// The size that the editor asked for last.
+    wanted: Mutex<Option<(u32, u32)>>,
 }
 
 impl SharedHandler<'_> for Shared {
@@ -51,7 +57,10 @@ impl HostParamsImplShared for Shared {
     fn request_flush(&self) {}
 }
 
-struct MainThread;
+struct MainThread {
+    /// The dialects of notes that the host declares.
+    declares: Option<Vec<Dialect>>,
+}
 
 impl MainThreadHandler<'_> for MainThread {}
 
@@ -72,11 +81,14 @@ impl HostHandlers for Handlers {
     type MainThread<'a> = MainThread;
     type AudioProcessor<'a> = ();
 
-    fn declare_extensions(builder: &mut HostExtensions<Self>, _shared: &Self::Shared<'_>) {
-        builder
-            .register::<HostParams>()
-            .register::<HostLatency>()
-            .register::<HostGui>();
+    fn declare_extensions(builder: &mut HostExtensions<Self>, shared: &Self::Shared<'_>) {
+        builder.register::<HostParams>().register::<HostLatency>();
+        if shared.manners.has_gui {
+            builder.register::<HostGui>();
+        }
+        if shared.manners.declares.is_some() {
+            builder.register::<NotePorts>();
+        }
     }
 }
 
@@ -103,11 +115,17 @@ struct Processing {
     steady: u64,
     audio: Vec<Vec<f32>>,
     took: Duration,
+    manners: Manners,
 }
 
 impl ClapHost {
     /// Loads the first plugin of the bundle at `path`.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::load_with(path, Manners::default())
+    }
+
+    /// Loads it into a host that is not like the usual one.
+    pub fn load_with(path: &Path, manners: Manners) -> Result<Self> {
         // SAFETY: loading a plugin runs its code; these are the ones this project built.
         let entry = unsafe { PluginEntry::load(path) }
             .with_context(|| format!("cannot load {} as a CLAP", path.display()))?;
@@ -121,8 +139,14 @@ impl ClapHost {
         let name = text(descriptor.name());
         let info = HostInfo::new("Continuo tests", "Continuo", "", env!("CARGO_PKG_VERSION"))?;
         let mut instance = PluginInstance::<Handlers>::new(
-            |()| Shared::default(),
-            |_| MainThread,
+            |()| Shared {
+                callback: AtomicBool::new(false),
+                manners: manners.clone(),
+                wanted: Mutex::default(),
+            },
+            |_| MainThread {
+                declares: manners.declares.clone(),
+            },
             &entry,
             &id,
             &info,
@@ -133,11 +157,26 @@ impl ClapHost {
         Ok(Self {
             processing: Processing {
                 outputs,
+                manners,
                 ..Processing::default()
             },
             main: Main { instance },
             name,
         })
+    }
+}
+
+impl ClapHost {
+    /// The dialect that the plugin prefers for the notes it takes, and for those it gives.
+    pub fn preferred_dialects(&mut self) -> Result<[Option<Dialect>; 2]> {
+        let handle = self.main.instance.plugin_handle();
+        let ports = handle.get_extension::<PluginNotePorts>();
+        let ports = ports.context("the plugin has no note ports")?;
+        Ok([true, false].map(|is_input| {
+            let mut buffer = NotePortInfoBuffer::new();
+            let port = ports.get(&handle, 0, is_input, &mut buffer)?;
+            manners::dialect_of(port.preferred_dialect)
+        }))
     }
 }
 
@@ -187,7 +226,7 @@ fn output_channels(instance: &mut PluginInstance<Handlers>) -> Vec<usize> {
         .collect()
 }
 
-/// The plugin must take and give CLAP's own notes.
+/// The plugin must take and give notes in both dialects.
 fn check_note_ports(instance: &mut PluginInstance<Handlers>) -> Result<()> {
     let handle = instance.plugin_handle();
     let ports = handle
@@ -198,8 +237,10 @@ fn check_note_ports(instance: &mut PluginInstance<Handlers>) -> Result<()> {
         let port = ports
             .get(&handle, 0, is_input, &mut buffer)
             .with_context(|| format!("the plugin has no note {direction}"))?;
-        if !port.supported_dialects.supports(NoteDialect::Clap) {
-            bail!("the plugin's note {direction} does not speak CLAP notes");
+        for dialect in [NoteDialect::Clap, NoteDialect::Midi] {
+            if !port.supported_dialects.supports(dialect) {
+                bail!("the plugin's note {direction} does not speak {dialect:?}");
+            }
         }
     }
     Ok(())
@@ -227,20 +268,9 @@ impl Processing {
             ));
         }
         for note in block.notes {
-            let whom = Pckn::new(
-                0u16,
-                u16::from(note.channel),
-                u16::from(note.key),
-                Match::All,
-            );
-            let velocity = f64::from(note.velocity);
-            if note.on {
-                input.push(&NoteOnEvent::new(note.offset, whom, velocity));
-            } else {
-                input.push(&NoteOffEvent::new(note.offset, whom, velocity));
-            }
+            manners::write(note, self.manners.writes, &mut input);
         }
-        let mut output = EventBuffer::with_capacity(OUTPUT_EVENTS);
+        let mut output = Accepted::new(&self.manners);
         let channels: usize = self.outputs.iter().sum();
         let mut audio = vec![vec![f32::NAN; frames]; channels];
         let mut slots = audio.iter_mut();
@@ -281,7 +311,8 @@ impl Processing {
         done.map_err(|error| anyhow!("process() failed: {error}"))?;
         self.steady += u64::from(block.frames);
         self.audio = audio;
-        out.extend(output.iter().filter_map(note_event));
+        let notes = output.events.iter().filter_map(manners::read);
+        out.extend(notes.map(|(note, _)| note));
         Ok(())
     }
 }
@@ -430,21 +461,4 @@ fn transport_event(transport: &Transport) -> TransportEvent {
         time_signature_numerator: transport.metre.0,
         time_signature_denominator: transport.metre.1,
     }
-}
-
-/// A note that the plugin sent. Ends of notes that only tell the host something are not notes.
-fn note_event(event: &UnknownEvent) -> Option<NoteEvent> {
-    let (on, whom, velocity) = match event.as_core_event()? {
-        CoreEventSpace::NoteOn(note) => (true, note.pckn(), note.velocity()),
-        CoreEventSpace::NoteOff(note) => (false, note.pckn(), note.velocity()),
-        CoreEventSpace::NoteChoke(note) => (false, note.pckn(), 0.0),
-        _ => return None,
-    };
-    Some(NoteEvent {
-        offset: event.header().time(),
-        on,
-        channel: whom.raw_channel().try_into().ok()?,
-        key: whom.raw_key().try_into().ok()?,
-        velocity: velocity as f32,
-    })
 }

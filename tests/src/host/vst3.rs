@@ -36,7 +36,10 @@ mod exchange;
 #[cfg(target_os = "linux")]
 mod gui;
 mod module;
+mod parameters;
 mod stream;
+
+pub use self::parameters::Vst3Parameter;
 
 /// A plugin loaded from a VST3 bundle. Its controller is the component itself.
 pub struct Vst3Host {
@@ -45,6 +48,7 @@ pub struct Vst3Host {
     processing: Processing,
     component: ComPtr<IComponent>,
     host: ComWrapper<Host>,
+    activates_first: bool,
     _module: Module,
     name: String,
 }
@@ -140,9 +144,17 @@ impl Vst3Host {
             },
             component,
             host,
+            activates_first: false,
             _module: module,
             name,
         })
+    }
+}
+
+impl Vst3Host {
+    /// From now on the host calls `setActive()` before `setupProcessing()`.
+    pub fn activate_first(&mut self) {
+        self.activates_first = true;
     }
 }
 
@@ -206,6 +218,10 @@ impl Windows for Main {
     fn resize_editor(&mut self, width: u32, height: u32) -> Result<()> {
         let editor = self.editor.as_mut().context("no editor")?;
         editor.resize(width, height)
+    }
+
+    fn wanted_size(&mut self) -> Option<(u32, u32)> {
+        self.editor.as_ref()?.wanted_size()
     }
 
     fn turn(&mut self) -> Result<()> {
@@ -308,13 +324,19 @@ impl Plugin for Vst3Host {
             maxSamplesPerBlock: max_frames as i32,
             sampleRate: sample_rate,
         };
-        // SAFETY: the component is initialised; the calls come in the format's order.
+        // SAFETY: the component is initialised; the calls come in the format's order, unless this is
+        // a host that has another.
         unsafe {
+            if self.activates_first {
+                ok(self.component.setActive(1), "to be active")?;
+            }
             ok(
                 self.processing.processor.setupProcessing(&mut setup),
                 "the processing setup",
             )?;
-            ok(self.component.setActive(1), "to be active")?;
+            if !self.activates_first {
+                ok(self.component.setActive(1), "to be active")?;
+            }
             ok(self.processing.processor.setProcessing(1), "to process")?;
         }
         self.processing.setup = Some(setup);

@@ -233,28 +233,32 @@ pub fn table(trades: &[Trade]) -> String {
         let within: Vec<_> = trades
             .iter()
             .filter(|trade| (from..to).contains(&trade.bpm))
+            .copied()
             .collect();
-        let count = |first: fn(&First) -> bool| within.iter().filter(|t| first(&t.first)).count();
-        let exact = count(|first| *first == First::Exact);
-        let mut late: Vec<f64> = within
-            .iter()
-            .filter_map(|trade| match trade.first {
-                First::Late(ms) => Some(ms),
-                _ => None,
-            })
-            .collect();
-        late.sort_by(f64::total_cmp);
-        let latest = match late.is_empty() {
-            true => "-".to_string(),
-            false => format!("{:.1}", quantile(&late, 1.0)),
-        };
-        text += &format!(
-            "| {from:.0} to {to:.0} | {} | {exact} ({:.2} %) | {} | {latest} | {} |\n",
-            within.len(),
-            100.0 * exact as f64 / within.len().max(1) as f64,
-            late.len(),
-            count(|first| *first == First::Missing),
-        );
+        text += &format!("| {from:.0} to {to:.0} | {} |\n", row(&within));
     }
     text
+}
+
+/// How many, those on their sample, those late, the latest and those not played: cells of a table.
+pub fn row(trades: &[Trade]) -> String {
+    let count = |first: fn(&First) -> bool| trades.iter().filter(|t| first(&t.first)).count();
+    let exact = count(|first| *first == First::Exact);
+    let late = |trade: &Trade| match trade.first {
+        First::Late(ms) => Some(ms),
+        First::Exact | First::Missing => None,
+    };
+    let mut late: Vec<f64> = trades.iter().filter_map(late).collect();
+    late.sort_by(f64::total_cmp);
+    let latest = match late.is_empty() {
+        true => "-".to_string(),
+        false => format!("{:.1}", quantile(&late, 1.0)),
+    };
+    format!(
+        "{} | {exact} ({:.2} %) | {} | {latest} | {}",
+        trades.len(),
+        100.0 * exact as f64 / trades.len().max(1) as f64,
+        late.len(),
+        count(|first| *first == First::Missing),
+    )
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use continuo_cli::Progress;
+use continuo_cli::{Progress, note};
 use continuo_engine::Model;
 use continuo_engine::model::Fed;
 use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
@@ -27,18 +27,29 @@ pub(super) struct Piece {
 /// predict.
 pub(super) fn read(model: &Model, named: &[PathBuf], keys: u8) -> Result<Vec<Piece>> {
     let files = find(named)?;
-    let mut pieces = Vec::new();
+    let (mut pieces, mut refused) = (Vec::new(), Vec::new());
     let progress = Progress::new("reading", "files", files.len() as u64);
     for file in &files {
         progress.add(1);
         match midi::read_file(file) {
             Ok(midi) => pieces.push(Piece::new(model, &midi, keys)),
-            Err(error) => progress.note(&format!("continuo: left out: {error}")),
+            Err(error) => refused.push(error),
         }
     }
+    drop(progress);
     pieces.retain(|piece| piece.tokens().len() > 1);
     if pieces.is_empty() {
-        bail!("no notes to predict in the {} files named", files.len());
+        match refused.first() {
+            Some(first) if files.len() == 1 => bail!("{first}"),
+            Some(first) => bail!(
+                "none of the {} files can be read; the first: {first}",
+                files.len()
+            ),
+            None => bail!("no notes to predict in the {} files named", files.len()),
+        }
+    }
+    for error in &refused {
+        note(format_args!("continuo: left out: {error}"));
     }
     Ok(pieces)
 }

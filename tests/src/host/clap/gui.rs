@@ -12,9 +12,14 @@ use super::{Main, Shared};
 impl HostGuiImpl for Shared {
     fn resize_hints_changed(&self) {}
 
-    fn request_resize(&self, _new_size: GuiSize) -> Result<(), HostError> {
-        // The test's window is as large as the editor wants it; it has no say afterwards.
-        Err(HostError::Message("the window stays as it is"))
+    fn request_resize(&self, size: GuiSize) -> Result<(), HostError> {
+        // Whoever shows the window resizes it.
+        let mut wanted = self
+            .wanted
+            .lock()
+            .map_err(|_| HostError::Message("poisoned"))?;
+        *wanted = Some((size.width, size.height));
+        Ok(())
     }
 
     fn request_show(&self) -> Result<(), HostError> {
@@ -83,6 +88,11 @@ impl Windows for Main {
         let handle = self.instance.plugin_handle();
         gui.set_size(&handle, GuiSize { width, height })
             .map_err(|error| anyhow!("the editor cannot be {width} x {height}: {error}"))
+    }
+
+    fn wanted_size(&mut self) -> Option<(u32, u32)> {
+        self.instance
+            .access_shared_handler(|shared| shared.wanted.lock().ok()?.take())
     }
 
     fn turn(&mut self) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The plugin's editor in a window of the host's. X11 only: it is what a virtual display has.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::os::fd::BorrowedFd;
 
@@ -13,7 +13,7 @@ use vst3::Steinberg::Linux::{
 use vst3::Steinberg::Vst::{IEditController, IEditControllerTrait, ViewType::kEditor};
 use vst3::Steinberg::{
     IPlugFrame, IPlugFrameTrait, IPlugView, IPlugViewTrait, ViewRect, kInvalidArgument,
-    kNotImplemented, kPlatformTypeX11EmbedWindowID, kResultFalse, kResultOk, tresult,
+    kNotImplemented, kPlatformTypeX11EmbedWindowID, kResultOk, tresult,
 };
 use vst3::{Class, ComPtr, ComRef, ComWrapper};
 
@@ -77,6 +77,11 @@ impl Editor {
         }
     }
 
+    /// The size that it asked for, if it did since the last call.
+    pub(super) fn wanted_size(&self) -> Option<(u32, u32)> {
+        self.frame.wanted.take()
+    }
+
     /// One turn of the host's run loop.
     pub(super) fn turn(&self) -> Result<()> {
         self.frame.turn()
@@ -85,7 +90,7 @@ impl Editor {
     /// Takes it out of the window. An error if it stays in the host's run loop.
     pub(super) fn close(mut self) -> Result<()> {
         self.leave();
-        match self.frame.0.borrow().len() {
+        match self.frame.waiting.borrow().len() {
             0 => Ok(()),
             left => bail!("the editor left {left} handlers in the host's run loop"),
         }
@@ -117,16 +122,20 @@ fn rect(width: i32, height: i32) -> ViewRect {
     }
 }
 
-/// The host's side of the window, with the run loop a plugin needs on Linux: what waits for
-/// which file.
+/// The host's side of the window, with the run loop a plugin needs on Linux.
 #[derive(Default)]
-struct Frame(RefCell<Vec<(ComPtr<IEventHandler>, FileDescriptor)>>);
+struct Frame {
+    /// What waits for which file.
+    waiting: RefCell<Vec<(ComPtr<IEventHandler>, FileDescriptor)>>,
+    /// The size that the editor asked for last.
+    wanted: Cell<Option<(u32, u32)>>,
+}
 
 impl Frame {
     /// Calls those whose file has something to be read.
     fn turn(&self) -> Result<()> {
         // A handler may come and go while another is called.
-        let handlers = self.0.borrow().clone();
+        let handlers = self.waiting.borrow().clone();
         for (handler, fd) in handlers {
             // SAFETY: the plugin keeps the file open while it is registered.
             let file = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -145,9 +154,16 @@ impl Class for Frame {
 }
 
 impl IPlugFrameTrait for Frame {
-    unsafe fn resizeView(&self, _view: *mut IPlugView, _size: *mut ViewRect) -> tresult {
-        // The test's window is as large as the editor wants it; it has no say afterwards.
-        kResultFalse
+    unsafe fn resizeView(&self, _view: *mut IPlugView, size: *mut ViewRect) -> tresult {
+        // SAFETY: the caller gives a rectangle that lives, or none.
+        let Some(size) = (unsafe { size.as_ref() }) else {
+            return kInvalidArgument;
+        };
+        let side = |from: i32, to: i32| u32::try_from(to - from).ok();
+        let wanted = side(size.left, size.right).zip(side(size.top, size.bottom));
+        // Whoever shows the window resizes it.
+        self.wanted.set(wanted);
+        kResultOk
     }
 }
 
@@ -161,12 +177,13 @@ impl IRunLoopTrait for Frame {
         let Some(handler) = (unsafe { ComRef::from_raw(handler) }) else {
             return kInvalidArgument;
         };
-        self.0.borrow_mut().push((handler.to_com_ptr(), fd));
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.push((handler.to_com_ptr(), fd));
         kResultOk
     }
 
     unsafe fn unregisterEventHandler(&self, handler: *mut IEventHandler) -> tresult {
-        let mut handlers = self.0.borrow_mut();
+        let mut handlers = self.waiting.borrow_mut();
         let found = handlers.iter().position(|(h, _)| h.as_ptr() == handler);
         let Some(found) = found else {
             return kInvalidArgument;

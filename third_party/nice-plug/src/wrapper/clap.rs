@@ -4,12 +4,14 @@ mod util;
 mod context;
 mod descriptor;
 pub mod features;
+mod note_output;
 mod wrapper;
 
 use crate::wrapper::clap::features::ClapFeature;
 
 /// Re-export for the macro
 pub use self::descriptor::PluginDescriptor;
+pub use self::note_output::NoteOutput;
 pub use self::wrapper::Wrapper;
 pub use clap_sys::entry::clap_plugin_entry;
 pub use clap_sys::factory::plugin_factory::{CLAP_PLUGIN_FACTORY_ID, clap_plugin_factory};
@@ -43,6 +45,11 @@ pub trait ClapPlugin: Plugin {
     /// that the host can use to provide better hardware mapping for a plugin. See the linked
     /// extension for more information.
     fn remote_controls(&self, context: &mut impl RemoteControlsContext) {}
+
+    /// PATCH: shared with the wrapper, which keeps in it the dialect of the notes that go out.
+    fn note_output(&self) -> std::sync::Arc<NoteOutput> {
+        std::sync::Arc::default()
+    }
 }
 
 /// Configuration for the plugin's polyphonic modulation options, if it supports .

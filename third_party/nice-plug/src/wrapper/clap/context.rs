@@ -18,6 +18,8 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 
+use super::note_output::{is_clap_only, midi_event};
+use super::util::clap_value;
 use super::wrapper::{Task, Wrapper};
 use crate::event_loop::EventLoop;
 use crate::wrapper::clap::ClapPlugin;
@@ -146,6 +148,11 @@ impl<P: ClapPlugin> ProcessContext<P> for WrapperProcessContext<'_, P> {
         if self.host_out_events.is_null() {
             return Err((event, SendEventError::NoOutputBuffer));
         }
+        // PATCH: a host that takes MIDI is not offered what only CLAP's own dialect can say.
+        let note_output = &self.wrapper.note_output;
+        if !note_output.sends_clap() && is_clap_only(&event) {
+            return Err((event, SendEventError::HostBufferFull));
+        }
 
         // Out of bounds events are clamped to the buffer's size
         let time = clamp_output_event_timing(
@@ -162,6 +169,16 @@ impl<P: ClapPlugin> ProcessContext<P> for WrapperProcessContext<'_, P> {
         fn key_to_i16(key: Key) -> i16 {
             key.number().map(|k| k as i16).unwrap_or(-1)
         }
+
+        // PATCH: a note is offered in the dialect that the host takes; one that it refuses is offered
+        // in the other.
+        let midi = midi_event(&event, time);
+        let push_note = |clap: &clap_event_header| {
+            let push = |header: &clap_event_header| unsafe {
+                clap_call! { self.host_out_events=>try_push(self.host_out_events, header) }
+            };
+            note_output.offer(|| push(clap), || midi.as_ref().is_some_and(|m| push(&m.header)))
+        };
 
         let push_successful = match &event {
             NoteEvent::NoteOn {
@@ -187,9 +204,7 @@ impl<P: ClapPlugin> ProcessContext<P> for WrapperProcessContext<'_, P> {
                     velocity: *velocity as f64,
                 };
 
-                unsafe {
-                    clap_call! { self.host_out_events=>try_push(self.host_out_events, &event.header) }
-                }
+                push_note(&event.header)
             }
             NoteEvent::NoteOff {
                 timing: _,
@@ -213,9 +228,7 @@ impl<P: ClapPlugin> ProcessContext<P> for WrapperProcessContext<'_, P> {
                     velocity: *velocity as f64,
                 };
 
-                unsafe {
-                    clap_call! { self.host_out_events=>try_push(self.host_out_events, &event.header) }
-                }
+                push_note(&event.header)
             }
             // NOTE: This is gated behind `P::MIDI_INPUT`, because this is a merely a hint event
             //       for the host. It is not output to any other plugin or device.
@@ -267,9 +280,7 @@ impl<P: ClapPlugin> ProcessContext<P> for WrapperProcessContext<'_, P> {
                     value: *pressure as f64,
                 };
 
-                unsafe {
-                    clap_call! { self.host_out_events=>try_push(self.host_out_events, &event.header) }
-                }
+                push_note(&event.header)
             }
             NoteEvent::PolyVolume {
                 timing: _,
@@ -571,8 +582,7 @@ impl<P: ClapPlugin> nice_plug_core::context::gui::GuiContextInner for WrapperGui
                 // (when the plugin isn't processing audio). The parameter's actual value will only
                 // be changed when the output event is written to prevent changing parameter values
                 // in the middle of processing audio.
-                let clap_plain_value =
-                    normalized as f64 * unsafe { param.step_count().unwrap_or(1) as f64 };
+                let clap_plain_value = unsafe { clap_value(&param, normalized) }; // PATCH
                 let success = wrapper.queue_parameter_event(OutputParamEvent::SetValue {
                     param_hash: *hash,
                     clap_plain_value,

@@ -1,4 +1,5 @@
 use clap_sys::stream::{clap_istream, clap_ostream};
+use nice_plug_core::params::internals::ParamPtr;
 use std::mem::MaybeUninit;
 use std::ops::Deref;
 use std::os::raw::c_void;
@@ -56,6 +57,50 @@ pub fn type_name_of_ptr<T: ?Sized>(_ptr: *const T) -> &'static str {
 
 pub(crate) use check_null_ptr_msg;
 pub(crate) use clap_call;
+
+/// PATCH: A parameter's CLAP value for a normalised one. A stepped parameter's is the whole number
+/// that the parameter shows, where it is a number: a host may cut off decimals, or show and set
+/// CLAP values as they are.
+///
+/// # Safety
+///
+/// The parameter must live.
+pub unsafe fn clap_value(param: &ParamPtr, normalized: f32) -> f64 {
+    match unsafe { param.step_count() } {
+        Some(steps) => {
+            let step = (normalized as f64 * steps as f64).round();
+            unsafe { lowest_clap_value(param) + step }
+        }
+        None => normalized as f64,
+    }
+}
+
+/// PATCH: The normalised value for a parameter's CLAP value: see [`clap_value()`].
+///
+/// # Safety
+///
+/// The parameter must live.
+pub unsafe fn normalized_value(param: &ParamPtr, clap_value: f64) -> f32 {
+    match unsafe { param.step_count() } {
+        Some(steps) => {
+            let step = clap_value - unsafe { lowest_clap_value(param) };
+            (step / steps as f64) as f32
+        }
+        None => clap_value as f32,
+    }
+}
+
+/// PATCH: The smallest CLAP value of a parameter: see [`clap_value()`].
+///
+/// # Safety
+///
+/// The parameter must live.
+pub unsafe fn lowest_clap_value(param: &ParamPtr) -> f64 {
+    match unsafe { param.step_count() } {
+        Some(_) => unsafe { param.preview_plain(0.0).min(param.preview_plain(1.0)) as f64 },
+        None => 0.0,
+    }
+}
 
 /// Send+Sync wrapper around CLAP host extension pointers.
 #[derive(Clone)]

@@ -25,8 +25,8 @@ use clap_sys::ext::gui::CLAP_EXT_GUI;
 use clap_sys::ext::gui::{clap_host_gui, clap_plugin_gui};
 use clap_sys::ext::latency::{CLAP_EXT_LATENCY, clap_host_latency, clap_plugin_latency};
 use clap_sys::ext::note_ports::{
-    CLAP_EXT_NOTE_PORTS, CLAP_NOTE_DIALECT_CLAP, CLAP_NOTE_DIALECT_MIDI, clap_note_port_info,
-    clap_plugin_note_ports,
+    CLAP_EXT_NOTE_PORTS, CLAP_NOTE_DIALECT_CLAP, CLAP_NOTE_DIALECT_MIDI, clap_host_note_ports,
+    clap_note_port_info, clap_plugin_note_ports,
 };
 use clap_sys::ext::params::{
     CLAP_EXT_PARAMS, CLAP_PARAM_IS_AUTOMATABLE, CLAP_PARAM_IS_BYPASS, CLAP_PARAM_IS_HIDDEN,
@@ -95,6 +95,7 @@ use try_lock::TryLock;
 
 use super::context::{WrapperActivateContext, WrapperProcessContext};
 use super::descriptor::PluginDescriptor;
+use super::note_output::NoteOutput;
 use super::util::ClapPtr;
 use crate::event_loop::{BackgroundThread, EventLoop, MainThreadExecutor, TASK_QUEUE_CAPACITY};
 use crate::util::permit_alloc;
@@ -102,7 +103,9 @@ use crate::wrapper::clap::ClapPlugin;
 use crate::wrapper::clap::context::RemoteControlPages;
 #[cfg(feature = "editor")]
 use crate::wrapper::clap::context::WrapperGuiContext;
-use crate::wrapper::clap::util::{read_stream, write_stream};
+use crate::wrapper::clap::util::{
+    clap_value, lowest_clap_value, normalized_value, read_stream, write_stream,
+};
 use crate::wrapper::state::{self};
 use crate::wrapper::util::buffer_management::{BufferManager, ChannelPointers};
 use crate::wrapper::util::{clamp_input_event_timing, hash_param_id, process_wrapper, strlcpy};
@@ -213,6 +216,8 @@ pub struct Wrapper<P: ClapPlugin> {
     host_latency: AtomicRefCell<Option<ClapPtr<clap_host_latency>>>,
 
     clap_plugin_note_ports: clap_plugin_note_ports,
+    /// PATCH: the dialect of the notes that go out.
+    pub(super) note_output: Arc<NoteOutput>,
 
     clap_plugin_params: clap_plugin_params,
     host_params: AtomicRefCell<Option<ClapPtr<clap_host_params>>>,
@@ -594,6 +599,7 @@ impl<P: ClapPlugin> Wrapper<P> {
             &mut remote_control_pages,
             &param_ptr_to_hash,
         );
+        let note_output = plugin.note_output(); // PATCH
 
         let wrapper = Self {
             this: AtomicRefCell::new(Weak::new()),
@@ -694,6 +700,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 count: Some(Self::ext_note_ports_count),
                 get: Some(Self::ext_note_ports_get),
             },
+            note_output,
 
             clap_plugin_params: clap_plugin_params {
                 count: Some(Self::ext_params_count),
@@ -915,8 +922,9 @@ impl<P: ClapPlugin> Wrapper<P> {
                             return false;
                         }
 
-                        let normalized_value = clap_plain_value as f32
-                            / unsafe { param_ptr.step_count() }.unwrap_or(1) as f32;
+                        // PATCH
+                        let normalized_value =
+                            unsafe { normalized_value(param_ptr, clap_plain_value) };
 
                         if unsafe { param_ptr._internal_set_normalized_value(normalized_value) } {
                             if let Some(sample_rate) = sample_rate {
@@ -1230,8 +1238,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                     // The modulation offset needs to be normalized to account for modulated
                     // integer or enum parameters
                     let param_ptr = self.param_by_hash[&event.param_id];
-                    let normalized_value =
-                        event.value as f32 / unsafe { param_ptr.step_count().unwrap_or(1) as f32 };
+                    let normalized_value = unsafe { normalized_value(&param_ptr, event.value) }; // PATCH
 
                     push_event(
                         input_events,
@@ -1464,7 +1471,10 @@ impl<P: ClapPlugin> Wrapper<P> {
 
                 // `NoteEvent::from_midi` prints some tracing if parsing fails, which is not
                 // necessarily an error
-                assert!(!event.buffer.is_null());
+                // PATCH: an empty message may come without a buffer.
+                if event.buffer.is_null() {
+                    return;
+                }
                 let sysex_buffer =
                     unsafe { std::slice::from_raw_parts(event.buffer, event.size as usize) };
                 if let Ok(note_event) = NoteEvent::from_midi(timing, sysex_buffer) {
@@ -1712,6 +1722,15 @@ impl<P: ClapPlugin> Wrapper<P> {
                 &wrapper.host_callback,
                 CLAP_EXT_THREAD_CHECK,
             );
+
+            // PATCH: notes go out in a dialect that the host takes.
+            let host_note_ports = query_host_extension::<clap_host_note_ports>(
+                &wrapper.host_callback,
+                CLAP_EXT_NOTE_PORTS,
+            );
+            let declared = host_note_ports
+                .and_then(|ports| Some((ports.supported_dialects?)(&*wrapper.host_callback)));
+            wrapper.note_output.choose(declared.unwrap_or(0));
         }
 
         #[cfg(feature = "editor")]
@@ -2716,7 +2735,8 @@ impl<P: ClapPlugin> Wrapper<P> {
 
                 struct ClapHostCallbacks<P: ClapPlugin> {
                     wrapper: Weak<Wrapper<P>>,
-                    host_gui: ClapPtr<clap_host_gui>,
+                    // PATCH: absent where the host has no such extension.
+                    host_gui: Option<ClapPtr<clap_host_gui>>,
                 }
 
                 impl<P: ClapPlugin> HostCallbacks for ClapHostCallbacks<P> {
@@ -2725,13 +2745,16 @@ impl<P: ClapPlugin> Wrapper<P> {
                         new_size: Size,
                         scale_factor: f64,
                     ) -> Result<(), Box<dyn Error>> {
+                        let Some(host_gui) = &self.host_gui else {
+                            return Err(ResizeError::HostRefusedSize(new_size).into());
+                        };
                         if let Some(wrapper) = self.wrapper.upgrade() {
                             use nice_plug_core::editor::dpi::NativeSize;
 
                             let native_size = NativeSize::from_size(new_size, scale_factor);
 
                             if unsafe_clap_call! {
-                                &*self.host_gui=>request_resize(
+                                &**host_gui=>request_resize(
                                     &*wrapper.host_callback,
                                     native_size.width,
                                     native_size.height,
@@ -2747,9 +2770,11 @@ impl<P: ClapPlugin> Wrapper<P> {
                     }
 
                     fn destroyed(&mut self) {
-                        if let Some(wrapper) = self.wrapper.upgrade() {
+                        if let Some(wrapper) = self.wrapper.upgrade()
+                            && let Some(host_gui) = &self.host_gui
+                        {
                             unsafe_clap_call! {
-                                &*self.host_gui=>closed(
+                                &**host_gui=>closed(
                                     &*wrapper.host_callback,
                                     true,
                                 )
@@ -2760,7 +2785,7 @@ impl<P: ClapPlugin> Wrapper<P> {
 
                 let callbacks: Box<dyn HostCallbacks> = Box::new(ClapHostCallbacks {
                     wrapper: wrapper.this.borrow().clone(),
-                    host_gui: ClapPtr::clone(wrapper.host_gui.borrow().as_ref().unwrap()),
+                    host_gui: wrapper.host_gui.borrow().clone(),
                 });
 
                 struct ClapHostMainThreadCaller<P: ClapPlugin> {
@@ -3116,11 +3141,14 @@ impl<P: ClapPlugin> Wrapper<P> {
     }
 
     unsafe extern "C" fn ext_note_ports_get(
-        _plugin: *const clap_plugin,
+        plugin: *const clap_plugin,
         index: u32,
         is_input: bool,
         info: *mut clap_note_port_info,
     ) -> bool {
+        // PATCH: the preferred dialect is one that the host takes.
+        check_null_ptr!(false, plugin, unsafe { (*plugin).plugin_data }, info);
+        let wrapper = unsafe { &*((*plugin).plugin_data as *const Self) };
         match (index, is_input) {
             (0, true) if P::MIDI_INPUT >= MidiConfig::Basic => {
                 unsafe {
@@ -3132,7 +3160,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 // NOTE: REAPER won't send us SysEx if we don't support the MIDI dialect
                 // TODO: Implement MPE (would just be a toggle for the plugin to expose it) and MIDI2
                 info.supported_dialects = CLAP_NOTE_DIALECT_CLAP | CLAP_NOTE_DIALECT_MIDI;
-                info.preferred_dialect = CLAP_NOTE_DIALECT_CLAP;
+                info.preferred_dialect = wrapper.note_output.preferred();
                 strlcpy(&mut info.name, "Note Input");
 
                 true
@@ -3146,7 +3174,7 @@ impl<P: ClapPlugin> Wrapper<P> {
                 // messages, and other messages that are not basic note on, off and polyphonic
                 // pressure messages. This way the behavior is the same as the VST3 wrapper.
                 info.supported_dialects = CLAP_NOTE_DIALECT_CLAP | CLAP_NOTE_DIALECT_MIDI;
-                info.preferred_dialect = CLAP_NOTE_DIALECT_CLAP;
+                info.preferred_dialect = wrapper.note_output.preferred();
                 strlcpy(&mut info.name, "Note Output");
 
                 true
@@ -3170,7 +3198,7 @@ impl<P: ClapPlugin> Wrapper<P> {
         check_null_ptr!(false, plugin, unsafe { (*plugin).plugin_data }, param_info);
         let wrapper = unsafe { &*((*plugin).plugin_data as *const Self) };
 
-        if param_index > unsafe { Self::ext_params_count(plugin) } {
+        if param_index >= unsafe { Self::ext_params_count(plugin) } { // PATCH
             return false;
         }
 
@@ -3212,15 +3240,13 @@ impl<P: ClapPlugin> Wrapper<P> {
         param_info.cookie = std::ptr::null_mut();
         strlcpy(&mut param_info.name, unsafe { param_ptr.name() });
         strlcpy(&mut param_info.module, param_group);
-        // We don't use the actual minimum and maximum values here because that would not scale
-        // with skewed integer ranges. Instead, just treat all parameters as `[0, 1]` normalized
-        // parameters multiplied by the step size.
-        param_info.min_value = 0.0;
-        // Stepped parameters are unnormalized float parameters since there's no separate step
-        // range option
-        // TODO: This should probably be encapsulated in some way so we don't forget about this in one place
-        param_info.max_value = step_count.unwrap_or(1) as f64;
-        param_info.default_value = default_value as f64 * step_count.unwrap_or(1) as f64;
+        // PATCH: A continuous parameter's value is the normalised one, a stepped one's the whole
+        // number that it shows.
+        unsafe {
+            param_info.min_value = lowest_clap_value(param_ptr);
+            param_info.max_value = param_info.min_value + step_count.unwrap_or(1) as f64;
+            param_info.default_value = clap_value(param_ptr, default_value);
+        }
 
         true
     }
@@ -3236,8 +3262,7 @@ impl<P: ClapPlugin> Wrapper<P> {
         match wrapper.param_by_hash.get(&param_id) {
             Some(param_ptr) => {
                 unsafe {
-                    *value = param_ptr.modulated_normalized_value() as f64
-                        * param_ptr.step_count().unwrap_or(1) as f64;
+                    *value = clap_value(param_ptr, param_ptr.modulated_normalized_value()); // PATCH
                 }
 
                 true
@@ -3264,10 +3289,8 @@ impl<P: ClapPlugin> Wrapper<P> {
                     strlcpy(
                         dest,
                         // CLAP does not have a separate unit, so we'll include the unit here
-                        &param_ptr.normalized_value_to_string(
-                            value as f32 / param_ptr.step_count().unwrap_or(1) as f32,
-                            true,
-                        ),
+                        &param_ptr
+                            .normalized_value_to_string(normalized_value(param_ptr, value), true), // PATCH
                     );
                 }
 
@@ -3301,11 +3324,11 @@ impl<P: ClapPlugin> Wrapper<P> {
             Some(param_ptr) => {
                 let normalized_value =
                     match unsafe { param_ptr.string_to_normalized_value(display) } {
-                        Some(v) => v as f64,
+                        Some(v) => v,
                         None => return false,
                     };
                 unsafe {
-                    *value = normalized_value * param_ptr.step_count().unwrap_or(1) as f64;
+                    *value = clap_value(param_ptr, normalized_value); // PATCH
                 }
 
                 true

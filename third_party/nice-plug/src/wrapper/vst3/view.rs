@@ -351,7 +351,11 @@ impl<P: Vst3Plugin> WrapperView<P> {
 
 #[cfg(all(target_family = "unix", not(target_os = "macos")))]
 impl<P: Vst3Plugin> RunLoopEventHandler<P> {
-    pub fn new(inner: Weak<WrapperInner<P>>, run_loop: ComPtr<IRunLoop>) -> ComWrapper<Self> {
+    /// PATCH: `None` if the host's run loop refuses it.
+    pub fn new(
+        inner: Weak<WrapperInner<P>>,
+        run_loop: ComPtr<IRunLoop>,
+    ) -> Option<ComWrapper<Self>> {
         let mut sockets = [0i32; 2];
         assert_eq!(
             unsafe {
@@ -387,16 +391,17 @@ impl<P: Vst3Plugin> RunLoopEventHandler<P> {
         // this struct.
         handler.event_handler_ptr.0.set(event_handler_ptr);
 
-        assert_eq!(
-            unsafe {
-                handler
-                    .run_loop
-                    .registerEventHandler(event_handler_ptr, handler.socket_read_fd)
-            },
-            kResultOk
-        );
+        let registered = unsafe {
+            handler
+                .run_loop
+                .registerEventHandler(event_handler_ptr, handler.socket_read_fd)
+        };
+        if registered != kResultOk {
+            handler.event_handler_ptr.0.set(std::ptr::null_mut());
+            return None;
+        }
 
-        handler
+        Some(handler)
     }
 
     /// PATCH: leaves the host's run loop, which holds a reference to this and so has to let go of
@@ -716,7 +721,7 @@ impl<P: Vst3Plugin> IPlugViewTrait for WrapperView<P> {
                 {
                     let handler = frame
                         .cast()
-                        .map(|run_loop| RunLoopEventHandler::new(Arc::downgrade(&inner), run_loop));
+                        .and_then(|run_loop| RunLoopEventHandler::new(Arc::downgrade(&inner), run_loop));
                     let before =
                         std::mem::replace(&mut *self.run_loop_event_handler.write(), handler);
                     // PATCH: see `RunLoopEventHandler::disconnect`.

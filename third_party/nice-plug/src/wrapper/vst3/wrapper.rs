@@ -406,6 +406,7 @@ impl<P: Vst3Plugin> IComponentTrait for Wrapper<P> {
         // We could call activate in `IAudioProcessor::setup_processing()`, but REAPER will set
         // the bus arrangements between that function and this function. So to be able to handle
         // custom channel layout overrides we need to activate here.
+        self.inner.wants_active.store(state != 0, Ordering::SeqCst); // PATCH
         match (state != 0, self.inner.current_buffer_config.load()) {
             (true, Some(buffer_config)) => {
                 // Before initializing the plugin, make sure all smoothers are set the the default values
@@ -471,7 +472,8 @@ impl<P: Vst3Plugin> IComponentTrait for Wrapper<P> {
 
                 result
             }
-            (true, None) => kResultFalse,
+            // PATCH: `setupProcessing()`, which this host calls later, activates the plugin.
+            (true, None) => kResultOk,
             (false, _) => {
                 // In the case a host misbehaves and tries to activate the plugin without waiting for the
                 // `process` method to finish, manually wait for that method to finish.
@@ -624,7 +626,8 @@ impl<P: Vst3Plugin> IEditControllerTrait for Wrapper<P> {
     unsafe fn getParameterInfo(&self, param_index: int32, info: *mut ParameterInfo) -> tresult {
         check_null_ptr!(info);
 
-        if param_index < 0 || param_index > unsafe { self.getParameterCount() } {
+        // PATCH: `>=`
+        if param_index < 0 || param_index >= unsafe { self.getParameterCount() } {
             return kInvalidArgument;
         }
 
@@ -639,13 +642,9 @@ impl<P: Vst3Plugin> IEditControllerTrait for Wrapper<P> {
             // This goes up to 130 for the 128 CCs followed by channel pressure and pitch bend
             let midi_cc = midi_param_relative_idx % VST3_MIDI_CCS;
             let midi_channel = midi_param_relative_idx / VST3_MIDI_CCS;
-            let name = match midi_cc {
-                // kAfterTouch
-                128 => format!("MIDI Ch. {} Channel Pressure", midi_channel + 1),
-                // kPitchBend
-                129 => format!("MIDI Ch. {} Pitch Bend", midi_channel + 1),
-                n => format!("MIDI Ch. {} CC {}", midi_channel + 1, n),
-            };
+            // PATCH: the name by which hosts know such parameters and leave them alone, kAfterTouch
+            // (128) and kPitchBend (129) included. A host may take seconds to set up a thousand others.
+            let name = format!("MIDI CC {midi_channel}|{midi_cc}");
 
             info.id = VST3_MIDI_PARAMS_START + midi_param_relative_idx;
             u16strlcpy(&mut info.title, &name);
@@ -1018,6 +1017,11 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         // Initializing the plugin happens in `IAudioProcessor::set_active()` because the host may
         // still change the channel layouts at this point
 
+        // PATCH: but for a host that called it before this.
+        if self.inner.wants_active.load(Ordering::SeqCst) {
+            return unsafe { self.setActive(1) };
+        }
+
         kResultOk
     }
 
@@ -1048,6 +1052,9 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
             };
 
             process_wrapper(|| plugin.reset());
+        } else if let Some(mut plugin) = self.inner.plugin.try_lock() {
+            // PATCH: as in the CLAP wrapper.
+            process_wrapper(|| plugin.stop_processing());
         }
 
         // We don't have any special handling for suspending and resuming plugins, yet
@@ -1064,12 +1071,11 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
         process_wrapper(|| {
             // We need to handle incoming automation first
             let data = unsafe { &*data };
-            let sample_rate = self
-                .inner
-                .current_buffer_config
-                .load()
-                .expect("Process call without prior setup call")
-                .sample_rate;
+            // PATCH: a process call without a setup call fails; it does not end the host.
+            let Some(buffer_config) = self.inner.current_buffer_config.load() else {
+                return kResultFalse;
+            };
+            let sample_rate = buffer_config.sample_rate;
 
             crate::nice_debug_assert!(data.numInputs >= 0 && data.numOutputs >= 0);
             crate::nice_debug_assert_eq!(data.symbolicSampleSize, K_SYMBOLIC_SAMPLE_SIZE_32);
@@ -1333,7 +1339,10 @@ impl<P: Vst3Plugin> IAudioProcessorTrait for Wrapper<P> {
 
                             // `NoteEvent::from_midi` prints some tracing if parsing fails, which is
                             // not necessarily an error
-                            assert!(!event.bytes.is_null());
+                            // PATCH: an empty message may come without a buffer.
+                            if event.bytes.is_null() {
+                                continue;
+                            }
                             let sysex_buffer = unsafe {
                                 std::slice::from_raw_parts(event.bytes, event.size as usize)
                             };

@@ -1,0 +1,417 @@
+//! Several instances that share one thread: counted in slices of its work, not in seconds.
+
+use continuo_engine::composer::Owed;
+
+use super::*;
+use crate::session::most_needed;
+
+/// A slice, in milliseconds.
+const SLICE: f64 = 5.0;
+/// Slices that a part of an answer takes, a sixteenth of music at most.
+const PART: usize = 4;
+/// Notes read in a slice.
+const READ: usize = 3;
+/// Slices of what was heard after which the rest is read as the past.
+const SOON: usize = 40;
+/// Slices of it that an answer waits for then.
+const NEAR: usize = 15;
+
+/// An [`Arpeggio`] that takes its time.
+struct Slow {
+    inner: Arpeggio,
+    ready: bool,
+    notes: usize,
+    heard: usize,
+    past: usize,
+    lessons: usize,
+    /// Slices spent on the part of an answer that is asked for.
+    spent: usize,
+    slices: usize,
+}
+
+impl Slow {
+    fn new(ready: bool) -> Self {
+        let inner = Arpeggio {
+            steps_per_beat: 12,
+            ..Arpeggio::default()
+        };
+        Self {
+            inner,
+            ready,
+            notes: 0,
+            heard: 0,
+            past: 0,
+            lessons: 0,
+            spent: 0,
+            slices: 0,
+        }
+    }
+}
+
+impl Player for Slow {
+    type Error = Infallible;
+
+    fn steps_per_beat(&self) -> u32 {
+        12
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
+        let new = score.notes.len().abs_diff(self.notes).div_ceil(READ);
+        self.notes = score.notes.len();
+        self.spent = 0;
+        if new > SOON {
+            (self.heard, self.past) = (NEAR, self.past + new);
+        } else {
+            self.heard += new;
+        }
+        self.inner.listen(score)
+    }
+
+    fn answer(
+        &mut self,
+        at: u32,
+        settings: &Settings,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), Infallible> {
+        self.inner.answer(at, settings, seed, own)
+    }
+
+    fn tune(&mut self, settings: &Settings) {
+        self.inner.tune(settings);
+    }
+
+    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
+        self.slices += 1;
+        if self.heard > 0 {
+            self.heard -= 1;
+            return Ok(None);
+        }
+        self.spent += 1;
+        if self.spent < PART {
+            return Ok(None);
+        }
+        self.spent = 0;
+        self.inner.play_until(until)
+    }
+
+    fn owed(&self) -> Option<Owed> {
+        let owed = [
+            (self.heard, Owed::Heard),
+            (self.past, Owed::Past),
+            (self.lessons, Owed::Lessons),
+        ];
+        let some = owed.into_iter().find(|&(slices, _)| slices > 0);
+        some.map(|(_, owed)| owed)
+    }
+
+    fn read_on(&mut self) -> Result<(), Infallible> {
+        self.slices += 1;
+        let owed = [&mut self.heard, &mut self.past, &mut self.lessons];
+        if let Some(slices) = owed.into_iter().find(|slices| **slices > 0) {
+            *slices -= 1;
+        }
+        Ok(())
+    }
+
+    fn learns(&self) -> bool {
+        true
+    }
+}
+
+/// An instance whose player plays a bar of eighths, in 4/4, and then listens for one.
+struct Trader {
+    session: Session<Slow>,
+    tempo: f64,
+    /// Messages to come, each with its beat.
+    next: u32,
+    beat: f64,
+    /// Since when it runs, in slices, and from which beat.
+    from: usize,
+    at: f64,
+    planned: usize,
+    late: usize,
+    /// When it planned its first note, in slices.
+    first: Option<usize>,
+}
+
+impl Trader {
+    fn new(tempo: f64, from: usize, session: Session<Slow>) -> Self {
+        // Where its project ends, and its player's bar begins.
+        let steps = session.timeline().end().unwrap_or(0);
+        let at = (steps as f64 / 12.0 / 8.0).ceil() * 8.0;
+        Self {
+            at,
+            session,
+            tempo,
+            next: 0,
+            beat: at,
+            from,
+            planned: 0,
+            late: 0,
+            first: None,
+        }
+    }
+
+    /// Time passes up to slice `now`, and the session hears of it as far as it can.
+    fn hear(&mut self, now: usize) {
+        if now < self.from {
+            return;
+        }
+        let beat = self.beat_at(now);
+        if now == self.from {
+            let settings = Settings {
+                mode: Mode::Trade,
+                bars: 1,
+                lookahead: 4.0,
+                ..Settings::default()
+            };
+            let metre = Heard::Metre {
+                bar_start: self.at,
+                numerator: 4,
+                denominator: 4,
+            };
+            for message in [
+                Heard::Settings(settings),
+                Heard::Arrive { beat: self.at },
+                metre,
+            ] {
+                let Ok(()) = self.session.hear(message, false);
+            }
+        }
+        loop {
+            // Every eighth of a bar of two has a key that goes down and one that goes up.
+            let at = self.at + f64::from(self.next / 2) * 0.5 + f64::from(self.next % 2) * 0.4;
+            if at > beat {
+                break;
+            }
+            let pitch = 50 + (self.next / 2 % 12) as u8;
+            let message = match (at % 8.0 < 4.0, self.next % 2 == 0) {
+                (true, true) => Heard::On {
+                    beat: at,
+                    channel: 0,
+                    pitch,
+                    velocity: 80,
+                },
+                (true, false) => Heard::Off {
+                    beat: at,
+                    channel: Some(0),
+                    pitch: Some(pitch),
+                },
+                (false, _) => Heard::AllUp { beat: at },
+            };
+            if !self.take_in(message) {
+                return;
+            }
+            self.next += 1;
+        }
+        let (tempo, block) = (self.tempo, 0);
+        if self.take_in(Heard::Now { beat, tempo, block }) {
+            self.beat = beat;
+        }
+    }
+
+    fn beat_at(&self, now: usize) -> f64 {
+        self.at + now.saturating_sub(self.from) as f64 * SLICE * self.tempo / 60_000.0
+    }
+
+    fn take_in(&mut self, message: Heard) -> bool {
+        let Ok(ready) = self.session.is_ready_for(&message, false);
+        if ready {
+            let Ok(()) = self.session.hear(message, false);
+        }
+        ready
+    }
+
+    /// What is planned by slice `now`.
+    fn hand_over(&mut self, now: usize) {
+        let beat = self.beat_at(now);
+        for note in self.session.planned().drain(..) {
+            self.planned += 1;
+            self.late += usize::from(note.start_beat < beat);
+            self.first = self.first.or(Some(now));
+        }
+    }
+}
+
+/// Notes of a project, 64 a bar, up to a bar line.
+fn project(notes: usize) -> Session<Slow> {
+    let mut session = Session::new(Slow::new(true));
+    let Ok(()) = session.hear(Heard::Arrive { beat: 0.0 }, false);
+    for note in 0..notes {
+        let beat = note as f64 / 16.0;
+        let on = Heard::On {
+            beat,
+            channel: 0,
+            pitch: 40 + (note % 40) as u8,
+            velocity: 80,
+        };
+        let Ok(()) = session.hear(on, false);
+    }
+    let saved = session.save();
+    let mut session = Session::new(Slow::new(true));
+    let Ok(lost) = session.restore(&saved);
+    assert_eq!(lost, 0);
+    session
+}
+
+/// Lets them all run for so many slices, one of which is served at a time.
+fn run(
+    traders: &mut [Trader],
+    slices: usize,
+    whose: fn(&[Option<crate::session::Need>], usize) -> Option<usize>,
+) {
+    let mut first = 0;
+    for now in 0..slices {
+        for trader in traders.iter_mut() {
+            trader.hear(now);
+        }
+        let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
+        if let Some(next) = whose(&needs, first) {
+            first = next + 1;
+            let before = traders[next].session.player().slices;
+            let Ok(_) = traders[next].session.work();
+            let spent = traders[next].session.player().slices - before;
+            assert!(spent <= 1, "{spent} slices at once");
+            traders[next].hand_over(now + 1);
+        }
+    }
+}
+
+fn empty() -> Session<Slow> {
+    Session::new(Slow::new(true))
+}
+
+/// Whoever has work has a slice, by turns: as it was before needs were weighed.
+fn by_turns(needs: &[Option<crate::session::Need>], first: usize) -> Option<usize> {
+    let mut order = (0..needs.len()).map(|at| (at + first) % needs.len());
+    order.find(|&at| needs[at].is_some())
+}
+
+#[test]
+fn a_project_and_an_album_delay_nobody() {
+    let traders = |notes: usize| -> Vec<Trader> {
+        let tempos = [97.0, 110.0, 120.0, 133.0];
+        let mut traders: Vec<_> = tempos.map(|t| Trader::new(t, 0, empty())).into();
+        traders.push(Trader::new(120.0, 100, project(notes)));
+        for _ in 0..3 {
+            let mut learner = empty();
+            learner.player_mut().lessons = 1 << 20;
+            traders.push(Trader::new(60.0, usize::MAX, learner));
+        }
+        traders
+    };
+    let slices = 4_000;
+    let mut fair = traders(65_000);
+    run(&mut fair, slices, most_needed);
+    for (number, trader) in fair[..4].iter().enumerate() {
+        assert!(trader.planned > 80, "{number}: {} notes", trader.planned);
+        assert_eq!(trader.late, 0, "{number}, of {} notes", trader.planned);
+    }
+    let loaded = &fair[4];
+    // Its first turn is the second bar, two seconds after it began.
+    let first = loaded.first.unwrap() - loaded.from;
+    assert!(
+        first <= 400 && loaded.late == 0,
+        "{first}, {} late",
+        loaded.late
+    );
+    let left = (
+        loaded.session.player().past,
+        fair[5].session.player().lessons,
+    );
+    assert!(left.0 < 65_000 / READ && left.1 > 0, "{left:?}");
+
+    let mut unfair = traders(3_000);
+    run(&mut unfair, slices, by_turns);
+    let late: usize = unfair.iter().map(|trader| trader.late).sum();
+    assert!(late > 0, "it would have gone well anyhow");
+}
+
+#[test]
+fn sixteen_projects_opened_at_once_answer_soon() {
+    let mut traders: Vec<_> = (0..16)
+        .map(|number| Trader::new(120.0, number, project(3_000)))
+        .collect();
+    // Every slice of what must be read first, one after the other: under two seconds.
+    let mut slices = 0;
+    let ready = |t: &Trader| !matches!(t.session.need(), Some(crate::session::Need::Heard));
+    while !traders.iter().all(ready) {
+        let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
+        let next = most_needed(&needs, slices).unwrap();
+        let Ok(_) = traders[next].session.work();
+        slices += 1;
+    }
+    assert!(slices as f64 * SLICE < 2_000.0, "{slices} slices");
+    assert!(traders.iter().all(|t| t.session.player().past > 900));
+    // Four of them play; the past of all is read in between.
+    let mut playing = traders.split_off(12);
+    playing.append(&mut traders);
+    for trader in &mut playing[4..] {
+        trader.from = usize::MAX;
+    }
+    run(&mut playing, 4_000, most_needed);
+    for trader in &playing[..4] {
+        assert!(
+            trader.planned > 0 && trader.late == 0,
+            "{} late",
+            trader.late
+        );
+    }
+    assert!(playing.iter().any(|t| t.session.player().past < 1_000));
+}
+
+#[test]
+fn what_is_heard_while_there_is_no_model_is_saved() {
+    let mut session = Session::new(Slow::new(false));
+    let Ok(_) = session.restore(&project(100).save());
+    let Ok(()) = session.hear(Heard::Arrive { beat: 60.0 }, false);
+    let hear = |session: &mut Session<Slow>, beat: f64| {
+        for message in [
+            Heard::On {
+                beat,
+                channel: 0,
+                pitch: 90,
+                velocity: 80,
+            },
+            Heard::Off {
+                beat: beat + 0.5,
+                channel: None,
+                pitch: None,
+            },
+        ] {
+            let Ok(ready) = session.is_ready_for(&message, false);
+            assert!(ready, "it waits for a model");
+            let Ok(()) = session.hear(message, false);
+        }
+    };
+    hear(&mut session, 61.0);
+    hear(&mut session, 66.0);
+    let notes = |session: &Session<Slow>| {
+        let notes = session.timeline().notes();
+        notes.map(|n| (n.start, n.end, n.pitch)).collect::<Vec<_>>()
+    };
+    let heard = notes(&session);
+    assert_eq!((heard.len(), heard[101].2), (102, 90));
+    let mut again = Session::new(Slow::new(true));
+    let Ok(lost) = again.restore(&session.save());
+    assert_eq!((lost, notes(&again)), (0, heard.clone()));
+    // The model comes: nothing of it is lost, and it is answered.
+    let Ok(()) = session.change_player(Slow::new(true));
+    assert_eq!(notes(&session), heard);
+    hear(&mut session, 70.0);
+    let now = Heard::Now {
+        beat: 90.0,
+        tempo: 120.0,
+        block: 1,
+    };
+    while !session.is_ready_for(&now, true).unwrap() {
+        let Ok(_) = session.work_exactly();
+    }
+    let Ok(()) = session.hear(now, true);
+    assert!(!session.planned().is_empty(), "no answer");
+}

@@ -1,0 +1,286 @@
+//! Whether anybody waits for another: how soon a loaded project plays, alone and sixteen at once,
+//! and what the loading of one instance does to the answers of others.
+
+use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use continuo_score::{Metre, MetreMap};
+use serde_json::{Value, json};
+
+use super::trades;
+use crate::host::{Format, Mode};
+use crate::player::{Blocks, Player, Setup};
+use crate::{lab, project};
+
+/// Samples a second, and in a block.
+const SAMPLE_RATE: f64 = 48_000.0;
+const FRAMES: u32 = 256;
+/// Quarter notes a minute.
+const BPM: f64 = 120.0;
+/// Steps in a quarter note.
+const STEPS: u64 = 12;
+/// How long a first note is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The first note of an instance that was loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// When the host had loaded and activated it.
+    pub loaded: Instant,
+    /// How long that took, in milliseconds.
+    pub load_ms: f64,
+    /// When the first note came out.
+    pub played: Instant,
+    /// Samples from the step that the note belongs to; 0 if it was in time.
+    pub late: u64,
+    /// Notes sent in the seconds after, and those that were not on their step's sample.
+    pub after: (usize, usize),
+}
+
+/// What another instance does while answers are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    /// Nothing: there is none.
+    Nothing,
+    /// Its project of so many notes is loaded again and again.
+    Project(usize),
+    /// It learns so many notes from files again and again.
+    Album(usize),
+    /// It loads another model again and again.
+    Model,
+}
+
+/// A session of so many notes: melody and bass, never the same bar twice.
+fn session(notes: usize) -> Value {
+    let note = |n: usize| {
+        let (step, bass) = (n as u64 / 2 * 6, n % 2 == 1);
+        let pitch = if bass {
+            36 + n / 16 % 12
+        } else {
+            60 + n * n / 7 % 24
+        };
+        let beat = step as f64 / STEPS as f64;
+        let channel = 0;
+        json!([
+            step,
+            beat.to_string(),
+            step + 6,
+            pitch,
+            50 + n % 60,
+            channel
+        ])
+    };
+    let end = notes as f64 / 2.0 * 0.5;
+    json!({
+        "version": 1,
+        "session": {
+            "now": end.to_string(),
+            "timeline": {
+                "steps_per_beat": STEPS, "origin": 0, "metres": [["0", 4, 4]],
+                "notes": (0..notes).map(note).collect::<Vec<_>>(),
+            },
+        },
+    })
+}
+
+/// A session that has learned pieces of 4,096 notes.
+fn album(notes: usize, seed: usize) -> Value {
+    let piece = |number: usize| {
+        let count = 4_096.min(notes - number * 4_096);
+        let note = |n: usize| json!([3, 3, 48 + (n * n / 5 + number + seed) % 36, 80]);
+        let notes: Vec<_> = (0..count).map(note).collect();
+        json!({
+            "name": format!("{number}.mid"), "notes": count,
+            "piece": { "steps_per_beat": STEPS, "notes": notes, "metres": [[0, 4, 4]] },
+        })
+    };
+    let pieces: Vec<_> = (0..notes.div_ceil(4_096)).map(piece).collect();
+    json!({ "version": 1, "session": { "learned": pieces } })
+}
+
+fn state(bundle: &Path, session: &Value) -> Result<Vec<u8>> {
+    let empty = Format::Clap.load(bundle)?.save()?;
+    project::with_session(Format::Clap, &empty, session)
+}
+
+fn setup() -> Setup {
+    Setup {
+        sample_rate: SAMPLE_RATE,
+        blocks: Blocks::Fixed(FRAMES),
+        tempos: vec![(0.0, BPM)],
+        metres: MetreMap::constant(Metre::COMMON, STEPS as u32),
+        mode: Mode::Realtime,
+    }
+}
+
+/// Opens a project of so many notes and plays on from its end, freely and by the clock.
+fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) -> Result<Opened> {
+    wait.wait();
+    let began = Instant::now();
+    let mut plugin = Format::Clap.load(bundle)?;
+    plugin.load(state)?;
+    let mut player = Player::new(plugin, setup(), &[])?;
+    let loaded = Instant::now();
+    let seed = (seed + 1).to_string();
+    let free = [("mode", "Free"), ("enter", "Step"), ("thru", "Off")];
+    player.set(&free)?;
+    player.set(&[("seed", &seed)])?;
+    let from = notes as f64 / 4.0;
+    player.jump(from);
+    let origin = player.now();
+    let began_to_play = Instant::now();
+    let pace = |sample: u64| {
+        let due = Duration::from_secs_f64((sample - origin) as f64 / SAMPLE_RATE);
+        std::thread::sleep(due.saturating_sub(began_to_play.elapsed()));
+    };
+    let mut beat = from;
+    let (mut played, mut until) = (None, f64::INFINITY);
+    while beat < until {
+        beat += 1.0 / STEPS as f64;
+        player.play_paced(beat, &mut { pace })?;
+        ensure!(began_to_play.elapsed() < PATIENCE, "no note came out");
+        if played.is_none() && player.sent().iter().any(|sent| sent.event.on) {
+            played = Some(Instant::now());
+            until = beat + 16.0;
+        }
+    }
+    let per_step = SAMPLE_RATE * 60.0 / BPM / STEPS as f64;
+    let late = |sample: u64| {
+        let step = ((sample - origin) as f64 / per_step).floor();
+        (sample - origin) - (step * per_step + 0.5).floor() as u64
+    };
+    let ons = player.sent().iter().filter(|sent| sent.event.on);
+    let ons: Vec<u64> = ons.map(|sent| late(sent.sample)).collect();
+    let off = ons.iter().filter(|&&late| late > 0).count();
+    let opened = Opened {
+        loaded,
+        load_ms: loaded.duration_since(began).as_secs_f64() * 1e3,
+        played: played.context("no note came out")?,
+        late: ons.first().copied().unwrap_or(0),
+        after: (ons.len(), off),
+    };
+    player.finish()?;
+    Ok(opened)
+}
+
+/// Opens so many projects of so many notes at once, each on a thread of its own.
+pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<Opened>> {
+    let state = state(bundle, &session(notes))?;
+    let wait = Barrier::new(instances);
+    std::thread::scope(|scope| {
+        let (state, wait) = (&state, &wait);
+        let instance = |number| scope.spawn(move || open(bundle, state, notes, number, wait));
+        let instances: Vec<_> = (0..instances).map(instance).collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Opened>>| {
+            thread
+                .join()
+                .map_err(|_| anyhow!("an instance's thread panicked"))?
+        };
+        instances.into_iter().map(join).collect()
+    })
+}
+
+/// Opens as many, a line of a table.
+pub fn opened_row(bundle: &Path, instances: usize, notes: usize) -> Result<String> {
+    let opened = opened(bundle, instances, notes)?;
+    let last = opened
+        .iter()
+        .map(|o| o.loaded)
+        .max()
+        .context("no instance")?;
+    let mut waits: Vec<f64> = opened
+        .iter()
+        .map(|o| o.played.saturating_duration_since(last).as_secs_f64() * 1e3)
+        .collect();
+    waits.sort_by(f64::total_cmp);
+    let load = opened.iter().map(|o| o.load_ms).fold(0.0, f64::max);
+    let first_late = opened.iter().filter(|o| o.late > 0).count();
+    let (sent, late) = opened.iter().fold((0, 0), |(sent, late), o| {
+        (sent + o.after.0, late + o.after.1)
+    });
+    Ok(format!(
+        "| {instances} | {notes} | {load:.0} | {:.0} | {:.0} | {first_late} | {sent} | {late} |",
+        super::quantile(&waits, 0.5),
+        super::quantile(&waits, 1.0),
+    ))
+}
+
+/// Head of the table of [`opened_row`].
+pub const OPENED: &str = "\
+| instances | notes each | load and activate (ms) | until the first note: median (ms) | last | first \
+notes late | notes in eight seconds | of them late |
+|---|---|---|---|---|---|---|---|";
+
+/// Trades of instances while another one is disturbed.
+pub fn disturbed(
+    bundle: &Path,
+    options: trades::Options,
+    disturbance: Disturbance,
+) -> Result<trades::Outcome> {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let over = &over;
+        let other = scope.spawn(move || disturb(bundle, disturbance, over));
+        let outcome = trades::measure(bundle, options);
+        over.store(true, Ordering::Relaxed);
+        let loads = other
+            .join()
+            .map_err(|_| anyhow!("the other instance's thread panicked"))??;
+        ensure!(
+            disturbance == Disturbance::Nothing || loads > 2,
+            "only {loads} loads: nothing was disturbed"
+        );
+        outcome
+    })
+}
+
+fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result<usize> {
+    let folder = tempfile::tempdir()?;
+    let states = match disturbance {
+        Disturbance::Nothing => return Ok(0),
+        Disturbance::Project(notes) => {
+            vec![state(bundle, &session(notes))?, state(bundle, &session(1))?]
+        }
+        Disturbance::Album(notes) => {
+            vec![
+                state(bundle, &album(notes, 0))?,
+                state(bundle, &album(notes, 1))?,
+            ]
+        }
+        Disturbance::Model => {
+            let copy = folder.path().join("copy");
+            lab::copy(&model(bundle)?, &copy)?;
+            let with = |model: Value| json!({ "version": 1, "model": model });
+            let copy = state(bundle, &with(json!(copy)))?;
+            vec![copy, state(bundle, &with(Value::Null))?]
+        }
+    };
+    let mut plugin = Format::Clap.load(bundle)?;
+    plugin.load(&states[0])?;
+    let mut player = Player::new(plugin, setup(), &[])?;
+    let mut loads = 0;
+    for state in states.iter().cycle() {
+        let until = Instant::now() + Duration::from_secs(2);
+        while Instant::now() < until {
+            if over.load(Ordering::Relaxed) {
+                player.finish()?;
+                return Ok(loads);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+            player.stand(u64::from(FRAMES))?;
+        }
+        player.plugin().load(state)?;
+        loads += 1;
+    }
+    Ok(loads)
+}
+
+/// The model beside a CLAP.
+fn model(bundle: &Path) -> Result<PathBuf> {
+    let model = bundle.with_extension("resources").join("models/default");
+    ensure!(model.is_dir(), "no model at {}", model.display());
+    Ok(model)
+}

@@ -1,0 +1,405 @@
+//! The mistakes people make with every command of both programs, and what comes of them: one clear
+//! line, the right exit status, and everything that was there still there.
+//!
+//! The commands are those that the programs themselves list, so that none can be forgotten:
+//! `commands::ROWS` must have a row for each.
+
+mod commands;
+mod numbers;
+mod world;
+
+use std::fs;
+use std::process::Stdio;
+
+use commands::{Makes, ROWS, Reads};
+use world::{World, listed};
+
+/// A letter that somebody would miss.
+const LETTER: &str = "Dear sir,\nthis is no music.\n";
+
+#[test]
+fn every_command_has_a_row() {
+    for program in ["continuo", "continuo-trainer"] {
+        let rows = ROWS.iter().filter(|row| row.program == program);
+        let mut named: Vec<_> = rows.map(|row| row.command.to_string()).collect();
+        named.sort();
+        let mut listed = listed(program);
+        listed.sort();
+        assert_eq!(listed, named, "{program}");
+    }
+}
+
+/// A completion for each shell and a man page for each command, in a folder of their own.
+#[test]
+fn every_command_has_a_man_page() {
+    let world = World::new();
+    for program in ["continuo", "continuo-trainer"] {
+        let row = ROWS
+            .iter()
+            .find(|row| row.program == program && row.command == "pages");
+        let row = row.unwrap();
+        for _ in 0..2 {
+            let done = world.run(row, &["pages", "--all", "pages"]);
+            assert!(done.status.success(), "{done:?}");
+        }
+        for command in listed(program) {
+            let page = fs::read_to_string(world.at(&format!("pages/{program}-{command}.1")));
+            assert!(page.unwrap().contains(&command), "{program} {command}");
+        }
+        for name in [
+            format!("{program}.1"),
+            format!("{program}.bash"),
+            format!("_{program}"),
+        ] {
+            assert!(world.at("pages").join(&name).is_file(), "{name}");
+        }
+        world.write("letter", LETTER);
+        world.fails(
+            row,
+            &["pages", "--all", "letter"].map(String::from),
+            "letter",
+        );
+        world.fails(row, &["pages", "--man", "gone"].map(String::from), "gone");
+    }
+}
+
+#[test]
+fn an_input_that_is_missing_is_named() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
+        let arguments = row.with("gone.mid", "out");
+        world.fails(row, &arguments, "gone.mid");
+    }
+    world.is_unchanged();
+}
+
+#[test]
+fn an_input_of_another_kind_is_named() {
+    let world = World::new();
+    world.write("letter", LETTER);
+    fs::create_dir(world.at("folder")).unwrap();
+    for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
+        // A file with something else in it, and a folder in place of a file or a file in place of
+        // a folder.
+        world.fails(row, &row.with("letter", "out"), "letter");
+        world.fails(row, &row.with("folder", "out"), "folder");
+    }
+    world.is_unchanged();
+}
+
+#[test]
+fn what_is_at_the_output_stays() {
+    let world = World::new();
+    world.write("letter", LETTER);
+    fs::create_dir(world.at("folder")).unwrap();
+    world.write("folder/letter", LETTER);
+    // Neighbours whose names look like scratch.
+    for name in ["fresh.old", "fresh.partial", "fresh.tmp", "fresh.part"] {
+        world.write(name, LETTER);
+    }
+    for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+        let input = row.input();
+        world.fails(row, &row.with(input, "letter"), "letter");
+        // Folders are made with those above them.
+        if row.makes == Makes::File {
+            world.fails(row, &row.with(input, "none/of/these"), "none");
+        }
+        if row.command != "train" {
+            world.fails(row, &row.with(input, "folder"), "folder");
+        }
+        // One that continues a file keeps all that is in it.
+        if row.command != "continue" {
+            world.fails(row, &row.with(input, input), input);
+        }
+    }
+    world.is_unchanged();
+}
+
+#[test]
+fn an_ending_of_another_kind_is_refused() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        for name in ["out.mp3", "out.txt"] {
+            world.fails(row, &row.with(row.input(), name), name);
+        }
+    }
+    world.is_unchanged();
+}
+
+#[test]
+fn force_replaces_files_and_no_folders() {
+    let world = World::new();
+    fs::create_dir(world.at("folder")).unwrap();
+    world.write("folder/letter", LETTER);
+    let before = world.names();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        world.write("letter.txt", LETTER);
+        let mut arguments = row.with(row.input(), "letter.txt");
+        arguments.push("--force".into());
+        let done = world.run(row, &arguments);
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+        assert_ne!(fs::read(world.at("letter.txt")).unwrap(), LETTER.as_bytes());
+        fs::remove_file(world.at("letter.txt")).unwrap();
+        arguments = row.with(row.input(), "folder");
+        arguments.push("--force".into());
+        world.fails(row, &arguments, "folder");
+    }
+    let left = world.names();
+    assert_eq!(left, before);
+}
+
+#[test]
+fn a_read_only_output_stays() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        let done = world.run(row, &row.with(row.input(), "own"));
+        assert!(done.status.success(), "{row:?}: {done:?}");
+        let path = world.at("own");
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        world.fails(row, &row.with(row.input(), "own"), "read-only");
+        fs::remove_file(&path).unwrap();
+        let _ = fs::remove_file(world.at("own.skipped.tsv"));
+    }
+    world.is_unchanged();
+}
+
+#[test]
+fn an_output_is_replaced_by_its_kind() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        for _ in 0..2 {
+            let done = world.run(row, &row.with(row.input(), "own"));
+            assert!(done.status.success(), "{row:?}: {done:?}");
+        }
+        fs::remove_file(world.at("own")).unwrap();
+    }
+    world.is_unchanged();
+}
+
+/// `-` is standard input and standard output: the same bytes as with files.
+#[test]
+fn a_dash_is_a_pipe() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.pipes_in()) {
+        let input = fs::File::open(world.at(row.input())).unwrap();
+        let piped = world.start(row, &row.with("-", "piped"), input.into(), Stdio::piped());
+        let piped = piped.wait_with_output().unwrap();
+        assert!(piped.status.success(), "{row:?}: {piped:?}");
+        if row.makes == Makes::File {
+            let done = world.run(row, &row.with(row.input(), "named"));
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            // A picture bears the name of its file.
+            if row.command != "view" {
+                let read = |name: &str| fs::read(world.at(name)).unwrap();
+                assert!(read("named") == read("piped"), "{row:?}");
+            }
+        }
+        world.clean();
+    }
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        let done = world.run(row, &row.with(row.input(), "named"));
+        assert!(done.status.success(), "{row:?}: {done:?}");
+        let named = fs::read(world.at("named")).unwrap();
+        fs::remove_file(world.at("named")).unwrap();
+        let piped = world.run(row, &row.with(row.input(), "-"));
+        assert!(piped.status.success(), "{row:?}: {piped:?}");
+        assert!(piped.stdout == named, "{row:?}: nothing but the output");
+        if row.json {
+            let mut arguments = row.with(row.input(), "-");
+            arguments.push("--json".into());
+            world.fails(row, &arguments, "--json");
+        }
+    }
+    world.is_unchanged();
+}
+
+/// With `--json`, standard output is JSON and nothing else, whatever the path.
+#[test]
+fn json_is_json_whatever_the_path() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.json) {
+        let mut input = row.input().to_string();
+        if row.reads == Reads::Midi {
+            input = "a \"song\"\n\\ \u{1f3b9}.mid".to_string();
+            fs::copy(world.at(row.input()), world.at(&input)).unwrap();
+        }
+        let mut arguments = row.with(&input, "own");
+        arguments.push("--json".into());
+        let done = world.run(row, &arguments);
+        assert!(done.status.success(), "{row:?}: {done:?}");
+        let text = String::from_utf8(done.stdout).unwrap();
+        // `songs` prints an object a line.
+        let documents = match row.command {
+            "songs" => text.lines().map(str::to_string).collect(),
+            _ => vec![text],
+        };
+        for document in documents {
+            let json = serde_json::from_str::<serde_json::Value>(&document);
+            assert!(json.is_ok(), "{row:?}: {document}");
+        }
+        world.clean();
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::FileTypeExt;
+    use std::time::Duration;
+
+    /// A name in Latin-1: no text in UTF-8.
+    #[test]
+    fn a_name_that_is_no_text_is_no_obstacle() {
+        let world = World::new();
+        let name = std::ffi::OsString::from_vec(b"Fl\xf6te.mid".to_vec());
+        for row in ROWS.iter().filter(|row| row.reads == Reads::Midi) {
+            fs::copy(world.at(row.input()), world.folder().join(&name)).unwrap();
+            let mut arguments: Vec<std::ffi::OsString> = row
+                .with("{in}", "own")
+                .into_iter()
+                .map(|word| match word.as_str() {
+                    "{in}" => name.clone(),
+                    _ => word.into(),
+                })
+                .collect();
+            if row.json {
+                arguments.push("--json".into());
+            }
+            let done = world.run(row, &arguments);
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            if row.json {
+                let json = serde_json::from_slice::<serde_json::Value>(&done.stdout);
+                assert!(json.is_ok(), "{row:?}: {done:?}");
+            }
+            world.clean();
+        }
+    }
+
+    #[test]
+    fn devices_are_written_to_and_stay_devices() {
+        let world = World::new();
+        for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+            let done = world.run(row, &row.with(row.input(), "/dev/null"));
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            if fs::metadata("/dev/full").is_ok() {
+                world.fails(row, &row.with(row.input(), "/dev/full"), "space");
+            }
+        }
+        for device in ["/dev/null", "/dev/full"] {
+            let kind = fs::symlink_metadata(device).map(|data| data.file_type().is_char_device());
+            assert!(kind.unwrap_or(true), "{device}");
+        }
+        world.is_unchanged();
+    }
+
+    #[test]
+    fn a_full_standard_output_is_a_failure() {
+        let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+            return;
+        };
+        let world = World::new();
+        for row in ROWS.iter().filter(|row| row.makes == Makes::Nothing) {
+            let full = full.try_clone().unwrap();
+            let arguments = row.with(row.input(), "");
+            let done = world.start(row, &arguments, Stdio::null(), full.into());
+            let done = done.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(said.contains("standard output"), "{row:?}: {said}");
+        }
+    }
+
+    /// A limit on the size of files stands in for a full disk.
+    #[test]
+    fn a_full_disk_leaves_what_was_there() {
+        let world = World::new();
+        for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+            let arguments = row.with(row.input(), "own");
+            let done = world.run(row, &arguments);
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            let before = world.contents("own");
+            if row.command != "train" {
+                let done = world.run_on_full_disk(row, &arguments);
+                assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+                assert!(world.contents("own") == before, "{row:?}");
+            }
+            fs::remove_file(world.at("own"))
+                .or_else(|_| fs::remove_dir_all(world.at("own")))
+                .unwrap();
+            let done = world.run_on_full_disk(row, &arguments);
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(!said.contains("panicked"), "{row:?}: {said}");
+            assert!(!world.at("own/model.json").exists() && !world.at("own").is_file());
+            let scratch = world
+                .names()
+                .into_iter()
+                .find(|name| name.starts_with(".continuo"));
+            assert_eq!(scratch, None, "{row:?}");
+            world.clean();
+        }
+    }
+
+    #[test]
+    fn a_closed_pipe_ends_quietly() {
+        let world = World::new();
+        for row in ROWS {
+            let arguments = row.with(row.input(), "own");
+            let mut child = world.start(row, &arguments, Stdio::null(), Stdio::piped());
+            drop(child.stdout.take());
+            let done = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert_eq!(done.status.code(), Some(0), "{row:?}: {said}");
+            assert!(
+                !said.contains("panicked") && !said.contains("ipe"),
+                "{said}"
+            );
+            world.clean();
+            if row.makes != Makes::File {
+                continue;
+            }
+            let arguments = row.with(row.input(), "-");
+            let mut child = world.start(row, &arguments, Stdio::null(), Stdio::piped());
+            drop(child.stdout.take());
+            let done = child.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(0), "{row:?}: {done:?}");
+        }
+        world.is_unchanged();
+    }
+
+    #[test]
+    fn an_interrupt_leaves_no_scratch_and_what_was_there() {
+        let world = World::new();
+        for row in ROWS {
+            for wait in [30, 120, 400] {
+                if row.makes == Makes::File {
+                    let done = world.run(row, &row.with(row.input(), "own"));
+                    assert!(done.status.success(), "{row:?}: {done:?}");
+                }
+                let before = world.contents("own");
+                let arguments = row.with(row.input(), "own");
+                let child = world.start(row, &arguments, Stdio::null(), Stdio::piped());
+                std::thread::sleep(Duration::from_millis(wait));
+                let sent = std::process::Command::new("kill")
+                    .args(["-INT", &child.id().to_string()])
+                    .stderr(Stdio::null())
+                    .status();
+                assert!(sent.is_ok());
+                let done = child.wait_with_output().unwrap();
+                // It may have been through, or not have begun: then the system ends it.
+                let code = done.status.code();
+                assert!(matches!(code, Some(0 | 130) | None), "{row:?}: {done:?}");
+                if row.makes == Makes::File {
+                    assert!(world.contents("own") == before, "{row:?}");
+                }
+                let left = world.names();
+                let scratch = left.iter().find(|name| name.starts_with(".continuo"));
+                assert_eq!(scratch, None, "{row:?}");
+                world.clean();
+            }
+        }
+    }
+}

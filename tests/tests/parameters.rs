@@ -1,0 +1,195 @@
+//! Parameters as hosts list, show and set them, in both formats.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use continuo_tests::host::{ClapHost, Format, Mode, Plugin, Vst3Host};
+use continuo_tests::lab;
+
+/// Controllers by which MIDI comes into a VST3 plugin: 128 and two more, on 16 channels.
+const CONTROLLERS: i16 = 130;
+const CHANNELS: i16 = 16;
+
+/// How the name of a parameter begins that stands for a MIDI controller. Hosts know it: JUCE names
+/// them so, and those who list parameters leave them out.
+const CONTROLLER_NAME: &str = "MIDI CC ";
+
+fn vst3() -> Vst3Host {
+    lab::use_test_model().unwrap();
+    Vst3Host::load(&lab::bundle(Format::Vst3).unwrap()).unwrap()
+}
+
+fn clap() -> ClapHost {
+    lab::use_test_model().unwrap();
+    ClapHost::load(&lab::bundle(Format::Clap).unwrap()).unwrap()
+}
+
+#[test]
+fn vst3_controllers_are_hidden_parameters_with_the_name_that_hosts_know() {
+    let host = vst3();
+    let parameters = host.parameters().unwrap();
+    let is_controller = |title: &str| title.starts_with(CONTROLLER_NAME);
+    let controllers: Vec<_> = parameters
+        .iter()
+        .filter(|p| is_controller(&p.title))
+        .collect();
+    assert!(controllers.iter().all(|p| p.is_hidden && !p.is_automatable));
+    assert!(
+        parameters
+            .iter()
+            .all(|p| p.is_hidden == is_controller(&p.title))
+    );
+    // As many as the mapping names, and no more.
+    let mut mapped = BTreeSet::new();
+    for channel in 0..CHANNELS {
+        for controller in 0..CONTROLLERS {
+            mapped.extend(host.controller_parameter(channel, controller));
+        }
+    }
+    assert_eq!(mapped.len(), CHANNELS as usize * CONTROLLERS as usize);
+    let listed: BTreeSet<_> = controllers.iter().map(|p| p.id).collect();
+    assert_eq!(listed, mapped);
+    for (channel, controller) in [(-1, 0), (16, 0), (0, -1), (0, 131)] {
+        assert_eq!(host.controller_parameter(channel, controller), None);
+    }
+    let titles: BTreeSet<_> = parameters.iter().map(|p| &p.title).collect();
+    assert_eq!(titles.len(), parameters.len(), "two have one name");
+}
+
+/// As pedalboard and other hosts in Python do: they ask for a thousand texts of each parameter that
+/// is not a controller.
+#[test]
+fn a_host_that_sets_up_every_parameter_waits_less_than_two_seconds() {
+    let began = Instant::now();
+    let host = vst3();
+    let mut texts = 0;
+    for parameter in host.parameters().unwrap() {
+        if parameter.title.starts_with(CONTROLLER_NAME) {
+            continue;
+        }
+        for step in 0..=1_000 {
+            let value = f64::from(step) / 1_000.0;
+            let shown = host.show(parameter.id, value).unwrap();
+            assert!(!shown.is_empty(), "{}", parameter.title);
+            texts += 1;
+        }
+    }
+    let took = began.elapsed();
+    println!("loaded, and {texts} texts read, in {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[test]
+fn vst3_steps_are_shown_and_set_as_what_they_are() {
+    let host = vst3();
+    for parameter in host.parameters().unwrap() {
+        let (id, title, steps) = (parameter.id, &parameter.title, parameter.steps);
+        if steps == 0 {
+            continue;
+        }
+        // The format's own rule for the step of a normalised value.
+        let step_of = |value: f64| ((value * f64::from(steps + 1)).floor() as i32).min(steps);
+        let mut shown = BTreeSet::new();
+        for step in 0..=steps {
+            let value = f64::from(step) / f64::from(steps);
+            assert_eq!(step_of(value), step, "{title}");
+            let text = host.show(id, value).unwrap();
+            let read = host.read(id, &text);
+            let read = read.unwrap_or_else(|| panic!("{title}: {text:?} is not understood"));
+            assert_eq!(step_of(read), step, "{title}: {text:?}");
+            if let Ok(number) = text.parse::<f64>() {
+                assert_eq!(host.plain(id, value), number, "{title}");
+                let decimal = host.read(id, &format!("{number:.1}"));
+                assert_eq!(decimal.map(step_of), Some(step), "{title}: {number:.1}");
+            }
+            let now = host.set(id, read).unwrap();
+            assert_eq!(
+                host.show(id, now),
+                Some(text.clone()),
+                "{title}: set to {read}"
+            );
+            assert!(shown.insert(text), "{title}: two steps look alike");
+        }
+        assert_eq!(
+            step_of(parameter.default),
+            (parameter.default * f64::from(steps)).round() as i32
+        );
+    }
+}
+
+#[test]
+fn clap_steps_are_shown_and_set_as_what_they_are() {
+    let mut host = clap();
+    for parameter in host.parameters().unwrap() {
+        let (id, name) = (parameter.id, &parameter.name);
+        if !parameter.is_stepped {
+            continue;
+        }
+        let [min, default, max] = parameter.range;
+        // A host may cut off decimals.
+        assert_eq!([min, default, max].map(f64::fract), [0.0; 3], "{name}");
+        assert_eq!(host.value(id).unwrap(), default, "{name}");
+        for step in 0..=(max - min) as u32 {
+            let value = min + f64::from(step);
+            let text = host.show(id, value).unwrap();
+            let read = host.read(id, &text).unwrap();
+            assert_eq!(read, Some(value), "{name}: {text:?}");
+            // A host may show a number as it is.
+            let number = text
+                .split(' ')
+                .next()
+                .and_then(|word| word.parse::<f64>().ok());
+            assert!(
+                number.is_none_or(|number| number == value),
+                "{name}: {value} is {text:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn clap_pages_name_parameters_that_there_are() {
+    let mut host = clap();
+    let pages = host.pages().unwrap();
+    let parameters = host.parameters().unwrap();
+    let laid: Vec<_> = pages.iter().flat_map(|(_, ids)| ids.clone()).collect();
+    assert_eq!(laid.len(), parameters.len());
+    assert!(
+        parameters
+            .iter()
+            .all(|parameter| laid.contains(&parameter.id))
+    );
+    assert!(
+        pages
+            .iter()
+            .all(|(name, ids)| !name.is_empty() && ids.len() == 8)
+    );
+}
+
+/// A host that calls `setActive()` before `setupProcessing()`, once and again with another setup.
+#[test]
+fn vst3_hosts_may_activate_before_they_set_up() {
+    use continuo_tests::player::Player;
+    use continuo_tests::scene;
+
+    let play = |mut host: Vst3Host, first: bool| {
+        if first {
+            host.activate_first();
+            host.activate(44_100.0, 64, Mode::Realtime).unwrap();
+        }
+        let notes = scene::opening();
+        let mut player = Player::new(Box::new(host), scene::any_setup(), &notes).unwrap();
+        player
+            .set(&[("thru", "Off"), ("gap", "2"), ("seed", "1")])
+            .unwrap();
+        player.stand(1_000).unwrap();
+        player.play_to(scene::END).unwrap();
+        player.stand(1_000).unwrap();
+        let sent = player.sent().to_vec();
+        player.finish().unwrap();
+        sent
+    };
+    let usual = play(vst3(), false);
+    assert!(usual.len() > 10);
+    assert_eq!(play(vst3(), true), usual);
+}
