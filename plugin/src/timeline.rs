@@ -30,6 +30,8 @@ struct Entry {
     end: Option<i64>,
     /// The key was let go, and the pedal holds it.
     sustained: bool,
+    /// The player's note-off came on the very sample of the note-on.
+    ended_at_once: bool,
     pitch: u8,
     velocity: u8,
     by: By,
@@ -114,6 +116,9 @@ impl Known {
 
 /// Of its own notes the plugin looks back at so many: some bars of them.
 const OWN_NOTES: usize = 512;
+
+/// Notes that are looked through for one whose note-off comes again.
+const LOOKED_BACK: usize = 256;
 
 /// Notes remembered at most. Beyond that the oldest quarter is forgotten: ten notes a second
 /// for an hour and a half.
@@ -228,6 +233,7 @@ impl Timeline {
             start,
             end: None,
             sustained: false,
+            ended_at_once: false,
             pitch: pitch & 127,
             velocity: velocity.clamp(1, 127),
             by: By::Player(channel),
@@ -237,12 +243,27 @@ impl Timeline {
     /// The player let go every key that fits; `None` fits all. Where the pedal is down they go
     /// on sounding.
     pub fn off(&mut self, beat: f64, channel: Option<u8>, pitch: Option<u8>) {
+        if let (Some(channel), Some(pitch)) = (channel, pitch) {
+            self.off_again(beat, channel, pitch);
+        }
         let pedals = self.pedals;
         for (note, on) in self.held() {
             let held = pedals >> (on & 15) & 1 == 1;
             note.sustained |= held && fits(channel, on) && fits(pitch, note.pitch);
         }
         self.end_held(beat, channel, pitch, |note| !note.sustained);
+    }
+
+    /// A second note-off of a key whose first one came on the sample of its note-on: the note
+    /// ends here. qtractor does so with the notes on the first sample that it plays.
+    fn off_again(&mut self, beat: f64, channel: u8, pitch: u8) {
+        let end = self.step(beat);
+        let last = self.notes.iter_mut().rev().take(LOOKED_BACK);
+        let mut last = last.filter(|n| n.pitch == pitch && n.by == By::Player(channel));
+        if let Some(note) = last.next().filter(|note| note.ended_at_once) {
+            note.ended_at_once = false;
+            note.end = note.end.map(|at| at.max(end));
+        }
     }
 
     /// The sustain pedal of a channel went down or up.
@@ -275,6 +296,7 @@ impl Timeline {
             if fits(channel, on) && fits(pitch, note.pitch) && which(note) {
                 note.end = Some(end.max(note.start + 1));
                 note.sustained = false;
+                note.ended_at_once = beat - note.start_beat < SAME;
                 ended += 1;
             }
         }
@@ -308,6 +330,7 @@ impl Timeline {
             start,
             end: Some(end.max(start + 1)),
             sustained: false,
+            ended_at_once: false,
             pitch,
             velocity,
             by: By::Us(id),

@@ -140,6 +140,7 @@ impl Timeline {
                 start,
                 end: Some(end.max(start + 1)),
                 sustained: false,
+                ended_at_once: false,
                 pitch,
                 velocity,
                 by: u8::try_from(by).map_or(By::Us(0), By::Player),

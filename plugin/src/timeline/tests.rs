@@ -77,6 +77,20 @@ fn held_struck_again_and_wildcards() {
 }
 
 #[test]
+fn a_note_that_a_host_ends_at_once_ends_with_its_second_note_off() {
+    let mut timeline = Timeline::new(12);
+    timeline.on(0.0, 0, 60, 90);
+    timeline.off(0.0, Some(0), Some(60));
+    timeline.on(1.0, 0, 62, 90);
+    timeline.off(1.25, Some(0), Some(62));
+    timeline.off(1.5, Some(0), Some(60));
+    // A note-off more than needed changes nothing where the first one was later.
+    timeline.off(2.0, Some(0), Some(62));
+    timeline.off(3.0, Some(0), Some(60));
+    assert_eq!(notes(&timeline, 99), [(0, 18, 60), (12, 3, 62)]);
+}
+
+#[test]
 fn a_cut_ends_what_sounds_and_undoes_what_was_planned() {
     let mut timeline = Timeline::new(12);
     heard(&mut timeline, 0.0, 0.5, 60);
