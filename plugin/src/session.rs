@@ -146,6 +146,8 @@ pub struct Session<P> {
     frozen: Option<Frozen>,
     /// What is learned from files.
     lessons: Lessons,
+    /// Since a project was loaded or the player changed, what an answer waits for was not read.
+    opening: bool,
     /// Time stands still at a stretch, or at the end of one, until that work is done.
     held_up: HeldUp,
     /// What can be taken back.
@@ -187,6 +189,7 @@ impl<P: Player> Session<P> {
             takes: BTreeMap::new(),
             frozen: None,
             lessons: Lessons::default(),
+            opening: false,
             held_up: HeldUp::default(),
             deeds: Deeds::default(),
             planned: VecDeque::new(),
@@ -252,6 +255,7 @@ impl<P: Player> Session<P> {
         let end = end.unwrap_or(0);
         let open = self.timeline.first_open().unwrap_or(end);
         self.behind = (!self.timeline.is_empty()).then_some(end.min(open));
+        self.opening = true;
         self.relearn()
     }
 
@@ -273,6 +277,7 @@ impl<P: Player> Session<P> {
         self.deeds.forget();
         self.planned.clear();
         self.behind = Some(self.timeline.end().unwrap_or(0));
+        self.opening = true;
         Ok(lost + self.restore_lessons(&saved.learned)?)
     }
 

@@ -190,7 +190,7 @@ impl Trader {
                 break;
             }
             let pitch = 50 + (self.next / 2 % 12) as u8;
-            let message = match (at % 8.0 < 4.0, self.next % 2 == 0) {
+            let message = match (at % 8.0 < 4.0, self.next.is_multiple_of(2)) {
                 (true, true) => Heard::On {
                     beat: at,
                     channel: 0,

@@ -73,7 +73,7 @@ impl<P: Player> Session<P> {
     }
 
     pub(super) fn decide(&mut self, entry: Entry) -> Result<(), P::Error> {
-        if !self.player.is_ready() {
+        if !self.player.is_ready() || self.is_opening() {
             // It comes in as soon as it can.
             self.rule.postpone(entry.at + 1);
             return Ok(());

@@ -166,6 +166,12 @@ impl<P: Player> Session<P> {
         Ok(true)
     }
 
+    /// Whether a project that was loaded, or another model, has not read what an answer waits for.
+    pub(super) fn is_opening(&mut self) -> bool {
+        self.opening &= self.behind.is_some() || self.player.owed() == Some(Owed::Heard);
+        self.opening
+    }
+
     /// Whether time allows more of a stretch to be planned.
     fn is_to_plan(&self) -> bool {
         let answer = self.answer.as_ref();

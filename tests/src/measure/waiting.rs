@@ -149,8 +149,9 @@ fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) 
     }
     let per_step = SAMPLE_RATE * 60.0 / BPM / STEPS as f64;
     let late = |sample: u64| {
-        let step = ((sample - origin) as f64 / per_step).floor();
-        (sample - origin) - (step * per_step + 0.5).floor() as u64
+        let since = sample.saturating_sub(origin);
+        let step = (since as f64 / per_step).floor();
+        since.saturating_sub((step * per_step + 0.5).floor() as u64)
     };
     let ons = player.sent().iter().filter(|sent| sent.event.on);
     let ons: Vec<u64> = ons.map(|sent| late(sent.sample)).collect();
