@@ -58,6 +58,13 @@ impl<P: Player> Session<P> {
     }
 
     fn work_on(&mut self, exact: bool) -> Result<(), P::Error> {
+        self.do_slice(exact)?;
+        // Later debts are not the project's.
+        self.is_opening();
+        Ok(())
+    }
+
+    fn do_slice(&mut self, exact: bool) -> Result<(), P::Error> {
         if !self.player.is_ready() {
             return Ok(());
         }
