@@ -31,7 +31,10 @@ enum Deed {
     /// until then is kept here.
     Regenerate { bar: i64, planned: Option<Voided> },
     /// Everything was forgotten. What was, while it is not taken back.
-    Clear { past: Past, planned: Option<Voided> },
+    Clear {
+        past: Box<Past>,
+        planned: Option<Voided>,
+    },
     /// What was learned from files was forgotten.
     Unlearn { pieces: Vec<Learned> },
     /// After a jump, notes of an earlier pass were played over. Taken back: those of them that
@@ -217,6 +220,7 @@ impl<P: Player> Session<P> {
         if past.timeline.is_empty() && past.learned.is_empty() {
             return Ok(());
         }
+        let past = Box::new(past);
         self.deeds.do_new(Deed::Clear { past, planned });
         Ok(())
     }
@@ -226,7 +230,7 @@ impl<P: Player> Session<P> {
         let past = self.forget_all(f64::INFINITY, 0)?;
         if !past.timeline.is_empty() {
             self.deeds.do_new(Deed::Clear {
-                past,
+                past: Box::new(past),
                 planned: None,
             });
         }
@@ -295,7 +299,7 @@ impl<P: Player> Session<P> {
                 self.reinstate(before);
             }
             Deed::Clear { past, planned } => {
-                let back = past.clone();
+                let back = Past::clone(past);
                 past.timeline = Timeline::new(self.player.steps_per_beat());
                 let before = std::mem::replace(planned, voided);
                 self.remember(back)?;
@@ -331,7 +335,7 @@ impl<P: Player> Session<P> {
                 self.reinstate(before);
             }
             Deed::Clear { past, planned } => {
-                *past = self.forget_all(past.floor, past.learned.len())?;
+                **past = self.forget_all(past.floor, past.learned.len())?;
                 *planned = voided;
             }
             Deed::Unlearn { pieces } => *pieces = self.forget_lessons(pieces.len())?,
