@@ -1,4 +1,4 @@
-//! What commands print.
+//! Output of commands: standard output, standard error, exit codes.
 
 use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +16,7 @@ pub struct Force {
 }
 
 impl Force {
-    /// What may be replaced.
+    /// Which existing files an output may replace.
     pub fn replace(self) -> Replace {
         Replace::forced(self.force)
     }

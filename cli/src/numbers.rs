@@ -37,7 +37,7 @@ pub fn above(bound: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send 
     }
 }
 
-/// What a type's numbers are called: those that cannot be halved are whole.
+/// Name of the numbers of a type: whole numbers, or numbers.
 fn noun<T: FromStr>() -> &'static str {
     match "0.5".parse::<T>() {
         Ok(_) => "number ",

@@ -42,8 +42,7 @@ struct Log {
     what: String,
     unit: &'static str,
     begun: Instant,
-    /// What is done and what there is, when the first was reported: an earlier run may have done
-    /// some.
+    /// Amounts done and to do at the first report: an earlier run may have done some.
     state: Mutex<State>,
 }
 
@@ -112,7 +111,8 @@ impl Progress {
         self.set(done, self.bar.length().unwrap_or(0));
     }
 
-    /// What was done before this run says nothing about its speed.
+    /// Starts the count at `done` of `all`: an earlier run did that, so it tells nothing of the
+    /// speed of this one.
     pub fn begin_at(&self, done: u64, all: u64) {
         self.set(done, all);
         self.bar.reset_eta();

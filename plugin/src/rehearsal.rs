@@ -379,8 +379,19 @@ fn perform(piece: &Piece, rehearsal: &mut Rehearsal, frames: impl FnMut() -> u32
 fn perform_with(
     piece: &Piece,
     rehearsal: &mut Rehearsal,
+    frames: impl FnMut() -> u32,
+    before: impl FnMut(&mut Rehearsal, u64),
+) -> Played {
+    perform_in(piece, rehearsal, frames, before, |reading| reading)
+}
+
+/// The same in a host that reports its transport in its own way.
+fn perform_in(
+    piece: &Piece,
+    rehearsal: &mut Rehearsal,
     mut frames: impl FnMut() -> u32,
     mut before: impl FnMut(&mut Rehearsal, u64),
+    mut report: impl FnMut(Reading) -> Reading,
 ) -> Played {
     let spb = RATE * 60.0 / piece.tempo;
     let (mut at, mut next, mut played) = (0u64, 0, Vec::new());
@@ -405,7 +416,7 @@ fn perform_with(
             denominator: Some(4),
             ..Reading::default()
         };
-        rehearsal.block(&reading, frames as u32, &mut block);
+        rehearsal.block(&report(reading), frames as u32, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));
         at += frames;
     }

@@ -31,7 +31,7 @@ pub struct Options<'a> {
     pub folders: &'a [PathBuf],
     /// The corpus to write.
     pub output: &'a Path,
-    /// What may be replaced there.
+    /// Which existing files the corpus may replace.
     pub replace: Replace,
     /// Its vocabulary.
     pub vocabulary: Vocabulary,
