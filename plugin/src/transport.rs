@@ -363,7 +363,7 @@ impl Tracker {
             if rounding {
                 return running.anchor;
             }
-        } else if rounding {
+        } else if difference.abs() <= self.grain.known_step() {
             return (counted, 0);
         }
         self.grain.restart();

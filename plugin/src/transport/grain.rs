@@ -25,11 +25,16 @@ pub(super) struct Grain {
     jitter: f64,
     /// The last difference, while the playhead moves evenly.
     last: Option<f64>,
+    /// How many differences were compared with the one before.
+    compared: u32,
 }
 
 impl Grain {
     /// Smallest difference that is no rounding, in quarter notes: three units of CLAP's.
     const EXACT: f64 = 3.0 / (1u64 << 31) as f64;
+
+    /// Changes of the difference after which their largest is known well enough.
+    const ENOUGH: u32 = 64;
 
     /// Takes in a reported position.
     pub(super) fn observe(&mut self, beat: f64) {
@@ -48,6 +53,7 @@ impl Grain {
     pub(super) fn compare(&mut self, difference: f64) {
         if let Some(last) = self.last.replace(difference) {
             self.jitter = self.jitter.max((difference - last).abs()).min(COARSEST);
+            self.compared = self.compared.saturating_add(1);
         }
     }
 
@@ -56,12 +62,23 @@ impl Grain {
         self.last = None;
     }
 
-    /// Differences up to this, in quarter notes, are rounding.
-    pub(super) fn step(&self) -> f64 {
-        let grid = TICKS
-            .get(self.grid)
-            .map_or(self.jitter, |ticks| 1.0 / ticks);
+    /// Differences up to this, in quarter notes, are rounding, as far as is known.
+    pub(super) fn known_step(&self) -> f64 {
+        // The largest change is less than the step.
+        let jitter = (2.0 * self.jitter).min(COARSEST);
+        let grid = TICKS.get(self.grid).map_or(jitter, |ticks| 1.0 / ticks);
         grid + Self::EXACT
+    }
+
+    /// Differences up to this, in quarter notes, may be rounding: the coarsest until the host's
+    /// own is known.
+    pub(super) fn step(&self) -> f64 {
+        let learned = self.grid < TICKS.len() || self.compared >= Self::ENOUGH;
+        if learned {
+            self.known_step()
+        } else {
+            COARSEST + Self::EXACT
+        }
     }
 }
 
@@ -85,7 +102,7 @@ mod tests {
     #[test]
     fn exact_positions_have_no_grid() {
         let mut grain = Grain::default();
-        for block in 1..50 {
+        for block in 1..100 {
             let unit = (1u64 << 31) as f64;
             grain.observe((f64::from(block) * 0.003_133_7 * unit).round() / unit);
             grain.compare(0.0);
@@ -102,6 +119,6 @@ mod tests {
             grain.observe(reported);
             grain.compare(reported - beat);
         }
-        assert!((0.9 / 617.0..1.1 / 617.0).contains(&grain.step()));
+        assert!((0.9 / 617.0..2.0 / 617.0).contains(&grain.step()));
     }
 }

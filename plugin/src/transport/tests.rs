@@ -282,13 +282,7 @@ fn rounded_positions_are_no_jumps_and_move_no_sample() {
                 first = start - at;
             }
             let off = (start - at - first).abs();
-            // The grid that is on no list is learned from the positions first.
-            let allowed = if matches!(rounding, Rounding::Nearest(617.0)) {
-                1.01 / 617.0
-            } else {
-                1e-8
-            };
-            assert!(off < allowed, "{what}: {off} beats off");
+            assert!(off < 1e-8, "{what}: {off} beats off");
         }
     }
 }
