@@ -415,6 +415,7 @@ impl Torture<'_> {
             // A host that stands still says so: a gap would be counted through.
             transport.tells = self.transport.tells;
         }
+        let gap = transport.tells == Tells::Nothing;
         let block = Block {
             frames,
             transport,
@@ -438,8 +439,10 @@ impl Torture<'_> {
             }
             self.transport.beat = next;
         }
-        self.check(frames, beat, samples_per_beat, turned)?;
-        self.moved = turned;
+        // A jump in a block that reports nothing is seen with the next block that does.
+        let unseen = self.moved && gap;
+        self.check(frames, beat, samples_per_beat, turned || unseen)?;
+        self.moved = turned || unseen;
         self.sample += u64::from(frames);
         self.summary.blocks += 1;
         Ok(())
