@@ -183,6 +183,8 @@ impl Tracker {
     /// The host's sample rate from the next block on; the playhead stands still until then.
     pub fn set_sample_rate(&mut self, sample_rate: f64) {
         self.sample_rate = sample_rate;
+        // The host may have been set up anew: its rounding and its bars are learned again.
+        (self.grain, self.bars) = (Grain::default(), BarLines::default());
     }
 
     /// From the next block on every generated note sounds so many samples later.
@@ -342,7 +344,7 @@ impl Tracker {
             let counted = passage
                 .seam
                 .map(|seam| seam.start + (last.end_beat() - seam.end));
-            let counted = counted.filter(|at| (at - beat).abs() <= self.slack());
+            let counted = counted.filter(|at| (at - beat).abs() <= self.grain.known_step());
             let beat = counted.unwrap_or(beat);
             passage.arrived = Some(beat);
             return (beat, 0);
