@@ -37,7 +37,7 @@ pub enum WriteError {
     OtherKind {
         /// The output.
         path: PathBuf,
-        /// What the file is.
+        /// Kind of the file that is there.
         found: &'static str,
         /// The kind that would be written.
         wanted: &'static str,
@@ -63,7 +63,7 @@ pub enum WriteError {
     Special {
         /// The output.
         path: PathBuf,
-        /// What it is.
+        /// Kind of the thing that is there.
         what: &'static str,
     },
     /// Binary data would go to a terminal.
@@ -77,7 +77,7 @@ pub enum WriteError {
     Io {
         /// The output.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -123,7 +123,7 @@ pub enum ReadError {
     Io {
         /// The input.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

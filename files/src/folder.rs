@@ -162,7 +162,7 @@ impl FolderDraft {
     ///
     /// # Errors
     /// When the system refuses, or when something that must not be replaced came there meanwhile.
-    /// What was there is still there.
+    /// The folder that was there before is kept.
     pub fn finish(self) -> Result<(), WriteError> {
         let Self { output, scratch } = self;
         let target = &output.target;

@@ -17,7 +17,7 @@ pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// What was read.
+/// Bytes that were read, with the name of their source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     /// Its name in messages: the path, or "standard input".

@@ -17,7 +17,7 @@ pub const STANDARD_OUTPUT: &str = "standard output";
 /// Bytes for a pipe that are kept in memory; more are kept in a temporary file.
 const IN_MEMORY: usize = 16 << 20;
 
-/// What an output may take the place of.
+/// Existing files that an output may replace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replace {
     /// Nothing.

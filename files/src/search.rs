@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// What a search found.
+/// Files that a search found, and those it left out.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// Files with one of the endings, by name.

@@ -222,7 +222,7 @@ mod tests {
             slowing(&[(0, 50.0), (120, 100.0), (156, 80.0), (180, 60.0)]),
             100.0
         );
-        // What comes later does not count.
+        // Later notes do not count.
         assert_eq!(slowing(&[(0, 120.0), (192, 40.0)]), 120.0);
     }
 

@@ -196,7 +196,7 @@ fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     Ok((name, document))
 }
 
-/// What was played, in steps of the file.
+/// The notes of the answer, in steps of the file.
 struct Played {
     notes: Vec<Note>,
     /// Where the last bar ends.

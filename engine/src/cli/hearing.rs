@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use continuo_score::midi::{MidiFile, Pedal, Reading};
 use continuo_score::{Hearing, Score};
 
-/// What of a file is heard.
+/// Options that choose which notes of a file are heard.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Hearing")]
 pub(super) struct HearingOptions {
@@ -73,7 +73,7 @@ impl HearingOptions {
         })
     }
 
-    /// What is heard of a file. `keys` is the file read without the pedal, which does not
+    /// The notes of a file that are heard. `keys` is the file read without the pedal, which does not
     /// decide where the answer begins: a player comes in when the hands have left the keys.
     ///
     /// Absent where no note is heard.

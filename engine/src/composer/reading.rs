@@ -38,14 +38,14 @@ const NEAR: usize = 192;
 /// Tokens that the suffix memory takes in at once.
 pub(super) const FOLLOWED: usize = 1_024;
 
-/// What a composer has still to read.
+/// Reading that a composer still owes, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owed {
-    /// What an answer waits for.
+    /// Tokens that an answer waits for.
     Heard,
-    /// What the long memories hold. Until then answers know less of it.
+    /// Tokens of the long memories. Until they are read, answers know less of it.
     Past,
-    /// What is to be learned.
+    /// Pieces to be learned.
     Lessons,
 }
 
