@@ -53,8 +53,9 @@ fn close(player: Player, what: &str) {
 fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
     let folder = tempfile::tempdir().unwrap();
     let expected = scene::play_on(Format::Clap, scene::any_setup(), 1).unwrap();
+    // ONNX Runtime stays loaded, with the threads that it began under the name of ours.
+    let before = threads();
     for format in Format::ALL {
-        assert_eq!(threads(), 0, "{format:?}, before");
         let empty = lab::load(format).unwrap().save().unwrap();
         let with = |session| project::with_session(format, &empty, &session).unwrap();
         let mut states = vec![
@@ -71,7 +72,7 @@ fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
         for (what, state) in &states {
             for blocks in [0, 3] {
                 close(opened(format, state, blocks), what);
-                assert_eq!(threads(), 0, "{format:?}, {what}, {blocks} blocks");
+                assert_eq!(threads(), before, "{format:?}, {what}, {blocks} blocks");
             }
         }
         // Beside one that plays, which plays what it would have played.
@@ -90,6 +91,6 @@ fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
         let placed = check::place(&notes, other.clock(), scene::STEPS_PER_BEAT, end).unwrap();
         assert_eq!(placed, expected, "{format:?}");
         close(other, "the other one");
-        assert_eq!(threads(), 0, "{format:?}, after");
+        assert_eq!(threads(), before, "{format:?}, after");
     }
 }

@@ -103,7 +103,7 @@ fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) 
     let late = |sample: u64| {
         let since = sample - origin;
         let step = (since as f64 / per_step).floor();
-        since - (step * per_step).ceil() as u64
+        since - (step * per_step + 0.5).floor() as u64
     };
     let ons = player.sent().iter().filter(|sent| sent.event.on);
     let ons: Vec<u64> = ons.map(|sent| late(sent.sample)).collect();

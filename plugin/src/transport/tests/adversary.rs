@@ -269,7 +269,7 @@ fn a_loop_that_comes_round_while_the_host_reports_nothing_is_followed() {
             cycle: Some((4.0, 8.0)),
             ..playing(beat, 120.0)
         };
-        if beat > 7.95 || beat < 4.05 {
+        if !(4.05..=7.95).contains(&beat) {
             said = Reading::default();
         }
         let passage = next(&mut tracker, &said, frames);
