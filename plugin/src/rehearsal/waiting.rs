@@ -189,7 +189,7 @@ fn a_project_and_an_album_delay_nobody() {
         let tempos = [97.0, 110.0, 120.0, 133.0];
         let mut traders: Vec<_> = tempos.map(|t| Trader::new(t, 0, empty())).into();
         traders.push(Trader::new(120.0, 100, project(notes)));
-        for _ in 0..3 {
+        for _ in 0..7 {
             let mut learner = empty();
             learner.player_mut().work.as_mut().unwrap().lessons = 1 << 23;
             traders.push(Trader::new(60.0, usize::MAX, learner));
@@ -222,8 +222,9 @@ fn a_project_and_an_album_delay_nobody() {
 
 #[test]
 fn sixteen_projects_opened_at_once_answer_soon() {
+    // Their bars begin a quarter of a beat apart.
     let mut traders: Vec<_> = (0..16)
-        .map(|number| Trader::new(120.0, 2 * number, project(3_000)))
+        .map(|number| Trader::new(120.0, 25 * number, project(3_000)))
         .collect();
     // Not one slice is spent on anything else than what an answer waits for.
     let mut slices = 0;
