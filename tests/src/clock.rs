@@ -2,7 +2,7 @@
 
 /// A stretch of samples over which the song position moves evenly.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Section {
+pub struct Segment {
     /// First sample since the host began to process.
     pub sample: u64,
     /// Song position there, in quarter notes.
@@ -16,7 +16,7 @@ pub struct Section {
 #[derive(Clone, Debug)]
 pub struct Clock {
     sample_rate: f64,
-    sections: Vec<Section>,
+    sections: Vec<Segment>,
 }
 
 impl Clock {
@@ -24,7 +24,7 @@ impl Clock {
     pub fn new(sample_rate: f64) -> Self {
         Self {
             sample_rate,
-            sections: vec![Section {
+            sections: vec![Segment {
                 sample: 0,
                 beat: 0.0,
                 bpm: 0.0,
@@ -35,7 +35,7 @@ impl Clock {
     /// Begins a section. One at the same sample is replaced.
     pub fn begin(&mut self, sample: u64, beat: f64, bpm: f64) {
         self.sections.retain(|section| section.sample < sample);
-        self.sections.push(Section { sample, beat, bpm });
+        self.sections.push(Segment { sample, beat, bpm });
     }
 
     /// Samples a second.
@@ -44,7 +44,7 @@ impl Clock {
     }
 
     /// The section that a sample lies in.
-    pub fn section(&self, sample: u64) -> Section {
+    pub fn section(&self, sample: u64) -> Segment {
         let after = self
             .sections
             .partition_point(|section| section.sample <= sample);
@@ -52,7 +52,7 @@ impl Clock {
     }
 
     /// Quarter notes a sample in a section.
-    pub fn beats_per_sample(&self, section: Section) -> f64 {
+    pub fn beats_per_sample(&self, section: Segment) -> f64 {
         section.bpm / 60.0 / self.sample_rate
     }
 
@@ -64,7 +64,7 @@ impl Clock {
 
     /// Where a beat falls, in samples, if the section of `sample` went on without end.
     /// Meaningless while the transport stands.
-    pub fn exact(&self, beat: f64, sample: u64) -> f64 {
+    pub fn sample_at(&self, beat: f64, sample: u64) -> f64 {
         let section = self.section(sample);
         section.sample as f64 + (beat - section.beat) / self.beats_per_sample(section)
     }
@@ -75,13 +75,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back_through_a_change_of_tempo() {
+    fn clock_converts_both_ways_across_a_tempo_change() {
         let mut clock = Clock::new(48_000.0);
         clock.begin(0, 0.0, 120.0);
         assert_eq!(clock.beat(24_000), 1.0);
         clock.begin(48_000, 2.0, 60.0);
         assert_eq!(clock.beat(47_999 + 48_001), 3.0);
-        assert_eq!(clock.exact(3.0, 50_000), 96_000.0);
-        assert_eq!(clock.exact(1.0, 10), 24_000.0);
+        assert_eq!(clock.sample_at(3.0, 50_000), 96_000.0);
+        assert_eq!(clock.sample_at(1.0, 10), 24_000.0);
     }
 }

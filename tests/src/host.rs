@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow, bail};
 mod clap;
 mod vst3;
 
-pub use self::clap::{ClapHost, ClapParameter, Dialect, Manners, Tally};
+pub use self::clap::{ClapHost, ClapHostConfig, ClapParameter, Dialect, DialectCounts};
 pub use self::vst3::{Vst3Host, Vst3Parameter};
 
 /// Room for what a plugin sends in a block, so that the host need not make any meanwhile.
@@ -66,16 +66,16 @@ pub enum Mode {
 
 /// How much a host tells of its transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tells {
+pub enum TransportDetail {
     /// All of [`Transport`].
     #[default]
-    Everything,
+    Full,
     /// No time signature, and so no bars.
-    NoBars,
+    NoTimeSignature,
     /// Whether it runs and how fast, but not where it is.
-    NoBeats,
+    NoPosition,
     /// Nothing at all, as a host without a transport.
-    Nothing,
+    None,
 }
 
 /// The host's transport at the first sample of a block.
@@ -94,9 +94,9 @@ pub struct Transport {
     /// Bars before that bar line.
     pub bar: i32,
     /// The loop, in quarter notes, where one is on.
-    pub cycle: Option<(f64, f64)>,
+    pub loop_range: Option<(f64, f64)>,
     /// What of this the plugin is told.
-    pub tells: Tells,
+    pub detail: TransportDetail,
 }
 
 /// A note begins or ends.
@@ -135,14 +135,14 @@ pub struct Block<'a> {
 }
 
 /// A plugin's editor. All of it is to be called from the main thread, while another may process.
-pub trait Windows {
+pub trait PluginEditor {
     /// Makes it and gives the size it would like, in pixels.
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
+    fn create_editor(&mut self) -> Result<(u32, u32)> {
         bail!("this host shows no editors")
     }
 
     /// Puts the editor into a window of the host's, by its X11 id, and shows it. The window
-    /// must stay until [`Self::drop_editor`].
+    /// must stay until [`Self::destroy_editor`].
     fn show_editor(&mut self, _parent: u32) -> Result<()> {
         bail!("this host shows no editors")
     }
@@ -158,23 +158,23 @@ pub trait Windows {
     }
 
     /// The size that the editor asked its window to have, in pixels, if it asked since the last call.
-    fn wanted_size(&mut self) -> Option<(u32, u32)> {
+    fn requested_size(&mut self) -> Option<(u32, u32)> {
         None
     }
 
     /// Lets the plugin do what it asked to do on the main thread.
-    fn turn(&mut self) -> Result<()> {
+    fn run_main_thread(&mut self) -> Result<()> {
         Ok(())
     }
 
     /// Closes the editor.
-    fn drop_editor(&mut self) -> Result<()> {
+    fn destroy_editor(&mut self) -> Result<()> {
         bail!("this host shows no editors")
     }
 }
 
 /// What is done on the main thread while another processes.
-pub type Meanwhile<'a> = &'a mut dyn FnMut(&mut dyn Windows) -> Result<()>;
+pub type MainThreadWork<'a> = &'a mut dyn FnMut(&mut dyn PluginEditor) -> Result<()>;
 
 /// A loaded plugin. All of it is to be called from one thread; dropping it deactivates it.
 pub trait Plugin {
@@ -197,7 +197,7 @@ pub trait Plugin {
     fn load(&mut self, state: &[u8]) -> Result<()>;
 
     /// How long the plugin itself took over the last block.
-    fn took(&self) -> std::time::Duration;
+    fn process_time(&self) -> std::time::Duration;
 
     /// Ends processing. Does nothing to a plugin that is not active.
     fn deactivate(&mut self) -> Result<()>;
@@ -207,15 +207,16 @@ pub trait Plugin {
     fn parameter(&mut self, id: &str, text: &str) -> Result<ParameterChange>;
 
     /// The parameter's value as the plugin shows it.
-    fn shown(&mut self, id: &str) -> Result<String>;
+    fn parameter_text(&mut self, id: &str) -> Result<String>;
 
     /// Its editor, and what else is done on the main thread while it processes.
-    fn windows(&mut self) -> &mut dyn Windows;
+    fn editor(&mut self) -> &mut dyn PluginEditor;
 
     /// Processes the blocks over and over on a thread of their own, as a host's audio thread
     /// does, for as long as `meanwhile` takes on this one. Gives how many blocks that were; what
     /// the plugin sent is dropped.
-    fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64>;
+    fn process_in_background(&mut self, blocks: &[Block], meanwhile: MainThreadWork)
+    -> Result<u64>;
 }
 
 /// How long a host's audio thread rests between two blocks.

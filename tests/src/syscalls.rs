@@ -19,7 +19,7 @@ pub type Calls = BTreeMap<i32, u64>;
 
 /// What a watched thread did.
 #[derive(Debug)]
-pub struct Seen<R> {
+pub struct SyscallTrace<R> {
     /// What came of it.
     pub result: R,
     /// Calls while a plugin's `process()` was running.
@@ -39,7 +39,9 @@ struct Watch {
 
 /// Runs `work` on a thread of its own. Once it calls what it is given, every system call of that
 /// thread, and of threads it starts after that, is noted down.
-pub fn watch<R: Send>(work: impl FnOnce(&dyn Fn() -> Result<()>) -> R + Send) -> Result<Seen<R>> {
+pub fn watch<R: Send>(
+    work: impl FnOnce(&dyn Fn() -> Result<()>) -> R + Send,
+) -> Result<SyscallTrace<R>> {
     let watch = Watch {
         listener: AtomicI32::new(-1),
         over: AtomicBool::new(false),
@@ -55,7 +57,7 @@ pub fn watch<R: Send>(work: impl FnOnce(&dyn Fn() -> Result<()>) -> R + Send) ->
     });
     supervised.map_err(|_| anyhow!("the supervisor panicked"))??;
     let calls = |calls: Mutex<Calls>| calls.into_inner().unwrap_or_default();
-    Ok(Seen {
+    Ok(SyscallTrace {
         result: result.map_err(|_| anyhow!("the watched thread panicked"))?,
         inside: calls(watch.inside),
         outside: calls(watch.outside),
@@ -150,22 +152,22 @@ fn supervise(watch: &Watch) -> Result<()> {
 }
 
 /// Tortures the plugin in real time for so many blocks, watching its `process()`.
-pub fn tortured(
+pub fn trace_stress(
     bundle: &std::path::Path,
     format: host::Format,
     seed: u64,
     blocks: u64,
-) -> Result<Seen<crate::torture::Summary>> {
-    use crate::torture::{Options, Pace, run_after};
-    let options = Options {
+) -> Result<SyscallTrace<crate::stress::StressSummary>> {
+    use crate::stress::{ModeChoice, StressOptions, run_after};
+    let options = StressOptions {
         seed,
         blocks,
-        pace: Pace::Realtime,
+        mode_choice: ModeChoice::Realtime,
         other_model: None,
     };
     let seen = watch(|install| run_after(bundle, format, options, install))?;
     let summary = seen.result.context("while it was watched")?;
-    Ok(Seen {
+    Ok(SyscallTrace {
         result: summary,
         inside: seen.inside,
         outside: seen.outside,
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_seen_where_they_are_made() {
+    fn calls_are_counted_inside_and_outside_process() {
         let seen = watch(|install| {
             install().unwrap();
             // SAFETY: asks for a number.

@@ -10,7 +10,7 @@ use continuo_engine::{
     Composer, EngineError, Model, ModelOptions, Recollection, Runtime, Sampling,
 };
 use continuo_score::{Metre, MetreMap, Note, PositionScore, Score, Sounding, tune};
-use continuo_tests::lab;
+use continuo_tests::artifacts;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 const VARIANTS: [&str; 3] = ["plain", "cpu", "gpu"];
 
 fn load(directory: &Path, variant: &str) -> Arc<Model> {
-    let runtime = Runtime::load(&lab::library().unwrap()).unwrap();
+    let runtime = Runtime::load(&artifacts::runtime_library().unwrap()).unwrap();
     // Few enough that the tests' scores go beyond them, and twice what is retrieved (k 32).
     let options = ModelOptions {
         memories: Some(64),
@@ -32,14 +32,14 @@ fn load(directory: &Path, variant: &str) -> Arc<Model> {
 
 /// With both memories: every variant.
 fn models() -> impl Iterator<Item = Arc<Model>> {
-    let directory = lab::model().unwrap();
+    let directory = artifacts::model().unwrap();
     VARIANTS
         .into_iter()
         .map(move |variant| load(&directory, variant))
 }
 
 fn model() -> Arc<Model> {
-    load(&lab::model().unwrap(), "cpu")
+    load(&artifacts::model().unwrap(), "cpu")
 }
 
 /// The minuet over and over: several windows long.
@@ -87,8 +87,8 @@ fn assert_same(model: &Model, a: &[f32], b: &[f32], what: &str) {
 
 /// With both memories, beyond the capacity of the second; and with the XL memory alone.
 #[test]
-fn whole_is_chunks_is_token_by_token() {
-    let without = VARIANTS.map(|variant| load(&lab::xl_model().unwrap(), variant));
+fn logits_are_equal_for_every_chunk_size() {
+    let without = VARIANTS.map(|variant| load(&artifacts::xl_model().unwrap(), variant));
     for model in models().chain(without) {
         let name = if model.manifest().knn.is_some() {
             "kNN"
@@ -110,7 +110,7 @@ fn whole_is_chunks_is_token_by_token() {
 
 /// What the variants round differently is small beside what they say.
 #[test]
-fn variants_say_nearly_the_same() {
+fn variants_agree_to_rounding() {
     let tokens = tokens(&model(), &long_score(2));
     let logits: Vec<Vec<f32>> = models().map(|m| feed_in(&m, &tokens, 64)).collect();
     let mean = |a: &[f32], b: &[f32]| {
@@ -127,7 +127,7 @@ fn variants_say_nearly_the_same() {
 
 /// With recall 0 what lies beyond the window plays no part, to the bit; with 1 it does.
 #[test]
-fn recall_0_is_the_window_alone() {
+fn recall_0_uses_the_window_alone() {
     for model in models() {
         let score = long_score(1);
         let logits = |learn: bool, recall: f32| {
@@ -149,7 +149,7 @@ fn recall_0_is_the_window_alone() {
 fn weighed(of: &Path, same: serde_json::Value, transposed: serde_json::Value) -> Arc<Model> {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("weighed");
-    lab::copy(of, &directory).unwrap();
+    artifacts::copy_folder(of, &directory).unwrap();
     let manifest = directory.join("model.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -172,14 +172,14 @@ fn bare(notes: &[Note], from: u32) -> Vec<(u32, u32, u8)> {
 /// A model that trusts its suffix memory wholly plays a tune on as it was, from wherever it has come
 /// to, if it reaches so far back; with recall 0 as if it had none.
 #[test]
-fn what_followed_before_is_played_again() {
+fn ngram_memory_alone_replays_the_tune() {
     let sure = weighed(
-        &lab::model().unwrap(),
+        &artifacts::model().unwrap(),
         vec![1.0; 9].into(),
         vec![0.0; 9].into(),
     );
     let none = weighed(
-        &lab::model().unwrap(),
+        &artifacts::model().unwrap(),
         serde_json::Value::Null,
         serde_json::Value::Null,
     );
@@ -218,9 +218,9 @@ fn what_followed_before_is_played_again() {
 
 /// An answer to nothing has itself alone to go back to: it does, never by less than a bar.
 #[test]
-fn an_answer_goes_back_to_itself_from_a_bar_on() {
+fn answer_to_silence_recalls_itself_from_one_bar_back() {
     // One that has no other memory to look back with.
-    let of = lab::xl_model().unwrap();
+    let of = artifacts::xl_model().unwrap();
     let sure = weighed(&of, vec![1.0; 9].into(), vec![1.0; 9].into());
     for (metre, bar) in [((4, 4), 48), ((3, 4), 36)] {
         let mut bars_back = Vec::new();
@@ -250,10 +250,14 @@ fn an_answer_goes_back_to_itself_from_a_bar_on() {
 /// A model that trusts it wholly plays on a tune that it has only learned, in the key in which it
 /// hears it now; until it is forgotten.
 #[test]
-fn what_was_learned_is_played_in_any_key() {
+fn learned_piece_is_played_in_any_key_until_forgotten() {
     // Of passages long enough that the tune itself has none that are alike.
     let long = [[0.0; 5].as_slice(), &[1.0; 4]].concat();
-    let model = weighed(&lab::model().unwrap(), vec![0.0; 9].into(), long.into());
+    let model = weighed(
+        &artifacts::model().unwrap(),
+        vec![0.0; 9].into(),
+        long.into(),
+    );
     let minuet = tune::minuet();
     let higher = minuet.transposed(2).unwrap();
     let (from, to) = (5 * 36, 9 * 36);
@@ -282,7 +286,7 @@ fn what_was_learned_is_played_in_any_key() {
 /// What lies more bars back than memory reaches plays no part, in whatever portions it is heard;
 /// what was learned does.
 #[test]
-fn memory_reaches_so_many_bars_back() {
+fn reach_limits_recall_to_the_last_bars() {
     for model in models() {
         let score = long_score(2);
         let logits = |reach: Option<u32>, learn: bool, portions: u32| {
@@ -319,7 +323,7 @@ fn memory_reaches_so_many_bars_back() {
 /// Where the long memory looks back to is told: bars before, no further than it reaches, and what
 /// was learned; and nothing where nothing is recalled.
 #[test]
-fn where_it_looks_back_to_is_told() {
+fn attribution_names_bars_within_reach() {
     let model = model();
     let score = long_score(2);
     let at = score.notes.last().unwrap().end();
@@ -362,7 +366,7 @@ fn where_it_looks_back_to_is_told() {
 
 /// Pieces learned do not enter the window, and stay when the session is forgotten.
 #[test]
-fn what_was_learned_stays() {
+fn learned_pieces_outlast_the_session() {
     for model in models() {
         let mut composer = Composer::new(model.clone());
         composer.learn(&[long_score(1)]).unwrap();
@@ -386,7 +390,7 @@ fn what_was_learned_stays() {
 /// A score that is read in slices can be answered long before all of it is read, and once all is
 /// read the memory is the one that reading everything at once would have given.
 #[test]
-fn a_long_past_is_read_beside() {
+fn sliced_reading_ends_in_the_same_memory() {
     for model in models() {
         let mut near = 0;
         for seed in 0..4 {
@@ -456,7 +460,7 @@ fn a_long_past_is_read_beside() {
 
 /// Slices change nothing of what is played: an answer in slices is the answer at once.
 #[test]
-fn an_answer_in_slices_is_the_same() {
+fn sliced_answer_equals_the_whole_answer() {
     for model in models() {
         let (mut sliced, mut whole) = (Composer::new(model.clone()), Composer::new(model.clone()));
         let mut score = Score::new(12);
@@ -513,7 +517,7 @@ fn tokens_outside_the_vocabulary_are_refused() {
 /// Memory after any history of listening, answering and forgetting is the memory of one who
 /// only ever heard the last score.
 #[test]
-fn a_rewind_leaves_no_trace() {
+fn rewound_memory_equals_fresh_memory() {
     for model in models() {
         // They all go the same way; the numbers are other ones.
         let seeds = if model.variant() == "cpu" { 0..5 } else { 5..7 };
@@ -590,7 +594,7 @@ fn a_rewind_leaves_no_trace() {
 
 /// Wherever reading is stopped, what was read is a memory of its beginning, and goes on.
 #[test]
-fn reading_stops_when_told_and_goes_on_from_there() {
+fn stopped_reading_resumes_where_it_stopped() {
     let model = model();
     let score = long_score(20);
     let mut fresh = Composer::new(model.clone());
@@ -625,7 +629,7 @@ fn reading_stops_when_told_and_goes_on_from_there() {
 }
 
 #[test]
-fn an_answer_is_music_from_its_seed_alone() {
+fn answer_depends_on_the_seed_and_not_on_call_sizes() {
     for model in models() {
         let score = tune::minuet();
         let end = score.length + 36 * 8;
@@ -660,7 +664,7 @@ fn an_answer_is_music_from_its_seed_alone() {
 }
 
 #[test]
-fn what_cannot_be_listened_to_is_said() {
+fn score_of_another_resolution_is_refused() {
     let model = model();
     let mut composer = Composer::new(model.clone());
     assert!(composer.logits().is_err(), "nothing was heard");

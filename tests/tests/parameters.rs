@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use continuo_tests::artifacts;
 use continuo_tests::host::{ClapHost, Format, Mode, Plugin, Vst3Host};
-use continuo_tests::lab;
 
 /// Controllers by which MIDI comes into a VST3 plugin: 128 and two more, on 16 channels.
 const CONTROLLERS: i16 = 130;
@@ -15,17 +15,17 @@ const CHANNELS: i16 = 16;
 const CONTROLLER_NAME: &str = "MIDI CC ";
 
 fn vst3() -> Vst3Host {
-    lab::use_test_model().unwrap();
-    Vst3Host::load(&lab::bundle(Format::Vst3).unwrap()).unwrap()
+    artifacts::use_test_model().unwrap();
+    Vst3Host::load(&artifacts::bundle(Format::Vst3).unwrap()).unwrap()
 }
 
 fn clap() -> ClapHost {
-    lab::use_test_model().unwrap();
-    ClapHost::load(&lab::bundle(Format::Clap).unwrap()).unwrap()
+    artifacts::use_test_model().unwrap();
+    ClapHost::load(&artifacts::bundle(Format::Clap).unwrap()).unwrap()
 }
 
 #[test]
-fn vst3_controllers_are_hidden_parameters_with_the_name_that_hosts_know() {
+fn vst3_midi_controllers_are_hidden_parameters_named_as_in_juce() {
     let host = vst3();
     let parameters = host.parameters().unwrap();
     let is_controller = |title: &str| title.starts_with(CONTROLLER_NAME);
@@ -59,7 +59,7 @@ fn vst3_controllers_are_hidden_parameters_with_the_name_that_hosts_know() {
 /// As pedalboard and other hosts in Python do: they ask for a thousand texts of each parameter that
 /// is not a controller.
 #[test]
-fn a_host_that_sets_up_every_parameter_waits_less_than_two_seconds() {
+fn listing_every_parameter_text_takes_under_two_seconds() {
     let began = Instant::now();
     let host = vst3();
     let mut texts = 0;
@@ -80,7 +80,7 @@ fn a_host_that_sets_up_every_parameter_waits_less_than_two_seconds() {
 }
 
 #[test]
-fn vst3_steps_are_shown_and_set_as_what_they_are() {
+fn vst3_steps_survive_text_and_value_conversion() {
     let host = vst3();
     for parameter in host.parameters().unwrap() {
         let (id, title, steps) = (parameter.id, &parameter.title, parameter.steps);
@@ -118,7 +118,7 @@ fn vst3_steps_are_shown_and_set_as_what_they_are() {
 }
 
 #[test]
-fn clap_steps_are_shown_and_set_as_what_they_are() {
+fn clap_steps_survive_text_and_value_conversion() {
     let mut host = clap();
     for parameter in host.parameters().unwrap() {
         let (id, name) = (parameter.id, &parameter.name);
@@ -148,7 +148,7 @@ fn clap_steps_are_shown_and_set_as_what_they_are() {
 }
 
 #[test]
-fn clap_pages_name_parameters_that_there_are() {
+fn clap_remote_control_pages_list_every_parameter() {
     let mut host = clap();
     let pages = host.pages().unwrap();
     let parameters = host.parameters().unwrap();
@@ -168,25 +168,24 @@ fn clap_pages_name_parameters_that_there_are() {
 
 /// A host that calls `setActive()` before `setupProcessing()`, once and again with another setup.
 #[test]
-fn vst3_hosts_may_activate_before_they_set_up() {
-    use continuo_tests::player::Player;
-    use continuo_tests::scene;
+fn vst3_set_active_before_setup_processing_plays_the_same() {
+    use continuo_tests::daw::Daw;
+    use continuo_tests::scenario;
 
     let play = |mut host: Vst3Host, first: bool| {
         if first {
             host.activate_first();
             host.activate(44_100.0, 64, Mode::Realtime).unwrap();
         }
-        let notes = scene::opening();
-        let mut player = Player::new(Box::new(host), scene::any_setup(), &notes).unwrap();
-        player
-            .set(&[("thru", "Off"), ("gap", "2"), ("seed", "1")])
+        let notes = scenario::opening();
+        let mut daw = Daw::new(Box::new(host), scenario::default_setup(), &notes).unwrap();
+        daw.set(&[("thru", "Off"), ("gap", "2"), ("seed", "1")])
             .unwrap();
-        player.stand(1_000).unwrap();
-        player.play_to(scene::END).unwrap();
-        player.stand(1_000).unwrap();
-        let sent = player.sent().to_vec();
-        player.finish().unwrap();
+        daw.run_stopped(1_000).unwrap();
+        daw.play_to(scenario::END).unwrap();
+        daw.run_stopped(1_000).unwrap();
+        let sent = daw.sent().to_vec();
+        daw.finish().unwrap();
         sent
     };
     let usual = play(vst3(), false);

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use continuo_tests::artifacts;
 use continuo_tests::host::Format;
-use continuo_tests::lab;
 use libloading::{Library, Symbol};
 
 /// The address of a library's one entry point.
@@ -22,16 +22,16 @@ fn load(path: &Path) -> Library {
 /// Where another plugin, or the host, has loaded ONNX Runtime under its usual name, the
 /// loader must not take ours for the same.
 #[test]
-fn ours_is_not_taken_for_another() {
+fn bundled_runtime_is_not_replaced_by_a_loaded_one() {
     let folder = tempfile::tempdir().unwrap();
     let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let resources = lab::bundle(Format::Clap)
+    let resources = artifacts::bundle(Format::Clap)
         .unwrap()
         .with_extension("resources");
     let ours = resources.join(format!("{prefix}onnxruntime-continuo{suffix}"));
     // A stranger's copy, in another place.
     let theirs = folder.path().join(format!("{prefix}onnxruntime{suffix}"));
-    std::fs::copy(lab::library().unwrap(), &theirs).unwrap();
+    std::fs::copy(artifacts::runtime_library().unwrap(), &theirs).unwrap();
     let (theirs, ours) = (load(&theirs), load(&ours));
     assert_ne!(entry(&theirs), entry(&ours));
     // Unloading ONNX Runtime has crashed hosts.

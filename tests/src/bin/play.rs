@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use continuo_tests::daw::Daw;
 use continuo_tests::host::Format;
-use continuo_tests::player::Player;
-use continuo_tests::{check, scene};
+use continuo_tests::{assertions, scenario};
 
 /// Plays the opening of the minuet to a plugin, stops four bars later, and prints how many
 /// notes came out.
@@ -43,15 +43,15 @@ fn run(options: &Options) -> Result<()> {
         let state = std::fs::read(path).with_context(|| path.display().to_string())?;
         plugin.load(&state)?;
     }
-    let mut player = Player::new(plugin, scene::any_setup(), &scene::opening())?;
+    let mut daw = Daw::new(plugin, scenario::default_setup(), &scenario::opening())?;
     for setting in &options.set {
         let Some((id, value)) = setting.split_once('=') else {
             bail!("--set {setting}: no = in it");
         };
-        player.set(&[(id, value)])?;
+        daw.set(&[(id, value)])?;
     }
-    player.play_to(scene::END)?;
-    player.stand(1000)?;
-    println!("{}", check::pair(player.sent())?.len());
-    player.finish()
+    daw.play_to(scenario::END)?;
+    daw.run_stopped(1000)?;
+    println!("{}", assertions::pair_notes(daw.sent())?.len());
+    daw.finish()
 }

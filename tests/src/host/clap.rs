@@ -23,22 +23,22 @@ use clack_host::prelude::*;
 use clack_host::utils::{BeatTime, SecondsTime};
 
 use super::{
-    Block, Meanwhile, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin, Tells,
-    Transport, Windows, audio_thread, parameter_number,
+    Block, MainThreadWork, Mode, NoteEvent, OUTPUT_EVENTS, PROCESSING, ParameterChange, Plugin,
+    PluginEditor, Transport, TransportDetail, audio_thread, parameter_number,
 };
 
 mod gui;
-mod manners;
+mod notes;
 mod parameters;
 
-use self::manners::{Accepted, NotePorts};
-pub use self::manners::{Dialect, Manners, Tally};
+use self::notes::{Accepted, NotePorts};
+pub use self::notes::{ClapHostConfig, Dialect, DialectCounts};
 pub use self::parameters::ClapParameter;
 
 /// What the plugin may ask of the host from any thread.
 struct Shared {
     callback: AtomicBool,
-    manners: Manners,
+    config: ClapHostConfig,
     /// The size that the editor asked for last.
     wanted: Mutex<Option<(u32, u32)>>,
 }
@@ -83,10 +83,10 @@ impl HostHandlers for Handlers {
 
     fn declare_extensions(builder: &mut HostExtensions<Self>, shared: &Self::Shared<'_>) {
         builder.register::<HostParams>().register::<HostLatency>();
-        if shared.manners.has_gui {
+        if shared.config.has_gui {
             builder.register::<HostGui>();
         }
-        if shared.manners.declares.is_some() {
+        if shared.config.declares.is_some() {
             builder.register::<NotePorts>();
         }
     }
@@ -115,17 +115,17 @@ struct Processing {
     steady: u64,
     audio: Vec<Vec<f32>>,
     took: Duration,
-    manners: Manners,
+    config: ClapHostConfig,
 }
 
 impl ClapHost {
     /// Loads the first plugin of the bundle at `path`.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::load_with(path, Manners::default())
+        Self::load_with(path, ClapHostConfig::default())
     }
 
     /// Loads it into a host that is not like the usual one.
-    pub fn load_with(path: &Path, manners: Manners) -> Result<Self> {
+    pub fn load_with(path: &Path, config: ClapHostConfig) -> Result<Self> {
         // SAFETY: loading a plugin runs its code; these are the ones this project built.
         let entry = unsafe { PluginEntry::load(path) }
             .with_context(|| format!("cannot load {} as a CLAP", path.display()))?;
@@ -141,11 +141,11 @@ impl ClapHost {
         let mut instance = PluginInstance::<Handlers>::new(
             |()| Shared {
                 callback: AtomicBool::new(false),
-                manners: manners.clone(),
+                config: config.clone(),
                 wanted: Mutex::default(),
             },
             |_| MainThread {
-                declares: manners.declares.clone(),
+                declares: config.declares.clone(),
             },
             &entry,
             &id,
@@ -157,7 +157,7 @@ impl ClapHost {
         Ok(Self {
             processing: Processing {
                 outputs,
-                manners,
+                config,
                 ..Processing::default()
             },
             main: Main { instance },
@@ -175,7 +175,7 @@ impl ClapHost {
         Ok([true, false].map(|is_input| {
             let mut buffer = NotePortInfoBuffer::new();
             let port = ports.get(&handle, 0, is_input, &mut buffer)?;
-            manners::dialect_of(port.preferred_dialect)
+            notes::dialect_of(port.preferred_dialect)
         }))
     }
 }
@@ -268,9 +268,9 @@ impl Processing {
             ));
         }
         for note in block.notes {
-            manners::write(note, self.manners.writes, &mut input);
+            notes::write(note, self.config.writes, &mut input);
         }
-        let mut output = Accepted::new(&self.manners);
+        let mut output = Accepted::new(&self.config);
         let channels: usize = self.outputs.iter().sum();
         let mut audio = vec![vec![f32::NAN; frames]; channels];
         let mut slots = audio.iter_mut();
@@ -304,14 +304,14 @@ impl Processing {
             &input,
             &mut events,
             Some(self.steady),
-            Some(&transport).filter(|_| block.transport.tells != Tells::Nothing),
+            Some(&transport).filter(|_| block.transport.detail != TransportDetail::None),
         );
         PROCESSING.store(false, Ordering::SeqCst);
         self.took = began.elapsed();
         done.map_err(|error| anyhow!("process() failed: {error}"))?;
         self.steady += u64::from(block.frames);
         self.audio = audio;
-        let notes = output.events.iter().filter_map(manners::read);
+        let notes = output.events.iter().filter_map(notes::read);
         out.extend(notes.map(|(note, _)| note));
         Ok(())
     }
@@ -356,11 +356,15 @@ impl Plugin for ClapHost {
         self.processing.process(block, out)
     }
 
-    fn windows(&mut self) -> &mut dyn Windows {
+    fn editor(&mut self) -> &mut dyn PluginEditor {
         &mut self.main
     }
 
-    fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64> {
+    fn process_in_background(
+        &mut self,
+        blocks: &[Block],
+        meanwhile: MainThreadWork,
+    ) -> Result<u64> {
         let (processing, main) = (&mut self.processing, &mut self.main);
         let process = |block: &Block, sent: &mut _| processing.process(block, sent);
         audio_thread(blocks, process, || meanwhile(main))
@@ -383,7 +387,7 @@ impl Plugin for ClapHost {
         Ok(())
     }
 
-    fn took(&self) -> Duration {
+    fn process_time(&self) -> Duration {
         self.processing.took
     }
 
@@ -405,7 +409,7 @@ impl Plugin for ClapHost {
         Ok(ParameterChange { id: number, value })
     }
 
-    fn shown(&mut self, id: &str) -> Result<String> {
+    fn parameter_text(&mut self, id: &str) -> Result<String> {
         let params = self.main.params()?;
         let clap_id =
             ClapId::from_raw(parameter_number(id)).context("a parameter without an id")?;
@@ -433,16 +437,19 @@ fn transport_event(transport: &Transport) -> TransportEvent {
     let mut flags = Has::HAS_TEMPO;
     flags.set(
         Has::HAS_BEATS_TIMELINE,
-        matches!(transport.tells, Tells::Everything | Tells::NoBars),
+        matches!(
+            transport.detail,
+            TransportDetail::Full | TransportDetail::NoTimeSignature
+        ),
     );
     flags.set(
         Has::HAS_TIME_SIGNATURE,
-        transport.tells == Tells::Everything,
+        transport.detail == TransportDetail::Full,
     );
     flags.set(Has::IS_PLAYING, transport.playing);
-    flags.set(Has::IS_LOOP_ACTIVE, transport.cycle.is_some());
-    let (from, to) = transport.cycle.unwrap_or_default();
-    let bars = transport.tells == Tells::Everything;
+    flags.set(Has::IS_LOOP_ACTIVE, transport.loop_range.is_some());
+    let (from, to) = transport.loop_range.unwrap_or_default();
+    let bars = transport.detail == TransportDetail::Full;
     let (bar_start, bar) = (transport.bar_start, transport.bar);
     let (bar_start, bar) = if bars { (bar_start, bar) } else { (0.0, 0) };
     TransportEvent {

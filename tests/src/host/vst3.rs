@@ -24,15 +24,15 @@ use vst3::Steinberg::{
 };
 use vst3::{ComPtr, ComWrapper, Interface};
 
-use self::exchange::{Changes, Events, Host};
+use self::block_data::{Changes, Events, Host};
 use self::module::Module;
 use self::stream::Stream;
 use super::{
-    Block, Meanwhile, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, Tells, Transport,
-    Windows, audio_thread, parameter_number,
+    Block, MainThreadWork, Mode, NoteEvent, PROCESSING, ParameterChange, Plugin, PluginEditor,
+    Transport, TransportDetail, audio_thread, parameter_number,
 };
 
-mod exchange;
+mod block_data;
 #[cfg(target_os = "linux")]
 mod gui;
 mod module;
@@ -199,11 +199,11 @@ unsafe fn activate_buses(component: &ComPtr<IComponent>) -> Result<Vec<usize>> {
 }
 
 #[cfg(not(target_os = "linux"))]
-impl Windows for Main {}
+impl PluginEditor for Main {}
 
 #[cfg(target_os = "linux")]
-impl Windows for Main {
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
+impl PluginEditor for Main {
+    fn create_editor(&mut self) -> Result<(u32, u32)> {
         if self.editor.is_some() {
             bail!("the editor is there already");
         }
@@ -220,15 +220,17 @@ impl Windows for Main {
         editor.resize(width, height)
     }
 
-    fn wanted_size(&mut self) -> Option<(u32, u32)> {
-        self.editor.as_ref()?.wanted_size()
+    fn requested_size(&mut self) -> Option<(u32, u32)> {
+        self.editor.as_ref()?.requested_size()
     }
 
-    fn turn(&mut self) -> Result<()> {
-        self.editor.as_ref().map_or(Ok(()), gui::Editor::turn)
+    fn run_main_thread(&mut self) -> Result<()> {
+        self.editor
+            .as_ref()
+            .map_or(Ok(()), gui::Editor::run_main_thread)
     }
 
-    fn drop_editor(&mut self) -> Result<()> {
+    fn destroy_editor(&mut self) -> Result<()> {
         self.editor.take().context("no editor")?.close()
     }
 }
@@ -289,8 +291,8 @@ impl Processing {
             outputParameterChanges: answers.as_ptr(),
             inputEvents: input_events.as_ptr(),
             outputEvents: output_events.as_ptr(),
-            processContext: match block.transport.tells {
-                Tells::Nothing => null_mut(),
+            processContext: match block.transport.detail {
+                TransportDetail::None => null_mut(),
                 _ => &mut context,
             },
         };
@@ -348,11 +350,15 @@ impl Plugin for Vst3Host {
         self.processing.process(block, self.host.take_edits(), out)
     }
 
-    fn windows(&mut self) -> &mut dyn Windows {
+    fn editor(&mut self) -> &mut dyn PluginEditor {
         &mut self.main
     }
 
-    fn process_beside(&mut self, blocks: &[Block], meanwhile: Meanwhile) -> Result<u64> {
+    fn process_in_background(
+        &mut self,
+        blocks: &[Block],
+        meanwhile: MainThreadWork,
+    ) -> Result<u64> {
         let (processing, main) = (&mut self.processing, &mut self.main);
         let process = |block: &Block, sent: &mut _| processing.process(block, Vec::new(), sent);
         audio_thread(blocks, process, || meanwhile(main))
@@ -388,7 +394,7 @@ impl Plugin for Vst3Host {
         }
     }
 
-    fn took(&self) -> Duration {
+    fn process_time(&self) -> Duration {
         self.processing.took
     }
 
@@ -424,7 +430,7 @@ impl Plugin for Vst3Host {
         Ok(ParameterChange { id: number, value })
     }
 
-    fn shown(&mut self, id: &str) -> Result<String> {
+    fn parameter_text(&mut self, id: &str) -> Result<String> {
         let number = parameter_number(id);
         let mut shown: String128 = [0; 128];
         // SAFETY: the controller lives, and there is room for 128 characters.
@@ -463,16 +469,19 @@ fn process_context(transport: &Transport, sample_rate: f64, samples: i64) -> Pro
     // SAFETY: a C struct of numbers, for which zeros are valid.
     let mut context: ProcessContext = unsafe { zeroed() };
     let mut state = Has::kTempoValid | Has::kContTimeValid;
-    if matches!(transport.tells, Tells::Everything | Tells::NoBars) {
+    if matches!(
+        transport.detail,
+        TransportDetail::Full | TransportDetail::NoTimeSignature
+    ) {
         state |= Has::kProjectTimeMusicValid;
     }
-    if transport.tells == Tells::Everything {
+    if transport.detail == TransportDetail::Full {
         state |= Has::kTimeSigValid | Has::kBarPositionValid;
     }
     if transport.playing {
         state |= Has::kPlaying;
     }
-    if let Some((from, to)) = transport.cycle {
+    if let Some((from, to)) = transport.loop_range {
         state |= Has::kCycleActive | Has::kCycleValid;
         (context.cycleStartMusic, context.cycleEndMusic) = (from, to);
     }

@@ -9,9 +9,9 @@ mod reader;
 
 use anyhow::{Context, Result, ensure};
 use atspi::Role;
+use continuo_tests::editor_host::{EditorHost, OpenResources, abort_on_hang};
 use continuo_tests::host::Format;
-use continuo_tests::screen::Screen;
-use continuo_tests::stage::{Held, Stage, watched};
+use continuo_tests::virtual_display::VirtualDisplay;
 
 use reader::{Node, Reader, Session};
 
@@ -29,12 +29,12 @@ const PERIOD: u32 = 0x2e;
 const ONE: u32 = 0x31;
 
 /// A display, a session's bus and a screen reader on it, or `None` and a word about it.
-fn desk() -> Result<Option<(Screen, Session, Reader)>> {
+fn desk() -> Result<Option<(VirtualDisplay, Session, Reader)>> {
     let missing = |what| {
         eprintln!("skipped: {what}");
         Ok(None)
     };
-    let Some(screen) = Screen::start()? else {
+    let Some(screen) = VirtualDisplay::start()? else {
         return missing("Xvfb is not installed (apt-get install xvfb)");
     };
     let Some(session) = Session::start(&screen.name)? else {
@@ -54,30 +54,30 @@ fn desk() -> Result<Option<(Screen, Session, Reader)>> {
 }
 
 #[test]
-fn a_screen_reader_and_a_keyboard_do_all_that_a_mouse_does() -> Result<()> {
-    let alive = watched();
+fn screen_reader_and_keyboard_operate_every_control() -> Result<()> {
+    let alive = abort_on_hang();
     let Some((screen, _session, reader)) = desk()? else {
         return Ok(());
     };
     for format in [Format::Clap, Format::Vst3] {
-        let mut stage = Stage::new(format, &screen)?;
-        tells_nobody_who_does_not_ask(&mut stage, &reader)?;
-        let nodes = window(&mut stage, &reader)?;
-        has_names_and_roles(&nodes)?;
-        does_what_is_asked(&mut stage, &reader)?;
-        takes_the_keys_it_has_a_use_for(&mut stage, &reader)?;
-        comes_and_goes_with_the_reader(&mut stage, &reader)?;
-        leaves_nothing_behind(&mut stage, &reader)?;
+        let mut host = EditorHost::new(format, &screen)?;
+        is_hidden_until_a_reader_asks(&mut host, &reader)?;
+        let nodes = window(&mut host, &reader)?;
+        controls_have_names_and_roles(&nodes)?;
+        controls_obey_the_reader(&mut host, &reader)?;
+        keyboard_focus_decides_who_gets_a_key(&mut host, &reader)?;
+        tree_follows_the_reader(&mut host, &reader)?;
+        repeated_opening_leaks_nothing(&mut host, &reader)?;
         reader.reads(false)?;
-        stage.player.finish()?;
+        host.daw.finish()?;
     }
     drop(alive);
     Ok(())
 }
 
 /// What is in the editor's window, once there is one with controls in it.
-fn window(stage: &mut Stage, reader: &Reader) -> Result<Vec<Node>> {
-    stage.wait("a screen reader sees one window", |_| {
+fn window(host: &mut EditorHost, reader: &Reader) -> Result<Vec<Node>> {
+    host.wait("a screen reader sees one window", |_| {
         let mut windows = reader.windows(WINDOW);
         let whole = windows.len() == 1 && windows[0].len() > 20;
         Ok(if whole { windows.pop() } else { None })
@@ -85,8 +85,8 @@ fn window(stage: &mut Stage, reader: &Reader) -> Result<Vec<Node>> {
 }
 
 /// The one thing of this role and name.
-fn find(stage: &mut Stage, reader: &Reader, role: Role, name: &str) -> Result<Node> {
-    stage.wait(&format!("there is a {role:?} {name:?}"), |_| {
+fn find(host: &mut EditorHost, reader: &Reader, role: Role, name: &str) -> Result<Node> {
+    host.wait(&format!("there is a {role:?} {name:?}"), |_| {
         let nodes = reader.windows(WINDOW).into_iter().flatten();
         let mut found: Vec<_> = nodes
             .filter(|node| node.role == role && node.name == name)
@@ -97,8 +97,8 @@ fn find(stage: &mut Stage, reader: &Reader, role: Role, name: &str) -> Result<No
 }
 
 /// Waits until what has the focus is called so.
-fn wait_focus(stage: &mut Stage, reader: &Reader, name: &str) -> Result<()> {
-    stage.wait(&format!("{name:?} has the focus"), |_| {
+fn wait_focus(host: &mut EditorHost, reader: &Reader, name: &str) -> Result<()> {
+    host.wait(&format!("{name:?} has the focus"), |_| {
         let mut nodes = reader.windows(WINDOW).into_iter().flatten();
         Ok(nodes
             .any(|node| node.focused && node.name == name)
@@ -106,14 +106,14 @@ fn wait_focus(stage: &mut Stage, reader: &Reader, name: &str) -> Result<()> {
     })
 }
 
-fn tells_nobody_who_does_not_ask(stage: &mut Stage, reader: &Reader) -> Result<()> {
-    stage.open()?;
+fn is_hidden_until_a_reader_asks(host: &mut EditorHost, reader: &Reader) -> Result<()> {
+    host.open()?;
     ensure!(reader.count(WINDOW) == 0, "nobody had asked");
     reader.reads(true)
 }
 
 /// The window's name; every kind of control; none without a name; in the order they are read.
-fn has_names_and_roles(nodes: &[Node]) -> Result<()> {
+fn controls_have_names_and_roles(nodes: &[Node]) -> Result<()> {
     ensure!(nodes[0].role == Role::Frame, "{:?}", nodes[0]);
     for (role, name) in [
         (Role::Button, "Panic"),
@@ -134,26 +134,26 @@ fn has_names_and_roles(nodes: &[Node]) -> Result<()> {
 }
 
 /// A button, a switch and a slider, each through the interface a screen reader uses for it.
-fn does_what_is_asked(stage: &mut Stage, reader: &Reader) -> Result<()> {
+fn controls_obey_the_reader(host: &mut EditorHost, reader: &Reader) -> Result<()> {
     for mode in ["Off", "Continue"] {
         let name = format!("Mode: {mode}");
-        let nodes = window(stage, reader)?;
+        let nodes = window(host, reader)?;
         let button = nodes.iter().find(|node| node.name == name && node.presses);
         let button = button.with_context(|| format!("nothing to press is called {name:?}"))?;
         reader.press(button)?;
-        stage.wait_for("mode", mode)?;
+        host.wait_for("mode", mode)?;
     }
-    let switch = find(stage, reader, Role::CheckBox, "Through")?;
+    let switch = find(host, reader, Role::CheckBox, "Through")?;
     for shown in ["On", "Off"] {
         reader.press(&switch)?;
-        stage.wait_for("thru", shown)?;
+        host.wait_for("thru", shown)?;
     }
     // From 0.1 to 2 in the plugin's terms, a share of the way in the reader's.
-    let slider = find(stage, reader, Role::Slider, "Temperature")?;
+    let slider = find(host, reader, Role::Slider, "Temperature")?;
     for (share, shown) in [(1.0, "2.00"), (0.0, "0.10")] {
         reader.set(&slider, share)?;
-        stage.wait_for("temp", shown)?;
-        stage.wait(&format!("it reads {shown}"), |_| {
+        host.wait_for("temp", shown)?;
+        host.wait(&format!("it reads {shown}"), |_| {
             let read = reader.value(&slider)? == [0.0, share, 1.0];
             let mut nodes = reader.windows(WINDOW).into_iter().flatten();
             let told = nodes.any(|n| n.name == "Temperature" && n.description == shown);
@@ -165,99 +165,99 @@ fn does_what_is_asked(stage: &mut Stage, reader: &Reader) -> Result<()> {
 
 /// With the keyboard in the window: arrows and typing are the control's that has the focus,
 /// Tab goes on, Return presses, Escape leaves; the space bar is the host's all the while.
-fn takes_the_keys_it_has_a_use_for(stage: &mut Stage, reader: &Reader) -> Result<()> {
+fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader) -> Result<()> {
     // A click gives the window the keyboard: on the mode that is in force, so nothing changes.
-    stage.window.click(90, 20)?;
-    let slider = find(stage, reader, Role::Slider, "Temperature")?;
+    host.window.click(90, 20)?;
+    let slider = find(host, reader, Role::Slider, "Temperature")?;
     reader.focus(&slider)?;
-    wait_focus(stage, reader, "Temperature")?;
-    stage.window.given(SPACE)?;
-    stage.window.press(SPACE)?;
-    given(stage, SPACE)?;
+    wait_focus(host, reader, "Temperature")?;
+    host.window.given(SPACE)?;
+    host.window.press(SPACE)?;
+    given(host, SPACE)?;
 
     reader.set(&slider, 1.0)?;
-    stage.wait_for("temp", "2.00")?;
-    stage.window.press(LEFT)?;
-    stage.wait_for("temp", "1.96")?;
-    stage.window.press(HOME)?;
-    stage.wait_for("temp", "0.10")?;
+    host.wait_for("temp", "2.00")?;
+    host.window.press(LEFT)?;
+    host.wait_for("temp", "1.96")?;
+    host.window.press(HOME)?;
+    host.wait_for("temp", "0.10")?;
 
     // Typed, and left with Escape; typed, and entered.
     for (end, shown) in [(ESCAPE, "0.10"), (RETURN, "1.10")] {
         reader.focus(&slider)?;
-        wait_focus(stage, reader, "Temperature")?;
-        stage.window.press(ONE)?;
-        find(stage, reader, Role::Entry, "Temperature, value")?;
-        wait_focus(stage, reader, "Temperature, value")?;
-        stage.window.press(PERIOD)?;
-        stage.window.press(ONE)?;
-        stage.window.press(end)?;
-        find(stage, reader, Role::Slider, "Temperature")?;
-        stage.wait_for("temp", shown)?;
+        wait_focus(host, reader, "Temperature")?;
+        host.window.press(ONE)?;
+        find(host, reader, Role::Entry, "Temperature, value")?;
+        wait_focus(host, reader, "Temperature, value")?;
+        host.window.press(PERIOD)?;
+        host.window.press(ONE)?;
+        host.window.press(end)?;
+        find(host, reader, Role::Slider, "Temperature")?;
+        host.wait_for("temp", shown)?;
     }
-    ensure!(!stage.window.given(ONE)?, "the host had a key of the field");
+    ensure!(!host.window.given(ONE)?, "the host had a key of the field");
 
-    let switch = find(stage, reader, Role::CheckBox, "Through")?;
+    let switch = find(host, reader, Role::CheckBox, "Through")?;
     reader.focus(&switch)?;
-    wait_focus(stage, reader, "Through")?;
+    wait_focus(host, reader, "Through")?;
     for shown in ["On", "Off"] {
-        stage.window.press(RETURN)?;
-        stage.wait_for("thru", shown)?;
+        host.window.press(RETURN)?;
+        host.wait_for("thru", shown)?;
     }
-    stage.window.press(TAB)?;
-    stage.wait("Tab goes on", |_| {
+    host.window.press(TAB)?;
+    host.wait("Tab goes on", |_| {
         let nodes: Vec<_> = reader.windows(WINDOW).into_iter().flatten().collect();
         let focused = nodes.iter().find(|node| node.focused);
         Ok(focused.and_then(|node| (node.name != "Through").then_some(())))
     })?;
-    ensure!(!stage.window.given(TAB)?, "the host had the editor's Tab");
+    ensure!(!host.window.given(TAB)?, "the host had the editor's Tab");
 
     // Nothing has the focus: what the editor has no use for goes on to the host.
-    stage.window.press(ESCAPE)?;
-    stage.wait("nothing has the focus", |_| {
+    host.window.press(ESCAPE)?;
+    host.wait("nothing has the focus", |_| {
         let nodes: Vec<_> = reader.windows(WINDOW).into_iter().flatten().collect();
         let on = |node: &Node| node.focused && node.role != Role::Frame;
         Ok((!nodes.is_empty() && !nodes.iter().any(on)).then_some(()))
     })?;
     for key in [SPACE, ONE] {
-        stage.window.press(key)?;
-        given(stage, key)?;
+        host.window.press(key)?;
+        given(host, key)?;
     }
     Ok(())
 }
 
 /// Waits until the host has a key that was pressed in the editor.
-fn given(stage: &mut Stage, keysym: u32) -> Result<()> {
-    stage.wait(&format!("the host has key {keysym:#x}"), |stage| {
-        Ok(stage.window.given(keysym)?.then_some(()))
+fn given(host: &mut EditorHost, keysym: u32) -> Result<()> {
+    host.wait(&format!("the host has key {keysym:#x}"), |host| {
+        Ok(host.window.given(keysym)?.then_some(()))
     })
 }
 
-fn comes_and_goes_with_the_reader(stage: &mut Stage, reader: &Reader) -> Result<()> {
+fn tree_follows_the_reader(host: &mut EditorHost, reader: &Reader) -> Result<()> {
     reader.reads(false)?;
-    stage.wait("the window is not read", |_| {
+    host.wait("the window is not read", |_| {
         Ok((reader.count(WINDOW) == 0).then_some(()))
     })?;
     reader.reads(true)?;
-    window(stage, reader).map(|_| ())
+    window(host, reader).map(|_| ())
 }
 
 /// Twenty windows, each seen by the reader before it is closed.
-fn leaves_nothing_behind(stage: &mut Stage, reader: &Reader) -> Result<()> {
-    let close = |stage: &mut Stage| {
-        stage.close()?;
-        stage.wait("a closed window is gone", |_| {
+fn repeated_opening_leaks_nothing(host: &mut EditorHost, reader: &Reader) -> Result<()> {
+    let close = |host: &mut EditorHost| {
+        host.close()?;
+        host.wait("a closed window is gone", |_| {
             Ok((reader.count(WINDOW) == 0).then_some(()))
         })
     };
-    close(stage)?;
-    let before = Held::settled()?;
+    close(host)?;
+    let before = OpenResources::settled()?;
     for _ in 0..20 {
-        stage.open()?;
-        stage.wait("an opened window is seen", |_| {
+        host.open()?;
+        host.wait("an opened window is seen", |_| {
             Ok((reader.count(WINDOW) == 1).then_some(()))
         })?;
-        close(stage)?;
+        close(host)?;
     }
-    Held::settled()?.no_more_than(before, "twenty windows that were read")
+    OpenResources::settled()?.no_more_than(before, "twenty windows that were read")
 }

@@ -10,12 +10,12 @@ use clap::Parser;
 use continuo_files::{Output, Replace, ScratchFolder, kind};
 use continuo_score::roll::{self, Part};
 use continuo_score::{Note, Score};
-use continuo_tests::check::{self, Heard};
+use continuo_tests::artifacts;
+use continuo_tests::assertions::{self, PairedNote};
 use continuo_tests::clock::Clock;
+use continuo_tests::daw::{Blocks, Daw, Setup, track};
+use continuo_tests::health_report::HealthReport;
 use continuo_tests::host::{Format, Mode};
-use continuo_tests::lab;
-use continuo_tests::player::{Blocks, Player, Setup, track};
-use continuo_tests::report::Report;
 use continuo_voice::file;
 
 use self::opening::Opening;
@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<()> {
     let out = options
         .out
         .clone()
-        .unwrap_or_else(|| lab::target_dir().join("demo"));
+        .unwrap_or_else(|| artifacts::target_dir().join("demo"));
     let make_out = || format!("cannot make the folder {}", out.display());
     fs::create_dir_all(&out).with_context(make_out)?;
     let outputs = Outputs::check(&out)?;
@@ -104,7 +104,7 @@ struct Performance {
     /// The bar line on which it could come in, and how long everything took.
     entry: u32,
     took: Duration,
-    report: Report,
+    report: HealthReport,
 }
 
 /// Plays the opening to the plugin and lets it play on.
@@ -113,7 +113,7 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
     unsafe { std::env::set_var("CONTINUO_REPORT", std::path::absolute(report)?) };
 
     let bundle = options.bundle.clone();
-    let bundle = bundle.unwrap_or_else(|| lab::target_dir().join("bundled/Continuo.clap"));
+    let bundle = bundle.unwrap_or_else(|| artifacts::target_dir().join("bundled/Continuo.clap"));
     let score = &opening.score;
     let beats = |step: u32| f64::from(step) / f64::from(score.steps_per_beat);
     let tempos = match options.bpm {
@@ -136,47 +136,47 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
             Mode::Offline
         },
     };
-    let mut player = Player::new(Format::Clap.load(&bundle)?, setup, &track(score))?;
+    let mut daw = Daw::new(Format::Clap.load(&bundle)?, setup, &track(score))?;
     let seed = options.seed.to_string();
-    player.set(&[
+    daw.set(&[
         ("thru", "Off"),
         ("mode", "Continue"),
         ("enter", "Bar"),
         ("gap", "2"),
     ])?;
-    player.set(&[("seed", &seed)])?;
+    daw.set(&[("seed", &seed)])?;
 
     // It comes in on the first bar line after two beats of silence.
     let entry = score
         .metres
         .next_bar(opening.end + 2 * score.steps_per_beat);
     let end = (0..options.bars).fold(entry, |bar, _| score.metres.next_bar(bar + 1));
-    player.jump(beats(opening.begin));
-    player.stand(u64::from(BLOCK))?;
-    let (start, first) = (Instant::now(), player.now());
+    daw.seek(beats(opening.begin));
+    daw.run_stopped(u64::from(BLOCK))?;
+    let (start, first) = (Instant::now(), daw.now());
     let mut pace = |sample: u64| {
         if options.realtime {
             let due = Duration::from_secs_f64((sample - first) as f64 / SAMPLE_RATE);
             std::thread::sleep(due.saturating_sub(start.elapsed()));
         }
     };
-    player.play_paced(beats(end), &mut pace)?;
-    player.stand(u64::from(BLOCK))?;
+    daw.play_paced(beats(end), &mut pace)?;
+    daw.run_stopped(u64::from(BLOCK))?;
     let took = start.elapsed();
-    let notes = check::pair(player.sent())?;
-    let played = to_score(&notes, player.clock(), score, end);
-    player.finish()?;
+    let notes = assertions::pair_notes(daw.sent())?;
+    let played = to_score(&notes, daw.clock(), score, end);
+    daw.finish()?;
 
     Ok(Performance {
         played,
         entry,
         took,
-        report: Report::read(report)?,
+        report: HealthReport::read(report)?,
     })
 }
 
 /// The notes as a score with the bars and tempo of another, each on its nearest step.
-fn to_score(notes: &[Heard], clock: &Clock, like: &Score, end: u32) -> Score {
+fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Score {
     let mut score = Score {
         notes: Vec::new(),
         length: end,

@@ -6,7 +6,7 @@ use clack_extensions::gui::{
 };
 use clack_host::prelude::*;
 
-use super::super::Windows;
+use super::super::PluginEditor;
 use super::{Main, Shared};
 
 impl HostGuiImpl for Shared {
@@ -47,8 +47,8 @@ impl Main {
     }
 }
 
-impl Windows for Main {
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
+impl PluginEditor for Main {
+    fn create_editor(&mut self) -> Result<(u32, u32)> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         if !gui.is_api_supported(&handle, X11) {
@@ -90,17 +90,17 @@ impl Windows for Main {
             .map_err(|error| anyhow!("the editor cannot be {width} x {height}: {error}"))
     }
 
-    fn wanted_size(&mut self) -> Option<(u32, u32)> {
+    fn requested_size(&mut self) -> Option<(u32, u32)> {
         self.instance
             .access_shared_handler(|shared| shared.wanted.lock().ok()?.take())
     }
 
-    fn turn(&mut self) -> Result<()> {
+    fn run_main_thread(&mut self) -> Result<()> {
         self.run_callback();
         Ok(())
     }
 
-    fn drop_editor(&mut self) -> Result<()> {
+    fn destroy_editor(&mut self) -> Result<()> {
         let gui = self.gui()?;
         gui.destroy(&self.instance.plugin_handle());
         Ok(())

@@ -78,13 +78,13 @@ impl Editor {
     }
 
     /// The size that it asked for, if it did since the last call.
-    pub(super) fn wanted_size(&self) -> Option<(u32, u32)> {
+    pub(super) fn requested_size(&self) -> Option<(u32, u32)> {
         self.frame.wanted.take()
     }
 
     /// One turn of the host's run loop.
-    pub(super) fn turn(&self) -> Result<()> {
-        self.frame.turn()
+    pub(super) fn run_main_thread(&self) -> Result<()> {
+        self.frame.run_main_thread()
     }
 
     /// Takes it out of the window. An error if it stays in the host's run loop.
@@ -133,7 +133,7 @@ struct Frame {
 
 impl Frame {
     /// Calls those whose file has something to be read.
-    fn turn(&self) -> Result<()> {
+    fn run_main_thread(&self) -> Result<()> {
         // A handler may come and go while another is called.
         let handlers = self.waiting.borrow().clone();
         for (handler, fd) in handlers {

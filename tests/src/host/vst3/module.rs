@@ -15,11 +15,11 @@ pub(super) struct Module {
 
 /// Names of the functions that begin and end a library's use.
 #[cfg(target_os = "linux")]
-const GATES: (&[u8], &[u8]) = (b"ModuleEntry", b"ModuleExit");
+const ENTRY_POINTS: (&[u8], &[u8]) = (b"ModuleEntry", b"ModuleExit");
 #[cfg(target_os = "macos")]
-const GATES: (&[u8], &[u8]) = (b"bundleEntry", b"bundleExit");
+const ENTRY_POINTS: (&[u8], &[u8]) = (b"bundleEntry", b"bundleExit");
 #[cfg(windows)]
-const GATES: (&[u8], &[u8]) = (b"InitDll", b"ExitDll");
+const ENTRY_POINTS: (&[u8], &[u8]) = (b"InitDll", b"ExitDll");
 
 type Entry = unsafe extern "C" fn(*mut c_void) -> bool;
 type Exit = unsafe extern "C" fn() -> bool;
@@ -60,7 +60,7 @@ impl Module {
             .with_context(|| format!("cannot load {}", path.display()))?;
         // SAFETY: the format gives this function this type. Some plugins look at the handle
         // of the library; ours does not, and the real one is private to `libloading`.
-        let entered = unsafe { library.get::<Entry>(GATES.0)?(std::ptr::null_mut()) };
+        let entered = unsafe { library.get::<Entry>(ENTRY_POINTS.0)?(std::ptr::null_mut()) };
         if !entered {
             bail!("{} refused to start", path.display());
         }
@@ -80,7 +80,7 @@ impl Module {
 impl Drop for Module {
     fn drop(&mut self) {
         // SAFETY: the format gives this function this type; nothing of the library is in use.
-        if let Ok(exit) = unsafe { self.library.get::<Exit>(GATES.1) } {
+        if let Ok(exit) = unsafe { self.library.get::<Exit>(ENTRY_POINTS.1) } {
             // SAFETY: as above.
             let _ = unsafe { exit() };
         }

@@ -1,0 +1,129 @@
+//! The preview sound, heard in real hosts. The bundle aborts if it allocates.
+
+use continuo_tests::assertions;
+use continuo_tests::daw::{Blocks, Daw};
+use continuo_tests::host::Format;
+use continuo_tests::scenario;
+
+fn peak(samples: &[f32]) -> f32 {
+    samples.iter().fold(0.0, |peak, s| peak.max(s.abs()))
+}
+
+fn host(format: Format, blocks: Blocks) -> Daw {
+    let setup = scenario::setup(48_000.0, 120.0, blocks);
+    scenario::start(format, setup, 1, &scenario::opening()).unwrap()
+}
+
+#[test]
+fn preview_is_silent_by_default() {
+    // Every test host makes sure of silence; this one makes sure that there was something to
+    // be silent about.
+    for format in Format::ALL {
+        let mut daw = host(format, Blocks::Fixed(256));
+        assert!(
+            daw.plugin()
+                .parameter_text("sound")
+                .unwrap()
+                .starts_with("-inf")
+        );
+        daw.set(&[("thru", "On")]).unwrap();
+        daw.play_to(scenario::END).unwrap();
+        daw.run_stopped(1000).unwrap();
+        assert!(assertions::pair_notes(daw.sent()).unwrap().len() > scenario::opening().len());
+    }
+}
+
+#[test]
+fn preview_sounds_input_and_answer_on_their_samples() {
+    for format in Format::ALL {
+        let mut daw = host(
+            format,
+            Blocks::Random {
+                seed: 3,
+                longest: 900,
+            },
+        );
+        daw.set(&[("thru", "On"), ("sound", "0")]).unwrap();
+        daw.listen();
+        let from = daw.now();
+        daw.play_to(scenario::END).unwrap();
+        let notes = assertions::pair_notes(&after_stop(&mut daw)).unwrap();
+        let [left, right] = daw.sound();
+        assert!(peak(left).max(peak(right)) < 1.0);
+
+        // Nothing before the first key, and that one at once.
+        let first = notes.iter().map(|n| n.on).min().unwrap() - from;
+        let sounds = left.iter().position(|s| *s != 0.0).unwrap() as u64;
+        assert!(
+            (first..first + 3).contains(&sounds),
+            "{format:?}: {sounds}, {first}"
+        );
+
+        // Ours sound as well: the last of the player's has long faded when it plays alone.
+        let answer = daw.clock().sample_at(scenario::ENTRY, from).round() as u64;
+        let own = notes.iter().find(|n| n.on >= answer).expect("an answer").on - from;
+        let (before, after) = (own as usize - 500, own as usize + 4_000);
+        assert!(peak(&left[before..own as usize]) < 1e-3, "{format:?}");
+        assert!(peak(&left[own as usize..after]) > 1e-2, "{format:?}");
+
+        // All of them fade after the stop.
+        let mut end = daw;
+        end.run_stopped(96_000).unwrap();
+        let [left, _] = end.sound();
+        assert_eq!(peak(&left[left.len() - 1_000..]), 0.0, "{format:?}");
+        end.finish().unwrap();
+    }
+}
+
+/// Stops, and gives all that was sent.
+fn after_stop(daw: &mut Daw) -> Vec<continuo_tests::daw::Sent> {
+    daw.run_stopped(1000).unwrap();
+    daw.sent().to_vec()
+}
+
+#[test]
+fn preview_level_changes_without_clicks() {
+    let mut daw = host(Format::Clap, Blocks::Fixed(512));
+    daw.set(&[("thru", "On"), ("mode", "Off"), ("sound", "-40")])
+        .unwrap();
+    daw.listen();
+    daw.play_to(4.0).unwrap();
+    let from = daw.sound()[0].len();
+    daw.set(&[("sound", "0")]).unwrap();
+    daw.play_to(4.6).unwrap();
+    let to = daw.sound()[0].len();
+    daw.set(&[("sound", "-inf")]).unwrap();
+    daw.play_to(6.0).unwrap();
+    let [left, _] = daw.sound();
+    let bend = |samples: &[f32]| {
+        let bends = samples.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs());
+        bends.fold(0.0, f32::max)
+    };
+    // Louder and softer bend no more than what the full level itself has.
+    let full = bend(&left[from + 2_000..to]);
+    assert!(full > 0.0 && peak(&left[..from]) < 0.02);
+    assert!(bend(&left[from..from + 2_000]) < 1.5 * full);
+    assert!(bend(&left[to..to + 2_000]) < 1.5 * full);
+    assert_eq!(peak(&left[to + 2_000..]), 0.0, "off is off");
+}
+
+#[test]
+fn preview_sound_is_equal_for_all_block_sizes() {
+    let sound = |blocks| {
+        let mut daw = host(Format::Clap, blocks);
+        daw.set(&[("thru", "On"), ("sound", "-6")]).unwrap();
+        daw.listen();
+        daw.play_to(scenario::END).unwrap();
+        daw.sound()[0].to_vec()
+    };
+    let one = sound(Blocks::Fixed(4_096));
+    let other = sound(Blocks::Random {
+        seed: 11,
+        longest: 300,
+    });
+    assert_eq!(one.len(), other.len());
+    assert!(peak(&one) > 0.01);
+    // The level's own ramp begins with the first block.
+    let first = one.iter().zip(&other).skip(1_000).position(|(a, b)| a != b);
+    assert_eq!(first, None, "other blocks, another sound");
+}
