@@ -1,15 +1,15 @@
-//! What is asked of the notes that came out.
+//! Assertions on the notes that a plugin has sent.
 
 use anyhow::{Result, bail, ensure};
 
 use crate::clock::Clock;
 use crate::daw::Sent;
 
-/// How far from its exact place an event may be, in samples: the nearest sample, and a little
-/// for the fractions in which hosts tell the song position.
-const NEAREST: f64 = 0.5 + 1e-3;
+/// Greatest distance of an event from its exact position, in samples: the nearest sample, with a
+/// margin for the resolution of the reported song position.
+const TOLERANCE: f64 = 0.5 + 1e-3;
 
-/// A note that came out.
+/// A note with both its events.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PairedNote {
     /// MIDI channel.
@@ -18,14 +18,17 @@ pub struct PairedNote {
     pub key: u8,
     /// Velocity, 0 to 1.
     pub velocity: f32,
-    /// Sample of its note-on.
+    /// Sample of the note-on.
     pub on: u64,
-    /// Sample of its note-off.
+    /// Sample of the note-off.
     pub off: u64,
 }
 
-/// Pairs note-ons with note-offs. An error if a key that sounds is struck again, a key that
-/// does not sound is let go, or one is left sounding.
+/// Pairs note-ons with note-offs, sorted by note-on and key.
+///
+/// # Errors
+///
+/// When a sounding key gets another note-on, a silent key gets a note-off, or a note has no end.
 pub fn pair_notes(sent: &[Sent]) -> Result<Vec<PairedNote>> {
     let (mut notes, mut sounding) = (Vec::new(), Vec::<PairedNote>::new());
     for Sent { sample, event } in sent {
@@ -44,13 +47,13 @@ pub fn pair_notes(sent: &[Sent]) -> Result<Vec<PairedNote>> {
                     ..sounding.swap_remove(index)
                 });
             }
-            (true, Some(_)) => bail!("sample {sample}: key {} struck while it sounds", event.key),
-            (false, None) => bail!("sample {sample}: key {} let go, but silent", event.key),
+            (true, Some(_)) => bail!("sample {sample}: a second note-on for key {}", event.key),
+            (false, None) => bail!("sample {sample}: a note-off for silent key {}", event.key),
         }
     }
     if let Some(note) = sounding.first() {
         bail!(
-            "{} notes left sounding: key {} since sample {}",
+            "{} notes have no note-off: key {} since sample {}",
             sounding.len(),
             note.key,
             note.on
@@ -60,21 +63,25 @@ pub fn pair_notes(sent: &[Sent]) -> Result<Vec<PairedNote>> {
     Ok(notes)
 }
 
-/// A note in musical time.
+/// A note on the grid of steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GridNote {
-    /// Step of its note-on, in song position.
+    /// Step of the note-on, counted from beat 0.
     pub step: i64,
     /// MIDI key.
     pub key: u8,
-    /// Its length in steps; absent if it was cut off at `end` of [`place`].
+    /// Length in steps; `None` if the note was cut off at `end` of [`place_on_grid`].
     pub length: Option<i64>,
     /// MIDI velocity.
     pub velocity: u8,
 }
 
-/// Finds the step of every note, each of which must begin, and end, on the sample nearest to
-/// its step. Notes still sounding at sample `end`, where the host stopped, end anywhere.
+/// Finds the step of every note. Notes that still sound at sample `end`, where the host stopped,
+/// may end between steps.
+///
+/// # Errors
+///
+/// When a note starts or ends on another sample than the one nearest to a step.
 pub fn place_on_grid(
     notes: &[PairedNote],
     clock: &Clock,
@@ -91,7 +98,7 @@ pub fn place_on_grid(
         };
         ensure!(
             length.is_none_or(|length| length > 0),
-            "{note:?} ends where it begins"
+            "{note:?} has no length"
         );
         let velocity = (note.velocity * 127.0).round() as u8;
         placed.push(GridNote {
@@ -108,12 +115,12 @@ pub fn place_on_grid(
 fn nearest_step(clock: &Clock, sample: u64, steps_per_beat: u32) -> Result<i64> {
     let steps = f64::from(steps_per_beat);
     let step = (clock.beat(sample) * steps).round();
-    // At a change of tempo the nearest sample of one side may lie on the other.
+    // Beside a change of tempo, the nearest sample may belong to the other tempo.
     let off_by = [sample, sample.saturating_sub(1)]
         .map(|side| (clock.sample_at(step / steps, side) - sample as f64).abs())
         .into_iter()
         .fold(f64::INFINITY, f64::min);
-    if off_by > NEAREST {
+    if off_by > TOLERANCE {
         bail!(
             "sample {sample} is {off_by:.3} samples from step {step} (beat {:.4})",
             clock.beat(sample)

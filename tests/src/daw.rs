@@ -1,101 +1,30 @@
-//! A DAW's transport and one track, played to a plugin.
-
-use anyhow::{Result, bail};
-use continuo_score::MetreMap;
+//! A DAW that plays one track to a plugin: transport, tempo, loop, seeking, recording.
+//!
+//! Everything runs on the thread that calls it.
 
 use crate::clock::Clock;
 use crate::host::{
-    Block, MainThreadWork, Mode, NoteEvent, ParameterChange, Plugin, Transport, TransportDetail,
+    Block, MainThreadWork, NoteEvent, ParameterChange, Plugin, Transport, TransportDetail,
 };
+use anyhow::{Result, bail};
 
-/// A note on the track, in song position.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrackNote {
-    /// Where it begins, in quarter notes.
-    pub start: f64,
-    /// Where it ends, in quarter notes.
-    pub end: f64,
-    /// MIDI key.
-    pub key: u8,
-    /// Velocity, 0 to 1.
-    pub velocity: f32,
-}
+mod setup;
 
-/// The notes of a score, as a track from beat 0.
-pub fn track(score: &continuo_score::Score) -> Vec<TrackNote> {
-    let beats = |step: u32| f64::from(step) / f64::from(score.steps_per_beat);
-    let note = |note: &continuo_score::Note| TrackNote {
-        start: beats(note.start),
-        end: beats(note.end()),
-        key: note.pitch,
-        velocity: f32::from(note.velocity) / 127.0,
-    };
-    score.notes.iter().map(note).collect()
-}
+pub use self::setup::{Blocks, Setup, TrackNote, track};
 
-/// How long blocks are, in samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blocks {
-    /// All of one length, but where the transport changes.
-    Fixed(u32),
-    /// Of any length from 1 to `longest`, in an order that `seed` fixes.
-    Random {
-        /// Which order.
-        seed: u32,
-        /// The longest block.
-        longest: u32,
-    },
-}
-
-impl Blocks {
-    fn longest(self) -> u32 {
-        match self {
-            Blocks::Fixed(frames) => frames,
-            Blocks::Random { longest, .. } => longest,
-        }
-    }
-
-    /// The next length.
-    fn next(&mut self) -> u32 {
-        match self {
-            Blocks::Fixed(frames) => *frames,
-            Blocks::Random { seed, longest } => {
-                // A linear congruence; its high bits are good enough to vary lengths.
-                *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                1 + (*seed >> 8) % *longest
-            }
-        }
-    }
-}
-
-/// How the host is set up.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Samples a second.
-    pub sample_rate: f64,
-    /// Lengths of blocks.
-    pub blocks: Blocks,
-    /// Tempo: song position in quarter notes, and quarter notes a minute from there on.
-    pub tempos: Vec<(f64, f64)>,
-    /// Time signatures; bars are counted from beat 0.
-    pub metres: MetreMap,
-    /// Whether the plugin may take its time.
-    pub mode: Mode,
-}
-
-/// A note event that came out of the plugin.
+/// A note event sent by the plugin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sent {
-    /// Samples since the host began to process.
+    /// Samples since activation.
     pub sample: u64,
-    /// The event; its offset is within its block.
+    /// The event; its offset counts from its block.
     pub event: NoteEvent,
 }
 
-/// Called before each block with the sample it begins at: to wait for it, or to measure.
+/// Callback before each block, with the block's first sample: to pace or to measure.
 pub type BeforeBlock<'a> = dyn FnMut(u64) + 'a;
 
-/// A host playing to one plugin.
+/// A host with one plugin and one track.
 pub struct Daw {
     plugin: Box<dyn Plugin>,
     setup: Setup,
@@ -103,19 +32,23 @@ pub struct Daw {
     sample: u64,
     playing: bool,
     loop_range: Option<(f64, f64)>,
-    /// Note-ons and note-offs of the track, by beat; at one beat, offs first.
+    /// Note-ons and note-offs of the track, sorted by beat; note-offs first within a beat.
     track: Vec<(f64, NoteEvent)>,
-    /// Keys the host has down.
+    /// Keys that the track holds down.
     down: Vec<NoteEvent>,
     changes: Vec<ParameterChange>,
     detail: TransportDetail,
     sent: Vec<Sent>,
-    /// What sounded left and right, while that is asked for.
-    sound: Option<[Vec<f32>; 2]>,
+    /// Left and right channel since [`Self::record_audio`].
+    recorded: Option<[Vec<f32>; 2]>,
 }
 
 impl Daw {
-    /// Activates the plugin and stands at beat 0.
+    /// Activates the plugin. The transport is stopped at beat 0.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin refuses the sample rate, block length or mode.
     pub fn new(mut plugin: Box<dyn Plugin>, setup: Setup, notes: &[TrackNote]) -> Result<Self> {
         plugin.activate(setup.sample_rate, setup.blocks.longest(), setup.mode)?;
         let mut track = Vec::new();
@@ -143,26 +76,29 @@ impl Daw {
             changes: Vec::new(),
             detail: TransportDetail::Full,
             sent: Vec::new(),
-            sound: None,
+            recorded: None,
         })
     }
 
-    /// From now on the plugin may sound, and what it sounds is kept. Before that it must be
-    /// silent.
-    pub fn listen(&mut self) {
-        self.sound.get_or_insert_default();
+    /// Records the plugin's audio from now on. Until then, any sound is an error.
+    pub fn record_audio(&mut self) {
+        self.recorded.get_or_insert_default();
     }
 
-    /// What sounded left and right since [`Self::listen`].
-    pub fn sound(&self) -> [&[f32]; 2] {
-        match &self.sound {
+    /// Left and right channel since [`Self::record_audio`].
+    pub fn recorded_audio(&self) -> [&[f32]; 2] {
+        match &self.recorded {
             Some([left, right]) => [left, right],
             None => [&[], &[]],
         }
     }
 
-    /// Sets parameters, each by the plugin's own id and as a user would type the value. They
-    /// reach the plugin with the next block.
+    /// Sets parameters with the next block: pairs of the plugin's own id and a value as typed by a
+    /// user.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin does not know an id or does not understand a value.
     pub fn set(&mut self, parameters: &[(&str, &str)]) -> Result<()> {
         for (id, text) in parameters {
             let change = self.plugin.parameter(id, text)?;
@@ -176,59 +112,59 @@ impl Daw {
         self.plugin.as_mut()
     }
 
-    /// The clock as it went so far.
+    /// Song position by sample, up to now.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Samples processed so far.
+    /// Number of samples processed so far.
     pub fn now(&self) -> u64 {
         self.sample
     }
 
-    /// What came out so far.
+    /// Note events that the plugin has sent so far.
     pub fn sent(&self) -> &[Sent] {
         &self.sent
     }
 
-    /// From now on the host tells only so much of its transport.
+    /// Limits the reported transport from the next block on.
     pub fn set_transport_detail(&mut self, detail: TransportDetail) {
         self.detail = detail;
     }
 
-    /// Tells the plugin of a loop, in quarter notes. A test plays to its end and jumps, as a
-    /// host does that ends a block there, or leaves that to [`Self::play_loop_passes`].
+    /// Reports a loop (start and end in quarter notes) to the plugin. The caller plays to its end and
+    /// seeks, like a host that ends a block there, or calls [`Self::play_loop_passes`].
     pub fn set_loop(&mut self, loop_range: Option<(f64, f64)>) {
         self.loop_range = loop_range;
     }
 
-    /// Plays through the end of the loop so many times, as a host does that ends no block
-    /// there. Gives the samples on which the loop came round.
-    pub fn play_loop_passes(&mut self, rounds: usize) -> Result<Vec<u64>> {
+    /// Plays past the loop's end `passes` times, like a host that ends no block there. Returns the
+    /// samples on which the loop restarted.
+    pub fn play_loop_passes(&mut self, passes: usize) -> Result<Vec<u64>> {
         let Some((start, end)) = self.loop_range else {
             bail!("there is no loop")
         };
-        let mut turns = Vec::new();
-        while turns.len() < rounds {
-            self.enter();
+        let mut restarts = Vec::new();
+        while restarts.len() < passes {
+            self.start_transport();
             let exact = self.clock.sample_at(end, self.sample);
-            let turn = exact.round() as u64;
+            let restart = exact.round() as u64;
             let mut frames = self.setup.blocks.next();
-            if let Some(change) = self.next_change().filter(|&change| change < turn) {
+            if let Some(change) = self.next_change().filter(|&change| change < restart) {
                 frames = frames.min((change - self.sample).try_into().unwrap_or(u32::MAX));
             }
-            if (self.sample..self.sample + u64::from(frames)).contains(&turn) {
-                let section = self.clock.section(self.sample);
-                let over = (turn as f64 - exact) * self.clock.beats_per_sample(section);
-                self.clock.begin(turn, start + over, section.bpm);
-                turns.push(turn);
+            if (self.sample..self.sample + u64::from(frames)).contains(&restart) {
+                let segment = self.clock.segment(self.sample);
+                let over = (restart as f64 - exact) * self.clock.beats_per_sample(segment);
+                self.clock.begin(restart, start + over, segment.bpm);
+                restarts.push(restart);
             }
             self.block(frames)?;
         }
-        Ok(turns)
+        Ok(restarts)
     }
 
-    /// Moves the song position. What the host has down is let go in the next block.
+    /// Moves the song position. Held keys are released in the next block.
     pub fn seek(&mut self, beat: f64) {
         let bpm = if self.playing { self.bpm(beat) } else { 0.0 };
         self.clock.begin(self.sample, beat, bpm);
@@ -239,10 +175,10 @@ impl Daw {
         self.play_paced(beat, &mut |_| ())
     }
 
-    /// The same at a pace: as fast as `pace` returns.
+    /// As [`Self::play_to`], with a callback before each block.
     pub fn play_paced(&mut self, beat: f64, pace: &mut BeforeBlock) -> Result<()> {
         loop {
-            self.enter();
+            self.start_transport();
             let end = self.clock.sample_at(beat, self.sample).round() as u64;
             if end <= self.sample {
                 return Ok(());
@@ -258,17 +194,17 @@ impl Daw {
         }
     }
 
-    /// Rolls, at the tempo in force here.
-    fn enter(&mut self) {
+    /// Starts the transport at the tempo of the current position.
+    fn start_transport(&mut self) {
         self.playing = true;
         let here = self.clock.beat(self.sample);
         let bpm = self.bpm(here);
-        if self.clock.section(self.sample).bpm != bpm {
+        if self.clock.segment(self.sample).bpm != bpm {
             self.clock.begin(self.sample, here, bpm);
         }
     }
 
-    /// The sample nearest to the next change of tempo or metre: a block ends there.
+    /// Sample nearest to the next change of tempo or time signature. A block ends there.
     fn next_change(&self) -> Option<u64> {
         let metres = &self.setup.metres;
         let beats = |step: u32| f64::from(step) / f64::from(metres.steps_per_beat());
@@ -278,7 +214,8 @@ impl Daw {
         at.filter(|&at| at > self.sample).min()
     }
 
-    /// Stands still for some samples. What the host has down is let go in the first block.
+    /// Processes `samples` samples with a stopped transport. Held keys are released in the first
+    /// block.
     pub fn run_stopped(&mut self, samples: u64) -> Result<()> {
         self.playing = false;
         self.clock
@@ -292,15 +229,15 @@ impl Daw {
         Ok(())
     }
 
-    /// Stands still on a thread of its own, as a host's audio thread does, for as long as
-    /// `meanwhile` takes on this one. Every block brings the next of `changes`, over and over;
-    /// what the plugin sends is dropped. Gives how many blocks that were.
+    /// Processes blocks with a stopped transport on an audio thread until `main_thread` returns on
+    /// this one. Every block has the next of `changes`, in rotation. Drops the plugin's events and
+    /// returns the number of blocks.
     pub fn run_stopped_in_background(
         &mut self,
         changes: &[ParameterChange],
-        meanwhile: MainThreadWork,
+        main_thread: MainThreadWork,
     ) -> Result<u64> {
-        // What was down is let go first.
+        // Releases the held keys first.
         self.run_stopped(1)?;
         let frames = self.setup.blocks.longest();
         let block = |change| Block {
@@ -310,12 +247,12 @@ impl Daw {
             parameters: std::slice::from_ref(change),
         };
         let blocks: Vec<Block> = changes.iter().map(block).collect();
-        let done = self.plugin.process_in_background(&blocks, meanwhile)?;
+        let done = self.plugin.process_in_background(&blocks, main_thread)?;
         self.sample += done * u64::from(frames);
         Ok(done)
     }
 
-    /// Deactivates the plugin and activates it anew, as a host does to change its sample rate.
+    /// Deactivates the plugin and activates it again, as a host does to change its sample rate.
     pub fn restart(&mut self) -> Result<()> {
         self.plugin.deactivate()?;
         let longest = self.setup.blocks.longest();
@@ -328,7 +265,7 @@ impl Daw {
         self.plugin.deactivate()
     }
 
-    /// The tempo at a song position, to within half a sample.
+    /// Tempo at a song position; a change counts from half a sample before it.
     fn bpm(&self, beat: f64) -> f64 {
         let mut bpm = self.setup.tempos.first().map_or(120.0, |first| first.1);
         for &(from, next) in &self.setup.tempos {
@@ -340,12 +277,13 @@ impl Daw {
         bpm
     }
 
+    /// The transport at the current sample.
     fn transport(&self) -> Transport {
         let beat = self.clock.beat(self.sample);
         let metres = &self.setup.metres;
         let steps_per_beat = f64::from(metres.steps_per_beat());
-        // A bar line that lies less than a sample ahead is not reached yet. Before beat 0 there
-        // are bars of the first metre.
+        // A bar line less than a sample ahead is not reached yet. Bars before beat 0 have the first
+        // time signature.
         let bar_steps = i64::from(metres.place(0).bar_steps.max(1));
         let at = (beat * steps_per_beat).floor() as i64;
         let bars_before = (-at.min(0) + bar_steps - 1) / bar_steps;
@@ -365,52 +303,52 @@ impl Daw {
         }
     }
 
-    /// What the host sends in a block.
+    /// Notes of the track in the next `frames` samples.
     fn input(&mut self, frames: u32) -> Vec<NoteEvent> {
         let end = self.sample + u64::from(frames);
         let mut notes = Vec::new();
-        // A loop that comes round inside the block makes two pieces of it.
-        let turn = self.clock.section(end - 1).sample;
-        if turn > self.sample {
-            self.input_piece(self.sample, turn, &mut notes);
-            self.input_piece(turn, end, &mut notes);
+        // A loop restart inside the block divides it.
+        let restart = self.clock.segment(end - 1).sample;
+        if restart > self.sample {
+            self.append_notes(self.sample, restart, &mut notes);
+            self.append_notes(restart, end, &mut notes);
         } else {
-            self.input_piece(self.sample, end, &mut notes);
+            self.append_notes(self.sample, end, &mut notes);
         }
         notes
     }
 
-    /// What the host sends in a piece of a block over which the song position moves evenly.
-    fn input_piece(&mut self, first: u64, end: u64, notes: &mut Vec<NoteEvent>) {
-        let section = self.clock.section(first);
+    /// Appends the notes from sample `first` to `end`, over which the song position is linear.
+    fn append_notes(&mut self, first: u64, end: u64, notes: &mut Vec<NoteEvent>) {
+        let segment = self.clock.segment(first);
         let start = (first - self.sample) as u32;
-        if section.sample == first {
-            // A stop or a jump; a mere change of tempo lifts no key.
+        if segment.sample == first {
+            // A stop or a seek releases held keys; a change of tempo does not.
             let beat_before = self.clock.beat(first.saturating_sub(1));
-            let moved = (section.beat - beat_before).abs() > 1e-3;
+            let moved = (segment.beat - beat_before).abs() > 1e-3;
             if !self.playing || moved {
-                let lift = |note| NoteEvent {
+                let release = |note| NoteEvent {
                     on: false,
                     offset: start,
                     ..note
                 };
-                notes.extend(self.down.drain(..).map(lift));
+                notes.extend(self.down.drain(..).map(release));
             }
         }
         if !self.playing {
             return;
         }
         let from = self.clock.beat(first);
-        let per_sample = self.clock.beats_per_sample(section);
+        let per_sample = self.clock.beats_per_sample(segment);
         for &(beat, event) in &self.track {
-            // Each event goes to the nearest sample, a tie to the later one.
+            // The nearest sample; of two equally near ones the later.
             let offset = ((beat - from) / per_sample + 0.5).floor();
             if (0.0..(end - first) as f64).contains(&offset) {
                 let was_down = self.down.iter().position(|down| down.key == event.key);
                 match (event.on, was_down) {
                     (true, _) => self.down.push(event),
                     (false, Some(index)) => drop(self.down.swap_remove(index)),
-                    // Begun before a jump and let go then.
+                    // Released already by a seek.
                     (false, None) => continue,
                 }
                 notes.push(NoteEvent {
@@ -421,6 +359,7 @@ impl Daw {
         }
     }
 
+    /// Processes one block and advances.
     fn block(&mut self, frames: u32) -> Result<()> {
         let notes = self.input(frames);
         let changes = std::mem::take(&mut self.changes);
@@ -435,7 +374,7 @@ impl Daw {
             },
             &mut out,
         )?;
-        self.hear(transport.beat)?;
+        self.record(transport.beat)?;
         let mut last = 0;
         for event in out {
             if event.offset >= frames || event.offset < last {
@@ -454,23 +393,21 @@ impl Daw {
         Ok(())
     }
 
-    /// Keeps what sounded in the last block, or makes sure that nothing did.
-    fn hear(&mut self, beat: f64) -> Result<()> {
+    /// Records the audio of the last block, or fails if it is not silent.
+    fn record(&mut self, beat: f64) -> Result<()> {
         let audio = self.plugin.audio();
         if let Some(bad) = audio.iter().flatten().find(|sample| !sample.is_finite()) {
             bail!("at beat {beat:.3}: {bad} in the plugin's outputs");
         }
-        match &mut self.sound {
-            Some(sound) => {
-                for (kept, channel) in sound.iter_mut().zip(audio) {
+        match &mut self.recorded {
+            Some(recorded) => {
+                for (kept, channel) in recorded.iter_mut().zip(audio) {
                     kept.extend_from_slice(channel);
                 }
             }
             None => {
                 if let Some(sample) = audio.iter().flatten().find(|sample| **sample != 0.0) {
-                    bail!(
-                        "at beat {beat:.3}: silence was asked for, and the plugin wrote {sample}"
-                    );
+                    bail!("at beat {beat:.3}: the plugin must be silent and wrote {sample}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! A host that shows the editor, for tests of the window: it opens, closes and leaves nothing.
+//! A host that shows the plugin's editor in a window, and checks for leaks and hangs.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -11,40 +11,39 @@ use crate::host::{Format, Plugin};
 use crate::scenario;
 use crate::virtual_display::{HostWindow, VirtualDisplay};
 
-/// How long anything may take that the editor does by itself: a model is loaded meanwhile, on
-/// a machine that may be busy.
+/// Longest wait for anything the editor does. A model loads meanwhile, perhaps on a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long all of a test may take before it counts as hanging.
-const HANGS: Duration = Duration::from_secs(600);
+/// Run time after which a test counts as hanging.
+const HANG_LIMIT: Duration = Duration::from_secs(600);
 
-/// The editor's ground, which is all around.
+/// Background colour of the editor: red, green, blue.
 pub const BACKGROUND: [u8; 3] = [0x14, 0x16, 0x1a];
 
-/// Ends the process where a test hangs, unless what it gives is dropped before: what waits for
-/// a window's thread cannot be interrupted.
+/// Aborts the process after [`HANG_LIMIT`] unless the returned guard is dropped before. A wait for a
+/// window's thread cannot be interrupted otherwise.
 pub fn abort_on_hang() -> Sender<()> {
     let (alive, watch) = channel();
     std::thread::spawn(move || {
-        if watch.recv_timeout(HANGS) == Err(RecvTimeoutError::Timeout) {
-            eprintln!("a window hangs: nothing came back for {HANGS:?}");
+        if watch.recv_timeout(HANG_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("a window hangs: the test did not end within {HANG_LIMIT:?}");
             std::process::abort();
         }
     });
     alive
 }
 
-/// What this process holds open.
+/// Threads and files that this process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenResources {
-    /// Threads that have not ended.
+    /// Number of threads.
     pub threads: usize,
-    /// Open files, sockets and pipes.
+    /// Number of open files, sockets and pipes.
     pub files: usize,
 }
 
 impl OpenResources {
-    /// Once it stays so: a thread that was told to end may need a moment.
+    /// The numbers once they have not changed for half a second: threads need time to end.
     pub fn settled() -> Result<Self> {
         let began = Instant::now();
         let (mut last, mut since) = (Self::now()?, Instant::now());
@@ -58,11 +57,15 @@ impl OpenResources {
         Ok(last)
     }
 
-    /// Fails where there is more now than there was, once it has settled.
-    pub fn no_more_than(self, before: Self, what: &str) -> Result<()> {
+    /// Fails if a number is greater than `before`.
+    ///
+    /// # Errors
+    ///
+    /// Names both states and `action`, which lies between them.
+    pub fn no_more_than(self, before: Self, action: &str) -> Result<()> {
         ensure!(
             self.threads <= before.threads && self.files <= before.files,
-            "{before:?} before {what}, {self:?} after"
+            "{before:?} before {action}, {self:?} after"
         );
         Ok(())
     }
@@ -76,21 +79,21 @@ impl OpenResources {
     }
 }
 
-/// A host with the plugin and a window for its editor.
+/// A host with a plugin and a window for its editor.
 pub struct EditorHost {
-    /// The host, with the opening of [`scenario`] on its track.
+    /// The transport and track, with the opening of [`scenario`].
     pub daw: Daw,
-    /// The window the editor is put into.
+    /// The window that the editor is embedded in.
     pub window: HostWindow,
 }
 
 impl EditorHost {
-    /// The editor is not open yet.
+    /// Loads the test bundle. The editor is closed.
     pub fn new(format: Format, screen: &VirtualDisplay) -> Result<Self> {
         Self::with(artifacts::load(format)?, screen)
     }
 
-    /// The same in a host that is not like the usual one.
+    /// As [`new`](Self::new), with a plugin that is loaded already.
     pub fn with(plugin: Box<dyn Plugin>, screen: &VirtualDisplay) -> Result<Self> {
         let setup = scenario::setup(48_000.0, 120.0, Blocks::Fixed(512));
         let mut daw = scenario::start_with(plugin, setup, 1, &scenario::opening())?;
@@ -100,50 +103,60 @@ impl EditorHost {
         Ok(Self { daw, window })
     }
 
-    /// Opens the editor and waits until it is drawn. Gives how long that took.
+    /// Opens the editor, waits until it is drawn, and returns how long that took.
     pub fn open(&mut self) -> Result<Duration> {
         let began = Instant::now();
         let plugin = self.daw.plugin().editor();
         plugin.create_editor()?;
         plugin.show_editor(self.window.id)?;
         while self.window.pixel(3, 3)? != BACKGROUND {
-            ensure!(began.elapsed() < TIMEOUT, "the editor was never drawn");
+            ensure!(
+                began.elapsed() < TIMEOUT,
+                "the editor was not drawn within {TIMEOUT:?}"
+            );
             self.daw.plugin().editor().run_main_thread()?;
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(began.elapsed())
     }
 
-    /// Closes the editor, and waits for the display to see that.
+    /// Closes the editor and waits until its window is gone from the display.
     pub fn close(&mut self) -> Result<()> {
         self.daw.plugin().editor().destroy_editor()?;
         let began = Instant::now();
         while self.window.children()? > 0 {
-            ensure!(began.elapsed() < TIMEOUT, "the editor's window stays");
+            ensure!(
+                began.elapsed() < TIMEOUT,
+                "the editor's window still exists"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
 
-    /// Runs the host, its transport standing, until `found` finds what it looks for.
+    /// Processes blocks with a stopped transport until `condition` returns a value. `expected` names
+    /// the condition in the error.
     pub fn wait<T>(
         &mut self,
-        what: &str,
-        mut found: impl FnMut(&mut Self) -> Result<Option<T>>,
+        expected: &str,
+        mut condition: impl FnMut(&mut Self) -> Result<Option<T>>,
     ) -> Result<T> {
         let began = Instant::now();
         loop {
-            if let Some(found) = found(self)? {
+            if let Some(found) = condition(self)? {
                 return Ok(found);
             }
-            ensure!(began.elapsed() < TIMEOUT, "it never came to this: {what}");
+            ensure!(
+                began.elapsed() < TIMEOUT,
+                "not within {TIMEOUT:?}: {expected}"
+            );
             self.daw.plugin().editor().run_main_thread()?;
             self.daw.run_stopped(512)?;
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 
-    /// Waits until a parameter shows this value.
+    /// Waits until a parameter displays a value.
     pub fn wait_for(&mut self, id: &str, value: &str) -> Result<()> {
         let mut shown = String::new();
         self.wait(&format!("{id} is {value}"), |host| {

@@ -1,51 +1,54 @@
-//! The health report that the plugin writes to the file named by `CONTINUO_REPORT` when it is
-//! deactivated.
+//! The health report that the plugin writes to the file in `CONTINUO_REPORT` when it is deactivated.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-/// The report. A plugin that never loaded a model leaves most of it empty.
+/// The report. Most fields are empty if the plugin has never loaded a model.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct HealthReport {
-    /// The model's name.
+    /// Name of the model.
     pub model: Option<String>,
-    /// Which of its variants.
+    /// Variant of the model.
     pub variant: Option<String>,
-    /// What it ran on.
+    /// Device that ran the model.
     pub device: Option<String>,
-    /// Tokens decoded.
+    /// Number of tokens decoded.
     pub tokens: u64,
-    /// Time to decode a token, the median, in milliseconds.
+    /// Median time per token in milliseconds.
     pub ms_per_token_median: Option<f64>,
-    /// The time that 95 of 100 tokens stayed within, in milliseconds.
+    /// 95th percentile of the time per token in milliseconds.
     pub ms_per_token_p95: Option<f64>,
-    /// Notes heard.
+    /// Number of input notes.
     pub heard: u64,
-    /// Notes played.
+    /// Number of generated notes.
     pub played: u64,
-    /// Notes that started late.
+    /// Number of notes that started late.
     pub late: u64,
-    /// Notes that came too late to be played.
+    /// Number of notes dropped because they were too late.
     pub dropped: u64,
-    /// Messages lost because a ring was full.
+    /// Number of messages lost because a ring buffer was full.
     pub overflow: u64,
-    /// What went wrong, if anything did.
+    /// The problem, if any; may be empty.
     pub problem: Option<String>,
 }
 
 impl HealthReport {
     /// Reads the report at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no file or it is no report.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("the plugin wrote no report to {}", path.display()))?;
         serde_json::from_str(&text)
-            .with_context(|| format!("the plugin's report at {} is broken", path.display()))
+            .with_context(|| format!("the plugin's report at {} is malformed", path.display()))
     }
 
-    /// What went wrong, if anything did.
+    /// The problem, if there is one.
     pub fn problem(&self) -> Option<&str> {
         self.problem
             .as_deref()

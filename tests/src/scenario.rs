@@ -1,4 +1,4 @@
-//! What most tests play: the first four bars of the minuet, in 3/4, and then nothing.
+//! The scenario of most tests: four bars of the minuet in 3/4, then silence that the plugin fills.
 
 use anyhow::Result;
 use continuo_score::{Metre, MetreMap, tune};
@@ -8,21 +8,21 @@ use crate::assertions::{self, GridNote};
 use crate::daw::{Blocks, Daw, Setup, TrackNote, track};
 use crate::host::{Format, Mode, Plugin};
 
-/// Steps a beat of the minuet and of the test model.
+/// Steps per quarter note of the minuet and of the test model.
 pub const STEPS_PER_BEAT: u32 = 12;
-/// Where the player falls silent, in quarter notes.
+/// Song position at which the player's last note ends, in quarter notes.
 pub const SILENT: f64 = 12.0;
-/// The bar line on which the plugin may first play: the next one after two beats of silence.
+/// First bar line after two beats of silence, in quarter notes: the plugin's earliest entry.
 pub const ENTRY: f64 = 15.0;
-/// Where most tests end: four bars later.
+/// Song position at which most tests stop, in quarter notes: four bars after [`ENTRY`].
 pub const END: f64 = 27.0;
 
-/// The player's notes.
+/// The player's notes: the minuet up to [`SILENT`].
 pub fn opening() -> Vec<TrackNote> {
     track(&tune::minuet().until((SILENT as u32) * STEPS_PER_BEAT))
 }
 
-/// A host in 3/4 that lets the plugin take its time.
+/// An offline host in 3/4. `sample_rate` is in Hz, `bpm` in quarter notes per minute.
 pub fn setup(sample_rate: f64, bpm: f64, blocks: Blocks) -> Setup {
     let waltz = Metre {
         numerator: 3,
@@ -37,18 +37,17 @@ pub fn setup(sample_rate: f64, bpm: f64, blocks: Blocks) -> Setup {
     }
 }
 
-/// The setup for tests in which it does not matter.
+/// The setup for tests that do not depend on it: 48 kHz, 120 BPM, blocks of 256 samples.
 pub fn default_setup() -> Setup {
     setup(48_000.0, 120.0, Blocks::Fixed(256))
 }
 
-/// A host that stands at the beginning, with the plugin set to play on, and to keep the
-/// player's notes to itself.
+/// Loads the test bundle into a host at beat 0, in mode Continue and without MIDI through.
 pub fn start(format: Format, setup: Setup, seed: u32, notes: &[TrackNote]) -> Result<Daw> {
     start_with(artifacts::load(format)?, setup, seed, notes)
 }
 
-/// The same with a plugin that is loaded already.
+/// As [`start`], with a plugin that is loaded already.
 pub fn start_with(
     plugin: Box<dyn Plugin>,
     setup: Setup,
@@ -65,13 +64,16 @@ pub fn start_with(
         ("lookahead", "4"),
         ("seed", &seed),
     ])?;
-    // Hosts run a plugin for a while before anyone presses play.
+    // Hosts process blocks before the user starts the transport.
     daw.run_stopped(1000)?;
     Ok(daw)
 }
 
-/// Plays the opening, lets the plugin play on to [`END`], stops, and gives what it played:
-/// every note on the sample nearest to its place, and none left sounding.
+/// Plays the opening, lets the plugin play to [`END`] and stops. Returns the plugin's notes.
+///
+/// # Errors
+///
+/// When a note is not on the sample nearest to its step, or has no end.
 pub fn play_on(format: Format, setup: Setup, seed: u32) -> Result<Vec<GridNote>> {
     let mut daw = start(format, setup, seed, &opening())?;
     daw.play_to(END)?;

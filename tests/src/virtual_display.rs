@@ -1,4 +1,4 @@
-//! A display that nobody sees, a window on it, and pictures of that window.
+//! A virtual X11 display (Xvfb), the host's window on it, pictures of it, and simulated input.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -19,21 +19,25 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 use x11rb::{COPY_DEPTH_FROM_PARENT, CURRENT_TIME};
 
-/// How long an X server may take to start.
+/// Longest wait for the X server and for answers of the editor.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A virtual display of this process's own. It ends when this is dropped.
+/// A virtual display of this process. Dropping it ends the server.
 pub struct VirtualDisplay {
     server: Child,
-    /// Its name, for `DISPLAY`.
+    /// Its name: the value of `DISPLAY`.
     pub name: String,
 }
 
 impl VirtualDisplay {
-    /// Starts one; `None` if Xvfb is not installed.
+    /// Starts a display. Returns `None` if Xvfb is not installed.
+    ///
+    /// # Errors
+    ///
+    /// When Xvfb is there and does not start.
     pub fn start() -> Result<Option<Self>> {
         let server = Command::new("Xvfb")
-            // The server takes the first free number and tells it on its standard output.
+            // The server takes the first free number and prints it.
             .args(["-displayfd", "1", "-screen", "0", "1920x1200x24"])
             .args(["-nolisten", "tcp"])
             .stdout(Stdio::piped())
@@ -44,9 +48,9 @@ impl VirtualDisplay {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).context("cannot start Xvfb"),
         };
-        let told = server.stdout.take().context("Xvfb has no output")?;
+        let stdout = server.stdout.take().context("Xvfb has no output")?;
         let mut line = String::new();
-        BufReader::new(told).read_line(&mut line)?;
+        BufReader::new(stdout).read_line(&mut line)?;
         let name = format!(":{}", line.trim());
         let screen = Self { server, name };
         if line.trim().is_empty() {
@@ -58,16 +62,16 @@ impl VirtualDisplay {
 
 impl Drop for VirtualDisplay {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The server may have ended already.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
 }
 
-/// A window of the host's.
+/// A window of the host, and input for it.
 pub struct HostWindow {
     connection: RustConnection,
-    /// The root window: the pointer moves on it.
+    /// The root window, which simulated input goes to.
     root: u32,
     /// Its X11 id.
     pub id: u32,
@@ -75,7 +79,7 @@ pub struct HostWindow {
 }
 
 impl HostWindow {
-    /// A window of this size at the display's corner, shown.
+    /// Opens and shows a window of this width and height in pixels in the display's top left corner.
     pub fn open(screen: &VirtualDisplay, (width, height): (u32, u32)) -> Result<Self> {
         let began = Instant::now();
         let (connection, number) = loop {
@@ -88,7 +92,7 @@ impl HostWindow {
         let root = connection.setup().roots[number].root;
         let size = (u16::try_from(width)?, u16::try_from(height)?);
         let id = connection.generate_id()?;
-        // White, so that nothing of a closed editor stays to be seen.
+        // White, so that a closed editor leaves no pixels.
         let mask = CreateWindowAux::new()
             .background_pixel(0x00ff_ffff)
             .event_mask(EventMask::STRUCTURE_NOTIFY | EventMask::KEY_PRESS);
@@ -115,14 +119,14 @@ impl HostWindow {
         })
     }
 
-    /// What it shows now.
+    /// A picture of the window as it is now.
     pub fn picture(&self) -> Result<RgbaImage> {
         let (width, height) = self.size;
         let image = self
             .connection
             .get_image(ImageFormat::Z_PIXMAP, self.id, 0, 0, width, height, !0)?
             .reply()?;
-        // A 24-bit display: blue, green, red and a byte of nothing.
+        // A 24-bit display has bytes for blue, green, red, and one unused.
         let mut pixels = image.data;
         for pixel in pixels.chunks_exact_mut(4) {
             pixel.swap(0, 2);
@@ -132,8 +136,7 @@ impl HostWindow {
             .context("the display is not 24 bits deep")
     }
 
-    /// The colour of one pixel now: costs next to nothing, so that waiting for it measures the
-    /// editor and not the picture.
+    /// Red, green and blue of one pixel. Far cheaper than a picture, for waits that are measured.
     pub fn pixel(&self, x: i16, y: i16) -> Result<[u8; 3]> {
         let image = self
             .connection
@@ -145,25 +148,25 @@ impl HostWindow {
         }
     }
 
-    /// Moves the pointer to a place in the window.
+    /// Moves the pointer to a position in the window, in pixels.
     pub fn point(&self, x: i16, y: i16) -> Result<()> {
-        self.fake(MOTION_NOTIFY_EVENT, 0, (x, y))
+        self.simulate(MOTION_NOTIFY_EVENT, 0, (x, y))
     }
 
-    /// Moves the pointer to a place in the window and presses its first button there.
+    /// Clicks the first button at a position in the window, in pixels.
     pub fn click(&self, x: i16, y: i16) -> Result<()> {
         self.point(x, y)?;
         std::thread::sleep(Duration::from_millis(100));
-        self.fake(BUTTON_PRESS_EVENT, 1, (x, y))?;
+        self.simulate(BUTTON_PRESS_EVENT, 1, (x, y))?;
         std::thread::sleep(Duration::from_millis(100));
-        self.fake(BUTTON_RELEASE_EVENT, 1, (x, y))
+        self.simulate(BUTTON_RELEASE_EVENT, 1, (x, y))
     }
 
-    /// Presses the pointer's first button, moves it in the window, and lets the button go.
+    /// Drags with the first button between two positions in the window, in pixels.
     pub fn drag(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
         self.point(from.0, from.1)?;
         std::thread::sleep(Duration::from_millis(100));
-        self.fake(BUTTON_PRESS_EVENT, 1, from)?;
+        self.simulate(BUTTON_PRESS_EVENT, 1, from)?;
         for step in 1..=4 {
             let between = |a: i16, b: i16| a + (b - a) / 4 * step;
             std::thread::sleep(Duration::from_millis(100));
@@ -171,10 +174,10 @@ impl HostWindow {
         }
         self.point(to.0, to.1)?;
         std::thread::sleep(Duration::from_millis(200));
-        self.fake(BUTTON_RELEASE_EVENT, 1, to)
+        self.simulate(BUTTON_RELEASE_EVENT, 1, to)
     }
 
-    /// Gives the window another size, in pixels.
+    /// Resizes the window, in pixels.
     pub fn resize(&mut self, (width, height): (u32, u32)) -> Result<()> {
         let size = ConfigureWindowAux::new().width(width).height(height);
         self.connection.configure_window(self.id, &size)?;
@@ -183,26 +186,26 @@ impl HostWindow {
         Ok(())
     }
 
-    /// Presses a key, by its X11 keysym, in whatever window has the keyboard.
+    /// Presses and releases a key, by its X11 keysym, in the window with the keyboard focus.
     pub fn press(&self, keysym: u32) -> Result<()> {
         let code = self.keycode(keysym)?;
-        self.fake(KEY_PRESS_EVENT, code, (0, 0))?;
-        self.fake(KEY_RELEASE_EVENT, code, (0, 0))
+        self.simulate(KEY_PRESS_EVENT, code, (0, 0))?;
+        self.simulate(KEY_RELEASE_EVENT, code, (0, 0))
     }
 
-    /// Whether a key was pressed that this window was given since it was last asked.
-    pub fn given(&self, keysym: u32) -> Result<bool> {
+    /// Whether this window has received a key press since the last call.
+    pub fn received_key(&self, keysym: u32) -> Result<bool> {
         let code = self.keycode(keysym)?;
-        let mut given = false;
+        let mut received = false;
         while let Some(event) = self.connection.poll_for_event()? {
             if let Event::KeyPress(key) = event {
-                given |= key.detail == code;
+                received |= key.detail == code;
             }
         }
-        Ok(given)
+        Ok(received)
     }
 
-    /// The key that means this, on the display's keyboard.
+    /// The key code of a keysym on the display's keyboard.
     fn keycode(&self, keysym: u32) -> Result<u8> {
         let setup = self.connection.setup();
         let (first, last) = (setup.min_keycode, setup.max_keycode);
@@ -213,14 +216,16 @@ impl HostWindow {
         let each = usize::from(map.keysyms_per_keycode).max(1);
         let mut codes = (first..=last).zip(map.keysyms.chunks(each));
         let found = codes.find(|(_, keysyms)| keysyms.first() == Some(&keysym));
-        let (code, _) = found.with_context(|| format!("no key means {keysym:#x}"))?;
+        let (code, _) = found.with_context(|| format!("no key has keysym {keysym:#x}"))?;
         Ok(code)
     }
 
-    /// Drops files on the window in it, as a file manager would (XDND, version 5).
+    /// Drops files on the embedded window, like a file manager (XDND, version 5).
     pub fn drop_files(&self, files: &[&Path]) -> Result<()> {
         let children = self.connection.query_tree(self.id)?.reply()?.children;
-        let target = *children.first().context("nothing to drop on")?;
+        let target = *children
+            .first()
+            .context("there is no embedded window to drop on")?;
         let atom = |name: &str| -> Result<u32> {
             let known = self.connection.intern_atom(false, name.as_bytes())?;
             Ok(known.reply()?.atom)
@@ -233,7 +238,7 @@ impl HostWindow {
             .collect();
         self.connection
             .set_selection_owner(self.id, selection, CURRENT_TIME)?;
-        let tell = |name: &str, rest: [u32; 4]| -> Result<()> {
+        let send = |name: &str, rest: [u32; 4]| -> Result<()> {
             let [a, b, c, d] = rest;
             let data = [self.id, a, b, c, d];
             let message = ClientMessageEvent::new(32, target, atom(name)?, data);
@@ -243,8 +248,8 @@ impl HostWindow {
             Ok(())
         };
         let middle = (u32::from(self.size.0 / 2) << 16) | u32::from(self.size.1 / 2);
-        tell("XdndEnter", [5 << 24, list, 0, 0])?;
-        tell(
+        send("XdndEnter", [5 << 24, list, 0, 0])?;
+        send(
             "XdndPosition",
             [0, middle, CURRENT_TIME, atom("XdndActionCopy")?],
         )?;
@@ -252,29 +257,31 @@ impl HostWindow {
         let mut dropped = false;
         while began.elapsed() < TIMEOUT {
             match self.connection.poll_for_event()? {
-                Some(Event::SelectionRequest(wanted)) => self.hand_over(&wanted, list, &uris)?,
-                // It has seen what it is, and takes it.
-                Some(Event::ClientMessage(told)) if told.type_ == status && !dropped => {
-                    if told.data.as_data32()[1] & 1 == 1 {
-                        tell("XdndDrop", [0, CURRENT_TIME, 0, 0])?;
+                Some(Event::SelectionRequest(wanted)) => {
+                    self.send_selection(&wanted, list, &uris)?
+                }
+                // The editor accepts the drop.
+                Some(Event::ClientMessage(message)) if message.type_ == status && !dropped => {
+                    if message.data.as_data32()[1] & 1 == 1 {
+                        send("XdndDrop", [0, CURRENT_TIME, 0, 0])?;
                         dropped = true;
                     } else {
-                        tell(
+                        send(
                             "XdndPosition",
                             [0, middle, CURRENT_TIME, atom("XdndActionCopy")?],
                         )?;
                     }
                 }
-                Some(Event::ClientMessage(told)) if told.type_ == finished => return Ok(()),
+                Some(Event::ClientMessage(message)) if message.type_ == finished => return Ok(()),
                 Some(_) => {}
                 None => std::thread::sleep(Duration::from_millis(5)),
             }
         }
-        bail!("the editor never took what was dropped on it")
+        bail!("the editor did not accept the dropped files")
     }
 
-    /// Gives what is dragged to the window that asks for it.
-    fn hand_over(&self, wanted: &SelectionRequestEvent, list: u32, uris: &str) -> Result<()> {
+    /// Sends the dragged file names to the window that requests them.
+    fn send_selection(&self, wanted: &SelectionRequestEvent, list: u32, uris: &str) -> Result<()> {
         self.connection.change_property8(
             PropMode::REPLACE,
             wanted.requestor,
@@ -297,26 +304,27 @@ impl HostWindow {
         Ok(())
     }
 
-    fn fake(&self, kind: u8, detail: u8, (x, y): (i16, i16)) -> Result<()> {
+    /// Sends one simulated input event and waits until the server has processed it.
+    fn simulate(&self, kind: u8, detail: u8, (x, y): (i16, i16)) -> Result<()> {
         use x11rb::protocol::xtest::ConnectionExt as _;
         self.connection
             .xtest_fake_input(kind, detail, 0, self.root, x, y, 0)?;
-        // An answer means that it was done.
+        // The reply comes after the event is processed.
         self.connection.get_input_focus()?.reply()?;
         Ok(())
     }
 
-    /// The size of the window in it, if there is one.
+    /// Width and height in pixels of the embedded window, if there is one.
     pub fn child_size(&self) -> Result<Option<(u32, u32)>> {
         let children = self.connection.query_tree(self.id)?.reply()?.children;
         let Some(&child) = children.first() else {
             return Ok(None);
         };
-        let place = self.connection.get_geometry(child)?.reply()?;
-        Ok(Some((place.width.into(), place.height.into())))
+        let geometry = self.connection.get_geometry(child)?.reply()?;
+        Ok(Some((geometry.width.into(), geometry.height.into())))
     }
 
-    /// How many windows there are in it.
+    /// Number of embedded windows.
     pub fn children(&self) -> Result<usize> {
         Ok(self.connection.query_tree(self.id)?.reply()?.children.len())
     }

@@ -76,7 +76,7 @@ fn notes_come_in_a_dialect_the_host_declares() {
             let preferred = host(config.clone()).preferred_dialects().unwrap();
             assert_eq!(preferred, [Some(expects); 2], "{what}");
             assert_eq!(passed(&config), expected(), "{what}");
-            let (clap, midi, refused) = config.tally.counts();
+            let (clap, midi, refused) = config.counts.totals();
             let counts = match expects {
                 Dialect::Clap => (254, 0, 0),
                 Dialect::Midi => (0, 254, 0),
@@ -103,7 +103,7 @@ fn refused_dialect_is_replaced_by_the_other() {
         };
         let what = format!("declares {declares:?}, takes {takes:?}");
         assert_eq!(passed(&config), expected(), "{what}");
-        let (clap, midi, refused) = config.tally.counts();
+        let (clap, midi, refused) = config.counts.totals();
         assert_eq!((clap + midi, refused), (254, 1), "{what}");
     }
 }
@@ -115,7 +115,7 @@ fn host_that_accepts_no_notes_is_served_without_error() {
         ..ClapHostConfig::default()
     };
     assert_eq!(passed(&config), []);
-    let (clap, midi, refused) = config.tally.counts();
+    let (clap, midi, refused) = config.counts.totals();
     assert_eq!((clap, midi), (0, 0));
     // Each note-on in both dialects; a key that never sounded needs no note-off.
     assert!(refused >= 254, "{refused}");
@@ -125,7 +125,7 @@ fn host_that_accepts_no_notes_is_served_without_error() {
 #[test]
 fn answers_are_equal_in_every_dialect() {
     let play = |config: ClapHostConfig| {
-        let tally = Arc::clone(&config.tally);
+        let counts = Arc::clone(&config.counts);
         let plugin: Box<dyn Plugin> = Box::new(host(config));
         let notes = scenario::opening();
         let mut daw = Daw::new(plugin, scenario::default_setup(), &notes).unwrap();
@@ -140,7 +140,10 @@ fn answers_are_equal_in_every_dialect() {
             (note.offset, note.on, note.channel, note.key, velocity)
         };
         daw.finish().unwrap();
-        (sent.iter().map(rounded).collect::<Vec<_>>(), tally.counts())
+        (
+            sent.iter().map(rounded).collect::<Vec<_>>(),
+            counts.totals(),
+        )
     };
     let (clap, counts) = play(ClapHostConfig::default());
     assert!(counts.0 > 10 && counts.1 == 0, "{counts:?}");

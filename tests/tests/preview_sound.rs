@@ -44,11 +44,11 @@ fn preview_sounds_input_and_answer_on_their_samples() {
             },
         );
         daw.set(&[("thru", "On"), ("sound", "0")]).unwrap();
-        daw.listen();
+        daw.record_audio();
         let from = daw.now();
         daw.play_to(scenario::END).unwrap();
         let notes = assertions::pair_notes(&after_stop(&mut daw)).unwrap();
-        let [left, right] = daw.sound();
+        let [left, right] = daw.recorded_audio();
         assert!(peak(left).max(peak(right)) < 1.0);
 
         // Nothing before the first key, and that one at once.
@@ -69,7 +69,7 @@ fn preview_sounds_input_and_answer_on_their_samples() {
         // All of them fade after the stop.
         let mut end = daw;
         end.run_stopped(96_000).unwrap();
-        let [left, _] = end.sound();
+        let [left, _] = end.recorded_audio();
         assert_eq!(peak(&left[left.len() - 1_000..]), 0.0, "{format:?}");
         end.finish().unwrap();
     }
@@ -86,15 +86,15 @@ fn preview_level_changes_without_clicks() {
     let mut daw = host(Format::Clap, Blocks::Fixed(512));
     daw.set(&[("thru", "On"), ("mode", "Off"), ("sound", "-40")])
         .unwrap();
-    daw.listen();
+    daw.record_audio();
     daw.play_to(4.0).unwrap();
-    let from = daw.sound()[0].len();
+    let from = daw.recorded_audio()[0].len();
     daw.set(&[("sound", "0")]).unwrap();
     daw.play_to(4.6).unwrap();
-    let to = daw.sound()[0].len();
+    let to = daw.recorded_audio()[0].len();
     daw.set(&[("sound", "-inf")]).unwrap();
     daw.play_to(6.0).unwrap();
-    let [left, _] = daw.sound();
+    let [left, _] = daw.recorded_audio();
     let bend = |samples: &[f32]| {
         let bends = samples.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs());
         bends.fold(0.0, f32::max)
@@ -112,9 +112,9 @@ fn preview_sound_is_equal_for_all_block_sizes() {
     let sound = |blocks| {
         let mut daw = host(Format::Clap, blocks);
         daw.set(&[("thru", "On"), ("sound", "-6")]).unwrap();
-        daw.listen();
+        daw.record_audio();
         daw.play_to(scenario::END).unwrap();
-        daw.sound()[0].to_vec()
+        daw.recorded_audio()[0].to_vec()
     };
     let one = sound(Blocks::Fixed(4_096));
     let other = sound(Blocks::Random {

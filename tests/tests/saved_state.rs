@@ -248,7 +248,7 @@ fn malformed_states_are_survived() {
                 scenario::start(format, scenario::default_setup(), 1, &scenario::opening())
                     .unwrap();
             // One of them turns the sound up. A host goes on when a state is refused.
-            daw.listen();
+            daw.record_audio();
             let taken = daw.plugin().load(state);
             daw.set(&[("thru", "On")]).unwrap();
             daw.play_to(if n < 14 { scenario::END } else { 2.0 })
@@ -256,7 +256,7 @@ fn malformed_states_are_survived() {
             daw.run_stopped(1_000).unwrap();
             let notes = assertions::pair_notes(daw.sent()).unwrap();
             assert!(!notes.is_empty(), "{format:?}, state {n}: {taken:?}");
-            let loudest = daw.sound().into_iter().flatten();
+            let loudest = daw.recorded_audio().into_iter().flatten();
             let loudest = loudest.fold(0.0f32, |loudest, s| loudest.max(s.abs()));
             assert!(loudest <= 1.0, "{format:?}, state {n}: {loudest}");
         }

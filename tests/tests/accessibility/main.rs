@@ -171,7 +171,7 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
     let slider = find(host, reader, Role::Slider, "Temperature")?;
     reader.focus(&slider)?;
     wait_focus(host, reader, "Temperature")?;
-    host.window.given(SPACE)?;
+    host.window.received_key(SPACE)?;
     host.window.press(SPACE)?;
     given(host, SPACE)?;
 
@@ -195,7 +195,10 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
         find(host, reader, Role::Slider, "Temperature")?;
         host.wait_for("temp", shown)?;
     }
-    ensure!(!host.window.given(ONE)?, "the host had a key of the field");
+    ensure!(
+        !host.window.received_key(ONE)?,
+        "the host had a key of the field"
+    );
 
     let switch = find(host, reader, Role::CheckBox, "Through")?;
     reader.focus(&switch)?;
@@ -210,7 +213,10 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
         let focused = nodes.iter().find(|node| node.focused);
         Ok(focused.and_then(|node| (node.name != "Through").then_some(())))
     })?;
-    ensure!(!host.window.given(TAB)?, "the host had the editor's Tab");
+    ensure!(
+        !host.window.received_key(TAB)?,
+        "the host had the editor's Tab"
+    );
 
     // Nothing has the focus: what the editor has no use for goes on to the host.
     host.window.press(ESCAPE)?;
@@ -229,7 +235,7 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
 /// Waits until the host has a key that was pressed in the editor.
 fn given(host: &mut EditorHost, keysym: u32) -> Result<()> {
     host.wait(&format!("the host has key {keysym:#x}"), |host| {
-        Ok(host.window.given(keysym)?.then_some(()))
+        Ok(host.window.received_key(keysym)?.then_some(()))
     })
 }
 

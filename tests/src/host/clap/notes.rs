@@ -1,45 +1,40 @@
-//! What CLAP hosts do differently from each other.
+//! Note dialects of CLAP hosts: their configuration, and notes to and from events.
 
-use std::ffi::CStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use clack_extensions::note_ports::{NoteDialect, NoteDialects};
+use clack_extensions::note_ports::NoteDialect;
 use clack_host::events::event_types::{MidiEvent, NoteOffEvent, NoteOnEvent};
 use clack_host::events::io::{OutputEventBuffer, TryPushError};
 use clack_host::events::spaces::CoreEventSpace;
 use clack_host::events::{Match, Pckn};
-use clack_host::extensions::prelude::{HostWrapper, clap_host};
-use clack_host::extensions::{
-    Extension, ExtensionImplementation, HostExtensionSide, RawExtension, RawExtensionImplementation,
-};
 use clack_host::prelude::*;
 
-use super::{Handlers, MainThread, OUTPUT_EVENTS};
-use crate::host::NoteEvent;
+use crate::host::audio_thread::OUTPUT_EVENTS;
+use crate::host::plugin::NoteEvent;
 
-/// How a note is written.
+/// Encoding of a note in a CLAP event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// As a note event of CLAP's own.
+    /// A CLAP note event.
     Clap,
-    /// As a MIDI message.
+    /// A MIDI message.
     Midi,
 }
 
-/// How a host treats notes and windows.
+/// Extensions and note dialects of a CLAP host.
 #[derive(Clone, Debug)]
 pub struct ClapHostConfig {
-    /// The dialects that the host declares; it lacks the `clap.note-ports` extension if absent.
+    /// Dialects that the host declares; `None`: it lacks the `clap.note-ports` extension.
     pub declares: Option<Vec<Dialect>>,
-    /// The dialects in which the host accepts notes.
+    /// Dialects that the host accepts; it refuses events in any other.
     pub takes: Vec<Dialect>,
-    /// The dialect in which the host writes the notes that it sends.
+    /// Dialect of the notes that the host sends.
     pub writes: Dialect,
     /// Whether the host has the `clap.gui` extension.
     pub has_gui: bool,
-    /// Notes that the plugin offered.
-    pub tally: Arc<DialectCounts>,
+    /// Counts of the notes that the plugin has offered.
+    pub counts: Arc<DialectCounts>,
 }
 
 impl Default for ClapHostConfig {
@@ -49,76 +44,31 @@ impl Default for ClapHostConfig {
             takes: vec![Dialect::Clap, Dialect::Midi],
             writes: Dialect::Clap,
             has_gui: true,
-            tally: Arc::default(),
+            counts: Arc::default(),
         }
     }
 }
 
-/// Counts of note-ons and note-offs that a plugin offered. Written by the thread that processes.
+/// Counts of note-ons and note-offs that a plugin has offered. Written by the audio thread.
 #[derive(Debug, Default)]
 pub struct DialectCounts {
-    /// Accepted as CLAP's own events.
+    /// Accepted as CLAP note events.
     pub clap: AtomicU64,
-    /// Accepted as MIDI.
+    /// Accepted as MIDI messages.
     pub midi: AtomicU64,
     /// Refused.
     pub refused: AtomicU64,
 }
 
 impl DialectCounts {
-    /// The counts: accepted as CLAP's own events, accepted as MIDI, refused.
-    pub fn counts(&self) -> (u64, u64, u64) {
+    /// The three counts: accepted CLAP note events, accepted MIDI messages, refused events.
+    pub fn totals(&self) -> (u64, u64, u64) {
         let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         (value(&self.clap), value(&self.midi), value(&self.refused))
     }
 }
 
-/// The host's side of `clap.note-ports`. The one of clack-extensions 0.2.0 hands the plugin a
-/// pointer to a pointer.
-#[derive(Clone, Copy)]
-pub(super) struct NotePorts;
-
-/// As the format lays it out.
-#[repr(C)]
-struct RawNotePorts {
-    supported_dialects: unsafe extern "C" fn(*const clap_host) -> u32,
-    rescan: unsafe extern "C" fn(*const clap_host, u32),
-}
-
-unsafe extern "C" fn supported_dialects(host: *const clap_host) -> u32 {
-    let declared = |main: &MainThread| {
-        let bit = |dialect: &Dialect| match dialect {
-            Dialect::Clap => NoteDialects::CLAP.bits(),
-            Dialect::Midi => NoteDialects::MIDI.bits(),
-        };
-        Ok(main.declares.iter().flatten().map(bit).sum())
-    };
-    // SAFETY: the plugin gives the pointer that it was given, on the main thread.
-    unsafe { HostWrapper::<Handlers>::handle_main_thread(host, declared) }.unwrap_or(0)
-}
-
-unsafe extern "C" fn rescan(_: *const clap_host, _: u32) {}
-
-// SAFETY: there is no pointer that could be of another type.
-unsafe impl Extension for NotePorts {
-    const IDENTIFIERS: &'static [&'static CStr] = &[c"clap.note-ports"];
-    type ExtensionSide = HostExtensionSide;
-
-    unsafe fn from_raw(_: RawExtension<HostExtensionSide>) -> Self {
-        Self
-    }
-}
-
-// SAFETY: laid out as the format has it.
-unsafe impl ExtensionImplementation<Handlers> for NotePorts {
-    const IMPLEMENTATION: RawExtensionImplementation =
-        RawExtensionImplementation::new(&RawNotePorts {
-            supported_dialects,
-            rescan,
-        });
-}
-
-/// The dialect that a plugin prefers, if it is one of the two.
+/// A plugin's preferred dialect, if it is one of the two.
 pub(super) fn dialect_of(preferred: Option<NoteDialect>) -> Option<Dialect> {
     match preferred? {
         NoteDialect::Clap => Some(Dialect::Clap),
@@ -127,9 +77,9 @@ pub(super) fn dialect_of(preferred: Option<NoteDialect>) -> Option<Dialect> {
     }
 }
 
-/// Adds a note to the events of a block, in the dialect that the host writes.
+/// Appends a note to a block's events in a dialect.
 pub(super) fn write(note: &NoteEvent, dialect: Dialect, events: &mut EventBuffer) {
-    let whom = Pckn::new(
+    let address = Pckn::new(
         0u16,
         u16::from(note.channel),
         u16::from(note.key),
@@ -137,10 +87,10 @@ pub(super) fn write(note: &NoteEvent, dialect: Dialect, events: &mut EventBuffer
     );
     let velocity = f64::from(note.velocity);
     match (dialect, note.on) {
-        (Dialect::Clap, true) => events.push(&NoteOnEvent::new(note.offset, whom, velocity)),
-        (Dialect::Clap, false) => events.push(&NoteOffEvent::new(note.offset, whom, velocity)),
+        (Dialect::Clap, true) => events.push(&NoteOnEvent::new(note.offset, address, velocity)),
+        (Dialect::Clap, false) => events.push(&NoteOffEvent::new(note.offset, address, velocity)),
         (Dialect::Midi, on) => {
-            // Many keyboards send a note-on of velocity 0 for a note-off: half of these do.
+            // Many keyboards send a note-on of velocity 0 as a note-off; here the even keys do.
             let silent_on = !on && note.key.is_multiple_of(2);
             let status = if on || silent_on { 0x90 } else { 0x80 };
             let velocity = match silent_on {
@@ -153,11 +103,10 @@ pub(super) fn write(note: &NoteEvent, dialect: Dialect, events: &mut EventBuffer
     }
 }
 
-/// A note that the plugin sent, and its dialect. Ends of notes that only tell the host something
-/// are not notes.
+/// Decodes a note and its dialect. Returns `None` for any other event, `NOTE_END` included.
 pub(super) fn read(event: &UnknownEvent) -> Option<(NoteEvent, Dialect)> {
     let offset = event.header().time();
-    let (on, whom, velocity) = match event.as_core_event()? {
+    let (on, address, velocity) = match event.as_core_event()? {
         CoreEventSpace::NoteOn(note) => (true, note.pckn(), note.velocity()),
         CoreEventSpace::NoteOff(note) => (false, note.pckn(), note.velocity()),
         CoreEventSpace::NoteChoke(note) => (false, note.pckn(), 0.0),
@@ -182,21 +131,21 @@ pub(super) fn read(event: &UnknownEvent) -> Option<(NoteEvent, Dialect)> {
     let note = NoteEvent {
         offset,
         on,
-        channel: whom.raw_channel().try_into().ok()?,
-        key: whom.raw_key().try_into().ok()?,
+        channel: address.raw_channel().try_into().ok()?,
+        key: address.raw_key().try_into().ok()?,
         velocity: velocity as f32,
     };
     Some((note, Dialect::Clap))
 }
 
-/// The events of a block that the host accepts.
+/// Output events of a block that the host has accepted.
 pub(super) struct Accepted<'a> {
     pub(super) events: EventBuffer,
     config: &'a ClapHostConfig,
 }
 
 impl<'a> Accepted<'a> {
-    /// Has room for [`OUTPUT_EVENTS`].
+    /// An empty list with room for [`OUTPUT_EVENTS`].
     pub(super) fn new(config: &'a ClapHostConfig) -> Self {
         Self {
             events: EventBuffer::with_capacity(OUTPUT_EVENTS),
@@ -207,13 +156,13 @@ impl<'a> Accepted<'a> {
 
 impl OutputEventBuffer for Accepted<'_> {
     fn try_push(&mut self, event: &UnknownEvent) -> Result<(), TryPushError> {
-        let tally = &self.config.tally;
+        let counts = &self.config.counts;
         if let Some((_, dialect)) = read(event) {
             let takes = self.config.takes.contains(&dialect);
             let counter = match dialect {
-                _ if !takes => &tally.refused,
-                Dialect::Clap => &tally.clap,
-                Dialect::Midi => &tally.midi,
+                _ if !takes => &counts.refused,
+                Dialect::Clap => &counts.clap,
+                Dialect::Midi => &counts.midi,
             };
             counter.fetch_add(1, Ordering::Relaxed);
             if !takes {

@@ -1,32 +1,27 @@
-//! What a host hands a VST3 for one block: lists of events and of parameter changes.
+//! Event lists and parameter changes that a VST3 host passes to the plugin for one block.
 
 use std::cell::RefCell;
-use std::ffi::c_void;
 use std::mem::zeroed;
-use std::sync::{Mutex, PoisonError};
 
 use vst3::Steinberg::Vst::{
-    Event, Event_::EventTypes_, IComponentHandler, IComponentHandlerTrait, IEventList,
-    IEventListTrait, IHostApplication, IHostApplicationTrait, IParamValueQueue,
+    Event, Event_::EventTypes_, IEventList, IEventListTrait, IParamValueQueue,
     IParamValueQueueTrait, IParameterChanges, IParameterChangesTrait, ParamID, ParamValue,
-    String128,
 };
-use vst3::Steinberg::{
-    TUID, int32, kInvalidArgument, kNotImplemented, kResultFalse, kResultOk, tresult,
-};
+use vst3::Steinberg::{int32, kInvalidArgument, kResultFalse, kResultOk, tresult};
 use vst3::{Class, ComPtr, ComWrapper};
 
-use super::super::{NoteEvent, OUTPUT_EVENTS, ParameterChange};
+use crate::host::audio_thread::OUTPUT_EVENTS;
+use crate::host::plugin::{NoteEvent, ParameterChange};
 
-/// `IEventList`.
-pub(super) struct Events(RefCell<Vec<Event>>);
+/// `IEventList` over a vector.
+pub(super) struct EventList(RefCell<Vec<Event>>);
 
-impl Events {
+impl EventList {
     pub(super) fn new(notes: &[NoteEvent]) -> Self {
         Self(RefCell::new(notes.iter().map(to_event).collect()))
     }
 
-    /// Room for what a block brings, so that this host calls nobody while the plugin is at work.
+    /// An empty list with room for [`OUTPUT_EVENTS`], so that it does not allocate in `process()`.
     pub(super) fn empty() -> Self {
         Self(RefCell::new(Vec::with_capacity(OUTPUT_EVENTS)))
     }
@@ -37,11 +32,11 @@ impl Events {
     }
 }
 
-impl Class for Events {
+impl Class for EventList {
     type Interfaces = (IEventList,);
 }
 
-impl IEventListTrait for Events {
+impl IEventListTrait for EventList {
     unsafe fn getEventCount(&self) -> int32 {
         self.0.borrow().len() as int32
     }
@@ -49,7 +44,7 @@ impl IEventListTrait for Events {
     unsafe fn getEvent(&self, index: int32, event: *mut Event) -> tresult {
         match self.0.borrow().get(index as usize) {
             Some(found) if !event.is_null() => {
-                // SAFETY: the caller gives room for one event.
+                // SAFETY: the caller provides room for one event.
                 unsafe { event.write(*found) };
                 kResultOk
             }
@@ -61,7 +56,7 @@ impl IEventListTrait for Events {
         if event.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: the caller gives an event.
+        // SAFETY: the caller provides an event.
         self.0.borrow_mut().push(unsafe { *event });
         kResultOk
     }
@@ -90,7 +85,7 @@ fn to_event(note: &NoteEvent) -> Event {
 
 fn from_event(event: &Event) -> Option<NoteEvent> {
     let (on, channel, key, velocity) = if event.r#type == EventTypes_::kNoteOnEvent as u16 {
-        // SAFETY: the type says which of the union it is.
+        // SAFETY: the type selects this member of the union.
         let note = unsafe { event.__field0.noteOn };
         (true, note.channel, note.pitch, note.velocity)
     } else if event.r#type == EventTypes_::kNoteOffEvent as u16 {
@@ -109,23 +104,23 @@ fn from_event(event: &Event) -> Option<NoteEvent> {
     })
 }
 
-/// `IParameterChanges`: what the host changes going in, what the plugin changes coming out.
-pub(super) struct Changes(Vec<ComPtr<IParamValueQueue>>);
+/// `IParameterChanges`: one queue per changed parameter.
+pub(super) struct ParameterChanges(Vec<ComPtr<IParamValueQueue>>);
 
-impl Changes {
+impl ParameterChanges {
     pub(super) fn new(changes: &[ParameterChange]) -> Self {
         let queue = |change: &ParameterChange| {
-            ComWrapper::new(Queue(*change)).to_com_ptr::<IParamValueQueue>()
+            ComWrapper::new(ValueQueue(*change)).to_com_ptr::<IParamValueQueue>()
         };
         Self(changes.iter().filter_map(queue).collect())
     }
 }
 
-impl Class for Changes {
+impl Class for ParameterChanges {
     type Interfaces = (IParameterChanges,);
 }
 
-impl IParameterChangesTrait for Changes {
+impl IParameterChangesTrait for ParameterChanges {
     unsafe fn getParameterCount(&self) -> int32 {
         self.0.len() as int32
     }
@@ -146,13 +141,13 @@ impl IParameterChangesTrait for Changes {
 }
 
 /// `IParamValueQueue`: one change, at the first sample.
-struct Queue(ParameterChange);
+struct ValueQueue(ParameterChange);
 
-impl Class for Queue {
+impl Class for ValueQueue {
     type Interfaces = (IParamValueQueue,);
 }
 
-impl IParamValueQueueTrait for Queue {
+impl IParamValueQueueTrait for ValueQueue {
     unsafe fn getParameterId(&self) -> ParamID {
         self.0.id
     }
@@ -165,7 +160,7 @@ impl IParamValueQueueTrait for Queue {
         if index != 0 || offset.is_null() || value.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: the caller gives room for both.
+        // SAFETY: the caller provides room for both.
         unsafe {
             offset.write(0);
             value.write(self.0.value);
@@ -175,63 +170,5 @@ impl IParamValueQueueTrait for Queue {
 
     unsafe fn addPoint(&self, _offset: int32, _value: ParamValue, _index: *mut int32) -> tresult {
         kResultFalse
-    }
-}
-
-/// The host itself, as far as a plugin asks.
-#[derive(Default)]
-pub(super) struct Host {
-    /// What was done in the plugin's editor, for its processor to hear of in the next block.
-    edits: Mutex<Vec<ParameterChange>>,
-}
-
-impl Host {
-    /// What was done in the editor since the last call.
-    pub(super) fn take_edits(&self) -> Vec<ParameterChange> {
-        // One push at a time: a panic leaves nothing half done.
-        std::mem::take(&mut *self.edits.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Class for Host {
-    type Interfaces = (IHostApplication, IComponentHandler);
-}
-
-impl IHostApplicationTrait for Host {
-    unsafe fn getName(&self, name: *mut String128) -> tresult {
-        if name.is_null() {
-            return kInvalidArgument;
-        }
-        // SAFETY: the caller gives room for 128 characters.
-        let name = unsafe { &mut *name };
-        name.fill(0);
-        for (to, from) in name.iter_mut().zip("Continuo tests".encode_utf16()) {
-            *to = from as _;
-        }
-        kResultOk
-    }
-
-    unsafe fn createInstance(&self, _: *mut TUID, _: *mut TUID, _: *mut *mut c_void) -> tresult {
-        kNotImplemented
-    }
-}
-
-impl IComponentHandlerTrait for Host {
-    unsafe fn beginEdit(&self, _id: ParamID) -> tresult {
-        kResultOk
-    }
-
-    unsafe fn performEdit(&self, id: ParamID, value: ParamValue) -> tresult {
-        let mut edits = self.edits.lock().unwrap_or_else(PoisonError::into_inner);
-        edits.push(ParameterChange { id, value });
-        kResultOk
-    }
-
-    unsafe fn endEdit(&self, _id: ParamID) -> tresult {
-        kResultOk
-    }
-
-    unsafe fn restartComponent(&self, _flags: int32) -> tresult {
-        kResultOk
     }
 }
