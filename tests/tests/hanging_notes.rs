@@ -1,13 +1,12 @@
-//! Whatever the transport does, no note is left sounding.
+//! Every note ends when the transport stops, seeks or loops, and when the plugin restarts.
 
 use continuo_tests::assertions::{self, PairedNote};
 use continuo_tests::daw::{Blocks, Daw};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, ENTRY};
 
-/// A host in the middle of what the plugin plays: in the midst of its first note that lasts
-/// longer than a step, so that there is something to end.
-fn amid_a_note(format: Format) -> Daw {
+/// A host stopped inside the plugin's first note that is longer than a step.
+fn inside_a_note(format: Format) -> Daw {
     let notes = scenario::play_on(format, scenario::default_setup(), 1).unwrap();
     let long = notes
         .iter()
@@ -25,8 +24,8 @@ fn amid_a_note(format: Format) -> Daw {
     daw
 }
 
-/// Every note that began before `sample` must have ended by then, and each note be paired.
-fn ended_at(daw: &Daw, sample: u64) -> Vec<PairedNote> {
+/// Asserts that every note that began before `sample` ends at it or earlier, and one ends at it.
+fn assert_ended_at(daw: &Daw, sample: u64) -> Vec<PairedNote> {
     let notes = assertions::pair_notes(daw.sent()).unwrap();
     for note in &notes {
         let late = note.on < sample && note.off > sample;
@@ -42,15 +41,15 @@ fn ended_at(daw: &Daw, sample: u64) -> Vec<PairedNote> {
 #[test]
 fn notes_end_at_a_stop() {
     for format in Format::ALL {
-        let mut daw = amid_a_note(format);
+        let mut daw = inside_a_note(format);
         let stop = daw.now();
         daw.run_stopped(48_000).unwrap();
-        let notes = ended_at(&daw, stop);
+        let notes = assert_ended_at(&daw, stop);
         assert!(
             notes.iter().all(|note| note.on < stop),
             "{format:?} plays while stopped"
         );
-        // And on from there.
+        // The plugin plays again afterwards.
         daw.play_to(scenario::END).unwrap();
         daw.run_stopped(1000).unwrap();
         assertions::pair_notes(daw.sent()).unwrap();
@@ -61,12 +60,12 @@ fn notes_end_at_a_stop() {
 fn notes_end_at_a_jump() {
     for format in Format::ALL {
         for target in [1.5, 100.0] {
-            let mut daw = amid_a_note(format);
+            let mut daw = inside_a_note(format);
             let jump = daw.now();
             daw.seek(target);
             daw.play_to(target + 2.0).unwrap();
             daw.run_stopped(1000).unwrap();
-            ended_at(&daw, jump);
+            assert_ended_at(&daw, jump);
         }
     }
 }
@@ -76,7 +75,7 @@ fn notes_end_at_every_loop_end() {
     for format in Format::ALL {
         let mut daw =
             scenario::start(format, scenario::default_setup(), 1, &scenario::opening()).unwrap();
-        // The loop's end is no bar line, so that notes sound across it.
+        // The loop's end is no bar line, so that notes would sound across it.
         let (start, end) = (0.0, ENTRY + 4.4);
         daw.set_loop(Some((start, end)));
         let mut wraps = Vec::new();
@@ -100,7 +99,7 @@ fn notes_end_at_every_loop_end() {
     }
 }
 
-/// Many hosts end no block where the loop ends.
+/// Many hosts do not end a block at the loop's end.
 #[test]
 fn notes_end_at_a_loop_end_inside_a_block() {
     for format in Format::ALL {
@@ -111,7 +110,7 @@ fn notes_end_at_a_loop_end_inside_a_block() {
                 longest: 2000,
             },
         ] {
-            // On a bar line, where a note may be planned: it must not sound.
+            // A note planned on this bar line must not sound.
             let end = ENTRY + 3.0;
             let setup = scenario::setup(44_100.0, 133.7, blocks);
             let mut daw = scenario::start(format, setup, 1, &scenario::opening()).unwrap();
@@ -122,7 +121,7 @@ fn notes_end_at_a_loop_end_inside_a_block() {
             daw.run_stopped(5000).unwrap();
             let notes = assertions::pair_notes(daw.sent()).unwrap();
             for &turn in &turns {
-                // The exact turn lies between two samples: either will do.
+                // The exact loop end lies between two samples: either is right.
                 let across = |note: &&PairedNote| note.on + 1 < turn && note.off > turn + 1;
                 assert_eq!(
                     notes.iter().find(across),
@@ -144,11 +143,11 @@ fn notes_end_at_a_loop_end_inside_a_block() {
 #[test]
 fn notes_end_at_a_restart() {
     for format in Format::ALL {
-        let mut daw = amid_a_note(format);
+        let mut daw = inside_a_note(format);
         let restart = daw.now();
         daw.restart().unwrap();
         daw.run_stopped(1000).unwrap();
-        ended_at(&daw, restart);
+        assert_ended_at(&daw, restart);
         daw.finish().unwrap();
     }
 }
@@ -159,10 +158,10 @@ fn passed_through_notes_end_at_a_stop() {
         let mut daw =
             scenario::start(format, scenario::default_setup(), 1, &scenario::opening()).unwrap();
         daw.set(&[("thru", "On"), ("mode", "Off")]).unwrap();
-        // In the midst of the third bar's first notes.
+        // Inside the first notes of the third bar.
         daw.play_to(6.2).unwrap();
         let stop = daw.now();
         daw.run_stopped(1000).unwrap();
-        ended_at(&daw, stop);
+        assert_ended_at(&daw, stop);
     }
 }

@@ -1,5 +1,5 @@
-//! Model directories that are broken, or lie, or reach outside: one precise error each, and
-//! nothing read or allocated on their word.
+//! Model directories that are malformed, inconsistent or refer outside: each gives one precise error
+//! before anything is read or allocated by its numbers.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ fn copy() -> TempDir {
     folder
 }
 
-/// The variant that was loaded, or what was said instead.
+/// Name of the loaded variant, or the error message.
 fn load(directory: &Path, variants: &[&str]) -> Result<String, String> {
     let runtime = Runtime::load(&artifacts::runtime_library().unwrap()).unwrap();
     let options = ModelOptions {
@@ -33,12 +33,12 @@ fn error(directory: &Path) -> String {
     load(directory, &["plain"]).err().unwrap_or_default()
 }
 
-/// What loading says once `change` was done to `model.json`.
-fn with(change: impl FnOnce(&mut Value)) -> String {
+/// The error message of a model whose `model.json` was changed.
+fn error_with(change: impl FnOnce(&mut Value)) -> String {
     let folder = copy();
     edit(folder.path(), change);
     let error = error(folder.path());
-    assert!(!error.is_empty(), "it was loaded");
+    assert!(!error.is_empty(), "the model was loaded");
     error
 }
 
@@ -65,12 +65,13 @@ fn impossible_sizes_are_named() {
         ("/format", [json!(0), json!(99), json!(-1)]),
     ] {
         for value in values {
-            let error = with(|manifest| *manifest.pointer_mut(place).unwrap() = value.clone());
+            let error =
+                error_with(|manifest| *manifest.pointer_mut(place).unwrap() = value.clone());
             assert!(error.starts_with("model "), "{place} = {value}: {error}");
             assert!(!error.contains('\n'), "{place} = {value}: {error}");
         }
     }
-    let error = with(|manifest| manifest["knn"] = Value::Null);
+    let error = error_with(|manifest| manifest["knn"] = Value::Null);
     assert!(error.contains("2 graphs"), "{error}");
 }
 
@@ -85,7 +86,7 @@ fn graphs_outside_the_directory_are_refused() {
     .unwrap();
     let path = target.display().to_string();
     for name in ["../lower.onnx", "", ".", "plain/../../lower.onnx", &path] {
-        let error = with(|m| m["variants"]["plain"]["graphs"][0] = json!(name));
+        let error = error_with(|m| m["variants"]["plain"]["graphs"][0] = json!(name));
         assert!(
             error.contains("inside the model directory"),
             "{name}: {error}"
@@ -134,12 +135,12 @@ fn missing_or_malformed_files_are_named() {
 
 #[test]
 fn graphs_that_contradict_the_manifest_are_refused() {
-    let swapped = with(|m| {
+    let swapped = error_with(|m| {
         let graphs = m["variants"]["plain"]["graphs"].as_array_mut().unwrap();
         graphs.swap(0, 1);
     });
     assert!(swapped.contains("the graph has"), "{swapped}");
-    let twice = with(|m| {
+    let twice = error_with(|m| {
         let graphs = m["variants"]["plain"]["graphs"].as_array_mut().unwrap();
         graphs[1] = graphs[0].clone();
     });
@@ -153,7 +154,7 @@ fn graphs_that_contradict_the_manifest_are_refused() {
     assert!(!error(folder.path()).is_empty());
 }
 
-/// Writes `model.json` anew.
+/// Changes a model's `model.json`.
 fn edit(folder: &Path, change: impl FnOnce(&mut Value)) {
     let path = folder.join("model.json");
     let mut manifest = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -173,7 +174,11 @@ fn variant_for_the_device_is_preferred() {
     };
     assert_eq!(load(&artifacts::model().unwrap(), &[]), Ok("cpu".into()));
     assert_eq!(remove("cpu"), Ok("plain".into()));
-    assert_eq!(remove("plain"), Ok("gpu".into()), "slow, but it runs");
+    assert_eq!(
+        remove("plain"),
+        Ok("gpu".into()),
+        "the last variant is used, though slow"
+    );
     assert!(remove("gpu").unwrap_err().contains("none of"));
     let named = load(&artifacts::model().unwrap(), &["gpu", "plain"]);
     assert_eq!(named, Ok("gpu".into()));
@@ -202,7 +207,7 @@ fn in_place_graphs_are_checked_against_the_manifest() {
             *m.pointer_mut(place).unwrap() = json!(value)
         });
         let loaded = load(folder.path(), &["cpu"]);
-        // A window is not in the shapes: a larger one is only wrong.
+        // No shape depends on the window, so another size is not detected.
         assert_eq!(loaded.is_err(), place != "/window", "{place}: {loaded:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A model of merged tokens, from learning the merges to playing on.
+//! A model with merged tokens (byte-pair encoding), from learning the merges to an answer.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 
 const IDS: usize = 380;
 
-/// Makes the model, once, by the trainer's own commands.
+/// Makes the model once per process, with the trainer's commands.
 fn directory() -> &'static Path {
     static MADE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let made = MADE.get_or_init(|| {
@@ -39,8 +39,8 @@ fn model() -> Arc<Model> {
     Model::load(runtime, directory(), &ModelOptions::default()).unwrap()
 }
 
-/// Whatever was heard, corrected, answered and taken back: memory is that of one who only
-/// heard the last score, in the segmentation that encoding gives it.
+/// After any sequence of input, corrections and answers, the memory equals that of a new composer that
+/// has read only the last score, in the segmentation of its encoding.
 #[test]
 fn corrected_notes_give_the_memory_of_a_fresh_segmentation() {
     let model = model();
@@ -51,7 +51,7 @@ fn corrected_notes_give_the_memory_of_a_fresh_segmentation() {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut composer = Composer::new(model.clone());
         for turn in 0..20 {
-            // The tune as far as it is heard, with a wrong note now and then.
+            // A prefix of the tune, sometimes with a wrong note.
             let mut score = minuet.until(rng.random_range(0..=minuet.length));
             if rng.random_bool(0.5) && !score.notes.is_empty() {
                 let wrong = rng.random_range(0..score.notes.len());
@@ -64,7 +64,7 @@ fn corrected_notes_give_the_memory_of_a_fresh_segmentation() {
                 composer.answer(at, &Sampling::default(), seed).unwrap();
                 let played = composer.play_until(at + 72).unwrap();
                 assert!(played.iter().all(|n| n.start >= at && n.start < at + 72));
-                // What was played is heard, and goes on.
+                // The answer becomes part of the score.
                 score.notes.extend(played);
                 score.tidy();
             }
@@ -83,8 +83,7 @@ fn corrected_notes_give_the_memory_of_a_fresh_segmentation() {
     }
 }
 
-/// An answer begins where it is asked to, is music from its seed alone however the calls are
-/// cut, and uses tokens that are merged.
+/// The answer also starts where it is asked to.
 #[test]
 fn answer_uses_merged_tokens_and_depends_on_the_seed_alone() {
     let model = model();
@@ -146,7 +145,7 @@ fn continue_command_plays_merged_tokens() {
         .collect();
     assert!(heard.into_iter().eq(&minuet.notes) && both.notes.len() > minuet.notes.len());
 
-    // As text: the base tokens in their lines, those of one merged token joined.
+    // As text, the base tokens of one merged token are joined by `+`.
     let json = directory().join("vocabulary.json").display().to_string();
     let vocabulary = Vocabulary::from_json(&std::fs::read_to_string(&json).unwrap()).unwrap();
     let merged = run(&["tokens", "in.mid", "--vocabulary", &json]);

@@ -1,4 +1,4 @@
-//! A broken installation: the plugin loads, passes notes through and says what is wrong.
+//! Incomplete installations: the plugin loads, passes notes through and reports the problem.
 
 use std::fs;
 use std::path::Path;
@@ -8,8 +8,8 @@ use continuo_tests::health_report::HealthReport;
 use continuo_tests::host::Format;
 use continuo_tests::{artifacts, scenario};
 
-/// Plays in a process of its own with these variables set. Gives the number of notes that
-/// came out and the plugin's report.
+/// Plays in a process of its own with these environment variables. Returns the number of output notes
+/// and the health report.
 fn play(format: Format, variables: &[(&str, &Path)], settings: &[&str]) -> (usize, HealthReport) {
     let folder = tempfile::tempdir().unwrap();
     let report = folder.path().join("report.json");
@@ -40,7 +40,7 @@ fn play(format: Format, variables: &[(&str, &Path)], settings: &[&str]) -> (usiz
     (notes, HealthReport::read(&report).unwrap())
 }
 
-/// All of the player's notes and no others must come out, and the problem name `culprit`.
+/// Asserts that exactly the player's notes come out and that the problem names `culprit`.
 fn assert_passes_notes_and_names(variables: &[(&str, &Path)], culprit: &Path) {
     for format in Format::ALL {
         let (notes, report) = play(format, variables, &["thru=On"]);
@@ -57,17 +57,17 @@ fn assert_passes_notes_and_names(variables: &[(&str, &Path)], culprit: &Path) {
         );
         assert!(
             !problem.contains('\n') && problem.len() < 600,
-            "no line: {problem:?}"
+            "not one line: {problem:?}"
         );
     }
 }
 
-/// A copy of the test model, to break.
+/// Copies the test model, to be damaged.
 fn model_copy(folder: &Path) {
     artifacts::copy_folder(&artifacts::model().unwrap(), folder).unwrap();
 }
 
-/// Every ONNX file below a folder.
+/// Every ONNX file in a folder and below.
 fn graphs(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -92,7 +92,7 @@ fn complete_installation_reports_no_problem() {
         assert_eq!(report.heard, scenario::opening().len() as u64);
         assert_eq!(report.played, notes as u64);
         assert!(notes > 0);
-        // Offline the host waits: nothing can be late.
+        // An offline host waits, so no note can be late.
         assert_eq!((report.late, report.dropped, report.overflow), (0, 0, 0));
         assert!(report.tokens > 0 && report.ms_per_token_median > Some(0.0));
         assert!(report.ms_per_token_p95 >= report.ms_per_token_median);
@@ -180,7 +180,7 @@ fn invalid_runtime_library_is_named_and_notes_pass_through() {
     assert_passes_notes_and_names(&variables, folder.path());
 }
 
-/// The bundle as a user gets it: with nothing set, it plays with what lies beside it.
+/// Without environment variables, the plugin uses the model and runtime beside the bundle.
 #[test]
 fn bundled_model_plays_without_settings() {
     for format in Format::ALL {

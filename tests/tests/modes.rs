@@ -1,14 +1,14 @@
-//! The modes and buttons, in a real host.
+//! Modes, buttons and constraints in a host.
 
 use continuo_tests::assertions::{self, GridNote};
 use continuo_tests::daw::{Blocks, Daw, TrackNote};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, STEPS_PER_BEAT};
 
-/// Steps of a bar in 3/4.
+/// Steps of a bar in 3/4 time.
 const BAR: i64 = 3 * STEPS_PER_BEAT as i64;
 
-/// Stands at the beginning with these parameters, entering on bars, and plays `beats` of song.
+/// Starts at beat 0 with these parameters and plays to `beats`. Returns the plugin's notes.
 fn play(
     format: Format,
     blocks: Blocks,
@@ -35,7 +35,7 @@ const BLOCKS: Blocks = Blocks::Fixed(441);
 #[test]
 fn trade_mode_alternates_on_bar_lines() {
     for format in Format::ALL {
-        // The player has bars 1, 2 and 5, 6 and plays on through ours.
+        // The player has bars 1, 2, 5 and 6, and also plays in the plugin's turns.
         let set = [("mode", "Trade"), ("bars", "2")];
         let notes = play(format, BLOCKS, &set, &scenario::opening(), 24.0);
         let turns = [2 * BAR..4 * BAR, 6 * BAR..8 * BAR];
@@ -45,12 +45,12 @@ fn trade_mode_alternates_on_bar_lines() {
             let end = note.length.map_or(note.step, |length| note.step + length);
             assert!(
                 end <= turn.end,
-                "{format:?}: {note:?} goes on into the player's turn"
+                "{format:?}: {note:?} sounds into the player's turn"
             );
         }
         for turn in turns {
             let count = notes.iter().filter(|n| turn.contains(&n.step)).count();
-            assert!(count > 0, "{format:?}: nothing in {turn:?}");
+            assert!(count > 0, "{format:?}: no notes in {turn:?}");
         }
     }
 }
@@ -189,7 +189,6 @@ fn constraints_limit_generated_notes() {
     }
 }
 
-/// Sixteen of them in one host: each plays what it would alone.
 #[test]
 fn sixteen_instances_play_as_each_would_alone() {
     let expected = play(
@@ -213,7 +212,7 @@ fn sixteen_instances_play_as_each_would_alone() {
     }
     let played: Vec<_> = daws.iter_mut().map(placed).collect();
     for (n, notes) in played.iter().enumerate() {
-        // Seed 1 is that of every fifth, and of the second.
+        // Every fifth instance and the second have seed 1.
         let alone = n % 5 == 0 || n == 1;
         assert_eq!(*notes == expected, alone, "instance {n}");
     }

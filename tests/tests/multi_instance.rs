@@ -1,5 +1,4 @@
-//! What instances cost, in a process of its own: a scan loads nothing, and many share what is
-//! large.
+//! Memory and threads of many instances, in a process of its own.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -9,14 +8,14 @@ use continuo_tests::daw::Daw;
 use continuo_tests::host::Format;
 use continuo_tests::{artifacts, assertions, scenario};
 
-/// Whether a file of this name is mapped into this process.
+/// Whether a file whose path contains `name` is mapped into this process.
 fn is_mapped(name: &str) -> bool {
     fs::read_to_string("/proc/self/maps")
         .unwrap()
         .contains(name)
 }
 
-/// The names of this process's threads.
+/// Names of this process's threads.
 fn threads() -> Vec<String> {
     let threads = fs::read_dir("/proc/self/task").unwrap();
     let named = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("comm")).ok();
@@ -24,7 +23,7 @@ fn threads() -> Vec<String> {
     names.map(|name| name.trim().to_string()).collect()
 }
 
-/// Memory of this process in kilobytes, without what the files it mapped could give back.
+/// Anonymous memory of this process in kilobytes.
 fn kilobytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:"));
@@ -32,7 +31,7 @@ fn kilobytes() -> u64 {
     kilobytes.unwrap().parse().unwrap()
 }
 
-/// An instance of the bundle as it ships, that has heard the opening and answered.
+/// An instance with the bundled model that has answered the opening.
 fn played(format: Format) -> Daw {
     let plugin = format.load(&artifacts::bundle(format).unwrap()).unwrap();
     let mut daw = Daw::new(plugin, scenario::default_setup(), &scenario::opening()).unwrap();
@@ -43,11 +42,11 @@ fn played(format: Format) -> Daw {
     daw
 }
 
-/// One test, for its parts must not run at the same time.
+/// One test, because its parts must not run at the same time.
 #[test]
 fn scan_loads_no_model_and_sixteen_instances_share_one() {
     for format in Format::ALL {
-        // What a host does that scans: instances, parameters, state; and no activation.
+        // A scanning host creates instances and reads parameters and state, without activation.
         let bundle = artifacts::bundle(format).unwrap();
         let before = threads();
         let began = Instant::now();
@@ -58,7 +57,7 @@ fn scan_loads_no_model_and_sixteen_instances_share_one() {
             plugin.load(&state).unwrap();
         }
         let each = began.elapsed() / 10;
-        println!("{format:?}: {each:?} to load, look at and drop an instance");
+        println!("{format:?}: {each:?} to load, inspect and drop an instance");
         assert!(
             !is_mapped("onnxruntime"),
             "{format:?}: a scan loads the runtime"
@@ -94,8 +93,8 @@ fn scan_loads_no_model_and_sixteen_instances_share_one() {
         "{one} kB with one instance, {sixteen} kB with sixteen: {each} kB each; weights {weights} \
          kB, the window's keys and values {window} kB"
     );
-    // Its own memory (in place, the caches hold two windows; what was played is held as well),
-    // and not the weights once more.
+    // An instance has its own caches (two windows in place, and the played notes), but no copy of the
+    // weights.
     assert!(
         each < 3 * window + weights / 2,
         "{each} kB each, and the weights are {weights} kB"
@@ -104,11 +103,11 @@ fn scan_loads_no_model_and_sixteen_instances_share_one() {
     let left = threads();
     assert!(
         left.len() < threads_of_one.len(),
-        "the thread ends with the last instance: {left:?}"
+        "the composer thread must end with the last instance: {left:?}"
     );
 }
 
-/// Bytes of the graphs of the model that ships, and of the keys and values in a full window.
+/// Bytes of the bundled model's graphs, and of the keys and values of a full window.
 fn sizes() -> (u64, u64) {
     let model = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/default");
     let text = fs::read_to_string(model.join("model.json")).unwrap();

@@ -1,5 +1,5 @@
-//! Notes in the dialect that a CLAP host takes: every note comes out, with its velocity, whatever
-//! the host declares and accepts.
+//! Note dialects of CLAP hosts: every note arrives with its velocity, whatever the host declares and
+//! accepts.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ fn host(config: ClapHostConfig) -> ClapHost {
     ClapHost::load_with(&artifacts::bundle(Format::Clap).unwrap(), config).unwrap()
 }
 
-/// Notes of every velocity that MIDI has, an eighth of a beat apart.
+/// Notes of every MIDI velocity, an eighth of a beat apart.
 fn every_velocity() -> Vec<TrackNote> {
     let note = |velocity: u8| {
         let start = f64::from(velocity) / 8.0;
@@ -29,7 +29,7 @@ fn every_velocity() -> Vec<TrackNote> {
     (1..=127).map(note).collect()
 }
 
-/// What comes out while the player's notes pass through: key and MIDI velocity of each.
+/// Key and MIDI velocity of each note that passes through.
 fn passed(config: &ClapHostConfig) -> Vec<(u8, u8)> {
     let plugin = Box::new(host(config.clone()));
     let mut daw = Daw::new(plugin, scenario::default_setup(), &every_velocity()).unwrap();
@@ -56,8 +56,8 @@ fn expected() -> Vec<(u8, u8)> {
 fn notes_come_in_a_dialect_the_host_declares() {
     let midi = Some(vec![Dialect::Midi]);
     let clap = Some(vec![Dialect::Clap]);
-    // Declared; the dialect expected. Hosts without the extension, or with nothing in it, accept
-    // all events, as some do that misread velocities of CLAP notes.
+    // Declared dialects, and the expected one. Hosts that declare none get MIDI: some of them misread
+    // velocities of CLAP notes.
     for (declares, expects) in [
         (None, Dialect::Midi),
         (Some(vec![]), Dialect::Midi),
@@ -88,7 +88,7 @@ fn notes_come_in_a_dialect_the_host_declares() {
 
 #[test]
 fn refused_dialect_is_replaced_by_the_other() {
-    // Declared, accepted, and how many notes are refused before it knows: one.
+    // Declared dialects, and the accepted one. One note is refused before the plugin changes.
     let cases: [(Option<&[Dialect]>, Dialect); 4] = [
         (None, Dialect::Clap),
         (Some(&[Dialect::Midi]), Dialect::Clap),
@@ -117,11 +117,10 @@ fn host_that_accepts_no_notes_is_served_without_error() {
     assert_eq!(passed(&config), []);
     let (clap, midi, refused) = config.counts.totals();
     assert_eq!((clap, midi), (0, 0));
-    // Each note-on in both dialects; a key that never sounded needs no note-off.
+    // Each note-on is offered in both dialects; a key that never sounded gets no note-off.
     assert!(refused >= 254, "{refused}");
 }
 
-/// The answer is the same music in every dialect, on the same samples.
 #[test]
 fn answers_are_equal_in_every_dialect() {
     let play = |config: ClapHostConfig| {

@@ -1,4 +1,4 @@
-//! Parameters as hosts list, show and set them, in both formats.
+//! Parameters in both formats: list, text conversion, and pages for hardware controllers.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use continuo_tests::artifacts;
 use continuo_tests::host::{ClapHost, Format, Mode, Plugin, Vst3Host};
 
-/// Controllers by which MIDI comes into a VST3 plugin: 128 and two more, on 16 channels.
+/// MIDI controllers of VST3 on each channel: 128, channel pressure and pitch bend.
 const CONTROLLERS: i16 = 130;
 const CHANNELS: i16 = 16;
 
-/// How the name of a parameter begins that stands for a MIDI controller. Hosts know it: JUCE names
-/// them so, and those who list parameters leave them out.
+/// Prefix of the names of parameters that stand for MIDI controllers. JUCE uses it, and hosts leave
+/// parameters with this prefix out of their lists.
 const CONTROLLER_NAME: &str = "MIDI CC ";
 
 fn vst3() -> Vst3Host {
@@ -39,7 +39,7 @@ fn vst3_midi_controllers_are_hidden_parameters_named_as_in_juce() {
             .iter()
             .all(|p| p.is_hidden == is_controller(&p.title))
     );
-    // As many as the mapping names, and no more.
+    // The mapping names exactly these parameters.
     let mut mapped = BTreeSet::new();
     for channel in 0..CHANNELS {
         for controller in 0..CONTROLLERS {
@@ -53,11 +53,14 @@ fn vst3_midi_controllers_are_hidden_parameters_named_as_in_juce() {
         assert_eq!(host.controller_parameter(channel, controller), None);
     }
     let titles: BTreeSet<_> = parameters.iter().map(|p| &p.title).collect();
-    assert_eq!(titles.len(), parameters.len(), "two have one name");
+    assert_eq!(
+        titles.len(),
+        parameters.len(),
+        "two parameters have one name"
+    );
 }
 
-/// As pedalboard and other hosts in Python do: they ask for a thousand texts of each parameter that
-/// is not a controller.
+/// pedalboard and other Python hosts read a thousand texts of each parameter that is no controller.
 #[test]
 fn listing_every_parameter_text_takes_under_two_seconds() {
     let began = Instant::now();
@@ -87,7 +90,7 @@ fn vst3_steps_survive_text_and_value_conversion() {
         if steps == 0 {
             continue;
         }
-        // The format's own rule for the step of a normalised value.
+        // VST3's rule for the step of a normalised value.
         let step_of = |value: f64| ((value * f64::from(steps + 1)).floor() as i32).min(steps);
         let mut shown = BTreeSet::new();
         for step in 0..=steps {
@@ -108,7 +111,7 @@ fn vst3_steps_survive_text_and_value_conversion() {
                 Some(text.clone()),
                 "{title}: set to {read}"
             );
-            assert!(shown.insert(text), "{title}: two steps look alike");
+            assert!(shown.insert(text), "{title}: two steps have one text");
         }
         assert_eq!(
             step_of(parameter.default),
@@ -126,7 +129,7 @@ fn clap_steps_survive_text_and_value_conversion() {
             continue;
         }
         let [min, default, max] = parameter.range;
-        // A host may cut off decimals.
+        // Hosts may truncate decimals.
         assert_eq!([min, default, max].map(f64::fract), [0.0; 3], "{name}");
         assert_eq!(host.value(id).unwrap(), default, "{name}");
         for step in 0..=(max - min) as u32 {
@@ -134,7 +137,7 @@ fn clap_steps_survive_text_and_value_conversion() {
             let text = host.show(id, value).unwrap();
             let read = host.read(id, &text).unwrap();
             assert_eq!(read, Some(value), "{name}: {text:?}");
-            // A host may show a number as it is.
+            // Hosts may display the number itself.
             let number = text
                 .split(' ')
                 .next()
@@ -166,7 +169,7 @@ fn clap_remote_control_pages_list_every_parameter() {
     );
 }
 
-/// A host that calls `setActive()` before `setupProcessing()`, once and again with another setup.
+/// Some hosts call `setActive()` before `setupProcessing()`; here twice, with two setups.
 #[test]
 fn vst3_set_active_before_setup_processing_plays_the_same() {
     use continuo_tests::daw::Daw;

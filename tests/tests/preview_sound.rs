@@ -1,4 +1,4 @@
-//! The preview sound, heard in real hosts. The bundle aborts if it allocates.
+//! The preview synthesiser in both formats. The test bundle aborts if `process()` allocates.
 
 use continuo_tests::assertions;
 use continuo_tests::daw::{Blocks, Daw};
@@ -9,17 +9,17 @@ fn peak(samples: &[f32]) -> f32 {
     samples.iter().fold(0.0, |peak, s| peak.max(s.abs()))
 }
 
-fn host(format: Format, blocks: Blocks) -> Daw {
+/// A host in scenario start, with these blocks.
+fn start(format: Format, blocks: Blocks) -> Daw {
     let setup = scenario::setup(48_000.0, 120.0, blocks);
     scenario::start(format, setup, 1, &scenario::opening()).unwrap()
 }
 
 #[test]
 fn preview_is_silent_by_default() {
-    // Every test host makes sure of silence; this one makes sure that there was something to
-    // be silent about.
+    // The host fails on any sound; this test also checks that there are notes to be silent about.
     for format in Format::ALL {
-        let mut daw = host(format, Blocks::Fixed(256));
+        let mut daw = start(format, Blocks::Fixed(256));
         assert!(
             daw.plugin()
                 .parameter_text("sound")
@@ -36,7 +36,7 @@ fn preview_is_silent_by_default() {
 #[test]
 fn preview_sounds_input_and_answer_on_their_samples() {
     for format in Format::ALL {
-        let mut daw = host(
+        let mut daw = start(
             format,
             Blocks::Random {
                 seed: 3,
@@ -51,7 +51,7 @@ fn preview_sounds_input_and_answer_on_their_samples() {
         let [left, right] = daw.recorded_audio();
         assert!(peak(left).max(peak(right)) < 1.0);
 
-        // Nothing before the first key, and that one at once.
+        // Silence up to the first key, and sound from its sample on.
         let first = notes.iter().map(|n| n.on).min().unwrap() - from;
         let sounds = left.iter().position(|s| *s != 0.0).unwrap() as u64;
         assert!(
@@ -59,14 +59,14 @@ fn preview_sounds_input_and_answer_on_their_samples() {
             "{format:?}: {sounds}, {first}"
         );
 
-        // Ours sound as well: the last of the player's has long faded when it plays alone.
+        // The answer sounds: the player's last note has faded when the answer begins.
         let answer = daw.clock().sample_at(scenario::ENTRY, from).round() as u64;
         let own = notes.iter().find(|n| n.on >= answer).expect("an answer").on - from;
         let (before, after) = (own as usize - 500, own as usize + 4_000);
         assert!(peak(&left[before..own as usize]) < 1e-3, "{format:?}");
         assert!(peak(&left[own as usize..after]) > 1e-2, "{format:?}");
 
-        // All of them fade after the stop.
+        // All notes fade after the stop.
         let mut end = daw;
         end.run_stopped(96_000).unwrap();
         let [left, _] = end.recorded_audio();
@@ -75,7 +75,7 @@ fn preview_sounds_input_and_answer_on_their_samples() {
     }
 }
 
-/// Stops, and gives all that was sent.
+/// Stops the transport and returns all events.
 fn after_stop(daw: &mut Daw) -> Vec<continuo_tests::daw::Sent> {
     daw.run_stopped(1000).unwrap();
     daw.sent().to_vec()
@@ -83,7 +83,7 @@ fn after_stop(daw: &mut Daw) -> Vec<continuo_tests::daw::Sent> {
 
 #[test]
 fn preview_level_changes_without_clicks() {
-    let mut daw = host(Format::Clap, Blocks::Fixed(512));
+    let mut daw = start(Format::Clap, Blocks::Fixed(512));
     daw.set(&[("thru", "On"), ("mode", "Off"), ("sound", "-40")])
         .unwrap();
     daw.record_audio();
@@ -99,18 +99,18 @@ fn preview_level_changes_without_clicks() {
         let bends = samples.windows(3).map(|w| (w[2] - 2.0 * w[1] + w[0]).abs());
         bends.fold(0.0, f32::max)
     };
-    // Louder and softer bend no more than what the full level itself has.
+    // A change of level has no greater second difference than the sound at full level.
     let full = bend(&left[from + 2_000..to]);
     assert!(full > 0.0 && peak(&left[..from]) < 0.02);
     assert!(bend(&left[from..from + 2_000]) < 1.5 * full);
     assert!(bend(&left[to..to + 2_000]) < 1.5 * full);
-    assert_eq!(peak(&left[to + 2_000..]), 0.0, "off is off");
+    assert_eq!(peak(&left[to + 2_000..]), 0.0, "the sound must be off");
 }
 
 #[test]
 fn preview_sound_is_equal_for_all_block_sizes() {
     let sound = |blocks| {
-        let mut daw = host(Format::Clap, blocks);
+        let mut daw = start(Format::Clap, blocks);
         daw.set(&[("thru", "On"), ("sound", "-6")]).unwrap();
         daw.record_audio();
         daw.play_to(scenario::END).unwrap();
@@ -123,7 +123,7 @@ fn preview_sound_is_equal_for_all_block_sizes() {
     });
     assert_eq!(one.len(), other.len());
     assert!(peak(&one) > 0.01);
-    // The level's own ramp begins with the first block.
+    // The level's ramp starts with the first block, which differs in length.
     let first = one.iter().zip(&other).skip(1_000).position(|(a, b)| a != b);
-    assert_eq!(first, None, "other blocks, another sound");
+    assert_eq!(first, None, "the sound depends on the block size");
 }

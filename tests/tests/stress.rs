@@ -1,4 +1,4 @@
-//! A host at its worst, for a while. `cargo run -p continuo-tests --bin torture` goes on longer.
+//! A short run of the stress host. `cargo run -p continuo-tests --bin stress` runs longer.
 
 use continuo_tests::artifacts;
 use continuo_tests::host::Format;

@@ -1,5 +1,5 @@
-//! `process()` makes no system call, and so takes no lock that somebody else has. In a process of
-//! its own. `measure syscalls` does the same for longer.
+//! `process()` makes no system call, and therefore never waits for a lock. In a process of its own;
+//! `measure syscalls` runs longer.
 
 use continuo_tests::artifacts;
 use continuo_tests::host::Format;
@@ -16,7 +16,7 @@ fn process_makes_no_system_call() {
         let bundle = artifacts::bundle(format).unwrap();
         let seen = continuo_tests::syscalls::trace_stress(&bundle, format, 11, 6_000).unwrap();
         assert!(seen.inside.is_empty(), "{format:?}: {:?}", seen.inside);
-        // The host sleeps now and then, and that is seen.
+        // The host's own sleeps are counted outside.
         assert!(!seen.outside.is_empty(), "{format:?}");
         assert!(seen.result.generated > 0, "{format:?}: {:?}", seen.result);
     }

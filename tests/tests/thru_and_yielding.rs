@@ -1,4 +1,4 @@
-//! Passing the player's notes on, and yielding to the player.
+//! MIDI through, and answers that yield to the player.
 
 use continuo_tests::assertions;
 use continuo_tests::daw::{Blocks, TrackNote};
@@ -23,7 +23,7 @@ fn thru_passes_notes_unchanged() {
             let mut given = scenario::opening();
             given.sort_by(|a, b| a.start.total_cmp(&b.start).then(a.key.cmp(&b.key)));
             for (note, given) in notes.iter().zip(&given) {
-                // The host's clock began when the transport did: at sample 1000.
+                // The transport starts at sample 1000.
                 let exact = |beat: f64| daw.clock().sample_at(beat, 1000).round() as u64;
                 assert_eq!(
                     (note.key, note.on, note.off),
@@ -69,7 +69,7 @@ fn answer_ends_at_the_first_key_of_the_player() {
             .find(|note| note.length.is_some_and(|length| length > 1))
             .unwrap();
         let middle = (long.step as f64 + 0.7) / f64::from(STEPS_PER_BEAT);
-        // Off the grid and in a key of its own, so that it can be told apart.
+        // Off the grid and on a key that the plugin does not play, so that it can be identified.
         let key = TrackNote {
             start: middle,
             end: middle + 0.4,
@@ -88,11 +88,11 @@ fn answer_ends_at_the_first_key_of_the_player() {
             .iter()
             .filter(|note| note.key != 127 && note.off == struck)
             .count();
-        assert!(cut >= 1, "{format:?}: nothing ended as the player began");
+        assert!(cut >= 1, "{format:?}: no note ended when the player began");
         for note in heard.iter().filter(|note| note.key != 127) {
             assert!(
                 note.off <= struck,
-                "{format:?}: {note:?} against the player at {struck}"
+                "{format:?}: {note:?} sounds beyond the key at {struck}"
             );
         }
         let own = heard
@@ -113,7 +113,7 @@ fn answer_resumes_after_the_player_stops() {
         velocity: 0.6,
     });
     let mut daw = scenario::start(Format::Clap, scenario::default_setup(), 1, &notes).unwrap();
-    // Silent from 18.5, so from the bar line at 21 on again.
+    // The player is silent from beat 18.5, so the plugin enters again on the bar line at 21.
     daw.play_to(30.0).unwrap();
     let end = daw.now();
     daw.run_stopped(1000).unwrap();
@@ -142,7 +142,7 @@ fn two_interleaved_instances_play_as_each_would_alone() {
         )
         .unwrap()
     });
-    // Turn by turn, a beat each.
+    // The two hosts alternate, a beat each.
     for beat in 1..=scenario::END as u32 {
         for daw in &mut pair {
             daw.play_to(f64::from(beat)).unwrap();
@@ -172,7 +172,7 @@ fn realtime_mode_plays_notes() {
         daw.play_paced(scenario::END, &mut pace).unwrap();
         daw.run_stopped(1000).unwrap();
         let heard = assertions::pair_notes(daw.sent()).unwrap();
-        // How many depends on the machine; that there are some does not.
+        // The number depends on the machine's speed.
         assert!(!heard.is_empty(), "{format:?} played nothing");
     }
 }

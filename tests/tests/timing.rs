@@ -1,13 +1,12 @@
-//! Notes sound on the sample nearest to their beat, and which notes does not depend on how
-//! the host runs: neither on sample rate, block size, tempo nor plugin format.
+//! Notes sound on the sample nearest to their step, and the notes do not depend on sample rate, block
+//! size, tempo or plugin format.
 
 use continuo_tests::assertions::GridNote;
 use continuo_tests::daw::{Blocks, Setup};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, ENTRY, STEPS_PER_BEAT};
 
-/// Every sample rate, tempo and block size of interest, each at least twice with either
-/// format, rather than all of their combinations.
+/// Setups in which every sample rate, tempo and block size occurs, without all combinations.
 fn hosts() -> Vec<(&'static str, Setup)> {
     use Blocks::{Fixed, Random};
     let mut hosts = vec![
@@ -75,7 +74,7 @@ fn plays_in_time(format: Format) {
         let entry = ENTRY as i64 * i64::from(STEPS_PER_BEAT);
         assert!(
             notes[0].step >= entry,
-            "{format:?}, {host}: it did not wait for the bar line"
+            "{format:?}, {host}: it played before the bar line"
         );
         let first = first.get_or_insert_with(|| notes.clone());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Transports of every kind: ramps, odd metres, count-in, punch-in, and hosts that tell little.
+//! Transports: tempo ramps, odd time signatures, count-in, punch-in, and hosts that report little.
 
 use continuo_score::{Metre, MetreMap};
 use continuo_tests::artifacts;
@@ -16,7 +16,7 @@ const BLOCKS: [Blocks; 2] = [
     },
 ];
 
-/// What the plugin has played up to now, each note on its exact sample.
+/// The plugin's notes up to now. Fails if one is not on its exact sample.
 fn placed(daw: &mut Daw, what: &str) -> Vec<GridNote> {
     let end = daw.now();
     daw.run_stopped(1_000).unwrap();
@@ -25,8 +25,7 @@ fn placed(daw: &mut Daw, what: &str) -> Vec<GridNote> {
         .unwrap_or_else(|why| panic!("{what}: {why:#}"))
 }
 
-/// Plays with both formats in different blocks, which must make no difference, and gives the
-/// notes.
+/// Plays with both formats and different blocks, asserts equal notes, and returns them.
 fn agree(what: &str, mut play: impl FnMut(Format, Blocks) -> Vec<GridNote>) -> Vec<GridNote> {
     let expected = play(Format::Clap, BLOCKS[0]);
     for (format, blocks) in [(Format::Clap, BLOCKS[1]), (Format::Vst3, BLOCKS[1])] {
@@ -39,7 +38,7 @@ fn agree(what: &str, mut play: impl FnMut(Format, Blocks) -> Vec<GridNote>) -> V
     expected
 }
 
-/// Notes a beat apart, each half a beat long.
+/// Notes of half a beat at these song positions.
 fn beats(at: impl IntoIterator<Item = f64>) -> Vec<TrackNote> {
     let note = |(n, start): (usize, f64)| TrackNote {
         start,
@@ -52,7 +51,7 @@ fn beats(at: impl IntoIterator<Item = f64>) -> Vec<TrackNote> {
 
 #[test]
 fn tempo_ramp_keeps_notes_on_their_samples() {
-    // From 60 to 200 BPM and back, another tempo every tenth of a beat.
+    // From 60 to 200 BPM and back, in steps of a tenth of a beat.
     let notes = agree("ramp", |format, blocks| {
         let mut setup = scenario::setup(48_000.0, 60.0, blocks);
         let tempo = |n: i32| 60.0 + 140.0 * (1.0 - f64::from((n - 150).abs()) / 150.0);
@@ -62,7 +61,7 @@ fn tempo_ramp_keeps_notes_on_their_samples() {
         placed(&mut daw, "ramp")
     });
     let steady = scenario::play_on(Format::Clap, scenario::default_setup(), 1).unwrap();
-    assert_eq!(notes, steady, "the tempo made it play other notes");
+    assert_eq!(notes, steady, "the tempo changes the notes");
 }
 
 #[test]
@@ -93,7 +92,7 @@ fn answers_start_on_bar_lines_in_every_metre() {
         daw.play_to(32.0).unwrap();
         placed(&mut daw, "metres")
     });
-    // Turns of one bar each, counted from the first note's.
+    // Turns of one bar each, counted from the bar of the first note.
     let ours = [(3.0, 6.0), (11.0, 16.0), (19.5, 23.0), (26.0, 29.0)];
     let within = |note: &GridNote| {
         ours.iter()
@@ -111,7 +110,7 @@ fn answers_start_on_bar_lines_in_every_metre() {
 
 #[test]
 fn count_in_before_beat_0_is_heard_and_answered() {
-    // Two bars before the song begins; the player comes in early, before beat 0.
+    // The count-in lasts two bars before beat 0; the player enters before beat 0.
     let track: Vec<_> = beats([-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
     let notes = agree("count-in", |format, blocks| {
         let setup = scenario::setup(48_000.0, 120.0, blocks);
@@ -123,7 +122,7 @@ fn count_in_before_beat_0_is_heard_and_answered() {
     // The last note ends at 3.5; two beats later the next bar line is at 6.
     let first = notes.first().map(|note| note.step);
     assert!(first.is_some_and(|step| step >= 6 * STEPS), "{notes:?}");
-    // The notes before beat 0 were heard: without them it is another answer.
+    // Without the notes before beat 0 the answer differs, so they are heard.
     let mut without = scenario::start(
         Format::Clap,
         scenario::setup(48_000.0, 120.0, BLOCKS[0]),
@@ -138,7 +137,7 @@ fn count_in_before_beat_0_is_heard_and_answered() {
 
 #[test]
 fn punch_in_inside_a_bar_is_answered_on_the_next_bar_line() {
-    // The transport starts inside a bar; the track's note that began before is not heard.
+    // The transport starts inside a bar; a note that began earlier is not heard.
     let track: Vec<_> = beats([7.0, 7.5, 8.25, 9.0, 10.0]);
     let notes = agree("punch-in", |format, blocks| {
         let setup = scenario::setup(44_100.0, 97.3, blocks);
@@ -166,8 +165,13 @@ fn missing_time_signature_means_four_beats_a_bar() {
     assert!(first.is_some_and(|step| step >= 16 * STEPS), "{notes:?}");
 }
 
-/// Plays to a host that tells no positions. Gives the samples of note-ons since it rolled.
-fn blind(format: Format, detail: TransportDetail, setup: Setup, tempo: &str) -> Vec<u64> {
+/// Plays with a host that reports no song position. Returns note-ons in samples since the start.
+fn note_ons_without_position(
+    format: Format,
+    detail: TransportDetail,
+    setup: Setup,
+    tempo: &str,
+) -> Vec<u64> {
     let mut daw = Daw::new(
         artifacts::load(format).unwrap(),
         setup,
@@ -187,20 +191,20 @@ fn blind(format: Format, detail: TransportDetail, setup: Setup, tempo: &str) -> 
 
 #[test]
 fn missing_position_follows_host_tempo_and_missing_transport_follows_own_tempo() {
-    // Half a minute of host time at 60 BPM. Where it tells its tempo, that counts.
+    // Half a minute of host time at 60 BPM. A reported tempo takes precedence over the plugin's own.
     for (detail, bpm, own) in [
         (TransportDetail::NoPosition, 60.0, "200"),
         (TransportDetail::None, 150.0, "150"),
     ] {
         for format in Format::ALL {
             let what = format!("{format:?}, {detail:?}");
-            let first = blind(
+            let first = note_ons_without_position(
                 format,
                 detail,
                 scenario::setup(48_000.0, 60.0, BLOCKS[0]),
                 own,
             );
-            let again = blind(
+            let again = note_ons_without_position(
                 format,
                 detail,
                 scenario::setup(48_000.0, 60.0, BLOCKS[1]),
@@ -209,7 +213,7 @@ fn missing_position_follows_host_tempo_and_missing_transport_follows_own_tempo()
             assert_eq!(first, again, "{what}");
             assert!(first.len() > 5, "{what}: {first:?}");
             let step = 48_000.0 * 60.0 / bpm / f64::from(STEPS_PER_BEAT);
-            // Steps are counted from wherever its own time began.
+            // Steps count from the first note: the plugin chooses its own beat 0.
             let origin = first[0] as f64;
             for &on in &first {
                 let steps = (on as f64 - origin) / step;

@@ -1,5 +1,5 @@
-//! A host as a program of its own: plays the opening of the minuet to a bundle and prints what
-//! came out, for tests that need another environment than their neighbours.
+//! A host in a process of its own, for tests that need other environment variables: plays the opening of
+//! the minuet to a bundle and prints the number of notes that come out.
 
 use std::path::PathBuf;
 
@@ -13,12 +13,12 @@ use continuo_tests::{assertions, scenario};
 /// notes came out.
 #[derive(Parser)]
 struct Options {
-    /// The bundle, a .clap or .vst3.
+    /// Bundle: a .clap or .vst3
     bundle: PathBuf,
-    /// A parameter and its value, such as thru=Off.
+    /// Parameter and value, such as thru=Off
     #[arg(long = "set", value_name = "ID=VALUE")]
     set: Vec<String>,
-    /// A state to load first.
+    /// State to load first
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
 }
@@ -46,7 +46,7 @@ fn run(options: &Options) -> Result<()> {
     let mut daw = Daw::new(plugin, scenario::default_setup(), &scenario::opening())?;
     for setting in &options.set {
         let Some((id, value)) = setting.split_once('=') else {
-            bail!("--set {setting}: no = in it");
+            bail!("--set {setting} has no =; write ID=VALUE");
         };
         daw.set(&[(id, value)])?;
     }

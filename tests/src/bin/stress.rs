@@ -1,4 +1,4 @@
-//! The torture of the plugin by a host, as long as one likes.
+//! Runs the stress host for any number of blocks. See [`continuo_tests::stress`].
 
 use std::path::PathBuf;
 
@@ -8,22 +8,22 @@ use continuo_tests::artifacts;
 use continuo_tests::host::Format;
 use continuo_tests::stress::{self, ModeChoice, StressOptions};
 
-/// Plays to the plugin at random and looks for what must never happen. Prints a table.
+/// Changes everything at random in a host and checks the plugin's invariants after every block. Prints a table.
 #[derive(Parser)]
 struct Arguments {
-    /// Blocks of each format.
+    /// Number of blocks for each format
     #[arg(long, default_value_t = 20_000)]
     blocks: u64,
-    /// What everything follows from; another one each time if absent.
+    /// Seed of the run [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
-    /// The folder with the bundles; those made for the tests if absent.
+    /// Folder with the bundles [default: the test bundles]
     #[arg(long)]
     bundles: Option<PathBuf>,
-    /// Only this format: clap or vst3.
+    /// Only this format: clap or vst3
     #[arg(long, value_parser = format)]
     format: Option<Format>,
-    /// Only offline, twice: the same notes must come out.
+    /// Run twice, offline only, and compare the notes
     #[arg(long)]
     twice: bool,
 }
@@ -76,7 +76,7 @@ fn main() -> Result<()> {
             let again = stress::run(&bundle, format, options)?;
             ensure!(
                 again.fingerprint == summary.fingerprint,
-                "{format:?}: other notes the second time"
+                "{format:?}: the second run has other notes"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! The editor of the built plugin, CLAP and VST3, as a screen reader meets it: over AT-SPI, on
-//! a session's bus of the test's own; and with the keyboard, in a real window.
+//! The editor of the built CLAP and VST3 through a screen reader's interface (AT-SPI, on a session bus of
+//! the test) and the keyboard.
 //!
-//! One test: a display and a bus are named in the environment, which is the whole process's.
+//! There is one test, since display and bus are named in the environment of the whole process.
 
 #![cfg(target_os = "linux")]
 
@@ -13,12 +13,12 @@ use continuo_tests::editor_host::{EditorHost, OpenResources, abort_on_hang};
 use continuo_tests::host::Format;
 use continuo_tests::virtual_display::VirtualDisplay;
 
-use reader::{Node, Reader, Session};
+use reader::{Node, ScreenReader, SessionBus};
 
-/// What the editor's window is called.
+/// Accessible name of the editor's window.
 const WINDOW: &str = "Continuo";
 
-/// X11's names of keys.
+/// X11 keysyms.
 const TAB: u32 = 0xff09;
 const RETURN: u32 = 0xff0d;
 const ESCAPE: u32 = 0xff1b;
@@ -28,39 +28,39 @@ const SPACE: u32 = 0x20;
 const PERIOD: u32 = 0x2e;
 const ONE: u32 = 0x31;
 
-/// A display, a session's bus and a screen reader on it, or `None` and a word about it.
-fn desk() -> Result<Option<(VirtualDisplay, Session, Reader)>> {
+/// Starts a display, a session bus and a screen reader, or prints why the test is skipped.
+fn desktop() -> Result<Option<(VirtualDisplay, SessionBus, ScreenReader)>> {
     let missing = |what| {
         eprintln!("skipped: {what}");
         Ok(None)
     };
-    let Some(screen) = VirtualDisplay::start()? else {
+    let Some(display) = VirtualDisplay::start()? else {
         return missing("Xvfb is not installed (apt-get install xvfb)");
     };
-    let Some(session) = Session::start(&screen.name)? else {
+    let Some(session) = SessionBus::start(&display.name)? else {
         return missing("D-Bus is not installed (apt-get install dbus)");
     };
-    let Some(reader) = Reader::new(&session)? else {
+    let Some(reader) = ScreenReader::new(&session)? else {
         return missing("AT-SPI is not installed (apt-get install at-spi2-core)");
     };
-    // SAFETY: the one test of this process calls this before it starts a thread that looks at
-    // the environment; those of the reader have what they need.
+    // SAFETY: the one test of this process calls this before any thread reads the environment; the
+    // reader's threads have read theirs.
     unsafe {
-        std::env::set_var("DISPLAY", &screen.name);
+        std::env::set_var("DISPLAY", &display.name);
         std::env::set_var("DBUS_SESSION_BUS_ADDRESS", &session.address);
         std::env::remove_var("AT_SPI_BUS_ADDRESS");
     }
-    Ok(Some((screen, session, reader)))
+    Ok(Some((display, session, reader)))
 }
 
 #[test]
 fn screen_reader_and_keyboard_operate_every_control() -> Result<()> {
     let alive = abort_on_hang();
-    let Some((screen, _session, reader)) = desk()? else {
+    let Some((display, _session, reader)) = desktop()? else {
         return Ok(());
     };
     for format in [Format::Clap, Format::Vst3] {
-        let mut host = EditorHost::new(format, &screen)?;
+        let mut host = EditorHost::new(format, &display)?;
         is_hidden_until_a_reader_asks(&mut host, &reader)?;
         let nodes = window(&mut host, &reader)?;
         controls_have_names_and_roles(&nodes)?;
@@ -68,15 +68,15 @@ fn screen_reader_and_keyboard_operate_every_control() -> Result<()> {
         keyboard_focus_decides_who_gets_a_key(&mut host, &reader)?;
         tree_follows_the_reader(&mut host, &reader)?;
         repeated_opening_leaks_nothing(&mut host, &reader)?;
-        reader.reads(false)?;
+        reader.set_active(false)?;
         host.daw.finish()?;
     }
     drop(alive);
     Ok(())
 }
 
-/// What is in the editor's window, once there is one with controls in it.
-fn window(host: &mut EditorHost, reader: &Reader) -> Result<Vec<Node>> {
+/// The nodes of the editor's window, once there is one with controls.
+fn window(host: &mut EditorHost, reader: &ScreenReader) -> Result<Vec<Node>> {
     host.wait("a screen reader sees one window", |_| {
         let mut windows = reader.windows(WINDOW);
         let whole = windows.len() == 1 && windows[0].len() > 20;
@@ -84,8 +84,8 @@ fn window(host: &mut EditorHost, reader: &Reader) -> Result<Vec<Node>> {
     })
 }
 
-/// The one thing of this role and name.
-fn find(host: &mut EditorHost, reader: &Reader, role: Role, name: &str) -> Result<Node> {
+/// The node of this role and name; there must be only one.
+fn find(host: &mut EditorHost, reader: &ScreenReader, role: Role, name: &str) -> Result<Node> {
     host.wait(&format!("there is a {role:?} {name:?}"), |_| {
         let nodes = reader.windows(WINDOW).into_iter().flatten();
         let mut found: Vec<_> = nodes
@@ -96,8 +96,8 @@ fn find(host: &mut EditorHost, reader: &Reader, role: Role, name: &str) -> Resul
     })
 }
 
-/// Waits until what has the focus is called so.
-fn wait_focus(host: &mut EditorHost, reader: &Reader, name: &str) -> Result<()> {
+/// Waits until the node of this name has the focus.
+fn wait_focus(host: &mut EditorHost, reader: &ScreenReader, name: &str) -> Result<()> {
     host.wait(&format!("{name:?} has the focus"), |_| {
         let mut nodes = reader.windows(WINDOW).into_iter().flatten();
         Ok(nodes
@@ -106,13 +106,16 @@ fn wait_focus(host: &mut EditorHost, reader: &Reader, name: &str) -> Result<()> 
     })
 }
 
-fn is_hidden_until_a_reader_asks(host: &mut EditorHost, reader: &Reader) -> Result<()> {
+fn is_hidden_until_a_reader_asks(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
     host.open()?;
-    ensure!(reader.count(WINDOW) == 0, "nobody had asked");
-    reader.reads(true)
+    ensure!(
+        reader.count(WINDOW) == 0,
+        "the window is visible without a reader"
+    );
+    reader.set_active(true)
 }
 
-/// The window's name; every kind of control; none without a name; in the order they are read.
+/// The window comes first, every kind of control exists, and every control has a name.
 fn controls_have_names_and_roles(nodes: &[Node]) -> Result<()> {
     ensure!(nodes[0].role == Role::Frame, "{:?}", nodes[0]);
     for (role, name) in [
@@ -133,13 +136,13 @@ fn controls_have_names_and_roles(nodes: &[Node]) -> Result<()> {
     Ok(())
 }
 
-/// A button, a switch and a slider, each through the interface a screen reader uses for it.
-fn controls_obey_the_reader(host: &mut EditorHost, reader: &Reader) -> Result<()> {
+/// Operates a button, a switch and a slider through the reader's interfaces.
+fn controls_obey_the_reader(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
     for mode in ["Off", "Continue"] {
         let name = format!("Mode: {mode}");
         let nodes = window(host, reader)?;
         let button = nodes.iter().find(|node| node.name == name && node.presses);
-        let button = button.with_context(|| format!("nothing to press is called {name:?}"))?;
+        let button = button.with_context(|| format!("no button has the name {name:?}"))?;
         reader.press(button)?;
         host.wait_for("mode", mode)?;
     }
@@ -148,7 +151,7 @@ fn controls_obey_the_reader(host: &mut EditorHost, reader: &Reader) -> Result<()
         reader.press(&switch)?;
         host.wait_for("thru", shown)?;
     }
-    // From 0.1 to 2 in the plugin's terms, a share of the way in the reader's.
+    // The plugin's range is 0.1 to 2; the reader's is 0 to 1.
     let slider = find(host, reader, Role::Slider, "Temperature")?;
     for (share, shown) in [(1.0, "2.00"), (0.0, "0.10")] {
         reader.set(&slider, share)?;
@@ -156,24 +159,27 @@ fn controls_obey_the_reader(host: &mut EditorHost, reader: &Reader) -> Result<()
         host.wait(&format!("it reads {shown}"), |_| {
             let read = reader.value(&slider)? == [0.0, share, 1.0];
             let mut nodes = reader.windows(WINDOW).into_iter().flatten();
-            let told = nodes.any(|n| n.name == "Temperature" && n.description == shown);
-            Ok((read && told).then_some(()))
+            let described = nodes.any(|n| n.name == "Temperature" && n.description == shown);
+            Ok((read && described).then_some(()))
         })?;
     }
     Ok(())
 }
 
-/// With the keyboard in the window: arrows and typing are the control's that has the focus,
-/// Tab goes on, Return presses, Escape leaves; the space bar is the host's all the while.
-fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader) -> Result<()> {
-    // A click gives the window the keyboard: on the mode that is in force, so nothing changes.
+/// Arrows and digits go to the focused control, Tab moves the focus, Return presses, Escape cancels. The
+/// space bar always goes to the host.
+fn keyboard_focus_decides_who_gets_a_key(
+    host: &mut EditorHost,
+    reader: &ScreenReader,
+) -> Result<()> {
+    // A click gives the window the keyboard focus; the clicked mode is on already.
     host.window.click(90, 20)?;
     let slider = find(host, reader, Role::Slider, "Temperature")?;
     reader.focus(&slider)?;
     wait_focus(host, reader, "Temperature")?;
     host.window.received_key(SPACE)?;
     host.window.press(SPACE)?;
-    given(host, SPACE)?;
+    wait_for_host_key(host, SPACE)?;
 
     reader.set(&slider, 1.0)?;
     host.wait_for("temp", "2.00")?;
@@ -182,7 +188,7 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
     host.window.press(HOME)?;
     host.wait_for("temp", "0.10")?;
 
-    // Typed, and left with Escape; typed, and entered.
+    // A typed value, cancelled with Escape and then confirmed with Return.
     for (end, shown) in [(ESCAPE, "0.10"), (RETURN, "1.10")] {
         reader.focus(&slider)?;
         wait_focus(host, reader, "Temperature")?;
@@ -197,7 +203,7 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
     }
     ensure!(
         !host.window.received_key(ONE)?,
-        "the host had a key of the field"
+        "the host received a key of the text field"
     );
 
     let switch = find(host, reader, Role::CheckBox, "Through")?;
@@ -208,17 +214,17 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
         host.wait_for("thru", shown)?;
     }
     host.window.press(TAB)?;
-    host.wait("Tab goes on", |_| {
+    host.wait("Tab moves the focus", |_| {
         let nodes: Vec<_> = reader.windows(WINDOW).into_iter().flatten().collect();
         let focused = nodes.iter().find(|node| node.focused);
         Ok(focused.and_then(|node| (node.name != "Through").then_some(())))
     })?;
     ensure!(
         !host.window.received_key(TAB)?,
-        "the host had the editor's Tab"
+        "the host received the editor's Tab"
     );
 
-    // Nothing has the focus: what the editor has no use for goes on to the host.
+    // Without a focused control, keys go to the host.
     host.window.press(ESCAPE)?;
     host.wait("nothing has the focus", |_| {
         let nodes: Vec<_> = reader.windows(WINDOW).into_iter().flatten().collect();
@@ -227,29 +233,29 @@ fn keyboard_focus_decides_who_gets_a_key(host: &mut EditorHost, reader: &Reader)
     })?;
     for key in [SPACE, ONE] {
         host.window.press(key)?;
-        given(host, key)?;
+        wait_for_host_key(host, key)?;
     }
     Ok(())
 }
 
-/// Waits until the host has a key that was pressed in the editor.
-fn given(host: &mut EditorHost, keysym: u32) -> Result<()> {
+/// Waits until the host has received a key that was pressed in the editor.
+fn wait_for_host_key(host: &mut EditorHost, keysym: u32) -> Result<()> {
     host.wait(&format!("the host has key {keysym:#x}"), |host| {
         Ok(host.window.received_key(keysym)?.then_some(()))
     })
 }
 
-fn tree_follows_the_reader(host: &mut EditorHost, reader: &Reader) -> Result<()> {
-    reader.reads(false)?;
+fn tree_follows_the_reader(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
+    reader.set_active(false)?;
     host.wait("the window is not read", |_| {
         Ok((reader.count(WINDOW) == 0).then_some(()))
     })?;
-    reader.reads(true)?;
+    reader.set_active(true)?;
     window(host, reader).map(|_| ())
 }
 
-/// Twenty windows, each seen by the reader before it is closed.
-fn repeated_opening_leaks_nothing(host: &mut EditorHost, reader: &Reader) -> Result<()> {
+/// Opens twenty windows, each read before it is closed.
+fn repeated_opening_leaks_nothing(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
     let close = |host: &mut EditorHost| {
         host.close()?;
         host.wait("a closed window is gone", |_| {
@@ -260,7 +266,7 @@ fn repeated_opening_leaks_nothing(host: &mut EditorHost, reader: &Reader) -> Res
     let before = OpenResources::settled()?;
     for _ in 0..20 {
         host.open()?;
-        host.wait("an opened window is seen", |_| {
+        host.wait("the reader sees an opened window", |_| {
             Ok((reader.count(WINDOW) == 1).then_some(()))
         })?;
         close(host)?;

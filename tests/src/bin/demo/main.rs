@@ -1,5 +1,5 @@
-//! The demo: loads the built CLAP in a host, plays the opening of a tune to it with a running
-//! transport, lets it play on, and writes what was heard and played.
+//! The demo: plays the opening of a tune to the built CLAP in a host, lets it continue, and writes input and
+//! output as MIDI, sound and picture.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ use self::opening::Opening;
 
 mod opening;
 
-/// Samples a second.
+/// Sample rate in Hz.
 const SAMPLE_RATE: f64 = 48_000.0;
-/// Samples a block: ten milliseconds.
+/// Block length in samples: ten milliseconds.
 const BLOCK: u32 = 480;
 
 /// Plays the opening of a tune to Continuo, lets it play on, and writes heard.mid, played.mid,
@@ -83,11 +83,11 @@ fn run(options: &Options) -> Result<()> {
     let make_out = || format!("cannot make the folder {}", out.display());
     fs::create_dir_all(&out).with_context(make_out)?;
     let outputs = Outputs::check(&out)?;
-    // The plugin's report is no output, and whatever is in the folder stays.
+    // The plugin's report is temporary; other files in the output folder stay.
     let scratch = ScratchFolder::within(&out)?;
     let performance = perform(options, &opening, &scratch.path().join("report.json"))?;
     if let Some(problem) = performance.report.problem() {
-        bail!("the plugin could not play on: {problem}");
+        bail!("the plugin could not continue: {problem}");
     }
     write(&outputs, &opening, &performance.played)?;
     print_table(options, &opening, &performance, &out);
@@ -98,18 +98,18 @@ fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What came of it.
+/// Result of the run.
 struct Performance {
     played: Score,
-    /// The bar line on which it could come in, and how long everything took.
+    /// The plugin's earliest entry, in steps.
     entry: u32,
     took: Duration,
     report: HealthReport,
 }
 
-/// Plays the opening to the plugin and lets it play on.
+/// Plays the opening to the plugin and lets it continue.
 fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Performance> {
-    // SAFETY: nothing else runs yet in this process.
+    // SAFETY: this process has no other thread yet.
     unsafe { std::env::set_var("CONTINUO_REPORT", std::path::absolute(report)?) };
 
     let bundle = options.bundle.clone();
@@ -146,7 +146,7 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
     ])?;
     daw.set(&[("seed", &seed)])?;
 
-    // It comes in on the first bar line after two beats of silence.
+    // The plugin enters on the first bar line after two beats of silence.
     let entry = score
         .metres
         .next_bar(opening.end + 2 * score.steps_per_beat);
@@ -175,7 +175,7 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
     })
 }
 
-/// The notes as a score with the bars and tempo of another, each on its nearest step.
+/// The notes as a score, each on its nearest step, with bars and tempo of another score.
 fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Score {
     let mut score = Score {
         notes: Vec::new(),
@@ -200,7 +200,7 @@ fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Scor
     score
 }
 
-/// The files it writes, each checked before it plays.
+/// The output files, checked before the plugin plays.
 struct Outputs {
     heard: Output,
     played: Output,
@@ -226,7 +226,7 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     let heard = &opening.score;
     outputs.heard.write(&heard.to_midi().to_bytes()?)?;
     outputs.played.write(&played.to_midi().to_bytes()?)?;
-    // Of the longer of the two, so that both end together.
+    // Both parts get the length of the longer one.
     let whole = Score {
         length: played.length.max(heard.length),
         ..heard.clone()
