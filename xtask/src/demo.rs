@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{bundle, shell};
 
-/// `cargo xtask demo`. The same options as the program it runs, `demo` of the tests crate.
+/// Options of `cargo xtask demo`: those of the program that it runs, `demo` of the tests crate.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// A MIDI file to play instead of the tune that comes with Continuo
@@ -31,7 +31,7 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    // Before the long build: a name mistyped costs nothing then.
+    // Checked before the long build.
     if let Some(midi) = &options.midi {
         anyhow::ensure!(
             midi.is_file(),

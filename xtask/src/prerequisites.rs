@@ -1,9 +1,8 @@
-//! What must be on the machine before anything else works. Rust is: this runs.
+//! Programs and libraries that must be installed before other commands work, beside Rust itself.
 //!
-//! The plugin links nothing but the C library (its window finds X11 and OpenGL when it opens),
-//! so compilers of C (for the linker and for the few crates with C in them) and C++ with CMake
-//! (for faiss) and pip (for ONNX Runtime) are the whole list; a virtual display, and what screen
-//! readers speak through, are wanted for a test each.
+//! The plugin links nothing but the C library (its window loads X11 and OpenGL when it opens). Therefore the
+//! list is short: a C compiler (for the linker and crates with C code), C++ and CMake (for faiss), and pip
+//! (for ONNX Runtime). A virtual display and AT-SPI are optional, for one test each.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,42 +11,42 @@ use anyhow::{Result, bail};
 
 use crate::shell;
 
-/// Something programs need, and the Debian packages that bring it.
-struct Need {
-    what: &'static str,
+/// A prerequisite and the Debian packages that provide it.
+struct Prerequisite {
+    name: &'static str,
     packages: &'static [&'static str],
     found: fn() -> bool,
 }
 
-const COMPILER: Need = Need {
-    what: "a C compiler and linker (cc)",
+const COMPILER: Prerequisite = Prerequisite {
+    name: "a C compiler and linker (cc)",
     packages: &["gcc", "libc6-dev"],
     found: || cfg!(windows) || shell::succeeds("cc", &["--version"]),
 };
 
-const CXX: Need = Need {
-    what: "a C++ compiler (g++ or c++)",
+const CXX: Prerequisite = Prerequisite {
+    name: "a C++ compiler (g++ or c++)",
     packages: &["g++"],
     found: || cfg!(windows) || shell::succeeds("c++", &["--version"]),
 };
 
-/// faiss wants 3.24 or newer: Debian 12 has 3.25. CMake itself says so where it is older.
-const CMAKE: Need = Need {
-    what: "CMake (cmake)",
+/// faiss requires 3.24 or newer, and CMake reports that. Debian 12 has 3.25.
+const CMAKE: Prerequisite = Prerequisite {
+    name: "CMake (cmake)",
     packages: &["cmake", "make"],
     found: || shell::succeeds("cmake", &["--version"]),
 };
 
-const PIP: Need = Need {
-    what: "Python 3 with pip",
+const PIP: Prerequisite = Prerequisite {
+    name: "Python 3 with pip",
     packages: &["python3", "python3-pip"],
     found: || python().is_some(),
 };
 
-/// For the editor in a real window: a display nobody sees, and OpenGL without a graphics card.
-/// The plugin itself links none of it; it looks for it when its window opens.
-const DISPLAY: Need = Need {
-    what: "a virtual display (Xvfb) with OpenGL",
+/// For tests of the editor in a window: a virtual display, and OpenGL without a graphics card. The plugin
+/// links none of it and loads it when its window opens.
+const DISPLAY: Prerequisite = Prerequisite {
+    name: "a virtual display (Xvfb) with OpenGL",
     packages: &[
         "xvfb",
         "libgl1",
@@ -59,9 +58,9 @@ const DISPLAY: Need = Need {
     found: || !cfg!(target_os = "linux") || shell::succeeds("Xvfb", &["-help"]),
 };
 
-/// For the editor as a screen reader meets it: a session's bus, and AT-SPI on it.
-const READING: Need = Need {
-    what: "what screen readers speak through (D-Bus, AT-SPI)",
+/// For tests of the editor with a screen reader: a session bus and AT-SPI.
+const ACCESSIBILITY: Prerequisite = Prerequisite {
+    name: "the interface of screen readers (D-Bus, AT-SPI)",
     packages: &["dbus", "at-spi2-core"],
     found: || {
         !cfg!(target_os = "linux")
@@ -70,37 +69,49 @@ const READING: Need = Need {
     },
 };
 
-/// The standalone program plays through ALSA (or JACK, which it looks for when it runs).
-const SOUND: Need = Need {
-    what: "ALSA's headers and pkg-config",
+/// For the standalone program, which plays through ALSA or, if it finds it at run time, JACK.
+const SOUND: Prerequisite = Prerequisite {
+    name: "ALSA's headers and pkg-config",
     packages: &["libasound2-dev", "pkg-config"],
     found: || !cfg!(target_os = "linux") || shell::succeeds("pkg-config", &["--exists", "alsa"]),
 };
 
-/// Makes sure that what plays through the system can be compiled.
+/// Installs the prerequisites of the standalone program.
+///
+/// # Errors
+///
+/// When they are missing and cannot be installed.
 pub(crate) fn sound() -> Result<()> {
     provide(&SOUND)
 }
 
-/// Makes sure that Rust code, and the C++ in it, can be compiled and linked.
+/// Installs the compilers and CMake.
+///
+/// # Errors
+///
+/// When one is missing and cannot be installed.
 pub(crate) fn compilers() -> Result<()> {
     provide(&COMPILER)?;
     provide(&CXX)?;
     provide(&CMAKE)
 }
 
-/// Has a virtual display, and what screen readers speak through, if they can be had; the tests
-/// that want them do without them, and say so.
+/// Installs a virtual display and the interface of screen readers, if possible. Without them, their tests
+/// are skipped with a message.
 pub(crate) fn display() {
     if let Err(why) = provide(&DISPLAY) {
         eprintln!("the editor will not be tested in a window: {why:#}");
     }
-    if let Err(why) = provide(&READING) {
+    if let Err(why) = provide(&ACCESSIBILITY) {
         eprintln!("the editor will not be tested with a screen reader: {why:#}");
     }
 }
 
-/// Makes sure that there is a Python with pip, and says how to start it.
+/// Installs Python with pip and returns the command that starts this Python.
+///
+/// # Errors
+///
+/// When it is missing and cannot be installed.
 pub(crate) fn pip() -> Result<&'static str> {
     provide(&PIP)?;
     match python() {
@@ -109,7 +120,11 @@ pub(crate) fn pip() -> Result<&'static str> {
     }
 }
 
-/// Makes sure that `cargo fmt` and `cargo clippy` are there.
+/// Installs `cargo fmt` and `cargo clippy`.
+///
+/// # Errors
+///
+/// When one is missing and rustup cannot install it.
 pub(crate) fn lints() -> Result<()> {
     for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         let missing = || !shell::succeeds("cargo", &[tool, "--version"]);
@@ -124,8 +139,21 @@ pub(crate) fn lints() -> Result<()> {
     Ok(())
 }
 
-/// The first Python that has pip. The system's own is tried too: a version manager's may
-/// come first in the path and lack pip.
+/// Whether cargo-deny is installed. Prints how to install it if not: that takes minutes, so it is left to
+/// the user and to the workflow of continuous integration.
+pub(crate) fn has_deny() -> bool {
+    let found = shell::succeeds("cargo", &["deny", "--version"]);
+    if !found {
+        eprintln!(
+            "licences of dependencies are not checked: cargo deny is missing; install it:  cargo \
+             install --locked cargo-deny"
+        );
+    }
+    found
+}
+
+/// The first Python that has pip. Tries the system's own too: a version manager's Python may come first in
+/// the path and lack pip.
 fn python() -> Option<&'static str> {
     let names: &[&str] = if cfg!(windows) {
         &["python", "py", "python3"]
@@ -138,41 +166,46 @@ fn python() -> Option<&'static str> {
         .find(|name| shell::succeeds(name, &["-m", "pip", "--version"]))
 }
 
-/// Installs what is missing where that is allowed, and otherwise says how to.
-fn provide(need: &Need) -> Result<()> {
-    if (need.found)() {
+/// Installs a missing prerequisite if that needs no password.
+///
+/// # Errors
+///
+/// Gives the command that installs it.
+fn provide(prerequisite: &Prerequisite) -> Result<()> {
+    if (prerequisite.found)() {
         return Ok(());
     }
-    let packages = need.packages.join(" ");
+    let packages = prerequisite.packages.join(" ");
     if !shell::succeeds("apt-get", &["--version"]) {
         bail!(
             "{} is missing; install it and run this again (on Debian: {packages})",
-            need.what
+            prerequisite.name
         );
     }
     let by_hand = format!("sudo apt-get update && sudo apt-get install -y {packages}");
     let Some(mut prefix) = as_root() else {
         bail!(
             "{} is missing, and installing it needs a password; paste:  {by_hand}",
-            need.what
+            prerequisite.name
         );
     };
-    eprintln!("{} is missing: installing {packages}", need.what);
+    eprintln!("{} is missing: installing {packages}", prerequisite.name);
     prefix.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]);
-    // A list that cannot be refreshed may still be good enough; the install tells.
+    // An outdated package list may be good enough; the installation decides.
     let _ = shell::run(&mut apt(&prefix, &["update"]));
-    let installed =
-        shell::run(apt(&prefix, &["install", "-y", "--no-install-recommends"]).args(need.packages));
-    if installed.is_err() || !(need.found)() {
+    let installed = shell::run(
+        apt(&prefix, &["install", "-y", "--no-install-recommends"]).args(prerequisite.packages),
+    );
+    if installed.is_err() || !(prerequisite.found)() {
         bail!(
             "{} is missing and could not be installed; try:  {by_hand}",
-            need.what
+            prerequisite.name
         );
     }
     Ok(())
 }
 
-/// What to put before a command to run it as root, if that needs no password.
+/// Prefix that runs a command as root; `None` if that needs a password.
 fn as_root() -> Option<Vec<&'static str>> {
     let uid = Command::new("id").arg("-u").output().ok()?;
     if uid.stdout.trim_ascii() == b"0" {

@@ -1,6 +1,5 @@
-//! What a Linux plugin asks the loader for. It must find it on every machine and in every
-//! host: so only what is part of every Linux, and nothing that brings threads or functions a
-//! host may have of its own (OpenMP, BLAS, another C++ library).
+//! Dynamic linkage of a Linux plugin. Only libraries that every Linux has are allowed, and none that brings
+//! threads or functions a host may have too (OpenMP, BLAS, a C++ library).
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use object::{File, NameOrOrdinal, Object};
 
-/// The C library, its mathematics, the unwinder that Rust and C++ share, and the loader.
+/// The C library, its mathematics, the unwinder of Rust and C++, and the loader.
 const EVERYWHERE: &[&str] = &[
     "libc.so.6",
     "libm.so.6",
@@ -17,15 +16,20 @@ const EVERYWHERE: &[&str] = &[
     "ld-linux-aarch64.so.1",
 ];
 
-/// Fails where the library at `path` needs a library or a function that is not everywhere.
-/// Does nothing for another format than ELF.
+/// Fails if the library at `path` imports a library or function that is not on every machine. Accepts
+/// files of other formats than ELF.
+///
+/// # Errors
+///
+/// When there is such an import or the file cannot be read.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let needs = Needs::read(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
-    let Some(needs) = needs else {
+    let linkage =
+        Linkage::read(&bytes).with_context(|| format!("cannot read {}", path.display()))?;
+    let Some(linkage) = linkage else {
         return Ok(());
     };
-    let foreign = needs.foreign();
+    let foreign = linkage.foreign();
     if !foreign.is_empty() {
         bail!(
             "{} needs {}, which not every machine has; it may need only {}. \
@@ -36,21 +40,21 @@ pub(crate) fn check(path: &Path) -> Result<()> {
             EVERYWHERE.join(", "),
         );
     }
-    eprintln!("{}: needs {}", path.display(), needs.libraries.join(", "));
+    eprintln!("{}: needs {}", path.display(), linkage.libraries.join(", "));
     Ok(())
 }
 
-/// What a library asks for.
-struct Needs {
-    /// Names of libraries.
+/// Imports of a library.
+struct Linkage {
+    /// Names of imported libraries.
     libraries: Vec<String>,
-    /// Functions that no named library is known to have: the loader would look for them in
-    /// whatever the host has loaded, and refuse the plugin where there is none.
-    loose: Vec<String>,
+    /// Functions without a library version. The loader would search them in the libraries that the host
+    /// has loaded, and refuse the plugin if none has them.
+    unversioned: Vec<String>,
 }
 
-impl Needs {
-    /// `None` if these are not the bytes of an ELF library.
+impl Linkage {
+    /// Reads the imports of an ELF library; `None` if it is no ELF file.
     fn read(bytes: &[u8]) -> Result<Option<Self>> {
         if !bytes.starts_with(b"\x7fELF") {
             return Ok(None);
@@ -61,24 +65,28 @@ impl Needs {
         for library in file.import_libraries()? {
             libraries.push(text(library?.name()));
         }
-        let mut loose = Vec::new();
+        let mut unversioned = Vec::new();
         for import in file.imports()? {
             let import = import?;
             if let NameOrOrdinal::Name(name) = import.name()
                 && import.library().is_empty()
                 && !import.is_weak()
             {
-                loose.push(text(name));
+                unversioned.push(text(name));
             }
         }
-        Ok(Some(Self { libraries, loose }))
+        Ok(Some(Self {
+            libraries,
+            unversioned,
+        }))
     }
 
+    /// Imports that are not on every machine.
     fn foreign(&self) -> Vec<&str> {
         let libraries = self.libraries.iter().map(String::as_str);
         libraries
             .filter(|name| !EVERYWHERE.contains(name))
-            .chain(self.loose.iter().map(String::as_str))
+            .chain(self.unversioned.iter().map(String::as_str))
             .collect()
     }
 }
@@ -87,29 +95,29 @@ impl Needs {
 mod tests {
     use super::*;
 
-    /// This very program is read: what `cargo` links for Linux needs nothing else.
+    /// Reads this test program: cargo links nothing else for Linux.
     #[test]
     #[cfg(target_os = "linux")]
-    fn reads_what_a_program_needs() {
+    fn test_program_has_no_foreign_imports() {
         let bytes = fs::read(std::env::current_exe().unwrap()).unwrap();
-        let needs = Needs::read(&bytes).unwrap().unwrap();
-        assert!(needs.libraries.contains(&"libc.so.6".to_string()));
-        assert!(needs.foreign().is_empty(), "{:?}", needs.foreign());
+        let linkage = Linkage::read(&bytes).unwrap().unwrap();
+        assert!(linkage.libraries.contains(&"libc.so.6".to_string()));
+        assert!(linkage.foreign().is_empty(), "{:?}", linkage.foreign());
         check(&std::env::current_exe().unwrap()).unwrap();
     }
 
     #[test]
-    fn names_what_is_foreign() {
-        let needs = Needs {
+    fn foreign_libraries_and_functions_are_named() {
+        let linkage = Linkage {
             libraries: ["libc.so.6", "libgomp.so.1"].map(String::from).to_vec(),
-            loose: vec!["sgemm_".into()],
+            unversioned: vec!["sgemm_".into()],
         };
-        assert_eq!(needs.foreign(), ["libgomp.so.1", "sgemm_"]);
+        assert_eq!(linkage.foreign(), ["libgomp.so.1", "sgemm_"]);
     }
 
     #[test]
-    fn other_formats_are_left_alone() {
-        assert!(Needs::read(b"MZ\x90").unwrap().is_none());
-        assert!(Needs::read(b"\x7fELF then nothing").is_err());
+    fn other_formats_have_no_linkage_and_damaged_elf_is_an_error() {
+        assert!(Linkage::read(b"MZ\x90").unwrap().is_none());
+        assert!(Linkage::read(b"\x7fELF then nothing").is_err());
     }
 }
