@@ -12,7 +12,7 @@ pub(crate) struct Options {
     /// A MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
-    /// How many bars to let it play on [default: 16]
+    /// Number of bars to generate [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     bars: Option<u32>,
     /// Tempo in quarter notes a minute [default: the tune's own]
@@ -21,10 +21,10 @@ pub(crate) struct Options {
     /// The seed: the same one gives the same notes [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: Option<u32>,
-    /// Play by the clock, as on stage, instead of as fast as the machine can
+    /// Play in real time, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
-    /// Where to write the files [default: target/demo]
+    /// Folder for the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }

@@ -35,7 +35,7 @@ struct Options {
     /// A MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
-    /// How many bars to let it play on
+    /// Number of bars to generate
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     bars: u32,
@@ -46,10 +46,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: u32,
-    /// Play by the clock, as on stage, instead of as fast as the machine can
+    /// Play in real time, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
-    /// Where to write the files [default: target/demo]
+    /// Folder for the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The plugin to play to [default: target/bundled/Continuo.clap]
