@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::host::Format;
 
-/// Decodes a state's JSON. In a CLAP state, 8 bytes of length precede it.
+/// The JSON in a state; CLAP puts its length before it.
 pub fn read(format: Format, state: &[u8]) -> Result<Value> {
     let at = if format == Format::Clap { 8 } else { 0 };
     let json = state.get(at..).context("the state is too short")?;

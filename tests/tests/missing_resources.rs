@@ -152,32 +152,29 @@ fn model_with_invalid_graphs_is_named_and_notes_pass_through() {
     assert_passes_notes_and_names(&[("CONTINUO_MODEL", folder.path())], folder.path());
 }
 
+/// Asserts that the folder is named as the culprit when the plugin's resources are there.
+fn assert_runtime_is_named(resources: &Path) {
+    let model = artifacts::model().unwrap();
+    let variables = [
+        ("CONTINUO_RESOURCES", resources),
+        ("CONTINUO_MODEL", model.as_path()),
+    ];
+    assert_passes_notes_and_names(&variables, resources);
+}
+
 #[test]
 fn missing_runtime_is_named_and_notes_pass_through() {
     let folder = tempfile::tempdir().unwrap();
-    let model = artifacts::model().unwrap();
-    let variables = [
-        ("CONTINUO_RESOURCES", folder.path()),
-        ("CONTINUO_MODEL", model.as_path()),
-    ];
-    assert_passes_notes_and_names(&variables, folder.path());
+    assert_runtime_is_named(folder.path());
 }
 
 #[test]
 fn invalid_runtime_library_is_named_and_notes_pass_through() {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let folder = tempfile::tempdir().unwrap();
-    let name = format!(
-        "{}onnxruntime-continuo{}",
-        std::env::consts::DLL_PREFIX,
-        std::env::consts::DLL_SUFFIX
-    );
+    let name = format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}");
     fs::write(folder.path().join(name), b"this is no library").unwrap();
-    let model = artifacts::model().unwrap();
-    let variables = [
-        ("CONTINUO_RESOURCES", folder.path()),
-        ("CONTINUO_MODEL", model.as_path()),
-    ];
-    assert_passes_notes_and_names(&variables, folder.path());
+    assert_runtime_is_named(folder.path());
 }
 
 /// Without environment variables, the plugin uses the model and runtime beside the bundle.

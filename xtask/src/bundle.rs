@@ -141,7 +141,7 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
         let path = bundled.join(stray);
         let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir_all(&path));
     }
-    for (bundle, resources) in locations(&bundled) {
+    for (bundle, resources) in places(&bundled) {
         if !bundle.exists() {
             bail!(
                 "{} was not made; does the plugin export that format?",
@@ -189,7 +189,7 @@ fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Paths of both bundles in a folder, each with the path of its resources.
-pub(crate) fn locations(folder: &Path) -> [(PathBuf, PathBuf); 2] {
+pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     let clap = folder.join(format!("{NAME}.clap"));
     let vst3 = folder.join(format!("{NAME}.vst3"));
     let inside = |bundle: &Path| bundle.join("Contents").join("Resources");

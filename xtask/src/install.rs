@@ -19,15 +19,14 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let bundled = shell::target_dir()?.join("bundled");
-    for ((from, from_resources), folder) in bundle::locations(&bundled).into_iter().zip(folders()?)
-    {
+    for ((from, from_resources), folder) in bundle::places(&bundled).into_iter().zip(folders()?) {
         if !from.exists() {
             bail!(
                 "{} is not built yet; run `cargo xtask bundle` first",
                 from.display()
             );
         }
-        // Resources inside the bundle are copied with it.
+        // What lies inside the bundle comes with it.
         let beside = (!from_resources.starts_with(&from)).then_some(from_resources);
         for path in std::iter::once(from).chain(beside) {
             let name = path.file_name().context("a bundle without a name")?;
