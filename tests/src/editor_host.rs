@@ -14,13 +14,13 @@ use crate::virtual_display::{HostWindow, VirtualDisplay};
 /// Longest wait for anything the editor does. A model loads meanwhile, perhaps on a busy machine.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Run time after which a test counts as hanging.
+/// Run time after which a test counts as hanging: ten minutes.
 const HANG_LIMIT: Duration = Duration::from_secs(600);
 
 /// Background colour of the editor: red, green, blue.
 pub const BACKGROUND: [u8; 3] = [0x14, 0x16, 0x1a];
 
-/// Aborts the process after [`HANG_LIMIT`] unless the returned guard is dropped before. A wait for a
+/// Aborts the process after ten minutes unless the returned guard is dropped before. A wait for a
 /// window's thread cannot be interrupted otherwise.
 pub fn abort_on_hang() -> Sender<()> {
     let (alive, watch) = channel();
