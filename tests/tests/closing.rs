@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use continuo_tests::daw::{Daw, Setup};
 use continuo_tests::host::{Format, Mode};
-use continuo_tests::player::{Player, Setup};
-use continuo_tests::{check, lab, project, scene};
+use continuo_tests::{artifacts, assertions, scenario, state_file};
 use serde_json::json;
 
 /// Longer than anything takes to close, and shorter than anybody waits for a thread that does not
@@ -28,14 +28,14 @@ fn threads() -> usize {
 }
 
 /// An instance in real time with this state, after so many blocks.
-fn opened(format: Format, state: &[u8], blocks: u64) -> Player {
-    let mut plugin = lab::load(format).unwrap();
+fn opened(format: Format, state: &[u8], blocks: u64) -> Daw {
+    let mut plugin = artifacts::load(format).unwrap();
     plugin.load(state).unwrap();
     let setup = Setup {
         mode: Mode::Realtime,
-        ..scene::any_setup()
+        ..scenario::default_setup()
     };
-    let mut player = Player::new(plugin, setup, &scene::opening()).unwrap();
+    let mut player = Daw::new(plugin, setup, &scenario::opening()).unwrap();
     let blocks = blocks as f64 * 256.0 / 24_000.0;
     if blocks > 0.0 {
         player.play_to(blocks).unwrap();
@@ -43,7 +43,7 @@ fn opened(format: Format, state: &[u8], blocks: u64) -> Player {
     player
 }
 
-fn close(player: Player, what: &str) {
+fn close(player: Daw, what: &str) {
     let began = Instant::now();
     player.finish().unwrap();
     assert!(began.elapsed() < PATIENCE, "{what}: {:?}", began.elapsed());
@@ -53,19 +53,19 @@ fn close(player: Player, what: &str) {
 fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for format in Format::ALL {
-        let expected = scene::play_on(format, scene::any_setup(), 1).unwrap();
+        let expected = scenario::play_on(format, scenario::default_setup(), 1).unwrap();
         // ONNX Runtime stays loaded, once a bundle, with the threads that it began under the name
         // of ours.
         let before = threads();
-        let empty = lab::load(format).unwrap().save().unwrap();
-        let with = |session| project::with_session(format, &empty, &session).unwrap();
+        let empty = artifacts::load(format).unwrap().save().unwrap();
+        let with = |session| state_file::with_session(format, &empty, &session).unwrap();
         let mut states = vec![
-            ("a project", with(project::long_session(65_000))),
-            ("an album", with(project::album(32_000, 0))),
+            ("a project", with(state_file::long_session(65_000))),
+            ("an album", with(state_file::album(32_000, 0))),
         ];
         for number in 0..3 {
             let other = folder.path().join(format!("{format:?}{number}"));
-            lab::copy(&lab::model().unwrap(), &other).unwrap();
+            artifacts::copy_folder(&artifacts::model().unwrap(), &other).unwrap();
             let model = json!({ "version": 1, "model": other });
             states.push(("a model", with(model)));
         }
@@ -77,7 +77,8 @@ fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
             }
         }
         // Beside one that plays, which plays what it would have played.
-        let mut other = scene::stage(format, scene::any_setup(), 1, &scene::opening()).unwrap();
+        let mut other =
+            scenario::start(format, scenario::default_setup(), 1, &scenario::opening()).unwrap();
         let mut beat = 0.0;
         for (what, state) in states.iter().cycle().take(9) {
             let loading = opened(format, state, 3);
@@ -85,11 +86,13 @@ fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
             other.play_to(beat).unwrap();
             close(loading, what);
         }
-        assert_eq!(beat, scene::END);
+        assert_eq!(beat, scenario::END);
         let end = other.now();
-        other.stand(1_000).unwrap();
-        let notes = check::pair(other.sent()).unwrap();
-        let placed = check::place(&notes, other.clock(), scene::STEPS_PER_BEAT, end).unwrap();
+        other.run_stopped(1_000).unwrap();
+        let notes = assertions::pair_notes(other.sent()).unwrap();
+        let placed =
+            assertions::place_on_grid(&notes, other.clock(), scenario::STEPS_PER_BEAT, end)
+                .unwrap();
         assert_eq!(placed, expected, "{format:?}");
         close(other, "the other one");
         assert_eq!(threads(), before, "{format:?}, after");

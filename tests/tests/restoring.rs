@@ -1,9 +1,9 @@
 //! What happens while a large project is restored, in real time: nothing that was loaded or heard
 //! is lost, and nothing that was cleared comes back.
 
+use continuo_tests::daw::{Daw, Setup, TrackNote};
 use continuo_tests::host::{Format, Mode};
-use continuo_tests::player::{Player, Setup, TrackNote};
-use continuo_tests::{check, lab, project, scene};
+use continuo_tests::{artifacts, assertions, scenario, state_file};
 use serde_json::{Value, json};
 
 /// Notes of the project, and where it ends, in quarter notes.
@@ -25,28 +25,28 @@ fn track() -> Vec<TrackNote> {
 }
 
 /// A host that has just loaded the project and stands at its end.
-fn opened(format: Format) -> Player {
-    let mut plugin = lab::load(format).unwrap();
+fn opened(format: Format) -> Daw {
+    let mut plugin = artifacts::load(format).unwrap();
     let empty = plugin.save().unwrap();
-    let session = project::long_session(NOTES);
+    let session = state_file::long_session(NOTES);
     plugin
-        .load(&project::with_session(format, &empty, &session).unwrap())
+        .load(&state_file::with_session(format, &empty, &session).unwrap())
         .unwrap();
     let setup = Setup {
         mode: Mode::Realtime,
-        ..scene::any_setup()
+        ..scenario::default_setup()
     };
-    let mut player = Player::new(plugin, setup, &track()).unwrap();
+    let mut player = Daw::new(plugin, setup, &track()).unwrap();
     player.set(&[("thru", "Off"), ("mode", "Free")]).unwrap();
-    player.jump(END);
+    player.seek(END);
     player
 }
 
 /// What a save holds of the player's notes, before and ahead of the playhead: keys of the
 /// project's own, counted, and those played since.
-fn saved(format: Format, player: &mut Player) -> (usize, Vec<u64>) {
+fn saved(format: Format, player: &mut Daw) -> (usize, Vec<u64>) {
     let state = player.plugin().save().unwrap();
-    let timeline = project::session(format, &state).unwrap()["session"]["timeline"].clone();
+    let timeline = state_file::session(format, &state).unwrap()["session"]["timeline"].clone();
     let list = |name: &str| timeline[name].as_array().cloned().unwrap_or_default();
     let notes = [list("notes"), list("later")].concat();
     let heard = notes.iter().filter(|note| note[5] != json!(-1));
@@ -62,7 +62,7 @@ fn first(count: u64) -> Vec<u64> {
 }
 
 /// It goes on until it plays, and then stops with nothing left sounding.
-fn plays(player: &mut Player, from: f64) {
+fn plays(player: &mut Daw, from: f64) {
     let began = std::time::Instant::now();
     let before = player.sent().len();
     let mut beat = from;
@@ -72,8 +72,8 @@ fn plays(player: &mut Player, from: f64) {
         player.play_to(beat).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    player.stand(1_000).unwrap();
-    check::pair(player.sent()).unwrap();
+    player.run_stopped(1_000).unwrap();
+    assertions::pair_notes(player.sent()).unwrap();
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
     for format in Format::ALL {
         let mut player = opened(format);
         player.play_to(END + 1.9).unwrap();
-        player.jump(2.0);
+        player.seek(2.0);
         player.play_to(2.7).unwrap();
         // Two notes on every half beat.
         let mut keys = first(2);
@@ -114,7 +114,7 @@ fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
             "{format:?}"
         );
         // And ahead again, in the midst of it: what lies there is there again.
-        player.jump(END / 2.0);
+        player.seek(END / 2.0);
         player.play_to(END / 2.0 + 0.2).unwrap();
         assert_eq!(saved(format, &mut player), (NOTES - 6, keys), "{format:?}");
         plays(&mut player, END / 2.0 + 1.0);
@@ -126,16 +126,16 @@ fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
 fn another_model_during_a_restore_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
-    lab::copy(&lab::model().unwrap(), &other).unwrap();
+    artifacts::copy_folder(&artifacts::model().unwrap(), &other).unwrap();
     for format in Format::ALL {
         let mut player = opened(format);
         player.play_to(END + 1.9).unwrap();
         // As the editor does it, or a host that loads a preset.
         for (count, model) in [(3, json!(other)), (5, Value::Null), (7, json!("nowhere"))] {
             let state = player.plugin().save().unwrap();
-            let mut session = project::session(format, &state).unwrap();
+            let mut session = state_file::session(format, &state).unwrap();
             session["model"] = model;
-            let state = project::with_session(format, &state, &session).unwrap();
+            let state = state_file::with_session(format, &state, &session).unwrap();
             player.plugin().load(&state).unwrap();
             assert_eq!(saved(format, &mut player), (NOTES, first(count - 1)));
             let beat = END + count as f64 - 0.1;

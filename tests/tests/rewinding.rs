@@ -5,16 +5,16 @@ use std::sync::Arc;
 use continuo_engine::composer::Owed;
 use continuo_engine::{Composer, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score, tune};
-use continuo_tests::lab;
+use continuo_tests::artifacts;
 
 fn model(variant: &str) -> Arc<Model> {
-    let runtime = Runtime::load(&lab::library().unwrap()).unwrap();
+    let runtime = Runtime::load(&artifacts::runtime_library().unwrap()).unwrap();
     let options = ModelOptions {
         memories: Some(1_024),
         variants: vec![variant.into()],
         ..ModelOptions::default()
     };
-    Model::load(runtime, &lab::model().unwrap(), &options).unwrap()
+    Model::load(runtime, &artifacts::model().unwrap(), &options).unwrap()
 }
 
 /// The minuet twelve times.
