@@ -14,7 +14,7 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 use continuo_score::{Note, Score};
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +68,7 @@ pub trait Player {
     fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
 
     /// What it has still to read, and what matters most of it.
-    fn owed(&self) -> Option<Owed> {
+    fn owed(&self) -> Option<PendingWork> {
         None
     }
     /// Reads for a slice.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// Longer than anything takes to close, and shorter than anybody waits for a thread that does not
 /// answer.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// How many threads of the plugin's this process has.
 #[cfg(target_os = "linux")]
@@ -35,18 +35,18 @@ fn opened(format: Format, state: &[u8], blocks: u64) -> Daw {
         mode: Mode::Realtime,
         ..scenario::default_setup()
     };
-    let mut player = Daw::new(plugin, setup, &scenario::opening()).unwrap();
+    let mut daw = Daw::new(plugin, setup, &scenario::opening()).unwrap();
     let blocks = blocks as f64 * 256.0 / 24_000.0;
     if blocks > 0.0 {
-        player.play_to(blocks).unwrap();
+        daw.play_to(blocks).unwrap();
     }
-    player
+    daw
 }
 
-fn close(player: Daw, what: &str) {
+fn close(daw: Daw, what: &str) {
     let began = Instant::now();
-    player.finish().unwrap();
-    assert!(began.elapsed() < PATIENCE, "{what}: {:?}", began.elapsed());
+    daw.finish().unwrap();
+    assert!(began.elapsed() < TIMEOUT, "{what}: {:?}", began.elapsed());
 }
 
 #[test]

@@ -36,16 +36,16 @@ fn opened(format: Format) -> Daw {
         mode: Mode::Realtime,
         ..scenario::default_setup()
     };
-    let mut player = Daw::new(plugin, setup, &track()).unwrap();
-    player.set(&[("thru", "Off"), ("mode", "Free")]).unwrap();
-    player.seek(END);
-    player
+    let mut daw = Daw::new(plugin, setup, &track()).unwrap();
+    daw.set(&[("thru", "Off"), ("mode", "Free")]).unwrap();
+    daw.seek(END);
+    daw
 }
 
 /// What a save holds of the player's notes, before and ahead of the playhead: keys of the
 /// project's own, counted, and those played since.
-fn saved(format: Format, player: &mut Daw) -> (usize, Vec<u64>) {
-    let state = player.plugin().save().unwrap();
+fn saved(format: Format, daw: &mut Daw) -> (usize, Vec<u64>) {
+    let state = daw.plugin().save().unwrap();
     let timeline = state_file::session(format, &state).unwrap()["session"]["timeline"].clone();
     let list = |name: &str| timeline[name].as_array().cloned().unwrap_or_default();
     let notes = [list("notes"), list("later")].concat();
@@ -62,63 +62,63 @@ fn first(count: u64) -> Vec<u64> {
 }
 
 /// It goes on until it plays, and then stops with nothing left sounding.
-fn plays(player: &mut Daw, from: f64) {
+fn plays(daw: &mut Daw, from: f64) {
     let began = std::time::Instant::now();
-    let before = player.sent().len();
+    let before = daw.sent().len();
     let mut beat = from;
-    while player.sent().len() == before {
+    while daw.sent().len() == before {
         assert!(began.elapsed().as_secs() < 60, "it never answers");
         beat += 1.0;
-        player.play_to(beat).unwrap();
+        daw.play_to(beat).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    player.run_stopped(1_000).unwrap();
-    assertions::pair_notes(player.sent()).unwrap();
+    daw.run_stopped(1_000).unwrap();
+    assertions::pair_notes(daw.sent()).unwrap();
 }
 
 #[test]
 fn a_clear_during_a_restore_keeps_what_comes_after_it_and_nothing_else() {
     for format in Format::ALL {
-        let mut player = opened(format);
-        player.play_to(END + 1.9).unwrap();
-        assert_eq!(saved(format, &mut player), (NOTES, first(2)), "{format:?}");
-        player.set(&[("clear", "On")]).unwrap();
-        player.play_to(END + 1.95).unwrap();
-        assert_eq!(saved(format, &mut player), (0, vec![]), "{format:?}");
-        player.set(&[("clear", "Off")]).unwrap();
-        player.play_to(END + 4.9).unwrap();
-        assert_eq!(saved(format, &mut player), (0, vec![102, 103, 104]));
-        plays(&mut player, END + 5.0);
-        let (loaded, since) = saved(format, &mut player);
+        let mut daw = opened(format);
+        daw.play_to(END + 1.9).unwrap();
+        assert_eq!(saved(format, &mut daw), (NOTES, first(2)), "{format:?}");
+        daw.set(&[("clear", "On")]).unwrap();
+        daw.play_to(END + 1.95).unwrap();
+        assert_eq!(saved(format, &mut daw), (0, vec![]), "{format:?}");
+        daw.set(&[("clear", "Off")]).unwrap();
+        daw.play_to(END + 4.9).unwrap();
+        assert_eq!(saved(format, &mut daw), (0, vec![102, 103, 104]));
+        plays(&mut daw, END + 5.0);
+        let (loaded, since) = saved(format, &mut daw);
         assert!(
             loaded == 0 && since.starts_with(&[102, 103, 104]),
             "{format:?}"
         );
-        player.finish().unwrap();
+        daw.finish().unwrap();
     }
 }
 
 #[test]
 fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
     for format in Format::ALL {
-        let mut player = opened(format);
-        player.play_to(END + 1.9).unwrap();
-        player.seek(2.0);
-        player.play_to(2.7).unwrap();
+        let mut daw = opened(format);
+        daw.play_to(END + 1.9).unwrap();
+        daw.seek(2.0);
+        daw.play_to(2.7).unwrap();
         // Two notes on every half beat.
         let mut keys = first(2);
         keys.push(127);
         assert_eq!(
-            saved(format, &mut player),
+            saved(format, &mut daw),
             (NOTES - 4, keys.clone()),
             "{format:?}"
         );
         // And ahead again, in the midst of it: what lies there is there again.
-        player.seek(END / 2.0);
-        player.play_to(END / 2.0 + 0.2).unwrap();
-        assert_eq!(saved(format, &mut player), (NOTES - 6, keys), "{format:?}");
-        plays(&mut player, END / 2.0 + 1.0);
-        player.finish().unwrap();
+        daw.seek(END / 2.0);
+        daw.play_to(END / 2.0 + 0.2).unwrap();
+        assert_eq!(saved(format, &mut daw), (NOTES - 6, keys), "{format:?}");
+        plays(&mut daw, END / 2.0 + 1.0);
+        daw.finish().unwrap();
     }
 }
 
@@ -128,26 +128,22 @@ fn another_model_during_a_restore_forgets_nothing() {
     let other = folder.path().join("other");
     artifacts::copy_folder(&artifacts::model().unwrap(), &other).unwrap();
     for format in Format::ALL {
-        let mut player = opened(format);
-        player.play_to(END + 1.9).unwrap();
+        let mut daw = opened(format);
+        daw.play_to(END + 1.9).unwrap();
         // As the editor does it, or a host that loads a preset.
         for (count, model) in [(3, json!(other)), (5, Value::Null), (7, json!("nowhere"))] {
-            let state = player.plugin().save().unwrap();
+            let state = daw.plugin().save().unwrap();
             let mut session = state_file::session(format, &state).unwrap();
             session["model"] = model;
             let state = state_file::with_session(format, &state, &session).unwrap();
-            player.plugin().load(&state).unwrap();
-            assert_eq!(saved(format, &mut player), (NOTES, first(count - 1)));
+            daw.plugin().load(&state).unwrap();
+            assert_eq!(saved(format, &mut daw), (NOTES, first(count - 1)));
             let beat = END + count as f64 - 0.1;
-            player.play_to(beat).unwrap();
-            assert_eq!(
-                saved(format, &mut player),
-                (NOTES, first(count)),
-                "{format:?}"
-            );
-            player.play_to(beat + 1.0).unwrap();
+            daw.play_to(beat).unwrap();
+            assert_eq!(saved(format, &mut daw), (NOTES, first(count)), "{format:?}");
+            daw.play_to(beat + 1.0).unwrap();
         }
-        plays(&mut player, END + 9.0);
-        player.finish().unwrap();
+        plays(&mut daw, END + 9.0);
+        daw.finish().unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 use continuo_engine::{Composer, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score, tune};
 use continuo_tests::artifacts;
@@ -28,7 +28,7 @@ fn score() -> Score {
         });
         score.notes.extend(notes);
     }
-    score.tidy();
+    score.normalise();
     score
 }
 
@@ -41,16 +41,16 @@ fn a_jump_back_of_any_length_while_the_past_is_read_is_exact_in_the_end() {
         for back in (0..times).map(|n| 1 + n * whole.length / (2 * times)) {
             let mut composer = Composer::new(model.clone());
             composer.begin_listening(&whole).unwrap();
-            while composer.owed() == Some(Owed::Heard) {
-                composer.read_on().unwrap();
+            while composer.pending_work() == Some(PendingWork::PairedNote) {
+                composer.poll().unwrap();
             }
             for _ in 0..back % 3 {
-                composer.read_on().unwrap();
+                composer.poll().unwrap();
             }
-            midst += u32::from(composer.owed() == Some(Owed::Past));
+            midst += u32::from(composer.pending_work() == Some(PendingWork::CatchUp));
             let shorter = whole.until(whole.length - back);
             composer.begin_listening(&shorter).unwrap();
-            while composer.read_on().unwrap().is_some() {}
+            while composer.poll().unwrap().is_some() {}
             assert!(composer.is_exact());
             let mut fresh = Composer::new(model.clone());
             fresh.listen(&shorter).unwrap();

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 use continuo_score::{Note, Score};
 
 use crate::messages::Settings;
@@ -118,7 +118,7 @@ impl Player for Arpeggio {
                 self.heard = mix(self.heard.wrapping_mul(31).wrapping_add(u64::from(x)));
             }
         }
-        for (step, metre) in score.metres.changes() {
+        for (step, metre) in score.time_signatures.changes() {
             self.heard = mix(self.heard ^ u64::from(step) << 20 ^ u64::from(metre.numerator));
         }
         Ok(())
@@ -168,12 +168,12 @@ impl Player for Arpeggio {
         Ok(played)
     }
 
-    fn owed(&self) -> Option<Owed> {
+    fn owed(&self) -> Option<PendingWork> {
         let work = self.work.as_ref()?;
         let owed = [
-            (work.heard, Owed::Heard),
-            (work.past, Owed::Past),
-            (work.lessons, Owed::Lessons),
+            (work.heard, PendingWork::Input),
+            (work.past, PendingWork::CatchUp),
+            (work.lessons, PendingWork::Learning),
         ];
         let some = owed.into_iter().find(|&(steps, _)| steps > 0);
         some.map(|(_, owed)| owed)

@@ -1,6 +1,6 @@
 //! The messages of the audio thread, taken in one by one.
 
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 
 use super::playhead::Arrival;
 use super::{Player, Session};
@@ -71,12 +71,12 @@ impl<P: Player> Session<P> {
                 // What was answered is not answered again.
                 self.rule.cut(&self.timeline, &self.settings, beat + ahead);
             }
-            Heard::Metre {
+            Heard::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,
             } => {
-                let metre = Metre {
+                let metre = TimeSignature {
                     numerator,
                     denominator,
                 };
