@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use continuo_score::suffix::SOURCES;
-use continuo_score::{Grammar, MetreMap, Note, Scale, Score, Sounding, State, Token, Vocabulary};
+use continuo_score::ngram::SOURCES;
+use continuo_score::{
+    Grammar, GrammarState, Note, NoteState, Scale, Score, TimeSignatureMap, Token, Vocabulary,
+};
 
 use crate::error::EngineError;
 use crate::memory::Memory;
@@ -72,13 +74,13 @@ pub struct Composer {
     /// Where in the stream the answer begins.
     answer_from: usize,
     /// Where the stream stands after them.
-    state: State,
+    state: GrammarState,
     /// What sounds there.
-    sounding: Sounding,
+    sounding: NoteState,
     /// Logits after the last token; none right after a rewind, or while it is not read.
     logits: Option<Vec<f32>>,
     /// Bars of the score last listened to.
-    metres: MetreMap,
+    time_signatures: TimeSignatureMap,
     /// Scale of the score last listened to.
     scale: Option<Scale>,
     sampler: Sampler,
@@ -125,10 +127,10 @@ impl Composer {
             suffix: Suffix::of(&model),
             answer_from: 0,
             followed: None,
-            state: State::default(),
-            sounding: Sounding::default(),
+            state: GrammarState::default(),
+            sounding: NoteState::default(),
             logits: None,
-            metres: Score::new(vocabulary.steps_per_beat).metres,
+            time_signatures: Score::new(vocabulary.steps_per_beat).time_signatures,
             scale: None,
             sampler: Sampler::new(vocabulary),
             pitch: None,
@@ -201,7 +203,7 @@ impl Composer {
     /// have in common at their beginning is kept; the rest is forgotten and read anew. So
     /// late notes, corrections and jumps are all this one call.
     ///
-    /// `score` must be on the model's grid and in [`Score::tidy`]'s order.
+    /// `score` must be on the model's grid and in [`Score::normalise`]'s order.
     pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
         self.listen_with(score, &mut |_| ())
     }
@@ -342,7 +344,7 @@ impl Composer {
 
     /// Whether the stream's time has passed `until`, so that no note before it is to come.
     fn is_past(&self, until: u32) -> bool {
-        self.awaited.is_none() && self.state.step >= until && self.state.is_settled()
+        self.awaited.is_none() && self.state.step >= until && self.state.is_between_notes()
     }
 
     /// Samples a token.
@@ -412,7 +414,7 @@ impl Composer {
                             start: after.step,
                             length: u32::from(length).max(1),
                             pitch,
-                            velocity: allowed.velocity_of(Vocabulary::PLAIN_VELOCITY),
+                            velocity: allowed.velocity_of(Vocabulary::DEFAULT_VELOCITY),
                         });
                     }
                 }
@@ -425,7 +427,7 @@ impl Composer {
             }
             state = after;
         }
-        let place = self.metres.place(state.step);
+        let place = self.time_signatures.position(state.step);
         let fed = self.model.fed(id, place, &mut self.sounding);
         self.stream.push(fed);
         if let Err(error) = self.read_all_heard(&mut |_| ()) {
@@ -433,7 +435,7 @@ impl Composer {
             self.stream.pop();
             self.logits = None;
             let vocabulary = self.model.vocabulary();
-            self.sounding = Sounding::default();
+            self.sounding = NoteState::default();
             for token in self.stream.iter().flat_map(|t| vocabulary.tokens(t.id)) {
                 self.sounding.read(token);
             }
@@ -458,7 +460,7 @@ impl Composer {
     /// it has just said.
     fn latest(&self) -> usize {
         let now = self.state.step;
-        let a_bar_back = now.checked_sub(self.metres.place(now).bar_steps);
+        let a_bar_back = now.checked_sub(self.time_signatures.position(now).bar_steps);
         let own = a_bar_back.map_or(0, |step| {
             self.stream.partition_point(|t| t.told.step <= step)
         });
@@ -483,5 +485,5 @@ fn scale_of(score: &Score) -> Option<Scale> {
     let last = score.notes.last()?.start;
     let from = last.saturating_sub(half_life * 16);
     let notes = &score.notes[score.notes.partition_point(|n| n.start < from)..];
-    Scale::heard(notes, f64::from(half_life))
+    Scale::detect(notes, f64::from(half_life))
 }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use continuo_engine::composer::Owed;
-use continuo_score::{Metre, Note, Score};
+use continuo_score::{Note, Score, TimeSignature};
 use serde::{Deserialize, Serialize};
 
 use self::frozen::Frozen;
@@ -345,12 +345,12 @@ impl<P: Player> Session<P> {
                 // What was answered is not answered again.
                 self.rule.cut(&self.timeline, &self.settings, beat + ahead);
             }
-            Heard::Metre {
+            Heard::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,
             } => {
-                let metre = Metre {
+                let metre = TimeSignature {
                     numerator,
                     denominator,
                 };

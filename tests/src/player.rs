@@ -1,7 +1,7 @@
 //! A DAW's transport and one track, played to a plugin.
 
 use anyhow::{Result, bail};
-use continuo_score::MetreMap;
+use continuo_score::TimeSignatureMap;
 
 use crate::clock::Clock;
 use crate::host::{Block, Meanwhile, Mode, NoteEvent, ParameterChange, Plugin, Tells, Transport};
@@ -76,7 +76,7 @@ pub struct Setup {
     /// Tempo: song position in quarter notes, and quarter notes a minute from there on.
     pub tempos: Vec<(f64, f64)>,
     /// Time signatures; bars are counted from beat 0.
-    pub metres: MetreMap,
+    pub time_signatures: TimeSignatureMap,
     /// Whether the plugin may take its time.
     pub mode: Mode,
 }
@@ -268,10 +268,10 @@ impl Player {
 
     /// The sample nearest to the next change of tempo or metre: a block ends there.
     fn next_change(&self) -> Option<u64> {
-        let metres = &self.setup.metres;
-        let beats = |step: u32| f64::from(step) / f64::from(metres.steps_per_beat());
+        let time_signatures = &self.setup.time_signatures;
+        let beats = |step: u32| f64::from(step) / f64::from(time_signatures.steps_per_beat());
         let tempos = self.setup.tempos.iter().map(|&(beat, _)| beat);
-        let changes = tempos.chain(metres.changes().map(|(step, _)| beats(step)));
+        let changes = tempos.chain(time_signatures.changes().map(|(step, _)| beats(step)));
         let at = changes.map(|beat| self.clock.exact(beat, self.sample).round() as u64);
         at.filter(|&at| at > self.sample).min()
     }
@@ -340,16 +340,16 @@ impl Player {
 
     fn transport(&self) -> Transport {
         let beat = self.clock.beat(self.sample);
-        let metres = &self.setup.metres;
-        let steps_per_beat = f64::from(metres.steps_per_beat());
+        let time_signatures = &self.setup.time_signatures;
+        let steps_per_beat = f64::from(time_signatures.steps_per_beat());
         // A bar line that lies less than a sample ahead is not reached yet. Before beat 0 there
         // are bars of the first metre.
-        let bar_steps = i64::from(metres.place(0).bar_steps.max(1));
+        let bar_steps = i64::from(time_signatures.position(0).bar_steps.max(1));
         let at = (beat * steps_per_beat).floor() as i64;
         let bars_before = (-at.min(0) + bar_steps - 1) / bar_steps;
         let step = (at + bars_before * bar_steps) as u32;
-        let place = metres.place(step);
-        let metre = metres.metre(step);
+        let place = time_signatures.position(step);
+        let metre = time_signatures.time_signature(step);
         let line = at - i64::from(place.step_in_bar);
         Transport {
             playing: self.playing,

@@ -1,7 +1,7 @@
 //! What most tests play: the first four bars of the minuet, in 3/4, and then nothing.
 
 use anyhow::Result;
-use continuo_score::{Metre, MetreMap, tune};
+use continuo_score::{TimeSignature, TimeSignatureMap, tune};
 
 use crate::check::{self, Placed};
 use crate::host::{Format, Mode, Plugin};
@@ -24,7 +24,7 @@ pub fn opening() -> Vec<TrackNote> {
 
 /// A host in 3/4 that lets the plugin take its time.
 pub fn setup(sample_rate: f64, bpm: f64, blocks: Blocks) -> Setup {
-    let waltz = Metre {
+    let waltz = TimeSignature {
         numerator: 3,
         denominator: 4,
     };
@@ -32,7 +32,7 @@ pub fn setup(sample_rate: f64, bpm: f64, blocks: Blocks) -> Setup {
         sample_rate,
         blocks,
         tempos: vec![(0.0, bpm)],
-        metres: MetreMap::constant(waltz, STEPS_PER_BEAT),
+        time_signatures: TimeSignatureMap::constant(waltz, STEPS_PER_BEAT),
         mode: Mode::Offline,
     }
 }

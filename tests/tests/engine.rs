@@ -9,7 +9,9 @@ use continuo_engine::model::Fed;
 use continuo_engine::{
     Composer, EngineError, Model, ModelOptions, Recollection, Runtime, Sampling,
 };
-use continuo_score::{Metre, MetreMap, Note, PositionScore, Score, Sounding, tune};
+use continuo_score::{
+    Note, NoteState, Score, TimeSignature, TimeSignatureMap, TokenSequence, tune,
+};
 use continuo_tests::lab;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,14 +55,14 @@ fn long_score(times: u32) -> Score {
         };
         score.notes.extend(minuet.notes.iter().map(shifted));
     }
-    score.tidy();
+    score.normalise();
     score
 }
 
 fn tokens(model: &Model, score: &Score) -> Vec<Fed> {
-    let encoded = PositionScore::encode_open(score, model.vocabulary());
-    let ids = encoded.placed_ids(model.vocabulary());
-    model.fed_all(&ids, &score.metres, &mut Sounding::default())
+    let encoded = TokenSequence::encode_open(score, model.vocabulary());
+    let ids = encoded.positioned_ids(model.vocabulary());
+    model.fed_all(&ids, &score.time_signatures, &mut NoteState::default())
 }
 
 fn feed_in(model: &Model, tokens: &[Fed], size: usize) -> Vec<f32> {
@@ -227,11 +229,11 @@ fn an_answer_goes_back_to_itself_from_a_bar_on() {
         for seed in 0..12 {
             let mut nothing = Score::new(12);
             let (numerator, denominator) = metre;
-            let metre = Metre {
+            let metre = TimeSignature {
                 numerator,
                 denominator,
             };
-            nothing.metres = MetreMap::constant(metre, 12);
+            nothing.time_signatures = TimeSignatureMap::constant(metre, 12);
             let mut composer = Composer::new(sure.clone());
             composer.listen(&nothing).unwrap();
             composer.answer(0, &Sampling::default(), seed).unwrap();
@@ -335,7 +337,7 @@ fn where_it_looks_back_to_is_told() {
         composer.play_until(at + 96).unwrap();
         let recalled: Vec<_> = composer.recollections().cloned().collect();
         for token in &recalled {
-            let bar = score.metres.place(token.step).bar;
+            let bar = score.time_signatures.position(token.step).bar;
             let first = reach.map_or(0, |reach| bar.saturating_sub(reach));
             assert!(token.step >= at, "of what was played");
             assert!(
@@ -421,7 +423,7 @@ fn a_long_past_is_read_beside() {
                             }
                         };
                         score.notes.extend(notes);
-                        score.tidy();
+                        score.normalise();
                     }
                 }
                 composer.begin_listening(&score).unwrap();
@@ -463,7 +465,7 @@ fn an_answer_in_slices_is_the_same() {
         let source = long_score(2);
         for (turn, &until) in [40, 90, 200, 230, 231, 300].iter().enumerate() {
             score.notes = source.until(until).notes;
-            score.tidy();
+            score.normalise();
             sliced.set_recall(turn as f32 / 6.0);
             whole.set_recall(turn as f32 / 6.0);
             sliced.begin_listening(&score).unwrap();
@@ -501,7 +503,7 @@ fn tokens_outside_the_vocabulary_are_refused() {
         wrong[1].rows.bar_step = sizes.bar_steps as u16;
         wrong[2].rows.bar = sizes.bars as u16;
         wrong[3].rows.metre = sizes.bar_steps as u16;
-        wrong[4].told.rows[7] = Sounding::NOTHING + 1;
+        wrong[4].told.rows[7] = NoteState::NOTHING + 1;
         for wrong in wrong {
             assert!(model.feed(&mut memory, &[good[0], wrong], 1.0).is_err());
             assert_eq!(memory.len(), 0, "nothing was remembered");
@@ -536,9 +538,9 @@ fn a_rewind_leaves_no_trace() {
                     0 => score = score.until(rng.random_range(0..=score.length)),
                     1 => {
                         let step = 12 * rng.random_range(0..=score.length / 12);
-                        score.metres.change(
+                        score.time_signatures.change(
                             step,
-                            Metre {
+                            TimeSignature {
                                 numerator: 3,
                                 denominator: 4,
                             },
@@ -554,7 +556,7 @@ fn a_rewind_leaves_no_trace() {
                             velocity: 64,
                         };
                         score.notes.extend((0..10u8).map(&mut note));
-                        score.tidy();
+                        score.normalise();
                     }
                 }
                 composer.listen(&score).unwrap();
@@ -665,7 +667,7 @@ fn what_cannot_be_listened_to_is_said() {
     let mut composer = Composer::new(model.clone());
     assert!(composer.logits().is_err(), "nothing was heard");
     let mut other = Score::new(8);
-    other.metres = MetreMap::constant(Metre::COMMON, 8);
+    other.time_signatures = TimeSignatureMap::constant(TimeSignature::COMMON, 8);
     assert!(
         composer
             .listen(&other)

@@ -1,6 +1,6 @@
 //! Transports of every kind: ramps, odd metres, count-in, punch-in, and hosts that tell little.
 
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use continuo_tests::check::{self, Placed};
 use continuo_tests::host::{Format, Tells};
 use continuo_tests::lab;
@@ -67,7 +67,7 @@ fn ramps_of_tempo_take_no_note_off_its_sample() {
 
 #[test]
 fn answers_begin_on_the_bar_lines_of_every_metre() {
-    let metre = |numerator, denominator| Metre {
+    let metre = |numerator, denominator| TimeSignature {
         numerator,
         denominator,
     };
@@ -79,13 +79,13 @@ fn answers_begin_on_the_bar_lines_of_every_metre() {
         (23.0, metre(6, 8)),
     ];
     let steps = |beat: f64| (beat * f64::from(STEPS_PER_BEAT)) as u32;
-    let map = MetreMap::new(
+    let map = TimeSignatureMap::new(
         STEPS_PER_BEAT,
         changes.map(|(beat, metre)| (steps(beat), metre)).to_vec(),
     );
     let notes = agree("metres", |format, blocks| {
         let mut setup = scene::setup(48_000.0, 133.7, blocks);
-        setup.metres = map.clone();
+        setup.time_signatures = map.clone();
         let track = beats([0.0, 1.0, 2.0, 6.0, 7.0, 11.0, 16.0, 17.0, 23.0]);
         let mut player = scene::stage(format, setup, 1, &track).unwrap();
         player

@@ -88,7 +88,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
     let (mut real, mut played, mut few) = (Vec::new(), Vec::new(), 0);
     for score in files.iter().filter_map(|file| read(file, beat)) {
         let last = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
-        let lines = score.metres.bar_lines(last);
+        let lines = score.time_signatures.bar_lines(last);
         let bars = args.bars as usize;
         // All of the bars to compare with are there.
         let (Some(&from), Some(&end)) = (lines.get(bars), lines.get(2 * bars)) else {
@@ -96,7 +96,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
         };
         let opening = score.until(from);
         let half_life = f64::from(32 * beat);
-        let Some(scale) = Scale::heard(&opening.notes, half_life) else {
+        let Some(scale) = Scale::detect(&opening.notes, half_life) else {
             continue;
         };
         let mut composer = Composer::new(model.clone());
@@ -107,7 +107,8 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
         let notes = composer.play_until(end)?;
         let within = |n: &&continuo_score::Note| (from..end).contains(&n.start);
         let next: Vec<_> = score.notes.iter().filter(within).copied().collect();
-        let passage = |notes: &[_]| Passage::new(notes, from, end, &score.metres, beat, scale);
+        let passage =
+            |notes: &[_]| Passage::new(notes, from, end, &score.time_signatures, beat, scale);
         real.push(passage(&next));
         played.push(passage(&notes));
         few += usize::from(notes.len() < bars);

@@ -81,7 +81,7 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     let mut heard = piece.clone();
     heard.notes.truncate(notes);
     heard.length = 0;
-    heard.tidy();
+    heard.normalise();
     // What was played in the session before is forgotten apart, so that only reading is timed.
     let before = composer.tokens();
     let started = Instant::now();
@@ -94,7 +94,7 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     let took = started.elapsed().as_secs_f64() * 1e3;
     let read = composer.tokens().saturating_sub(before);
     drop(progress);
-    let from = heard.metres.next_bar(heard.length);
+    let from = heard.time_signatures.next_bar(heard.length);
     let progress = Progress::new("playing", "tokens", u64::from(tokens));
     composer.answer(from, &Sampling::default(), 1)?;
     composer.take_stats();
@@ -143,7 +143,7 @@ fn piece(steps_per_beat: u32, notes: usize) -> Score {
         }
         step += length;
     }
-    score.tidy();
+    score.normalise();
     score
 }
 

@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use continuo_cli::{Progress, at_least, number, print};
 use continuo_engine::Model;
 use continuo_engine::options::{ComputeOptions, Places};
-use continuo_score::suffix::SuffixMemory;
+use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
 use listening::{Ear, Piece, read};
@@ -122,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
     );
     let pieces = read(&model, &args.files, args.keys)?;
-    let mut learned = SuffixMemory::new(model.vocabulary());
+    let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
         let pieces = read(&model, &args.learn, 1)?;
         let fed = pieces.iter().flat_map(Piece::tokens);

@@ -129,7 +129,7 @@ fn share<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_score::Told;
+    use continuo_score::NoteContext;
     use continuo_score::manifest::GridRows;
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
         let token = |bar| Fed {
             id: 0,
             rows,
-            told: Told::NOTHING,
+            told: NoteContext::NOTHING,
             bar,
         };
         let stream: Vec<Fed> = (0..8).map(|at| token(at / 2)).collect();

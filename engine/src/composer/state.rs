@@ -1,6 +1,6 @@
 //! A piece as it is saved.
 
-use continuo_score::{Metre, MetreMap, Note, Score};
+use continuo_score::{Note, Score, TimeSignature, TimeSignatureMap};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
@@ -12,7 +12,8 @@ pub struct Piece {
     /// Steps since the note before, length, pitch, velocity.
     notes: Vec<(u32, u32, u8, u8)>,
     /// Step, numerator, denominator.
-    metres: Vec<(u32, u16, u16)>,
+    #[serde(rename = "metres")]
+    time_signatures: Vec<(u32, u16, u16)>,
 }
 
 impl Piece {
@@ -24,11 +25,11 @@ impl Piece {
             last = n.start;
             (since, n.length, n.pitch, n.velocity)
         };
-        let change = |(step, m): (u32, Metre)| (step, m.numerator, m.denominator);
+        let change = |(step, m): (u32, TimeSignature)| (step, m.numerator, m.denominator);
         Self {
             steps_per_beat: score.steps_per_beat,
             notes: score.notes.iter().map(note).collect(),
-            metres: score.metres.changes().map(change).collect(),
+            time_signatures: score.time_signatures.changes().map(change).collect(),
         }
     }
 
@@ -53,19 +54,19 @@ impl Piece {
                 velocity,
             });
         }
-        let mut metres = Vec::new();
-        for &(step, numerator, denominator) in &self.metres {
+        let mut time_signatures = Vec::new();
+        for &(step, numerator, denominator) in &self.time_signatures {
             if numerator == 0 || !denominator.is_power_of_two() || denominator > 64 {
                 return bad(format!("a metre of {numerator}/{denominator}"));
             }
-            let metre = Metre {
+            let metre = TimeSignature {
                 numerator,
                 denominator,
             };
-            metres.push((step, metre));
+            time_signatures.push((step, metre));
         }
-        score.metres = MetreMap::new(self.steps_per_beat, metres);
-        score.tidy();
+        score.time_signatures = TimeSignatureMap::new(self.steps_per_beat, time_signatures);
+        score.normalise();
         Ok(score)
     }
 }

@@ -4,7 +4,7 @@
 //! 65,000 notes in memory one note more costs what it costs with ten. Only where the vocabulary
 //! has merges is the whole score spelt every time, for a merge may reach over any mark.
 
-use continuo_score::{Note, PositionScore, Score, Sounding, State, Token};
+use continuo_score::{GrammarState, Note, NoteState, Score, Token, TokenSequence};
 
 use super::Composer;
 use crate::error::EngineError;
@@ -24,8 +24,8 @@ pub(super) struct Mark {
     tokens: usize,
     /// The step at which the stream stands.
     step: u32,
-    sounding: Sounding,
-    state: State,
+    sounding: NoteState,
+    state: GrammarState,
 }
 
 /// How far the score in memory is spelt.
@@ -58,13 +58,13 @@ impl Composer {
         self.scale = super::scale_of(score);
         (self.pitch, self.written, self.awaited) = (None, Vec::new(), None);
         let merged = !self.model.vocabulary().merges().is_empty();
-        let same = if merged || self.heard.metres != score.metres {
+        let same = if merged || self.heard.time_signatures != score.time_signatures {
             0
         } else {
             let pairs = self.heard.notes.iter().zip(&score.notes);
             pairs.take_while(|(a, b)| a == b).count()
         };
-        self.metres.clone_from(&score.metres);
+        self.time_signatures.clone_from(&score.time_signatures);
         // A mark divides no chord, not even one that has grown.
         let holds = |mark: &Mark| {
             let next = score.notes.get(mark.notes);
@@ -111,13 +111,13 @@ impl Composer {
         let part = if self.spelling.end.tokens == 0 {
             let mut begin = Score::new(vocabulary.steps_per_beat);
             begin.notes.extend_from_slice(&notes[..to]);
-            PositionScore::encode_open(&begin, vocabulary)
+            TokenSequence::encode_open(&begin, vocabulary)
         } else {
-            PositionScore::encode_part(self.spelling.end.step, &notes[from..to], vocabulary)
+            TokenSequence::encode_part(self.spelling.end.step, &notes[from..to], vocabulary)
         };
         let mut end = self.spelling.end.clone();
-        let placed = part.placed_ids(vocabulary);
-        let tokens = model.fed_all(&placed, &self.metres, &mut end.sounding);
+        let placed = part.positioned_ids(vocabulary);
+        let tokens = model.fed_all(&placed, &self.time_signatures, &mut end.sounding);
         let common = self.stream[end.tokens..]
             .iter()
             .zip(&tokens)
@@ -155,7 +155,7 @@ impl Composer {
         Ok(())
     }
 
-    fn state_after(&self, state: State, part: &PositionScore) -> State {
+    fn state_after(&self, state: GrammarState, part: &TokenSequence) -> GrammarState {
         let tokens = part.tokens.iter();
         tokens.fold(state, |state, t| self.grammar.next(&state, t.token))
     }
@@ -172,15 +172,15 @@ impl Composer {
         let model = self.model.clone();
         let vocabulary = model.vocabulary();
         if vocabulary.merges().is_empty() {
-            let mut moves = PositionScore::default();
-            moves.tokens.push(continuo_score::Placed {
+            let mut moves = TokenSequence::default();
+            moves.tokens.push(continuo_score::PositionedToken {
                 token: Token::Start,
                 step: self.state.step,
             });
             moves.move_to(at, vocabulary);
             moves.tokens.remove(0);
-            let placed = moves.placed_ids(vocabulary);
-            let tokens = model.fed_all(&placed, &self.metres, &mut self.sounding);
+            let placed = moves.positioned_ids(vocabulary);
+            let tokens = model.fed_all(&placed, &self.time_signatures, &mut self.sounding);
             self.stream.extend_from_slice(&tokens);
             self.state = self.state_after(self.state, &moves);
             self.end_run();
@@ -189,18 +189,18 @@ impl Composer {
         // The last moves may merge with what is there.
         let ids: Vec<u16> = self.stream.iter().map(|t| t.id).collect();
         // Whatever was read or sampled, the grammar allowed.
-        let mut wanted = PositionScore::from_ids(&ids, vocabulary)
+        let mut wanted = TokenSequence::from_ids(&ids, vocabulary)
             .map_err(|e| EngineError::Run(format!("what is in memory is no music: {e}")))?;
         wanted.move_to(at, vocabulary);
-        let placed = wanted.placed_ids(vocabulary);
-        let mut sounding = Sounding::default();
-        let tokens = model.fed_all(&placed, &self.metres, &mut sounding);
+        let placed = wanted.positioned_ids(vocabulary);
+        let mut sounding = NoteState::default();
+        let tokens = model.fed_all(&placed, &self.time_signatures, &mut sounding);
         let pairs = self.stream.iter().zip(&tokens);
         let common = pairs.take_while(|(a, b)| a == b).count();
         self.rewind(common)?;
         self.stream.extend_from_slice(&tokens[common..]);
         self.sounding = sounding;
-        self.state = self.state_after(State::default(), &wanted);
+        self.state = self.state_after(GrammarState::default(), &wanted);
         self.end_run();
         Ok(())
     }
@@ -229,7 +229,7 @@ pub(super) struct Spelt {
     score: Score,
     begun: bool,
     step: u32,
-    sounding: Sounding,
+    sounding: NoteState,
 }
 
 impl Spelt {
@@ -240,7 +240,7 @@ impl Spelt {
             score,
             begun: false,
             step: 0,
-            sounding: Sounding::default(),
+            sounding: NoteState::default(),
         }
     }
 
@@ -264,17 +264,17 @@ impl Spelt {
             to += 1;
         }
         let part = if self.begun {
-            PositionScore::encode_part(self.step, &rest[..to], vocabulary)
+            TokenSequence::encode_part(self.step, &rest[..to], vocabulary)
         } else {
             self.score.notes = rest[..to].to_vec();
-            PositionScore::encode_open(&self.score, vocabulary)
+            TokenSequence::encode_open(&self.score, vocabulary)
         };
         self.begun = true;
         self.step = part.step();
         for _ in 0..to {
             self.notes.next();
         }
-        let placed = part.placed_ids(vocabulary);
-        Some(model.fed_all(&placed, &self.score.metres, &mut self.sounding))
+        let placed = part.positioned_ids(vocabulary);
+        Some(model.fed_all(&placed, &self.score.time_signatures, &mut self.sounding))
     }
 }

@@ -4,28 +4,28 @@
 use std::ops::Range;
 
 use continuo_score::Vocabulary;
-use continuo_score::suffix::{Followed, Mixture, SOURCES, SuffixMemory};
+use continuo_score::ngram::{Continuations, Mixture, NgramMemory, SOURCES};
 
 use crate::model::{Fed, Model};
 
 /// Follows the stream when something is to be sampled: listening costs nothing.
 pub(super) struct Suffix {
     weights: Mixture,
-    song: SuffixMemory,
-    learned: SuffixMemory,
+    song: NgramMemory,
+    learned: NgramMemory,
 }
 
 /// Tokens forgotten one by one at most: some milliseconds.
 const FORGOTTEN: usize = 4_096;
 
 /// What followed, and how likely it is to be taken where nothing before it in the list was.
-pub(super) type Weighed = Option<(Followed, f32)>;
+pub(super) type Weighed = Option<(Continuations, f32)>;
 
 impl Suffix {
     /// Empty; none for a model without weights for it.
     pub(super) fn of(model: &Model) -> Option<Self> {
         model.manifest().suffix?;
-        let empty = SuffixMemory::new(model.vocabulary());
+        let empty = NgramMemory::new(model.vocabulary());
         Some(Self {
             weights: model.manifest().mixture(),
             song: empty.clone(),
@@ -37,7 +37,7 @@ impl Suffix {
     pub(super) fn rewind(&mut self, to: usize, vocabulary: &Vocabulary) {
         if self.song.len() > to + FORGOTTEN {
             // Token by token it would take too long; it is filled again in slices.
-            self.song = SuffixMemory::new(vocabulary);
+            self.song = NgramMemory::new(vocabulary);
         } else {
             self.song.truncate(to);
         }
@@ -62,10 +62,10 @@ impl Suffix {
 
     /// Forgets what was learned.
     pub(super) fn forget_learned(&mut self, vocabulary: &Vocabulary) {
-        self.learned = SuffixMemory::new(vocabulary);
+        self.learned = NgramMemory::new(vocabulary);
     }
 
-    /// What followed, by source ([`SuffixMemory::look`]): at positions `within`, and in what was
+    /// What followed, by source ([`NgramMemory::look`]): at positions `within`, and in what was
     /// learned; `recall` times as likely as the weights say. `None` where nothing did.
     pub(super) fn followed(&self, recall: f32, within: Range<usize>) -> [Weighed; SOURCES] {
         let weights = self.weights.times(recall);
@@ -78,7 +78,7 @@ impl Suffix {
     }
 }
 
-fn read(memory: &mut SuffixMemory, tokens: &[Fed]) {
+fn read(memory: &mut NgramMemory, tokens: &[Fed]) {
     for token in tokens {
         memory.push(token.id, token.rows.bar_step);
     }

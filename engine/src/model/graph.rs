@@ -91,7 +91,7 @@ impl Pass {
             Tensor::Token => Some(&self.token),
             Tensor::BarStep => Some(&self.bar_step),
             Tensor::Bar => Some(&self.bar),
-            Tensor::Metre => Some(&self.metre),
+            Tensor::TimeSignature => Some(&self.metre),
             Tensor::Sounding => Some(&self.sounding),
             Tensor::Position => Some(&self.position),
             Tensor::Step => Some(&self.step),
@@ -277,7 +277,7 @@ impl Role {
     fn takes(self) -> &'static [Tensor] {
         use Tensor::*;
         match self {
-            Role::Whole | Role::Lower => &[Token, BarStep, Bar, Metre],
+            Role::Whole | Role::Lower => &[Token, BarStep, Bar, TimeSignature],
             Role::Upper => &[Hidden, Local, Score, Memory, Recall],
         }
     }

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use continuo_score::manifest::{GridRows, Manifest, Sizes};
-use continuo_score::{MetreMap, Place, PlacedId, Sounding, Told, Vocabulary};
+use continuo_score::{
+    BarPosition, NoteContext, NoteState, PositionedId, TimeSignatureMap, Vocabulary,
+};
 
 use crate::device::{Device, Refusal};
 use crate::error::EngineError;
@@ -58,7 +60,7 @@ pub struct Fed {
     /// Its place in time.
     pub rows: GridRows,
     /// What else the network is told of it.
-    pub told: Told,
+    pub told: NoteContext,
     /// Its bar, counted from the beginning of the score.
     pub bar: u32,
 }
@@ -371,25 +373,25 @@ impl Model {
 
     /// An id as the network reads it: at its place in time, and after `sounding` has been read on
     /// to it.
-    pub fn fed(&self, id: u16, place: Place, sounding: &mut Sounding) -> Fed {
+    pub fn fed(&self, id: u16, place: BarPosition, sounding: &mut NoteState) -> Fed {
         let tokens = self.vocabulary.tokens(id);
         tokens.for_each(|token| sounding.read(token));
         Fed {
             id,
             rows: self.manifest.sizes.rows(place),
-            told: sounding.told(),
+            told: sounding.context(),
             bar: place.bar,
         }
     }
 
-    /// Placed ids as the network reads them, in the bars of `metres`; `sounding` is read on.
+    /// Placed ids as the network reads them, in the bars of `time_signatures`; `sounding` is read on.
     pub fn fed_all(
         &self,
-        ids: &[PlacedId],
-        metres: &MetreMap,
-        sounding: &mut Sounding,
+        ids: &[PositionedId],
+        time_signatures: &TimeSignatureMap,
+        sounding: &mut NoteState,
     ) -> Vec<Fed> {
-        let fed = |p: &PlacedId| self.fed(p.id, metres.place(p.step), sounding);
+        let fed = |p: &PositionedId| self.fed(p.id, time_signatures.position(p.step), sounding);
         ids.iter().map(fed).collect()
     }
 
@@ -400,7 +402,7 @@ impl Model {
             usize::from(t.id) < sizes.vocabulary
                 && usize::from(t.rows.bar_step.max(t.rows.metre)) < sizes.bar_steps
                 && usize::from(t.rows.bar) < sizes.bars
-                && t.told.rows.iter().all(|&row| row <= Sounding::NOTHING)
+                && t.told.rows.iter().all(|&row| row <= NoteState::NOTHING)
         };
         match tokens.iter().find(|t| !known(t)) {
             Some(token) => Err(EngineError::Token {
@@ -422,7 +424,7 @@ impl Model {
         let first = Fed {
             id: 0,
             rows,
-            told: Told::NOTHING,
+            told: NoteContext::NOTHING,
             bar: 0,
         };
         self.feed(&mut memory, &[first; 2], 1.0)?;

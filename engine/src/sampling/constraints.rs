@@ -10,7 +10,7 @@ pub enum ScaleLock {
     Off,
     /// Those of this scale.
     Fixed(Scale),
-    /// Those of the scale of what was heard when the answer began ([`Scale::heard`]); all
+    /// Those of the scale of what was heard when the answer began ([`Scale::detect`]); all
     /// where nothing was heard.
     Heard,
 }

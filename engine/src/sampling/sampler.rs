@@ -1,7 +1,7 @@
 //! One voice's sampler: constraints, what it played, and the draw.
 
-use continuo_score::suffix::Followed;
-use continuo_score::{Grammar, Note, PositionScore, Scale, Score, State, Token, Vocabulary};
+use continuo_score::ngram::Continuations;
+use continuo_score::{Grammar, GrammarState, Note, Scale, Score, Token, TokenSequence, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -108,8 +108,8 @@ impl Sampler {
         score.notes = own.to_vec();
         score.notes.retain(|n| (from..at).contains(&n.start));
         score.notes.iter_mut().for_each(|n| n.start -= from);
-        score.tidy();
-        let mut spelt = PositionScore::encode_open(&score, &self.vocabulary);
+        score.normalise();
+        let mut spelt = TokenSequence::encode_open(&score, &self.vocabulary);
         spelt.move_to(at - from, &self.vocabulary);
         spelt.tokens.iter().for_each(|t| self.read(t.token));
         self.pace = Pace::default();
@@ -144,7 +144,7 @@ impl Sampler {
     /// `logits` has one entry an id, in nats. Fails on logits that are not numbers or
     /// infinitely large among the tokens that are possible here. Allocates nothing once its
     /// buffers have grown.
-    pub fn choose(&mut self, state: &State, logits: &[f32]) -> Result<u16, EngineError> {
+    pub fn choose(&mut self, state: &GrammarState, logits: &[f32]) -> Result<u16, EngineError> {
         self.choose_with(state, logits, &[])
     }
 
@@ -155,9 +155,9 @@ impl Sampler {
     /// is likely would become certain, and no passage that came back would ever be left.
     pub fn choose_with(
         &mut self,
-        state: &State,
+        state: &GrammarState,
         logits: &[f32],
-        followed: &[Option<(Followed, f32)>],
+        followed: &[Option<(Continuations, f32)>],
     ) -> Result<u16, EngineError> {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
@@ -182,7 +182,7 @@ impl Sampler {
     }
 
     /// One of the candidates that followed, or none.
-    fn follow(&mut self, followed: &Followed, weight: f32, lean: f32) -> Option<u16> {
+    fn follow(&mut self, followed: &Continuations, weight: f32, lean: f32) -> Option<u16> {
         let cold =
             self.sampling.pitch_temperature <= 0.0 && self.sampling.rhythm_temperature <= 0.0;
         let (which, whether) = match cold {

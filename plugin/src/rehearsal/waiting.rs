@@ -170,7 +170,7 @@ impl Trader {
                 lookahead: 4.0,
                 ..Settings::default()
             };
-            let metre = Heard::Metre {
+            let metre = Heard::TimeSignature {
                 bar_start: self.at,
                 numerator: 4,
                 denominator: 4,

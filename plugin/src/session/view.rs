@@ -47,9 +47,9 @@ impl<P: Player> Session<P> {
             mode: Some(self.settings.mode),
             answering: planned_to.is_some(),
             notes,
-            metres: self
+            time_signatures: self
                 .timeline
-                .metres()
+                .time_signatures()
                 .iter()
                 .map(|&(at, metre)| (at - self.ahead, metre))
                 .collect(),

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use continuo_cli::{Progress, note};
 use continuo_engine::Model;
 use continuo_engine::model::Fed;
-use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
-use continuo_score::{Drums, PositionScore, Score, Sounding, Token, midi};
+use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
+use continuo_score::{Drums, NoteState, Score, Token, TokenSequence, midi};
 
 use super::super::inputs::find;
 use super::{Cell, band};
@@ -64,8 +64,8 @@ impl Piece {
         let vocabulary = model.vocabulary();
         let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Drop);
         let fed = |score: Score| {
-            let ids = PositionScore::encode(&score, vocabulary).placed_ids(vocabulary);
-            model.fed_all(&ids, &score.metres, &mut Sounding::default())
+            let ids = TokenSequence::encode(&score, vocabulary).positioned_ids(vocabulary);
+            model.fed_all(&ids, &score.time_signatures, &mut NoteState::default())
         };
         let keys = shifts(keys).filter_map(|shift| score.transposed(shift));
         let keys: Vec<_> = keys.map(fed).collect();
@@ -92,7 +92,7 @@ pub(super) struct Ear<'a> {
     pub(super) model: &'a Model,
     /// Of the suffix memory.
     pub(super) weights: Mixture,
-    pub(super) learned: &'a SuffixMemory,
+    pub(super) learned: &'a NgramMemory,
     pub(super) from_bar: u32,
 }
 
@@ -112,7 +112,7 @@ impl Ear<'_> {
         let keys: Vec<_> = keys
             .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
             .collect::<Result<_>>()?;
-        let mut suffix = SuffixMemory::new(self.model.vocabulary());
+        let mut suffix = NgramMemory::new(self.model.vocabulary());
         for (position, pair) in piece.tokens().windows(2).enumerate() {
             let [read, next] = [pair[0], pair[1]];
             suffix.push(read.id, read.rows.bar_step);
@@ -160,10 +160,10 @@ impl Ear<'_> {
     }
 
     /// The nats of an id, to the network and the suffix memory together.
-    fn mixed(&self, suffix: &SuffixMemory, id: u16, network: f64) -> f64 {
+    fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
         let followed = suffix.look(0..usize::MAX, self.learned);
         let likelihood =
-            (self.weights).likelihood(&Predicted::new((-network).exp(), &followed, id));
+            (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
         -likelihood.max(f64::MIN_POSITIVE).ln()
     }
 }

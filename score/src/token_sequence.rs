@@ -2,7 +2,7 @@
 //!
 //! A *position score* is the sequence of base tokens with the step each leaves the stream
 //! at. Notes of one step follow one another (pitch, duration, then velocity where the
-//! vocabulary has it) in the vocabulary's [`Order`]; `<sep> dN` moves time on by N steps; the
+//! vocabulary has it) in the vocabulary's [`NoteOrder`]; `<sep> dN` moves time on by N steps; the
 //! last one moves it to the end of the piece:
 //!
 //! ```text
@@ -14,14 +14,14 @@
 //!
 //! Merged tokens are a matter of ids alone: a position score is the same with them and without.
 
-use crate::grammar::{Rules, State};
+use crate::grammar::{GrammarState, TokenRules};
 use crate::score::{Note, Score};
 use crate::sparse::SparseScore;
-use crate::vocabulary::{Order, Token, Vocabulary};
+use crate::vocabulary::{NoteOrder, Token, Vocabulary};
 
 /// A token and the absolute step the stream stands at once it has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PositionedToken {
     /// The token.
     pub token: Token,
     /// The step: for `<sep> dN` the step moved to, for all others the step they are on.
@@ -31,7 +31,7 @@ pub struct Placed {
 /// An id and the absolute step the stream stands at once it has been read: that of the last
 /// base token it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlacedId {
+pub struct PositionedId {
     /// The id.
     pub id: u16,
     /// The step.
@@ -40,9 +40,9 @@ pub struct PlacedId {
 
 /// The base tokens of a score, each with its step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PositionScore {
+pub struct TokenSequence {
     /// The tokens, `<sos>` first.
-    pub tokens: Vec<Placed>,
+    pub tokens: Vec<PositionedToken>,
 }
 
 /// A sequence of tokens that is no music.
@@ -68,10 +68,10 @@ pub enum DecodeError {
     },
 }
 
-impl PositionScore {
+impl TokenSequence {
     /// Encodes a whole piece, `<sos>` to `<eos>`.
     ///
-    /// Notes must be in [`Score::tidy`]'s order. Notes longer than the vocabulary's longest
+    /// Notes must be in [`Score::normalise`]'s order. Notes longer than the vocabulary's longest
     /// are cut to it. The score must be on the vocabulary's grid.
     pub fn encode(score: &Score, vocabulary: &Vocabulary) -> Self {
         let mut out = Self::encode_open(score, vocabulary);
@@ -90,7 +90,7 @@ impl PositionScore {
         out
     }
 
-    /// Encodes a part of a piece for a stream that stands at `step`: `notes` in [`Score::tidy`]'s
+    /// Encodes a part of a piece for a stream that stands at `step`: `notes` in [`Score::normalise`]'s
     /// order, none of which starts before `step`, without `<sos>`. A chord is never divided: all
     /// notes of a step are in one part.
     pub fn encode_part(step: u32, notes: &[Note], vocabulary: &Vocabulary) -> Self {
@@ -106,8 +106,8 @@ impl PositionScore {
             self.move_from(now, step, vocabulary);
             now = step;
             match vocabulary.order {
-                Order::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
-                Order::HighToLow => chord.iter().rev().for_each(|n| self.note(n, vocabulary)),
+                NoteOrder::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
+                NoteOrder::HighToLow => chord.iter().rev().for_each(|n| self.note(n, vocabulary)),
             }
         }
     }
@@ -118,7 +118,7 @@ impl PositionScore {
     }
 
     fn push_at(&mut self, token: Token, step: u32) {
-        self.tokens.push(Placed { token, step });
+        self.tokens.push(PositionedToken { token, step });
     }
 
     fn note(&mut self, note: &Note, vocabulary: &Vocabulary) {
@@ -145,7 +145,7 @@ impl PositionScore {
         }
     }
 
-    /// The ids, in order, merged where the vocabulary has merges: an [`crate::IndexScore`]'s.
+    /// The ids, in order, merged where the vocabulary has merges: an [`crate::TokenIds`]'s.
     /// Every token this type makes is in the vocabulary it was made with.
     pub fn ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
         vocabulary.merge(self.base_ids(vocabulary))
@@ -155,7 +155,7 @@ impl PositionScore {
     pub fn base_ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
         // Special tokens are looked up by name; this is the one that comes often.
         let separator = vocabulary.id(Token::Separator);
-        let id = |placed: &Placed| match placed.token {
+        let id = |placed: &PositionedToken| match placed.token {
             Token::Separator => separator,
             token => vocabulary.id(token),
         };
@@ -164,13 +164,13 @@ impl PositionScore {
         ids
     }
 
-    /// The ids with their steps: [`PositionScore::ids`] as a model reads them.
-    pub fn placed_ids(&self, vocabulary: &Vocabulary) -> Vec<PlacedId> {
+    /// The ids with their steps: [`TokenSequence::ids`] as a model reads them.
+    pub fn positioned_ids(&self, vocabulary: &Vocabulary) -> Vec<PositionedId> {
         let mut read = 0;
         let place = |id| {
             read += vocabulary.expand(id).len();
             let step = self.tokens[read - 1].step;
-            PlacedId { id, step }
+            PositionedId { id, step }
         };
         self.ids(vocabulary).into_iter().map(place).collect()
     }
@@ -179,8 +179,8 @@ impl PositionScore {
     /// cut into merged ids does not matter. Fails on the first id that the grammar forbids
     /// there.
     pub fn from_ids(ids: &[u16], vocabulary: &Vocabulary) -> Result<Self, DecodeError> {
-        let rules = Rules::new(vocabulary);
-        let mut state = State::default();
+        let rules = TokenRules::new(vocabulary);
+        let mut state = GrammarState::default();
         let mut out = Self {
             tokens: Vec::with_capacity(ids.len()),
         };
@@ -200,7 +200,7 @@ impl PositionScore {
         Ok(out)
     }
 
-    /// The notes, in [`Score::tidy`]'s order, on the vocabulary's grid. An unfinished last
+    /// The notes, in [`Score::normalise`]'s order, on the vocabulary's grid. An unfinished last
     /// note (no duration yet) is left out. Metre and tempo are not in the tokens: the
     /// score has the default ones.
     pub fn decode(&self, vocabulary: &Vocabulary) -> Score {
@@ -216,7 +216,7 @@ impl PositionScore {
                             start: placed.step,
                             length: u32::from(d).max(1),
                             pitch,
-                            velocity: Vocabulary::PLAIN_VELOCITY,
+                            velocity: Vocabulary::DEFAULT_VELOCITY,
                         });
                     }
                 }
@@ -230,7 +230,7 @@ impl PositionScore {
             after_separator = placed.token == Token::Separator;
         }
         score.length = self.step();
-        score.tidy();
+        score.normalise();
         score
     }
 }
@@ -246,11 +246,11 @@ mod tests {
             start,
             length,
             pitch,
-            velocity: Vocabulary::PLAIN_VELOCITY,
+            velocity: Vocabulary::DEFAULT_VELOCITY,
         }
     }
 
-    fn spelled(p: &PositionScore) -> String {
+    fn spelled(p: &TokenSequence) -> String {
         p.tokens
             .iter()
             .map(|t| t.token.to_string())
@@ -264,8 +264,8 @@ mod tests {
         let mut score = Score::new(8);
         score.notes = vec![note(0, 4, 1), note(1, 2, 3), note(6, 2, 2), note(6, 2, 3)];
         score.length = 8;
-        let low = Vocabulary::midigen().with_order(Order::LowToHigh);
-        let encoded = PositionScore::encode(&score, &low);
+        let low = Vocabulary::midigen().with_order(NoteOrder::LowToHigh);
+        let encoded = TokenSequence::encode(&score, &low);
         assert_eq!(
             spelled(&encoded),
             "<sos> n1 d4 <sep> d1 n3 d2 <sep> d5 n2 d2 n3 d2 <sep> d2 <eos>"
@@ -276,7 +276,7 @@ mod tests {
 
         let high = Vocabulary::midigen();
         assert_eq!(
-            spelled(&PositionScore::encode(&score, &high)),
+            spelled(&TokenSequence::encode(&score, &high)),
             "<sos> n1 d4 <sep> d1 n3 d2 <sep> d5 n3 d2 n2 d2 <sep> d2 <eos>"
         );
     }
@@ -286,8 +286,8 @@ mod tests {
         let v = Vocabulary::continuo();
         let mut score = Score::new(12);
         score.notes = vec![note(400, 500, 60)];
-        score.tidy();
-        let encoded = PositionScore::encode(&score, &v);
+        score.normalise();
+        let encoded = TokenSequence::encode(&score, &v);
         assert_eq!(
             spelled(&encoded),
             "<sos> <sep> d192 <sep> d192 <sep> d16 n60 d192 v11 <sep> d192 <sep> d192 <sep> d116 <eos>"
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn an_empty_score() {
         let v = Vocabulary::continuo();
-        let encoded = PositionScore::encode(&Score::new(12), &v);
+        let encoded = TokenSequence::encode(&Score::new(12), &v);
         assert_eq!(spelled(&encoded), "<sos> <eos>");
         assert_eq!(encoded.decode(&v), Score::new(12));
     }
@@ -315,7 +315,7 @@ mod tests {
             });
         }
         score.length = rng.random_range(0..2500);
-        score.tidy();
+        score.normalise();
         score
     }
 
@@ -324,12 +324,12 @@ mod tests {
         for seed in 0..300 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             for preset in [Vocabulary::midigen(), Vocabulary::continuo()] {
-                for v in [preset.clone().with_order(Order::LowToHigh), preset] {
+                for v in [preset.clone().with_order(NoteOrder::LowToHigh), preset] {
                     let score = random_score(&mut rng, &v);
-                    let encoded = PositionScore::encode(&score, &v);
+                    let encoded = TokenSequence::encode(&score, &v);
                     let ids = encoded.ids(&v);
                     assert_eq!(ids.len(), encoded.tokens.len(), "seed {seed}");
-                    let read = PositionScore::from_ids(&ids, &v);
+                    let read = TokenSequence::from_ids(&ids, &v);
                     assert_eq!(read.as_ref(), Ok(&encoded), "seed {seed}");
                     assert_eq!(encoded.decode(&v), score, "seed {seed}");
                 }
@@ -343,15 +343,15 @@ mod tests {
         for _ in 0..200 {
             let vocabulary = Vocabulary::continuo();
             let score = random_score(&mut rng, &vocabulary);
-            let whole = PositionScore::encode_open(&score, &vocabulary);
-            let mut parts = PositionScore::encode_open(&Score::new(12), &vocabulary);
+            let whole = TokenSequence::encode_open(&score, &vocabulary);
+            let mut parts = TokenSequence::encode_open(&Score::new(12), &vocabulary);
             let mut rest = &score.notes[..];
             while !rest.is_empty() {
                 let mut at = rng.random_range(1..=rest.len());
                 while at < rest.len() && rest[at].start == rest[at - 1].start {
                     at += 1;
                 }
-                let part = PositionScore::encode_part(parts.step(), &rest[..at], &vocabulary);
+                let part = TokenSequence::encode_part(parts.step(), &rest[..at], &vocabulary);
                 parts.tokens.extend(part.tokens);
                 rest = &rest[at..];
             }
@@ -364,7 +364,7 @@ mod tests {
         let v = Vocabulary::continuo();
         let id = |t| v.id(t).unwrap();
         let (sos, d4) = (id(Token::Start), id(Token::Duration(4)));
-        let read = |ids: &[u16]| PositionScore::from_ids(ids, &v);
+        let read = |ids: &[u16]| TokenSequence::from_ids(ids, &v);
         assert_eq!(
             read(&[sos, d4]),
             Err(DecodeError::Unexpected {

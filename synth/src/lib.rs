@@ -4,16 +4,16 @@
 //! so it may run on an audio thread.
 //!
 //! ```
-//! let mut piano = continuo_voice::ElectricPiano::new(48_000.0);
+//! let mut piano = continuo_synth::ElectricPiano::new(48_000.0);
 //! let (mut left, mut right) = ([0.0; 256], [0.0; 256]);
 //! piano.note_on(0, 60, 0.8);
 //! piano.render(&mut left, &mut right);
 //! assert!(left.iter().any(|sample| *sample != 0.0));
 //! ```
 
-#[cfg(feature = "file")]
-pub mod file;
 mod piano;
-mod tone;
+mod voice;
+#[cfg(feature = "wav")]
+pub mod wav;
 
 pub use piano::{ElectricPiano, POLYPHONY};

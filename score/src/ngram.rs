@@ -11,14 +11,14 @@
 //!
 //! Plain data without a model: the engine plays with it, the trainer fits its weights.
 
-mod weights;
+mod mixture;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::{Token, Vocabulary};
 
-pub use weights::{BANDS, Mixture, Predicted, SOURCES, Said, SuffixWeights};
+pub use mixture::{BANDS, Mixture, NgramWeights, PredictedToken, SOURCES, SourcePrediction};
 
 /// Tokens, velocities not counted, that a passage must have in common with the last one: a note
 /// and what it begins on.
@@ -44,7 +44,7 @@ enum By {
     Intervals,
 }
 
-/// Passages of [`SHORTEST`]: where they end, as indices into [`SuffixMemory::compared`].
+/// Passages of [`SHORTEST`]: where they end, as indices into [`NgramMemory::compared`].
 type Ends = HashMap<[u16; SHORTEST], Vec<u32>>;
 
 /// What an id is to the memory.
@@ -70,7 +70,7 @@ struct Compared {
 
 /// The tokens of a session, or of pieces, and where each passage of four ends.
 #[derive(Clone, Debug)]
-pub struct SuffixMemory {
+pub struct NgramMemory {
     /// By id.
     kinds: Vec<Kind>,
     /// By pitch: its id.
@@ -84,7 +84,7 @@ pub struct SuffixMemory {
 
 /// What followed the passages found.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Followed {
+pub struct Continuations {
     /// Tokens that the longest of them has in common with the last one, velocities not counted:
     /// [`BANDS`]`[0]` or more. One that lies elsewhere in its bar counts as eight tokens shorter.
     pub length: usize,
@@ -103,7 +103,7 @@ struct Found {
     at: usize,
 }
 
-impl SuffixMemory {
+impl NgramMemory {
     /// An empty memory of ids of `vocabulary`.
     pub fn new(vocabulary: &Vocabulary) -> Self {
         let kind = |id| {
@@ -221,11 +221,11 @@ impl SuffixMemory {
     /// What followed the passages most like the last one, by source: at the positions `within`,
     /// in this key and in others, and anywhere in what was `learned`, likewise. What was in another
     /// key is moved into this one. `None` where there is none.
-    pub fn look(&self, within: Range<usize>, learned: &Self) -> [Option<Followed>; SOURCES] {
+    pub fn look(&self, within: Range<usize>, learned: &Self) -> [Option<Continuations>; SOURCES] {
         let all = 0..usize::MAX;
         let learned = |by| {
             let followed = self.followed(learned, by, all.clone())?;
-            Some(Followed {
+            Some(Continuations {
                 at: None,
                 ..followed
             })
@@ -239,12 +239,12 @@ impl SuffixMemory {
     }
 
     /// What followed the passages of `held`, at its positions `within`.
-    fn followed(&self, held: &Self, by: By, within: Range<usize>) -> Option<Followed> {
+    fn followed(&self, held: &Self, by: By, within: Range<usize>) -> Option<Continuations> {
         let found = self.find(held, by, within);
         let length = found.iter().map(|f| f.length).max()?;
-        let mut followed = Followed {
+        let mut followed = Continuations {
             length,
-            ..Followed::default()
+            ..Continuations::default()
         };
         let mut sum = 0.0;
         for Found {
@@ -351,7 +351,7 @@ impl SuffixMemory {
     }
 }
 
-impl Followed {
+impl Continuations {
     /// Whether the passages agree on what follows.
     pub fn agreed(&self) -> bool {
         self.shares.first().is_some_and(|&(_, most)| most >= AGREED)

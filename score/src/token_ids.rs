@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::encode::{DecodeError, PositionScore};
 use crate::score::Score;
-use crate::time::{Metre, MetreMap, Place};
+use crate::time::{BarPosition, TimeSignature, TimeSignatureMap};
+use crate::token_sequence::{DecodeError, TokenSequence};
 use crate::vocabulary::Vocabulary;
 
 /// A score as ids and nothing else, each below the vocabulary's size: what a corpus holds
 /// and a model reads. Where each id stands in time is computed from the ids before it
-/// ([`IndexScore::place`]).
+/// ([`TokenIds::place`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct IndexScore(Vec<u16>);
+pub struct TokenIds(Vec<u16>);
 
 /// Where an id stands in time: where the stream stands once the id has been read. So after
 /// `<sep> d6`, or a merged token that ends with it, it is known where the next note is before
@@ -22,15 +22,15 @@ pub struct GridPoint {
     /// Absolute step.
     pub step: u32,
     /// Bar number, step in the bar, and the bar's length in steps.
-    pub place: Place,
+    pub place: BarPosition,
     /// The metre in force.
-    pub metre: Metre,
+    pub metre: TimeSignature,
 }
 
-impl IndexScore {
-    /// Encodes a whole piece, as [`PositionScore::encode`].
+impl TokenIds {
+    /// Encodes a whole piece, as [`TokenSequence::encode`].
     pub fn encode(score: &Score, vocabulary: &Vocabulary) -> Self {
-        Self(PositionScore::encode(score, vocabulary).ids(vocabulary))
+        Self(TokenSequence::encode(score, vocabulary).ids(vocabulary))
     }
 
     /// Any ids; whether they are music is found by placing them.
@@ -43,17 +43,17 @@ impl IndexScore {
         &self.0
     }
 
-    /// The tokens with their steps, as [`PositionScore::from_ids`].
-    pub fn place(&self, vocabulary: &Vocabulary) -> Result<PositionScore, DecodeError> {
-        PositionScore::from_ids(&self.0, vocabulary)
+    /// The tokens with their steps, as [`TokenSequence::from_ids`].
+    pub fn place(&self, vocabulary: &Vocabulary) -> Result<TokenSequence, DecodeError> {
+        TokenSequence::from_ids(&self.0, vocabulary)
     }
 
-    /// The time grid: one point for each id, merged ones too, over the bars of `metres`
-    /// (which are not in the tokens). Fails as [`PositionScore::from_ids`].
+    /// The time grid: one point for each id, merged ones too, over the bars of `time_signatures`
+    /// (which are not in the tokens). Fails as [`TokenSequence::from_ids`].
     pub fn grid(
         &self,
         vocabulary: &Vocabulary,
-        metres: &MetreMap,
+        time_signatures: &TimeSignatureMap,
     ) -> Result<Vec<GridPoint>, DecodeError> {
         let tokens = self.place(vocabulary)?.tokens;
         let mut read = 0;
@@ -62,14 +62,14 @@ impl IndexScore {
             let step = tokens[read - 1].step;
             GridPoint {
                 step,
-                place: metres.place(step),
-                metre: metres.metre(step),
+                place: time_signatures.position(step),
+                metre: time_signatures.time_signature(step),
             }
         };
         Ok(self.0.iter().map(point).collect())
     }
 
-    /// The notes, as [`PositionScore::decode`].
+    /// The notes, as [`TokenSequence::decode`].
     pub fn decode(&self, vocabulary: &Vocabulary) -> Result<Score, DecodeError> {
         Ok(self.place(vocabulary)?.decode(vocabulary))
     }
@@ -85,7 +85,7 @@ mod tests {
     fn the_minuet_as_numbers_and_back() {
         let v = Vocabulary::continuo();
         let minuet = tune::minuet().quantise(&v);
-        let index = IndexScore::encode(&minuet, &v);
+        let index = TokenIds::encode(&minuet, &v);
         // <sos>, then D5, two beats less a little, at velocity bin 10.
         assert_eq!(index.ids()[..2], [1, 4 + 74]);
         let decoded = index.decode(&v).unwrap();
@@ -93,7 +93,7 @@ mod tests {
             (decoded.notes, decoded.length),
             (minuet.notes, minuet.length)
         );
-        assert!(IndexScore::new(vec![9]).decode(&v).is_err());
+        assert!(TokenIds::new(vec![9]).decode(&v).is_err());
     }
 
     /// A waltz bar, then 4/4: `<sos> n60 d12 v8 <sep> d36 n62 d12 v8 <sep> d54 <eos>`, and the
@@ -109,14 +109,15 @@ mod tests {
         };
         score.notes = vec![note(0, 60), note(36, 62)];
         score.length = 90;
-        let waltz = Metre {
+        let waltz = TimeSignature {
             numerator: 3,
             denominator: 4,
         };
-        score.metres = MetreMap::new(12, vec![(0, waltz), (36, Metre::COMMON)]);
+        score.time_signatures =
+            TimeSignatureMap::new(12, vec![(0, waltz), (36, TimeSignature::COMMON)]);
         let grid = |v: &Vocabulary| {
-            let grid = IndexScore::encode(&score, v)
-                .grid(v, &score.metres)
+            let grid = TokenIds::encode(&score, v)
+                .grid(v, &score.time_signatures)
                 .unwrap();
             let row = |p: GridPoint| (p.step, p.place.bar, p.place.step_in_bar, p.metre.numerator);
             grid.into_iter().map(row).collect::<Vec<_>>()

@@ -46,7 +46,7 @@ impl Decay {
 
 /// Where a note is in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum VoiceStage {
     /// Silent: the slot is free.
     #[default]
     Free,
@@ -61,12 +61,12 @@ pub(crate) enum Stage {
 }
 
 /// One note's oscillators and envelopes.
-pub(crate) struct Tone {
-    pub(crate) stage: Stage,
+pub(crate) struct Voice {
+    pub(crate) stage: VoiceStage,
     pub(crate) channel: u8,
     pub(crate) key: u8,
     /// Counts note-ons: the lowest is the oldest.
-    pub(crate) born: u64,
+    pub(crate) started: u64,
     sample_rate: f64,
     /// Turns, from 0 to 1, and turns a sample.
     phase: f64,
@@ -85,13 +85,13 @@ pub(crate) struct Tone {
     pan: (f32, f32),
 }
 
-impl Tone {
+impl Voice {
     pub(crate) fn new(sample_rate: f64) -> Self {
         Self {
-            stage: Stage::Free,
+            stage: VoiceStage::Free,
             channel: 0,
             key: 0,
-            born: 0,
+            started: 0,
             sample_rate,
             phase: 0.0,
             step: 0.0,
@@ -107,7 +107,7 @@ impl Tone {
     }
 
     /// Begins a note, `velocity` from 0 to 1. A key above the sample rate's reach stays silent.
-    pub(crate) fn strike(&mut self, channel: u8, key: u8, velocity: f32, born: u64) {
+    pub(crate) fn note_on(&mut self, channel: u8, key: u8, velocity: f32, started: u64) {
         let hz = 440.0 * ((f64::from(key) - 69.0) / 12.0).exp2();
         // Partials there are room for; FM makes many, and what is too high would fold down.
         let room = 0.45 * self.sample_rate / hz;
@@ -117,7 +117,7 @@ impl Tone {
         let (rate, height) = (self.sample_rate, f64::from(key) / 127.0);
         let bright = velocity * ((room as f32 - 1.0) / 8.0).clamp(0.0, 1.0);
         let ring = TINE.min(room.floor() - 2.0).max(1.0);
-        (self.channel, self.key, self.born) = (channel, key, born);
+        (self.channel, self.key, self.started) = (channel, key, started);
         (self.phase, self.step, self.ring) = (0.0, hz / rate, ring);
         // Low strings ring for long, high ones briefly.
         let seconds = 12.0 * (-3.0 * height).exp2();
@@ -129,19 +129,19 @@ impl Tone {
         // A keyboard as the player hears it, of equal power, and narrow.
         let angle = std::f32::consts::FRAC_PI_4 * (0.7 + 0.6 * height as f32);
         self.pan = (angle.cos(), angle.sin());
-        self.stage = Stage::Held;
+        self.stage = VoiceStage::Held;
     }
 
     /// Ends it as a damper does.
     pub(crate) fn release(&mut self) {
         self.level.slow(RELEASE, self.sample_rate);
-        self.stage = Stage::Released;
+        self.stage = VoiceStage::Released;
     }
 
     /// Ends it in a moment.
     pub(crate) fn fade(&mut self) {
         self.level.slow(FADE, self.sample_rate);
-        self.stage = Stage::Fading;
+        self.stage = VoiceStage::Fading;
     }
 
     /// Its amplitude now.
@@ -163,7 +163,7 @@ impl Tone {
             *right += sample * self.pan.1;
         }
         if self.level.value == 0.0 {
-            self.stage = Stage::Free;
+            self.stage = VoiceStage::Free;
         }
     }
 }

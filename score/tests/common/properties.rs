@@ -1,20 +1,20 @@
 //! What must hold for any bytes and any ids. The bounded random tests and the fuzz targets
 //! run these very functions.
 
-use continuo_score::midi::{self, MidiFile, Pedal, Reading};
+use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use continuo_score::{
-    Drums, Grammar, IndexScore, Order, PositionScore, Score, SparseScore, State, Token, Vocabulary,
-    tune,
+    Drums, Grammar, GrammarState, NoteOrder, Score, SparseScore, Token, TokenIds, TokenSequence,
+    Vocabulary, tune,
 };
 
 /// The presets, in both orders, and with merged tokens: such as music gives, and any at all.
 pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
         let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
-        let low = presets.clone().map(|v| v.with_order(Order::LowToHigh));
+        let low = presets.clone().map(|v| v.with_order(NoteOrder::LowToHigh));
         let plain: Vec<Vocabulary> = presets.into_iter().chain(low).collect();
         let learnt = plain.iter().map(|v| learnt(v, 120)).collect::<Vec<_>>();
         let any = plain.iter().map(|v| any_merges(v, 300)).collect::<Vec<_>>();
@@ -25,7 +25,7 @@ pub(crate) fn vocabularies() -> Vec<Vocabulary> {
 
 /// With merges as byte-pair encoding learns them, from the minuet; so many, or all it has.
 pub(crate) fn learnt(plain: &Vocabulary, merges: usize) -> Vocabulary {
-    let base = PositionScore::encode(&tune::minuet().quantise(plain), plain).base_ids(plain);
+    let base = TokenSequence::encode(&tune::minuet().quantise(plain), plain).base_ids(plain);
     let base = &base[1..base.len() - 1];
     let mut vocabulary = plain.clone();
     let mut pairs = Vec::new();
@@ -70,10 +70,10 @@ pub(crate) fn any_merges(plain: &Vocabulary, merges: usize) -> Vocabulary {
 
 /// Reading any bytes ends, in order, and in proportion to them; what is read encodes.
 pub(crate) fn reading(bytes: &[u8]) {
-    let lengthen = Reading {
+    let lengthen = ReadOptions {
         pedal: Pedal::Lengthen,
     };
-    let file = match midi::read(bytes, &Reading::default()) {
+    let file = match midi::read(bytes, &ReadOptions::default()) {
         Ok(file) => file,
         Err(broken) => {
             assert!(broken.offset <= bytes.len(), "{broken}");
@@ -102,7 +102,7 @@ pub(crate) fn reading(bytes: &[u8]) {
         assert!(note.channel < 16 && usize::from(note.track) < file.tracks.len());
     }
     assert!(file.tempos.is_sorted_by_key(|t| t.0) && file.tempos.iter().all(|t| t.1 > 0));
-    assert!(file.metres.is_sorted_by_key(|m| m.0));
+    assert!(file.time_signatures.is_sorted_by_key(|m| m.0));
 
     let pedalled = midi::read(bytes, &lengthen).expect("the pedal breaks nothing");
     assert_eq!(pedalled.notes.len(), file.notes.len());
@@ -139,14 +139,14 @@ fn within(file: &MidiFile) -> bool {
 pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     let mut quantised = score.quantise(vocabulary);
     assert_eq!(quantised.quantise(vocabulary), quantised, "once is enough");
-    let encoded = PositionScore::encode(&quantised, vocabulary);
+    let encoded = TokenSequence::encode(&quantised, vocabulary);
     // What the vocabulary cannot say is cut by encoding itself in the same way.
     if score.steps_per_beat == vocabulary.steps_per_beat {
         assert!(
-            PositionScore::encode(score, vocabulary).ids(vocabulary) == encoded.ids(vocabulary)
+            TokenSequence::encode(score, vocabulary).ids(vocabulary) == encoded.ids(vocabulary)
         );
     }
-    let index = IndexScore::encode(&quantised, vocabulary);
+    let index = TokenIds::encode(&quantised, vocabulary);
     assert!(index.ids() == encoded.ids(vocabulary));
     let placed = index
         .place(vocabulary)
@@ -155,7 +155,7 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     grid(&index, vocabulary, &quantised);
     let mut decoded = placed.decode(vocabulary);
     // Metre and tempo are not in the tokens.
-    decoded.metres = quantised.metres.clone();
+    decoded.time_signatures = quantised.time_signatures.clone();
     decoded.tempos = quantised.tempos.clone();
     assert!(decoded == quantised, "decode(encode(s)) is not s");
 
@@ -165,32 +165,34 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
         quantised.notes.len()
     );
     quantised.notes.reverse();
-    quantised.tidy();
+    quantised.normalise();
     assert!(quantised.notes == decoded.notes, "tidy has one order");
 }
 
 /// The time grid of merged tokens is that of the base tokens they end with, and the steps
-/// that [`PositionScore::placed_ids`] has.
-fn grid(index: &IndexScore, vocabulary: &Vocabulary, score: &Score) {
+/// that [`TokenSequence::positioned_ids`] has.
+fn grid(index: &TokenIds, vocabulary: &Vocabulary, score: &Score) {
     let plain = vocabulary.base();
     let expand = |&id: &u16| vocabulary.expand(id).to_vec();
-    let base = IndexScore::new(index.ids().iter().flat_map(expand).collect());
+    let base = TokenIds::new(index.ids().iter().flat_map(expand).collect());
     assert!(
-        base == IndexScore::encode(score, &plain),
+        base == TokenIds::encode(score, &plain),
         "merges change no spelling"
     );
-    let fine = base.grid(&plain, &score.metres).expect("it was encoded");
+    let fine = base
+        .grid(&plain, &score.time_signatures)
+        .expect("it was encoded");
     let coarse = index
-        .grid(vocabulary, &score.metres)
+        .grid(vocabulary, &score.time_signatures)
         .expect("it was encoded");
     let mut read = 0;
     for (point, id) in coarse.iter().zip(index.ids()) {
         read += vocabulary.expand(*id).len();
         assert_eq!(*point, fine[read - 1]);
-        assert_eq!(point.place, score.metres.place(point.step));
+        assert_eq!(point.place, score.time_signatures.position(point.step));
     }
     assert_eq!(read, fine.len());
-    let placed = PositionScore::encode(score, vocabulary).placed_ids(vocabulary);
+    let placed = TokenSequence::encode(score, vocabulary).positioned_ids(vocabulary);
     let (ids, steps): (Vec<u16>, Vec<u32>) = placed.iter().map(|p| (p.id, p.step)).unzip();
     assert!(ids == index.ids() && steps.into_iter().eq(coarse.iter().map(|p| p.step)));
 }
@@ -198,13 +200,13 @@ fn grid(index: &IndexScore, vocabulary: &Vocabulary, score: &Score) {
 /// Any ids are refused where they stop making sense, or are a score in its one spelling,
 /// however it is cut into merged tokens.
 pub(crate) fn ids(ids: &[u16], vocabulary: &Vocabulary) {
-    let Ok(placed) = PositionScore::from_ids(ids, vocabulary) else {
+    let Ok(placed) = TokenSequence::from_ids(ids, vocabulary) else {
         return;
     };
     let score = placed.decode(vocabulary);
     let grammar = Grammar::new(vocabulary);
     let mut mask = vec![false; vocabulary.size()];
-    let mut state = State::default();
+    let mut state = GrammarState::default();
     let mut read = 0;
     for &id in ids {
         grammar.mask(&state, &mut mask);
@@ -217,15 +219,15 @@ pub(crate) fn ids(ids: &[u16], vocabulary: &Vocabulary) {
     grammar.mask(&state, &mut mask);
     let ended = !mask.contains(&true);
     if ended && !ids.is_empty() {
-        let again = PositionScore::encode(&score, vocabulary);
+        let again = TokenSequence::encode(&score, vocabulary);
         assert!(again == placed, "one score, one spelling");
         assert!(again.base_ids(vocabulary) == placed.base_ids(vocabulary));
     }
 }
 
 /// An id may follow where the base tokens it stands for may, and leads where they lead.
-fn as_expanded(grammar: &Grammar, state: &State, id: u16, vocabulary: &Vocabulary) {
-    let step = |state: State, token| {
+fn as_expanded(grammar: &Grammar, state: &GrammarState, id: u16, vocabulary: &Vocabulary) {
+    let step = |state: GrammarState, token| {
         grammar
             .allows(&state, token)
             .then(|| grammar.next(&state, token))
@@ -243,7 +245,7 @@ fn as_expanded(grammar: &Grammar, state: &State, id: u16, vocabulary: &Vocabular
 pub(crate) fn walk(choices: &[u8], vocabulary: &Vocabulary) {
     let grammar = Grammar::new(vocabulary);
     let mut mask = vec![false; vocabulary.size()];
-    let mut state = State::default();
+    let mut state = GrammarState::default();
     let mut stream = Vec::new();
     for pair in choices.chunks_exact(2) {
         grammar.mask(&state, &mut mask);
@@ -264,6 +266,6 @@ pub(crate) fn walk(choices: &[u8], vocabulary: &Vocabulary) {
         stream.push(id);
         state = grammar.next_id(&state, id).expect("a masked id");
     }
-    assert!(PositionScore::from_ids(&stream, vocabulary).is_ok());
+    assert!(TokenSequence::from_ids(&stream, vocabulary).is_ok());
     ids(&stream, vocabulary);
 }

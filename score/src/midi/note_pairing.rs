@@ -15,7 +15,7 @@ const KEYS: usize = 16 * 128;
 /// Where a track leaves notes of a key open, note-offs are missing, and from there on first
 /// in, first out gives every note the end of another. So from the last moment at which no
 /// note of that key waited, a note-on ends what sounds on its key.
-pub(super) struct Pairing {
+pub(super) struct NotePairing {
     /// For each channel and key, the number (from 1) of the first and of the last note still
     /// waiting; 0 for none.
     first: Box<[u32; KEYS]>,
@@ -41,14 +41,14 @@ struct Wait {
 
 /// What a track left open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct Unpaired {
     /// Notes without an end.
     pub(super) open: usize,
     /// Notes that the next note-on of their key ended.
     pub(super) struck: usize,
 }
 
-impl Pairing {
+impl NotePairing {
     pub(super) fn new() -> Self {
         Self {
             first: Box::new([0; KEYS]),
@@ -98,7 +98,7 @@ impl Pairing {
     }
 
     /// The track ends. Notes without an end keep [`OPEN`] as theirs.
-    pub(super) fn close(&mut self, notes: &mut [MidiNote]) -> Left {
+    pub(super) fn close(&mut self, notes: &mut [MidiNote]) -> Unpaired {
         let mut keys: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (index, note) in notes.iter().enumerate().skip(self.track) {
             let key = Self::key(note.channel, note.pitch);
@@ -106,7 +106,7 @@ impl Pairing {
                 keys.entry(key).or_default().push(index);
             }
         }
-        let mut left = Left::default();
+        let mut left = Unpaired::default();
         for (key, indices) in keys {
             left.struck += self.recover(notes, &indices);
             left.open += indices.iter().filter(|&&i| notes[i].end == OPEN).count();
@@ -154,7 +154,7 @@ impl Pairing {
 
 /// A movement of the sustain pedal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pedalling {
+pub(super) struct PedalEvent {
     pub(super) tick: u64,
     pub(super) channel: u8,
     pub(super) down: bool,
@@ -164,7 +164,7 @@ pub(super) struct Pedalling {
 /// up, or to where the same key is struck again, if that is sooner. A note let go on the
 /// tick on which the pedal goes down is held, one let go on the tick on which it comes up is
 /// not (the order `note-seq` uses). `notes` are sorted by start.
-pub(super) fn lengthen(notes: &mut [MidiNote], mut pedal: Vec<Pedalling>, end: u64) {
+pub(super) fn lengthen(notes: &mut [MidiNote], mut pedal: Vec<PedalEvent>, end: u64) {
     pedal.sort_by_key(|p| p.tick);
     // For each channel, the spans in which the pedal is down.
     let mut spans: [Vec<(u64, u64)>; 16] = Default::default();
@@ -181,7 +181,7 @@ pub(super) fn lengthen(notes: &mut [MidiNote], mut pedal: Vec<Pedalling>, end: u
     // notes struck together do not cut each other.
     let mut later = vec![(OPEN, OPEN); KEYS];
     for note in notes.iter_mut().rev() {
-        let next = &mut later[Pairing::key(note.channel, note.pitch)];
+        let next = &mut later[NotePairing::key(note.channel, note.pitch)];
         let struck = if next.0 == note.start { next.1 } else { next.0 };
         *next = (note.start, struck);
         let spans = &spans[usize::from(note.channel & 15)];
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn pairs_are_first_in_first_out_and_keys_apart() {
-        let (mut pairing, mut notes) = (Pairing::new(), Vec::new());
+        let (mut pairing, mut notes) = (NotePairing::new(), Vec::new());
         for (start, pitch) in [(0, 60), (1, 60), (2, 61), (3, 60)] {
             pairing.on(&mut notes, note(start, 0, pitch));
         }
@@ -220,17 +220,17 @@ mod tests {
         }
         let ends: Vec<u64> = notes.iter().map(|n| n.end).collect();
         assert_eq!(ends, [10, 11, 12, 13]);
-        assert_eq!(pairing.close(&mut notes), Left::default());
+        assert_eq!(pairing.close(&mut notes), Unpaired::default());
         // What a track leaves open is no business of the next one's.
         pairing.on(&mut notes, note(15, 0, 60));
-        assert_eq!(pairing.close(&mut notes), Left { open: 1, struck: 0 });
+        assert_eq!(pairing.close(&mut notes), Unpaired { open: 1, struck: 0 });
         pairing.off(&mut notes, 2, 60, 99);
         assert_eq!(notes[4].end, OPEN);
     }
 
     /// `(tick, whether a key goes down)` on one key; gives starts and ends.
-    fn paired(events: &[(u64, bool)]) -> (Vec<(u64, u64)>, Left) {
-        let (mut pairing, mut notes) = (Pairing::new(), Vec::new());
+    fn paired(events: &[(u64, bool)]) -> (Vec<(u64, u64)>, Unpaired) {
+        let (mut pairing, mut notes) = (NotePairing::new(), Vec::new());
         for &(tick, down) in events {
             match down {
                 true => pairing.on(&mut notes, note(tick, 0, 60)),
@@ -261,18 +261,18 @@ mod tests {
             (35, 40),
         ];
         assert_eq!(notes, expected);
-        assert_eq!(left, Left { open: 0, struck: 3 });
+        assert_eq!(left, Unpaired { open: 0, struck: 3 });
     }
 
     #[test]
     fn one_lost_note_off_costs_one_note() {
         let (notes, left) = paired(&[(0, true), (4, true), (6, false), (20, true), (22, false)]);
         assert_eq!(notes, [(0, 4), (4, 6), (20, 22)]);
-        assert_eq!(left, Left { open: 0, struck: 1 });
+        assert_eq!(left, Unpaired { open: 0, struck: 1 });
         // The last one stays open; notes struck together share their end.
         let (notes, left) = paired(&[(0, true), (0, true), (4, false), (9, true)]);
         assert_eq!(notes, [(0, 4), (0, 4), (9, OPEN)]);
-        assert_eq!(left, Left { open: 1, struck: 0 });
+        assert_eq!(left, Unpaired { open: 1, struck: 0 });
     }
 
     #[test]
@@ -284,7 +284,7 @@ mod tests {
             note(12, 20, 64),
             note(30, 35, 60),
         ];
-        let at = |tick, down| Pedalling {
+        let at = |tick, down| PedalEvent {
             tick,
             channel: 2,
             down,

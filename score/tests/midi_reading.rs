@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{bodies, fixtures, shared};
-use continuo_score::midi::{self, MidiFile, Reading};
+use common::{fixtures, properties, shared};
+use continuo_score::midi::{self, MidiFile, ReadOptions};
 use midly::{MetaMessage, MidiMessage, TrackEventKind};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +19,7 @@ fn notes(file: &MidiFile) -> Vec<fixtures::Expected> {
 fn every_kind_of_file() {
     for fixture in fixtures::all() {
         let name = fixture.name;
-        let read = midi::read(&fixture.bytes, &Reading::default());
+        let read = midi::read(&fixture.bytes, &ReadOptions::default());
         let got = read.as_ref().map(notes).map_err(|broken| broken.offset);
         assert_eq!(got, fixture.notes, "{name}: {read:?}");
         let warnings = read.map_or(vec![], |file| file.warnings);
@@ -51,7 +51,7 @@ fn smpte_keeps_its_seconds() {
 fn a_file_cut_anywhere() {
     for fixture in fixtures::all() {
         for length in 0..=fixture.bytes.len() {
-            bodies::reading(&fixture.bytes[..length]);
+            properties::reading(&fixture.bytes[..length]);
         }
     }
 }
@@ -83,7 +83,7 @@ fn a_thousand_metres_in_a_small_file() {
     let mut bytes = fixtures::header(0, 1, [0, 1]);
     bytes.extend(fixtures::track(&track));
     let started = std::time::Instant::now();
-    bodies::reading(&bytes);
+    properties::reading(&bytes);
     assert!(
         started.elapsed().as_secs() < 5,
         "{:?} for 300 kB",
@@ -107,7 +107,7 @@ fn damaged_files() {
     let seeds = if seed().is_some() { 1 } else { 3000 };
     for seed in first..first + seeds {
         let damaged = damage(&originals, seed);
-        let run = std::panic::AssertUnwindSafe(|| bodies::reading(&damaged));
+        let run = std::panic::AssertUnwindSafe(|| properties::reading(&damaged));
         if let Err(panic) = std::panic::catch_unwind(run) {
             eprintln!(
                 "seed {seed}: CONTINUO_SEED={seed} cargo test -p continuo-score damaged_files"

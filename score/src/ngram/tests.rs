@@ -116,8 +116,8 @@ fn finds_what_a_look_at_everything_finds_whatever_was_forgotten() {
     let vocabulary = Vocabulary::continuo();
     for seed in 0..30 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let (mut memory, mut stream) = (SuffixMemory::new(&vocabulary), Plain::default());
-        let (mut learned, mut pieces) = (SuffixMemory::new(&vocabulary), Plain::default());
+        let (mut memory, mut stream) = (NgramMemory::new(&vocabulary), Plain::default());
+        let (mut learned, mut pieces) = (NgramMemory::new(&vocabulary), Plain::default());
         let key = rng.random_range(1..12);
         let draw = |rng: &mut ChaCha8Rng| {
             let token = match rng.random_range(0..10) {
@@ -174,7 +174,7 @@ fn finds_what_a_look_at_everything_finds_whatever_was_forgotten() {
 }
 
 /// Reads notes of one length, one after the other on consecutive steps.
-fn read(memory: &mut SuffixMemory, vocabulary: &Vocabulary, pitches: &[u8]) {
+fn read(memory: &mut NgramMemory, vocabulary: &Vocabulary, pitches: &[u8]) {
     for &pitch in pitches {
         for token in [
             Token::Separator,
@@ -191,8 +191,8 @@ fn read(memory: &mut SuffixMemory, vocabulary: &Vocabulary, pitches: &[u8]) {
 #[test]
 fn a_theme_comes_back_in_another_key() {
     let vocabulary = Vocabulary::continuo();
-    let nothing = SuffixMemory::new(&vocabulary);
-    let mut memory = SuffixMemory::new(&vocabulary);
+    let nothing = NgramMemory::new(&vocabulary);
+    let mut memory = NgramMemory::new(&vocabulary);
     let theme = [60, 64, 62, 67, 65];
     read(&mut memory, &vocabulary, &theme);
     read(&mut memory, &vocabulary, &[65, 69, 67]);
@@ -201,7 +201,7 @@ fn a_theme_comes_back_in_another_key() {
     let expected = id(&vocabulary, Token::Pitch(67 + 5));
     let [same, transposed, ..] = memory.look(ALL, &nothing);
     assert!(same.is_none_or(|f| f.share(expected) == 0.0));
-    let first = |followed: Option<Followed>| {
+    let first = |followed: Option<Continuations>| {
         let followed = followed.unwrap();
         assert!(followed.shares[0].1 > 0.9, "{followed:?}");
         (followed.shares[0].0, followed.at)
@@ -209,14 +209,14 @@ fn a_theme_comes_back_in_another_key() {
     assert_eq!(first(transposed), (expected, Some(3 * 5 + 2)));
 
     // The same theme, learned from a file in a third key.
-    let mut learned = SuffixMemory::new(&vocabulary);
+    let mut learned = NgramMemory::new(&vocabulary);
     read(&mut learned, &vocabulary, &theme.map(|p| p - 7));
     let [None, None, _, transposed] = memory.look(0..0, &learned) else {
         panic!("found where it was not to look");
     };
     assert_eq!(first(transposed), (expected, None));
     // No pitch outside of MIDI's.
-    let mut high = SuffixMemory::new(&vocabulary);
+    let mut high = NgramMemory::new(&vocabulary);
     read(&mut high, &vocabulary, &[123, 127, 125]);
     high.push(id(&vocabulary, Token::Separator), 0);
     high.push(id(&vocabulary, Token::Duration(12)), 0);
@@ -226,8 +226,8 @@ fn a_theme_comes_back_in_another_key() {
 #[test]
 fn what_lies_elsewhere_in_its_bar_counts_less() {
     let vocabulary = Vocabulary::continuo();
-    let mut memory = SuffixMemory::new(&vocabulary);
-    let note = |memory: &mut SuffixMemory, pitch: u8, place: u16| {
+    let mut memory = NgramMemory::new(&vocabulary);
+    let note = |memory: &mut NgramMemory, pitch: u8, place: u16| {
         memory.push(id(&vocabulary, Token::Pitch(pitch)), place);
         memory.push(id(&vocabulary, Token::Duration(6)), place);
     };
@@ -240,7 +240,7 @@ fn what_lies_elsewhere_in_its_bar_counts_less() {
     [60, 62, 64]
         .iter()
         .for_each(|&pitch| note(&mut memory, pitch, 0));
-    let [followed, ..] = memory.look(ALL, &SuffixMemory::new(&vocabulary));
+    let [followed, ..] = memory.look(ALL, &NgramMemory::new(&vocabulary));
     let followed = followed.unwrap();
     let share = |pitch| followed.share(id(&vocabulary, Token::Pitch(pitch)));
     assert_eq!((followed.length, followed.at), (6, Some(6)));
@@ -256,7 +256,7 @@ fn what_followed_twice_and_longest_counts_most() {
     let vocabulary = Vocabulary::continuo();
     let p = [60, 62, 64].map(|pitch| id(&vocabulary, Token::Pitch(pitch)));
     let loudness = [3, 5, 9].map(|bin| id(&vocabulary, Token::Velocity(bin)));
-    let mut memory = SuffixMemory::new(&vocabulary);
+    let mut memory = NgramMemory::new(&vocabulary);
     let nothing = memory.clone();
     assert_eq!(memory.look(ALL, &nothing), [None, None, None, None]);
     let passage = [p[0], loudness[0], p[1], loudness[1], p[1], p[0]];
@@ -278,7 +278,7 @@ fn what_followed_twice_and_longest_counts_most() {
     assert_eq!(memory.look(21..usize::MAX, &nothing)[0], None);
     // What others have played counts apart.
     let learned = memory.look(21..usize::MAX, &memory)[2].clone().unwrap();
-    let expected = Followed {
+    let expected = Continuations {
         at: None,
         ..followed
     };

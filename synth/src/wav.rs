@@ -14,7 +14,7 @@ const TAIL: f64 = 5.0;
 
 /// Why there is no WAV file.
 #[derive(Debug, thiserror::Error)]
-pub enum FileError {
+pub enum WavError {
     /// The file could not be written.
     #[error("cannot write {name}: {error}")]
     Write {
@@ -56,7 +56,7 @@ pub struct Rendered {
 
 /// A key goes down or up at a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Event {
+struct KeyEvent {
     sample: u64,
     /// Ups before downs.
     velocity: u8,
@@ -74,8 +74,8 @@ pub fn write_wav(
     output: &Output,
     rate: u32,
     progress: &mut dyn FnMut(f64),
-) -> Result<Rendered, FileError> {
-    let failed = |error| FileError::Write {
+) -> Result<Rendered, WavError> {
+    let failed = |error| WavError::Write {
         name: output.name(),
         error,
     };
@@ -83,7 +83,7 @@ pub fn write_wav(
     let seconds = file.seconds();
     // Four bytes for a sample left and right.
     if (seconds + TAIL) * f64::from(rate) * 4.0 > f64::from(u32::MAX) - 1e4 {
-        return Err(FileError::TooLong {
+        return Err(WavError::TooLong {
             name: output.name(),
             seconds,
             rate,
@@ -138,7 +138,7 @@ pub fn write_wav(
 }
 
 /// The keys in order of time, and how many there are.
-fn events(file: &MidiFile, rate: u32) -> (Vec<Event>, Rendered) {
+fn events(file: &MidiFile, rate: u32) -> (Vec<KeyEvent>, Rendered) {
     let played = || file.notes.iter().filter(|note| !file.is_drum(note));
     let mut ticks: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
     ticks.sort_unstable();
@@ -153,13 +153,13 @@ fn events(file: &MidiFile, rate: u32) -> (Vec<Event>, Rendered) {
     for note in played() {
         let (channel, key) = (note.channel, note.pitch);
         let on = sample(note.start);
-        events.push(Event {
+        events.push(KeyEvent {
             sample: on,
             velocity: note.velocity.max(1),
             channel,
             key,
         });
-        events.push(Event {
+        events.push(KeyEvent {
             sample: sample(note.end).max(on + 1),
             velocity: 0,
             channel,
@@ -293,7 +293,7 @@ mod tests {
         assert_eq!(hound::WavReader::open(&path).unwrap().len(), 0);
         let long = file(&[(0, u32::MAX)], &[(0, u64::from(u32::MAX), 60, 0)]);
         let error = write_wav(&long, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
-        assert!(matches!(error, FileError::TooLong { .. }), "{error}");
+        assert!(matches!(error, WavError::TooLong { .. }), "{error}");
         let whole = hound::WavReader::open(&path).unwrap();
         assert_eq!(whole.len(), 0, "what was there stays");
     }

@@ -19,7 +19,7 @@ use crate::vocabulary::Token;
 /// The notes that sound where a stream stands; follows it token by token. A value: whoever reads
 /// owns it.
 #[derive(Clone, Debug, Default)]
-pub struct Sounding {
+pub struct NoteState {
     step: u32,
     /// Pitch and end step of what sounds or ends at this step, oldest first.
     notes: Vec<(u8, u32)>,
@@ -31,27 +31,27 @@ pub struct Sounding {
 
 /// What a model is told of one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// Rows of the notes that sound, in no order that matters; [`Sounding::NOTHING`] fills up.
-    pub rows: [u16; Sounding::SLOTS],
+pub struct NoteContext {
+    /// Rows of the notes that sound, in no order that matters; [`NoteState::NOTHING`] fills up.
+    pub rows: [u16; NoteState::SLOTS],
     /// Steps since the piece began.
     pub step: u32,
-    /// The pitch said last, this token's own if it says one; [`Told::PITCH`] before any.
+    /// The pitch said last, this token's own if it says one; [`NoteContext::PITCH`] before any.
     pub pitch: u8,
 }
 
-impl Told {
+impl NoteContext {
     /// Stands for the pitch where none was said: middle C.
     pub const PITCH: u8 = 60;
     /// Of a token that is told nothing.
     pub const NOTHING: Self = Self {
-        rows: [Sounding::NOTHING; Sounding::SLOTS],
+        rows: [NoteState::NOTHING; NoteState::SLOTS],
         step: 0,
         pitch: Self::PITCH,
     };
 }
 
-impl Sounding {
+impl NoteState {
     /// Rows of the embedding.
     pub const ROWS: usize = 3 * 128 + Self::LEFT;
     /// Rows a token has at most. Of more notes at once than there is room for, the oldest are
@@ -93,10 +93,10 @@ impl Sounding {
     }
 
     /// What the token read last is told.
-    pub fn told(&self) -> Told {
-        let mut told = Told::NOTHING;
+    pub fn context(&self) -> NoteContext {
+        let mut told = NoteContext::NOTHING;
         told.step = self.step;
-        told.pitch = self.last.unwrap_or(Told::PITCH);
+        told.pitch = self.last.unwrap_or(NoteContext::PITCH);
         let rows = &mut told.rows;
         let ends = self.notes.iter().map(|&(_, end)| end);
         let next = ends.filter(|&end| end > self.step).min();
@@ -117,20 +117,20 @@ impl Sounding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Note, PositionScore, Score, Vocabulary};
+    use crate::{Note, Score, TokenSequence, Vocabulary};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn said(sounding: &Sounding) -> Vec<u16> {
-        let rows = sounding.told().rows.into_iter();
-        let mut rows: Vec<u16> = rows.filter(|&row| row != Sounding::NOTHING).collect();
+    fn said(sounding: &NoteState) -> Vec<u16> {
+        let rows = sounding.context().rows.into_iter();
+        let mut rows: Vec<u16> = rows.filter(|&row| row != NoteState::NOTHING).collect();
         rows.sort_unstable();
         rows
     }
 
     #[test]
     fn two_voices() {
-        let mut now = Sounding::default();
+        let mut now = NoteState::default();
         let mut read = |tokens: &[Token]| {
             tokens.iter().for_each(|&token| now.read(token));
             said(&now)
@@ -162,21 +162,21 @@ mod tests {
 
     #[test]
     fn the_time_and_the_pitch_said_last() {
-        let mut now = Sounding::default();
+        let mut now = NoteState::default();
         let mut read = |tokens: &[Token]| {
             tokens.iter().for_each(|&token| now.read(token));
-            let told = now.told();
+            let told = now.context();
             (told.step, told.pitch)
         };
         use Token::{Duration, Pitch, Separator, Start, Velocity};
-        assert_eq!(read(&[Start]), (0, Told::PITCH), "none was said");
+        assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "none was said");
         assert_eq!(read(&[Pitch(72)]), (0, 72), "its own");
         assert_eq!(read(&[Duration(6)]), (0, 72), "its note's");
         assert_eq!(read(&[Velocity(3), Pitch(48)]), (0, 48));
         assert_eq!(read(&[Duration(6), Separator]), (0, 48));
         assert_eq!(read(&[Duration(96)]), (96, 48), "a move");
         assert_eq!(read(&[Separator, Duration(4), Pitch(50)]), (100, 50));
-        assert_eq!(read(&[Start]), (0, Told::PITCH), "another piece");
+        assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "another piece");
     }
 
     /// What the rows say is what the score says, and of too many notes the newest are there.
@@ -194,13 +194,13 @@ mod tests {
                     velocity: 80,
                 });
             }
-            score.tidy();
-            let mut now = Sounding::default();
+            score.normalise();
+            let mut now = NoteState::default();
             // Notes whose length was said, and where the stream stands.
             let mut begun: Vec<(u8, u32)> = Vec::new();
             let mut notes = score.notes.clone();
             let mut before = Token::Start;
-            for placed in PositionScore::encode_open(&score, &vocabulary).tokens {
+            for placed in TokenSequence::encode_open(&score, &vocabulary).tokens {
                 now.read(placed.token);
                 let moved = std::mem::replace(&mut before, placed.token) == Token::Separator;
                 if let Token::Velocity(_) = placed.token {
@@ -225,7 +225,7 @@ mod tests {
                     Some(kind * 128 + u16::from(pitch))
                 };
                 let mut expected: Vec<u16> = begun.iter().filter_map(row).collect();
-                let many = expected.len().saturating_sub(Sounding::SLOTS - 1);
+                let many = expected.len().saturating_sub(NoteState::SLOTS - 1);
                 expected.drain(..many);
                 let left = next.map_or(0, |end| (end - step).min(63) as u16);
                 expected.push(384 + left);
@@ -237,12 +237,12 @@ mod tests {
 
     #[test]
     fn nonsense_is_bounded() {
-        let mut now = Sounding::default();
+        let mut now = NoteState::default();
         for _ in 0..1000 {
             now.read(Token::Pitch(60));
             now.read(Token::Duration(u16::MAX));
         }
-        assert_eq!(now.notes.len(), Sounding::MOST);
+        assert_eq!(now.notes.len(), NoteState::MOST);
         for _ in 0..100_000 {
             now.read(Token::Separator);
             now.read(Token::Duration(u16::MAX));

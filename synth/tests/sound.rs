@@ -1,6 +1,6 @@
 //! The electric piano as it sounds: measured, not looked at.
 
-use continuo_voice::{ElectricPiano, POLYPHONY};
+use continuo_synth::{ElectricPiano, POLYPHONY};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -106,14 +106,14 @@ fn decays_while_held_and_faster_when_let_go() {
 
 #[test]
 fn harder_is_louder_and_brighter() {
-    let strike = |velocity| {
+    let note_on = |velocity| {
         let mut piano = ElectricPiano::new(RATE);
         piano.note_on(0, 57, velocity);
         let (left, _) = render(&mut piano, 12_000, 512);
         let bright = power(&left, 440.0, RATE) / power(&left, 220.0, RATE);
         (decibels(&left), bright)
     };
-    let (soft, hard) = (strike(0.2), strike(1.0));
+    let (soft, hard) = (note_on(0.2), note_on(1.0));
     assert!(
         hard.0 > soft.0 + 12.0 && hard.1 > 2.0 * soft.1,
         "{soft:?} {hard:?}"

@@ -1,6 +1,6 @@
 //! The notes of an electric piano together.
 
-use crate::tone::{Stage, Tone};
+use crate::voice::{Voice, VoiceStage};
 
 /// Most notes at once. One more, and the softest of those let go, or else the oldest, makes way.
 pub const POLYPHONY: usize = 16;
@@ -11,10 +11,10 @@ const CHANNELS: usize = 16;
 /// An electric piano in stereo. Made on any thread; everything else is safe on an audio thread:
 /// no allocation, no lock, no system call.
 pub struct ElectricPiano {
-    tones: Box<[Tone]>,
+    voices: Box<[Voice]>,
     /// Channels whose sustain pedal is down.
     pedal: [bool; CHANNELS],
-    born: u64,
+    started: u64,
 }
 
 impl ElectricPiano {
@@ -23,9 +23,9 @@ impl ElectricPiano {
         let usual = sample_rate.is_finite() && sample_rate >= 1.0;
         let sample_rate = if usual { sample_rate } else { 48_000.0 };
         Self {
-            tones: (0..SLOTS).map(|_| Tone::new(sample_rate)).collect(),
+            voices: (0..SLOTS).map(|_| Voice::new(sample_rate)).collect(),
             pedal: [false; CHANNELS],
-            born: 0,
+            started: 0,
         }
     }
 
@@ -36,38 +36,38 @@ impl ElectricPiano {
             return;
         }
         let mut sounding = 0;
-        for tone in &mut self.tones {
-            match tone.stage {
-                Stage::Free | Stage::Fading => {}
-                _ if (tone.channel, tone.key) == (channel, key) => tone.fade(),
+        for voice in &mut self.voices {
+            match voice.stage {
+                VoiceStage::Free | VoiceStage::Fading => {}
+                _ if (voice.channel, voice.key) == (channel, key) => voice.fade(),
                 _ => sounding += 1,
             }
         }
         if sounding >= POLYPHONY {
-            self.make_way();
+            self.steal_voice();
         }
-        self.born += 1;
-        let free = self.tones.iter().position(|t| t.stage == Stage::Free);
+        self.started += 1;
+        let free = self.voices.iter().position(|t| t.stage == VoiceStage::Free);
         // Three times the polyphony within ten milliseconds is noise anyway.
         let softest = || {
-            let fading = self.tones.iter().enumerate();
-            let fading = fading.filter(|(_, t)| t.stage == Stage::Fading);
+            let fading = self.voices.iter().enumerate();
+            let fading = fading.filter(|(_, t)| t.stage == VoiceStage::Fading);
             fading.min_by(|a, b| a.1.loudness().total_cmp(&b.1.loudness()))
         };
         let slot = free.or_else(|| softest().map(|(slot, _)| slot));
-        if let Some(tone) = slot.and_then(|slot| self.tones.get_mut(slot)) {
-            tone.strike(channel, key.min(127), velocity.min(1.0), self.born);
+        if let Some(voice) = slot.and_then(|slot| self.voices.get_mut(slot)) {
+            voice.note_on(channel, key.min(127), velocity.min(1.0), self.started);
         }
     }
 
     /// Lets a key go; with the pedal down it sounds on.
     pub fn note_off(&mut self, channel: u8, key: u8) {
         let pedal = self.pedal[usize::from(channel) % CHANNELS];
-        for tone in &mut self.tones {
-            if tone.stage == Stage::Held && (tone.channel, tone.key) == (channel, key) {
+        for voice in &mut self.voices {
+            if voice.stage == VoiceStage::Held && (voice.channel, voice.key) == (channel, key) {
                 match pedal {
-                    true => tone.stage = Stage::Sustained,
-                    false => tone.release(),
+                    true => voice.stage = VoiceStage::Sustained,
+                    false => voice.release(),
                 }
             }
         }
@@ -77,9 +77,9 @@ impl ElectricPiano {
     pub fn pedal(&mut self, channel: u8, down: bool) {
         self.pedal[usize::from(channel) % CHANNELS] = down;
         if !down {
-            for tone in &mut self.tones {
-                if tone.stage == Stage::Sustained && tone.channel == channel {
-                    tone.release();
+            for voice in &mut self.voices {
+                if voice.stage == VoiceStage::Sustained && voice.channel == channel {
+                    voice.release();
                 }
             }
         }
@@ -88,25 +88,27 @@ impl ElectricPiano {
     /// Lets every key of a channel go, pedal or not, as all-notes-off asks; `None` for all
     /// channels.
     pub fn all_off(&mut self, channel: Option<u8>) {
-        for tone in &mut self.tones {
-            let down = matches!(tone.stage, Stage::Held | Stage::Sustained);
-            if down && channel.is_none_or(|c| c == tone.channel) {
-                tone.release();
+        for voice in &mut self.voices {
+            let down = matches!(voice.stage, VoiceStage::Held | VoiceStage::Sustained);
+            if down && channel.is_none_or(|c| c == voice.channel) {
+                voice.release();
             }
         }
     }
 
     /// Silence at once, pedals up.
     pub fn reset(&mut self) {
-        for tone in &mut self.tones {
-            tone.stage = Stage::Free;
+        for voice in &mut self.voices {
+            voice.stage = VoiceStage::Free;
         }
         self.pedal = [false; CHANNELS];
     }
 
     /// Whether nothing sounds, and nothing will before the next note.
     pub fn is_silent(&self) -> bool {
-        self.tones.iter().all(|tone| tone.stage == Stage::Free)
+        self.voices
+            .iter()
+            .all(|voice| voice.stage == VoiceStage::Free)
     }
 
     /// Writes the next samples, as many as the shorter slice has; never beyond -1 to 1,
@@ -119,8 +121,12 @@ impl ElectricPiano {
         if self.is_silent() {
             return;
         }
-        for tone in self.tones.iter_mut().filter(|t| t.stage != Stage::Free) {
-            tone.add(left, right);
+        for voice in self
+            .voices
+            .iter_mut()
+            .filter(|t| t.stage != VoiceStage::Free)
+        {
+            voice.add(left, right);
         }
         // An amplifier driven: straight where it is soft, bent where it is loud.
         for sample in left.iter_mut().chain(right) {
@@ -129,19 +135,23 @@ impl ElectricPiano {
     }
 
     /// The note that is missed least makes way: the softest that was let go, or the oldest.
-    fn make_way(&mut self) {
-        let released = |t: &&mut Tone| t.stage == Stage::Released;
-        let softest = self.tones.iter_mut().filter(released);
+    fn steal_voice(&mut self) {
+        let released = |t: &&mut Voice| t.stage == VoiceStage::Released;
+        let softest = self.voices.iter_mut().filter(released);
         let softest = softest.min_by(|a, b| a.loudness().total_cmp(&b.loudness()));
-        let tone = match softest {
-            Some(tone) => Some(tone),
+        let voice = match softest {
+            Some(voice) => Some(voice),
             None => {
-                let held = |t: &&mut Tone| matches!(t.stage, Stage::Held | Stage::Sustained);
-                self.tones.iter_mut().filter(held).min_by_key(|t| t.born)
+                let held =
+                    |t: &&mut Voice| matches!(t.stage, VoiceStage::Held | VoiceStage::Sustained);
+                self.voices
+                    .iter_mut()
+                    .filter(held)
+                    .min_by_key(|t| t.started)
             }
         };
-        if let Some(tone) = tone {
-            tone.fade();
+        if let Some(voice) = voice {
+            voice.fade();
         }
     }
 }

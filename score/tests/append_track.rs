@@ -4,7 +4,7 @@ mod common;
 
 use common::{fixtures, shared};
 use continuo_score::midi::{
-    self, Appended, BuildError, MidiDocument, MidiFile, MidiNote, NewTrack, PartSound, Reading,
+    self, Appended, BuildError, MidiDocument, MidiFile, MidiNote, NewTrack, PartSound, ReadOptions,
     Text,
 };
 use rand::{Rng, SeedableRng};
@@ -39,7 +39,7 @@ fn chunk(track: &NewTrack) -> Vec<u8> {
 }
 
 fn document(bytes: &[u8]) -> MidiDocument {
-    MidiDocument::read(bytes.to_vec(), &Reading::default()).unwrap()
+    MidiDocument::read(bytes.to_vec(), &ReadOptions::default()).unwrap()
 }
 
 /// Notes with nothing that depends on how many tracks there are.
@@ -93,8 +93,8 @@ fn checked(before: &[u8]) -> Appended {
         "the music that was there"
     );
     assert_eq!(
-        (&read.tempos, &read.metres),
-        (&old.file().tempos, &old.file().metres)
+        (&read.tempos, &read.time_signatures),
+        (&old.file().tempos, &old.file().time_signatures)
     );
     let ours: Vec<_> = read
         .notes

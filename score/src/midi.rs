@@ -27,7 +27,7 @@ mod document;
 mod drums;
 mod events;
 mod files;
-mod notes;
+mod note_pairing;
 mod read;
 mod text;
 mod write;
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 use continuo_files::{Input, MOST_BYTES, ReadError, WriteError, read_input};
 use serde::Serialize;
 
-use crate::time::Metre;
+use crate::time::TimeSignature;
 
 pub use append::{Appended, NewTrack};
 pub use document::{MidiDocument, PartSound};
@@ -80,7 +80,7 @@ pub struct MidiFile {
     /// `(tick, microseconds a quarter note)`, in order; never 0 microseconds.
     pub tempos: Vec<(u64, u32)>,
     /// `(tick, metre)`, in order.
-    pub metres: Vec<(u64, Metre)>,
+    pub time_signatures: Vec<(u64, TimeSignature)>,
     /// Track names, empty where a track has none.
     pub tracks: Vec<Text>,
     /// The encoding of the file's text, guessed.
@@ -121,7 +121,7 @@ impl MidiFile {
 
 /// How to read a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reading {
+pub struct ReadOptions {
     /// What the sustain pedal does to notes.
     pub pedal: Pedal,
 }
@@ -150,14 +150,14 @@ impl From<bool> for Pedal {
 /// Why bytes are no readable MIDI file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("byte {offset}: {reason}")]
-pub struct Broken {
+pub struct ParseError {
     /// Where, in bytes from the start of the file.
     pub offset: usize,
     /// Why.
     pub reason: String,
 }
 
-impl Broken {
+impl ParseError {
     fn new(offset: usize, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         Self { offset, reason }
@@ -206,23 +206,23 @@ pub enum MidiError {
 /// # Errors
 /// As those of [`read_file_with`].
 pub fn read_file(path: &Path) -> Result<MidiFile, MidiError> {
-    read_file_with(path, &Reading::default())
+    read_file_with(path, &ReadOptions::default())
 }
 
 /// Reads a file, or standard input (`-`), as `reading` says.
 ///
 /// # Errors
 /// When it cannot be read, has more than [`MOST_BYTES`], or is no MIDI file.
-pub fn read_file_with(path: &Path, reading: &Reading) -> Result<MidiFile, MidiError> {
+pub fn read_file_with(path: &Path, reading: &ReadOptions) -> Result<MidiFile, MidiError> {
     let Input { name, bytes } = read_input(path, MOST_BYTES)?;
-    read(&bytes, reading).map_err(|Broken { offset, reason }| MidiError::Malformed {
+    read(&bytes, reading).map_err(|ParseError { offset, reason }| MidiError::Malformed {
         path: name,
         offset,
         reason,
     })
 }
 
-/// Reads a file's bytes; the sustain pedal is ignored. The error is [`Broken`] in words.
+/// Reads a file's bytes; the sustain pedal is ignored. The error is [`ParseError`] in words.
 pub fn read_bytes(bytes: &[u8]) -> Result<MidiFile, String> {
-    read(bytes, &Reading::default()).map_err(|e| e.to_string())
+    read(bytes, &ReadOptions::default()).map_err(|e| e.to_string())
 }

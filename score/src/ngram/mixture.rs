@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Followed, LONGEST, SHORTEST};
+use super::{Continuations, LONGEST, SHORTEST};
 
 /// Where passages are looked for, in this order: in the session, in this key and in others, and
 /// then in what was learned, likewise.
@@ -12,7 +12,7 @@ pub const SOURCES: usize = 4;
 /// many pieces that are alike for a while, most go on otherwise.
 const DIVIDED: f32 = 0.5;
 
-/// Lengths in common at which each of the [`SuffixWeights`] begins.
+/// Lengths in common at which each of the [`NgramWeights`] begins.
 pub const BANDS: [usize; 9] = [SHORTEST, 6, 8, 12, 16, 24, 32, 48, LONGEST];
 
 /// Of expectation maximisation.
@@ -21,14 +21,14 @@ const ROUNDS: usize = 100;
 /// How much what followed counts, 0 to 1, by the length in common; see [`BANDS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct SuffixWeights(pub [f32; BANDS.len()]);
+pub struct NgramWeights(pub [f32; BANDS.len()]);
 
 /// What passages of one source say of one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Said {
-    /// See [`Followed::length`]; 0 where nothing was found.
+pub struct SourcePrediction {
+    /// See [`Continuations::length`]; 0 where nothing was found.
     pub length: usize,
-    /// See [`Followed::agreed`].
+    /// See [`Continuations::agreed`].
     pub agreed: bool,
     /// Of the token.
     pub share: f64,
@@ -36,22 +36,24 @@ pub struct Said {
 
 /// One token predicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Predicted {
+pub struct PredictedToken {
     /// How likely it was to the network.
     pub network: f64,
-    /// What the memory says, by source: [`SuffixMemory::look`](super::SuffixMemory::look).
-    pub said: [Said; SOURCES],
+    /// What the memory says, by source: [`NgramMemory::look`](super::SuffixMemory::look).
+    pub said: [SourcePrediction; SOURCES],
 }
 
-impl Predicted {
+impl PredictedToken {
     /// Token `id`, so likely to the network, where this followed.
-    pub fn new(network: f64, followed: &[Option<Followed>; SOURCES], id: u16) -> Self {
-        let said = |followed: &Option<Followed>| {
-            followed.as_ref().map_or(Said::default(), |f| Said {
-                length: f.length,
-                agreed: f.agreed(),
-                share: f64::from(f.share(id)),
-            })
+    pub fn new(network: f64, followed: &[Option<Continuations>; SOURCES], id: u16) -> Self {
+        let said = |followed: &Option<Continuations>| {
+            followed
+                .as_ref()
+                .map_or(SourcePrediction::default(), |f| SourcePrediction {
+                    length: f.length,
+                    agreed: f.agreed(),
+                    share: f64::from(f.share(id)),
+                })
         };
         let said = std::array::from_fn(|source| said(&followed[source]));
         Self { network, said }
@@ -69,12 +71,12 @@ impl Predicted {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mixture {
     /// *w*.
-    pub same: SuffixWeights,
+    pub same: NgramWeights,
     /// *v*.
-    pub transposed: SuffixWeights,
+    pub transposed: NgramWeights,
 }
 
-impl SuffixWeights {
+impl NgramWeights {
     /// The weight for a length in common.
     pub fn of(&self, length: usize) -> f32 {
         band(length).map_or(0.0, |band| self.0[band])
@@ -115,7 +117,7 @@ impl Mixture {
 
     /// How likely each source, and at last the network, says the token is, times what that one
     /// counts; they sum to how likely it is.
-    fn parts(&self, p: &Predicted) -> [f64; SOURCES + 1] {
+    fn parts(&self, p: &PredictedToken) -> [f64; SOURCES + 1] {
         let mut left = 1.0;
         let mut parts = [0.0; SOURCES + 1];
         for (source, said) in p.said.iter().enumerate() {
@@ -128,14 +130,14 @@ impl Mixture {
     }
 
     /// How likely the token is.
-    pub fn likelihood(&self, p: &Predicted) -> f64 {
+    pub fn likelihood(&self, p: &PredictedToken) -> f64 {
         self.parts(p).iter().sum()
     }
 
     /// The weights under which tokens are likeliest that were predicted with nothing learned, by
     /// expectation maximisation. A band that no token fell into has 0.
-    pub fn fit(tokens: &[Predicted]) -> Self {
-        let half = SuffixWeights([0.5; BANDS.len()]);
+    pub fn fit(tokens: &[PredictedToken]) -> Self {
+        let half = NgramWeights([0.5; BANDS.len()]);
         let mut mixture = Self {
             same: half,
             transposed: half,
@@ -157,7 +159,7 @@ impl Mixture {
                 }
             }
             let [same, transposed] = counts.map(|bands| {
-                SuffixWeights(bands.map(|(was, of)| match of > 0.0 {
+                NgramWeights(bands.map(|(was, of)| match of > 0.0 {
                     true => (was / of) as f32,
                     false => 0.0,
                 }))
@@ -178,8 +180,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
-    fn said(length: usize, share: f64) -> Said {
-        Said {
+    fn said(length: usize, share: f64) -> SourcePrediction {
+        SourcePrediction {
             length,
             agreed: true,
             share,
@@ -188,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_mixture_is_a_distribution() {
-        let weights = |weight| SuffixWeights([weight; BANDS.len()]);
+        let weights = |weight| NgramWeights([weight; BANDS.len()]);
         let mixture = Mixture {
             same: weights(0.6),
             transposed: weights(0.25),
@@ -198,11 +200,11 @@ mod tests {
         let predict = |lengths: [usize; SOURCES], agreed: bool| {
             tokens.map(|(network, same, transposed)| {
                 let shares = [same, transposed, same, transposed];
-                let said = std::array::from_fn(|i| Said {
+                let said = std::array::from_fn(|i| SourcePrediction {
                     agreed,
                     ..said(lengths[i], shares[i])
                 });
-                mixture.likelihood(&Predicted { network, said })
+                mixture.likelihood(&PredictedToken { network, said })
             })
         };
         for (lengths, agreed, expected) in [
@@ -236,9 +238,14 @@ mod tests {
                     _ => [network(&mut rng), network(&mut rng)],
                 };
                 let [same, transposed] = [0, 1].map(|i| said(lengths[i], shares[i]));
-                Predicted {
+                PredictedToken {
                     network: 0.1,
-                    said: [same, transposed, Said::default(), Said::default()],
+                    said: [
+                        same,
+                        transposed,
+                        SourcePrediction::default(),
+                        SourcePrediction::default(),
+                    ],
                 }
             };
             (0..40_000).map(predicted).collect::<Vec<_>>()
