@@ -10,7 +10,7 @@ use continuo_tests::artifacts;
 fn model(variant: &str) -> Arc<Model> {
     let runtime = Runtime::load(&artifacts::runtime_library().unwrap()).unwrap();
     let options = ModelOptions {
-        memories: Some(1_024),
+        knn_capacity: Some(1_024),
         variants: vec![variant.into()],
         ..ModelOptions::default()
     };
@@ -41,7 +41,7 @@ fn a_jump_back_of_any_length_while_the_past_is_read_is_exact_in_the_end() {
         for back in (0..times).map(|n| 1 + n * whole.length / (2 * times)) {
             let mut composer = Composer::new(model.clone());
             composer.begin_listening(&whole).unwrap();
-            while composer.pending_work() == Some(PendingWork::PairedNote) {
+            while composer.pending_work() == Some(PendingWork::Input) {
                 composer.poll().unwrap();
             }
             for _ in 0..back % 3 {

@@ -16,7 +16,7 @@ pub(crate) fn load(directory: &Path, variant: &str) -> Arc<Model> {
     let runtime = Runtime::load(&artifacts::runtime_library().unwrap()).unwrap();
     // The tests' scores exceed the capacity, which is twice the number of neighbours (k = 32).
     let options = ModelOptions {
-        memories: Some(64),
+        knn_capacity: Some(64),
         variants: vec![variant.into()],
         ..ModelOptions::default()
     };
