@@ -13,6 +13,7 @@
 
 mod instance;
 mod priority;
+mod rings;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -197,6 +197,10 @@ pub struct Health {
     /// Whether the host's bar lines contradict its positions, so that bars are counted from the
     /// time signature.
     pub bars_distrusted: bool,
+    /// Whether the host's tempo contradicts its positions, so that it is measured from them.
+    pub tempo_distrusted: bool,
+    /// Whether the host's position stands still while it says that it plays.
+    pub position_stands: bool,
 }
 
 /// How a note is written for a CLAP host.

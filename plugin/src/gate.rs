@@ -9,6 +9,7 @@ use nice_plug::prelude::NoteOutput;
 
 use crate::editor_link::{Dialect, Health};
 use crate::process::Buttons;
+use crate::transport::Contradiction;
 
 /// Counted by the audio thread unless said otherwise, read by the composer thread.
 #[derive(Debug, Default)]
@@ -29,6 +30,10 @@ pub struct Counters {
     pub overflow: AtomicU64,
     /// Whether the host's bar lines contradict its positions, so that bars are counted instead.
     pub bars_distrusted: AtomicBool,
+    /// Whether the host's tempo contradicts its positions, and is measured instead.
+    pub tempo_distrusted: AtomicBool,
+    /// Whether the host's position stands still while it says that it plays.
+    pub position_stands: AtomicBool,
     /// Offline blocks that gave up waiting for a composer that did not move.
     pub gave_up: AtomicU64,
 }
@@ -44,7 +49,21 @@ impl Counters {
         health.refused = value(&self.refused);
         health.early = value(&self.early);
         health.overflow = value(&self.overflow);
-        health.bars_distrusted = self.bars_distrusted.load(Ordering::Relaxed);
+        let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        health.bars_distrusted = flag(&self.bars_distrusted);
+        health.tempo_distrusted = flag(&self.tempo_distrusted);
+        health.position_stands = flag(&self.position_stands);
+    }
+
+    /// How the host's transport contradicts itself. Audio thread.
+    pub fn see_transport(&self, bars_distrusted: bool, found: Option<Contradiction>) {
+        let set = |flag: &AtomicBool, value| flag.store(value, Ordering::Relaxed);
+        set(&self.bars_distrusted, bars_distrusted);
+        set(&self.tempo_distrusted, found == Some(Contradiction::Tempo));
+        set(
+            &self.position_stands,
+            found == Some(Contradiction::Position),
+        );
     }
 }
 

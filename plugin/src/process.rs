@@ -245,8 +245,8 @@ impl Performer {
         self.take_events(frames, host);
         let note_ons = self.events.iter().filter(|(_, event)| is_note_on(event));
         passage.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
-        let bars = &self.shared.counters.bars_distrusted;
-        bars.store(self.tracker.distrusts_bars(), Ordering::Relaxed);
+        let counters = &self.shared.counters;
+        counters.see_transport(self.tracker.distrusts_bars(), self.tracker.contradiction());
         if before.input != controls.input {
             self.tell(Heard::AllUp {
                 beat: self.place.beat,

@@ -2,10 +2,10 @@
 //! of the protocol between them.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+mod arpeggio;
 mod chaos;
 mod continuing;
 mod determinism;
@@ -15,95 +15,18 @@ mod modes;
 mod routing;
 mod waiting;
 
-use continuo_score::{Note, Score};
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
+use self::arpeggio::Arpeggio;
 use crate::gate::Shared;
 use crate::messages::{Heard, Planned, Settings};
 use crate::params::{Enter, Mode};
 use crate::process::{Buttons, Controls, Event, Host, Performer};
-use crate::session::{Player, Session, mix};
+use crate::session::Session;
 use crate::testing::Rng;
 use crate::transport::Reading;
-
-/// Plays an arpeggio of everything it heard: another context, seed or place, other notes.
-#[derive(Default)]
-struct Arpeggio {
-    steps_per_beat: u32,
-    heard: u64,
-    rng: Option<Rng>,
-    step: u32,
-    highest: u8,
-    /// Every answer: where, on what, and what it listened to.
-    answers: Vec<(u32, u64)>,
-}
-
-impl Player for Arpeggio {
-    type Error = Infallible;
-
-    fn steps_per_beat(&self) -> u32 {
-        self.steps_per_beat
-    }
-
-    fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
-        self.heard = 0;
-        for note in &score.notes {
-            for x in [
-                note.start,
-                note.length,
-                note.pitch.into(),
-                note.velocity.into(),
-            ] {
-                self.heard = mix(self.heard.wrapping_mul(31).wrapping_add(u64::from(x)));
-            }
-        }
-        for (step, metre) in score.time_signatures.changes() {
-            self.heard = mix(self.heard ^ u64::from(step) << 20 ^ u64::from(metre.numerator));
-        }
-        Ok(())
-    }
-
-    fn answer(
-        &mut self,
-        at: u32,
-        settings: &Settings,
-        seed: u64,
-        own: &[Note],
-    ) -> Result<(), Infallible> {
-        let own = own.iter().map(|n| u64::from(n.start)).sum::<u64>();
-        self.heard = mix(self.heard ^ own);
-        self.highest = settings.sampling.constraints.range.1;
-        self.answers.push((at, self.heard));
-        self.rng = Some(Rng::new(seed ^ self.heard));
-        self.step = at;
-        Ok(())
-    }
-
-    fn tune(&mut self, settings: &Settings) {
-        self.highest = settings.sampling.constraints.range.1;
-    }
-
-    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
-        let mut notes = Vec::new();
-        let Some(rng) = &mut self.rng else {
-            return Ok(Some(notes));
-        };
-        while self.step < until {
-            for voice in 0..1 + rng.below(3) as u8 {
-                notes.push(Note {
-                    start: self.step,
-                    length: 1 + rng.below(20) as u32,
-                    pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
-                    velocity: 1 + rng.below(127) as u8,
-                });
-            }
-            self.step += 1 + rng.below(7) as u32;
-        }
-        Ok(Some(notes))
-    }
-}
 
 /// The composer thread's half.
 struct Composer {
@@ -182,11 +105,7 @@ impl Rehearsal {
         shared.offline.store(offline, Ordering::Relaxed);
         let (heard_in, heard) = RingBuffer::new(heard_capacity);
         let (planned, planned_out) = RingBuffer::new(1 << 16);
-        let player = Arpeggio {
-            steps_per_beat: 12,
-            ..Arpeggio::default()
-        };
-        let session = Session::new(player);
+        let session = Session::new(Arpeggio::default());
         let composer = Composer {
             session,
             heard,

@@ -120,7 +120,7 @@ impl State {
     }
 
     /// Takes what a host has kept, whatever it is. Main thread.
-    fn load(&self, value: Value) {
+    pub fn load(&self, value: Value) {
         // What was played up to here is not to be heard after it.
         self.save();
         let (saved, problem) = read(value);

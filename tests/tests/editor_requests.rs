@@ -10,7 +10,7 @@ use continuo::editor_link::{Command, EditorLink};
 use continuo::gate::Shared;
 use continuo::messages::Settings;
 use continuo::params::Mode;
-use continuo::process::{Controls, Event, Host, Performer};
+use continuo::process::{Buttons, Controls, Event, Host, Performer};
 use continuo::state::State;
 use continuo::transport::Reading;
 use continuo_score::{Note, Score, tune};
@@ -18,6 +18,8 @@ use continuo_tests::artifacts;
 use continuo_tests::assertions::{self, GridNote};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, STEPS_PER_BEAT};
+use continuo_tests::state_file;
+use nice_plug::midi::{Channel, Key, VoiceID};
 use serde_json::{Value, json};
 
 /// An instance without a host, and with the editor's end of it.
@@ -223,4 +225,132 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
     });
     assert!(sent > 20, "{sent} events");
     assert_eq!(shared.counters.gave_up.load(Ordering::Relaxed), 0);
+}
+
+/// Plays one key, and counts what comes out.
+struct Keyboard {
+    key: Option<(bool, u8)>,
+    sent: usize,
+}
+
+impl Host for Keyboard {
+    fn next_event(&mut self) -> Option<Event> {
+        let (on, key) = self.key.take()?;
+        let (timing, voice_id) = (0, VoiceID::Wildcard);
+        let (channel, key) = (Channel::Number(0), Key::Number(key));
+        Some(match on {
+            true => Event::NoteOn {
+                timing,
+                voice_id,
+                channel,
+                key,
+                velocity: 0.7,
+            },
+            false => Event::NoteOff {
+                timing,
+                voice_id,
+                channel,
+                key,
+                velocity: 0.0,
+            },
+        })
+    }
+    fn send(&mut self, _: Event) -> bool {
+        self.sent += 1;
+        true
+    }
+}
+
+impl Instance {
+    /// Plays half a beat from `beat` on, in which the player strikes `key`. Gives how many events
+    /// came out.
+    fn strike(&mut self, beat: f64, key: u8) -> usize {
+        let settings = Settings {
+            mode: Mode::Free,
+            ..Settings::default()
+        };
+        let controls = Controls {
+            thru: false,
+            ..Controls::default()
+        };
+        let mut host = Keyboard { key: None, sent: 0 };
+        for block in 0..25 {
+            host.key = match block {
+                0 => Some((true, key)),
+                20 => Some((false, key)),
+                _ => None,
+            };
+            let reading = Reading {
+                playing: true,
+                beat: Some(beat + f64::from(block) * 0.02),
+                tempo: Some(120.0),
+                ..Reading::default()
+            };
+            self.performer
+                .process(&reading, 480, settings, controls, &mut host);
+        }
+        host.sent
+    }
+
+    fn press(&self, press: impl FnOnce(&mut Buttons)) {
+        let mut buttons = Buttons::default();
+        press(&mut buttons);
+        self.shared.requests.press(buttons);
+    }
+
+    /// What a save holds of the player's notes: how many are the project's, and the keys of others.
+    fn kept_keys(&self) -> (usize, Vec<u64>) {
+        let timeline = self.saved()["session"]["timeline"].clone();
+        let notes = timeline["notes"].as_array().cloned().unwrap_or_default();
+        let heard = notes.iter().filter(|note| note[5] != json!(-1));
+        let keys: Vec<u64> = heard.filter_map(|note| note[3].as_u64()).collect();
+        let (since, loaded): (Vec<u64>, _) = keys.into_iter().partition(|&key| key >= 100);
+        (loaded.len(), since)
+    }
+}
+
+/// The real composer thread with the real engine: what the editor asks for while a large project
+/// is read again.
+#[test]
+fn undo_and_another_model_during_a_restore_lose_nothing() {
+    const NOTES: usize = 20_000;
+    let mut instance = instance();
+    instance.performer.set_sample_rate(48_000.0);
+    instance.kept.load(state_file::long_session(NOTES));
+    let end = NOTES as f64 / 4.0;
+    instance.strike(end, 100);
+    assert_eq!(instance.kept_keys(), (NOTES, vec![100]));
+    instance.press(|buttons| buttons.clear = true);
+    instance.strike(end + 0.5, 101);
+    assert_eq!(instance.kept_keys(), (0, vec![101]));
+    instance.press(|buttons| buttons.undo = true);
+    instance.strike(end + 1.0, 102);
+    assert_eq!(instance.kept_keys(), (NOTES, vec![100, 101, 102]));
+    let other = Command::LoadModel(Some(artifacts::xl_model().unwrap()));
+    assert!(instance.editor.send(other));
+    instance.strike(end + 1.5, 103);
+    assert_eq!(instance.kept_keys(), (NOTES, vec![100, 101, 102, 103]));
+    // Another model forgets what could be taken back: what was cleared stays cleared.
+    instance.press(|buttons| buttons.clear = true);
+    instance.strike(end + 2.0, 104);
+    assert!(instance.editor.send(Command::LoadModel(None)));
+    instance.press(|buttons| buttons.undo = true);
+    instance.strike(end + 2.5, 105);
+    assert_eq!(instance.kept_keys(), (0, vec![104, 105]));
+    // It plays on in the end.
+    let began = Instant::now();
+    let mut beat = end + 3.0;
+    while instance.strike(beat, 106) == 0 {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it never answers"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+        beat += 0.5;
+    }
+    let (loaded, since) = instance.kept_keys();
+    assert!(loaded == 0 && since.starts_with(&[104, 105, 106]));
+    drop(instance.performer);
+    drop(instance.link);
+    assert!(began.elapsed() < Duration::from_secs(70), "it does not end");
 }

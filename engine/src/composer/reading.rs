@@ -404,18 +404,14 @@ impl Composer {
             return Ok(());
         };
         past.logits = None;
-        if let Some(song) = &mut past.song
-            && song.end() > to
-        {
-            match to >= song.first() {
-                true => song.truncate(to)?,
-                false => {
-                    if let Some(knn) = &self.memory.knn {
-                        let from = to.saturating_sub(knn.held_most());
-                        *song = knn.empty_song_from(from);
-                    }
-                    past.prefill = None;
-                }
+        if let (Some(song), Some(knn)) = (&mut past.song, &self.memory.knn) {
+            // From here the window will be read again: what it sees from there on must be held.
+            let again = self.memory.xl.restart_for(to);
+            if to >= song.first() && knn.serves(song, again) {
+                song.truncate(to)?;
+            } else {
+                *song = knn.empty_song_from(to.saturating_sub(knn.held_most()));
+                (past.prefill, past.window) = (None, None);
             }
         }
         if past

@@ -11,6 +11,7 @@ use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
 use super::Joining;
+use super::rings::{Pasts, hand_over, hand_over_all};
 use crate::beside::{Beside, Coming, panic_message};
 use crate::editor_link::{Backstage, ModelState, Wish};
 use crate::gate::Shared;
@@ -20,9 +21,6 @@ use crate::player::{ComingModel, EnginePlayer, Models};
 use crate::report::Report;
 use crate::session::{Need, Player, SavedSession, Session};
 use crate::state;
-
-/// How long an offline plan waits for room in the ring of planned notes.
-const RING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Messages of one instance taken in before the next instance has its turn.
 const TURN: usize = 512;
@@ -398,70 +396,5 @@ impl Instance {
         report.count(&self.shared.counters);
         report.problem = report.problem.or_else(|| self.kept.problem());
         report
-    }
-}
-
-/// Which past the audio thread speaks of, and which one the session has. What was on its way
-/// when a project was loaded is about the past before it, and must not change the one loaded.
-#[derive(Default)]
-struct Pasts {
-    told: u64,
-    mine: u64,
-}
-
-impl Pasts {
-    fn note(&mut self, message: Heard) {
-        if let Heard::Anew { past } = message {
-            self.told = past;
-        }
-    }
-
-    /// Whether a message is about another past than the session's.
-    fn is_stale(&self, message: Heard) -> bool {
-        let mut after = Self { ..*self };
-        after.note(message);
-        after.told < after.mine
-    }
-
-    fn hear(
-        &mut self,
-        session: &mut Session<EnginePlayer>,
-        message: Heard,
-        eager: bool,
-    ) -> Result<(), EngineError> {
-        self.note(message);
-        if self.told < self.mine {
-            session.hear_stale(message);
-            return Ok(());
-        }
-        session.hear(message, eager)
-    }
-}
-
-/// Hands planned notes over as far as there is room.
-fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Producer<Planned>) {
-    let waiting = session.planned();
-    while let Some(&note) = waiting.front() {
-        if planned.push(note).is_err() {
-            return;
-        }
-        waiting.pop_front();
-    }
-}
-
-/// Hands all of them over; the audio thread, waiting at the gate, makes room.
-fn hand_over_all(
-    session: &mut Session<EnginePlayer>,
-    planned: &mut Producer<Planned>,
-    shared: &Shared,
-) {
-    let began = Instant::now();
-    loop {
-        hand_over(session, planned);
-        if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
-            return;
-        }
-        shared.gate.stir();
-        std::thread::sleep(Duration::from_millis(1));
     }
 }

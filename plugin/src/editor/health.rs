@@ -5,7 +5,7 @@ use egui::{Align2, Color32, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec
 
 use super::bars::bars_at;
 use super::theme;
-use super::view::{Status, View};
+use super::view::{Health, Status, View};
 use crate::editor_link::Dialect;
 
 /// Characters of a track's name that are shown.
@@ -164,10 +164,7 @@ fn items(view: &View) -> Vec<Item> {
         .weak()
         .bad_if(health.dropped > 0),
     );
-    if health.bars_distrusted {
-        let tip = "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead";
-        items.push(Item::new(3, "bars counted", tip).bad_if(true));
-    }
+    items.extend(contradictions(health));
     if health.refused > 0 {
         let text = format!("host refused {}", plural(count(health.refused), "note"));
         let tip = "Note-ons and note-offs that the host did not take. If the number rises, the host takes no notes from plugins, or too few in a block";
@@ -189,6 +186,29 @@ fn items(view: &View) -> Vec<Item> {
     items.push(memory(view));
     items.extend(learning(view));
     items
+}
+
+/// The ways in which the host's transport contradicts itself.
+fn contradictions(health: &Health) -> impl Iterator<Item = Item> {
+    let all = [
+        (
+            health.bars_distrusted,
+            "host's bar lines are wrong",
+            "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead",
+        ),
+        (
+            health.tempo_distrusted,
+            "host's tempo is wrong",
+            "The host's positions do not move at the tempo that it reports. The tempo is measured from the positions instead",
+        ),
+        (
+            health.position_stands,
+            "host's position stands still",
+            "The host says that it plays, and reports the same position again and again. If this is no count-in, turn on Free Run",
+        ),
+    ];
+    let found = all.into_iter().filter(|(found, ..)| *found);
+    found.map(|(_, text, tip)| Item::new(3, text, tip).bad_if(true))
 }
 
 /// What it learns from files, while it does.
@@ -283,6 +303,23 @@ mod tests {
         view.health.switched = Some(Dialect::Clap);
         assert!(texts(&view).contains(&"host refused 1\u{a0}200 notes".into()));
         assert!(texts(&view).contains(&"sends CLAP notes".into()));
+    }
+
+    #[test]
+    fn a_host_that_contradicts_itself_is_named() {
+        let mut view = View::default();
+        let texts = |view: &View| items(view).into_iter().map(|i| i.text).collect::<Vec<_>>();
+        assert!(!texts(&view).iter().any(|text| text.contains("host's")));
+        view.health.bars_distrusted = true;
+        view.health.tempo_distrusted = true;
+        view.health.position_stands = true;
+        for text in [
+            "host's bar lines are wrong",
+            "host's tempo is wrong",
+            "host's position stands still",
+        ] {
+            assert!(texts(&view).contains(&text.into()), "{text}");
+        }
     }
 
     #[test]

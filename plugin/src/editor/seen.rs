@@ -35,6 +35,8 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         late: snapshot.health.late,
         dropped: snapshot.health.dropped,
         bars_distrusted: snapshot.health.bars_distrusted,
+        tempo_distrusted: snapshot.health.tempo_distrusted,
+        position_stands: snapshot.health.position_stands,
         refused: snapshot.health.refused,
         switched: snapshot.health.switched,
         memory: Memory {

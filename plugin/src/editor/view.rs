@@ -116,6 +116,10 @@ pub struct Health {
     /// The host's bar lines contradict its positions, so that bars are counted from the time
     /// signature.
     pub bars_distrusted: bool,
+    /// The host's tempo contradicts its positions, so that it is measured from them.
+    pub tempo_distrusted: bool,
+    /// The host's position stands still while it says that it plays.
+    pub position_stands: bool,
     /// Note-ons and note-offs that the host refused.
     pub refused: u64,
     /// The dialect in which the host takes notes, where it refused them in the one it declares.

@@ -47,8 +47,11 @@ impl Performer {
             }
             next = self.walk_span(span, passage.hold_from, next, host);
         }
-        // Standing still there are only the player's events.
+        // Standing still, or in a block without samples, there are only the player's events.
         while let Some(&(sample, event)) = self.events.get(next) {
+            if passage.spans[0].is_some() && self.yields_to(&event) {
+                self.cut(sample, host);
+            }
             self.pass(sample, event, host);
             next += 1;
         }

@@ -53,54 +53,6 @@ pub enum Disturbance {
     Model,
 }
 
-/// A session of so many notes: melody and bass, never the same bar twice.
-fn session(notes: usize) -> Value {
-    let note = |n: usize| {
-        let (step, bass) = (n as u64 / 2 * 6, n % 2 == 1);
-        let pitch = if bass {
-            36 + n / 16 % 12
-        } else {
-            60 + n * n / 7 % 24
-        };
-        let beat = step as f64 / STEPS as f64;
-        let channel = 0;
-        json!([
-            step,
-            beat.to_string(),
-            step + 6,
-            pitch,
-            50 + n % 60,
-            channel
-        ])
-    };
-    let end = notes as f64 / 2.0 * 0.5;
-    json!({
-        "version": 1,
-        "session": {
-            "now": end.to_string(),
-            "timeline": {
-                "steps_per_beat": STEPS, "origin": 0, "metres": [["0", 4, 4]],
-                "notes": (0..notes).map(note).collect::<Vec<_>>(),
-            },
-        },
-    })
-}
-
-/// A session that has learned pieces of 4,096 notes.
-fn album(notes: usize, seed: usize) -> Value {
-    let piece = |number: usize| {
-        let count = 4_096.min(notes - number * 4_096);
-        let note = |n: usize| json!([3, 3, 48 + (n * n / 5 + number + seed) % 36, 80]);
-        let notes: Vec<_> = (0..count).map(note).collect();
-        json!({
-            "name": format!("{number}.mid"), "notes": count,
-            "piece": { "steps_per_beat": STEPS, "notes": notes, "metres": [[0, 4, 4]] },
-        })
-    };
-    let pieces: Vec<_> = (0..notes.div_ceil(4_096)).map(piece).collect();
-    json!({ "version": 1, "session": { "learned": pieces } })
-}
-
 fn state(bundle: &Path, session: &Value) -> Result<Vec<u8>> {
     let empty = Format::Clap.load(bundle)?.save()?;
     state_file::with_session(Format::Clap, &empty, session)
@@ -155,9 +107,9 @@ fn open(
     }
     let per_step = SAMPLE_RATE * 60.0 / BPM / STEPS as f64;
     let late = |sample: u64| {
-        let since = sample.saturating_sub(origin);
+        let since = sample - origin;
         let step = (since as f64 / per_step).floor();
-        since.saturating_sub((step * per_step + 0.5).floor() as u64)
+        since - (step * per_step + 0.5).floor() as u64
     };
     let ons = daw.sent().iter().filter(|sent| sent.event.on);
     let ons: Vec<u64> = ons.map(|sent| late(sent.sample)).collect();
@@ -175,7 +127,7 @@ fn open(
 
 /// Opens so many projects of so many notes at once, each on a thread of its own.
 pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<LoadedInstance>> {
-    let state = state(bundle, &session(notes))?;
+    let state = state(bundle, &state_file::long_session(notes))?;
     let wait = Barrier::new(instances);
     std::thread::scope(|scope| {
         let (state, wait) = (&state, &wait);
@@ -249,12 +201,15 @@ fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result
     let states = match disturbance {
         Disturbance::Nothing => return Ok(0),
         Disturbance::Project(notes) => {
-            vec![state(bundle, &session(notes))?, state(bundle, &session(1))?]
+            vec![
+                state(bundle, &state_file::long_session(notes))?,
+                state(bundle, &state_file::long_session(1))?,
+            ]
         }
         Disturbance::Album(notes) => {
             vec![
-                state(bundle, &album(notes, 0))?,
-                state(bundle, &album(notes, 1))?,
+                state(bundle, &state_file::album(notes, 0))?,
+                state(bundle, &state_file::album(notes, 1))?,
             ]
         }
         Disturbance::Model => {
