@@ -5,33 +5,33 @@
 //! ```
 //!
 //! Drawing knows neither host nor plugin: everything shown stands in one plain [`View`], and
-//! everything done comes back as [`Doing`]s. So pictures of it need no window, and a test can
+//! everything done comes back as [`UiEvent`]s. So pictures of it need no window, and a test can
 //! press every button.
 
-pub mod acts;
-pub mod bars;
-pub mod clock;
-pub mod control;
-pub mod controls;
-pub mod drop;
-pub mod files;
-pub mod grip;
-pub mod health;
-pub mod keys;
-pub mod knobs;
+pub mod toolbar;
+pub mod bar_grid;
+pub mod smooth_playhead;
+pub mod control_row;
+pub mod control_panel;
+pub mod file_drop;
+pub mod file_dialogs;
+pub mod resize_corner;
+pub mod status_bar;
+pub mod piano_keys;
+pub mod param_binding;
 pub mod menus;
-pub mod places;
-pub mod roll;
-pub mod save;
-pub mod scroll;
-pub mod seen;
+pub mod param_layout;
+pub mod piano_roll;
+pub mod midi_export;
+pub mod roll_viewport;
+pub mod view_model;
 pub mod theme;
 pub mod view;
 pub mod window;
 
 use egui::{Rect, Ui, vec2};
 
-pub use view::{Act, Doing, View};
+pub use view::{Action, UiEvent, View};
 
 /// Size of the window at first, in points.
 pub const SIZE: (f32, f32) = (1040.0, 680.0);
@@ -40,18 +40,18 @@ pub const SMALLEST: (f32, f32) = (480.0, 400.0);
 
 /// What belongs to the window and not to the instance.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Panel {
-    scroll: scroll::Scroll,
-    typing: Option<control::Typing>,
+pub struct UiState {
+    scroll: roll_viewport::Scroll,
+    typing: Option<control_row::Typing>,
     tab: view::Group,
     /// The drag of the window's corner, while there is one.
-    grip: Option<grip::Drag>,
+    grip: Option<resize_corner::Drag>,
 }
 
-impl Default for Panel {
+impl Default for UiState {
     fn default() -> Self {
         Self {
-            scroll: scroll::Scroll::default(),
+            scroll: roll_viewport::Scroll::default(),
             typing: None,
             tab: view::Group::When,
             grip: None,
@@ -59,7 +59,7 @@ impl Default for Panel {
     }
 }
 
-impl Panel {
+impl UiState {
     /// Whether a value is being typed: then every key is the editor's.
     pub fn types(&self) -> bool {
         self.typing.is_some()
@@ -67,20 +67,20 @@ impl Panel {
 }
 
 /// Draws a view into the whole window, and notes down what the hand did.
-pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>) {
+pub fn draw(ui: &mut Ui, view: &View, ui_state: &mut UiState, ui_events: &mut Vec<UiEvent>) {
     // The space bar starts the host's transport, whatever has the focus here.
-    if !panel.types() {
+    if !ui_state.types() {
         ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Space));
-        acts::keys(ui, view, doings);
+        toolbar::keys(ui, view, ui_events);
     }
     let all = ui.ctx().content_rect();
     ui.painter().rect_filled(all, 0.0, theme::GROUND);
     let mut rest = all.shrink(theme::GAP);
 
     let top = take_top(&mut rest, theme::ROW);
-    acts::top(ui, top, view, &mut panel.typing, doings);
+    toolbar::top(ui, top, view, &mut ui_state.typing, ui_events);
     rest.min.y += theme::SMALL_GAP;
-    health::show(ui, take_top(&mut rest, theme::ROW), view);
+    status_bar::show(ui, take_top(&mut rest, theme::ROW), view);
     rest.min.y += theme::SMALL_GAP;
     for problem in &view.problems {
         said(ui, &mut rest, problem, theme::BAD_GROUND);
@@ -90,30 +90,30 @@ pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>
     }
 
     // The roll keeps at least a third; the controls scroll before it gets smaller.
-    let wanted = controls::Plan::new(&view.controls, rest.width(), panel.tab).height();
+    let wanted = control_panel::Plan::new(&view.controls, rest.width(), ui_state.tab).height();
     let share = (rest.height() * 0.62).max(0.0);
     let below = take_bottom(&mut rest, wanted.min(share));
     rest.max.y -= theme::SMALL_GAP;
-    let height = acts::height(view, rest.width());
+    let height = toolbar::height(view, rest.width());
     let row = take_bottom(&mut rest, height);
     if height > 0.0 {
         rest.max.y -= theme::GAP;
     }
     // From the top down, which is the way Tab goes and a screen reader reads.
-    roll::show(ui, rest, view, &mut panel.scroll);
+    piano_roll::show(ui, rest, view, &mut ui_state.scroll);
     if height > 0.0 {
-        acts::show(ui, row, view, doings);
+        toolbar::show(ui, row, view, ui_events);
     }
-    controls::show(
+    control_panel::show(
         ui,
         below,
         &view.controls,
-        &mut panel.tab,
-        &mut panel.typing,
-        doings,
+        &mut ui_state.tab,
+        &mut ui_state.typing,
+        ui_events,
     );
-    drop::show(ui, all, doings);
-    grip::show(ui, all, &mut panel.grip);
+    file_drop::show(ui, all, ui_events);
+    resize_corner::show(ui, all, &mut ui_state.grip);
 }
 
 /// A band with something in words.

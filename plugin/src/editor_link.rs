@@ -1,5 +1,5 @@
 //! What an editor sees of an instance, and what it may ask of it. Nothing here waits: the
-//! editor reads the last [`Snapshot`] and sends [`Command`]s; parameters it changes through the
+//! editor reads the last [`Snapshot`] and sends [`EditorCommand`]s; parameters it changes through the
 //! host, as anyone does.
 
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ use nice_plug_egui::{EguiEditorState, RepaintNotifier};
 
 use crate::editor::SIZE;
 use crate::editor::view::Part;
-use crate::gate::Shared;
+use crate::shared::Shared;
 use crate::params::{Mode, Variation};
 use crate::process::Buttons;
 use crate::state::State;
 
 /// How much of the past a snapshot shows, in quarter notes.
-pub const SHOWN_BEATS: f64 = 256.0;
+pub const SNAPSHOT_BEATS: f64 = 256.0;
 
 /// A snapshot that nobody has looked at for so many milliseconds says that the window is hidden.
 const HIDDEN_AFTER: u64 = 1_000;
@@ -33,14 +33,14 @@ const HIDDEN_AFTER: u64 = 1_000;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// The host's transport.
-    pub time: Time,
+    pub time: TransportState,
     /// The mode in force: [`Mode::Off`] under bypass and panic, [`Mode::Free`] while held or
     /// frozen.
     pub mode: Option<Mode>,
     /// Whether it is playing an answer, or about to.
     pub answering: bool,
-    /// Notes of the last [`SHOWN_BEATS`] and those planned, in order of start.
-    pub notes: Vec<ShownNote>,
+    /// Notes of the last [`SNAPSHOT_BEATS`] and those planned, in order of start.
+    pub notes: Vec<RollNote>,
     /// Bar lines at which the host said its metre, rising.
     pub metres: Vec<(f64, Metre)>,
     /// Everything up to here is planned, where it is answering.
@@ -54,18 +54,18 @@ pub struct Snapshot {
     /// What it remembers.
     pub memory: MemoryState,
     /// What it learned from files.
-    pub learning: Learning,
+    pub learning: LearningState,
     /// How well it keeps up.
     pub health: Health,
     /// What can be taken back.
-    pub history: History,
+    pub history: UndoHistory,
     /// What went wrong, newest last; lines to show as they are.
     pub problems: Vec<String>,
 }
 
 /// Where the host is.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Time {
+pub struct TransportState {
     /// Whether the transport runs.
     pub playing: bool,
     /// Position, or where it stopped.
@@ -82,8 +82,8 @@ pub struct Time {
 
 /// A note to draw.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ShownNote {
-    /// Where it starts; after [`Time::beat`] it is only planned.
+pub struct RollNote {
+    /// Where it starts; after [`TransportState::beat`] it is only planned.
     pub start: f64,
     /// Where it ends; `None` while the key is held.
     pub end: Option<f64>,
@@ -146,7 +146,7 @@ pub struct MemoryState {
 
 /// What an instance learned from MIDI files, and how far it is with others.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Learning {
+pub struct LearningState {
     /// Whether the model can learn: it has a long memory.
     pub possible: bool,
     /// The pieces learned or being learned, oldest first.
@@ -189,7 +189,7 @@ pub struct Health {
     /// Note-ons and note-offs that the host refused.
     pub refused: u64,
     /// The dialect in which a CLAP host takes notes, where it refused them in the one it declares.
-    pub switched: Option<Dialect>,
+    pub switched: Option<NoteDialect>,
     /// Generated notes planned so early that a cut made them void before their time.
     pub early: u64,
     /// Messages lost because a ring was full.
@@ -201,26 +201,26 @@ pub struct Health {
 
 /// How a note is written for a CLAP host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
+pub enum NoteDialect {
     /// As a note event of CLAP's own.
     Clap,
     /// As a MIDI message.
     Midi,
 }
 
-/// What [`Command::Undo`] and [`Command::Redo`] would do now.
+/// What [`EditorCommand::Undo`] and [`EditorCommand::Redo`] would do now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct History {
+pub struct UndoHistory {
     /// The last thing done.
-    pub undo: Option<Step>,
+    pub undo: Option<UndoStep>,
     /// The last thing taken back.
-    pub redo: Option<Step>,
+    pub redo: Option<UndoStep>,
 }
 
 /// One step back or forth. Where it is a parameter's, whoever sends the command sets the parameter
 /// to the value named here, right after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum UndoStep {
     /// A bar was thought of anew.
     Regenerate,
     /// Everything was forgotten.
@@ -237,7 +237,7 @@ pub enum Step {
 
 /// Something the editor wants done, beside parameters.
 #[derive(Clone, Debug)]
-pub enum Command {
+pub enum EditorCommand {
     /// Everything that sounds ends.
     Panic,
     /// What is planned is thought of anew.
@@ -249,14 +249,14 @@ pub enum Command {
     Learn(Vec<PathBuf>),
     /// Forget what was learned from files, and nothing else.
     Unlearn,
-    /// What was done last is taken back: see [`History`].
+    /// What was done last is taken back: see [`UndoHistory`].
     Undo,
     /// What was taken back last is done again.
     Redo,
     /// Play with the model in this directory from now on, or with the default one.
     LoadModel(Option<PathBuf>),
     /// Give what was heard or played as a MIDI file.
-    Midi(MidiWanted),
+    Midi(MidiExportRequest),
 }
 
 /// The editor's end. Shared by the plugin and its editor; any thread but the audio thread.
@@ -270,7 +270,7 @@ pub struct EditorLink {
     /// `made`; 0 if the last one was looked at.
     unseen_since: AtomicU64,
     made: Instant,
-    commands: Sender<Wish>,
+    commands: Sender<EditorRequest>,
     shared: Arc<Shared>,
     state: State,
 }
@@ -278,20 +278,20 @@ pub struct EditorLink {
 /// The composer thread's end.
 pub struct Backstage {
     pub(crate) link: Arc<EditorLink>,
-    pub(crate) commands: Receiver<Wish>,
+    pub(crate) commands: Receiver<EditorRequest>,
 }
 
 /// What the composer thread is asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum Wish {
-    Midi(MidiWanted),
+pub(crate) enum EditorRequest {
+    Midi(MidiExportRequest),
     Learn(Vec<PathBuf>),
     Unlearn,
 }
 
 /// What was heard or played, as a MIDI file.
 #[derive(Clone, Debug)]
-pub struct MidiWanted {
+pub struct MidiExportRequest {
     /// Whose notes.
     pub part: Part,
     /// So many bars back from the playhead, or all.
@@ -329,24 +329,24 @@ impl EditorLink {
 
     /// Asks for something. `false` if too much was asked for already. Changing the model waits for
     /// the composer thread, two seconds at most: main thread.
-    pub fn send(&self, command: Command) -> bool {
+    pub fn send(&self, command: EditorCommand) -> bool {
         let mut buttons = Buttons::default();
         match command {
-            Command::Panic => buttons.panic = true,
-            Command::Regenerate => buttons.regenerate = true,
-            Command::Clear => buttons.clear = true,
-            Command::Undo => buttons.undo = true,
-            Command::Redo => buttons.redo = true,
-            Command::LoadModel(directory) => self.state.choose(directory),
-            Command::Midi(wanted) => return self.ask(Wish::Midi(wanted)),
-            Command::Learn(paths) => return self.ask(Wish::Learn(paths)),
-            Command::Unlearn => return self.ask(Wish::Unlearn),
+            EditorCommand::Panic => buttons.panic = true,
+            EditorCommand::Regenerate => buttons.regenerate = true,
+            EditorCommand::Clear => buttons.clear = true,
+            EditorCommand::Undo => buttons.undo = true,
+            EditorCommand::Redo => buttons.redo = true,
+            EditorCommand::LoadModel(directory) => self.state.choose(directory),
+            EditorCommand::Midi(wanted) => return self.ask(EditorRequest::Midi(wanted)),
+            EditorCommand::Learn(paths) => return self.ask(EditorRequest::Learn(paths)),
+            EditorCommand::Unlearn => return self.ask(EditorRequest::Unlearn),
         }
         self.shared.requests.press(buttons);
         true
     }
 
-    fn ask(&self, wish: Wish) -> bool {
+    fn ask(&self, wish: EditorRequest) -> bool {
         self.commands.try_send(wish).is_ok()
     }
 
@@ -397,8 +397,8 @@ mod tests {
 
         let (reply, _) = bounded(1);
         let (part, bars) = (Part::Both, None);
-        let wanted = MidiWanted { part, bars, reply };
-        assert!(link.send(Command::Clear) && link.send(Command::Midi(wanted)));
+        let wanted = MidiExportRequest { part, bars, reply };
+        assert!(link.send(EditorCommand::Clear) && link.send(EditorCommand::Midi(wanted)));
         let pressed = shared.requests.take();
         assert!(pressed.clear && !pressed.panic);
         assert_eq!(backstage.commands.try_iter().count(), 1);

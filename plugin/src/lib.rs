@@ -14,22 +14,22 @@ pub mod beside;
 pub mod composer_thread;
 pub mod editor;
 pub mod editor_link;
-pub mod gate;
+pub mod shared;
 pub mod learning;
 pub mod messages;
-pub mod pages;
+pub mod remote_controls;
 pub mod params;
 pub mod player;
 pub mod presets;
 pub mod process;
 #[cfg(test)]
 mod rehearsal;
-pub mod report;
+pub mod health_report;
 pub mod resources;
 pub mod rules;
 pub mod schedule;
 pub mod session;
-pub mod sound;
+pub mod preview_sound;
 pub mod state;
 #[cfg(test)]
 mod testing;
@@ -45,10 +45,10 @@ use nice_plug_egui::EguiEditor;
 use crate::composer_thread::Link;
 use crate::editor::window::Window;
 use crate::editor_link::{Backstage, EditorLink};
-use crate::gate::{Counters, Shared, count};
-use crate::params::{ContinuoParams, Values};
-use crate::process::{Event, Host, INPUT_CAPACITY, Performer, SysEx, audible};
-use crate::sound::Sound;
+use crate::shared::{Counters, Shared, count};
+use crate::params::{ContinuoParams, ParamCache};
+use crate::process::{Event, Host, INPUT_CAPACITY, AudioProcessor, SysEx, audible};
+use crate::preview_sound::PreviewSound;
 use crate::transport::Reading;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
@@ -68,10 +68,10 @@ pub struct Continuo {
 }
 
 struct Active {
-    performer: Performer,
+    processor: AudioProcessor,
     link: Link,
-    sound: Sound,
-    values: Values,
+    sound: PreviewSound,
+    values: ParamCache,
 }
 
 impl Default for Continuo {
@@ -135,13 +135,13 @@ impl Plugin for Continuo {
         if let Some(backstage) = self.backstage.take() {
             let (own, kept) = (self.own.as_deref(), &self.params.state);
             match composer_thread::connect(own, kept, self.shared.clone(), backstage) {
-                Ok((performer, link)) => {
-                    let sound = Sound::new(sample_rate);
+                Ok((processor, link)) => {
+                    let sound = PreviewSound::new(sample_rate);
                     self.active = Some(Active {
-                        performer,
+                        processor,
                         link,
                         sound,
-                        values: Values::default(),
+                        values: ParamCache::default(),
                     });
                 }
                 Err(error) => {
@@ -151,8 +151,8 @@ impl Plugin for Continuo {
             }
         }
         if let Some(active) = &mut self.active {
-            active.performer.set_sample_rate(sample_rate);
-            active.sound = Sound::new(sample_rate);
+            active.processor.set_sample_rate(sample_rate);
+            active.sound = PreviewSound::new(sample_rate);
             active
                 .link
                 .set_offline(config.process_mode == ProcessMode::Offline);
@@ -162,7 +162,7 @@ impl Plugin for Continuo {
 
     fn reset(&mut self) {
         if let Some(active) = &mut self.active {
-            active.performer.reset();
+            active.processor.reset();
             active.sound.reset();
         }
     }
@@ -192,7 +192,7 @@ impl Plugin for Continuo {
             };
             let mut host = active.sound.block(&mut context, left, right, on);
             active
-                .performer
+                .processor
                 .process(&reading, frames, settings, controls, &mut host);
             host.finish(|| level.smoothed.next());
         }
@@ -202,13 +202,13 @@ impl Plugin for Continuo {
     fn stop_processing(&mut self) {
         // No block follows that would say that the transport stopped.
         if let Some(active) = &mut self.active {
-            active.performer.reset();
+            active.processor.reset();
         }
     }
 
     fn deactivate(&mut self) {
         if let Some(active) = &mut self.active {
-            active.performer.reset();
+            active.processor.reset();
             active.link.report();
         }
     }
@@ -250,7 +250,7 @@ impl ClapPlugin for Continuo {
     ];
 
     fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
-        pages::declare(&self.params, context);
+        remote_controls::declare(&self.params, context);
     }
 
     fn note_output(&self) -> Arc<NoteOutput> {

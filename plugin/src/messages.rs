@@ -3,7 +3,7 @@
 
 use continuo_engine::Sampling;
 
-use crate::params::{Enter, Memory, Mode, Variation, VelocityFrom};
+use crate::choices::{Enter, Memory, Mode, Variation, VelocityFrom};
 use crate::transport::Seam;
 
 /// Room for [`Heard`] messages. In real time a block sends at most one [`Heard::Now`] every
@@ -92,13 +92,13 @@ pub enum Heard {
     },
     /// What comes now belongs to the composer's past number `past`, what came before to another.
     Anew {
-        /// [`crate::gate::Shared::pasts`], as the audio thread saw it.
+        /// [`crate::shared::Shared::pasts`], as the audio thread saw it.
         past: u64,
     },
     /// What the musician asks for.
     Settings(Settings),
     /// What the musician wants done once.
-    Ask(Ask),
+    Trigger(Trigger),
     /// A planned note came too late, or could not be sent, and was not played.
     Missed {
         /// Its [`Planned::id`].
@@ -117,7 +117,7 @@ pub enum Heard {
 
 /// Something to be done once, at the start of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Trigger {
     /// Be silent until there is a new reason to play.
     Panic,
     /// Think this bar of anew.

@@ -10,13 +10,13 @@ use continuo_engine::{Constraints, Register, Sampling};
 use nice_plug::prelude::*;
 
 use crate::messages::Settings;
-use crate::process::{Buttons, Controls};
+use crate::process::{Buttons, AudioSettings};
 use crate::state::State;
 use crate::transport::OwnTime;
 
-pub use self::changes::Values;
+pub use self::changes::ParamCache;
 use self::changes::whole_number;
-use self::changes::{Changes, Noted};
+use self::changes::{Changes, ParamBuilder};
 pub use self::choices::{Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom};
 
 /// The longest note the models know, in beats: the same as none.
@@ -193,9 +193,9 @@ fn zero_from<T: Default + 'static>(word: &'static str, parse: fn(&str) -> Option
 impl Default for ContinuoParams {
     fn default() -> Self {
         let settings = Settings::default();
-        let controls = Controls::default();
+        let controls = AudioSettings::default();
         let sampling = settings.sampling;
-        let noted = Noted::default();
+        let noted = ParamBuilder::default();
         Self {
             bypass: noted.flag("Bypass", false).make_bypass(),
             thru: noted.flag("Through", controls.thru),
@@ -361,9 +361,9 @@ impl ContinuoParams {
     }
 
     /// The values now, for the audio thread.
-    pub fn controls(&self) -> Controls {
+    pub fn controls(&self) -> AudioSettings {
         let channel = |number: i32| u8::try_from(number - 1).ok().filter(|&c| c < 16);
-        Controls {
+        AudioSettings {
             thru: self.thru.value() || self.bypass.value(),
             input: channel(self.input.value()),
             output: channel(self.output.value()).unwrap_or(0),
@@ -391,7 +391,7 @@ mod tests {
     fn defaults_reach_both_threads_exactly() {
         let params = ContinuoParams::default();
         assert_eq!(params.settings(), Settings::default());
-        assert_eq!(params.controls(), Controls::default());
+        assert_eq!(params.controls(), AudioSettings::default());
     }
 
     /// Each step of each parameter, by the texts that hosts show and send back, with and without

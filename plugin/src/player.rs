@@ -11,9 +11,9 @@ use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
 use crate::beside::{Beside, Coming};
-use crate::editor_link::{ModelInfo, ModelState, Snapshot};
+use crate::snapshot::{ModelInfo, ModelState, Snapshot};
 use crate::messages::Settings;
-use crate::report::Report;
+use crate::health_report::HealthReport;
 use crate::resources::{self, Resources};
 use crate::session::{LookBack, Player};
 
@@ -60,7 +60,7 @@ impl EnginePlayer {
     }
 
     /// The same, for the report.
-    pub fn report(&self, report: &mut Report) {
+    pub fn report(&self, report: &mut HealthReport) {
         let Some((model, composer)) = &self.mind else {
             return;
         };

@@ -1,8 +1,8 @@
 //! The audio thread's walk through a block: it tells the composer what it hears
-//! ([`telling`]), and plays what the composer has planned, each note on its sample
-//! ([`walking`]).
+//! ([`notify`]), and plays what the composer has planned, each note on its sample
+//! ([`render`]).
 //!
-//! Nothing here allocates, locks, logs or makes a system call, but for [`Gate::wait_until`] and the
+//! Nothing here allocates, locks, logs or makes a system call, but for [`OfflineBarrier::wait_until`] and the
 //! wake-up before it, which happen only when the host renders offline.
 //!
 //! # Cuts
@@ -15,21 +15,21 @@
 //! knew of, and plays only while the walk has passed exactly that many. So a block may be longer
 //! than the composer's lead, and hold the silence, the answer and the key that ends it.
 //!
-//! [`Gate::wait_until`]: crate::gate::Gate::wait_until
+//! [`OfflineBarrier::wait_until`]: crate::shared::Gate::wait_until
 
 mod events;
-mod telling;
-mod walking;
+mod notify;
+mod render;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rtrb::{Consumer, Producer};
 
-use crate::gate::Shared;
+use crate::shared::Shared;
 use crate::messages::{Heard, Planned, Settings};
-use crate::params::Mode;
-use crate::schedule::{Keys, Schedule, Voices};
+use crate::choices::Mode;
+use crate::schedule::{Keys, Schedule, ActiveNotes};
 use crate::transport::{Left, OwnTime, Reading, Tracker};
 
 use self::events::is_note_on;
@@ -42,7 +42,7 @@ pub const INPUT_CAPACITY: usize = 4_096;
 
 /// What the audio thread itself needs of the parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Controls {
+pub struct AudioSettings {
     /// Incoming events pass to the output.
     pub thru: bool,
     /// MIDI channel listened to, 0 to 15; all if absent.
@@ -96,7 +96,7 @@ impl Buttons {
     }
 }
 
-impl Default for Controls {
+impl Default for AudioSettings {
     fn default() -> Self {
         Self {
             thru: true,
@@ -113,7 +113,7 @@ impl Default for Controls {
 }
 
 /// The audio thread's half of an instance. Owned by the audio thread.
-pub struct Performer {
+pub struct AudioProcessor {
     heard: Producer<Heard>,
     planned: Consumer<Planned>,
     shared: Arc<Shared>,
@@ -124,39 +124,39 @@ pub struct Performer {
     /// What was last told the composer.
     settings: Option<Settings>,
     /// This block's, or the last one's between blocks.
-    controls: Controls,
+    controls: AudioSettings,
     /// The mode of this block.
     mode: Mode,
     /// Cuts told so far.
     cuts: u64,
     /// Where the playhead was last, and where the last cut was.
-    place: Left,
+    last_stop: Left,
     /// Number of the block.
     block: u64,
     /// Seconds since the time was last told.
-    silent_for: f64,
+    since_notify: f64,
     /// A message was lost, or the composer's past is another: nothing more is told until there
     /// is room to begin anew.
-    lost: bool,
+    needs_resync: bool,
     /// The composer's past that what is told belongs to.
     past: u64,
     /// [`Shared::own_time_from`] as last seen.
     own_time_from: u64,
     /// The composer was waited for in vain.
-    abandoned: bool,
+    composer_unresponsive: bool,
     schedule: Schedule,
-    voices: Voices,
+    active_notes: ActiveNotes,
     /// Keys whose note-on was passed through.
-    through: Keys,
+    thru_keys: Keys,
     /// Keys among them that are to be ended at the next chance.
-    owed: Keys,
+    pending_note_offs: Keys,
     /// Keys ended before the player let them go: that note-off, when it comes, goes no further.
-    ended: Keys,
+    suppressed_note_offs: Keys,
     /// This block's events, on samples of the block, in order.
     events: Vec<(u32, Event)>,
 }
 
-impl Performer {
+impl AudioProcessor {
     /// Everything it will ever need. Main thread.
     pub fn new(
         heard: Producer<Heard>,
@@ -172,24 +172,24 @@ impl Performer {
             sample_rate: 48_000.0,
             tracker: Tracker::new(48_000.0),
             settings: None,
-            controls: Controls::default(),
+            controls: AudioSettings::default(),
             mode: Mode::Off,
             cuts: 0,
-            place: Left {
+            last_stop: Left {
                 beat: 0.0,
                 limit: 0.0,
             },
             block: 0,
-            silent_for: 0.0,
-            lost: false,
+            since_notify: 0.0,
+            needs_resync: false,
             past: 0,
             own_time_from: 0,
-            abandoned: false,
+            composer_unresponsive: false,
             schedule: Schedule::default(),
-            voices: Voices::default(),
-            through: Keys::default(),
-            owed: Keys::default(),
-            ended: Keys::default(),
+            active_notes: ActiveNotes::default(),
+            thru_keys: Keys::default(),
+            pending_note_offs: Keys::default(),
+            suppressed_note_offs: Keys::default(),
             events: Vec::with_capacity(INPUT_CAPACITY),
         }
     }
@@ -205,12 +205,12 @@ impl Performer {
     /// everything that sounds gets its note-off at the start of the next block.
     pub fn reset(&mut self) {
         if let Some(left) = self.tracker.halt() {
-            self.tell_left(left);
+            self.notify_stop(left);
             self.schedule.cut();
         }
-        self.tell(Heard::AllUp { beat: 0.0 });
-        self.voices.overdue();
-        self.owed = self.through;
+        self.notify(Heard::AllUp { beat: 0.0 });
+        self.active_notes.overdue();
+        self.pending_note_offs = self.thru_keys;
     }
 
     /// One block of `frames` samples.
@@ -219,14 +219,14 @@ impl Performer {
         reading: &Reading,
         frames: u32,
         settings: Settings,
-        controls: Controls,
+        controls: AudioSettings,
         host: &mut impl Host,
     ) {
         self.block += 1;
         let past = self.shared.pasts.load(Ordering::Acquire);
-        self.lost |= self.past != past;
-        if self.lost && self.has_room() {
-            self.begin_anew(past);
+        self.needs_resync |= self.past != past;
+        if self.needs_resync && self.has_room() {
+            self.resync(past);
         }
         let before = std::mem::replace(&mut self.controls, controls);
         self.mode = settings.mode;
@@ -242,27 +242,27 @@ impl Performer {
         self.tracker
             .shift((controls.offset * self.sample_rate).round() as i64);
         let mut passage = self.tracker.next(&reading, frames);
-        self.take_events(frames, host);
+        self.collect_events(frames, host);
         let note_ons = self.events.iter().filter(|(_, event)| is_note_on(event));
         passage.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
         let bars = &self.shared.counters.bars_distrusted;
         bars.store(self.tracker.distrusts_bars(), Ordering::Relaxed);
         if before.input != controls.input {
-            self.tell(Heard::AllUp {
-                beat: self.place.beat,
+            self.notify(Heard::AllUp {
+                beat: self.last_stop.beat,
             });
         }
-        let opening = self.tell_block(&passage, settings, pressed, frames);
-        self.take_planned();
+        let opening = self.notify_block(&passage, settings, pressed, frames);
+        self.receive_planned();
         if before.output != controls.output {
             // Each note ends on the channel it began on.
-            self.voices.overdue();
+            self.active_notes.overdue();
         }
         if pressed.panic {
-            self.voices.overdue();
-            self.owed = self.through;
+            self.active_notes.overdue();
+            self.pending_note_offs = self.thru_keys;
         }
-        self.begin_walk(opening, host);
-        self.walk(&passage, frames, host);
+        self.begin_render(opening, host);
+        self.render(&passage, frames, host);
     }
 }

@@ -20,10 +20,10 @@ use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::gate::Shared;
+use crate::shared::Shared;
 use crate::messages::{Heard, Planned, Settings};
-use crate::params::{Enter, Mode};
-use crate::process::{Buttons, Controls, Event, Host, Performer};
+use crate::choices::{Enter, Mode};
+use crate::process::{Buttons, AudioSettings, Event, Host, AudioProcessor};
 use crate::session::{Player, Session, mix};
 use crate::testing::Rng;
 use crate::transport::Reading;
@@ -120,7 +120,7 @@ impl Composer {
             let Ok(()) = self.session.hear(message, offline);
             if let Heard::Now { block, .. } = message {
                 self.hand_over();
-                self.shared.gate.finish(block);
+                self.shared.barrier.finish(block);
             }
         }
         while let Ok(true) = self.session.work() {}
@@ -167,11 +167,11 @@ impl Host for Block {
 }
 
 struct Rehearsal {
-    performer: Performer,
+    processor: AudioProcessor,
     composer: Arc<Mutex<Composer>>,
     shared: Arc<Shared>,
     settings: Settings,
-    controls: Controls,
+    controls: AudioSettings,
 }
 
 const RATE: f64 = 48_000.0;
@@ -196,24 +196,24 @@ impl Rehearsal {
         let composer = Arc::new(Mutex::new(composer));
         let woken = composer.clone();
         let wake = Box::new(move || woken.lock().unwrap().run());
-        let mut performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
-        performer.set_sample_rate(RATE);
+        let mut processor = AudioProcessor::new(heard_in, planned_out, shared.clone(), wake);
+        processor.set_sample_rate(RATE);
         let settings = Settings {
             enter: Enter::Beat,
             gap: 1.0,
             ..Settings::default()
         };
         Self {
-            performer,
+            processor,
             composer,
             shared,
             settings,
-            controls: Controls::default(),
+            controls: AudioSettings::default(),
         }
     }
 
     fn block(&mut self, reading: &Reading, frames: u32, block: &mut Block) {
-        self.performer
+        self.processor
             .process(reading, frames, self.settings, self.controls, block);
     }
 
@@ -234,7 +234,7 @@ impl Rehearsal {
             .clone()
     }
 
-    fn count(&self, counter: fn(&crate::gate::Counters) -> &std::sync::atomic::AtomicU64) -> u64 {
+    fn count(&self, counter: fn(&crate::shared::Counters) -> &std::sync::atomic::AtomicU64) -> u64 {
         counter(&self.shared.counters).load(Ordering::Relaxed)
     }
 }

@@ -1,7 +1,7 @@
 //! When does it play? One rule for each mode. Owned by the composer thread; pure.
 
 use crate::messages::Settings;
-use crate::params::{Enter, Mode};
+use crate::choices::{Enter, Mode};
 use crate::schedule::Keys;
 use crate::timeline::Timeline;
 

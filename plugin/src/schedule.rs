@@ -115,7 +115,7 @@ impl Schedule {
 
 /// One generated note that sounds.
 #[derive(Clone, Copy, Debug)]
-struct Voice {
+struct ActiveNote {
     /// The MIDI channel it began on.
     channel: u8,
     /// Where it ends; minus infinity once it is to end at the next chance.
@@ -126,13 +126,13 @@ struct Voice {
 
 /// The generated notes that sound: one for each key at most.
 #[derive(Debug)]
-pub struct Voices {
-    keys: [Option<Voice>; 128],
+pub struct ActiveNotes {
+    keys: [Option<ActiveNote>; 128],
     /// How many, so that silence costs nothing.
     sounding: usize,
 }
 
-impl Default for Voices {
+impl Default for ActiveNotes {
     fn default() -> Self {
         Self {
             keys: [None; 128],
@@ -141,7 +141,7 @@ impl Default for Voices {
     }
 }
 
-impl Voices {
+impl ActiveNotes {
     /// Whether nothing sounds.
     pub fn is_empty(&self) -> bool {
         self.sounding == 0
@@ -172,7 +172,7 @@ impl Voices {
     pub fn start(&mut self, channel: u8, pitch: u8, sample: u32, end_beat: f64) {
         if let Some(key) = self.keys.get_mut(usize::from(pitch)) {
             self.sounding += usize::from(key.is_none());
-            *key = Some(Voice {
+            *key = Some(ActiveNote {
                 channel,
                 end_beat,
                 earliest: sample + 1,
@@ -233,7 +233,7 @@ impl Voices {
         self.end_where(|voice| voice.earliest != u32::MAX, send);
     }
 
-    fn end_where(&mut self, pick: impl Fn(&Voice) -> bool, send: &mut impl FnMut(u8, u8) -> bool) {
+    fn end_where(&mut self, pick: impl Fn(&ActiveNote) -> bool, send: &mut impl FnMut(u8, u8) -> bool) {
         if self.is_empty() {
             return;
         }
@@ -245,7 +245,7 @@ impl Voices {
     }
 }
 
-impl Voice {
+impl ActiveNote {
     fn due(&self, span: &Span) -> u32 {
         let sample = span.due(self.end_beat).clamp(0, i64::from(u32::MAX));
         u32::try_from(sample).unwrap_or(u32::MAX).max(self.earliest)
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn voices_end_once_and_never_before_they_start() {
-        let mut voices = Voices::default();
+        let mut voices = ActiveNotes::default();
         voices.start(5, 60, 40, 10.04);
         assert_eq!(voices.next_end(&SPAN, 0), Some(41));
         voices.end_due(&SPAN, 40, &mut |_, _| panic!("too early"));
@@ -387,7 +387,7 @@ mod tests {
 
     #[test]
     fn an_end_that_cannot_be_sent_is_sent_in_the_next_block() {
-        let mut voices = Voices::default();
+        let mut voices = ActiveNotes::default();
         voices.start(0, 60, 0, 10.02);
         voices.end_due(&SPAN, 20, &mut |_, _| false);
         assert_eq!(voices.next_end(&SPAN, 20), None);

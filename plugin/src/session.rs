@@ -22,7 +22,7 @@ use self::history::Deeds;
 use self::planning::Answer;
 use self::playhead::Arrival;
 use crate::learning::{Learned, Lessons};
-use crate::messages::{Ask, Heard, Planned, Settings};
+use crate::messages::{Trigger, Heard, Planned, Settings};
 use crate::rules::{Entry, Rule};
 use crate::timeline::{Beats, SavedTimeline, Timeline};
 
@@ -370,7 +370,7 @@ impl<P: Player> Session<P> {
             }
             Heard::Anew { .. } => {}
             Heard::Settings(settings) => self.set(settings)?,
-            Heard::Ask(ask) => self.ask(ask)?,
+            Heard::Trigger(ask) => self.ask(ask)?,
             Heard::Missed { id } => self.timeline.missed(id),
         }
         Ok(())
@@ -413,13 +413,13 @@ impl<P: Player> Session<P> {
     }
 
     /// A cut has gone before, if anything was planned.
-    fn ask(&mut self, ask: Ask) -> Result<(), P::Error> {
+    fn ask(&mut self, ask: Trigger) -> Result<(), P::Error> {
         match ask {
-            Ask::Panic => self.rule.rest(&self.timeline, self.now),
-            Ask::Regenerate => self.regenerate(),
-            Ask::Clear => self.clear()?,
-            Ask::Undo => self.undo()?,
-            Ask::Redo => self.redo()?,
+            Trigger::Panic => self.rule.rest(&self.timeline, self.now),
+            Trigger::Regenerate => self.regenerate(),
+            Trigger::Clear => self.clear()?,
+            Trigger::Undo => self.undo()?,
+            Trigger::Redo => self.redo()?,
         }
         Ok(())
     }

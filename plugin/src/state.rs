@@ -17,7 +17,7 @@ use nice_plug::prelude::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::gate::Shared;
+use crate::shared::Shared;
 use crate::session::SavedSession;
 
 /// The version written. It goes up when an older plugin would misread what is written.

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use continuo::composer_thread::{Link, connect};
-use continuo::editor_link::{Command, EditorLink};
-use continuo::gate::Shared;
+use continuo::editor_link::{EditorCommand, EditorLink};
+use continuo::shared::Shared;
 use continuo::messages::Settings;
-use continuo::params::Mode;
-use continuo::process::{Controls, Event, Host, Performer};
+use continuo::choices::Mode;
+use continuo::process::{AudioSettings, Event, Host, AudioProcessor};
 use continuo::state::State;
 use continuo::transport::Reading;
 use continuo_score::{Note, Score, tune};
@@ -25,7 +25,7 @@ struct Instance {
     editor: Arc<EditorLink>,
     kept: State,
     shared: Arc<Shared>,
-    performer: Performer,
+    processor: AudioProcessor,
     link: Link,
 }
 
@@ -35,12 +35,12 @@ fn instance() -> Instance {
     let own = lab::bundle(Format::Clap).unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
     let (editor, backstage) = EditorLink::new(shared.clone(), kept.clone());
-    let (performer, link) = connect(Some(&own), &kept, shared.clone(), backstage).unwrap();
+    let (processor, link) = connect(Some(&own), &kept, shared.clone(), backstage).unwrap();
     Instance {
         editor,
         kept,
         shared,
-        performer,
+        processor,
         link,
     }
 }
@@ -121,14 +121,14 @@ fn answer(format: Format, session: &Value) -> Vec<Placed> {
 fn files_are_learned_kept_and_forgotten_and_change_what_is_played() {
     let (_folder, paths) = files();
     let instance = instance();
-    assert!(instance.editor.send(Command::Learn(paths.clone())));
+    assert!(instance.editor.send(EditorCommand::Learn(paths.clone())));
     assert_eq!(instance.names(2), ["chords.mid", "minuet.mid"]);
     // Again: nothing new.
-    assert!(instance.editor.send(Command::Learn(paths[..1].to_vec())));
+    assert!(instance.editor.send(EditorCommand::Learn(paths[..1].to_vec())));
     let learned = instance.saved()["session"].clone();
-    assert!(instance.editor.send(Command::Unlearn));
+    assert!(instance.editor.send(EditorCommand::Unlearn));
     assert!(instance.names(0).is_empty());
-    assert!(instance.editor.send(Command::Learn(vec![paths[1].clone()])));
+    assert!(instance.editor.send(EditorCommand::Learn(vec![paths[1].clone()])));
     assert_eq!(instance.names(1), ["minuet.mid"]);
     let forgotten = {
         let mut session = learned.clone();
@@ -150,11 +150,11 @@ fn files_are_learned_kept_and_forgotten_and_change_what_is_played() {
         serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
     json["suffix"] = Value::Null;
     std::fs::write(&manifest, json.to_string()).unwrap();
-    assert!(instance.editor.send(Command::LoadModel(Some(without))));
-    assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
+    assert!(instance.editor.send(EditorCommand::LoadModel(Some(without))));
+    assert!(instance.editor.send(EditorCommand::Learn(vec![paths[0].clone()])));
     assert_eq!(instance.names(1), ["minuet.mid"]);
-    assert!(instance.editor.send(Command::LoadModel(None)));
-    assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
+    assert!(instance.editor.send(EditorCommand::LoadModel(None)));
+    assert!(instance.editor.send(EditorCommand::Learn(vec![paths[0].clone()])));
     assert_eq!(instance.names(2), ["minuet.mid", "chords.mid"]);
 }
 
@@ -178,11 +178,11 @@ fn saving_and_loading_never_make_an_offline_block_wait_in_vain() {
         editor,
         kept,
         shared,
-        mut performer,
+        mut processor,
         link,
     } = instance();
     link.set_offline(true);
-    performer.set_sample_rate(48_000.0);
+    processor.set_sample_rate(48_000.0);
     let over = AtomicBool::new(false);
     let sent = std::thread::scope(|scope| {
         let audio = scope.spawn(|| {
@@ -198,7 +198,7 @@ fn saving_and_loading_never_make_an_offline_block_wait_in_vain() {
                     tempo: Some(120.0),
                     ..Reading::default()
                 };
-                performer.process(&reading, 240, settings, Controls::default(), &mut host);
+                processor.process(&reading, 240, settings, AudioSettings::default(), &mut host);
             }
             over.store(true, Ordering::Release);
             host.0
@@ -212,9 +212,9 @@ fn saving_and_loading_never_make_an_offline_block_wait_in_vain() {
             assert_eq!(saved.version, continuo::state::VERSION);
             match turn % 40 {
                 // Models come and go while it plays; one of them is not there.
-                10 => drop(editor.send(Command::LoadModel(Some(other.clone())))),
-                20 => drop(editor.send(Command::LoadModel(Some("nowhere".into())))),
-                30 => drop(editor.send(Command::LoadModel(None))),
+                10 => drop(editor.send(EditorCommand::LoadModel(Some(other.clone())))),
+                20 => drop(editor.send(EditorCommand::LoadModel(Some("nowhere".into())))),
+                30 => drop(editor.send(EditorCommand::LoadModel(None))),
                 _ => {}
             }
         }

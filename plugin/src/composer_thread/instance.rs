@@ -12,12 +12,13 @@ use rtrb::{Consumer, Producer};
 
 use super::Joining;
 use crate::beside::{Beside, Coming, panic_message};
-use crate::editor_link::{Backstage, ModelState, Wish};
-use crate::gate::Shared;
+use crate::editor_link::{Backstage, EditorRequest};
+use crate::snapshot::ModelState;
+use crate::shared::Shared;
 use crate::learning::{Opened, open};
 use crate::messages::{Heard, Planned};
 use crate::player::{ComingModel, EnginePlayer, Models};
-use crate::report::Report;
+use crate::health_report::HealthReport;
 use crate::session::{Need, Player, SavedSession, Session};
 use crate::state;
 
@@ -134,7 +135,7 @@ impl Instance {
         self.guard(|instance| {
             if offline {
                 instance.session.work_exactly()?;
-                instance.shared.gate.stir();
+                instance.shared.barrier.heartbeat();
             } else {
                 instance.session.work()?;
             }
@@ -179,13 +180,13 @@ impl Instance {
     fn obey(&mut self, common: &mut Common) -> Result<(), EngineError> {
         while let Ok(wish) = self.backstage.commands.try_recv() {
             match wish {
-                Wish::Midi(wanted) => {
+                EditorRequest::Midi(wanted) => {
                     let file = self.session.midi(wanted.part, wanted.bars);
                     // Whoever asked may be gone.
                     let _ = wanted.reply.try_send(file);
                 }
-                Wish::Learn(paths) => self.session.learn(paths),
-                Wish::Unlearn => self.session.unlearn()?,
+                EditorRequest::Learn(paths) => self.session.learn(paths),
+                EditorRequest::Unlearn => self.session.unlearn()?,
             }
         }
         // Its thread lets go of the result once it is there.
@@ -207,7 +208,7 @@ impl Instance {
                 }
             };
             self.session.opened(opened);
-            self.shared.gate.stir();
+            self.shared.barrier.heartbeat();
         }
         if self.opening.is_none()
             && let Some(path) = self.session.next_file()
@@ -252,7 +253,7 @@ impl Instance {
             nice_error!("Continuo: {problem}");
         }
         // The audio thread may be waiting for the very block that went wrong.
-        self.shared.gate.finish(u64::MAX);
+        self.shared.barrier.finish(u64::MAX);
         self.problem = Some(problem);
         self.coming = None;
         // It goes on listening. Nobody has nothing that could fail.
@@ -280,7 +281,7 @@ impl Instance {
             self.model = choice;
             // Another model may do.
             if self.problem.take().is_some() {
-                self.shared.gate.reopen(self.block);
+                self.shared.barrier.reopen(self.block);
             }
             self.ask_for_model(common);
         }
@@ -360,10 +361,10 @@ impl Instance {
             }
             // Where there is no model, nobody waits.
             if self.problem.is_none() {
-                self.shared.gate.finish(block);
+                self.shared.barrier.finish(block);
             }
         } else if offline {
-            self.shared.gate.stir();
+            self.shared.barrier.heartbeat();
         }
         hand_over(&mut self.session, &mut self.planned);
         Ok(())
@@ -388,8 +389,8 @@ impl Instance {
         });
     }
 
-    pub(super) fn report(&self) -> Report {
-        let mut report = Report::default();
+    pub(super) fn report(&self) -> HealthReport {
+        let mut report = HealthReport::default();
         self.session.player().report(&mut report);
         report.problem.clone_from(&self.problem);
         if self.coming.is_some() {
@@ -461,7 +462,7 @@ fn hand_over_all(
         if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
             return;
         }
-        shared.gate.stir();
+        shared.barrier.heartbeat();
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -3,7 +3,7 @@
 use egui::{Button, Frame, Label, Margin, RichText, Ui};
 
 use super::theme;
-use super::view::{Act, Doing, Learning, Part, View};
+use super::view::{Action, UiEvent, LearningState, ExportPart, View};
 
 /// Pieces a menu names; of the others it says how many.
 const NAMED: usize = 8;
@@ -12,8 +12,8 @@ const NAMED: usize = 8;
 const WIDTH: f32 = 190.0;
 
 /// Draws them, in the order in which a row that is filled from the right has them.
-pub fn show(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
-    let mut menus = Menus { view, doings };
+pub fn show(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
+    let mut menus = Menus { view, ui_events };
     menus.model(ui);
     menus.save(ui);
     menus.learn(ui);
@@ -22,52 +22,52 @@ pub fn show(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
 
 struct Menus<'a> {
     view: &'a View,
-    doings: &'a mut Vec<Doing>,
+    ui_events: &'a mut Vec<UiEvent>,
 }
 
 impl Menus<'_> {
-    fn offered(&self, act: &Act) -> bool {
-        self.view.offer(act).is_some()
+    fn offered(&self, action: &Action) -> bool {
+        self.view.action_state(action).is_some()
     }
 
     /// An entry, if the act is offered.
-    fn item(&mut self, ui: &mut Ui, act: Act, name: &str, tip: &str) {
-        let Some(offer) = self.view.offer(&act) else {
+    fn item(&mut self, ui: &mut Ui, action: Action, name: &str, tip: &str) {
+        let Some(action_state) = self.view.action_state(&action) else {
             return;
         };
-        let button = Button::selectable(offer.on, name).frame_when_inactive(offer.on);
-        let mut response = ui.add_enabled(offer.enabled, button);
+        let button = Button::selectable(action_state.on, name).frame_when_inactive(action_state.on);
+        let mut response = ui.add_enabled(action_state.enabled, button);
         if !tip.is_empty() {
             response = response.on_hover_text(tip);
         }
         if response.clicked() {
-            self.doings.push(Doing::Act(act));
+            self.ui_events.push(UiEvent::Action(action));
             ui.close();
         }
     }
 
     fn model(&mut self, ui: &mut Ui) {
-        if !self.offered(&Act::LoadModel) {
+        if !self.offered(&Action::LoadModel) {
             return;
         }
         ui.menu_button("Model", |ui| {
             ui.set_min_width(WIDTH);
             let tip = "A folder with a model in it; it may be dropped on the window, too";
-            self.item(ui, Act::LoadModel, "Load a model…", tip);
+            self.item(ui, Action::LoadModel, "Load a model…", tip);
             let tip = "Back to the model that comes with Continuo";
-            self.item(ui, Act::DefaultModel, "The default model", tip);
+            self.item(ui, Action::DefaultModel, "The default model", tip);
         });
     }
 
     fn save(&mut self, ui: &mut Ui) {
         let parts = [
-            (Part::Played, "What it played"),
-            (Part::Heard, "What it heard"),
-            (Part::Both, "Both, as two tracks"),
+            (ExportPart::Played, "What it played"),
+            (ExportPart::Heard, "What it heard"),
+            (ExportPart::Both, "Both, as two tracks"),
         ];
         if !parts
             .iter()
-            .any(|(part, _)| self.offered(&Act::Save(*part, None)))
+            .any(|(part, _)| self.offered(&Action::Save(*part, None)))
         {
             return;
         }
@@ -75,10 +75,10 @@ impl Menus<'_> {
             ui.set_min_width(WIDTH);
             for (part, name) in parts {
                 ui.menu_button(name, |ui| {
-                    self.item(ui, Act::Save(part, None), "All of it…", "");
+                    self.item(ui, Action::Save(part, None), "All of it…", "");
                     for bars in [4, 8, 16] {
                         let name = format!("The last {bars} bars…");
-                        self.item(ui, Act::Save(part, Some(bars)), &name, "");
+                        self.item(ui, Action::Save(part, Some(bars)), &name, "");
                     }
                 });
             }
@@ -86,17 +86,17 @@ impl Menus<'_> {
     }
 
     fn learn(&mut self, ui: &mut Ui) {
-        if !self.offered(&Act::LearnFiles) {
+        if !self.offered(&Action::LearnFiles) {
             return;
         }
         ui.menu_button("Learn", |ui| {
             ui.set_min_width(WIDTH);
             let tip = "Continuo recalls them as it recalls what you played. They may be dropped on \
                        the window, too";
-            self.item(ui, Act::LearnFiles, "MIDI files…", tip);
-            self.item(ui, Act::LearnFolder, "A folder of them…", tip);
+            self.item(ui, Action::LearnFiles, "MIDI files…", tip);
+            self.item(ui, Action::LearnFolder, "A folder of them…", tip);
             let tip = "What you played stays";
-            self.item(ui, Act::Unlearn, "Forget what was learned", tip);
+            self.item(ui, Action::Unlearn, "Forget what was learned", tip);
             let lines = pieces(&self.view.learning);
             if !lines.is_empty() {
                 ui.separator();
@@ -129,7 +129,7 @@ impl Menus<'_> {
                 .max_height(height)
                 .show(ui, |ui| {
                     for (number, preset) in view.presets.iter().enumerate() {
-                        self.item(ui, Act::Preset(number), &preset.name, &preset.about);
+                        self.item(ui, Action::Preset(number), &preset.name, &preset.about);
                     }
                 });
         });
@@ -137,7 +137,7 @@ impl Menus<'_> {
 }
 
 /// What was learned, a line each.
-fn pieces(learning: &Learning) -> Vec<String> {
+fn pieces(learning: &LearningState) -> Vec<String> {
     if !learning.possible {
         return vec!["This model has no long memory".into()];
     }
@@ -156,18 +156,18 @@ fn pieces(learning: &Learning) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::editor_link::LearnedPiece;
+    use crate::snapshot::LearnedPiece;
 
     #[test]
     fn the_newest_pieces_are_named() {
-        assert_eq!(pieces(&Learning::default()).len(), 1, "says that it cannot");
+        assert_eq!(pieces(&LearningState::default()).len(), 1, "says that it cannot");
         let piece = |number: usize| LearnedPiece {
             name: format!("{number}.mid"),
             notes: 10 * number,
         };
-        let mut learning = Learning {
+        let mut learning = LearningState {
             possible: true,
-            ..Learning::default()
+            ..LearningState::default()
         };
         assert!(pieces(&learning).is_empty());
         learning.pieces = (0..10).map(piece).collect();

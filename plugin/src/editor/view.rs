@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-use crate::editor_link::Dialect;
+use crate::snapshot::NoteDialect;
 
-pub use crate::editor_link::Learning;
+pub use crate::snapshot::LearningState;
 
 /// One moment of an instance, complete: two equal views look the same.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,30 +25,30 @@ pub struct View {
     /// The parameters, in the order of the host.
     pub controls: Vec<Control>,
     /// The acts that would have an effect. What is not here is not drawn.
-    pub offers: Vec<Offer>,
-    /// What [`Act::Undo`] and [`Act::Redo`] would do, in words.
+    pub action_states: Vec<ActionState>,
+    /// What [`Action::Undo`] and [`Action::Redo`] would do, in words.
     pub history: [Option<&'static str>; 2],
-    /// What [`Act::Preset`] sets, by its number.
+    /// What [`Action::Preset`] sets, by its number.
     pub presets: Vec<Preset>,
     /// What was learned from files.
-    pub learning: Learning,
+    pub learning: LearningState,
     /// The name of the host's track, where the host tells it.
     pub track: Option<String>,
 }
 
 impl View {
     /// The offer of an act, if it is offered.
-    pub fn offer(&self, act: &Act) -> Option<&Offer> {
-        let offered = match act {
-            Act::Save(part, _) => &Act::Save(*part, None),
-            act => act,
+    pub fn action_state(&self, action: &Action) -> Option<&ActionState> {
+        let offered = match action {
+            Action::Save(part, _) => &Action::Save(*part, None),
+            action => action,
         };
-        self.offers.iter().find(|offer| offer.act == *offered)
+        self.action_states.iter().find(|action_state| action_state.action == *offered)
     }
 
     /// Whether an act is offered and would have an effect now.
-    pub fn can(&self, act: &Act) -> bool {
-        self.offer(act).is_some_and(|offer| offer.enabled)
+    pub fn can(&self, action: &Action) -> bool {
+        self.action_state(action).is_some_and(|action_state| action_state.enabled)
     }
 
     /// Whether anything moves by itself: then the next frame is due soon.
@@ -119,7 +119,7 @@ pub struct Health {
     /// Note-ons and note-offs that the host refused.
     pub refused: u64,
     /// The dialect in which the host takes notes, where it refused them in the one it declares.
-    pub switched: Option<Dialect>,
+    pub switched: Option<NoteDialect>,
     /// What it remembers.
     pub memory: Memory,
 }
@@ -147,7 +147,7 @@ pub struct Roll {
     /// In any order.
     pub notes: Vec<RollNote>,
     /// Bar lines at which the metre is known, rising.
-    pub metres: Vec<Bars>,
+    pub metres: Vec<BarSection>,
     /// What the long memory is recalling for what is played now.
     pub recalled: Vec<Recalled>,
     /// Pieces that were learned are recalled, too.
@@ -166,12 +166,12 @@ pub struct RollNote {
     /// MIDI velocity, 1 to 127.
     pub velocity: u8,
     /// Whose it is.
-    pub by: By,
+    pub by: NoteOwner,
 }
 
 /// Whose a note is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum NoteOwner {
     /// The player's: heard.
     Player,
     /// The plugin's: played, or planned.
@@ -180,7 +180,7 @@ pub enum By {
 
 /// Bars of one metre.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Bars {
+pub struct BarSection {
     /// A bar line.
     pub at: f64,
     /// The number of the bar that begins there, as the host counts: the first is 1.
@@ -218,7 +218,7 @@ pub enum Group {
     /// Where the notes go.
     Output,
     /// Drawn as an act, or not at all.
-    Act,
+    Action,
 }
 
 impl Group {
@@ -240,7 +240,7 @@ impl Group {
             Self::Feel => "Feel",
             Self::Memory => "Memory",
             Self::Output => "Output",
-            Self::Act => "Acts",
+            Self::Action => "Acts",
         }
     }
 }
@@ -253,7 +253,7 @@ pub struct Control {
     /// Where it belongs.
     pub group: Group,
     /// What it is.
-    pub kind: Kind,
+    pub kind: ControlKind,
     /// Where it stands, 0 to 1.
     pub value: f32,
     /// Where it stood at first, 0 to 1.
@@ -270,7 +270,7 @@ pub struct Control {
 
 /// What kind of parameter it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ControlKind {
     /// On or off.
     Switch,
     /// One of these.
@@ -281,7 +281,7 @@ pub enum Kind {
 
 /// Something to be done at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Action {
     /// Everything that sounds ends.
     Panic,
     /// The bar that is being played is answered anew.
@@ -294,7 +294,7 @@ pub enum Act {
     Clear,
     /// Notes become a MIDI file: those of the last so many bars, or all. One offer stands for
     /// any number of bars.
-    Save(Part, Option<u32>),
+    Save(ExportPart, Option<u32>),
     /// Another model is chosen.
     LoadModel,
     /// The model that ships is chosen.
@@ -324,7 +324,7 @@ pub struct Preset {
 
 /// Which notes are saved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ExportPart {
     /// The player's.
     Heard,
     /// The plugin's.
@@ -335,9 +335,9 @@ pub enum Part {
 
 /// An act that would have an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct ActionState {
     /// Which.
-    pub act: Act,
+    pub action: Action,
     /// Whether it would have one now.
     pub enabled: bool,
     /// Whether it is in force, for those that last.
@@ -346,7 +346,7 @@ pub struct Offer {
 
 /// What a hand did.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Doing {
+pub enum UiEvent {
     /// Takes hold of a control, by its number in [`View::controls`].
     Begin(usize),
     /// Moves it to a value, 0 to 1.
@@ -356,7 +356,7 @@ pub enum Doing {
     /// Typed a value, to be read as the host would.
     Type(usize, String),
     /// Does something.
-    Act(Act),
+    Action(Action),
     /// Drops files or folders on the window.
     Drop(Vec<PathBuf>),
 }

@@ -15,14 +15,14 @@ use nice_plug_egui::{
     EguiEditor, EguiNiceSettings, Frame, Key, KeyCapture, NiceEguiApp, create_egui_editor,
 };
 
-use super::clock::Clock;
-use super::drop::Dropped;
-use super::files::{self, Answer, Dialogs, News, Purpose};
-use super::knobs::Knobs;
+use super::smooth_playhead::Clock;
+use super::file_drop::Dropped;
+use super::file_dialogs::{self, DialogAnswer, Dialogs, DialogEvent, DialogPurpose};
+use super::param_binding::ParamBinding;
 use super::seen;
-use super::view::{Act, Doing, Part, View};
-use super::{Panel, SMALLEST, draw, theme};
-use crate::editor_link::{Command, EditorLink, MidiWanted};
+use super::view::{Action, UiEvent, ExportPart, View};
+use super::{UiState, SMALLEST, draw, theme};
+use crate::editor_link::{EditorCommand, EditorLink, MidiExportRequest};
 use crate::resources;
 
 /// Between two frames while something moves.
@@ -51,11 +51,11 @@ pub fn editor(params: Arc<dyn Params>, link: Arc<EditorLink>) -> Option<EguiEdit
 
 /// The window's contents; they outlive the window, so that it opens as it was closed.
 pub struct Window {
-    knobs: Knobs,
+    param_binding: ParamBinding,
     link: Arc<EditorLink>,
-    panel: Panel,
+    ui_state: UiState,
     view: View,
-    doings: Vec<Doing>,
+    ui_events: Vec<UiEvent>,
     clock: Clock,
     dialogs: Dialogs,
     notice: Option<(String, Instant)>,
@@ -68,18 +68,18 @@ pub struct Window {
 
 impl Window {
     fn new(params: Arc<dyn Params>, link: Arc<EditorLink>) -> Self {
-        let knobs = Knobs::new(params);
+        let param_binding = ParamBinding::new(params);
         let view = View {
-            presets: knobs.presets().to_vec(),
+            presets: param_binding.presets().to_vec(),
             ..View::default()
         };
         Self {
-            knobs,
+            param_binding,
             view,
             dialogs: Dialogs::new(link.repaint.clone()),
             link,
-            panel: Panel::default(),
-            doings: Vec::new(),
+            ui_state: UiState::default(),
+            ui_events: Vec::new(),
             clock: Clock::default(),
             notice: None,
             behind: None,
@@ -91,7 +91,7 @@ impl Window {
     /// The view of this moment.
     fn look(&mut self, seconds: f64) {
         let snapshot = self.link.look();
-        seen::see(&snapshot, &mut self.view);
+        view_model::see(&snapshot, &mut self.view);
         let tempo = if snapshot.time.playing {
             snapshot.time.tempo
         } else {
@@ -99,7 +99,7 @@ impl Window {
         };
         self.view.roll.now = self.clock.show(seconds, snapshot.time.beat, tempo);
         if snapshot.time.playing && self.clock.stands() {
-            seen::stop(&mut self.view);
+            view_model::stop(&mut self.view);
             self.view.roll.now = snapshot.time.beat;
         }
         self.behind = match self.behind {
@@ -107,7 +107,7 @@ impl Window {
             _ => None,
         };
         self.view.health.memory.rebuilding = self.behind.is_some_and(|b| b.elapsed() > BEHIND);
-        self.view.controls = self.knobs.controls();
+        self.view.controls = self.param_binding.controls();
         let learned = &self.view.learning;
         if learned.refused.len() != self.refused {
             let newer = learned.refused.len() > self.refused;
@@ -116,8 +116,8 @@ impl Window {
                 self.tell(format!("Not learned: {why}"));
             }
         }
-        self.view.offers = self.knobs.offers();
-        self.view.offers.extend(seen::offers(&snapshot));
+        self.view.action_states = self.param_binding.action_states();
+        self.view.action_states.extend(view_model::action_states(&snapshot));
         self.notice.take_if(|(_, since)| since.elapsed() > NOTICE);
         self.view.notice = self.notice.as_ref().map(|(text, _)| text.clone());
     }
@@ -126,69 +126,69 @@ impl Window {
         self.notice = Some((text.into(), Instant::now()));
     }
 
-    fn act(&mut self, act: &Act) {
-        let command = match act {
-            Act::Panic => Command::Panic,
-            Act::Regenerate => Command::Regenerate,
-            Act::Clear => Command::Clear,
-            Act::Unlearn => Command::Unlearn,
-            Act::Undo => Command::Undo,
-            Act::Redo => Command::Redo,
-            Act::Save(part, bars) => return self.dialogs.open(Purpose::Save(*part, *bars)),
-            Act::LoadModel => return self.dialogs.open(Purpose::Model),
-            Act::DefaultModel => return self.load(None),
-            Act::LearnFiles => return self.dialogs.open(Purpose::Learn),
-            Act::LearnFolder => return self.dialogs.open(Purpose::LearnFolder),
+    fn action(&mut self, action: &Action) {
+        let command = match action {
+            Action::Panic => EditorCommand::Panic,
+            Action::Regenerate => EditorCommand::Regenerate,
+            Action::Clear => EditorCommand::Clear,
+            Action::Unlearn => EditorCommand::Unlearn,
+            Action::Undo => EditorCommand::Undo,
+            Action::Redo => EditorCommand::Redo,
+            Action::Save(part, bars) => return self.dialogs.open(DialogPurpose::Save(*part, *bars)),
+            Action::LoadModel => return self.dialogs.open(DialogPurpose::Model),
+            Action::DefaultModel => return self.load(None),
+            Action::LearnFiles => return self.dialogs.open(DialogPurpose::Learn),
+            Action::LearnFolder => return self.dialogs.open(DialogPurpose::LearnFolder),
             // Parameters.
-            Act::Freeze | Act::Vary(_) | Act::Preset(_) => return,
+            Action::Freeze | Action::Vary(_) | Action::Preset(_) => return,
         };
         self.send(command);
         // The instance knows what it did, the host sets what is a parameter of it.
         let history = self.link.look().history;
-        let step = match act {
-            Act::Undo => history.undo,
-            Act::Redo => history.redo,
+        let step = match action {
+            Action::Undo => history.undo,
+            Action::Redo => history.redo,
             _ => None,
         };
         if let (Some(step), Some(host)) = (step, &self.host) {
-            self.knobs.step(step, host);
+            self.param_binding.step(step, host);
         }
     }
 
-    fn send(&mut self, command: Command) {
+    fn send(&mut self, command: EditorCommand) {
         if !self.link.send(command) {
             self.tell("Too much was asked for at once; try again in a moment.");
         }
     }
 
-    fn answered(&mut self, purpose: Purpose, answer: Answer) {
+    fn answered(&mut self, purpose: DialogPurpose, answer: DialogAnswer) {
         let paths = match answer {
-            Answer::Chosen(paths) => paths,
-            Answer::Nothing => return,
-            Answer::Missing => return self.without_dialog(purpose),
+            DialogAnswer::Chosen(paths) => paths,
+            DialogAnswer::Nothing => return,
+            DialogAnswer::Missing => return self.without_dialog(purpose),
         };
         match purpose {
-            Purpose::Learn | Purpose::LearnFolder => self.send(Command::Learn(paths)),
-            Purpose::Save(part, bars) => {
+            DialogPurpose::Learn | DialogPurpose::LearnFolder => self.send(EditorCommand::Learn(paths)),
+            DialogPurpose::Save(part, bars) => {
                 for path in paths {
                     self.save(path, part, bars);
                 }
             }
-            Purpose::Model => self.load(paths.into_iter().next()),
+            DialogPurpose::Model => self.load(paths.into_iter().next()),
         }
     }
 
     fn dropped(&mut self, paths: &[PathBuf]) {
         match Dropped::of(paths.to_vec()) {
             Dropped::Model(folder) => self.load(Some(folder)),
-            Dropped::Music(paths) => self.send(Command::Learn(paths)),
+            Dropped::Music(paths) => self.send(EditorCommand::Learn(paths)),
         }
     }
 
     /// Asks the composer for the notes, and writes them on a thread that may wait.
-    fn save(&mut self, path: PathBuf, part: Part, bars: Option<u32>) {
+    fn save(&mut self, path: PathBuf, part: ExportPart, bars: Option<u32>) {
         let (reply, notes) = crossbeam_channel::bounded(1);
-        self.send(Command::Midi(MidiWanted { part, bars, reply }));
+        self.send(EditorCommand::Midi(MidiExportRequest { part, bars, reply }));
         self.dialogs
             .work(move || match notes.recv_timeout(PATIENCE) {
                 Ok(Some(file)) => match file.write_file(&path) {
@@ -208,30 +208,30 @@ impl Window {
                 Some(path) => format!("Loading {}", path.display()),
                 None => "Loading the default model".into(),
             };
-            link.send(Command::LoadModel(path));
+            link.send(EditorCommand::LoadModel(path));
             words
         });
     }
 
-    fn without_dialog(&mut self, purpose: Purpose) {
+    fn without_dialog(&mut self, purpose: DialogPurpose) {
         match purpose {
-            Purpose::Save(part, bars) => match own_place(part) {
+            DialogPurpose::Save(part, bars) => match own_place(part) {
                 Ok(path) => self.save(path, part, bars),
                 Err(why) => self.tell(format!("Not saved: {why}")),
             },
-            Purpose::Learn | Purpose::LearnFolder => self.tell(
+            DialogPurpose::Learn | DialogPurpose::LearnFolder => self.tell(
                 "This desktop has no file dialogs (install xdg-desktop-portal or zenity); drop the \
                  files on this window.",
             ),
-            Purpose::Model => self
+            DialogPurpose::Model => self
                 .tell("This desktop has no file dialogs (install xdg-desktop-portal or zenity)."),
         }
     }
 }
 
-fn own_place(part: Part) -> Result<PathBuf, String> {
+fn own_place(part: ExportPart) -> Result<PathBuf, String> {
     let home = std::env::home_dir().ok_or("no home folder is known")?;
-    files::own_place(&home, part).map_err(|why| format!("{}: {why}", home.display()))
+    file_dialogs::own_place(&home, part).map_err(|why| format!("{}: {why}", home.display()))
 }
 
 impl NiceEguiApp for Window {
@@ -253,26 +253,26 @@ impl NiceEguiApp for Window {
         self.look(ui.input(|i| i.time));
         while let Some(news) = self.dialogs.news() {
             match news {
-                News::Answered(purpose, answer) => self.answered(purpose, answer),
-                News::Done(words) => self.tell(words),
+                DialogEvent::Answered(purpose, answer) => self.answered(purpose, answer),
+                DialogEvent::Done(words) => self.tell(words),
             }
         }
-        let mut doings = std::mem::take(&mut self.doings);
-        draw(ui, &self.view, &mut self.panel, &mut doings);
+        let mut ui_events = std::mem::take(&mut self.ui_events);
+        draw(ui, &self.view, &mut self.ui_state, &mut ui_events);
         if let Some(host) = self.host.clone() {
-            for doing in doings.drain(..) {
-                if self.knobs.apply(&doing, &host) {
+            for ui_event in ui_events.drain(..) {
+                if self.param_binding.apply(&ui_event, &host) {
                     continue;
                 }
-                match &doing {
-                    Doing::Act(act) => self.act(act),
-                    Doing::Drop(paths) => self.dropped(paths),
+                match &ui_event {
+                    UiEvent::Action(action) => self.action(action),
+                    UiEvent::Drop(paths) => self.dropped(paths),
                     _ => {}
                 }
             }
         }
-        self.doings = doings;
-        frame.set_key_capture(if self.panel.types() {
+        self.ui_events = ui_events;
+        frame.set_key_capture(if self.ui_state.types() {
             KeyCapture::CaptureAll
         } else {
             KeyCapture::IgnoreKeys(vec![Key::Character(" ".into())])

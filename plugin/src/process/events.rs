@@ -45,7 +45,7 @@ impl SysExMessage for SysEx {
 
 /// What the player does with keys and pedal.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Touch {
+pub(super) enum PlayerEvent {
     On {
         channel: u8,
         pitch: u8,
@@ -61,7 +61,7 @@ pub(super) enum Touch {
     },
 }
 
-impl Touch {
+impl PlayerEvent {
     pub(super) fn of(event: &Event) -> Option<Self> {
         match *event {
             NoteEvent::NoteOn {
@@ -72,14 +72,14 @@ impl Touch {
             } => {
                 let channel = channel.number().unwrap_or(0) & 15;
                 let velocity = (velocity * 127.0).round().clamp(1.0, 127.0) as u8;
-                Some(Touch::On {
+                Some(PlayerEvent::On {
                     channel,
                     pitch: pitch & 127,
                     velocity,
                 })
             }
             NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
-                Some(Touch::Off {
+                Some(PlayerEvent::Off {
                     channel: channel.number(),
                     pitch: key.number(),
                 })
@@ -87,15 +87,15 @@ impl Touch {
             NoteEvent::MidiCC {
                 channel, cc, value, ..
             } => match cc {
-                control_change::DAMPER_PEDAL => Some(Touch::Pedal {
+                control_change::DAMPER_PEDAL => Some(PlayerEvent::Pedal {
                     channel: channel & 15,
                     down: value >= 0.5,
                 }),
-                control_change::RESET_ALL_CONTROLLERS => Some(Touch::Pedal {
+                control_change::RESET_ALL_CONTROLLERS => Some(PlayerEvent::Pedal {
                     channel: channel & 15,
                     down: false,
                 }),
-                control_change::ALL_SOUND_OFF | control_change::ALL_NOTES_OFF => Some(Touch::Off {
+                control_change::ALL_SOUND_OFF | control_change::ALL_NOTES_OFF => Some(PlayerEvent::Off {
                     channel: Some(channel & 15),
                     pitch: None,
                 }),
@@ -108,8 +108,8 @@ impl Touch {
     /// Whether it is on the channel that is listened to; `None` listens to all.
     pub(super) fn is_on(&self, listened: Option<u8>) -> bool {
         let channel = match *self {
-            Touch::On { channel, .. } | Touch::Pedal { channel, .. } => Some(channel),
-            Touch::Off { channel, .. } => channel,
+            PlayerEvent::On { channel, .. } | PlayerEvent::Pedal { channel, .. } => Some(channel),
+            PlayerEvent::Off { channel, .. } => channel,
         };
         listened.is_none_or(|l| channel.is_none_or(|c| c == l))
     }
@@ -117,7 +117,7 @@ impl Touch {
 
 /// Whether a key goes down.
 pub(super) fn is_note_on(event: &Event) -> bool {
-    matches!(Touch::of(event), Some(Touch::On { .. }))
+    matches!(PlayerEvent::of(event), Some(PlayerEvent::On { .. }))
 }
 
 pub(super) fn on(timing: u32, channel: u8, pitch: u8, velocity: u8) -> Event {
@@ -168,7 +168,7 @@ pub fn audible(mut event: Event, keep: bool) -> Event {
 }
 
 /// The event on another sample. A choke, which no output can say, becomes a note-off.
-pub(super) fn placed(mut event: Event, sample: u32) -> Event {
+pub(super) fn at_sample(mut event: Event, sample: u32) -> Event {
     if let NoteEvent::Choke {
         voice_id,
         channel,
@@ -219,18 +219,18 @@ mod tests {
 
     #[test]
     fn pedals_and_panics_of_controllers_are_understood() {
-        let pedal = |down| Some(Touch::Pedal { channel: 3, down });
-        assert_eq!(Touch::of(&control(64, 1.0)), pedal(true));
-        assert_eq!(Touch::of(&control(64, 63.0 / 127.0)), pedal(false));
-        assert_eq!(Touch::of(&control(64, 64.0 / 127.0)), pedal(true));
-        assert_eq!(Touch::of(&control(121, 0.0)), pedal(false));
-        let all = Some(Touch::Off {
+        let pedal = |down| Some(PlayerEvent::Pedal { channel: 3, down });
+        assert_eq!(PlayerEvent::of(&control(64, 1.0)), pedal(true));
+        assert_eq!(PlayerEvent::of(&control(64, 63.0 / 127.0)), pedal(false));
+        assert_eq!(PlayerEvent::of(&control(64, 64.0 / 127.0)), pedal(true));
+        assert_eq!(PlayerEvent::of(&control(121, 0.0)), pedal(false));
+        let all = Some(PlayerEvent::Off {
             channel: Some(3),
             pitch: None,
         });
-        assert_eq!(Touch::of(&control(123, 0.0)), all);
-        assert_eq!(Touch::of(&control(1, 0.5)), None);
-        assert_eq!(placed(control(1, 0.5), 9).timing(), 9);
+        assert_eq!(PlayerEvent::of(&control(123, 0.0)), all);
+        assert_eq!(PlayerEvent::of(&control(1, 0.5)), None);
+        assert_eq!(at_sample(control(1, 0.5), 9).timing(), 9);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! the beat.
 
 use crate::messages::Settings;
-use crate::params::VelocityFrom;
+use crate::choices::VelocityFrom;
 use crate::timeline::Timeline;
 
 /// So many of the player's last notes say how loud the player is.

@@ -5,7 +5,7 @@ use continuo_score::Note;
 use super::feel::Feel;
 use super::{Player, Session};
 use crate::messages::Planned;
-use crate::params::{Mode, Variation};
+use crate::choices::{Mode, Variation};
 use crate::rules::Entry;
 use crate::timeline::Known;
 

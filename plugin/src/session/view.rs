@@ -7,13 +7,13 @@ use super::{LookBack, Player, Session};
 use crate::editor::save::midi;
 use crate::editor::seen::see;
 use crate::editor::view::{Part, View};
-use crate::editor_link::{MemoryState, RecalledBar, SHOWN_BEATS, ShownNote, Snapshot, Time};
+use crate::snapshot::{MemoryState, RecalledBar, SNAPSHOT_BEATS, RollNote, Snapshot, TransportState};
 
 impl<P: Player> Session<P> {
     /// What it hears, plans and remembers; what the model and the audio thread know is left
     /// out.
     pub fn show(&self) -> Snapshot {
-        self.show_from(self.now - SHOWN_BEATS)
+        self.show_from(self.now - SNAPSHOT_BEATS)
     }
 
     /// The same with the notes from some position on.
@@ -24,7 +24,7 @@ impl<P: Player> Session<P> {
             end >= from
         });
         let mut notes: Vec<_> = shown
-            .map(|n| ShownNote {
+            .map(|n| RollNote {
                 start: n.start_beat - self.ahead,
                 end: n.end.map(|end| self.timeline.beat(end) - self.ahead),
                 pitch: n.pitch,
@@ -36,7 +36,7 @@ impl<P: Player> Session<P> {
         let planned_to = self.planned_to().map(|beat| beat - self.ahead);
         let beat = self.now - self.ahead;
         let mut snapshot = Snapshot {
-            time: Time {
+            time: TransportState {
                 playing: self.running,
                 beat,
                 bar_start: bar_start - self.ahead,

@@ -4,8 +4,8 @@
 //! A picture that should look different now: `UPDATE_SNAPSHOTS=true cargo test -p continuo --test
 //! editor`, then look at it. What a failed comparison saw lies beside the picture.
 
-mod cost;
-mod hands;
-mod raster;
-mod scenes;
+mod frame_cost;
+mod interaction;
+mod software_renderer;
+mod fixtures;
 mod snapshots;

@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 use nice_plug_egui::RepaintNotifier;
 use rfd::AsyncFileDialog;
 
-use super::view::Part;
+use super::view::ExportPart;
 
 /// An answer sooner than this came from no human: there is no dialog on this system.
 const TOO_FAST: Duration = Duration::from_millis(150);
 
 /// What a dialog is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum DialogPurpose {
     /// Where to save notes, from the last so many bars or all.
-    Save(Part, Option<u32>),
+    Save(ExportPart, Option<u32>),
     /// Which model directory to load.
     Model,
     /// Which MIDI files to learn.
@@ -29,7 +29,7 @@ pub enum Purpose {
 
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum DialogAnswer {
     /// The files, or the folder.
     Chosen(Vec<PathBuf>),
     /// The dialog was closed.
@@ -40,17 +40,17 @@ pub enum Answer {
 
 /// What there is to tell the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum DialogEvent {
     /// A dialog was answered.
-    Answered(Purpose, Answer),
+    Answered(DialogPurpose, DialogAnswer),
     /// Something was done, in words.
     Done(String),
 }
 
 /// The dialogs of one window, and what is done with files afterwards.
 pub struct Dialogs {
-    sender: Sender<News>,
-    receiver: Receiver<News>,
+    sender: Sender<DialogEvent>,
+    receiver: Receiver<DialogEvent>,
     repaint: RepaintNotifier,
     open: bool,
 }
@@ -68,7 +68,7 @@ impl Dialogs {
     }
 
     /// Opens a dialog, unless one is open. Window thread.
-    pub fn open(&mut self, purpose: Purpose) {
+    pub fn open(&mut self, purpose: DialogPurpose) {
         if self.open {
             return;
         }
@@ -77,20 +77,20 @@ impl Dialogs {
         self.open = self.start(move || {
             let began = Instant::now();
             let answer = match pollster::block_on(asked) {
-                Some(paths) => Answer::Chosen(paths),
-                None if began.elapsed() < TOO_FAST => Answer::Missing,
-                None => Answer::Nothing,
+                Some(paths) => DialogAnswer::Chosen(paths),
+                None if began.elapsed() < TOO_FAST => DialogAnswer::Missing,
+                None => DialogAnswer::Nothing,
             };
-            News::Answered(purpose, answer)
+            DialogEvent::Answered(purpose, answer)
         });
     }
 
     /// Does something that may wait, and tells in words what came of it.
     pub fn work(&mut self, work: impl FnOnce() -> String + Send + 'static) {
-        self.start(move || News::Done(work()));
+        self.start(move || DialogEvent::Done(work()));
     }
 
-    fn start(&self, work: impl FnOnce() -> News + Send + 'static) -> bool {
+    fn start(&self, work: impl FnOnce() -> DialogEvent + Send + 'static) -> bool {
         let (sender, repaint) = (self.sender.clone(), self.repaint.clone());
         let thread = std::thread::Builder::new().name("continuo files".into());
         let started = thread.spawn(move || {
@@ -102,34 +102,34 @@ impl Dialogs {
     }
 
     /// The next thing to tell, once there is one.
-    pub fn news(&mut self) -> Option<News> {
+    pub fn news(&mut self) -> Option<DialogEvent> {
         let news = self.receiver.try_recv().ok()?;
-        if let News::Answered(..) = news {
+        if let DialogEvent::Answered(..) = news {
             self.open = false;
         }
         Some(news)
     }
 }
 
-fn ask(purpose: &Purpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
+fn ask(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
     let dialog = AsyncFileDialog::new();
     let purpose = purpose.clone();
     let (mut one, mut folder, mut several) = (None, None, None);
     let midi = |dialog: AsyncFileDialog| dialog.add_filter("MIDI", &["mid", "midi", "kar", "rmi"]);
     match &purpose {
-        Purpose::Save(part, _) => {
+        DialogPurpose::Save(part, _) => {
             let dialog = dialog
                 .set_title("Save MIDI")
                 .set_file_name(file_name(*part));
             one = Some(dialog.add_filter("MIDI", &["mid", "midi"]).save_file());
         }
-        Purpose::Model => {
+        DialogPurpose::Model => {
             folder = Some(dialog.set_title("Choose a model's folder").pick_folder());
         }
-        Purpose::Learn => {
+        DialogPurpose::Learn => {
             several = Some(midi(dialog.set_title("Learn MIDI files")).pick_files());
         }
-        Purpose::LearnFolder => {
+        DialogPurpose::LearnFolder => {
             folder = Some(
                 dialog
                     .set_title("Learn a folder of MIDI files")
@@ -150,16 +150,16 @@ fn ask(purpose: &Purpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send +
     }
 }
 
-fn file_name(part: Part) -> &'static str {
+fn file_name(part: ExportPart) -> &'static str {
     match part {
-        Part::Heard => "heard.mid",
-        Part::Played => "continuo.mid",
-        Part::Both => "heard and continuo.mid",
+        ExportPart::Heard => "heard.mid",
+        ExportPart::Played => "continuo.mid",
+        ExportPart::Both => "heard and continuo.mid",
     }
 }
 
 /// Where to save without a dialog: a name not yet taken in `Continuo` in the home folder.
-pub fn own_place(home: &Path, part: Part) -> std::io::Result<PathBuf> {
+pub fn own_place(home: &Path, part: ExportPart) -> std::io::Result<PathBuf> {
     let folder = home.join("Continuo");
     std::fs::create_dir_all(&folder)?;
     let name = file_name(part);
@@ -182,7 +182,7 @@ mod tests {
     fn a_name_is_never_taken_twice() {
         let home = tempfile::tempdir().unwrap();
         let place = || {
-            let path = own_place(home.path(), Part::Played).unwrap();
+            let path = own_place(home.path(), ExportPart::Played).unwrap();
             std::fs::write(&path, "x").unwrap();
             path.file_name().unwrap().to_str().unwrap().to_owned()
         };

@@ -1,10 +1,10 @@
 //! An instance's snapshot as a [`View`].
 
 use super::view::{
-    Act, Bars, By, Health, Memory, Offer, Part, Recalled, RollNote, Status, Transport, View,
+    Action, BarSection, NoteOwner, Health, Memory, ActionState, ExportPart, Recalled, RollNote, Status, Transport, View,
 };
-use crate::editor_link::{ModelState, RecalledBar, Snapshot, Step};
-use crate::params::{Mode, Variation};
+use crate::snapshot::{ModelState, RecalledBar, Snapshot, UndoStep};
+use crate::choices::{Mode, Variation};
 
 /// Nearer than this is the same place, in quarter notes.
 const SAME: f64 = 1e-3;
@@ -62,7 +62,7 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
             end: note.end,
             pitch: note.pitch,
             velocity: note.velocity,
-            by: if note.ours { By::Us } else { By::Player },
+            by: if note.ours { NoteOwner::Us } else { NoteOwner::Player },
         }));
     view.roll.recalled = recalled(&snapshot.recalled);
     view.roll.recalls_learned = snapshot.recalled_learned > MUCH;
@@ -86,7 +86,7 @@ pub fn stop(view: &mut View) {
 }
 
 /// The acts that would have an effect now, beside those that are parameters.
-pub fn offers(snapshot: &Snapshot) -> Vec<Offer> {
+pub fn action_states(snapshot: &Snapshot) -> Vec<ActionState> {
     let thinks = matches!(snapshot.model, ModelState::Ready(_));
     let ours = snapshot.notes.iter().any(|note| note.ours);
     let theirs = snapshot.notes.iter().any(|note| !note.ours);
@@ -96,27 +96,27 @@ pub fn offers(snapshot: &Snapshot) -> Vec<Offer> {
         ModelState::Ready(info) => info.directory.is_some(),
         ModelState::Loading | ModelState::Failed => true,
     };
-    let acts = [
-        (Act::Panic, true),
-        (Act::Regenerate, thinks && snapshot.answering),
-        (Act::Clear, remembers),
-        (Act::Undo, snapshot.history.undo.is_some()),
-        (Act::Redo, snapshot.history.redo.is_some()),
-        (Act::Save(Part::Played, None), ours),
-        (Act::Save(Part::Heard, None), theirs),
-        (Act::Save(Part::Both, None), ours || theirs),
-        (Act::LoadModel, true),
-        (Act::DefaultModel, other),
-        (Act::LearnFiles, learned.possible),
-        (Act::LearnFolder, learned.possible),
-        (Act::Unlearn, !learned.pieces.is_empty()),
+    let actions = [
+        (Action::Panic, true),
+        (Action::Regenerate, thinks && snapshot.answering),
+        (Action::Clear, remembers),
+        (Action::Undo, snapshot.history.undo.is_some()),
+        (Action::Redo, snapshot.history.redo.is_some()),
+        (Action::Save(ExportPart::Played, None), ours),
+        (Action::Save(ExportPart::Heard, None), theirs),
+        (Action::Save(ExportPart::Both, None), ours || theirs),
+        (Action::LoadModel, true),
+        (Action::DefaultModel, other),
+        (Action::LearnFiles, learned.possible),
+        (Action::LearnFolder, learned.possible),
+        (Action::Unlearn, !learned.pieces.is_empty()),
     ];
-    let offer = |(act, enabled)| Offer {
-        act,
+    let action_state = |(action, enabled)| ActionState {
+        action,
         enabled,
         on: false,
     };
-    acts.into_iter().map(offer).collect()
+    actions.into_iter().map(action_state).collect()
 }
 
 /// The bars that are recalled most, the strongest with weight 1.
@@ -137,23 +137,23 @@ fn recalled(bars: &[RecalledBar]) -> Vec<Recalled> {
 }
 
 /// What a step back, or forth, does.
-fn words(step: Step, back: bool) -> &'static str {
+fn words(step: UndoStep, back: bool) -> &'static str {
     match (step, back) {
-        (Step::Regenerate, true) => "Back to the answer before this bar was regenerated",
-        (Step::Regenerate, false) => "Forth to the regenerated bar",
-        (Step::Clear, true) => "Remember again what was cleared",
-        (Step::Clear, false) => "Clear memory again",
-        (Step::PlayOver, true) => "Remember again what was played over",
-        (Step::PlayOver, false) => "Forget again what was played over",
-        (Step::Unlearn, true) => "Learn again what was forgotten",
-        (Step::Unlearn, false) => "Forget again what was learned",
-        (Step::Vary(Variation::A), _) => "Variation A",
-        (Step::Vary(Variation::B), _) => "Variation B",
-        (Step::Vary(Variation::C), _) => "Variation C",
-        (Step::Vary(Variation::D), _) => "Variation D",
-        (Step::Freeze(true), true) => "Freeze the same bars again",
-        (Step::Freeze(true), false) => "Freeze again",
-        (Step::Freeze(false), _) => "Do not freeze",
+        (UndoStep::Regenerate, true) => "Back to the answer before this bar was regenerated",
+        (UndoStep::Regenerate, false) => "Forth to the regenerated bar",
+        (UndoStep::Clear, true) => "Remember again what was cleared",
+        (UndoStep::Clear, false) => "Clear memory again",
+        (UndoStep::PlayOver, true) => "Remember again what was played over",
+        (UndoStep::PlayOver, false) => "Forget again what was played over",
+        (UndoStep::Unlearn, true) => "Learn again what was forgotten",
+        (UndoStep::Unlearn, false) => "Forget again what was learned",
+        (UndoStep::Vary(Variation::A), _) => "Variation A",
+        (UndoStep::Vary(Variation::B), _) => "Variation B",
+        (UndoStep::Vary(Variation::C), _) => "Variation C",
+        (UndoStep::Vary(Variation::D), _) => "Variation D",
+        (UndoStep::Freeze(true), true) => "Freeze the same bars again",
+        (UndoStep::Freeze(true), false) => "Freeze again",
+        (UndoStep::Freeze(false), _) => "Do not freeze",
     }
 }
 
@@ -170,15 +170,15 @@ fn status(snapshot: &Snapshot) -> Status {
 
 /// A bar of the host's. Its number is counted as if the metre had always been this one, for
 /// hosts need not say which bar it is.
-fn bars(at: f64, (numerator, denominator): (u16, u16)) -> Option<Bars> {
-    let bars = Bars {
+fn bars(at: f64, (numerator, denominator): (u16, u16)) -> Option<BarSection> {
+    let bars = BarSection {
         at,
         number: 1,
         numerator,
         denominator,
     };
     let usable = numerator > 0 && denominator > 0 && at.is_finite();
-    usable.then(|| Bars {
+    usable.then(|| BarSection {
         number: (bars.at / bars.length()).round() as i32 + 1,
         ..bars
     })
@@ -186,7 +186,7 @@ fn bars(at: f64, (numerator, denominator): (u16, u16)) -> Option<Bars> {
 
 /// Adds a bar to those before it, unless it is one of theirs. Bars that follow each other are
 /// numbered on, whatever their metres.
-fn add(metres: &mut Vec<Bars>, bar: Bars) {
+fn add(metres: &mut Vec<BarSection>, bar: BarSection) {
     let Some(&before) = metres.last() else {
         metres.push(bar);
         return;
@@ -198,14 +198,14 @@ fn add(metres: &mut Vec<Bars>, bar: Bars) {
         return;
     }
     let number = before.number + (lines - SAME).ceil() as i32;
-    metres.push(Bars { number, ..bar });
+    metres.push(BarSection { number, ..bar });
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn bar(at: f64, numerator: u16, denominator: u16) -> Bars {
+    fn bar(at: f64, numerator: u16, denominator: u16) -> BarSection {
         bars(at, (numerator, denominator)).unwrap()
     }
 

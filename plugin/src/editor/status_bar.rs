@@ -3,10 +3,10 @@
 
 use egui::{Align2, Color32, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::bars::bars_at;
+use super::bar_grid::bars_at;
 use super::theme;
 use super::view::{Status, View};
-use crate::editor_link::Dialect;
+use crate::snapshot::NoteDialect;
 
 /// Characters of a track's name that are shown.
 const TRACK: usize = 24;
@@ -175,8 +175,8 @@ fn items(view: &View) -> Vec<Item> {
     }
     if let Some(dialect) = health.switched {
         let text = match dialect {
-            Dialect::Clap => "sends CLAP notes",
-            Dialect::Midi => "sends MIDI",
+            NoteDialect::Clap => "sends CLAP notes",
+            NoteDialect::Midi => "sends MIDI",
         };
         let tip =
             "The host refused notes in the dialect that it declares; it takes them in this one";
@@ -276,11 +276,11 @@ mod tests {
                 .any(|t| t.contains("refused") || t.contains("sends"))
         );
         view.health.refused = 1;
-        view.health.switched = Some(Dialect::Midi);
+        view.health.switched = Some(NoteDialect::Midi);
         assert!(texts(&view).contains(&"host refused 1 note".into()));
         assert!(texts(&view).contains(&"sends MIDI".into()));
         view.health.refused = 1_200;
-        view.health.switched = Some(Dialect::Clap);
+        view.health.switched = Some(NoteDialect::Clap);
         assert!(texts(&view).contains(&"host refused 1\u{a0}200 notes".into()));
         assert!(texts(&view).contains(&"sends CLAP notes".into()));
     }

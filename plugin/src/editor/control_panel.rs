@@ -2,9 +2,9 @@
 
 use egui::{Align2, Rect, ScrollArea, Ui, pos2, vec2};
 
-use super::control::{self, Typing};
+use super::control_row::{self, Typing};
 use super::theme;
-use super::view::{Control, Doing, Group};
+use super::view::{Control, UiEvent, Group};
 
 /// A column narrower than this is no use.
 const NARROWEST: f32 = 158.0;
@@ -83,7 +83,7 @@ pub fn show(
     controls: &[Control],
     tab: &mut Group,
     typing: &mut Option<Typing>,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
     let plan = Plan::new(controls, rect.width(), *tab);
     let body = rect.with_min_y(rect.top() + plan.head());
@@ -111,7 +111,7 @@ pub fn show(
                 let y = (place % rows) as f32 * (theme::ROW + theme::SMALL_GAP);
                 let min = origin + vec2(x, y);
                 let place = Rect::from_min_size(min, vec2(column_width, theme::ROW));
-                control::show(ui, place, index, control, typing, doings);
+                control_row::show(ui, place, index, control, typing, ui_events);
             }
             column += own;
         }
@@ -173,14 +173,14 @@ fn tabs(ui: &mut Ui, rect: Rect, controls: &[Control], tab: &mut Group) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::editor::view::Kind;
+    use crate::editor::view::ControlKind;
 
     fn controls(of: &[(Group, usize)]) -> Vec<Control> {
         let each = |&(group, count): &(Group, usize)| {
             (0..count).map(move |number| Control {
                 name: format!("{group:?} {number}"),
                 group,
-                kind: Kind::Number,
+                kind: ControlKind::Number,
                 value: 0.0,
                 default: 0.0,
                 step: 0.01,

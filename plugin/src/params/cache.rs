@@ -11,7 +11,7 @@ use nice_plug::prelude::*;
 
 use super::ContinuoParams;
 use crate::messages::Settings;
-use crate::process::Controls;
+use crate::process::AudioSettings;
 
 /// Counts changes. Whoever changes a value counts it afterwards, whoever reads values looks here
 /// before: so a change is never missed, at most read twice. Any thread.
@@ -30,11 +30,11 @@ impl Changes {
 
 /// Makes parameters whose changes are counted. Main thread.
 #[derive(Default)]
-pub(super) struct Noted {
+pub(super) struct ParamBuilder {
     pub(super) changes: Changes,
 }
 
-impl Noted {
+impl ParamBuilder {
     fn callback<T>(&self) -> Arc<dyn Fn(T) + Send + Sync> {
         let changes = self.changes.clone();
         Arc::new(move |_| changes.count())
@@ -105,16 +105,16 @@ pub(super) fn whole_number(text: &str) -> Option<i32> {
 
 /// The values as they were when last read. Owned by the audio thread.
 #[derive(Default)]
-pub struct Values {
+pub struct ParamCache {
     /// The count of changes before that.
     seen: Option<u32>,
     settings: Settings,
-    controls: Controls,
+    controls: AudioSettings,
 }
 
-impl Values {
+impl ParamCache {
     /// The values now.
-    pub fn now(&mut self, params: &ContinuoParams) -> (Settings, Controls) {
+    pub fn now(&mut self, params: &ContinuoParams) -> (Settings, AudioSettings) {
         let changes = params.changes.now();
         if self.seen != Some(changes) {
             self.seen = Some(changes);
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn every_change_is_seen() {
         let params = ContinuoParams::default();
-        let mut values = Values::default();
+        let mut values = ParamCache::default();
         assert_eq!(values.now(&params), (params.settings(), params.controls()));
         for (id, param, _) in params.param_map() {
             for value in [0.3, 1.0, 0.0] {

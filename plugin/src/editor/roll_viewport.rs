@@ -19,7 +19,7 @@ const MARGIN: f32 = 2.5;
 
 /// What part of the roll is in view. Belongs to the window, not to the instance.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scroll {
+pub struct RollViewport {
     /// Points a quarter note.
     zoom: f32,
     /// The position at the left edge; `None` follows the playhead.
@@ -28,7 +28,7 @@ pub struct Scroll {
     keys: Option<(f32, f32)>,
 }
 
-impl Default for Scroll {
+impl Default for RollViewport {
     fn default() -> Self {
         Self {
             zoom: 30.0,
@@ -38,7 +38,7 @@ impl Default for Scroll {
     }
 }
 
-impl Scroll {
+impl RollViewport {
     /// Whether it follows the playhead.
     pub fn follows(&self) -> bool {
         self.left.is_none()
@@ -50,40 +50,40 @@ impl Scroll {
     }
 
     /// Stays where it is.
-    pub fn stay(&mut self, frame: &Frame) {
-        self.left = Some(frame.left);
+    pub fn stay(&mut self, transform: &RollTransform) {
+        self.left = Some(transform.left);
     }
 
     /// Moves by so many points.
-    pub fn pan(&mut self, frame: &Frame, points: f32) {
+    pub fn pan(&mut self, transform: &RollTransform, points: f32) {
         if points != 0.0 {
-            self.left = Some(frame.left - f64::from(points / self.zoom));
+            self.left = Some(transform.left - f64::from(points / self.zoom));
         }
     }
 
     /// Makes everything so many times as wide; what is at `x` stays there, and while it
     /// follows, the playhead.
-    pub fn zoom(&mut self, frame: &Frame, factor: f32, x: f32) {
+    pub fn zoom(&mut self, transform: &RollTransform, factor: f32, x: f32) {
         let zoom = (self.zoom * factor).clamp(*ZOOM.start(), *ZOOM.end());
         if self.left.is_some() {
-            let at = frame.beat(x);
-            self.left = Some(at - f64::from((x - frame.area.left()) / zoom));
+            let at = transform.beat(x);
+            self.left = Some(at - f64::from((x - transform.area.left()) / zoom));
         }
         self.zoom = zoom;
     }
 
     /// The frame through which an area of the window shows the roll. Whether the range of keys
     /// is still on its way.
-    pub fn frame(&mut self, roll: &Roll, area: Rect) -> (Frame, bool) {
+    pub fn transform(&mut self, roll: &Roll, area: Rect) -> (RollTransform, bool) {
         let followed = roll.now - f64::from(area.width() * PLAYHEAD / self.zoom);
-        let mut frame = Frame {
+        let mut transform = RollTransform {
             area,
             left: self.left.unwrap_or(followed),
             zoom: self.zoom,
             lowest: 0.0,
             keys: 1.0,
         };
-        let (low, high) = wanted_keys(roll, &frame);
+        let (low, high) = wanted_keys(roll, &transform);
         let (was_low, was_high) = self.keys.unwrap_or((low, high));
         let step = |was: f32, to: f32| {
             if (to - was).abs() < 0.05 {
@@ -94,15 +94,15 @@ impl Scroll {
         };
         let now = (step(was_low, low), step(was_high, high));
         self.keys = Some(now);
-        (frame.lowest, frame.keys) = (now.0, now.1 - now.0);
-        (frame, now != (low, high))
+        (transform.lowest, transform.keys) = (now.0, now.1 - now.0);
+        (transform, now != (low, high))
     }
 }
 
 /// The range of keys that shows every note in view or near it.
-fn wanted_keys(roll: &Roll, frame: &Frame) -> (f32, f32) {
-    let width = f64::from(frame.area.width() / frame.zoom);
-    let (from, to) = (frame.left - width, frame.left + 2.0 * width);
+fn wanted_keys(roll: &Roll, transform: &RollTransform) -> (f32, f32) {
+    let width = f64::from(transform.area.width() / transform.zoom);
+    let (from, to) = (transform.left - width, transform.left + 2.0 * width);
     let near = roll
         .notes
         .iter()
@@ -125,7 +125,7 @@ fn wanted_keys(roll: &Roll, frame: &Frame) -> (f32, f32) {
 
 /// From music to points and back.
 #[derive(Clone, Copy, Debug)]
-pub struct Frame {
+pub struct RollTransform {
     /// Where the notes are drawn.
     pub area: Rect,
     /// The position at the left edge.
@@ -136,7 +136,7 @@ pub struct Frame {
     keys: f32,
 }
 
-impl Frame {
+impl RollTransform {
     /// Where a position is.
     pub fn x(&self, beat: f64) -> f32 {
         self.area.left() + ((beat - self.left) * f64::from(self.zoom)) as f32
@@ -173,7 +173,7 @@ impl Frame {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::editor::view::{By, RollNote};
+    use crate::editor::view::{NoteOwner, RollNote};
 
     fn area() -> Rect {
         Rect::from_min_size(egui::pos2(40.0, 20.0), egui::vec2(600.0, 250.0))
@@ -185,7 +185,7 @@ mod tests {
             end: None,
             pitch,
             velocity: 90,
-            by: By::Player,
+            by: NoteOwner::Player,
         });
         Roll {
             now,
@@ -196,33 +196,33 @@ mod tests {
 
     #[test]
     fn follows_until_moved_and_again() {
-        let mut scroll = Scroll::default();
-        let x = |scroll: &mut Scroll, now: f64| {
-            let (frame, _) = scroll.frame(&roll(now, &[]), area());
-            (frame.x(now) - area().left()) / area().width()
+        let mut viewport = RollViewport::default();
+        let x = |viewport: &mut RollViewport, now: f64| {
+            let (transform, _) = viewport.transform(&roll(now, &[]), area());
+            (transform.x(now) - area().left()) / area().width()
         };
-        assert!((x(&mut scroll, 5.0) - PLAYHEAD).abs() < 1e-4);
-        assert!((x(&mut scroll, 5e6) - PLAYHEAD).abs() < 1e-3);
-        let (frame, _) = scroll.frame(&roll(5.0, &[]), area());
-        scroll.pan(&frame, 60.0);
-        assert!(!scroll.follows());
-        assert!((x(&mut scroll, 5.0) - PLAYHEAD - 0.1).abs() < 1e-4);
-        scroll.follow();
-        assert!((x(&mut scroll, 7.0) - PLAYHEAD).abs() < 1e-4);
+        assert!((x(&mut viewport, 5.0) - PLAYHEAD).abs() < 1e-4);
+        assert!((x(&mut viewport, 5e6) - PLAYHEAD).abs() < 1e-3);
+        let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+        viewport.pan(&transform, 60.0);
+        assert!(!viewport.follows());
+        assert!((x(&mut viewport, 5.0) - PLAYHEAD - 0.1).abs() < 1e-4);
+        viewport.follow();
+        assert!((x(&mut viewport, 7.0) - PLAYHEAD).abs() < 1e-4);
     }
 
     #[test]
     fn zoom_keeps_what_is_under_the_pointer() {
-        let mut scroll = Scroll::default();
-        let (frame, _) = scroll.frame(&roll(5.0, &[]), area());
-        scroll.stay(&frame);
-        let at = frame.beat(200.0);
+        let mut viewport = RollViewport::default();
+        let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+        viewport.stay(&transform);
+        let at = transform.beat(200.0);
         for factor in [1.3, 4.0, 100.0, 0.001] {
-            let (frame, _) = scroll.frame(&roll(5.0, &[]), area());
-            scroll.zoom(&frame, factor, 200.0);
-            let (frame, _) = scroll.frame(&roll(5.0, &[]), area());
-            assert!((frame.beat(200.0) - at).abs() < 1e-6);
-            assert!(ZOOM.contains(&frame.zoom));
+            let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+            viewport.zoom(&transform, factor, 200.0);
+            let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+            assert!((transform.beat(200.0) - at).abs() < 1e-6);
+            assert!(ZOOM.contains(&transform.zoom));
         }
     }
 
@@ -237,17 +237,17 @@ mod tests {
             &[5, 6],
             &[125, 120],
         ] {
-            let (frame, moving) = Scroll::default().frame(&roll(0.0, pitches), area());
+            let (transform, moving) = RollViewport::default().transform(&roll(0.0, pitches), area());
             assert!(!moving, "the first frame is where it should be");
             for &pitch in pitches {
-                let (top, bottom) = frame.y(pitch);
+                let (top, bottom) = transform.y(pitch);
                 assert!(
                     top >= area().top() - 0.01 && bottom <= area().bottom() + 0.01,
                     "{pitch}"
                 );
-                assert!(frame.pitches().contains(&pitch));
+                assert!(transform.pitches().contains(&pitch));
             }
-            assert!(frame.pitches().count() as f32 >= FEWEST_KEYS - 1.0);
+            assert!(transform.pitches().count() as f32 >= FEWEST_KEYS - 1.0);
         }
     }
 }

@@ -155,13 +155,13 @@ static PLACES: &[Place] = &[
     ),
     place(
         "variation",
-        Group::Act,
+        Group::Action,
         "The same moment, answered differently; and back",
     ),
-    place("panic", Group::Act, "Ends everything that sounds, now"),
-    place("regen", Group::Act, "Answers this bar anew"),
-    place("freeze", Group::Act, "Repeats what was just played"),
-    place("clear", Group::Act, "Forgets everything heard and played"),
+    place("panic", Group::Action, "Ends everything that sounds, now"),
+    place("regen", Group::Action, "Answers this bar anew"),
+    place("freeze", Group::Action, "Repeats what was just played"),
+    place("clear", Group::Action, "Forgets everything heard and played"),
     place("thru", Group::Output, "Passes what you play to the output"),
     place(
         "in_ch",

@@ -12,11 +12,11 @@ use crate::process::{Event, Host};
 const PEDAL_DOWN: f32 = 0.5;
 
 /// The voice of an instance.
-pub struct Sound {
+pub struct PreviewSound {
     piano: ElectricPiano,
 }
 
-impl Sound {
+impl PreviewSound {
     /// Silent, at so many samples a second. Allocates: main thread.
     pub fn new(sample_rate: f64) -> Self {
         Self {
@@ -38,11 +38,11 @@ impl Sound {
         left: &'a mut [f32],
         right: &'a mut [f32],
         on: bool,
-    ) -> Sounding<'a, H> {
+    ) -> PreviewBlock<'a, H> {
         if !on && !self.piano.is_silent() {
             self.piano.reset();
         }
-        Sounding {
+        PreviewBlock {
             piano: &mut self.piano,
             host,
             left,
@@ -54,7 +54,7 @@ impl Sound {
 }
 
 /// The host of one block, listened to on the way.
-pub struct Sounding<'a, H> {
+pub struct PreviewBlock<'a, H> {
     piano: &'a mut ElectricPiano,
     host: &'a mut H,
     left: &'a mut [f32],
@@ -64,7 +64,7 @@ pub struct Sounding<'a, H> {
     on: bool,
 }
 
-impl<H: Host> Sounding<'_, H> {
+impl<H: Host> PreviewBlock<'_, H> {
     /// Renders up to `end`, a sample of the block.
     fn render_to(&mut self, end: usize) {
         let range = self.at..end.clamp(self.at, self.left.len());
@@ -89,7 +89,7 @@ impl<H: Host> Sounding<'_, H> {
     }
 }
 
-impl<H: Host> Host for Sounding<'_, H> {
+impl<H: Host> Host for PreviewBlock<'_, H> {
     fn next_event(&mut self) -> Option<Event> {
         self.host.next_event()
     }
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn perform(events: &[Event], room: usize, on: bool) -> (Vec<f32>, usize) {
-        let mut sound = Sound::new(48_000.0);
+        let mut sound = PreviewSound::new(48_000.0);
         let mut sink = Sink(VecDeque::new(), room);
         let (mut left, mut right) = ([0.0; 1_000], [0.0; 1_000]);
         let mut block = sound.block(&mut sink, &mut left, &mut right, on);

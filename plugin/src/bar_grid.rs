@@ -1,6 +1,6 @@
 //! Bars and beats of the roll: where the lines are, and how they are numbered.
 
-use super::view::Bars;
+use super::view::BarSection;
 
 /// A line of the grid.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +19,7 @@ const MOST: usize = 4_000;
 /// Nearer than this is the same place, in quarter notes.
 const SAME: f64 = 1e-6;
 
-impl Bars {
+impl BarSection {
     /// Plain 4/4 from the host's position 0.
     pub const COMMON: Self = Self {
         at: 0.0,
@@ -52,14 +52,14 @@ impl Bars {
 }
 
 /// The bars in force at a position; before the first that are known, those.
-pub fn bars_at(metres: &[Bars], at: f64) -> Bars {
+pub fn bars_at(metres: &[BarSection], at: f64) -> BarSection {
     let after = metres.partition_point(|bars| bars.at <= at + SAME);
     let known = metres.get(after.saturating_sub(1));
-    known.copied().unwrap_or(Bars::COMMON)
+    known.copied().unwrap_or(BarSection::COMMON)
 }
 
 /// The lines from one position up to another, in order.
-pub fn lines(metres: &[Bars], from: f64, to: f64) -> Vec<Line> {
+pub fn lines(metres: &[BarSection], from: f64, to: f64) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = from;
     while at < to && lines.len() < MOST {
@@ -116,13 +116,13 @@ mod tests {
 
     #[test]
     fn a_change_of_metre_begins_where_the_host_says() {
-        let seven_eight = Bars {
+        let seven_eight = BarSection {
             at: 4.0,
             number: 2,
             numerator: 7,
             denominator: 8,
         };
-        let lines = lines(&[Bars::COMMON, seven_eight], 3.0, 8.0);
+        let lines = lines(&[BarSection::COMMON, seven_eight], 3.0, 8.0);
         assert_eq!(
             shown(&lines),
             [
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn lines_do_not_drift_and_never_run_away() {
-        let third = Bars {
+        let third = BarSection {
             at: 1.0 / 3.0,
             number: 1,
             numerator: 3,

@@ -11,7 +11,7 @@ use egui::{
 };
 
 use super::theme;
-use super::view::{Control, Doing, Kind};
+use super::view::{Control, UiEvent, ControlKind};
 
 /// Points to drag from one end to the other.
 const TRAVEL: f32 = 220.0;
@@ -33,19 +33,19 @@ pub fn show(
     index: usize,
     control: &Control,
     typing: &mut Option<Typing>,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
     if typing
         .as_ref()
         .is_some_and(|typing| typing.control == index)
     {
-        edit(ui, rect, control, typing, doings);
+        edit(ui, rect, control, typing, ui_events);
         return;
     }
     let id = ui.scope_id().with(("control", index));
     let sense = match control.kind {
-        Kind::Number => Sense::click_and_drag(),
-        Kind::Switch | Kind::Choice(_) => Sense::click(),
+        ControlKind::Number => Sense::click_and_drag(),
+        ControlKind::Switch | ControlKind::Choice(_) => Sense::click(),
     };
     let response = ui.interact(rect, id, sense);
     let painter = ui.painter_at(rect.expand(1.0));
@@ -56,17 +56,17 @@ pub fn show(
         if hot { theme::BUTTON } else { theme::WELL },
     );
     match &control.kind {
-        Kind::Number => number(ui, &painter, rect, index, control, &response, doings),
-        Kind::Switch => switch(&painter, rect, index, control, &response, doings),
-        Kind::Choice(names) => choice(&painter, rect, index, control, names, &response, doings),
+        ControlKind::Number => number(ui, &painter, rect, index, control, &response, ui_events),
+        ControlKind::Switch => switch(&painter, rect, index, control, &response, ui_events),
+        ControlKind::Choice(names) => choice(&painter, rect, index, control, names, &response, ui_events),
     }
     if response.has_focus() {
         let stroke = Stroke::new(1.0, theme::HEARD);
         painter.rect_stroke(rect, theme::ROUND, stroke, StrokeKind::Inside);
-        keyboard(ui, index, control, &response, typing, doings);
+        keyboard(ui, index, control, &response, typing, ui_events);
     }
-    assist(ui, index, control, &response, doings);
-    let wants_text = matches!(control.kind, Kind::Number) && response.secondary_clicked();
+    assist(ui, index, control, &response, ui_events);
+    let wants_text = matches!(control.kind, ControlKind::Number) && response.secondary_clicked();
     if wants_text {
         *typing = Some(Typing {
             control: index,
@@ -75,10 +75,10 @@ pub fn show(
         });
     }
     let how = match control.kind {
-        Kind::Number => {
+        ControlKind::Number => {
             "\n\nDrag, or arrow keys; shift: finely. Double-click resets. Right click or type: a value."
         }
-        Kind::Switch | Kind::Choice(_) => "",
+        ControlKind::Switch | ControlKind::Choice(_) => "",
     };
     response.on_hover_text(format!(
         "{}: {}\n{}{how}",
@@ -87,12 +87,12 @@ pub fn show(
 }
 
 /// The whole of a gesture at once.
-pub fn once(doings: &mut Vec<Doing>, index: usize, value: f32) {
+pub fn once(ui_events: &mut Vec<UiEvent>, index: usize, value: f32) {
     let value = value.clamp(0.0, 1.0);
-    doings.extend([
-        Doing::Begin(index),
-        Doing::Set(index, value),
-        Doing::End(index),
+    ui_events.extend([
+        UiEvent::Begin(index),
+        UiEvent::Set(index, value),
+        UiEvent::End(index),
     ]);
 }
 
@@ -128,12 +128,12 @@ fn number(
     index: usize,
     control: &Control,
     response: &Response,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
     // Where the hand is, which a stepped value need not be.
     let held: Id = response.id.with("held");
     if response.drag_started() {
-        doings.push(Doing::Begin(index));
+        ui_events.push(UiEvent::Begin(index));
         ui.data_mut(|d| d.insert_temp(held, control.value));
     }
     if response.dragged() {
@@ -147,15 +147,15 @@ fn number(
         let now = (was + travel * fine / TRAVEL).clamp(0.0, 1.0);
         if now != was {
             ui.data_mut(|d| d.insert_temp(held, now));
-            doings.push(Doing::Set(index, now));
+            ui_events.push(UiEvent::Set(index, now));
         }
         ui.set_cursor_icon(CursorIcon::ResizeHorizontal);
     }
     if response.drag_stopped() {
-        doings.push(Doing::End(index));
+        ui_events.push(UiEvent::End(index));
     }
     if response.double_clicked() {
-        once(doings, index, control.default);
+        once(ui_events, index, control.default);
     }
     if response.clicked() {
         response.request_focus();
@@ -173,11 +173,11 @@ fn switch(
     index: usize,
     control: &Control,
     response: &Response,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
     let on = control.value >= 0.5;
     if response.clicked() {
-        once(doings, index, if on { 0.0 } else { 1.0 });
+        once(ui_events, index, if on { 0.0 } else { 1.0 });
     }
     let track =
         Rect::from_center_size(pos2(rect.right() - 19.0, rect.center().y), vec2(24.0, 13.0));
@@ -198,7 +198,7 @@ fn choice(
     control: &Control,
     names: &[String],
     response: &Response,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
     let tip = pos2(rect.right() - 11.0, rect.center().y + 2.5);
     painter.add(egui::Shape::convex_polygon(
@@ -214,7 +214,7 @@ fn choice(
         .show(|ui| {
             for (number, name) in names.iter().enumerate() {
                 if ui.selectable_label(number == chosen, name).clicked() {
-                    once(doings, index, number as f32 * control.step);
+                    once(ui_events, index, number as f32 * control.step);
                     ui.close();
                 }
             }
@@ -234,9 +234,9 @@ fn keyboard(
     control: &Control,
     response: &Response,
     typing: &mut Option<Typing>,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
-    if !matches!(control.kind, Kind::Number) {
+    if !matches!(control.kind, ControlKind::Number) {
         return;
     }
     let arrows = EventFilter {
@@ -266,7 +266,7 @@ fn keyboard(
         }
     }
     if let Some(value) = moved {
-        once(doings, index, value);
+        once(ui_events, index, value);
     }
     let typed: String = ui.input(|i| {
         let texts = i.events.iter().filter_map(|event| match event {
@@ -295,7 +295,7 @@ fn edit(
     rect: Rect,
     control: &Control,
     typing: &mut Option<Typing>,
-    doings: &mut Vec<Doing>,
+    ui_events: &mut Vec<UiEvent>,
 ) {
     let Some(state) = typing else { return };
     let field = TextEdit::singleline(&mut state.text)
@@ -318,31 +318,31 @@ fn edit(
         }
     } else if response.lost_focus() || !response.has_focus() {
         if !ui.input(|i| i.key_pressed(Key::Escape)) {
-            doings.push(Doing::Type(state.control, std::mem::take(&mut state.text)));
+            ui_events.push(UiEvent::Type(state.control, std::mem::take(&mut state.text)));
         }
         *typing = None;
     }
 }
 
 /// What assistive technology reads, and what it asks for.
-fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, doings: &mut Vec<Doing>) {
+fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, ui_events: &mut Vec<UiEvent>) {
     use egui::accesskit::Action;
     response.widget_info(|| match control.kind {
-        Kind::Number => {
+        ControlKind::Number => {
             let mut info = WidgetInfo::slider(true, f64::from(control.value), &control.name);
             info.current_text_value = Some(control.text.clone());
             info
         }
-        Kind::Switch => {
+        ControlKind::Switch => {
             WidgetInfo::selected(Role::CheckBox, true, control.value >= 0.5, &control.name)
         }
-        Kind::Choice(_) => {
+        ControlKind::Choice(_) => {
             let mut info = WidgetInfo::labeled(Role::ComboBox, true, &control.name);
             info.current_text_value = Some(control.text.clone());
             info
         }
     });
-    if !matches!(control.kind, Kind::Number) {
+    if !matches!(control.kind, ControlKind::Number) {
         return;
     }
     let step = control.step;
@@ -362,7 +362,7 @@ fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, doings:
     let count = |action| ui.input(|i| i.num_accesskit_action_requests(response.id, action)) as f32;
     let steps = count(Action::Increment) - count(Action::Decrement);
     if steps != 0.0 {
-        once(doings, index, control.value + steps * step);
+        once(ui_events, index, control.value + steps * step);
     }
     let asked: Vec<_> = ui.input(|i| {
         i.accesskit_action_requests(response.id, Action::SetValue)
@@ -371,9 +371,9 @@ fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, doings:
     });
     for data in asked {
         match data {
-            egui::accesskit::ActionData::NumericValue(value) => once(doings, index, value as f32),
+            egui::accesskit::ActionData::NumericValue(value) => once(ui_events, index, value as f32),
             egui::accesskit::ActionData::Value(text) => {
-                doings.push(Doing::Type(index, text.into()))
+                ui_events.push(UiEvent::Type(index, text.into()))
             }
             _ => {}
         }

@@ -7,9 +7,9 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::Params;
 
-use super::places::{self, Place};
-use super::view::{Act, Control, Doing, Kind, Offer, Preset};
-use crate::editor_link::Step;
+use super::param_layout::{self, Place};
+use super::view::{Action, Control, UiEvent, ControlKind, ActionState, Preset};
+use crate::snapshot::Step;
 use crate::presets;
 
 /// Receives gestures: the host, or a test.
@@ -39,31 +39,31 @@ impl Host for GuiContext {
     }
 }
 
-struct Knob {
+struct BoundParam {
     id: String,
     ptr: ParamPtr,
     place: &'static Place,
 }
 
 /// All parameters.
-pub struct Knobs {
+pub struct ParamBinding {
     /// Keeps what the pointers point to.
     _params: Arc<dyn Params>,
-    knobs: Vec<Knob>,
+    param_binding: Vec<BoundParam>,
     presets: Vec<Preset>,
     /// What each preset sets.
     settings: Vec<Vec<(ParamPtr, f32)>>,
 }
 
-// What follows reads parameters through the pointers of `knobs`.
+// What follows reads parameters through the pointers of `param_binding`.
 //
 // SAFETY of all of it: they point into the `Arc` kept beside them, which is never given away,
 // and parameters are read and written through atomics.
-impl Knobs {
+impl ParamBinding {
     /// The parameters of an instance.
     pub fn new(params: Arc<dyn Params>) -> Self {
-        let knob = |(id, ptr, _): (String, ParamPtr, String)| Knob {
-            place: places::find(&id),
+        let param = |(id, ptr, _): (String, ParamPtr, String)| BoundParam {
+            place: param_layout::find(&id),
             id,
             ptr,
         };
@@ -74,7 +74,7 @@ impl Knobs {
             about: preset.about,
         };
         Self {
-            knobs: params.param_map().into_iter().map(knob).collect(),
+            param_binding: params.param_map().into_iter().map(param).collect(),
             presets: presets.into_iter().map(shown).collect(),
             settings,
             _params: params,
@@ -88,73 +88,73 @@ impl Knobs {
 
     /// As they stand now.
     pub fn controls(&self) -> Vec<Control> {
-        self.knobs.iter().map(Knob::control).collect()
+        self.param_binding.iter().map(BoundParam::control).collect()
     }
 
     /// The acts that are parameters: those that last, and presets, which are on while everything
     /// stands as they set it.
-    pub fn offers(&self) -> Vec<Offer> {
-        let acts = (0..4).map(Act::Vary).chain([Act::Freeze]);
-        let lasting = acts.filter_map(|act| {
-            let (knob, value) = self.lasting(&act)?;
-            Some((act, (knob.value() - value).abs() < 0.1))
+    pub fn action_states(&self) -> Vec<ActionState> {
+        let actions = (0..4).map(Action::Vary).chain([Action::Freeze]);
+        let lasting = actions.filter_map(|action| {
+            let (param, value) = self.lasting(&action)?;
+            Some((action, (param.value() - value).abs() < 0.1))
         });
         let presets = self
             .settings
             .iter()
             .enumerate()
-            .map(|(number, settings)| (Act::Preset(number), settings.iter().all(stands)));
-        let offer = |(act, on)| Offer {
-            act,
+            .map(|(number, settings)| (Action::Preset(number), settings.iter().all(stands)));
+        let action_state = |(action, on)| ActionState {
+            action,
             on,
             enabled: true,
         };
-        lasting.chain(presets).map(offer).collect()
+        lasting.chain(presets).map(action_state).collect()
     }
 
     /// The parameter of an act that lasts, and its value while it is in force.
-    fn lasting(&self, act: &Act) -> Option<(&Knob, f32)> {
-        let (id, value) = match act {
-            Act::Vary(number) => ("variation", f32::from(*number) / 3.0),
-            Act::Freeze => ("freeze", 1.0),
+    fn lasting(&self, action: &Action) -> Option<(&BoundParam, f32)> {
+        let (id, value) = match action {
+            Action::Vary(number) => ("variation", f32::from(*number) / 3.0),
+            Action::Freeze => ("freeze", 1.0),
             _ => return None,
         };
-        let knob = self.knobs.iter().find(|knob| knob.id == id)?;
-        Some((knob, value))
+        let param = self.param_binding.iter().find(|param| param.id == id)?;
+        Some((param, value))
     }
 
     /// Passes a doing on to the host; `false` if it is not about a parameter.
-    pub fn apply(&self, doing: &Doing, host: &impl Host) -> bool {
-        match doing {
-            Doing::Begin(index) => self.with(*index, |knob| host.begin(knob.ptr)),
-            Doing::Set(index, value) => {
-                self.with(*index, |knob| host.set(knob.ptr, knob.snapped(*value)));
+    pub fn apply(&self, ui_event: &UiEvent, host: &impl Host) -> bool {
+        match ui_event {
+            UiEvent::Begin(index) => self.with(*index, |param| host.begin(param.ptr)),
+            UiEvent::Set(index, value) => {
+                self.with(*index, |param| host.set(param.ptr, param.snapped(*value)));
             }
-            Doing::End(index) => self.with(*index, |knob| host.end(knob.ptr)),
-            Doing::Type(index, text) => self.with(*index, |knob| {
-                if let Some(value) = knob.read(text) {
-                    once(host, knob.ptr, value.clamp(0.0, 1.0));
+            UiEvent::End(index) => self.with(*index, |param| host.end(param.ptr)),
+            UiEvent::Type(index, text) => self.with(*index, |param| {
+                if let Some(value) = param.read(text) {
+                    once(host, param.ptr, value.clamp(0.0, 1.0));
                 }
             }),
-            Doing::Act(Act::Preset(number)) => self.preset(*number, host),
-            Doing::Act(act) => return self.act(act, host),
-            Doing::Drop(_) => return false,
+            UiEvent::Action(Action::Preset(number)) => self.preset(*number, host),
+            UiEvent::Action(action) => return self.action(action, host),
+            UiEvent::Drop(_) => return false,
         }
         true
     }
 
-    fn with(&self, index: usize, to_do: impl FnOnce(&Knob)) {
-        if let Some(knob) = self.knobs.get(index) {
-            to_do(knob);
+    fn with(&self, index: usize, to_do: impl FnOnce(&BoundParam)) {
+        if let Some(param) = self.param_binding.get(index) {
+            to_do(param);
         }
     }
 
-    fn act(&self, act: &Act, host: &impl Host) -> bool {
-        let Some((knob, value)) = self.lasting(act) else {
+    fn action(&self, action: &Action, host: &impl Host) -> bool {
+        let Some((param, value)) = self.lasting(action) else {
             return false;
         };
-        let thaws = *act == Act::Freeze && knob.value() >= 0.5;
-        once(host, knob.ptr, if thaws { 0.0 } else { value });
+        let thaws = *action == Action::Freeze && param.value() >= 0.5;
+        once(host, param.ptr, if thaws { 0.0 } else { value });
         true
     }
 
@@ -167,14 +167,14 @@ impl Knobs {
     }
 
     /// Sets the parameter that a step of the history is about, if it is about one.
-    pub fn step(&self, step: Step, host: &impl Host) {
-        let (act, on) = match step {
-            Step::Vary(variation) => (Act::Vary(variation as u8), true),
-            Step::Freeze(on) => (Act::Freeze, on),
-            Step::Regenerate | Step::Clear | Step::Unlearn | Step::PlayOver => return,
+    pub fn step(&self, step: UndoStep, host: &impl Host) {
+        let (action, on) = match step {
+            UndoStep::Vary(variation) => (Action::Vary(variation as u8), true),
+            UndoStep::Freeze(on) => (Action::Freeze, on),
+            UndoStep::Regenerate | UndoStep::Clear | UndoStep::Unlearn | UndoStep::PlayOver => return,
         };
-        if let Some((knob, value)) = self.lasting(&act) {
-            once(host, knob.ptr, if on { value } else { 0.0 });
+        if let Some((param, value)) = self.lasting(&action) {
+            once(host, param.ptr, if on { value } else { 0.0 });
         }
     }
 }
@@ -192,29 +192,29 @@ fn stands(&(ptr, value): &(ParamPtr, f32)) -> bool {
 }
 
 fn value_of(ptr: ParamPtr) -> f32 {
-    // SAFETY: see `Knobs`.
+    // SAFETY: see `ParamBinding`.
     unsafe { ptr.unmodulated_normalized_value() }
 }
 
-impl Knob {
+impl BoundParam {
     fn value(&self) -> f32 {
         value_of(self.ptr)
     }
 
     fn text(&self, normalized: f32) -> String {
-        // SAFETY: see `Knobs`.
+        // SAFETY: see `ParamBinding`.
         unsafe { self.ptr.normalized_value_to_string(normalized, true) }
     }
 
     /// A value typed, with or without its unit.
     fn read(&self, text: &str) -> Option<f32> {
-        // SAFETY: see `Knobs`.
+        // SAFETY: see `ParamBinding`.
         let unit = unsafe { self.ptr.unit() };
         let bare = text.trim();
         let bare = bare.strip_suffix(unit.trim()).unwrap_or(bare).trim();
         // A comma is a decimal point to half of the world.
         let bare = bare.replace(',', ".");
-        // SAFETY: see `Knobs`.
+        // SAFETY: see `ParamBinding`.
         unsafe { self.ptr.string_to_normalized_value(&bare) }
     }
 
@@ -224,7 +224,7 @@ impl Knob {
         if matches!(self.ptr, ParamPtr::BoolParam(_)) {
             return normalized.round();
         }
-        // SAFETY: see `Knobs`.
+        // SAFETY: see `ParamBinding`.
         unsafe {
             self.ptr
                 .preview_normalized(self.ptr.preview_plain(normalized))
@@ -233,7 +233,7 @@ impl Knob {
 
     fn control(&self) -> Control {
         let value = self.value();
-        // SAFETY: see `Knobs`.
+        // SAFETY: see `ParamBinding`.
         let (steps, default, name) = unsafe {
             let name = self.ptr.name().to_owned();
             (
@@ -243,16 +243,16 @@ impl Knob {
             )
         };
         let kind = match (self.ptr, steps) {
-            (ParamPtr::BoolParam(_), _) => Kind::Switch,
+            (ParamPtr::BoolParam(_), _) => ControlKind::Switch,
             (ParamPtr::EnumParam(_), Some(steps)) => {
                 let name = |step| self.text(step as f32 / steps.max(1) as f32);
-                Kind::Choice((0..=steps).map(name).collect())
+                ControlKind::Choice((0..=steps).map(name).collect())
             }
-            _ => Kind::Number,
+            _ => ControlKind::Number,
         };
         // From the middle, where neither end is in the way.
         let step = |finer| {
-            // SAFETY: see `Knobs`.
+            // SAFETY: see `ParamBinding`.
             let next = unsafe { self.ptr.next_normalized_step(0.5, finer) };
             (next - self.snapped(0.5)).abs().max(f32::EPSILON)
         };
@@ -276,7 +276,8 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
-    use crate::params::{ContinuoParams, Variation};
+    use crate::choices::Variation;
+    use crate::params::ContinuoParams;
 
     /// What a host would be told; parameters follow at once.
     #[derive(Default)]
@@ -302,39 +303,39 @@ mod tests {
         }
     }
 
-    fn knobs() -> (Arc<ContinuoParams>, Knobs) {
+    fn param_binding() -> (Arc<ContinuoParams>, ParamBinding) {
         let params = Arc::new(ContinuoParams::default());
-        (params.clone(), Knobs::new(params))
+        (params.clone(), ParamBinding::new(params))
     }
 
     #[test]
     fn every_parameter_has_a_place_and_says_what_it_does() {
-        let (_, knobs) = knobs();
-        for knob in &knobs.knobs {
+        let (_, param_binding) = param_binding();
+        for param in &param_binding.param_binding {
             assert!(
-                places::known(&knob.id),
+                param_layout::known(&param.id),
                 "parameter `{}` has no place in the editor: give it one in editor/places.rs",
-                knob.id
+                param.id
             );
-            assert!(knob.place.tip.len() > 10, "{}", knob.id);
+            assert!(param.place.tip.len() > 10, "{}", param.id);
         }
     }
 
     #[test]
     fn every_value_goes_to_the_host_and_comes_back() {
-        let (_params, knobs) = knobs();
+        let (_params, param_binding) = param_binding();
         let host = Told::default();
-        for index in 0..knobs.knobs.len() {
+        for index in 0..param_binding.param_binding.len() {
             for value in [0.0, 1.0, 0.37] {
-                knobs.apply(&Doing::Begin(index), &host);
-                knobs.apply(&Doing::Set(index, value), &host);
-                knobs.apply(&Doing::End(index), &host);
+                param_binding.apply(&UiEvent::Begin(index), &host);
+                param_binding.apply(&UiEvent::Set(index, value), &host);
+                param_binding.apply(&UiEvent::End(index), &host);
                 let told = host.take();
                 assert_eq!(
                     told.iter().map(|t| t.0).collect::<Vec<_>>(),
                     ["begin", "set", "end"]
                 );
-                let control = &knobs.controls()[index];
+                let control = &param_binding.controls()[index];
                 assert!((control.value - told[1].2).abs() < 1e-6, "{}", control.name);
                 assert!(
                     (control.value - value).abs() <= control.step.max(0.02),
@@ -347,18 +348,18 @@ mod tests {
 
     #[test]
     fn what_is_shown_can_be_typed() {
-        let (_params, knobs) = knobs();
+        let (_params, param_binding) = param_binding();
         let host = Told::default();
-        for index in 0..knobs.knobs.len() {
-            let shown = knobs.controls()[index].clone();
-            knobs.apply(&Doing::Set(index, 1.0), &host);
+        for index in 0..param_binding.param_binding.len() {
+            let shown = param_binding.controls()[index].clone();
+            param_binding.apply(&UiEvent::Set(index, 1.0), &host);
             host.take();
-            knobs.apply(&Doing::Type(index, shown.text.clone()), &host);
-            let now = &knobs.controls()[index];
+            param_binding.apply(&UiEvent::Type(index, shown.text.clone()), &host);
+            let now = &param_binding.controls()[index];
             assert_eq!(now.text, shown.text, "{}", shown.name);
             assert_eq!(host.take().len(), 3);
-            knobs.apply(&Doing::Type(index, "nonsense".into()), &host);
-            if !matches!(shown.kind, Kind::Switch) {
+            param_binding.apply(&UiEvent::Type(index, "nonsense".into()), &host);
+            if !matches!(shown.kind, ControlKind::Switch) {
                 assert_eq!(host.take(), [], "{}", shown.name);
             }
             host.take();
@@ -367,64 +368,64 @@ mod tests {
 
     #[test]
     fn acts_that_last_are_whole_gestures() {
-        let (_params, knobs) = knobs();
+        let (_params, param_binding) = param_binding();
         let host = Told::default();
-        let lasting = |offer: &Offer| !matches!(offer.act, Act::Preset(_));
-        for offer in knobs.offers().into_iter().filter(lasting) {
-            assert!(knobs.apply(&Doing::Act(offer.act.clone()), &host));
+        let lasting = |action_state: &ActionState| !matches!(action_state.action, Action::Preset(_));
+        for action_state in param_binding.action_states().into_iter().filter(lasting) {
+            assert!(param_binding.apply(&UiEvent::Action(action_state.action.clone()), &host));
             let told: Vec<_> = host.take().iter().map(|t| t.0).collect();
-            assert_eq!(told, ["begin", "set", "end"], "{:?}", offer.act);
-            let now = knobs.offers();
+            assert_eq!(told, ["begin", "set", "end"], "{:?}", action_state.action);
+            let now = param_binding.action_states();
             assert!(
-                now.iter().any(|o| o.act == offer.act && o.on),
+                now.iter().any(|o| o.action == action_state.action && o.on),
                 "{:?}",
-                offer.act
+                action_state.action
             );
         }
-        if knobs.offers().iter().any(|offer| offer.act == Act::Freeze) {
-            knobs.apply(&Doing::Act(Act::Freeze), &host);
-            assert!(knobs.offers().iter().all(|o| o.act != Act::Freeze || !o.on));
+        if param_binding.action_states().iter().any(|action_state| action_state.action == Action::Freeze) {
+            param_binding.apply(&UiEvent::Action(Action::Freeze), &host);
+            assert!(param_binding.action_states().iter().all(|o| o.action != Action::Freeze || !o.on));
             host.take();
         }
-        assert!(!knobs.apply(&Doing::Act(Act::Panic), &host));
+        assert!(!param_binding.apply(&UiEvent::Action(Action::Panic), &host));
         assert_eq!(host.take(), []);
     }
 
     #[test]
     fn a_preset_is_a_gesture_for_each_parameter_that_stands_elsewhere() {
-        let (params, knobs) = knobs();
+        let (params, param_binding) = param_binding();
         let host = Told::default();
         let all = presets::presets();
-        assert_eq!(knobs.presets().len(), all.len());
+        assert_eq!(param_binding.presets().len(), all.len());
         for (number, preset) in all.iter().enumerate() {
-            assert!(knobs.apply(&Doing::Act(Act::Preset(number)), &host));
+            assert!(param_binding.apply(&UiEvent::Action(Action::Preset(number)), &host));
             let told = host.take();
             for gesture in told.chunks(3) {
                 let what: Vec<_> = gesture.iter().map(|t| t.0).collect();
                 assert_eq!(what, ["begin", "set", "end"], "{}", preset.name);
             }
             assert!(preset.is_set(&*params), "{}", preset.name);
-            let on: Vec<_> = knobs.offers().into_iter().filter(|o| o.on).collect();
-            let on = |act: &Act| on.iter().any(|offer| offer.act == *act);
-            assert!(on(&Act::Preset(number)), "{}", preset.name);
-            knobs.apply(&Doing::Act(Act::Preset(number)), &host);
+            let on: Vec<_> = param_binding.action_states().into_iter().filter(|o| o.on).collect();
+            let on = |action: &Action| on.iter().any(|action_state| action_state.action == *action);
+            assert!(on(&Action::Preset(number)), "{}", preset.name);
+            param_binding.apply(&UiEvent::Action(Action::Preset(number)), &host);
             assert_eq!(host.take(), [], "nothing is set twice");
         }
     }
 
     #[test]
     fn a_step_of_the_history_sets_its_parameter() {
-        let (params, knobs) = knobs();
+        let (params, param_binding) = param_binding();
         let host = Told::default();
-        knobs.step(Step::Vary(Variation::C), &host);
+        param_binding.step(UndoStep::Vary(Variation::C), &host);
         assert_eq!(params.variation.value(), Variation::C);
         for on in [true, false] {
-            knobs.step(Step::Freeze(on), &host);
+            param_binding.step(UndoStep::Freeze(on), &host);
             assert_eq!(params.freeze.value(), on);
         }
         assert_eq!(host.take().len(), 9);
-        for step in [Step::Clear, Step::Regenerate, Step::Unlearn] {
-            knobs.step(step, &host);
+        for step in [UndoStep::Clear, UndoStep::Regenerate, UndoStep::Unlearn] {
+            param_binding.step(step, &host);
         }
         assert_eq!(host.take(), []);
     }

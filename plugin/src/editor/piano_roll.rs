@@ -5,9 +5,9 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
-use super::bars::{Line, bars_at, lines};
-use super::scroll::{Frame, Scroll};
-use super::view::{By, Roll, RollNote, View};
+use super::bar_grid::{Line, bars_at, lines};
+use super::roll_viewport::{RollTransform, RollViewport};
+use super::view::{NoteOwner, Roll, RollNote, View};
 use super::{keys, theme};
 
 /// Height of the line with the bar numbers.
@@ -20,16 +20,16 @@ const BUTTONS: f32 = 100.0;
 const LABEL_ROOM: f32 = 34.0;
 
 /// Draws the roll into `rect` and takes zoom and follow from the hand.
-pub fn show(ui: &mut Ui, rect: Rect, view: &View, scroll: &mut Scroll) {
+pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
     let roll = &view.roll;
-    let area = Rect::from_min_max(rect.min + vec2(keys::WIDTH, RULER), rect.max);
+    let area = Rect::from_min_max(rect.min + vec2(piano_keys::WIDTH, RULER), rect.max);
     if area.width() < 20.0 || area.height() < 20.0 {
         return;
     }
     let response = ui.interact(rect, ui.scope_id().with("roll"), Sense::click_and_drag());
-    let (frame, _) = scroll.frame(roll, area);
-    hand(ui, &response, &frame, scroll);
-    let (frame, moving) = scroll.frame(roll, area);
+    let (transform, _) = viewport.transform(roll, area);
+    hand(ui, &response, &transform, viewport);
+    let (transform, moving) = viewport.transform(roll, area);
     if moving {
         ui.ctx().request_repaint();
     }
@@ -40,32 +40,32 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, scroll: &mut Scroll) {
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, theme::ROUND, theme::WELL);
     let inside = painter.with_clip_rect(area);
-    rows(&inside, &frame);
-    recalled(&painter, &inside, roll, &frame);
-    let lines = lines(&roll.metres, frame.left, frame.right());
-    grid(&inside, &frame, &lines);
-    ruler(&painter, rect, roll, &frame, &lines);
-    ahead(&inside, roll, &frame);
+    rows(&inside, &transform);
+    recalled(&painter, &inside, roll, &transform);
+    let lines = lines(&roll.metres, transform.left, transform.right());
+    grid(&inside, &transform, &lines);
+    ruler(&painter, rect, roll, &transform, &lines);
+    ahead(&inside, roll, &transform);
     for note in &roll.notes {
-        draw_note(&inside, &frame, roll, note, sounds(view, note));
+        draw_note(&inside, &transform, roll, note, sounds(view, note));
     }
-    recalled_before(&inside, roll, &frame);
-    playhead(&painter, roll, &frame, view.transport.playing);
-    let sounding = |by: By| {
+    recalled_before(&inside, roll, &transform);
+    playhead(&painter, roll, &transform, view.transport.playing);
+    let sounding = |by: NoteOwner| {
         let notes = roll.notes.iter().filter(|n| n.by == by && sounds(view, n));
         notes.fold(0u128, |keys, n| keys | 1 << (n.pitch & 127))
     };
-    keys::show(
+    piano_keys::show(
         &painter,
         rect,
-        &frame,
-        sounding(By::Player),
-        sounding(By::Us),
+        &transform,
+        sounding(NoteOwner::Player),
+        sounding(NoteOwner::Us),
     );
     if roll.notes.is_empty() {
         hint(&inside, area, view);
     }
-    buttons(ui, rect, &frame, scroll);
+    buttons(ui, rect, &transform, viewport);
 }
 
 /// What the picture says, for those who do not see it.
@@ -74,48 +74,48 @@ fn words(view: &View) -> String {
     let count = |by| view.roll.notes.iter().filter(|n| n.by == by).count();
     format!(
         "At bar {bar}, beat {beat}. {} notes heard, {} played or planned.",
-        count(By::Player),
-        count(By::Us)
+        count(NoteOwner::Player),
+        count(NoteOwner::Us)
     )
 }
 
 /// Drag and wheel move it, control and wheel or a pinch zoom it, double-click follows again.
-fn hand(ui: &Ui, response: &egui::Response, frame: &Frame, scroll: &mut Scroll) {
+fn hand(ui: &Ui, response: &egui::Response, transform: &RollTransform, viewport: &mut RollViewport) {
     if response.dragged() {
-        scroll.pan(frame, response.drag_delta().x);
+        viewport.pan(transform, response.drag_delta().x);
         ui.set_cursor_icon(CursorIcon::Grabbing);
     }
     if response.double_clicked() {
-        scroll.follow();
+        viewport.follow();
     }
     if let Some(pointer) = response.hover_pos() {
         let (zoom, wheel) = ui.input(|i| (i.zoom_delta(), i.smooth_scroll_delta()));
         if zoom != 1.0 {
-            scroll.zoom(frame, zoom, pointer.x);
+            viewport.zoom(transform, zoom, pointer.x);
         } else {
-            scroll.pan(frame, wheel.x + wheel.y);
+            viewport.pan(transform, wheel.x + wheel.y);
         }
     }
 }
 
 /// Rows of black keys, and a line under each C.
-fn rows(painter: &Painter, frame: &Frame) {
-    for pitch in frame.pitches() {
-        let (top, bottom) = frame.y(pitch);
-        let row = Rect::from_x_y_ranges(frame.area.x_range(), top..=bottom);
-        if keys::is_black(pitch) {
+fn rows(painter: &Painter, transform: &RollTransform) {
+    for pitch in transform.pitches() {
+        let (top, bottom) = transform.y(pitch);
+        let row = Rect::from_x_y_ranges(transform.area.x_range(), top..=bottom);
+        if piano_keys::is_black(pitch) {
             painter.rect_filled(row, CornerRadius::ZERO, theme::WELL_DARK);
         }
         if pitch % 12 == 0 {
-            painter.hline(frame.area.x_range(), bottom, Stroke::new(1.0, theme::LINE));
+            painter.hline(transform.area.x_range(), bottom, Stroke::new(1.0, theme::LINE));
         }
     }
 }
 
 /// Bars and beats; beats fade as they crowd.
-fn grid(painter: &Painter, frame: &Frame, lines: &[Line]) {
+fn grid(painter: &Painter, transform: &RollTransform, lines: &[Line]) {
     let beat_room = lines.windows(2).map(|w| w[1].at - w[0].at);
-    let room = beat_room.fold(f64::INFINITY, f64::min) as f32 * frame.zoom;
+    let room = beat_room.fold(f64::INFINITY, f64::min) as f32 * transform.zoom;
     let fade = ((room - 5.0) / 10.0).clamp(0.0, 1.0);
     for line in lines {
         let color = if line.beat == 1 {
@@ -123,19 +123,19 @@ fn grid(painter: &Painter, frame: &Frame, lines: &[Line]) {
         } else {
             theme::LINE.gamma_multiply(fade)
         };
-        let x = painter.round_to_pixel_center(frame.x(line.at));
-        painter.vline(x, frame.area.y_range(), Stroke::new(1.0, color));
+        let x = painter.round_to_pixel_center(transform.x(line.at));
+        painter.vline(x, transform.area.y_range(), Stroke::new(1.0, color));
     }
 }
 
 /// Bar numbers, and beats where there is room.
-fn ruler(painter: &Painter, rect: Rect, roll: &Roll, frame: &Frame, lines: &[Line]) {
+fn ruler(painter: &Painter, rect: Rect, roll: &Roll, transform: &RollTransform, lines: &[Line]) {
     let top = Rect::from_min_max(
-        pos2(frame.area.left(), rect.top()),
-        pos2(rect.right() - BUTTONS, frame.area.top()),
+        pos2(transform.area.left(), rect.top()),
+        pos2(rect.right() - BUTTONS, transform.area.top()),
     );
     let painter = painter.with_clip_rect(top);
-    let bar_room = bars_at(&roll.metres, frame.left).length() as f32 * frame.zoom;
+    let bar_room = bars_at(&roll.metres, transform.left).length() as f32 * transform.zoom;
     // Every bar, every second, every fourth...
     let every = 1i32
         << (LABEL_ROOM / bar_room.max(0.01))
@@ -143,9 +143,9 @@ fn ruler(painter: &Painter, rect: Rect, roll: &Roll, frame: &Frame, lines: &[Lin
             .ceil()
             .clamp(0.0, 20.0) as u32;
     for line in lines {
-        let x = frame.x(line.at);
+        let x = transform.x(line.at);
         let place = pos2(x + 6.0, top.center().y);
-        let beat_room = bars_at(&roll.metres, line.at).beat_length() as f32 * frame.zoom;
+        let beat_room = bars_at(&roll.metres, line.at).beat_length() as f32 * transform.zoom;
         if line.beat == 1 && (line.bar - 1).rem_euclid(every) == 0 {
             let label = line.bar.to_string();
             painter.text(
@@ -171,23 +171,23 @@ fn ruler(painter: &Painter, rect: Rect, roll: &Roll, frame: &Frame, lines: &[Lin
 }
 
 /// Where the memory looks back to: a band under the notes and a bar along the ruler.
-fn recalled(painter: &Painter, inside: &Painter, roll: &Roll, frame: &Frame) {
+fn recalled(painter: &Painter, inside: &Painter, roll: &Roll, transform: &RollTransform) {
     for stretch in &roll.recalled {
         let weight = stretch.weight.clamp(0.0, 1.0);
-        let across = frame.x(stretch.from)..=frame.x(stretch.to);
-        let band = Rect::from_x_y_ranges(across.clone(), frame.area.y_range());
+        let across = transform.x(stretch.from)..=transform.x(stretch.to);
+        let band = Rect::from_x_y_ranges(across.clone(), transform.area.y_range());
         let color = theme::RECALLED.gamma_multiply(0.06 + 0.16 * weight);
         inside.rect_filled(band, CornerRadius::ZERO, color);
-        let edge = Rect::from_x_y_ranges(across, frame.area.top() - 3.0..=frame.area.top());
-        let edge = edge.intersect(frame.area.with_min_y(edge.top()));
+        let edge = Rect::from_x_y_ranges(across, transform.area.top() - 3.0..=transform.area.top());
+        let edge = edge.intersect(transform.area.with_min_y(edge.top()));
         let color = theme::RECALLED.gamma_multiply(0.35 + 0.65 * weight);
         painter.rect_filled(edge, CornerRadius::ZERO, color);
     }
 }
 
 /// At the left edge, a word about what is recalled from before it, or from elsewhere.
-fn recalled_before(painter: &Painter, roll: &Roll, frame: &Frame) {
-    let gone = roll.recalled.iter().filter(|r| r.to <= frame.left);
+fn recalled_before(painter: &Painter, roll: &Roll, transform: &RollTransform) {
+    let gone = roll.recalled.iter().filter(|r| r.to <= transform.left);
     let mut before: Vec<i32> = gone
         .map(|r| bars_at(&roll.metres, r.from).place(r.from).0)
         .collect();
@@ -203,7 +203,7 @@ fn recalled_before(painter: &Painter, roll: &Roll, frame: &Frame) {
     if what.is_empty() {
         return;
     }
-    let place = frame.area.left_bottom() + vec2(6.0, -6.0);
+    let place = transform.area.left_bottom() + vec2(6.0, -6.0);
     let label = format!("recalls {}", what.join(" and "));
     let drawn = painter.layout_no_wrap(label, theme::small(), theme::RECALLED);
     let text = Align2::LEFT_BOTTOM.anchor_size(place, drawn.size());
@@ -223,12 +223,12 @@ fn bars_in_words(bars: &[i32]) -> String {
 }
 
 /// What is planned lies on slightly lighter ground.
-fn ahead(painter: &Painter, roll: &Roll, frame: &Frame) {
+fn ahead(painter: &Painter, roll: &Roll, transform: &RollTransform) {
     if roll.planned_to <= roll.now {
         return;
     }
-    let across = frame.x(roll.now)..=frame.x(roll.planned_to);
-    let band = Rect::from_x_y_ranges(across, frame.area.y_range());
+    let across = transform.x(roll.now)..=transform.x(roll.planned_to);
+    let band = Rect::from_x_y_ranges(across, transform.area.y_range());
     painter.rect_filled(band, CornerRadius::ZERO, theme::PLAYED.gamma_multiply(0.07));
     let edge = painter.round_to_pixel_center(band.right());
     let stroke = Stroke::new(1.0, theme::PLAYED.gamma_multiply(0.5));
@@ -246,21 +246,21 @@ fn sounds(view: &View, note: &RollNote) -> bool {
     view.transport.playing && note.start <= now && note.end.is_none_or(|end| end > now)
 }
 
-fn draw_note(painter: &Painter, frame: &Frame, roll: &Roll, note: &RollNote, sounds: bool) {
+fn draw_note(painter: &Painter, transform: &RollTransform, roll: &Roll, note: &RollNote, sounds: bool) {
     let end = note.end.unwrap_or(roll.now.max(note.start));
-    if end < frame.left || note.start > frame.right() {
+    if end < transform.left || note.start > transform.right() {
         return;
     }
-    let (top, bottom) = frame.y(note.pitch);
-    let left = frame.x(note.start);
+    let (top, bottom) = transform.y(note.pitch);
+    let left = transform.x(note.start);
     // A gap to the next note, and never nothing.
-    let right = (frame.x(end) - 1.0).max(left + 2.0);
+    let right = (transform.x(end) - 1.0).max(left + 2.0);
     let slit = if bottom - top > 5.0 { 0.5 } else { 0.0 };
     let rect = Rect::from_min_max(pos2(left, top + slit), pos2(right, bottom - slit));
     let corner = CornerRadius::same((rect.height() / 4.0).clamp(0.0, 3.0) as u8);
     let base = match note.by {
-        By::Player => theme::HEARD,
-        By::Us => theme::PLAYED,
+        NoteOwner::Player => theme::HEARD,
+        NoteOwner::Us => theme::PLAYED,
     };
     let loudness = f32::from(note.velocity) / 127.0;
     let color = theme::towards(theme::WELL, base, 0.38 + 0.62 * loudness);
@@ -278,9 +278,9 @@ fn draw_note(painter: &Painter, frame: &Frame, roll: &Roll, note: &RollNote, sou
     }
 }
 
-fn playhead(painter: &Painter, roll: &Roll, frame: &Frame, playing: bool) {
-    let x = painter.round_to_pixel_center(frame.x(roll.now));
-    if !frame.area.x_range().contains(x) {
+fn playhead(painter: &Painter, roll: &Roll, transform: &RollTransform, playing: bool) {
+    let x = painter.round_to_pixel_center(transform.x(roll.now));
+    if !transform.area.x_range().contains(x) {
         return;
     }
     let color = if playing {
@@ -288,7 +288,7 @@ fn playhead(painter: &Painter, roll: &Roll, frame: &Frame, playing: bool) {
     } else {
         theme::TEXT_WEAK
     };
-    let y = frame.area.top() - RULER + 1.0..=frame.area.bottom();
+    let y = transform.area.top() - RULER + 1.0..=transform.area.bottom();
     painter.vline(x, y.clone(), Stroke::new(1.5, color));
     painter.add(egui::Shape::convex_polygon(
         vec![
@@ -322,7 +322,7 @@ fn hint(painter: &Painter, area: Rect, view: &View) {
 }
 
 /// Zoom and follow, in the corner.
-fn buttons(ui: &mut Ui, rect: Rect, frame: &Frame, scroll: &mut Scroll) {
+fn buttons(ui: &mut Ui, rect: Rect, transform: &RollTransform, viewport: &mut RollViewport) {
     let size = vec2(RULER, RULER - 3.0);
     let mut right = rect.right() - 2.0;
     let mut button = |ui: &mut Ui, text: &str, name: &str, tip: &str, width: f32| {
@@ -341,12 +341,12 @@ fn buttons(ui: &mut Ui, rect: Rect, frame: &Frame, scroll: &mut Scroll) {
         pressed
     };
     if button(ui, "+", "Zoom in", "Zoom in (control and wheel)", size.x) {
-        scroll.zoom(frame, 1.5, frame.area.center().x);
+        viewport.zoom(transform, 1.5, transform.area.center().x);
     }
     if button(ui, "–", "Zoom out", "Zoom out (control and wheel)", size.x) {
-        scroll.zoom(frame, 1.0 / 1.5, frame.area.center().x);
+        viewport.zoom(transform, 1.0 / 1.5, transform.area.center().x);
     }
-    if !scroll.follows()
+    if !viewport.follows()
         && button(
             ui,
             "Follow",
@@ -355,7 +355,7 @@ fn buttons(ui: &mut Ui, rect: Rect, frame: &Frame, scroll: &mut Scroll) {
             52.0,
         )
     {
-        scroll.follow();
+        viewport.follow();
     }
 }
 
@@ -370,7 +370,7 @@ mod tests {
             end,
             pitch: 60,
             velocity: 90,
-            by: By::Player,
+            by: NoteOwner::Player,
         };
         let mut view = View::default();
         view.roll.now = 4.0;

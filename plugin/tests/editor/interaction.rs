@@ -2,27 +2,27 @@
 
 use std::sync::{Arc, Mutex};
 
-use continuo::editor::view::{Act, Control, Group, Kind, Part, View};
-use continuo::editor::{Doing, Panel, draw, theme};
+use continuo::editor::view::{Action, Control, Group, ControlKind, ExportPart, View};
+use continuo::editor::{UiEvent, UiState, draw, theme};
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT, Queryable};
 
-use crate::scenes;
+use crate::fixtures;
 
 /// An editor whose controls do what hands do to them, as a plugin's would.
 struct Bench {
     harness: Harness<'static>,
     view: Arc<Mutex<View>>,
-    doings: Arc<Mutex<Vec<Doing>>>,
+    ui_events: Arc<Mutex<Vec<UiEvent>>>,
 }
 
 impl Bench {
     fn new(view: View, size: (f32, f32)) -> Self {
         let view = Arc::new(Mutex::new(view));
-        let doings = Arc::new(Mutex::new(Vec::new()));
-        let (shown, done) = (view.clone(), doings.clone());
-        let mut panel = Panel::default();
+        let ui_events = Arc::new(Mutex::new(Vec::new()));
+        let (shown, done) = (view.clone(), ui_events.clone());
+        let mut ui_state = UiState::default();
         let mut harness = Harness::builder()
             .with_size(size)
             .with_max_steps(60)
@@ -31,9 +31,9 @@ impl Bench {
             .build_ui(move |ui| {
                 let mut view = shown.lock().unwrap();
                 let mut new = Vec::new();
-                draw(ui, &view, &mut panel, &mut new);
-                for doing in &new {
-                    if let Doing::Set(index, value) = doing {
+                draw(ui, &view, &mut ui_state, &mut new);
+                for ui_event in &new {
+                    if let UiEvent::Set(index, value) = ui_event {
                         view.controls[*index].value = *value;
                     }
                 }
@@ -43,13 +43,13 @@ impl Bench {
         Self {
             harness,
             view,
-            doings,
+            ui_events,
         }
     }
 
-    fn done(&mut self) -> Vec<Doing> {
+    fn done(&mut self) -> Vec<UiEvent> {
         self.harness.run();
-        std::mem::take(&mut *self.doings.lock().unwrap())
+        std::mem::take(&mut *self.ui_events.lock().unwrap())
     }
 
     fn controls(&self) -> Vec<Control> {
@@ -72,15 +72,15 @@ impl Bench {
 
 /// A gesture as the host records it: it begins, moves and ends, and is one control's. Gives
 /// where it went.
-fn gesture(doings: &[Doing], control: usize) -> f32 {
-    let [Doing::Begin(first), middle @ .., Doing::End(last)] = doings else {
+fn gesture(ui_events: &[UiEvent], control: usize) -> f32 {
+    let [UiEvent::Begin(first), middle @ .., UiEvent::End(last)] = ui_events else {
         panic!("not a gesture: {doings:?}");
     };
     assert_eq!((*first, *last), (control, control));
     let values: Vec<_> = middle
         .iter()
-        .map(|doing| match doing {
-            Doing::Set(index, value) if *index == control => *value,
+        .map(|ui_event| match ui_event {
+            UiEvent::Set(index, value) if *index == control => *value,
             other => panic!("{other:?} inside a gesture of {control}"),
         })
         .collect();
@@ -90,7 +90,7 @@ fn gesture(doings: &[Doing], control: usize) -> f32 {
 
 #[test]
 fn every_control_moves_its_parameter() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     let shown = bench.controls();
     let drawn = shown
         .iter()
@@ -99,7 +99,7 @@ fn every_control_moves_its_parameter() {
     let mut pressed = 0;
     for (index, control) in drawn {
         match &control.kind {
-            Kind::Number => {
+            ControlKind::Number => {
                 let node = bench
                     .harness
                     .get_by_role_and_label(Role::Slider, &control.name);
@@ -123,7 +123,7 @@ fn every_control_moves_its_parameter() {
                     control.name
                 );
             }
-            Kind::Switch => {
+            ControlKind::Switch => {
                 bench
                     .harness
                     .get_by_role_and_label(Role::CheckBox, &control.name)
@@ -131,7 +131,7 @@ fn every_control_moves_its_parameter() {
                 let flipped = gesture(&bench.done(), index);
                 assert_eq!(flipped, 1.0 - control.value, "{}", control.name);
             }
-            Kind::Choice(names) => {
+            ControlKind::Choice(names) => {
                 for (number, name) in names.iter().enumerate() {
                     bench
                         .harness
@@ -158,9 +158,9 @@ fn every_control_moves_its_parameter() {
 #[test]
 fn every_mode_is_one_press_away() {
     for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
-        let mut bench = Bench::new(scenes::playing(), size);
+        let mut bench = Bench::new(fixtures::playing(), size);
         let index = bench.index("Mode");
-        let Kind::Choice(names) = bench.controls()[index].kind.clone() else {
+        let ControlKind::Choice(names) = bench.controls()[index].kind.clone() else {
             panic!("the modes are a choice");
         };
         for (number, name) in names.iter().enumerate() {
@@ -185,53 +185,53 @@ fn every_mode_is_one_press_away() {
 #[test]
 fn every_act_sends_its_command() {
     for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
-        let mut bench = Bench::new(scenes::playing(), size);
+        let mut bench = Bench::new(fixtures::playing(), size);
         let direct = [
-            ("Panic", Act::Panic),
-            ("Freeze", Act::Freeze),
-            ("Clear memory", Act::Clear),
-            ("Undo", Act::Undo),
-            ("Redo", Act::Redo),
-            ("Variation A", Act::Vary(0)),
-            ("Variation B", Act::Vary(1)),
-            ("Variation C", Act::Vary(2)),
-            ("Variation D", Act::Vary(3)),
+            ("Panic", Action::Panic),
+            ("Freeze", Action::Freeze),
+            ("Clear memory", Action::Clear),
+            ("Undo", Action::Undo),
+            ("Redo", Action::Redo),
+            ("Variation A", Action::Vary(0)),
+            ("Variation B", Action::Vary(1)),
+            ("Variation C", Action::Vary(2)),
+            ("Variation D", Action::Vary(3)),
         ];
-        let save = Act::Save;
-        let menus: [(&[&str], Act); 9] = [
+        let save = Action::Save;
+        let menus: [(&[&str], Action); 9] = [
             (
                 &["Save MIDI", "What it heard", "All of it…"],
-                save(Part::Heard, None),
+                save(ExportPart::Heard, None),
             ),
             (
                 &["Save MIDI", "What it played", "All of it…"],
-                save(Part::Played, None),
+                save(ExportPart::Played, None),
             ),
             (
                 &["Save MIDI", "Both, as two tracks", "All of it…"],
-                save(Part::Both, None),
+                save(ExportPart::Both, None),
             ),
             (
                 &["Save MIDI", "What it heard", "The last 8 bars…"],
-                save(Part::Heard, Some(8)),
+                save(ExportPart::Heard, Some(8)),
             ),
-            (&["Model", "Load a model…"], Act::LoadModel),
-            (&["Model", "The default model"], Act::DefaultModel),
-            (&["Learn", "MIDI files…"], Act::LearnFiles),
-            (&["Learn", "A folder of them…"], Act::LearnFolder),
-            (&["Learn", "Forget what was learned"], Act::Unlearn),
+            (&["Model", "Load a model…"], Action::LoadModel),
+            (&["Model", "The default model"], Action::DefaultModel),
+            (&["Learn", "MIDI files…"], Action::LearnFiles),
+            (&["Learn", "A folder of them…"], Action::LearnFolder),
+            (&["Learn", "Forget what was learned"], Action::Unlearn),
         ];
-        let presets = scenes::playing().presets;
+        let presets = fixtures::playing().presets;
         let pressed = direct.len() + menus.len() + presets.len();
-        for (name, act) in direct {
+        for (name, action) in direct {
             bench.click(name);
-            assert_eq!(bench.done(), [Doing::Act(act)], "{name}");
+            assert_eq!(bench.done(), [UiEvent::Action(action)], "{name}");
         }
         let names = presets.iter().map(|preset| preset.name.as_str());
         let presets = names.enumerate();
-        let presets = presets.map(|(n, name)| (vec!["Presets", name], Act::Preset(n)));
-        let menus = menus.into_iter().map(|(path, act)| (path.to_vec(), act));
-        for (path, act) in menus.chain(presets) {
+        let presets = presets.map(|(n, name)| (vec!["Presets", name], Action::Preset(n)));
+        let menus = menus.into_iter().map(|(path, action)| (path.to_vec(), action));
+        for (path, action) in menus.chain(presets) {
             if bench.harness.query_by_label("Menu").is_some() {
                 bench.click("Menu");
             }
@@ -240,21 +240,21 @@ fn every_act_sends_its_command() {
                 bench.harness.get_by_label(name).click_accesskit();
                 bench.harness.run();
             }
-            assert_eq!(bench.done(), [Doing::Act(act)], "{path:?}");
+            assert_eq!(bench.done(), [UiEvent::Action(action)], "{path:?}");
         }
         // What would have no effect now is there, and does nothing.
         bench.click("Regenerate bar");
         assert_eq!(bench.done(), []);
         // Saving the last bars needs no offer of its own, and Regenerate was pressed in vain.
-        assert_eq!(scenes::offers().len(), pressed);
+        assert_eq!(fixtures::action_states().len(), pressed);
     }
 }
 
 #[test]
 fn what_is_not_offered_is_not_there() {
     let view = View {
-        offers: Vec::new(),
-        ..scenes::playing()
+        action_states: Vec::new(),
+        ..fixtures::playing()
     };
     let bench = Bench::new(view, continuo::editor::SIZE);
     for name in ["Panic", "Freeze", "Variation A", "Save MIDI", "Model"] {
@@ -264,7 +264,7 @@ fn what_is_not_offered_is_not_there() {
 
 #[test]
 fn a_drag_is_one_gesture() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     let index = bench.index("Gap");
     let start = bench.controls()[index].value;
     let center = bench.harness.get_by_label("Gap").rect().center();
@@ -274,15 +274,15 @@ fn a_drag_is_one_gesture() {
         bench.harness.run();
     }
     bench.harness.drop_at(center + egui::vec2(5000.0, 0.0));
-    let doings = bench.done();
-    assert_eq!(gesture(&doings, index), 1.0);
-    assert!(doings.len() >= 5, "{doings:?}");
-    assert!(matches!(doings[1], Doing::Set(_, value) if value > start && value < 1.0));
+    let ui_events = bench.done();
+    assert_eq!(gesture(&ui_events, index), 1.0);
+    assert!(ui_events.len() >= 5, "{doings:?}");
+    assert!(matches!(ui_events[1], UiEvent::Set(_, value) if value > start && value < 1.0));
 }
 
 #[test]
 fn a_double_click_resets() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     let index = bench.index("Gap");
     for _ in 0..2 {
         bench.harness.get_by_label("Gap").click();
@@ -293,7 +293,7 @@ fn a_double_click_resets() {
 
 #[test]
 fn values_are_typed() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     let index = bench.index("Gap");
     bench.harness.get_by_label("Gap").click();
     bench.harness.run();
@@ -302,7 +302,7 @@ fn values_are_typed() {
         bench.harness.run();
     }
     bench.harness.key_press(egui::Key::Enter);
-    assert_eq!(bench.done(), [Doing::Type(index, "3.5".into())]);
+    assert_eq!(bench.done(), [UiEvent::Type(index, "3.5".into())]);
 
     bench.harness.get_by_label("Gap").click_secondary();
     bench.harness.run();
@@ -314,7 +314,7 @@ fn values_are_typed() {
 #[test]
 fn keys_move_the_control_that_has_the_focus() {
     use egui::Key;
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     let index = bench.index("Gap");
     let Control {
         default,
@@ -348,7 +348,7 @@ fn keys_move_the_control_that_has_the_focus() {
 
 #[test]
 fn the_roll_zooms_scrolls_and_follows() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     assert!(bench.harness.query_by_label("Follow").is_none());
     let roll = bench.harness.get_by_label_contains("Piano roll").rect();
     bench.harness.drag_at(roll.center());
@@ -386,7 +386,7 @@ fn pressable(bench: &Bench) -> Vec<(String, bool)> {
 #[test]
 fn everything_has_a_name_and_the_keyboard_reaches_it() {
     for size in [continuo::editor::SIZE, continuo::editor::SMALLEST] {
-        let mut bench = Bench::new(scenes::playing(), size);
+        let mut bench = Bench::new(fixtures::playing(), size);
         let mut there: Vec<_> = pressable(&bench)
             .into_iter()
             .map(|(name, _)| name)
@@ -434,20 +434,20 @@ fn everything_has_a_name_and_the_keyboard_reaches_it() {
 #[test]
 fn undo_and_redo_are_keys_too() {
     use egui::{Key, Modifiers};
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     let mut press = |modifiers, key| {
         bench.harness.key_press_modifiers(modifiers, key);
         bench.done()
     };
     let (one, both) = (Modifiers::COMMAND, Modifiers::COMMAND | Modifiers::SHIFT);
-    assert_eq!(press(one, Key::Z), [Doing::Act(Act::Undo)]);
-    assert_eq!(press(both, Key::Z), [Doing::Act(Act::Redo)]);
-    assert_eq!(press(one, Key::Y), [Doing::Act(Act::Redo)]);
+    assert_eq!(press(one, Key::Z), [UiEvent::Action(Action::Undo)]);
+    assert_eq!(press(both, Key::Z), [UiEvent::Action(Action::Redo)]);
+    assert_eq!(press(one, Key::Y), [UiEvent::Action(Action::Redo)]);
     assert_eq!(press(Modifiers::NONE, Key::Z), []);
 
     // Where there is nothing to take back, and where a value is being typed.
-    let mut view = scenes::playing();
-    view.offers.retain(|offer| offer.act != Act::Undo);
+    let mut view = fixtures::playing();
+    view.action_states.retain(|action_state| action_state.action != Action::Undo);
     let mut bench = Bench::new(view, continuo::editor::SIZE);
     bench.harness.key_press_modifiers(one, Key::Z);
     assert_eq!(bench.done(), []);
@@ -472,20 +472,20 @@ impl egui::DroppedFile for File {
 
 #[test]
 fn files_may_be_dropped_anywhere() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SMALLEST);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SMALLEST);
     let paths = ["one.mid", "two.mid"].map(std::path::PathBuf::from);
     let files = paths.iter().map(|path| {
         let file: egui::DroppedFileHandle = Arc::new(File(path.clone()));
         file
     });
     bench.harness.input_mut().dropped_files = files.collect();
-    assert_eq!(bench.done(), [Doing::Drop(paths.to_vec())]);
+    assert_eq!(bench.done(), [UiEvent::Drop(paths.to_vec())]);
     assert_eq!(bench.done(), []);
 }
 
 #[test]
 fn the_space_bar_is_the_hosts() {
-    let mut bench = Bench::new(scenes::playing(), continuo::editor::SIZE);
+    let mut bench = Bench::new(fixtures::playing(), continuo::editor::SIZE);
     bench.harness.get_by_label("Through").focus();
     bench.harness.run();
     bench.harness.key_press(egui::Key::Space);

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, CornerRadius, Painter, Rect, Stroke, pos2};
 
-use super::scroll::Frame;
+use super::roll_viewport::RollTransform;
 use super::theme;
 
 /// Its width in points.
@@ -18,9 +18,9 @@ pub fn is_black(pitch: u8) -> bool {
 
 /// Draws the keys in view at the left of `rect`; those of `heard` and `played` (a bit for each
 /// MIDI key) are lit.
-pub fn show(painter: &Painter, rect: Rect, frame: &Frame, heard: u128, played: u128) {
+pub fn show(painter: &Painter, rect: Rect, transform: &RollTransform, heard: u128, played: u128) {
     let strip = Rect::from_min_max(
-        pos2(rect.left(), frame.area.top()),
+        pos2(rect.left(), transform.area.top()),
         pos2(rect.left() + WIDTH, rect.bottom()),
     );
     let painter = painter.with_clip_rect(strip);
@@ -36,9 +36,9 @@ pub fn show(painter: &Painter, rect: Rect, frame: &Frame, heard: u128, played: u
         }
     };
     // White keys reach half a row into the black ones beside them, so the lit ones come first.
-    for pitch in frame.pitches().filter(|&p| !is_black(p)) {
-        let (mut top, mut bottom) = frame.y(pitch);
-        let half = frame.row() / 2.0;
+    for pitch in transform.pitches().filter(|&p| !is_black(p)) {
+        let (mut top, mut bottom) = transform.y(pitch);
+        let half = transform.row() / 2.0;
         if pitch < 127 && is_black(pitch + 1) {
             top -= half;
         }
@@ -51,20 +51,20 @@ pub fn show(painter: &Painter, rect: Rect, frame: &Frame, heard: u128, played: u
         }
         painter.hline(strip.x_range(), bottom, Stroke::new(1.0, theme::GROUND));
     }
-    for pitch in frame.pitches().filter(|&p| is_black(p)) {
-        let (top, bottom) = frame.y(pitch);
+    for pitch in transform.pitches().filter(|&p| is_black(p)) {
+        let (top, bottom) = transform.y(pitch);
         let key = Rect::from_x_y_ranges(strip.left()..=strip.left() + WIDTH * 0.58, top..=bottom);
         painter.rect_filled(key, CornerRadius::ZERO, lit(pitch).unwrap_or(BLACK));
     }
-    if frame.row() < 4.0 {
+    if transform.row() < 4.0 {
         return;
     }
-    for pitch in frame.pitches().filter(|p| p % 12 == 0) {
-        let (top, bottom) = frame.y(pitch);
+    for pitch in transform.pitches().filter(|p| p % 12 == 0) {
+        let (top, bottom) = transform.y(pitch);
         // Middle C is C4, as in most DAWs' rolls.
         let label = format!("C{}", i32::from(pitch) / 12 - 1);
         let place = pos2(strip.right() - 3.0, (top + bottom) / 2.0);
-        let size = theme::small().size.min(frame.row().max(8.0) + 2.0);
+        let size = theme::small().size.min(transform.row().max(8.0) + 2.0);
         let font = egui::FontId::proportional(size);
         painter.text(place, Align2::RIGHT_CENTER, label, font, theme::GROUND);
     }

@@ -5,16 +5,16 @@ use std::sync::atomic::Ordering;
 
 use nice_plug::prelude::NoteEvent;
 
-use super::events::{Event, Host, Touch, on, placed, send_off};
-use super::{INPUT_CAPACITY, Performer};
-use crate::gate::count;
+use super::events::{Event, Host, PlayerEvent, on, at_sample, send_off};
+use super::{INPUT_CAPACITY, AudioProcessor};
+use crate::shared::count;
 use crate::schedule::{Due, Front};
 use crate::transport::{Passage, Span};
 
-impl Performer {
+impl AudioProcessor {
     /// Takes the host's events, each on a sample of the block and in order, whatever the host
     /// says.
-    pub(super) fn take_events(&mut self, frames: u32, host: &mut impl Host) {
+    pub(super) fn collect_events(&mut self, frames: u32, host: &mut impl Host) {
         self.events.clear();
         let mut earliest = 0;
         while self.events.len() < INPUT_CAPACITY {
@@ -27,37 +27,37 @@ impl Performer {
     }
 
     /// What was cut before the first sample ends, and what could not be ended before.
-    pub(super) fn begin_walk(&mut self, opening: u64, host: &mut impl Host) {
-        self.voices.begin_block();
+    pub(super) fn begin_render(&mut self, opening: u64, host: &mut impl Host) {
+        self.active_notes.begin_block();
         for _ in 0..opening {
             self.cut(0, host);
         }
-        self.voices
+        self.active_notes
             .end_overdue(&mut |channel, pitch| send_off(host, 0, channel, pitch));
-        self.settle_through(host);
+        self.end_thru_keys(host);
     }
 
     /// From sample to sample: what was cut ends, what is due ends, the player's events pass,
     /// what is due starts.
-    pub(super) fn walk(&mut self, passage: &Passage, frames: u32, host: &mut impl Host) {
+    pub(super) fn render(&mut self, passage: &Passage, frames: u32, host: &mut impl Host) {
         let mut next = 0;
         for (index, span) in passage.spans.iter().flatten().enumerate() {
             if index > 0 {
                 self.cut(span.first, host);
             }
-            next = self.walk_span(span, passage.hold_from, next, host);
+            next = self.render_span(span, passage.hold_from, next, host);
         }
         // Standing still there are only the player's events.
         while let Some(&(sample, event)) = self.events.get(next) {
-            self.pass(sample, event, host);
+            self.pass_thru(sample, event, host);
             next += 1;
         }
-        self.pass_rest(frames, host);
+        self.pass_overflow(frames, host);
     }
 
     /// Walks through one span, from event number `next` on; gives the first event after it. No
     /// generated note begins from sample `hold_from` on.
-    fn walk_span(
+    fn render_span(
         &mut self,
         span: &Span,
         hold_from: Option<u32>,
@@ -72,7 +72,7 @@ impl Performer {
                 .get(next)
                 .map(|e| e.0)
                 .filter(|&s| s < span.end());
-            let end = self.voices.next_end(span, now);
+            let end = self.active_notes.next_end(span, now);
             let start = self.next_start(span, now).filter(|&sample| !held(sample));
             let Some(sample) = [event, end, start].into_iter().flatten().min() else {
                 return next;
@@ -90,7 +90,7 @@ impl Performer {
             }
             self.end_due(span, sample, host);
             for index in next..next + here {
-                self.pass(sample, self.events[index].1, host);
+                self.pass_thru(sample, self.events[index].1, host);
             }
             next += here;
             if !held(sample) {
@@ -99,14 +99,14 @@ impl Performer {
         }
     }
 
-    /// A cut of [`Self::tell_block`]'s is reached: everything generated ends.
+    /// A cut of [`Self::notify_block`]'s is reached: everything generated ends.
     fn cut(&mut self, sample: u32, host: &mut impl Host) {
         let void = self.schedule.cut();
         self.shared
             .counters
             .early
             .fetch_add(void, Ordering::Relaxed);
-        self.voices
+        self.active_notes
             .end_all(&mut |channel, pitch| send_off(host, sample, channel, pitch));
     }
 
@@ -127,14 +127,14 @@ impl Performer {
     /// Ends what is due, and what a note about to start on the same key would strike again.
     fn end_due(&mut self, span: &Span, sample: u32, host: &mut impl Host) {
         let Self {
-            voices, schedule, ..
+            active_notes, schedule, ..
         } = self;
         let mut send = |channel, pitch| send_off(host, sample, channel, pitch);
-        voices.end_due(span, sample, &mut send);
-        if !voices.is_empty() {
+        active_notes.end_due(span, sample, &mut send);
+        if !active_notes.is_empty() {
             for note in schedule.starting_on(*span, sample) {
-                if voices.began_before(note.pitch, sample) {
-                    voices.end(note.pitch, &mut send);
+                if active_notes.began_before(note.pitch, sample) {
+                    active_notes.end(note.pitch, &mut send);
                 }
             }
         }
@@ -154,12 +154,12 @@ impl Performer {
         let Due { note, sample, late } = due;
         // Two notes of one key on one sample, or a key the player holds: one must give way.
         let channel = self.controls.output;
-        let taken = self.voices.sounds(note.pitch) || self.through.contains(channel, note.pitch);
+        let taken = self.active_notes.sounds(note.pitch) || self.thru_keys.contains(channel, note.pitch);
         if taken || !host.send(on(sample, channel, note.pitch, note.velocity)) {
             self.drop_note(&note);
             return;
         }
-        self.voices
+        self.active_notes
             .start(channel, note.pitch, sample, note.end_beat);
         count(&self.shared.counters.played);
         if late {
@@ -168,77 +168,77 @@ impl Performer {
     }
 
     /// Note-offs of passed-through keys that are overdue, at the start of a block.
-    fn settle_through(&mut self, host: &mut impl Host) {
+    fn end_thru_keys(&mut self, host: &mut impl Host) {
         if !self.controls.thru {
-            self.owed = self.through;
+            self.pending_note_offs = self.thru_keys;
         }
-        while let Some((channel, pitch)) = self.owed.first() {
+        while let Some((channel, pitch)) = self.pending_note_offs.first() {
             if !send_off(host, 0, channel, pitch) {
                 return;
             }
-            self.owed.remove(Some(channel), Some(pitch));
-            self.through.remove(Some(channel), Some(pitch));
-            self.ended.insert(channel, pitch);
+            self.pending_note_offs.remove(Some(channel), Some(pitch));
+            self.thru_keys.remove(Some(channel), Some(pitch));
+            self.suppressed_note_offs.insert(channel, pitch);
         }
     }
 
     /// Passes one of the player's events on.
-    fn pass(&mut self, sample: u32, event: Event, host: &mut impl Host) {
+    fn pass_thru(&mut self, sample: u32, event: Event, host: &mut impl Host) {
         let thru = self.controls.thru;
-        match Touch::of(&event) {
-            Some(Touch::On { channel, pitch, .. }) => {
+        match PlayerEvent::of(&event) {
+            Some(PlayerEvent::On { channel, pitch, .. }) => {
                 let key = (Some(channel), Some(pitch));
-                self.ended.remove(key.0, key.1);
+                self.suppressed_note_offs.remove(key.0, key.1);
                 if thru && channel == self.controls.output {
                     // The player's own key takes over from ours.
                     let mut send = |channel, pitch| send_off(host, sample, channel, pitch);
-                    self.voices.end(pitch, &mut send);
+                    self.active_notes.end(pitch, &mut send);
                 }
-                if thru && host.send(placed(event, sample)) {
-                    self.through.insert(channel, pitch);
-                    self.owed.remove(key.0, key.1);
+                if thru && host.send(at_sample(event, sample)) {
+                    self.thru_keys.insert(channel, pitch);
+                    self.pending_note_offs.remove(key.0, key.1);
                 }
             }
-            Some(Touch::Off { channel, pitch }) if is_key(&event) => {
-                let ended = self.ended.remove(channel, pitch);
-                if !thru || ended {
+            Some(PlayerEvent::Off { channel, pitch }) if is_key(&event) => {
+                let suppressed_note_offs = self.suppressed_note_offs.remove(channel, pitch);
+                if !thru || suppressed_note_offs {
                     return;
                 }
-                if host.send(placed(event, sample)) {
-                    self.through.remove(channel, pitch);
-                    self.owed.remove(channel, pitch);
+                if host.send(at_sample(event, sample)) {
+                    self.thru_keys.remove(channel, pitch);
+                    self.pending_note_offs.remove(channel, pitch);
                 } else {
-                    self.owe(channel, pitch);
+                    self.defer_note_off(channel, pitch);
                 }
             }
             _ => {
                 if thru {
-                    host.send(placed(event, sample));
+                    host.send(at_sample(event, sample));
                 }
             }
         }
     }
 
     /// Passed-through keys that fit are owed their note-off.
-    fn owe(&mut self, channel: Option<u8>, pitch: Option<u8>) {
-        let mut rest = self.through;
+    fn defer_note_off(&mut self, channel: Option<u8>, pitch: Option<u8>) {
+        let mut rest = self.thru_keys;
         while let Some((c, p)) = rest.first() {
             rest.remove(Some(c), Some(p));
             if channel.is_none_or(|x| x == c) && pitch.is_none_or(|x| x == p) {
-                self.owed.insert(c, p);
+                self.pending_note_offs.insert(c, p);
             }
         }
     }
 
     /// What did not fit [`INPUT_CAPACITY`]: passed on, and not heard.
-    fn pass_rest(&mut self, frames: u32, host: &mut impl Host) {
+    fn pass_overflow(&mut self, frames: u32, host: &mut impl Host) {
         if self.events.len() < INPUT_CAPACITY {
             return;
         }
         while let Some(event) = host.next_event() {
             count(&self.shared.counters.overflow);
-            self.lost = true;
-            self.pass(frames.saturating_sub(1), event, host);
+            self.needs_resync = true;
+            self.pass_thru(frames.saturating_sub(1), event, host);
         }
     }
 }

@@ -3,8 +3,8 @@
 use continuo_score::Metre;
 use continuo_score::midi::{MidiFile, MidiNote};
 
-use super::bars::bars_at;
-use super::view::{By, Part, Roll, RollNote};
+use super::bar_grid::bars_at;
+use super::view::{NoteOwner, ExportPart, Roll, RollNote};
 
 /// Fine enough to keep a player's timing to a tenth of a millisecond at any usual tempo.
 const TICKS: u32 = 4_800;
@@ -16,13 +16,13 @@ const PLAYED: u8 = 1;
 /// The notes up to the playhead, from the last `bars` bars or all, at a tempo in quarter notes
 /// a minute. `None` when there are none. The file begins with the bar line before its first
 /// note.
-pub fn midi(roll: &Roll, part: Part, bars: Option<u32>, tempo: f64) -> Option<MidiFile> {
+pub fn midi(roll: &Roll, part: ExportPart, bars: Option<u32>, tempo: f64) -> Option<MidiFile> {
     let from = bars.map_or(f64::NEG_INFINITY, |bars| bars_back(roll, bars));
     let wanted = |note: &&RollNote| {
         let whose = match part {
-            Part::Heard => note.by == By::Player,
-            Part::Played => note.by == By::Us,
-            Part::Both => true,
+            ExportPart::Heard => note.by == NoteOwner::Player,
+            ExportPart::Played => note.by == NoteOwner::Us,
+            ExportPart::Both => true,
         };
         whose && note.start >= from - 1e-6 && note.start < roll.now
     };
@@ -30,10 +30,10 @@ pub fn midi(roll: &Roll, part: Part, bars: Option<u32>, tempo: f64) -> Option<Mi
     let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
     let origin = bar_line(roll, first);
     let tick = |beat: f64| ((beat - origin) * f64::from(TICKS)).round().max(0.0) as u64;
-    let tracks: &[(By, u8, &str)] = match part {
-        Part::Heard => &[(By::Player, HEARD, "Heard")],
-        Part::Played => &[(By::Us, PLAYED, "Continuo")],
-        Part::Both => &[(By::Player, HEARD, "Heard"), (By::Us, PLAYED, "Continuo")],
+    let tracks: &[(NoteOwner, u8, &str)] = match part {
+        ExportPart::Heard => &[(NoteOwner::Player, HEARD, "Heard")],
+        ExportPart::Played => &[(NoteOwner::Us, PLAYED, "Continuo")],
+        ExportPart::Both => &[(NoteOwner::Player, HEARD, "Heard"), (NoteOwner::Us, PLAYED, "Continuo")],
     };
     let mut file = MidiFile {
         ticks_per_beat: TICKS,
@@ -93,7 +93,7 @@ mod tests {
     use continuo_score::midi::read_bytes;
 
     use super::*;
-    use crate::editor::view::Bars;
+    use crate::editor::view::BarSection;
 
     fn roll() -> Roll {
         let note = |start: f64, length: f64, pitch, by| RollNote {
@@ -106,18 +106,18 @@ mod tests {
         Roll {
             now: 12.0,
             notes: vec![
-                note(4.013, 0.5, 60, By::Player),
+                note(4.013, 0.5, 60, NoteOwner::Player),
                 RollNote {
                     end: None,
-                    ..note(11.0, 0.0, 62, By::Player)
+                    ..note(11.0, 0.0, 62, NoteOwner::Player)
                 },
-                note(8.0, 1.0, 64, By::Us),
-                note(11.5, 2.0, 65, By::Us),
-                note(12.5, 1.0, 67, By::Us),
+                note(8.0, 1.0, 64, NoteOwner::Us),
+                note(11.5, 2.0, 65, NoteOwner::Us),
+                note(12.5, 1.0, 67, NoteOwner::Us),
             ],
             metres: vec![
-                Bars::COMMON,
-                Bars {
+                BarSection::COMMON,
+                BarSection {
                     at: 8.0,
                     number: 3,
                     numerator: 3,
@@ -128,13 +128,13 @@ mod tests {
         }
     }
 
-    fn read(roll: &Roll, part: Part, bars: Option<u32>) -> Option<MidiFile> {
+    fn read(roll: &Roll, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
         midi(roll, part, bars, 90.0).map(|file| read_bytes(&file.to_bytes().unwrap()).unwrap())
     }
 
     #[test]
     fn both_parts_are_written_as_they_were_played() {
-        let file = read(&roll(), Part::Both, None).unwrap();
+        let file = read(&roll(), ExportPart::Both, None).unwrap();
         let notes: Vec<_> = file
             .notes
             .iter()
@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn one_part_of_the_last_bars() {
         let count = |part, bars| read(&roll(), part, bars).map(|file| file.notes.len());
-        assert_eq!(count(Part::Heard, None), Some(2));
-        assert_eq!(count(Part::Heard, Some(1)), Some(1));
-        assert_eq!(count(Part::Played, Some(1)), Some(2));
-        assert_eq!(count(Part::Played, Some(0)), Some(1));
-        assert_eq!(midi(&Roll::default(), Part::Both, None, 120.0), None);
+        assert_eq!(count(ExportPart::Heard, None), Some(2));
+        assert_eq!(count(ExportPart::Heard, Some(1)), Some(1));
+        assert_eq!(count(ExportPart::Played, Some(1)), Some(2));
+        assert_eq!(count(ExportPart::Played, Some(0)), Some(1));
+        assert_eq!(midi(&Roll::default(), ExportPart::Both, None, 120.0), None);
     }
 }

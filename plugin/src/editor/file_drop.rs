@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use egui::{Align2, LayerId, Order, Painter, Rect, Stroke, StrokeKind, Ui};
 
 use super::theme;
-use super::view::Doing;
+use super::view::UiEvent;
 
 /// While files are dragged over the window it says what they would do, and notes down what was
 /// dropped.
-pub fn show(ui: &mut Ui, rect: Rect, doings: &mut Vec<Doing>) {
+pub fn show(ui: &mut Ui, rect: Rect, ui_events: &mut Vec<UiEvent>) {
     let (hovered, dropped) = ui.input(|i| {
         let paths = |paths: &mut dyn Iterator<Item = Option<PathBuf>>| -> Vec<PathBuf> {
             paths.flatten().collect()
@@ -20,7 +20,7 @@ pub fn show(ui: &mut Ui, rect: Rect, doings: &mut Vec<Doing>) {
         (hovered, dropped)
     });
     if !dropped.is_empty() {
-        doings.push(Doing::Drop(dropped));
+        ui_events.push(UiEvent::Drop(dropped));
     } else if !hovered.is_empty() {
         let layer = LayerId::new(Order::Foreground, ui.scope_id().with("drop"));
         let painter = Painter::new(ui.ctx().clone(), layer, rect);

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use continuo_files::{Output, Replace, kind};
 use serde::Serialize;
 
-use crate::editor_link::Health;
-use crate::gate::Counters;
+use crate::snapshot::Health;
+use crate::shared::Counters;
 
 /// The file to write. Every instance of the process writes the same one; the last wins.
 pub const REPORT_VARIABLE: &str = "CONTINUO_REPORT";
@@ -83,7 +83,7 @@ mod tests {
     fn absent_values_are_null() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
-        let mut report = Report::default();
+        let mut report = HealthReport::default();
         let counters = Counters::default();
         counters.heard.store(3, Ordering::Relaxed);
         counters.played.store(7, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use nice_plug::prelude::NoteOutput;
 
-use crate::editor_link::{Dialect, Health};
+use crate::snapshot::{NoteDialect, Health};
 use crate::process::Buttons;
 
 /// Counted by the audio thread unless said otherwise, read by the composer thread.
@@ -66,7 +66,7 @@ pub struct Shared {
     /// The dialect of the notes that a CLAP instance sends.
     pub note_output: Arc<NoteOutput>,
     /// Where offline rendering waits.
-    pub gate: Gate,
+    pub gate: OfflineBarrier,
     /// Buttons the editor has pressed.
     pub requests: Requests,
     /// How often the composer's past was put in the place of another. Each time the audio thread
@@ -84,8 +84,8 @@ impl Shared {
         self.counters.show(health);
         let output = &self.note_output;
         health.switched = (output.retried() > 0).then(|| match output.sends_clap() {
-            true => Dialect::Clap,
-            false => Dialect::Midi,
+            true => NoteDialect::Clap,
+            false => NoteDialect::Midi,
         });
     }
 }
@@ -131,7 +131,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Where the audio thread waits until the composer has finished a block: **only when the host
 /// renders offline**. In real time the audio thread never touches the lock.
 #[derive(Debug, Default)]
-pub struct Gate {
+pub struct OfflineBarrier {
     /// The last block the composer has finished.
     done: AtomicU64,
     /// Signs of life of the composer.
@@ -140,7 +140,7 @@ pub struct Gate {
     changed: Condvar,
 }
 
-impl Gate {
+impl OfflineBarrier {
     /// Touches lock and condition once, for platforms that allocate them at first use. Main
     /// thread.
     pub fn prepare(&self) {
@@ -157,14 +157,14 @@ impl Gate {
         self.changed.notify_all();
     }
 
-    /// After [`Gate::finish`] for good: blocks after `block` are waited for again. Composer
+    /// After [`OfflineBarrier::finish`] for good: blocks after `block` are waited for again. Composer
     /// thread.
     pub fn reopen(&self, block: u64) {
         self.done.store(block, Ordering::Release);
     }
 
     /// The composer is at work, or needs room in its ring. Composer thread.
-    pub fn stir(&self) {
+    pub fn heartbeat(&self) {
         self.moved.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_all();
     }
@@ -212,12 +212,12 @@ mod tests {
 
     #[test]
     fn waits_for_its_block_and_drains_meanwhile() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(OfflineBarrier::default());
         gate.prepare();
         let other = gate.clone();
         let composer = std::thread::spawn(move || {
             other.finish(1);
-            other.stir();
+            other.heartbeat();
             std::thread::sleep(Duration::from_millis(60));
             other.finish(2);
         });

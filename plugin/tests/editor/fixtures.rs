@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use continuo::editor::knobs::Knobs;
+use continuo::editor::param_binding::ParamBinding;
 use continuo::editor::view::{
-    Act, Bars, By, Control, Health, Learning, Memory, Offer, Part, Recalled, Roll, RollNote,
+    Action, BarSection, NoteOwner, Control, Health, LearningState, Memory, ActionState, ExportPart, Recalled, Roll, RollNote,
     Status, Transport, View,
 };
-use continuo::editor_link::LearnedPiece;
+use continuo::snapshot::LearnedPiece;
 use continuo::params::ContinuoParams;
 
-fn note(start: f64, length: f64, pitch: u8, velocity: u8, by: By) -> RollNote {
+fn note(start: f64, length: f64, pitch: u8, velocity: u8, by: NoteOwner) -> RollNote {
     RollNote {
         start,
         end: Some(start + length),
@@ -77,7 +77,7 @@ fn minuet() -> Vec<RollNote> {
     heard
         .map(|(index, (start, length, pitch))| {
             let velocity = 60 + (index * 37 % 60) as u8;
-            note(start, length, pitch, velocity, By::Player)
+            note(start, length, pitch, velocity, NoteOwner::Player)
         })
         .collect()
 }
@@ -104,49 +104,49 @@ fn answer() -> Vec<RollNote> {
     let played = notes.into_iter().enumerate();
     played
         .map(|(index, (start, length, pitch))| {
-            note(start, length, pitch, 70 + (index * 23 % 50) as u8, By::Us)
+            note(start, length, pitch, 70 + (index * 23 % 50) as u8, NoteOwner::Us)
         })
         .collect()
 }
 
 /// The plugin's own controls, as they stand at first.
 pub(crate) fn controls() -> Vec<Control> {
-    knobs().controls()
+    param_binding().controls()
 }
 
-fn knobs() -> Knobs {
-    Knobs::new(Arc::new(ContinuoParams::default()))
+fn param_binding() -> ParamBinding {
+    ParamBinding::new(Arc::new(ContinuoParams::default()))
 }
 
 /// Every act there is.
-pub(crate) fn offers() -> Vec<Offer> {
-    let acts = [
-        Act::Panic,
-        Act::Regenerate,
-        Act::Vary(0),
-        Act::Vary(1),
-        Act::Vary(2),
-        Act::Vary(3),
-        Act::Freeze,
-        Act::Clear,
-        Act::Save(Part::Heard, None),
-        Act::Save(Part::Played, None),
-        Act::Save(Part::Both, None),
-        Act::LoadModel,
-        Act::DefaultModel,
-        Act::Undo,
-        Act::Redo,
-        Act::LearnFiles,
-        Act::LearnFolder,
-        Act::Unlearn,
+pub(crate) fn action_states() -> Vec<ActionState> {
+    let actions = [
+        Action::Panic,
+        Action::Regenerate,
+        Action::Vary(0),
+        Action::Vary(1),
+        Action::Vary(2),
+        Action::Vary(3),
+        Action::Freeze,
+        Action::Clear,
+        Action::Save(ExportPart::Heard, None),
+        Action::Save(ExportPart::Played, None),
+        Action::Save(ExportPart::Both, None),
+        Action::LoadModel,
+        Action::DefaultModel,
+        Action::Undo,
+        Action::Redo,
+        Action::LearnFiles,
+        Action::LearnFolder,
+        Action::Unlearn,
     ];
-    let presets = (0..knobs().presets().len()).map(Act::Preset);
-    acts.into_iter()
+    let presets = (0..param_binding().presets().len()).map(Action::Preset);
+    actions.into_iter()
         .chain(presets)
-        .map(|act| Offer {
-            enabled: act != Act::Regenerate,
-            on: matches!(act, Act::Vary(0) | Act::Preset(0)),
-            act,
+        .map(|action| ActionState {
+            enabled: action != Action::Regenerate,
+            on: matches!(action, Action::Vary(0) | Action::Preset(0)),
+            action,
         })
         .collect()
 }
@@ -157,7 +157,7 @@ fn minuet_roll(notes: Vec<RollNote>, now: f64) -> Roll {
         planned_to: now,
         firm_to: now,
         notes,
-        metres: vec![Bars {
+        metres: vec![BarSection {
             at: 0.0,
             number: 1,
             numerator: 3,
@@ -182,12 +182,12 @@ pub(crate) fn empty() -> View {
             ..Health::default()
         },
         controls: controls(),
-        offers: offers(),
+        action_states: action_states(),
         history: [Some("Remember again what was cleared"), None],
-        presets: knobs().presets().to_vec(),
-        learning: Learning {
+        presets: param_binding().presets().to_vec(),
+        learning: LearningState {
             possible: true,
-            ..Learning::default()
+            ..LearningState::default()
         },
         ..View::default()
     }
@@ -200,7 +200,7 @@ pub(crate) fn listening() -> View {
     for pitch in [59, 62, 71] {
         notes.push(RollNote {
             end: None,
-            ..note(15.0, 1.0, pitch, 96, By::Player)
+            ..note(15.0, 1.0, pitch, 96, NoteOwner::Player)
         });
     }
     View {
@@ -276,7 +276,7 @@ pub(crate) fn learning() -> View {
         notes,
     };
     View {
-        learning: Learning {
+        learning: LearningState {
             possible: true,
             pieces: vec![
                 piece("minuet.mid", 431),

@@ -4,17 +4,17 @@
 
 use std::time::Instant;
 
-use continuo::editor::{Panel, draw, theme};
+use continuo::editor::{UiState, draw, theme};
 
-use crate::scenes;
+use crate::fixtures;
 
 #[test]
 #[ignore = "measures; see the file's first lines"]
 fn of_a_frame_while_playing() {
     let ctx = egui::Context::default();
     theme::apply(&ctx);
-    let mut panel = Panel::default();
-    let mut view = scenes::playing();
+    let mut panel = UiState::default();
+    let mut view = fixtures::playing();
     // An hour's worth of what is usually in view.
     let notes = view.roll.notes.clone();
     for pass in 1..20 {
