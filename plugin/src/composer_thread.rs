@@ -26,11 +26,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::instance::{Common, Instance};
 use crate::editor_link::Backstage;
-use crate::shared::Shared;
+use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
 use crate::process::AudioProcessor;
-use crate::health_report::{REPORT_VARIABLE, HealthReport};
 use crate::session::{SavedSession, most_needed};
+use crate::shared::Shared;
 use crate::state;
 
 /// Between two looks at the rings.
@@ -379,7 +379,13 @@ mod tests {
             let (settings, controls) = (Settings::default(), AudioSettings::default());
             processor.process(&reading, 480, settings, controls, &mut Silence);
         }
-        assert_eq!(link.shared.counters.gave_up.load(Ordering::Relaxed), 0);
+        assert_eq!(
+            link.shared
+                .counters
+                .offline_timeouts
+                .load(Ordering::Relaxed),
+            0
+        );
         link.report();
         drop((processor, link));
         assert!(HUB.lock().unwrap().is_some());

@@ -1,71 +1,57 @@
-//! What an instance did, as a small JSON file: written by the composer thread where the
+//! The health report of an instance: a small JSON file, written by the composer thread where the
 //! environment variable asks for it, read by the demo and the tests.
 
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use continuo_files::{Output, Replace, kind};
 use serde::Serialize;
 
-use crate::snapshot::Health;
-use crate::shared::Counters;
+use crate::counters::{CounterValues, Counters};
 
-/// The file to write. Every instance of the process writes the same one; the last wins.
+/// Environment variable with the path of the file. All instances of a process write the same file; the
+/// last one stays.
 pub const REPORT_VARIABLE: &str = "CONTINUO_REPORT";
 
-/// What an instance did since it was made.
+/// Model, timing and counters of an instance since it was made. Composer thread.
 #[derive(Clone, Debug, Default, Serialize)]
-pub struct Report {
+pub struct HealthReport {
     /// The model's name.
     pub model: Option<String>,
-    /// Which of its variants ran.
+    /// The variant in use.
     pub variant: Option<String>,
-    /// On what.
+    /// The device in use.
     pub device: Option<String>,
-    /// Tokens sampled.
+    /// Number of tokens sampled.
     pub tokens: u64,
-    /// Median time of one, in milliseconds.
+    /// Median time of a token, in milliseconds.
     pub ms_per_token_median: Option<f32>,
-    /// Time 95 of 100 stayed within.
+    /// 95th percentile of the time of a token, in milliseconds.
     pub ms_per_token_p95: Option<f32>,
-    /// Notes heard while the transport ran.
-    pub heard: u64,
-    /// Generated notes sent.
-    pub played: u64,
-    /// Generated notes started late and shortened.
-    pub late: u64,
-    /// Generated notes not sent.
-    pub dropped: u64,
-    /// Generated notes made void by a cut before their time.
-    pub early: u64,
-    /// Messages lost because a ring was full.
-    pub overflow: u64,
+    /// Event counters of the audio thread.
+    #[serde(flatten)]
+    pub counters: CounterValues,
     /// Whether the system gave the composer thread more than normal priority.
     pub raised: bool,
-    /// What went wrong, if anything.
+    /// The first problem.
     pub problem: Option<String>,
 }
 
-impl Report {
-    /// Fills in what the audio thread counted.
+impl HealthReport {
+    /// Fills in the audio thread's counters.
     pub fn count(&mut self, counters: &Counters) {
-        let mut health = Health::default();
-        counters.show(&mut health);
-        (self.heard, self.played) = (health.heard, health.played);
-        (self.late, self.dropped, self.early) = (health.late, health.dropped, health.early);
-        self.overflow = health.overflow;
-        let gave_up = counters.gave_up.load(Ordering::Relaxed);
-        if gave_up > 0 && self.problem.is_none() {
+        self.counters = counters.values();
+        let timeouts = self.counters.offline_timeouts;
+        if timeouts > 0 && self.problem.is_none() {
             self.problem = Some(format!(
-                "the composer did not answer for {gave_up} offline blocks"
+                "the composer did not answer for {timeouts} offline blocks"
             ));
         }
     }
 
-    /// Writes the file, all at once, so that nobody reads half of it. Composer thread.
+    /// Replaces the file as a whole, so that no reader sees half of it. Composer thread.
     ///
     /// # Errors
-    /// When something other than a report is there, or the system refuses.
+    /// Where another kind of file is in its place, or the system refuses.
     pub fn write(&self, path: &Path) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         let output = Output::check(path, &kind::JSON, Replace::SameKind);
@@ -77,10 +63,12 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
 
     #[test]
-    fn absent_values_are_null() {
+    fn report_has_counters_beside_its_fields_and_null_for_absent_values() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("report.json");
         let mut report = HealthReport::default();

@@ -1,89 +1,111 @@
-//! What was heard and played as a MIDI file, to be dragged into a track.
+//! A snapshot's notes as a MIDI file. Plain data; the composer thread calls it.
 
 use continuo_score::Metre;
 use continuo_score::midi::{MidiFile, MidiNote};
 
-use super::bar_grid::bars_at;
-use super::view::{NoteOwner, ExportPart, Roll, RollNote};
+use crate::bar_grid::BarGrid;
+use crate::snapshot::{RollNote, Snapshot};
 
-/// Fine enough to keep a player's timing to a tenth of a millisecond at any usual tempo.
+/// Ticks in a quarter note: they keep a player's timing to a tenth of a millisecond at any usual tempo.
 const TICKS: u32 = 4_800;
 
-/// Channels of the two tracks, from 0.
-const HEARD: u8 = 0;
-const PLAYED: u8 = 1;
+/// Tolerance at the first bar line, in quarter notes.
+const SAME: f64 = 1e-6;
 
-/// The notes up to the playhead, from the last `bars` bars or all, at a tempo in quarter notes
-/// a minute. `None` when there are none. The file begins with the bar line before its first
-/// note.
-pub fn midi(roll: &Roll, part: ExportPart, bars: Option<u32>, tempo: f64) -> Option<MidiFile> {
-    let from = bars.map_or(f64::NEG_INFINITY, |bars| bars_back(roll, bars));
+/// The notes to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportPart {
+    /// The player's notes.
+    Heard,
+    /// The generated notes.
+    Played,
+    /// Both, as two tracks.
+    Both,
+}
+
+/// A track of the file: its channel is its position among [`TRACKS`].
+struct Track {
+    name: &'static str,
+    generated: bool,
+}
+
+const TRACKS: [Track; 2] = [
+    Track {
+        name: "Heard",
+        generated: false,
+    },
+    Track {
+        name: "Continuo",
+        generated: true,
+    },
+];
+
+impl ExportPart {
+    fn contains(self, generated: bool) -> bool {
+        match self {
+            Self::Heard => !generated,
+            Self::Played => generated,
+            Self::Both => true,
+        }
+    }
+}
+
+/// The notes up to the playhead, from the last `bars` bars or all, at the snapshot's tempo. The file begins
+/// with the bar line before its first note. `None` without notes.
+pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
+    let grid = BarGrid::of(snapshot);
+    let now = snapshot.time.beat;
+    let from = bars.map_or(f64::NEG_INFINITY, |bars| bars_before(&grid, now, bars));
     let wanted = |note: &&RollNote| {
-        let whose = match part {
-            ExportPart::Heard => note.by == NoteOwner::Player,
-            ExportPart::Played => note.by == NoteOwner::Us,
-            ExportPart::Both => true,
-        };
-        whose && note.start >= from - 1e-6 && note.start < roll.now
+        part.contains(note.generated) && note.start >= from - SAME && note.start < now
     };
-    let notes: Vec<_> = roll.notes.iter().filter(wanted).collect();
+    let notes: Vec<_> = snapshot.notes.iter().filter(wanted).collect();
     let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
-    let origin = bar_line(roll, first);
+    let origin = grid.bar_line(first);
     let tick = |beat: f64| ((beat - origin) * f64::from(TICKS)).round().max(0.0) as u64;
-    let tracks: &[(NoteOwner, u8, &str)] = match part {
-        ExportPart::Heard => &[(NoteOwner::Player, HEARD, "Heard")],
-        ExportPart::Played => &[(NoteOwner::Us, PLAYED, "Continuo")],
-        ExportPart::Both => &[(NoteOwner::Player, HEARD, "Heard"), (NoteOwner::Us, PLAYED, "Continuo")],
-    };
+    let tracks = TRACKS.iter().enumerate();
+    let tracks: Vec<_> = tracks
+        .filter(|(_, track)| part.contains(track.generated))
+        .collect();
     let mut file = MidiFile {
         ticks_per_beat: TICKS,
-        tempos: vec![(0, (60e6 / tempo.clamp(1.0, 1000.0)) as u32)],
-        tracks: tracks.iter().map(|t| t.2.into()).collect(),
+        tempos: vec![(0, (60e6 / snapshot.time.tempo.clamp(1.0, 1000.0)) as u32)],
+        tracks: tracks.iter().map(|(_, track)| track.name.into()).collect(),
         ..MidiFile::default()
     };
-    for (track, &(by, channel, _)) in tracks.iter().enumerate() {
-        let own = notes.iter().filter(|n| n.by == by);
+    for (number, &(channel, track)) in tracks.iter().enumerate() {
+        let own = notes.iter().filter(|n| n.generated == track.generated);
         file.notes.extend(own.map(|note| MidiNote {
             start: tick(note.start),
-            end: tick(note.end.unwrap_or(roll.now).min(roll.now.max(note.start))),
+            end: tick(note.end.unwrap_or(now).min(now.max(note.start))),
             pitch: note.pitch,
             velocity: note.velocity,
-            channel,
-            track: track as u16,
+            channel: channel as u8,
+            track: number as u16,
         }));
     }
     file.notes.sort_unstable();
     file.end = file.notes.iter().map(|n| n.end).max().unwrap_or(0);
     let metre = |at: f64| {
-        let bars = bars_at(&roll.metres, at);
+        let section = grid.section_at(at);
         Metre {
-            numerator: bars.numerator,
-            denominator: bars.denominator,
+            numerator: section.numerator,
+            denominator: section.denominator,
         }
     };
-    let changes = roll
-        .metres
-        .iter()
-        .map(|b| b.at)
-        .filter(|&at| at > origin && at < roll.now);
+    let changes = grid.sections().iter().map(|section| section.at);
+    let changes = changes.filter(|&at| at > origin && at < now);
     file.metres.push((0, metre(origin)));
     file.metres.extend(changes.map(|at| (tick(at), metre(at))));
     file.metres.dedup_by(|later, before| later.1 == before.1);
     Some(file)
 }
 
-/// The bar line at or before a position.
-fn bar_line(roll: &Roll, at: f64) -> f64 {
-    let bars = bars_at(&roll.metres, at);
-    let (bar, ..) = bars.place(at);
-    bars.at + f64::from(bar - bars.number) * bars.length()
-}
-
-/// The bar line so many whole bars before the playhead, not counting the bar under way.
-fn bars_back(roll: &Roll, bars: u32) -> f64 {
-    let mut at = bar_line(roll, roll.now);
+/// The bar line `bars` whole bars before `now`, not counting the bar under way.
+fn bars_before(grid: &BarGrid, now: f64, bars: u32) -> f64 {
+    let mut at = grid.bar_line(now);
     for _ in 0..bars {
-        at = bar_line(roll, at - 1e-3);
+        at = grid.bar_line(at - 1e-3);
     }
     at
 }
@@ -93,48 +115,49 @@ mod tests {
     use continuo_score::midi::read_bytes;
 
     use super::*;
-    use crate::editor::view::BarSection;
+    use crate::snapshot::TransportState;
 
-    fn roll() -> Roll {
-        let note = |start: f64, length: f64, pitch, by| RollNote {
+    fn snapshot() -> Snapshot {
+        let note = |start: f64, length: f64, pitch, generated| RollNote {
             start,
             end: Some(start + length),
             pitch,
             velocity: 77,
-            by,
+            generated,
         };
-        Roll {
-            now: 12.0,
+        let metre = |numerator| Metre {
+            numerator,
+            denominator: 4,
+        };
+        Snapshot {
+            time: TransportState {
+                beat: 12.0,
+                tempo: 90.0,
+                ..TransportState::default()
+            },
             notes: vec![
-                note(4.013, 0.5, 60, NoteOwner::Player),
+                note(4.013, 0.5, 60, false),
                 RollNote {
                     end: None,
-                    ..note(11.0, 0.0, 62, NoteOwner::Player)
+                    ..note(11.0, 0.0, 62, false)
                 },
-                note(8.0, 1.0, 64, NoteOwner::Us),
-                note(11.5, 2.0, 65, NoteOwner::Us),
-                note(12.5, 1.0, 67, NoteOwner::Us),
+                note(8.0, 1.0, 64, true),
+                note(11.5, 2.0, 65, true),
+                note(12.5, 1.0, 67, true),
             ],
-            metres: vec![
-                BarSection::COMMON,
-                BarSection {
-                    at: 8.0,
-                    number: 3,
-                    numerator: 3,
-                    denominator: 4,
-                },
-            ],
-            ..Roll::default()
+            metres: vec![(0.0, metre(4)), (8.0, metre(3))],
+            ..Snapshot::default()
         }
     }
 
-    fn read(roll: &Roll, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
-        midi(roll, part, bars, 90.0).map(|file| read_bytes(&file.to_bytes().unwrap()).unwrap())
+    fn exported(part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
+        let file = export(&snapshot(), part, bars)?;
+        Some(read_bytes(&file.to_bytes().unwrap()).unwrap())
     }
 
     #[test]
     fn both_parts_are_written_as_they_were_played() {
-        let file = read(&roll(), ExportPart::Both, None).unwrap();
+        let file = exported(ExportPart::Both, None).unwrap();
         let notes: Vec<_> = file
             .notes
             .iter()
@@ -150,7 +173,7 @@ mod tests {
                 (at(0.013), at(0.513), 60, heard),
                 (at(4.0), at(5.0), 64, played),
                 (at(7.0), at(8.0), 62, heard),
-                // What is planned beyond the playhead was not played yet.
+                // The file ends at the playhead: the rest of this note is only planned.
                 (at(7.5), at(8.0), 65, played),
             ]
         );
@@ -165,12 +188,16 @@ mod tests {
     }
 
     #[test]
-    fn one_part_of_the_last_bars() {
-        let count = |part, bars| read(&roll(), part, bars).map(|file| file.notes.len());
+    fn one_part_of_the_last_bars_is_written_alone() {
+        let count = |part, bars| exported(part, bars).map(|file| file.notes.len());
         assert_eq!(count(ExportPart::Heard, None), Some(2));
         assert_eq!(count(ExportPart::Heard, Some(1)), Some(1));
         assert_eq!(count(ExportPart::Played, Some(1)), Some(2));
         assert_eq!(count(ExportPart::Played, Some(0)), Some(1));
-        assert_eq!(midi(&Roll::default(), ExportPart::Both, None, 120.0), None);
+        assert_eq!(
+            export(&Snapshot::default(), ExportPart::Both, None),
+            None,
+            "no notes, no file"
+        );
     }
 }

@@ -11,11 +11,11 @@ use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
 use crate::beside::{Beside, Coming};
-use crate::snapshot::{ModelInfo, ModelState, Snapshot};
-use crate::messages::Settings;
 use crate::health_report::HealthReport;
+use crate::messages::Settings;
 use crate::resources::{self, Resources};
 use crate::session::{LookBack, Player};
+use crate::snapshot::{ModelInfo, ModelState, Snapshot};
 
 /// One instance's composer; none while its model is on its way, or where there is no model.
 pub struct EnginePlayer {

@@ -20,13 +20,14 @@ use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::shared::Shared;
-use crate::messages::{Heard, Planned, Settings};
 use crate::choices::{Enter, Mode};
-use crate::process::{Buttons, AudioSettings, Event, Host, AudioProcessor};
+use crate::messages::{Heard, Planned, Settings};
+use crate::process::{AudioProcessor, AudioSettings, Event, Host};
 use crate::session::{Player, Session, mix};
+use crate::shared::Shared;
 use crate::testing::Rng;
 use crate::transport::Reading;
+use crate::trigger::Trigger;
 
 /// Plays an arpeggio of everything it heard: another context, seed or place, other notes.
 #[derive(Default)]
@@ -217,11 +218,9 @@ impl Rehearsal {
             .process(reading, frames, self.settings, self.controls, block);
     }
 
-    /// Presses a button in the editor.
-    fn press(&self, button: impl FnOnce(&mut Buttons)) {
-        let mut buttons = Buttons::default();
-        button(&mut buttons);
-        self.shared.requests.press(buttons);
+    /// Presses a trigger in the editor.
+    fn press(&self, trigger: Trigger) {
+        self.shared.requests.press(trigger);
     }
 
     fn answers(&self) -> Vec<(u32, u64)> {
@@ -234,7 +233,10 @@ impl Rehearsal {
             .clone()
     }
 
-    fn count(&self, counter: fn(&crate::shared::Counters) -> &std::sync::atomic::AtomicU64) -> u64 {
+    fn count(
+        &self,
+        counter: fn(&crate::counters::Counters) -> &std::sync::atomic::AtomicU64,
+    ) -> u64 {
         counter(&self.shared.counters).load(Ordering::Relaxed)
     }
 }

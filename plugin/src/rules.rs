@@ -1,7 +1,7 @@
 //! When does it play? One rule for each mode. Owned by the composer thread; pure.
 
-use crate::messages::Settings;
 use crate::choices::{Enter, Mode};
+use crate::messages::Settings;
 use crate::schedule::Keys;
 use crate::timeline::Timeline;
 

@@ -233,7 +233,11 @@ impl ActiveNotes {
         self.end_where(|voice| voice.earliest != u32::MAX, send);
     }
 
-    fn end_where(&mut self, pick: impl Fn(&ActiveNote) -> bool, send: &mut impl FnMut(u8, u8) -> bool) {
+    fn end_where(
+        &mut self,
+        pick: impl Fn(&ActiveNote) -> bool,
+        send: &mut impl FnMut(u8, u8) -> bool,
+    ) {
         if self.is_empty() {
             return;
         }

@@ -22,9 +22,10 @@ use self::history::Deeds;
 use self::planning::Answer;
 use self::playhead::Arrival;
 use crate::learning::{Learned, Lessons};
-use crate::messages::{Trigger, Heard, Planned, Settings};
+use crate::messages::{Heard, Planned, Settings};
 use crate::rules::{Entry, Rule};
 use crate::timeline::{Beats, SavedTimeline, Timeline};
+use crate::trigger::Trigger;
 
 pub use self::planning::mix;
 use self::work::HeldUp;
@@ -370,7 +371,7 @@ impl<P: Player> Session<P> {
             }
             Heard::Anew { .. } => {}
             Heard::Settings(settings) => self.set(settings)?,
-            Heard::Trigger(ask) => self.ask(ask)?,
+            Heard::Trigger(trigger) => self.trigger(trigger)?,
             Heard::Missed { id } => self.timeline.missed(id),
         }
         Ok(())
@@ -413,8 +414,8 @@ impl<P: Player> Session<P> {
     }
 
     /// A cut has gone before, if anything was planned.
-    fn ask(&mut self, ask: Trigger) -> Result<(), P::Error> {
-        match ask {
+    fn trigger(&mut self, trigger: Trigger) -> Result<(), P::Error> {
+        match trigger {
             Trigger::Panic => self.rule.rest(&self.timeline, self.now),
             Trigger::Regenerate => self.regenerate(),
             Trigger::Clear => self.clear()?,

@@ -1,5 +1,5 @@
-//! What the two threads of an instance share beside the rings: counters, and the gate at which
-//! offline rendering waits.
+//! State shared by the threads of an instance, beside the rings: counters, pressed triggers, and the
+//! barrier at which offline rendering waits.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,149 +7,97 @@ use std::time::{Duration, Instant};
 
 use nice_plug::prelude::NoteOutput;
 
-use crate::snapshot::{NoteDialect, Health};
-use crate::process::Buttons;
-
-/// Counted by the audio thread unless said otherwise, read by the composer thread.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Notes the composer was told of while the transport ran.
-    pub heard: AtomicU64,
-    /// Generated notes sent.
-    pub played: AtomicU64,
-    /// Generated notes started late and shortened.
-    pub late: AtomicU64,
-    /// Generated notes not sent: too late, no room, or the key was taken.
-    pub dropped: AtomicU64,
-    /// Note-ons and note-offs that the host refused; a note-off is offered again.
-    pub refused: AtomicU64,
-    /// Generated notes made void by a cut before their time.
-    pub early: AtomicU64,
-    /// Messages lost because a ring was full.
-    pub overflow: AtomicU64,
-    /// Whether the host's bar lines contradict its positions, so that bars are counted instead.
-    pub bars_distrusted: AtomicBool,
-    /// Offline blocks that gave up waiting for a composer that did not move.
-    pub gave_up: AtomicU64,
-}
-
-impl Counters {
-    /// Fills in what was counted.
-    pub fn show(&self, health: &mut Health) {
-        let value = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        health.heard = value(&self.heard);
-        health.played = value(&self.played);
-        health.late = value(&self.late);
-        health.dropped = value(&self.dropped);
-        health.refused = value(&self.refused);
-        health.early = value(&self.early);
-        health.overflow = value(&self.overflow);
-        health.bars_distrusted = self.bars_distrusted.load(Ordering::Relaxed);
-    }
-}
-
-/// Adds one.
-pub fn count(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
+use crate::counters::Counters;
+use crate::snapshot::{Health, NoteDialect};
+use crate::trigger::TriggerSet;
 
 /// Shared by the audio thread, the composer thread and the host's main thread.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// What happened.
+    /// Event counters. Audio thread.
     pub counters: Counters,
-    /// Whether the host renders faster than real time; set by the main thread.
+    /// Whether the host's bar lines contradict its positions. Set by the audio thread.
+    pub bars_distrusted: AtomicBool,
+    /// Whether the host renders faster than real time. Set by the main thread.
     pub offline: AtomicBool,
-    /// Whether the host has let the instance go: nobody hears what it would still think of. Set by
-    /// the main thread.
+    /// Whether the host has removed the instance: the composer may stop its work. Set by the main
+    /// thread.
     pub leaving: Arc<AtomicBool>,
     /// The dialect of the notes that a CLAP instance sends.
     pub note_output: Arc<NoteOutput>,
-    /// Where offline rendering waits.
-    pub gate: OfflineBarrier,
-    /// Buttons the editor has pressed.
-    pub requests: Requests,
-    /// How often the composer's past was put in the place of another. Each time the audio thread
-    /// begins anew at its next block, as if the transport had stopped and started, and says so
-    /// with [`crate::messages::Heard::Anew`]. Counted by the main thread.
+    /// Barrier at which offline rendering waits.
+    pub barrier: OfflineBarrier,
+    /// Triggers pressed in the editor.
+    pub requests: TriggerRequests,
+    /// Session epoch; incremented whenever saved state is loaded. At its next block the audio thread
+    /// starts over, as if the transport had stopped and started, and reports the epoch with
+    /// [`crate::messages::Heard::Anew`]. Main thread.
     pub pasts: AtomicU64,
-    /// Where the plugin's own time goes on once it is needed, in quarter notes, as the bits of an
-    /// `f64`: after everything in the state that was loaded. Set by the main thread.
+    /// Position at which the plugin's own time starts once it is needed, in quarter notes, as the bits
+    /// of an `f64`: after everything in the state that was loaded. Set by the main thread.
     pub own_time_from: AtomicU64,
 }
 
 impl Shared {
-    /// Fills in what was counted, and how notes go out.
+    /// Fills in what the audio thread knows. Composer thread.
     pub fn show(&self, health: &mut Health) {
-        self.counters.show(health);
+        health.counters = self.counters.values();
+        health.bars_distrusted = self.bars_distrusted.load(Ordering::Relaxed);
         let output = &self.note_output;
-        health.switched = (output.retried() > 0).then(|| match output.sends_clap() {
+        health.fallback_dialect = (output.retried() > 0).then(|| match output.sends_clap() {
             true => NoteDialect::Clap,
             false => NoteDialect::Midi,
         });
     }
 }
 
-/// Buttons pressed elsewhere than in the host, on their way to the audio thread.
+/// Triggers pressed in the editor, on their way to the audio thread.
 #[derive(Debug, Default)]
-pub struct Requests(AtomicU8);
+pub struct TriggerRequests(AtomicU8);
 
-impl Requests {
-    /// Presses buttons. Any thread.
-    pub fn press(&self, buttons: Buttons) {
-        let bits = u8::from(buttons.panic)
-            | u8::from(buttons.regenerate) << 1
-            | u8::from(buttons.clear) << 2
-            | u8::from(buttons.undo) << 3
-            | u8::from(buttons.redo) << 4;
-        self.0.fetch_or(bits, Ordering::Relaxed);
+impl TriggerRequests {
+    /// Presses triggers. Any thread.
+    pub fn press(&self, triggers: impl Into<TriggerSet>) {
+        self.0.fetch_or(triggers.into().bits(), Ordering::Relaxed);
     }
 
-    /// Those pressed since the last call. Audio thread.
-    pub fn take(&self) -> Buttons {
+    /// The triggers pressed since the last call. Audio thread.
+    pub fn take(&self) -> TriggerSet {
         if self.0.load(Ordering::Relaxed) == 0 {
-            return Buttons::default();
+            return TriggerSet::default();
         }
-        let bits = self.0.swap(0, Ordering::Relaxed);
-        Buttons {
-            panic: bits & 1 != 0,
-            regenerate: bits & 2 != 0,
-            clear: bits & 4 != 0,
-            undo: bits & 8 != 0,
-            redo: bits & 16 != 0,
-        }
+        TriggerSet::from_bits(self.0.swap(0, Ordering::Relaxed))
     }
 }
 
-/// How long offline rendering waits for a composer that gives no sign of life. Loading a large
-/// model onto a GPU takes some ten seconds.
+/// Time for which offline rendering waits for a composer without a heartbeat. Loading a large model onto
+/// a GPU takes about ten seconds.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Between two looks at the ring of planned notes while waiting.
-const LOOK: Duration = Duration::from_millis(20);
+/// Interval at which a waiting audio thread empties the ring of planned notes.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Where the audio thread waits until the composer has finished a block: **only when the host
-/// renders offline**. In real time the audio thread never touches the lock.
+/// Barrier at which the audio thread waits until the composer has finished a block, **only when the host
+/// renders offline**. In real time the audio thread never takes the lock.
 #[derive(Debug, Default)]
 pub struct OfflineBarrier {
-    /// The last block the composer has finished.
+    /// Number of the last block the composer has finished.
     done: AtomicU64,
-    /// Signs of life of the composer.
-    moved: AtomicU64,
+    /// Count of the composer's heartbeats.
+    heartbeats: AtomicU64,
     lock: Mutex<()>,
     changed: Condvar,
 }
 
 impl OfflineBarrier {
-    /// Touches lock and condition once, for platforms that allocate them at first use. Main
-    /// thread.
+    /// Uses lock and condition once, for platforms that allocate them at first use. Main thread.
     pub fn prepare(&self) {
         let guard = self.lock();
         let _ = self.changed.wait_timeout(guard, Duration::ZERO);
     }
 
-    /// The composer has finished `block` and those before; `u64::MAX`: it will finish nothing
-    /// more, and nobody is to wait. Composer thread.
+    /// Marks `block` and those before as finished; with `u64::MAX`, all blocks to come, so that the audio
+    /// thread never waits. Composer thread.
     pub fn finish(&self, block: u64) {
         let guard = self.lock();
         self.done.fetch_max(block, Ordering::Release);
@@ -157,15 +105,14 @@ impl OfflineBarrier {
         self.changed.notify_all();
     }
 
-    /// After [`OfflineBarrier::finish`] for good: blocks after `block` are waited for again. Composer
-    /// thread.
+    /// Undoes `finish(u64::MAX)`: the audio thread waits again for blocks after `block`. Composer thread.
     pub fn reopen(&self, block: u64) {
         self.done.store(block, Ordering::Release);
     }
 
-    /// The composer is at work, or needs room in its ring. Composer thread.
+    /// Shows that the composer works, and wakes the audio thread to empty the ring. Composer thread.
     pub fn heartbeat(&self) {
-        self.moved.fetch_add(1, Ordering::Relaxed);
+        self.heartbeats.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_all();
     }
 
@@ -174,24 +121,23 @@ impl OfflineBarrier {
         self.done.load(Ordering::Acquire) >= block
     }
 
-    /// Waits until what the composer is to do is `reached`, calling `drain` in between so that
-    /// the composer finds room. `false` if it gave no sign of life for as long as `patience`.
-    /// Audio thread, offline only.
+    /// Waits until `reached` holds, and calls `drain` in between to empty the ring of planned notes. Gives
+    /// `false` after `patience` without a heartbeat. Audio thread, offline only.
     pub fn wait_until(
         &self,
         reached: impl Fn() -> bool,
         patience: Duration,
         mut drain: impl FnMut(),
     ) -> bool {
-        let mut seen = (self.moved.load(Ordering::Relaxed), Instant::now());
+        let mut seen = (self.heartbeats.load(Ordering::Relaxed), Instant::now());
         let mut guard = self.lock();
         while !reached() {
-            let woken = self.changed.wait_timeout(guard, LOOK);
+            let woken = self.changed.wait_timeout(guard, POLL_INTERVAL);
             guard = woken.unwrap_or_else(PoisonError::into_inner).0;
             drain();
-            let moved = self.moved.load(Ordering::Relaxed);
-            if moved != seen.0 {
-                seen = (moved, Instant::now());
+            let heartbeats = self.heartbeats.load(Ordering::Relaxed);
+            if heartbeats != seen.0 {
+                seen = (heartbeats, Instant::now());
             } else if seen.1.elapsed() >= patience {
                 return false;
             }
@@ -200,7 +146,7 @@ impl OfflineBarrier {
     }
 
     fn lock(&self) -> MutexGuard<'_, ()> {
-        // Nothing is guarded but the moment of waking: a poisoned lock is as good as a new one.
+        // The lock guards no data, so a poisoned one is usable.
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -211,10 +157,10 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn waits_for_its_block_and_drains_meanwhile() {
-        let gate = Arc::new(OfflineBarrier::default());
-        gate.prepare();
-        let other = gate.clone();
+    fn barrier_waits_for_its_block_and_drains_meanwhile() {
+        let barrier = Arc::new(OfflineBarrier::default());
+        barrier.prepare();
+        let other = barrier.clone();
         let composer = std::thread::spawn(move || {
             other.finish(1);
             other.heartbeat();
@@ -222,13 +168,13 @@ mod tests {
             other.finish(2);
         });
         let mut drained = 0;
-        assert!(gate.wait_until(|| gate.has_finished(2), PATIENCE, || drained += 1));
+        assert!(barrier.wait_until(|| barrier.has_finished(2), PATIENCE, || drained += 1));
         assert!(drained > 0);
-        assert!(gate.wait_until(|| gate.has_finished(1), PATIENCE, || {}));
+        assert!(barrier.wait_until(|| barrier.has_finished(1), PATIENCE, || {}));
         composer.join().unwrap();
         assert!(
-            !gate.wait_until(|| gate.has_finished(3), Duration::ZERO, || {}),
-            "nobody is there any more"
+            !barrier.wait_until(|| barrier.has_finished(3), Duration::ZERO, || {}),
+            "the composer has ended"
         );
     }
 }

@@ -13,13 +13,13 @@ use rtrb::{Consumer, Producer};
 use super::Joining;
 use crate::beside::{Beside, Coming, panic_message};
 use crate::editor_link::{Backstage, EditorRequest};
-use crate::snapshot::ModelState;
-use crate::shared::Shared;
+use crate::health_report::HealthReport;
 use crate::learning::{Opened, open};
 use crate::messages::{Heard, Planned};
 use crate::player::{ComingModel, EnginePlayer, Models};
-use crate::health_report::HealthReport;
 use crate::session::{Need, Player, SavedSession, Session};
+use crate::shared::Shared;
+use crate::snapshot::ModelState;
 use crate::state;
 
 /// How long an offline plan waits for room in the ring of planned notes.

@@ -1,27 +1,28 @@
-//! The controls, in columns as a player thinks; in a small window one group at a time.
+//! The panel of controls: one column or more for each group; in a small window one group at a time. Window
+//! thread.
 
 use egui::{Align2, Rect, ScrollArea, Ui, pos2, vec2};
 
 use super::control_row::{self, Typing};
 use super::theme;
-use super::view::{Control, UiEvent, Group};
+use super::view::{Control, Group, UiEvent};
 
-/// A column narrower than this is no use.
-const NARROWEST: f32 = 158.0;
+/// Least width of a column, in points.
+const MIN_COLUMN: f32 = 158.0;
 
-/// Rows of one group alone, at least: so that most are of one height.
-const FEWEST: usize = 3;
+/// Least rows of a group shown alone, so that most groups have one height.
+const MIN_ROWS: usize = 3;
 
-/// Height of a title.
+/// Height of a title, in points.
 const TITLE: f32 = 20.0;
 
-/// How the controls are laid out in a width.
+/// Layout of the controls at a width.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Columns of each group; empty where only one group fits at a time.
+pub struct PanelLayout {
+    /// Number of columns of each group; empty where only one group is shown.
     columns: Vec<(Group, usize)>,
     rows: usize,
-    /// Columns of the one group.
+    /// Number of columns of the one group.
     single: usize,
 }
 
@@ -32,11 +33,11 @@ fn members(controls: &[Control], group: Group) -> impl Iterator<Item = (usize, &
         .filter(move |(_, c)| c.group == group)
 }
 
-impl Plan {
-    /// The best plan for a width: every group beside the others if they fit, with spare columns
-    /// for the longest; else `tab` alone.
+impl PanelLayout {
+    /// The layout for a width: all groups side by side if they fit, with spare columns for the longest;
+    /// else `tab` alone.
     pub fn new(controls: &[Control], width: f32, tab: Group) -> Self {
-        let fit = (((width + theme::GAP) / (NARROWEST + theme::GAP)) as usize).max(1);
+        let fit = (((width + theme::GAP) / (MIN_COLUMN + theme::GAP)) as usize).max(1);
         let count = |group| members(controls, group).count();
         let groups = Group::COLUMNS.into_iter().filter(|&g| count(g) > 0);
         let mut columns: Vec<_> = groups.map(|group| (group, 1)).collect();
@@ -44,7 +45,7 @@ impl Plan {
         if columns.len() > fit {
             return Self {
                 columns: Vec::new(),
-                rows: count(tab).div_ceil(fit).max(FEWEST),
+                rows: count(tab).div_ceil(fit).max(MIN_ROWS),
                 single: fit,
             };
         }
@@ -61,7 +62,7 @@ impl Plan {
         }
     }
 
-    /// Height of the titles, or of the buttons in their place.
+    /// Height of the titles, or of the tabs in their place.
     fn head(&self) -> f32 {
         if self.columns.is_empty() {
             theme::ROW + theme::SMALL_GAP
@@ -70,13 +71,14 @@ impl Plan {
         }
     }
 
-    /// The height it would like to have.
+    /// Height of all rows, in points.
     pub fn height(&self) -> f32 {
         self.head() + self.rows as f32 * (theme::ROW + theme::SMALL_GAP)
     }
 }
 
-/// Draws the controls into `rect`. `tab` is the group shown where only one fits.
+/// Draws the controls into `rect`, with a scroll bar where they do not fit. `tab` is the group shown where
+/// only one fits.
 pub fn show(
     ui: &mut Ui,
     rect: Rect,
@@ -85,22 +87,22 @@ pub fn show(
     typing: &mut Option<Typing>,
     ui_events: &mut Vec<UiEvent>,
 ) {
-    let plan = Plan::new(controls, rect.width(), *tab);
-    let body = rect.with_min_y(rect.top() + plan.head());
-    let columns = if plan.columns.is_empty() {
+    let layout = PanelLayout::new(controls, rect.width(), *tab);
+    let body = rect.with_min_y(rect.top() + layout.head());
+    let columns = if layout.columns.is_empty() {
         tabs(ui, rect.with_max_y(body.top()), controls, tab);
-        vec![(*tab, plan.single)]
+        vec![(*tab, layout.single)]
     } else {
-        titles(ui, rect, &plan);
-        plan.columns.clone()
+        titles(ui, rect, &layout);
+        layout.columns.clone()
     };
-    let scrolls = plan.height() > rect.height() + 1.0;
+    let scrolls = layout.height() > rect.height() + 1.0;
     let mut inner = ui.new_child(egui::UiBuilder::new().max_rect(body).id_salt("controls"));
     inner.set_clip_rect(body.expand(2.0).intersect(ui.clip_rect()));
     let mut lay = |ui: &mut Ui| {
         let width = rect.width() - if scrolls { 12.0 } else { 0.0 };
         let origin = ui.min_rect().min;
-        let rows = plan.rows as f32 * (theme::ROW + theme::SMALL_GAP);
+        let rows = layout.rows as f32 * (theme::ROW + theme::SMALL_GAP);
         ui.allocate_space(vec2(width, rows - theme::SMALL_GAP));
         let total: usize = columns.iter().map(|c| c.1).sum();
         let mut column = 0;
@@ -131,10 +133,10 @@ fn column_at(column: usize, of: usize, width: f32) -> (f32, f32) {
     ((each + theme::GAP) * column as f32, each)
 }
 
-fn titles(ui: &Ui, rect: Rect, plan: &Plan) {
-    let total: usize = plan.columns.iter().map(|c| c.1).sum();
+fn titles(ui: &Ui, rect: Rect, layout: &PanelLayout) {
+    let total: usize = layout.columns.iter().map(|c| c.1).sum();
     let mut column = 0;
-    for &(group, own) in &plan.columns {
+    for &(group, own) in &layout.columns {
         let (x, _) = column_at(column, total, rect.width());
         let place = pos2(rect.left() + x + 2.0, rect.top() + TITLE / 2.0 - 1.0);
         let title = group.title().to_uppercase();
@@ -186,7 +188,7 @@ mod tests {
                 step: 0.01,
                 fine: 0.001,
                 text: String::new(),
-                tip: "",
+                help: "",
             })
         };
         of.iter().flat_map(each).collect()
@@ -195,24 +197,27 @@ mod tests {
     #[test]
     fn spare_columns_go_to_the_longest_group() {
         let controls = controls(&[(Group::When, 4), (Group::What, 10), (Group::Output, 2)]);
-        let plan = Plan::new(&controls, 4.0 * (NARROWEST + theme::GAP), Group::When);
+        let layout = PanelLayout::new(&controls, 4.0 * (MIN_COLUMN + theme::GAP), Group::When);
         assert_eq!(
-            plan.columns,
+            layout.columns,
             [(Group::When, 1), (Group::What, 2), (Group::Output, 1)]
         );
-        assert_eq!(plan.rows, 5);
-        let wide = Plan::new(&controls, 40.0 * (NARROWEST + theme::GAP), Group::When);
+        assert_eq!(layout.rows, 5);
+        let wide = PanelLayout::new(&controls, 40.0 * (MIN_COLUMN + theme::GAP), Group::When);
         assert_eq!(wide.rows, 1);
     }
 
     #[test]
-    fn in_a_small_window_one_group_at_a_time() {
+    fn a_small_window_shows_one_group_at_a_time() {
         let controls = controls(&[(Group::When, 4), (Group::What, 10), (Group::Output, 2)]);
-        let width = 2.0 * (NARROWEST + theme::GAP);
-        for (tab, rows) in [(Group::What, 5), (Group::When, FEWEST)] {
-            let plan = Plan::new(&controls, width, tab);
-            assert_eq!((plan.columns.len(), plan.single, plan.rows), (0, 2, rows));
+        let width = 2.0 * (MIN_COLUMN + theme::GAP);
+        for (tab, rows) in [(Group::What, 5), (Group::When, MIN_ROWS)] {
+            let layout = PanelLayout::new(&controls, width, tab);
+            assert_eq!(
+                (layout.columns.len(), layout.single, layout.rows),
+                (0, 2, rows)
+            );
         }
-        assert_eq!(Plan::new(&[], 300.0, Group::When).rows, 0);
+        assert_eq!(PanelLayout::new(&[], 300.0, Group::When).rows, 0);
     }
 }

@@ -1,7 +1,7 @@
-//! One control: a row with the parameter's name, its value and how far it stands.
+//! One control: a row with the parameter's name, its value as text and as a bar. Window thread.
 //!
-//! Drag or arrow keys move it (shift: finely), a double-click or Delete resets it, and typing
-//! while it has the focus, Enter or a right click enters a value. Every way is a gesture the
+//! A drag or the arrow keys change the value (finely with Shift), a double-click or Delete resets it. Typing
+//! while it has the focus, Enter, or a right click opens a text field. Each change is a whole gesture that the
 //! host can record: begin, set, end.
 
 use egui::text::{LayoutJob, TextWrapping};
@@ -11,22 +11,22 @@ use egui::{
 };
 
 use super::theme;
-use super::view::{Control, UiEvent, ControlKind};
+use super::view::{Control, ControlKind, UiEvent};
 
-/// Points to drag from one end to the other.
+/// Length of a drag from one end of the range to the other, in points.
 const TRAVEL: f32 = 220.0;
 
-/// A value being typed.
+/// The open text field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Typing {
-    /// Number of the control.
+    /// Index of the control.
     control: usize,
     text: String,
-    /// The field has had the focus.
+    /// Whether the field has had the focus.
     began: bool,
 }
 
-/// Draws control number `index` into `rect`.
+/// Draws the control with this index into `rect`.
 pub fn show(
     ui: &mut Ui,
     rect: Rect,
@@ -58,14 +58,16 @@ pub fn show(
     match &control.kind {
         ControlKind::Number => number(ui, &painter, rect, index, control, &response, ui_events),
         ControlKind::Switch => switch(&painter, rect, index, control, &response, ui_events),
-        ControlKind::Choice(names) => choice(&painter, rect, index, control, names, &response, ui_events),
+        ControlKind::Choice(names) => {
+            choice(&painter, rect, index, control, names, &response, ui_events)
+        }
     }
     if response.has_focus() {
         let stroke = Stroke::new(1.0, theme::HEARD);
         painter.rect_stroke(rect, theme::ROUND, stroke, StrokeKind::Inside);
         keyboard(ui, index, control, &response, typing, ui_events);
     }
-    assist(ui, index, control, &response, ui_events);
+    accessibility(ui, index, control, &response, ui_events);
     let wants_text = matches!(control.kind, ControlKind::Number) && response.secondary_clicked();
     if wants_text {
         *typing = Some(Typing {
@@ -82,12 +84,12 @@ pub fn show(
     };
     response.on_hover_text(format!(
         "{}: {}\n{}{how}",
-        control.name, control.text, control.tip
+        control.name, control.text, control.help
     ));
 }
 
-/// The whole of a gesture at once.
-pub fn once(ui_events: &mut Vec<UiEvent>, index: usize, value: f32) {
+/// Emits a whole gesture.
+pub fn gesture(ui_events: &mut Vec<UiEvent>, index: usize, value: f32) {
     let value = value.clamp(0.0, 1.0);
     ui_events.extend([
         UiEvent::Begin(index),
@@ -96,8 +98,8 @@ pub fn once(ui_events: &mut Vec<UiEvent>, index: usize, value: f32) {
     ]);
 }
 
-/// Name on the left, value on the right; the name gives way: first in size, then in length.
-fn words(painter: &Painter, rect: Rect, control: &Control, value: &str, right: f32) {
+/// Draws the name on the left and the value on the right. A long name gets a smaller font, then an ellipsis.
+fn labels(painter: &Painter, rect: Rect, control: &Control, value: &str, right: f32) {
     let font = theme::text();
     let y = rect.center().y;
     let drawn = painter.layout_no_wrap(value.to_owned(), font.clone(), theme::TEXT);
@@ -121,6 +123,7 @@ fn words(painter: &Painter, rect: Rect, control: &Control, value: &str, right: f
     );
 }
 
+/// Draws a slider.
 fn number(
     ui: &Ui,
     painter: &Painter,
@@ -130,7 +133,7 @@ fn number(
     response: &Response,
     ui_events: &mut Vec<UiEvent>,
 ) {
-    // Where the hand is, which a stepped value need not be.
+    // The value of the drag before it is rounded to a step.
     let held: Id = response.id.with("held");
     if response.drag_started() {
         ui_events.push(UiEvent::Begin(index));
@@ -155,7 +158,7 @@ fn number(
         ui_events.push(UiEvent::End(index));
     }
     if response.double_clicked() {
-        once(ui_events, index, control.default);
+        gesture(ui_events, index, control.default);
     }
     if response.clicked() {
         response.request_focus();
@@ -164,9 +167,10 @@ fn number(
     painter
         .with_clip_rect(fill)
         .rect_filled(rect, theme::ROUND, theme::FILL);
-    words(painter, rect, control, &control.text, rect.right() - 7.0);
+    labels(painter, rect, control, &control.text, rect.right() - 7.0);
 }
 
+/// Draws a switch.
 fn switch(
     painter: &Painter,
     rect: Rect,
@@ -177,7 +181,7 @@ fn switch(
 ) {
     let on = control.value >= 0.5;
     if response.clicked() {
-        once(ui_events, index, if on { 0.0 } else { 1.0 });
+        gesture(ui_events, index, if on { 0.0 } else { 1.0 });
     }
     let track =
         Rect::from_center_size(pos2(rect.right() - 19.0, rect.center().y), vec2(24.0, 13.0));
@@ -188,9 +192,10 @@ fn switch(
     };
     painter.rect_filled(track, egui::CornerRadius::same(6), ground);
     painter.circle_filled(pos2(x, track.center().y), 4.5, knob);
-    words(painter, rect, control, "", track.left());
+    labels(painter, rect, control, "", track.left());
 }
 
+/// Draws a drop-down list.
 fn choice(
     painter: &Painter,
     rect: Rect,
@@ -206,7 +211,7 @@ fn choice(
         theme::TEXT_WEAK,
         Stroke::NONE,
     ));
-    words(painter, rect, control, &control.text, rect.right() - 20.0);
+    labels(painter, rect, control, &control.text, rect.right() - 20.0);
     let chosen = chosen(control, names);
     Popup::menu(response)
         .width(rect.width())
@@ -214,20 +219,20 @@ fn choice(
         .show(|ui| {
             for (number, name) in names.iter().enumerate() {
                 if ui.selectable_label(number == chosen, name).clicked() {
-                    once(ui_events, index, number as f32 * control.step);
+                    gesture(ui_events, index, number as f32 * control.step);
                     ui.close();
                 }
             }
         });
 }
 
-/// Which of the names is in force.
+/// Index of the current value among the names.
 pub fn chosen(control: &Control, names: &[String]) -> usize {
     let last = names.len().saturating_sub(1);
     (control.value * last as f32).round() as usize
 }
 
-/// Keys, while the control has the focus.
+/// Handles keys while the control has the focus.
 fn keyboard(
     ui: &Ui,
     index: usize,
@@ -266,7 +271,7 @@ fn keyboard(
         }
     }
     if let Some(value) = moved {
-        once(ui_events, index, value);
+        gesture(ui_events, index, value);
     }
     let typed: String = ui.input(|i| {
         let texts = i.events.iter().filter_map(|event| match event {
@@ -289,7 +294,7 @@ fn keyboard(
     }
 }
 
-/// A field over the control, until Enter or a look elsewhere; Escape leaves it as it was.
+/// Draws the text field over the control until Enter or a loss of focus; Escape discards the text.
 fn edit(
     ui: &mut Ui,
     rect: Rect,
@@ -309,7 +314,7 @@ fn edit(
         response.request_focus();
         state.began = true;
         if let Some(mut field) = TextEdit::load_state(ui.ctx(), response.id) {
-            // At the end: what was typed is to be gone on with.
+            // The cursor stands at the end, so that typing goes on.
             let end = egui::text::CCursor::new(state.text.chars().count());
             field
                 .cursor
@@ -318,14 +323,23 @@ fn edit(
         }
     } else if response.lost_focus() || !response.has_focus() {
         if !ui.input(|i| i.key_pressed(Key::Escape)) {
-            ui_events.push(UiEvent::Type(state.control, std::mem::take(&mut state.text)));
+            ui_events.push(UiEvent::Type(
+                state.control,
+                std::mem::take(&mut state.text),
+            ));
         }
         *typing = None;
     }
 }
 
-/// What assistive technology reads, and what it asks for.
-fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, ui_events: &mut Vec<UiEvent>) {
+/// Describes the control to assistive technology, and handles its requests.
+fn accessibility(
+    ui: &Ui,
+    index: usize,
+    control: &Control,
+    response: &Response,
+    ui_events: &mut Vec<UiEvent>,
+) {
     use egui::accesskit::Action;
     response.widget_info(|| match control.kind {
         ControlKind::Number => {
@@ -351,7 +365,7 @@ fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, ui_even
         node.set_max_numeric_value(1.0);
         node.set_numeric_value_step(f64::from(step));
         node.set_value(control.text.clone());
-        // AT-SPI has no text beside a slider's number, which is a share of its travel.
+        // AT-SPI has no text for a slider, only its number, which is normalised.
         if cfg!(target_os = "linux") {
             node.set_description(control.text.clone());
         }
@@ -362,16 +376,18 @@ fn assist(ui: &Ui, index: usize, control: &Control, response: &Response, ui_even
     let count = |action| ui.input(|i| i.num_accesskit_action_requests(response.id, action)) as f32;
     let steps = count(Action::Increment) - count(Action::Decrement);
     if steps != 0.0 {
-        once(ui_events, index, control.value + steps * step);
+        gesture(ui_events, index, control.value + steps * step);
     }
-    let asked: Vec<_> = ui.input(|i| {
+    let requests: Vec<_> = ui.input(|i| {
         i.accesskit_action_requests(response.id, Action::SetValue)
             .filter_map(|request| request.data.clone())
             .collect()
     });
-    for data in asked {
+    for data in requests {
         match data {
-            egui::accesskit::ActionData::NumericValue(value) => once(ui_events, index, value as f32),
+            egui::accesskit::ActionData::NumericValue(value) => {
+                gesture(ui_events, index, value as f32)
+            }
             egui::accesskit::ActionData::Value(text) => {
                 ui_events.push(UiEvent::Type(index, text.into()))
             }

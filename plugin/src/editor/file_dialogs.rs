@@ -1,5 +1,5 @@
-//! The desktop's file dialogs, which never make the window wait; and what to do where there
-//! are none.
+//! The desktop's file dialogs, and work on files. Each runs on a thread of its own, so that the window never
+//! waits.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -9,45 +9,45 @@ use std::time::{Duration, Instant};
 use nice_plug_egui::RepaintNotifier;
 use rfd::AsyncFileDialog;
 
-use super::view::ExportPart;
+use crate::midi_export::ExportPart;
 
-/// An answer sooner than this came from no human: there is no dialog on this system.
-const TOO_FAST: Duration = Duration::from_millis(150);
+/// Time below which an answer is no person's: the desktop has no dialogs.
+const HUMAN_TIME: Duration = Duration::from_millis(150);
 
-/// What a dialog is for.
+/// Purpose of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialogPurpose {
-    /// Where to save notes, from the last so many bars or all.
-    Save(ExportPart, Option<u32>),
-    /// Which model directory to load.
-    Model,
-    /// Which MIDI files to learn.
-    Learn,
-    /// Which folder of them to learn.
+    /// Path of a MIDI file to save: its notes, and the number of bars or all.
+    SaveMidi(ExportPart, Option<u32>),
+    /// Folder of a model to load.
+    LoadModel,
+    /// MIDI files to learn.
+    LearnFiles,
+    /// Folder of MIDI files to learn.
     LearnFolder,
 }
 
-/// What came of it.
+/// Result of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialogAnswer {
-    /// The files, or the folder.
+    /// The files or the folder chosen.
     Chosen(Vec<PathBuf>),
-    /// The dialog was closed.
-    Nothing,
-    /// This desktop has no file dialogs.
-    Missing,
+    /// The dialog was closed without a choice.
+    Cancelled,
+    /// The desktop has no file dialogs.
+    Unavailable,
 }
 
-/// What there is to tell the window.
+/// An event for the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialogEvent {
     /// A dialog was answered.
     Answered(DialogPurpose, DialogAnswer),
-    /// Something was done, in words.
+    /// Work on a file ended; the text is for the user.
     Done(String),
 }
 
-/// The dialogs of one window, and what is done with files afterwards.
+/// The dialogs and file work of one window. Owned by the window's thread.
 pub struct Dialogs {
     sender: Sender<DialogEvent>,
     receiver: Receiver<DialogEvent>,
@@ -56,7 +56,7 @@ pub struct Dialogs {
 }
 
 impl Dialogs {
-    /// None open. `repaint` is asked whenever there is news.
+    /// No dialog open. It requests a repaint whenever there is an event.
     pub fn new(repaint: RepaintNotifier) -> Self {
         let (sender, receiver) = channel();
         Self {
@@ -67,26 +67,26 @@ impl Dialogs {
         }
     }
 
-    /// Opens a dialog, unless one is open. Window thread.
+    /// Opens a dialog, unless one is open.
     pub fn open(&mut self, purpose: DialogPurpose) {
         if self.open {
             return;
         }
-        // Made here, for some systems want their dialogs made where their windows are.
-        let asked = ask(&purpose);
+        // Some systems want dialogs made on the window's thread.
+        let asked = dialog(&purpose);
         self.open = self.start(move || {
             let began = Instant::now();
             let answer = match pollster::block_on(asked) {
                 Some(paths) => DialogAnswer::Chosen(paths),
-                None if began.elapsed() < TOO_FAST => DialogAnswer::Missing,
-                None => DialogAnswer::Nothing,
+                None if began.elapsed() < HUMAN_TIME => DialogAnswer::Unavailable,
+                None => DialogAnswer::Cancelled,
             };
             DialogEvent::Answered(purpose, answer)
         });
     }
 
-    /// Does something that may wait, and tells in words what came of it.
-    pub fn work(&mut self, work: impl FnOnce() -> String + Send + 'static) {
+    /// Runs work that may wait, which gives a text for the user.
+    pub fn run(&mut self, work: impl FnOnce() -> String + Send + 'static) {
         self.start(move || DialogEvent::Done(work()));
     }
 
@@ -94,39 +94,40 @@ impl Dialogs {
         let (sender, repaint) = (self.sender.clone(), self.repaint.clone());
         let thread = std::thread::Builder::new().name("continuo files".into());
         let started = thread.spawn(move || {
-            // The window may be gone.
+            // The window may be closed.
             let _ = sender.send(work());
             repaint.request_repaint();
         });
         started.is_ok()
     }
 
-    /// The next thing to tell, once there is one.
-    pub fn news(&mut self) -> Option<DialogEvent> {
-        let news = self.receiver.try_recv().ok()?;
-        if let DialogEvent::Answered(..) = news {
+    /// The next event, if there is one.
+    pub fn next_event(&mut self) -> Option<DialogEvent> {
+        let event = self.receiver.try_recv().ok()?;
+        if let DialogEvent::Answered(..) = event {
             self.open = false;
         }
-        Some(news)
+        Some(event)
     }
 }
 
-fn ask(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
+/// The dialog of a purpose; gives the paths chosen.
+fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
     let dialog = AsyncFileDialog::new();
     let purpose = purpose.clone();
     let (mut one, mut folder, mut several) = (None, None, None);
     let midi = |dialog: AsyncFileDialog| dialog.add_filter("MIDI", &["mid", "midi", "kar", "rmi"]);
     match &purpose {
-        DialogPurpose::Save(part, _) => {
+        DialogPurpose::SaveMidi(part, _) => {
             let dialog = dialog
                 .set_title("Save MIDI")
                 .set_file_name(file_name(*part));
             one = Some(dialog.add_filter("MIDI", &["mid", "midi"]).save_file());
         }
-        DialogPurpose::Model => {
+        DialogPurpose::LoadModel => {
             folder = Some(dialog.set_title("Choose a model's folder").pick_folder());
         }
-        DialogPurpose::Learn => {
+        DialogPurpose::LearnFiles => {
             several = Some(midi(dialog.set_title("Learn MIDI files")).pick_files());
         }
         DialogPurpose::LearnFolder => {
@@ -158,8 +159,11 @@ fn file_name(part: ExportPart) -> &'static str {
     }
 }
 
-/// Where to save without a dialog: a name not yet taken in `Continuo` in the home folder.
-pub fn own_place(home: &Path, part: ExportPart) -> std::io::Result<PathBuf> {
+/// A path for saving without a dialog: a new name in the folder `Continuo` in the home folder.
+///
+/// # Errors
+/// Where the folder cannot be made, or all names are taken.
+pub fn default_path(home: &Path, part: ExportPart) -> std::io::Result<PathBuf> {
     let folder = home.join("Continuo");
     std::fs::create_dir_all(&folder)?;
     let name = file_name(part);
@@ -179,15 +183,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_never_taken_twice() {
+    fn default_path_is_always_a_new_name() {
         let home = tempfile::tempdir().unwrap();
-        let place = || {
-            let path = own_place(home.path(), ExportPart::Played).unwrap();
+        let next = || {
+            let path = default_path(home.path(), ExportPart::Played).unwrap();
             std::fs::write(&path, "x").unwrap();
             path.file_name().unwrap().to_str().unwrap().to_owned()
         };
         assert_eq!(
-            [place(), place(), place()],
+            [next(), next(), next()],
             ["continuo.mid", "continuo 2.mid", "continuo 3.mid"]
         );
     }

@@ -1,4 +1,4 @@
-//! Files dropped on the window: music to learn, or a model to play with.
+//! Files dropped on the window: music to learn, or a model to load. Window thread.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,7 @@ use egui::{Align2, LayerId, Order, Painter, Rect, Stroke, StrokeKind, Ui};
 use super::theme;
 use super::view::UiEvent;
 
-/// While files are dragged over the window it says what they would do, and notes down what was
-/// dropped.
+/// Draws the effect of files that are dragged over the window, and takes those dropped.
 pub fn show(ui: &mut Ui, rect: Rect, ui_events: &mut Vec<UiEvent>) {
     let (hovered, dropped) = ui.input(|i| {
         let paths = |paths: &mut dyn Iterator<Item = Option<PathBuf>>| -> Vec<PathBuf> {
@@ -37,17 +36,17 @@ pub fn show(ui: &mut Ui, rect: Rect, ui_events: &mut Vec<UiEvent>) {
     }
 }
 
-/// What was dropped.
+/// Files dropped, by their use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// A model's folder, or a file in it.
+    /// The folder of a model.
     Model(PathBuf),
-    /// Anything else: whoever learns from it says what is wrong with it.
+    /// Any other files and folders: learning reports what it cannot read.
     Music(Vec<PathBuf>),
 }
 
 impl Dropped {
-    /// What these files and folders are.
+    /// The use of these files and folders.
     pub fn of(paths: Vec<PathBuf>) -> Self {
         match paths.iter().find_map(|path| model(path)) {
             Some(folder) => Self::Model(folder),
@@ -56,6 +55,7 @@ impl Dropped {
     }
 }
 
+/// The folder of the model at a path: the folder itself, or the parent of its `model.json`.
 fn model(path: &Path) -> Option<PathBuf> {
     let has = |folder: &Path| folder.join("model.json").is_file();
     if has(path) {
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_is_known_by_its_page() {
+    fn a_model_is_recognised_by_its_manifest() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().to_path_buf();
         let song = at.join("song.mid");
@@ -78,9 +78,9 @@ mod tests {
             Dropped::of(vec![at.clone(), song.clone()]),
             Dropped::Music(vec![at.clone(), song])
         );
-        let page = at.join("model.json");
-        std::fs::write(&page, "{}").unwrap();
-        for path in [at.clone(), page] {
+        let manifest = at.join("model.json");
+        std::fs::write(&manifest, "{}").unwrap();
+        for path in [at.clone(), manifest] {
             assert_eq!(Dropped::of(vec![path]), Dropped::Model(at.clone()));
         }
     }

@@ -1,5 +1,5 @@
-//! The plugin's parameters as [`Control`]s, and what hands do to them as gestures the host can
-//! record. Used on the window's thread.
+//! Binding of the controls to the plugin's parameters: parameters become [`Control`]s, and events of widgets
+//! become gestures that the host can record. Window thread.
 
 use std::sync::Arc;
 
@@ -7,22 +7,24 @@ use nice_plug::context::gui::GuiContext;
 use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::Params;
 
-use super::param_layout::{self, Place};
-use super::view::{Action, Control, UiEvent, ControlKind, ActionState, Preset};
-use crate::snapshot::Step;
-use crate::presets;
+use super::param_layout::{self, ParamLayout};
+use super::view::{ActionState, Control, ControlKind, PresetItem, UiEvent};
+use crate::action::Action;
+use crate::choices::{Choice, Variation};
+use crate::presets::{self, Preset};
+use crate::snapshot::UndoStep;
 
-/// Receives gestures: the host, or a test.
-pub trait Host {
-    /// A hand takes hold of a parameter.
+/// Receiver of gestures: the host, or a test.
+pub trait GestureHost {
+    /// A gesture on a parameter begins.
     fn begin(&self, param: ParamPtr);
-    /// It moves it, 0 to 1.
+    /// It sets the parameter to a normalised value, 0 to 1.
     fn set(&self, param: ParamPtr, normalized: f32);
-    /// It lets go.
+    /// It ends.
     fn end(&self, param: ParamPtr);
 }
 
-impl Host for GuiContext {
+impl GestureHost for GuiContext {
     fn begin(&self, param: ParamPtr) {
         // SAFETY: the pointer is one of the plugin's own parameters; the context looks it up.
         unsafe { self.raw_begin_set_parameter(param) }
@@ -39,92 +41,94 @@ impl Host for GuiContext {
     }
 }
 
+/// One parameter.
 struct BoundParam {
     id: String,
     ptr: ParamPtr,
-    place: &'static Place,
+    layout: ParamLayout,
 }
 
-/// All parameters.
+/// All parameters of an instance. Owned by the window's thread.
 pub struct ParamBinding {
-    /// Keeps what the pointers point to.
+    /// Owner of the parameters to which the pointers point.
     _params: Arc<dyn Params>,
-    param_binding: Vec<BoundParam>,
-    presets: Vec<Preset>,
-    /// What each preset sets.
-    settings: Vec<Vec<(ParamPtr, f32)>>,
+    params: Vec<BoundParam>,
+    presets: Vec<PresetItem>,
+    /// Parameters and values of each preset.
+    preset_values: Vec<Vec<(ParamPtr, f32)>>,
 }
 
-// What follows reads parameters through the pointers of `param_binding`.
+// What follows reads parameters through the pointers of `params`.
 //
 // SAFETY of all of it: they point into the `Arc` kept beside them, which is never given away,
 // and parameters are read and written through atomics.
 impl ParamBinding {
-    /// The parameters of an instance.
+    /// Binds the parameters of an instance.
     pub fn new(params: Arc<dyn Params>) -> Self {
-        let param = |(id, ptr, _): (String, ParamPtr, String)| BoundParam {
-            place: param_layout::find(&id),
+        let bind = |(id, ptr, _): (String, ParamPtr, String)| BoundParam {
+            layout: param_layout::find(&id),
             id,
             ptr,
         };
         let presets = presets::presets();
-        let settings = presets.iter().map(|p| p.settings(&*params)).collect();
-        let shown = |preset: presets::Preset| Preset {
+        let preset_values = presets.iter().map(|p| p.settings(&*params)).collect();
+        let item = |preset: Preset| PresetItem {
             name: preset.name,
             about: preset.about,
         };
         Self {
-            param_binding: params.param_map().into_iter().map(param).collect(),
-            presets: presets.into_iter().map(shown).collect(),
-            settings,
+            params: params.param_map().into_iter().map(bind).collect(),
+            presets: presets.into_iter().map(item).collect(),
+            preset_values,
             _params: params,
         }
     }
 
-    /// The presets, by number.
-    pub fn presets(&self) -> &[Preset] {
+    /// The presets, by the index in [`Action::Preset`].
+    pub fn presets(&self) -> &[PresetItem] {
         &self.presets
     }
 
-    /// As they stand now.
+    /// The parameters as they are now, in the host's order.
     pub fn controls(&self) -> Vec<Control> {
-        self.param_binding.iter().map(BoundParam::control).collect()
+        self.params.iter().map(BoundParam::control).collect()
     }
 
-    /// The acts that are parameters: those that last, and presets, which are on while everything
-    /// stands as they set it.
+    /// The actions that are parameters: toggles, and presets. A preset is on while all parameters have its
+    /// values.
     pub fn action_states(&self) -> Vec<ActionState> {
-        let actions = (0..4).map(Action::Vary).chain([Action::Freeze]);
-        let lasting = actions.filter_map(|action| {
-            let (param, value) = self.lasting(&action)?;
+        let variations = Variation::VALUES.iter().copied().map(Action::Vary);
+        let toggles = variations.chain([Action::Freeze]).filter_map(|action| {
+            let (param, value) = self.toggle(action)?;
             Some((action, (param.value() - value).abs() < 0.1))
         });
-        let presets = self
-            .settings
-            .iter()
-            .enumerate()
-            .map(|(number, settings)| (Action::Preset(number), settings.iter().all(stands)));
-        let action_state = |(action, on)| ActionState {
+        let presets = self.preset_values.iter().enumerate();
+        let presets =
+            presets.map(|(index, values)| (Action::Preset(index), values.iter().all(has_value)));
+        let state = |(action, on)| ActionState {
             action,
             on,
             enabled: true,
         };
-        lasting.chain(presets).map(action_state).collect()
+        toggles.chain(presets).map(state).collect()
     }
 
-    /// The parameter of an act that lasts, and its value while it is in force.
-    fn lasting(&self, action: &Action) -> Option<(&BoundParam, f32)> {
-        let (id, value) = match action {
-            Action::Vary(number) => ("variation", f32::from(*number) / 3.0),
-            Action::Freeze => ("freeze", 1.0),
-            _ => return None,
+    /// The parameter of a toggle, and its value while the toggle is on.
+    fn toggle(&self, action: Action) -> Option<(&BoundParam, f32)> {
+        let info = action.info();
+        let value = match action {
+            Action::Vary(variation) => {
+                variation.index() as f32 / (Variation::VALUES.len() - 1) as f32
+            }
+            _ => 1.0,
         };
-        let param = self.param_binding.iter().find(|param| param.id == id)?;
+        let parameter = info.parameter.filter(|_| info.is_toggle)?;
+        let param = self.params.iter().find(|param| param.id == parameter.id)?;
         Some((param, value))
     }
 
-    /// Passes a doing on to the host; `false` if it is not about a parameter.
-    pub fn apply(&self, ui_event: &UiEvent, host: &impl Host) -> bool {
+    /// Passes an event on to the host; `false` if it concerns no parameter.
+    pub fn apply(&self, ui_event: &UiEvent, host: &impl GestureHost) -> bool {
         match ui_event {
             UiEvent::Begin(index) => self.with(*index, |param| host.begin(param.ptr)),
             UiEvent::Set(index, value) => {
@@ -132,62 +136,64 @@ impl ParamBinding {
             }
             UiEvent::End(index) => self.with(*index, |param| host.end(param.ptr)),
             UiEvent::Type(index, text) => self.with(*index, |param| {
-                if let Some(value) = param.read(text) {
-                    once(host, param.ptr, value.clamp(0.0, 1.0));
+                if let Some(value) = param.parse(text) {
+                    gesture(host, param.ptr, value.clamp(0.0, 1.0));
                 }
             }),
-            UiEvent::Action(Action::Preset(number)) => self.preset(*number, host),
-            UiEvent::Action(action) => return self.action(action, host),
+            UiEvent::Action(Action::Preset(index)) => self.apply_preset(*index, host),
+            UiEvent::Action(action) => return self.apply_toggle(*action, host),
             UiEvent::Drop(_) => return false,
         }
         true
     }
 
-    fn with(&self, index: usize, to_do: impl FnOnce(&BoundParam)) {
-        if let Some(param) = self.param_binding.get(index) {
-            to_do(param);
+    fn with(&self, index: usize, run: impl FnOnce(&BoundParam)) {
+        if let Some(param) = self.params.get(index) {
+            run(param);
         }
     }
 
-    fn action(&self, action: &Action, host: &impl Host) -> bool {
-        let Some((param, value)) = self.lasting(action) else {
+    fn apply_toggle(&self, action: Action, host: &impl GestureHost) -> bool {
+        let Some((param, value)) = self.toggle(action) else {
             return false;
         };
-        let thaws = *action == Action::Freeze && param.value() >= 0.5;
-        once(host, param.ptr, if thaws { 0.0 } else { value });
+        let turns_off = action == Action::Freeze && param.value() >= 0.5;
+        gesture(host, param.ptr, if turns_off { 0.0 } else { value });
         true
     }
 
-    /// Sets what a preset sets and what does not stand there already.
-    fn preset(&self, number: usize, host: &impl Host) {
-        let settings = self.settings.get(number).into_iter().flatten();
-        for &(ptr, value) in settings.filter(|setting| !stands(setting)) {
-            once(host, ptr, value);
+    /// Sets the parameters of a preset that have another value.
+    fn apply_preset(&self, index: usize, host: &impl GestureHost) {
+        let values = self.preset_values.get(index).into_iter().flatten();
+        for &(ptr, value) in values.filter(|setting| !has_value(setting)) {
+            gesture(host, ptr, value);
         }
     }
 
-    /// Sets the parameter that a step of the history is about, if it is about one.
-    pub fn step(&self, step: UndoStep, host: &impl Host) {
+    /// Sets the parameter of a step of undo or redo, if it has one.
+    pub fn undo_step(&self, step: UndoStep, host: &impl GestureHost) {
         let (action, on) = match step {
-            UndoStep::Vary(variation) => (Action::Vary(variation as u8), true),
+            UndoStep::Vary(variation) => (Action::Vary(variation), true),
             UndoStep::Freeze(on) => (Action::Freeze, on),
-            UndoStep::Regenerate | UndoStep::Clear | UndoStep::Unlearn | UndoStep::PlayOver => return,
+            UndoStep::Regenerate | UndoStep::Clear | UndoStep::Unlearn | UndoStep::PlayOver => {
+                return;
+            }
         };
-        if let Some((param, value)) = self.lasting(&action) {
-            once(host, param.ptr, if on { value } else { 0.0 });
+        if let Some((param, value)) = self.toggle(action) {
+            gesture(host, param.ptr, if on { value } else { 0.0 });
         }
     }
 }
 
 /// A whole gesture.
-fn once(host: &impl Host, ptr: ParamPtr, value: f32) {
+fn gesture(host: &impl GestureHost, ptr: ParamPtr, value: f32) {
     host.begin(ptr);
     host.set(ptr, value);
     host.end(ptr);
 }
 
-/// Whether a parameter stands at a value.
-fn stands(&(ptr, value): &(ParamPtr, f32)) -> bool {
+/// Whether a parameter has a value.
+fn has_value(&(ptr, value): &(ParamPtr, f32)) -> bool {
     (value_of(ptr) - value).abs() < 1e-4
 }
 
@@ -206,19 +212,19 @@ impl BoundParam {
         unsafe { self.ptr.normalized_value_to_string(normalized, true) }
     }
 
-    /// A value typed, with or without its unit.
-    fn read(&self, text: &str) -> Option<f32> {
+    /// Parses a value with or without its unit.
+    fn parse(&self, text: &str) -> Option<f32> {
         // SAFETY: see `ParamBinding`.
         let unit = unsafe { self.ptr.unit() };
         let bare = text.trim();
         let bare = bare.strip_suffix(unit.trim()).unwrap_or(bare).trim();
-        // A comma is a decimal point to half of the world.
+        // A comma is the decimal point in many countries.
         let bare = bare.replace(',', ".");
         // SAFETY: see `ParamBinding`.
         unsafe { self.ptr.string_to_normalized_value(&bare) }
     }
 
-    /// The nearest value the parameter can have.
+    /// The nearest value that the parameter has.
     fn snapped(&self, normalized: f32) -> f32 {
         let normalized = normalized.clamp(0.0, 1.0);
         if matches!(self.ptr, ParamPtr::BoolParam(_)) {
@@ -250,7 +256,7 @@ impl BoundParam {
             }
             _ => ControlKind::Number,
         };
-        // From the middle, where neither end is in the way.
+        // The step is taken at the middle, where no end of the range limits it.
         let step = |finer| {
             // SAFETY: see `ParamBinding`.
             let next = unsafe { self.ptr.next_normalized_step(0.5, finer) };
@@ -259,174 +265,17 @@ impl BoundParam {
         let each = steps.map(|steps| 1.0 / steps.max(1) as f32);
         Control {
             name,
-            group: self.place.group,
+            group: self.layout.group,
             kind,
             value,
             default,
             step: each.unwrap_or_else(|| step(false)),
             fine: each.unwrap_or_else(|| step(true)),
             text: self.text(value),
-            tip: self.place.tip,
+            help: self.layout.help,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-    use crate::choices::Variation;
-    use crate::params::ContinuoParams;
-
-    /// What a host would be told; parameters follow at once.
-    #[derive(Default)]
-    struct Told(RefCell<Vec<(&'static str, ParamPtr, f32)>>);
-
-    impl Host for Told {
-        fn begin(&self, param: ParamPtr) {
-            self.0.borrow_mut().push(("begin", param, 0.0));
-        }
-        fn set(&self, param: ParamPtr, value: f32) {
-            // SAFETY: the test keeps the parameters.
-            unsafe { param._internal_set_normalized_value(value) };
-            self.0.borrow_mut().push(("set", param, value));
-        }
-        fn end(&self, param: ParamPtr) {
-            self.0.borrow_mut().push(("end", param, 0.0));
-        }
-    }
-
-    impl Told {
-        fn take(&self) -> Vec<(&'static str, ParamPtr, f32)> {
-            std::mem::take(&mut *self.0.borrow_mut())
-        }
-    }
-
-    fn param_binding() -> (Arc<ContinuoParams>, ParamBinding) {
-        let params = Arc::new(ContinuoParams::default());
-        (params.clone(), ParamBinding::new(params))
-    }
-
-    #[test]
-    fn every_parameter_has_a_place_and_says_what_it_does() {
-        let (_, param_binding) = param_binding();
-        for param in &param_binding.param_binding {
-            assert!(
-                param_layout::known(&param.id),
-                "parameter `{}` has no place in the editor: give it one in editor/places.rs",
-                param.id
-            );
-            assert!(param.place.tip.len() > 10, "{}", param.id);
-        }
-    }
-
-    #[test]
-    fn every_value_goes_to_the_host_and_comes_back() {
-        let (_params, param_binding) = param_binding();
-        let host = Told::default();
-        for index in 0..param_binding.param_binding.len() {
-            for value in [0.0, 1.0, 0.37] {
-                param_binding.apply(&UiEvent::Begin(index), &host);
-                param_binding.apply(&UiEvent::Set(index, value), &host);
-                param_binding.apply(&UiEvent::End(index), &host);
-                let told = host.take();
-                assert_eq!(
-                    told.iter().map(|t| t.0).collect::<Vec<_>>(),
-                    ["begin", "set", "end"]
-                );
-                let control = &param_binding.controls()[index];
-                assert!((control.value - told[1].2).abs() < 1e-6, "{}", control.name);
-                assert!(
-                    (control.value - value).abs() <= control.step.max(0.02),
-                    "{}",
-                    control.name
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_shown_can_be_typed() {
-        let (_params, param_binding) = param_binding();
-        let host = Told::default();
-        for index in 0..param_binding.param_binding.len() {
-            let shown = param_binding.controls()[index].clone();
-            param_binding.apply(&UiEvent::Set(index, 1.0), &host);
-            host.take();
-            param_binding.apply(&UiEvent::Type(index, shown.text.clone()), &host);
-            let now = &param_binding.controls()[index];
-            assert_eq!(now.text, shown.text, "{}", shown.name);
-            assert_eq!(host.take().len(), 3);
-            param_binding.apply(&UiEvent::Type(index, "nonsense".into()), &host);
-            if !matches!(shown.kind, ControlKind::Switch) {
-                assert_eq!(host.take(), [], "{}", shown.name);
-            }
-            host.take();
-        }
-    }
-
-    #[test]
-    fn acts_that_last_are_whole_gestures() {
-        let (_params, param_binding) = param_binding();
-        let host = Told::default();
-        let lasting = |action_state: &ActionState| !matches!(action_state.action, Action::Preset(_));
-        for action_state in param_binding.action_states().into_iter().filter(lasting) {
-            assert!(param_binding.apply(&UiEvent::Action(action_state.action.clone()), &host));
-            let told: Vec<_> = host.take().iter().map(|t| t.0).collect();
-            assert_eq!(told, ["begin", "set", "end"], "{:?}", action_state.action);
-            let now = param_binding.action_states();
-            assert!(
-                now.iter().any(|o| o.action == action_state.action && o.on),
-                "{:?}",
-                action_state.action
-            );
-        }
-        if param_binding.action_states().iter().any(|action_state| action_state.action == Action::Freeze) {
-            param_binding.apply(&UiEvent::Action(Action::Freeze), &host);
-            assert!(param_binding.action_states().iter().all(|o| o.action != Action::Freeze || !o.on));
-            host.take();
-        }
-        assert!(!param_binding.apply(&UiEvent::Action(Action::Panic), &host));
-        assert_eq!(host.take(), []);
-    }
-
-    #[test]
-    fn a_preset_is_a_gesture_for_each_parameter_that_stands_elsewhere() {
-        let (params, param_binding) = param_binding();
-        let host = Told::default();
-        let all = presets::presets();
-        assert_eq!(param_binding.presets().len(), all.len());
-        for (number, preset) in all.iter().enumerate() {
-            assert!(param_binding.apply(&UiEvent::Action(Action::Preset(number)), &host));
-            let told = host.take();
-            for gesture in told.chunks(3) {
-                let what: Vec<_> = gesture.iter().map(|t| t.0).collect();
-                assert_eq!(what, ["begin", "set", "end"], "{}", preset.name);
-            }
-            assert!(preset.is_set(&*params), "{}", preset.name);
-            let on: Vec<_> = param_binding.action_states().into_iter().filter(|o| o.on).collect();
-            let on = |action: &Action| on.iter().any(|action_state| action_state.action == *action);
-            assert!(on(&Action::Preset(number)), "{}", preset.name);
-            param_binding.apply(&UiEvent::Action(Action::Preset(number)), &host);
-            assert_eq!(host.take(), [], "nothing is set twice");
-        }
-    }
-
-    #[test]
-    fn a_step_of_the_history_sets_its_parameter() {
-        let (params, param_binding) = param_binding();
-        let host = Told::default();
-        param_binding.step(UndoStep::Vary(Variation::C), &host);
-        assert_eq!(params.variation.value(), Variation::C);
-        for on in [true, false] {
-            param_binding.step(UndoStep::Freeze(on), &host);
-            assert_eq!(params.freeze.value(), on);
-        }
-        assert_eq!(host.take().len(), 9);
-        for step in [UndoStep::Clear, UndoStep::Regenerate, UndoStep::Unlearn] {
-            param_binding.step(step, &host);
-        }
-        assert_eq!(host.take(), []);
-    }
-}
+mod tests;

@@ -1,41 +1,43 @@
-//! Where each parameter belongs, and what it does, in a musician's words and with its unit.
+//! Group and help text of each parameter. Plain data, any thread.
 
 use super::view::Group;
+use crate::action::Action;
 
-/// Where a parameter is drawn.
-#[derive(Debug)]
-pub struct Place {
+/// Group and help text of a parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamLayout {
     id: &'static str,
-    /// In which group.
+    /// The group in which it is drawn.
     pub group: Group,
-    /// What it does.
-    pub tip: &'static str,
+    /// One sentence on its effect, for musicians, with its unit.
+    pub help: &'static str,
 }
 
-/// What is not in the table is shown all the same: a parameter nobody can reach is worse than
-/// one in the wrong column.
-static UNKNOWN: Place = Place {
-    id: "",
-    group: Group::Output,
-    tip: "",
-};
+/// Layout of a parameter that is not in the table: it is drawn all the same.
+const UNKNOWN: ParamLayout = place("", Group::Output, "");
 
-/// The place of the parameter with this id.
-pub fn find(id: &str) -> &'static Place {
-    PLACES.iter().find(|p| p.id == id).unwrap_or(&UNKNOWN)
+/// The layout of the parameter with this id.
+pub fn find(id: &str) -> ParamLayout {
+    let mut table = PARAMS.iter();
+    let known = table.find(|layout| layout.id == id).copied();
+    known.or_else(|| action(id)).unwrap_or(UNKNOWN)
 }
 
-/// Whether the parameter with this id has a place of its own.
-pub fn known(id: &str) -> bool {
-    PLACES.iter().any(|place| place.id == id)
+/// The layout of a parameter that is drawn as an action.
+fn action(id: &str) -> Option<ParamLayout> {
+    Action::WITH_PARAMETER.into_iter().find_map(|action| {
+        let info = action.info();
+        let parameter = info.parameter.filter(|parameter| parameter.id == id)?;
+        Some(place(parameter.id, Group::Action, info.help))
+    })
 }
 
-const fn place(id: &'static str, group: Group, tip: &'static str) -> Place {
-    Place { id, group, tip }
+const fn place(id: &'static str, group: Group, help: &'static str) -> ParamLayout {
+    ParamLayout { id, group, help }
 }
 
-/// Every parameter, by the id a host knows it by.
-static PLACES: &[Place] = &[
+/// All other parameters, by the id that songs keep.
+static PARAMS: &[ParamLayout] = &[
     place(
         "mode",
         Group::Mode,
@@ -80,11 +82,6 @@ static PLACES: &[Place] = &[
         "How daring: low stays with what is likely, high surprises",
     ),
     place(
-        "temp_pitch",
-        Group::What,
-        "How daring in pitch: low stays with what is likely, high surprises",
-    ),
-    place(
         "temp_rhythm",
         Group::What,
         "How daring in rhythm: low stays with what is likely, high surprises",
@@ -93,11 +90,6 @@ static PLACES: &[Place] = &[
         "top_p",
         Group::What,
         "Only the likeliest choices that together have this probability are considered",
-    ),
-    place(
-        "min_p",
-        Group::What,
-        "Choices less likely than this share of the likeliest are not considered",
     ),
     place("key", Group::What, "The tonic of the scale"),
     place(
@@ -108,7 +100,6 @@ static PLACES: &[Place] = &[
     place("low", Group::What, "No note below this one"),
     place("high", Group::What, "No note above this one"),
     place("voices", Group::What, "Most notes at once"),
-    place("polyphony", Group::What, "Most notes at once"),
     place("density", Group::What, "More notes, or fewer"),
     place("register", Group::What, "The note it is pulled to"),
     place("reg_pull", Group::What, "How strongly it is pulled there"),
@@ -153,15 +144,6 @@ static PLACES: &[Place] = &[
         Group::Memory,
         "The same seed, notes and settings give the same answer; another seed, another",
     ),
-    place(
-        "variation",
-        Group::Action,
-        "The same moment, answered differently; and back",
-    ),
-    place("panic", Group::Action, "Ends everything that sounds, now"),
-    place("regen", Group::Action, "Answers this bar anew"),
-    place("freeze", Group::Action, "Repeats what was just played"),
-    place("clear", Group::Action, "Forgets everything heard and played"),
     place("thru", Group::Output, "Passes what you play to the output"),
     place(
         "in_ch",
@@ -182,11 +164,6 @@ static PLACES: &[Place] = &[
         "sound",
         Group::Output,
         "The built-in electric piano, for a first minute without another instrument",
-    ),
-    place(
-        "level",
-        Group::Output,
-        "Loudness of the built-in electric piano, in decibels",
     ),
     place(
         "bypass",

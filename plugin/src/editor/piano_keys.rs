@@ -1,4 +1,4 @@
-//! The keyboard at the side of the roll.
+//! The keyboard at the side of the piano roll. Window thread.
 
 use egui::{Align2, Color32, CornerRadius, Painter, Rect, Stroke, pos2};
 
@@ -16,8 +16,8 @@ pub fn is_black(pitch: u8) -> bool {
     matches!(pitch % 12, 1 | 3 | 6 | 8 | 10)
 }
 
-/// Draws the keys in view at the left of `rect`; those of `heard` and `played` (a bit for each
-/// MIDI key) are lit.
+/// Draws the visible keys at the left of `rect`. Keys in `heard` and `played` (one bit for each MIDI key)
+/// are lit.
 pub fn show(painter: &Painter, rect: Rect, transform: &RollTransform, heard: u128, played: u128) {
     let strip = Rect::from_min_max(
         pos2(rect.left(), transform.area.top()),
@@ -35,7 +35,7 @@ pub fn show(painter: &Painter, rect: Rect, transform: &RollTransform, heard: u12
             None
         }
     };
-    // White keys reach half a row into the black ones beside them, so the lit ones come first.
+    // White keys reach half a row into the black keys beside them, so black keys are drawn last.
     for pitch in transform.pitches().filter(|&p| !is_black(p)) {
         let (mut top, mut bottom) = transform.y(pitch);
         let half = transform.row() / 2.0;

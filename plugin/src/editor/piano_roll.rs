@@ -1,14 +1,16 @@
-//! The roll: what was heard and played, what is about to be, and what is being recalled.
+//! The piano roll: notes heard, played and planned, and the bars that the long memory retrieves. Window
+//! thread.
 
 use egui::{
     Align2, CornerRadius, CursorIcon, Painter, Rect, Role, Sense, Stroke, StrokeKind, Ui,
     WidgetInfo, pos2, vec2,
 };
 
-use super::bar_grid::{Line, bars_at, lines};
 use super::roll_viewport::{RollTransform, RollViewport};
-use super::view::{NoteOwner, Roll, RollNote, View};
-use super::{keys, theme};
+use super::view::View;
+use super::{piano_keys, theme};
+use crate::bar_grid::GridLine;
+use crate::snapshot::RollNote;
 
 /// Height of the line with the bar numbers.
 const RULER: f32 = 20.0;
@@ -16,71 +18,77 @@ const RULER: f32 = 20.0;
 /// Width of zoom and follow, in the ruler's corner.
 const BUTTONS: f32 = 100.0;
 
-/// Bar numbers nearer than this, in points, are left out; beats have labels from here on.
+/// Least distance of labels in the ruler, in points.
 const LABEL_ROOM: f32 = 34.0;
 
-/// Draws the roll into `rect` and takes zoom and follow from the hand.
+/// Draws the roll into `rect`, and takes pan, zoom and follow from pointer and buttons.
 pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
-    let roll = &view.roll;
     let area = Rect::from_min_max(rect.min + vec2(piano_keys::WIDTH, RULER), rect.max);
     if area.width() < 20.0 || area.height() < 20.0 {
         return;
     }
     let response = ui.interact(rect, ui.scope_id().with("roll"), Sense::click_and_drag());
-    let (transform, _) = viewport.transform(roll, area);
-    hand(ui, &response, &transform, viewport);
-    let (transform, moving) = viewport.transform(roll, area);
+    let (transform, _) = viewport.transform(view, area);
+    pointer(ui, &response, &transform, viewport);
+    let (transform, moving) = viewport.transform(view, area);
     if moving {
         ui.ctx().request_repaint();
     }
     response.widget_info(|| {
-        WidgetInfo::labeled(Role::Label, true, format!("Piano roll. {}", words(view)))
+        WidgetInfo::labeled(
+            Role::Label,
+            true,
+            format!("Piano roll. {}", description(view)),
+        )
     });
 
     let painter = ui.painter_at(rect);
     painter.rect_filled(rect, theme::ROUND, theme::WELL);
     let inside = painter.with_clip_rect(area);
     rows(&inside, &transform);
-    recalled(&painter, &inside, roll, &transform);
-    let lines = lines(&roll.metres, transform.left, transform.right());
+    recalled(&painter, &inside, view, &transform);
+    let lines = view.grid.lines(transform.left, transform.right());
     grid(&inside, &transform, &lines);
-    ruler(&painter, rect, roll, &transform, &lines);
-    ahead(&inside, roll, &transform);
-    for note in &roll.notes {
-        draw_note(&inside, &transform, roll, note, sounds(view, note));
+    ruler(&painter, rect, view, &transform, &lines);
+    planned(&inside, view, &transform);
+    let notes = &view.snapshot.notes;
+    for note in notes {
+        draw_note(&inside, &transform, view, note);
     }
-    recalled_before(&inside, roll, &transform);
-    playhead(&painter, roll, &transform, view.transport.playing);
-    let sounding = |by: NoteOwner| {
-        let notes = roll.notes.iter().filter(|n| n.by == by && sounds(view, n));
-        notes.fold(0u128, |keys, n| keys | 1 << (n.pitch & 127))
+    recalled_before(&inside, view, &transform);
+    playhead(&painter, view, &transform);
+    let sounding = |generated: bool| {
+        let notes = notes.iter().filter(|n| n.generated == generated);
+        let sounding = notes.filter(|n| sounds(view, n));
+        sounding.fold(0u128, |keys, n| keys | 1 << (n.pitch & 127))
     };
-    piano_keys::show(
-        &painter,
-        rect,
-        &transform,
-        sounding(NoteOwner::Player),
-        sounding(NoteOwner::Us),
-    );
-    if roll.notes.is_empty() {
+    piano_keys::show(&painter, rect, &transform, sounding(false), sounding(true));
+    if notes.is_empty() {
         hint(&inside, area, view);
     }
     buttons(ui, rect, &transform, viewport);
 }
 
-/// What the picture says, for those who do not see it.
-fn words(view: &View) -> String {
-    let (bar, beat, _) = bars_at(&view.roll.metres, view.roll.now).place(view.roll.now);
-    let count = |by| view.roll.notes.iter().filter(|n| n.by == by).count();
+/// Description for screen readers.
+fn description(view: &View) -> String {
+    let position = view.grid.position(view.playhead);
+    let notes = &view.snapshot.notes;
+    let played = notes.iter().filter(|n| n.generated).count();
     format!(
-        "At bar {bar}, beat {beat}. {} notes heard, {} played or planned.",
-        count(NoteOwner::Player),
-        count(NoteOwner::Us)
+        "At bar {}, beat {}. {} notes heard, {played} played or planned.",
+        position.bar,
+        position.beat,
+        notes.len() - played
     )
 }
 
-/// Drag and wheel move it, control and wheel or a pinch zoom it, double-click follows again.
-fn hand(ui: &Ui, response: &egui::Response, transform: &RollTransform, viewport: &mut RollViewport) {
+/// Pointer input: drag and wheel pan, Control and wheel or a pinch zoom, a double-click follows again.
+fn pointer(
+    ui: &Ui,
+    response: &egui::Response,
+    transform: &RollTransform,
+    viewport: &mut RollViewport,
+) {
     if response.dragged() {
         viewport.pan(transform, response.drag_delta().x);
         ui.set_cursor_icon(CursorIcon::Grabbing);
@@ -98,7 +106,7 @@ fn hand(ui: &Ui, response: &egui::Response, transform: &RollTransform, viewport:
     }
 }
 
-/// Rows of black keys, and a line under each C.
+/// Draws rows of black keys, and a line under each C.
 fn rows(painter: &Painter, transform: &RollTransform) {
     for pitch in transform.pitches() {
         let (top, bottom) = transform.y(pitch);
@@ -107,13 +115,17 @@ fn rows(painter: &Painter, transform: &RollTransform) {
             painter.rect_filled(row, CornerRadius::ZERO, theme::WELL_DARK);
         }
         if pitch % 12 == 0 {
-            painter.hline(transform.area.x_range(), bottom, Stroke::new(1.0, theme::LINE));
+            painter.hline(
+                transform.area.x_range(),
+                bottom,
+                Stroke::new(1.0, theme::LINE),
+            );
         }
     }
 }
 
-/// Bars and beats; beats fade as they crowd.
-fn grid(painter: &Painter, transform: &RollTransform, lines: &[Line]) {
+/// Draws lines of bars and beats; beats fade where they are dense.
+fn grid(painter: &Painter, transform: &RollTransform, lines: &[GridLine]) {
     let beat_room = lines.windows(2).map(|w| w[1].at - w[0].at);
     let room = beat_room.fold(f64::INFINITY, f64::min) as f32 * transform.zoom;
     let fade = ((room - 5.0) / 10.0).clamp(0.0, 1.0);
@@ -128,15 +140,21 @@ fn grid(painter: &Painter, transform: &RollTransform, lines: &[Line]) {
     }
 }
 
-/// Bar numbers, and beats where there is room.
-fn ruler(painter: &Painter, rect: Rect, roll: &Roll, transform: &RollTransform, lines: &[Line]) {
+/// Draws bar numbers, and beats where they fit.
+fn ruler(
+    painter: &Painter,
+    rect: Rect,
+    view: &View,
+    transform: &RollTransform,
+    lines: &[GridLine],
+) {
     let top = Rect::from_min_max(
         pos2(transform.area.left(), rect.top()),
         pos2(rect.right() - BUTTONS, transform.area.top()),
     );
     let painter = painter.with_clip_rect(top);
-    let bar_room = bars_at(&roll.metres, transform.left).length() as f32 * transform.zoom;
-    // Every bar, every second, every fourth...
+    let bar_room = view.grid.section_at(transform.left).bar_length() as f32 * transform.zoom;
+    // Numbers every bar, every second, every fourth, and so on.
     let every = 1i32
         << (LABEL_ROOM / bar_room.max(0.01))
             .log2()
@@ -145,7 +163,7 @@ fn ruler(painter: &Painter, rect: Rect, roll: &Roll, transform: &RollTransform, 
     for line in lines {
         let x = transform.x(line.at);
         let place = pos2(x + 6.0, top.center().y);
-        let beat_room = bars_at(&roll.metres, line.at).beat_length() as f32 * transform.zoom;
+        let beat_room = view.grid.section_at(line.at).beat_length() as f32 * transform.zoom;
         if line.beat == 1 && (line.bar - 1).rem_euclid(every) == 0 {
             let label = line.bar.to_string();
             painter.text(
@@ -170,11 +188,11 @@ fn ruler(painter: &Painter, rect: Rect, roll: &Roll, transform: &RollTransform, 
     }
 }
 
-/// Where the memory looks back to: a band under the notes and a bar along the ruler.
-fn recalled(painter: &Painter, inside: &Painter, roll: &Roll, transform: &RollTransform) {
-    for stretch in &roll.recalled {
-        let weight = stretch.weight.clamp(0.0, 1.0);
-        let across = transform.x(stretch.from)..=transform.x(stretch.to);
+/// Draws the recalled bars: a band under the notes and a strip along the ruler.
+fn recalled(painter: &Painter, inside: &Painter, view: &View, transform: &RollTransform) {
+    for bar in &view.recalled {
+        let weight = bar.share.clamp(0.0, 1.0);
+        let across = transform.x(bar.from)..=transform.x(bar.to);
         let band = Rect::from_x_y_ranges(across.clone(), transform.area.y_range());
         let color = theme::RECALLED.gamma_multiply(0.06 + 0.16 * weight);
         inside.rect_filled(band, CornerRadius::ZERO, color);
@@ -185,19 +203,17 @@ fn recalled(painter: &Painter, inside: &Painter, roll: &Roll, transform: &RollTr
     }
 }
 
-/// At the left edge, a word about what is recalled from before it, or from elsewhere.
-fn recalled_before(painter: &Painter, roll: &Roll, transform: &RollTransform) {
-    let gone = roll.recalled.iter().filter(|r| r.to <= transform.left);
-    let mut before: Vec<i32> = gone
-        .map(|r| bars_at(&roll.metres, r.from).place(r.from).0)
-        .collect();
+/// Draws a label at the left edge about bars recalled from before it, and about learned files.
+fn recalled_before(painter: &Painter, view: &View, transform: &RollTransform) {
+    let hidden = view.recalled.iter().filter(|r| r.to <= transform.left);
+    let mut before: Vec<i32> = hidden.map(|r| view.grid.position(r.from).bar).collect();
     before.sort_unstable();
     before.dedup();
     let mut what = Vec::new();
     if !before.is_empty() {
-        what.push(bars_in_words(&before));
+        what.push(bars_text(&before));
     }
-    if roll.recalls_learned {
+    if view.recalls_learned() {
         what.push("learned music".into());
     }
     if what.is_empty() {
@@ -211,8 +227,8 @@ fn recalled_before(painter: &Painter, roll: &Roll, transform: &RollTransform) {
     painter.galley(text.min, drawn, theme::RECALLED);
 }
 
-/// Rising bar numbers, such as `bars 3–5, 9`.
-fn bars_in_words(bars: &[i32]) -> String {
+/// Ascending bar numbers as text, such as `bars 3–5, 9`.
+fn bars_text(bars: &[i32]) -> String {
     let runs = bars.chunk_by(|a, b| a + 1 == *b).map(|run| match run {
         [only] => only.to_string(),
         [first, .., last] => format!("{first}–{last}"),
@@ -222,12 +238,12 @@ fn bars_in_words(bars: &[i32]) -> String {
     format!("{word} {}", runs.collect::<Vec<_>>().join(", "))
 }
 
-/// What is planned lies on slightly lighter ground.
-fn ahead(painter: &Painter, roll: &Roll, transform: &RollTransform) {
-    if roll.planned_to <= roll.now {
+/// Draws a slightly lighter ground under the plan.
+fn planned(painter: &Painter, view: &View, transform: &RollTransform) {
+    if view.planned_to() <= view.playhead {
         return;
     }
-    let across = transform.x(roll.now)..=transform.x(roll.planned_to);
+    let across = transform.x(view.playhead)..=transform.x(view.planned_to());
     let band = Rect::from_x_y_ranges(across, transform.area.y_range());
     painter.rect_filled(band, CornerRadius::ZERO, theme::PLAYED.gamma_multiply(0.07));
     let edge = painter.round_to_pixel_center(band.right());
@@ -240,50 +256,51 @@ fn ahead(painter: &Painter, roll: &Roll, transform: &RollTransform) {
     ));
 }
 
-/// Whether a note sounds now: none does once the transport stands, wherever its end is.
+/// Whether a note sounds now: none does while the transport stands still, wherever its end is.
 fn sounds(view: &View, note: &RollNote) -> bool {
-    let now = view.roll.now;
-    view.transport.playing && note.start <= now && note.end.is_none_or(|end| end > now)
+    let now = view.playhead;
+    view.playing && note.start <= now && note.end.is_none_or(|end| end > now)
 }
 
-fn draw_note(painter: &Painter, transform: &RollTransform, roll: &Roll, note: &RollNote, sounds: bool) {
-    let end = note.end.unwrap_or(roll.now.max(note.start));
+fn draw_note(painter: &Painter, transform: &RollTransform, view: &View, note: &RollNote) {
+    let now = view.playhead;
+    let end = note.end.unwrap_or(now.max(note.start));
     if end < transform.left || note.start > transform.right() {
         return;
     }
     let (top, bottom) = transform.y(note.pitch);
     let left = transform.x(note.start);
-    // A gap to the next note, and never nothing.
+    // A gap of a point to the next note, and a width of two at least.
     let right = (transform.x(end) - 1.0).max(left + 2.0);
     let slit = if bottom - top > 5.0 { 0.5 } else { 0.0 };
     let rect = Rect::from_min_max(pos2(left, top + slit), pos2(right, bottom - slit));
     let corner = CornerRadius::same((rect.height() / 4.0).clamp(0.0, 3.0) as u8);
-    let base = match note.by {
-        NoteOwner::Player => theme::HEARD,
-        NoteOwner::Us => theme::PLAYED,
+    let base = match note.generated {
+        false => theme::HEARD,
+        true => theme::PLAYED,
     };
     let loudness = f32::from(note.velocity) / 127.0;
-    let color = theme::towards(theme::WELL, base, 0.38 + 0.62 * loudness);
+    let color = theme::mix(theme::WELL, base, 0.38 + 0.62 * loudness);
 
-    if note.start <= roll.now {
-        let light = if sounds { 0.45 } else { 0.0 };
-        painter.rect_filled(rect, corner, theme::towards(color, theme::TEXT, light));
-    } else if note.start < roll.firm_to {
+    if note.start <= now {
+        let light = if sounds(view, note) { 0.45 } else { 0.0 };
+        painter.rect_filled(rect, corner, theme::mix(color, theme::TEXT, light));
+    } else if note.start < view.committed_to {
         painter.rect_filled(rect, corner, color.gamma_multiply(0.8));
     } else {
-        // An outline: it may still change.
+        // An outline shows that it may still change.
         painter.rect_filled(rect, corner, color.gamma_multiply(0.22));
         let stroke = Stroke::new(1.0, color.gamma_multiply(0.75));
         painter.rect_stroke(rect, corner, stroke, StrokeKind::Inside);
     }
 }
 
-fn playhead(painter: &Painter, roll: &Roll, transform: &RollTransform, playing: bool) {
-    let x = painter.round_to_pixel_center(transform.x(roll.now));
+fn playhead(painter: &Painter, view: &View, transform: &RollTransform) {
+    let x = painter.round_to_pixel_center(transform.x(view.playhead));
     if !transform.area.x_range().contains(x) {
         return;
     }
-    let color = if playing {
+    let color = if view.playing {
         theme::TEXT
     } else {
         theme::TEXT_WEAK
@@ -301,10 +318,10 @@ fn playhead(painter: &Painter, roll: &Roll, transform: &RollTransform, playing: 
     ));
 }
 
-/// What to do first.
+/// Draws a first instruction over the empty roll.
 fn hint(painter: &Painter, area: Rect, view: &View) {
     use super::view::Status;
-    let text = match view.status {
+    let text = match view.status() {
         Status::Loading => "Loading the model. What you play passes through already.",
         Status::Failed => "What you play passes through. Why nothing more happens stands above.",
         Status::Off => "Mode is Off: Continuo only listens. Choose another mode to let it play.",
@@ -321,11 +338,11 @@ fn hint(painter: &Painter, area: Rect, view: &View) {
     painter.galley(place.min, drawn, theme::TEXT_WEAK);
 }
 
-/// Zoom and follow, in the corner.
+/// Draws the buttons for zoom and follow, in the corner.
 fn buttons(ui: &mut Ui, rect: Rect, transform: &RollTransform, viewport: &mut RollViewport) {
     let size = vec2(RULER, RULER - 3.0);
     let mut right = rect.right() - 2.0;
-    let mut button = |ui: &mut Ui, text: &str, name: &str, tip: &str, width: f32| {
+    let mut button = |ui: &mut Ui, text: &str, name: &str, help: &str, width: f32| {
         let place = Rect::from_min_size(pos2(right - width, rect.top() + 1.5), vec2(width, size.y));
         right -= width + 2.0;
         let text = egui::RichText::new(text).font(theme::small());
@@ -335,7 +352,7 @@ fn buttons(ui: &mut Ui, rect: Rect, transform: &RollTransform, viewport: &mut Ro
         let pressed = ui
             .put(place, button)
             .accessible_name(name)
-            .on_hover_text(tip)
+            .on_hover_text(help)
             .clicked();
         ui.spacing_mut().button_padding = usual;
         pressed
@@ -364,29 +381,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_note_sounds_once_the_transport_stands() {
+    fn no_note_sounds_while_the_transport_stands_still() {
         let note = |end| RollNote {
             start: 3.0,
             end,
             pitch: 60,
             velocity: 90,
-            by: NoteOwner::Player,
+            generated: false,
         };
         let mut view = View::default();
-        view.roll.now = 4.0;
-        // A key that was never let go, and an end that was rounded up to the next step.
+        view.playhead = 4.0;
+        // A key still held, an end rounded up to the next step, and one before the playhead.
         for (end, rolling) in [(None, true), (Some(4.05), true), (Some(3.9), false)] {
-            view.transport.playing = true;
+            view.playing = true;
             assert_eq!(sounds(&view, &note(end)), rolling);
-            view.transport.playing = false;
+            view.playing = false;
             assert!(!sounds(&view, &note(end)));
         }
     }
 
     #[test]
-    fn bars_are_named_in_runs() {
-        assert_eq!(bars_in_words(&[3]), "bar 3");
-        assert_eq!(bars_in_words(&[3, 4, 5, 9]), "bars 3–5, 9");
-        assert_eq!(bars_in_words(&[-1, 0, 7, 8]), "bars -1–0, 7–8");
+    fn consecutive_bars_are_shown_as_ranges() {
+        assert_eq!(bars_text(&[3]), "bar 3");
+        assert_eq!(bars_text(&[3, 4, 5, 9]), "bars 3–5, 9");
+        assert_eq!(bars_text(&[-1, 0, 7, 8]), "bars -1–0, 7–8");
     }
 }

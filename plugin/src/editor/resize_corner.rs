@@ -1,34 +1,32 @@
-//! The corner by which a hand makes the window larger or smaller, also in hosts whose own window
-//! can only grow.
+//! The corner that resizes the window, also in hosts whose own window can only grow. Window thread.
 
 use egui::{Align2, CursorIcon, Rect, Sense, Stroke, Ui, Vec2, ViewportCommand, pos2, vec2};
 
-use super::{SMALLEST, theme};
+use super::theme;
 
 /// Length of its sides, in points.
 const SIZE: f32 = 14.0;
 
-/// A drag of the corner: the window's size when it began, and the size wanted now, in points.
+/// A drag of the corner: the window's size at its start, and the requested size, in points.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Drag {
+pub struct ResizeDrag {
     before: Vec2,
     wanted: Vec2,
 }
 
-/// Draws the corner into the lower right of `all` while the pointer is in the window. Once it is let
-/// go, the host is asked for the size to which it was dragged: once, for a host may refuse, and the
-/// window then goes back by one step only.
-pub fn show(ui: &Ui, all: Rect, drag: &mut Option<Drag>) {
+/// Draws the corner into the lower right of `all` while the pointer is in the window. When the drag ends, it
+/// requests the new size once: a host may refuse, and the window then jumps back by one step only.
+pub fn show(ui: &Ui, all: Rect, drag: &mut Option<ResizeDrag>) {
     let corner = Rect::from_min_max(all.max - Vec2::splat(SIZE), all.max);
     let response = ui.interact(corner, ui.scope_id().with("grip"), Sense::DRAG);
     if response.drag_started() {
-        *drag = Some(Drag {
+        *drag = Some(ResizeDrag {
             before: all.size(),
             wanted: all.size(),
         });
     }
     if let (Some(drag), Some(moved)) = (drag.as_mut(), response.total_drag_delta()) {
-        let smallest = vec2(SMALLEST.0, SMALLEST.1);
+        let smallest = vec2(theme::SMALLEST.0, theme::SMALLEST.1);
         drag.wanted = (drag.before + moved).max(smallest).round();
     }
     if response.drag_stopped()
@@ -50,7 +48,7 @@ pub fn show(ui: &Ui, all: Rect, drag: &mut Option<Drag>) {
         let ends = [pos2(end.x - length, end.y), pos2(end.x, end.y - length)];
         ui.painter().line_segment(ends, Stroke::new(1.0, color));
     }
-    if let Some(Drag { wanted, .. }) = drag {
+    if let Some(ResizeDrag { wanted, .. }) = drag {
         let label = format!("{} × {}", wanted.x, wanted.y);
         let drawn = ui.painter().layout_no_wrap(label, theme::text(), color);
         let place = Align2::RIGHT_BOTTOM.anchor_size(end - Vec2::splat(SIZE), drawn.size());
@@ -66,8 +64,8 @@ mod tests {
 
     use super::*;
 
-    /// The sizes asked for while the corner of a window of 1040 x 680 points is dragged by so much.
-    fn asked(by: Vec2) -> Vec<Vec2> {
+    /// The sizes requested while the corner of a window of 1040 x 680 points is dragged by `by`.
+    fn requested(by: Vec2) -> Vec<Vec2> {
         let (ctx, mut drag) = (egui::Context::default(), None);
         let all = Rect::from_min_size(Pos2::ZERO, vec2(1040.0, 680.0));
         let corner = pos2(1036.0, 676.0);
@@ -105,10 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn a_drag_asks_once_for_the_size_and_for_none_below_the_smallest() {
-        assert_eq!(asked(vec2(-200.0, -100.0)), [vec2(840.0, 580.0)]);
-        assert_eq!(asked(vec2(60.0, 40.0)), [vec2(1100.0, 720.0)]);
-        assert_eq!(asked(vec2(-900.0, -600.0)), [vec2(SMALLEST.0, SMALLEST.1)]);
-        assert_eq!(asked(vec2(0.0, 0.0)), []);
+    fn a_drag_requests_one_size_at_least_the_smallest() {
+        assert_eq!(requested(vec2(-200.0, -100.0)), [vec2(840.0, 580.0)]);
+        assert_eq!(requested(vec2(60.0, 40.0)), [vec2(1100.0, 720.0)]);
+        assert_eq!(
+            requested(vec2(-900.0, -600.0)),
+            [vec2(theme::SMALLEST.0, theme::SMALLEST.1)]
+        );
+        assert_eq!(requested(vec2(0.0, 0.0)), []);
     }
 }

@@ -1,30 +1,29 @@
-//! Which part of the roll is in view: zoom, follow, and the range of keys.
+//! The visible part of the piano roll: zoom, follow, and the range of keys. Window thread.
 
 use egui::Rect;
 
-use super::view::Roll;
+use super::view::View;
 
-/// Points a quarter note: at least a pixel a sixteenth, at most a screen a bar.
+/// Points per quarter note: from a pixel a sixteenth to a screen a bar.
 const ZOOM: std::ops::RangeInclusive<f32> = 4.0..=240.0;
 
-/// Where the playhead stands while the roll follows, of the width: more room for what was
-/// than for what comes, for there is more of it.
+/// Position of the playhead while the roll follows, as a share of the width: most notes lie before it.
 const PLAYHEAD: f32 = 0.64;
 
-/// Keys shown at least: two octaves, or a single note would be a wall.
+/// Least number of keys shown.
 const FEWEST_KEYS: f32 = 25.0;
 
-/// Keys shown above and below the notes.
+/// Number of keys shown above and below the notes.
 const MARGIN: f32 = 2.5;
 
-/// What part of the roll is in view. Belongs to the window, not to the instance.
+/// The visible part of the roll. Kept by the window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RollViewport {
-    /// Points a quarter note.
+    /// Points per quarter note.
     zoom: f32,
     /// The position at the left edge; `None` follows the playhead.
     left: Option<f64>,
-    /// Lowest and highest key in view, on their way to where the notes are.
+    /// Lowest and highest visible key, moving towards the range of the notes.
     keys: Option<(f32, f32)>,
 }
 
@@ -49,20 +48,20 @@ impl RollViewport {
         self.left = None;
     }
 
-    /// Stays where it is.
+    /// Stops following.
     pub fn stay(&mut self, transform: &RollTransform) {
         self.left = Some(transform.left);
     }
 
-    /// Moves by so many points.
+    /// Moves the content by a distance in points.
     pub fn pan(&mut self, transform: &RollTransform, points: f32) {
         if points != 0.0 {
             self.left = Some(transform.left - f64::from(points / self.zoom));
         }
     }
 
-    /// Makes everything so many times as wide; what is at `x` stays there, and while it
-    /// follows, the playhead.
+    /// Scales the time axis by `factor`. The position at `x` stays in place; while the roll follows, the
+    /// playhead does.
     pub fn zoom(&mut self, transform: &RollTransform, factor: f32, x: f32) {
         let zoom = (self.zoom * factor).clamp(*ZOOM.start(), *ZOOM.end());
         if self.left.is_some() {
@@ -72,10 +71,9 @@ impl RollViewport {
         self.zoom = zoom;
     }
 
-    /// The frame through which an area of the window shows the roll. Whether the range of keys
-    /// is still on its way.
-    pub fn transform(&mut self, roll: &Roll, area: Rect) -> (RollTransform, bool) {
-        let followed = roll.now - f64::from(area.width() * PLAYHEAD / self.zoom);
+    /// The transform for an area of the window, and whether the range of keys still moves.
+    pub fn transform(&mut self, view: &View, area: Rect) -> (RollTransform, bool) {
+        let followed = view.playhead - f64::from(area.width() * PLAYHEAD / self.zoom);
         let mut transform = RollTransform {
             area,
             left: self.left.unwrap_or(followed),
@@ -83,7 +81,7 @@ impl RollViewport {
             lowest: 0.0,
             keys: 1.0,
         };
-        let (low, high) = wanted_keys(roll, &transform);
+        let (low, high) = wanted_keys(view, &transform);
         let (was_low, was_high) = self.keys.unwrap_or((low, high));
         let step = |was: f32, to: f32| {
             if (to - was).abs() < 0.05 {
@@ -99,50 +97,49 @@ impl RollViewport {
     }
 }
 
-/// The range of keys that shows every note in view or near it.
-fn wanted_keys(roll: &Roll, transform: &RollTransform) -> (f32, f32) {
+/// The range of keys of all notes in the visible time and one width around it.
+fn wanted_keys(view: &View, transform: &RollTransform) -> (f32, f32) {
     let width = f64::from(transform.area.width() / transform.zoom);
     let (from, to) = (transform.left - width, transform.left + 2.0 * width);
-    let near = roll
-        .notes
-        .iter()
-        .filter(|n| n.start < to && n.end.unwrap_or(roll.now) > from)
+    let notes = view.snapshot.notes.iter();
+    let near = notes
+        .filter(|n| n.start < to && n.end.unwrap_or(view.playhead) > from)
         .map(|n| f32::from(n.pitch));
     let range = near.fold(None, |range: Option<(f32, f32)>, pitch| {
         let (low, high) = range.unwrap_or((pitch, pitch));
         Some((low.min(pitch), high.max(pitch)))
     });
-    // Nothing there: around middle C.
+    // Without notes: around middle C.
     let (low, high) = range.unwrap_or((60.0, 64.0));
     let (low, high) = (low - MARGIN, high + 1.0 + MARGIN);
     let more = (FEWEST_KEYS - (high - low)).max(0.0) / 2.0;
     let low = (low - more).floor().max(0.0);
     let high = (high + more).ceil().min(128.0);
-    // At either end of the keyboard, what is missing there is added at the other side.
+    // At an end of the keyboard, the missing keys are added at the other side.
     let low = low.min(high - FEWEST_KEYS).max(0.0);
     (low, high.max(low + FEWEST_KEYS))
 }
 
-/// From music to points and back.
+/// Transform between music and points.
 #[derive(Clone, Copy, Debug)]
 pub struct RollTransform {
-    /// Where the notes are drawn.
+    /// The rectangle of the notes.
     pub area: Rect,
     /// The position at the left edge.
     pub left: f64,
-    /// Points a quarter note.
+    /// Points per quarter note.
     pub zoom: f32,
     lowest: f32,
     keys: f32,
 }
 
 impl RollTransform {
-    /// Where a position is.
+    /// The x coordinate of a position.
     pub fn x(&self, beat: f64) -> f32 {
         self.area.left() + ((beat - self.left) * f64::from(self.zoom)) as f32
     }
 
-    /// Which position is there.
+    /// The position at an x coordinate.
     pub fn beat(&self, x: f32) -> f64 {
         self.left + f64::from((x - self.area.left()) / self.zoom)
     }
@@ -152,7 +149,7 @@ impl RollTransform {
         self.beat(self.area.right())
     }
 
-    /// Height of a key.
+    /// Height of a key's row.
     pub fn row(&self) -> f32 {
         self.area.height() / self.keys
     }
@@ -163,7 +160,7 @@ impl RollTransform {
         (bottom - self.row(), bottom)
     }
 
-    /// The keys of which anything is in view, from low to high.
+    /// The visible keys, from low to high.
     pub fn pitches(&self) -> std::ops::RangeInclusive<u8> {
         let high = (self.lowest + self.keys).ceil().clamp(1.0, 128.0) as u8;
         self.lowest.floor().clamp(0.0, 127.0) as u8..=high - 1
@@ -173,37 +170,43 @@ impl RollTransform {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::editor::view::{NoteOwner, RollNote};
+    use std::sync::Arc;
+
+    use crate::snapshot::{RollNote, Snapshot};
 
     fn area() -> Rect {
         Rect::from_min_size(egui::pos2(40.0, 20.0), egui::vec2(600.0, 250.0))
     }
 
-    fn roll(now: f64, pitches: &[u8]) -> Roll {
+    fn view(now: f64, pitches: &[u8]) -> View {
         let notes = pitches.iter().map(|&pitch| RollNote {
             start: now,
             end: None,
             pitch,
             velocity: 90,
-            by: NoteOwner::Player,
+            generated: false,
         });
-        Roll {
-            now,
+        let snapshot = Snapshot {
             notes: notes.collect(),
-            ..Roll::default()
+            ..Snapshot::default()
+        };
+        View {
+            playhead: now,
+            snapshot: Arc::new(snapshot),
+            ..View::default()
         }
     }
 
     #[test]
-    fn follows_until_moved_and_again() {
+    fn viewport_follows_until_moved() {
         let mut viewport = RollViewport::default();
         let x = |viewport: &mut RollViewport, now: f64| {
-            let (transform, _) = viewport.transform(&roll(now, &[]), area());
+            let (transform, _) = viewport.transform(&view(now, &[]), area());
             (transform.x(now) - area().left()) / area().width()
         };
         assert!((x(&mut viewport, 5.0) - PLAYHEAD).abs() < 1e-4);
         assert!((x(&mut viewport, 5e6) - PLAYHEAD).abs() < 1e-3);
-        let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+        let (transform, _) = viewport.transform(&view(5.0, &[]), area());
         viewport.pan(&transform, 60.0);
         assert!(!viewport.follows());
         assert!((x(&mut viewport, 5.0) - PLAYHEAD - 0.1).abs() < 1e-4);
@@ -212,22 +215,22 @@ mod tests {
     }
 
     #[test]
-    fn zoom_keeps_what_is_under_the_pointer() {
+    fn zoom_keeps_the_position_under_the_pointer() {
         let mut viewport = RollViewport::default();
-        let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+        let (transform, _) = viewport.transform(&view(5.0, &[]), area());
         viewport.stay(&transform);
         let at = transform.beat(200.0);
         for factor in [1.3, 4.0, 100.0, 0.001] {
-            let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+            let (transform, _) = viewport.transform(&view(5.0, &[]), area());
             viewport.zoom(&transform, factor, 200.0);
-            let (transform, _) = viewport.transform(&roll(5.0, &[]), area());
+            let (transform, _) = viewport.transform(&view(5.0, &[]), area());
             assert!((transform.beat(200.0) - at).abs() < 1e-6);
             assert!(ZOOM.contains(&transform.zoom));
         }
     }
 
     #[test]
-    fn every_key_fits_at_every_edge() {
+    fn every_key_is_visible_at_every_edge() {
         for pitches in [
             &[0u8][..],
             &[127],
@@ -237,8 +240,9 @@ mod tests {
             &[5, 6],
             &[125, 120],
         ] {
-            let (transform, moving) = RollViewport::default().transform(&roll(0.0, pitches), area());
-            assert!(!moving, "the first frame is where it should be");
+            let (transform, moving) =
+                RollViewport::default().transform(&view(0.0, pitches), area());
+            assert!(!moving, "the first frame has the final range");
             for &pitch in pitches {
                 let (top, bottom) = transform.y(pitch);
                 assert!(

@@ -1,34 +1,34 @@
-//! Transport and health in one line. What does not fit is left out, the least important first;
-//! nothing is cut in the middle.
+//! The status bar: status, transport, timing, counters, memory. Items that do not fit are left out, the least
+//! important first. Window thread.
 
 use egui::{Align2, Color32, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
-use super::bar_grid::bars_at;
 use super::theme;
 use super::view::{Status, View};
-use crate::snapshot::NoteDialect;
+use crate::bar_grid::BarPosition;
+use crate::snapshot::{MemoryState, NoteDialect};
 
-/// Characters of a track's name that are shown.
-const TRACK: usize = 24;
+/// Characters shown of the track's name.
+const TRACK_CHARS: usize = 24;
 
-/// A headroom below this, in quarter notes, is worth a colour.
-const THIN: f64 = 0.5;
+/// Headroom below which the item is red, in quarter notes.
+const LOW_HEADROOM: f64 = 0.5;
 
-/// One figure of the line.
+/// One item of the bar.
 struct Item {
     text: String,
     color: Color32,
-    tip: &'static str,
-    /// Larger is left out sooner.
+    help: &'static str,
+    /// Items of higher rank are left out first.
     rank: u8,
 }
 
 impl Item {
-    fn new(rank: u8, text: impl Into<String>, tip: &'static str) -> Self {
+    fn new(rank: u8, text: impl Into<String>, help: &'static str) -> Self {
         Self {
             text: text.into(),
             color: theme::TEXT,
-            tip,
+            help,
             rank,
         }
     }
@@ -46,7 +46,7 @@ impl Item {
     }
 }
 
-/// Draws the line into `rect`.
+/// Draws the bar into `rect`.
 pub fn show(ui: &mut Ui, rect: Rect, view: &View) {
     let mut items = items(view);
     let font = theme::text();
@@ -61,7 +61,7 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View) {
         items.remove(index);
     }
 
-    let color = match view.status {
+    let color = match view.status() {
         Status::Playing => theme::PLAYED,
         Status::Listening => theme::HEARD,
         Status::Failed => theme::BAD,
@@ -80,7 +80,7 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View) {
             Sense::hover(),
         );
         response.widget_info(|| WidgetInfo::labeled(Role::Label, true, &item.text));
-        response.on_hover_text(item.tip);
+        response.on_hover_text(item.help);
         let start = place.left_center();
         ui.painter().text(
             start,
@@ -100,12 +100,12 @@ fn text_width(ui: &Ui, text: &str, font: &FontId) -> f32 {
 }
 
 fn items(view: &View) -> Vec<Item> {
-    let health = &view.health;
-    let roll = &view.roll;
-    let bars = bars_at(&roll.metres, roll.now);
-    let (bar, beat, _) = bars.place(roll.now);
+    let health = &view.snapshot.health;
+    let counters = &health.counters;
+    let bars = view.grid.section_at(view.playhead);
+    let BarPosition { bar, beat } = view.grid.position(view.playhead);
     let mut items = vec![
-        Item::new(0, view.status.word(), "What Continuo is doing"),
+        Item::new(0, view.status().label(), "What Continuo is doing"),
         Item::new(
             1,
             format!("{bar}.{beat}"),
@@ -114,7 +114,7 @@ fn items(view: &View) -> Vec<Item> {
     ];
     let metre = format!("{}/{}", bars.numerator, bars.denominator);
     items.push(Item::new(6, metre, "The host's metre").weak());
-    if let Some(tempo) = view.transport.tempo {
+    if let Some(tempo) = view.tempo() {
         items.push(
             Item::new(
                 5,
@@ -124,11 +124,9 @@ fn items(view: &View) -> Vec<Item> {
             .weak(),
         );
     }
-    if let Some(device) = &health.device {
-        items.push(Item::new(4, device, "The device really in use"));
-    }
-    if let Some(model) = &health.model {
-        items.push(Item::new(8, model, "The model that plays").weak());
+    if let Some(model) = view.model() {
+        items.push(Item::new(4, &model.device, "The device really in use"));
+        items.push(Item::new(8, &model.name, "The model that plays").weak());
     }
     if let Some(ms) = health.ms_per_token {
         items.push(
@@ -141,10 +139,12 @@ fn items(view: &View) -> Vec<Item> {
         );
     }
     if let Some(beats) = health.headroom {
-        let tip = "How far ahead of the playhead notes are ready. Near zero, they may come late: lower the tempo or choose a smaller model";
-        items.push(Item::new(2, format!("{beats:.1} beats ahead"), tip).bad_if(beats < THIN));
+        let help = "How far ahead of the playhead notes are ready. Near zero, they may come late: lower the tempo or choose a smaller model";
+        items.push(
+            Item::new(2, format!("{beats:.1} beats ahead"), help).bad_if(beats < LOW_HEADROOM),
+        );
     }
-    let late = format!("{} late", health.late);
+    let late = format!("{} late", counters.late);
     items.push(
         Item::new(
             3,
@@ -152,9 +152,9 @@ fn items(view: &View) -> Vec<Item> {
             "Notes that started late, since the plugin was loaded",
         )
         .weak()
-        .bad_if(health.late > 0),
+        .bad_if(counters.late > 0),
     );
-    let dropped = format!("{} dropped", health.dropped);
+    let dropped = format!("{} dropped", counters.dropped);
     items.push(
         Item::new(
             3,
@@ -162,28 +162,28 @@ fn items(view: &View) -> Vec<Item> {
             "Notes that came too late to be played, since the plugin was loaded",
         )
         .weak()
-        .bad_if(health.dropped > 0),
+        .bad_if(counters.dropped > 0),
     );
     if health.bars_distrusted {
-        let tip = "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead";
-        items.push(Item::new(3, "bars counted", tip).bad_if(true));
+        let help = "The host reports bar lines that contradict its positions. Bars are counted from the time signature instead";
+        items.push(Item::new(3, "bars counted", help).bad_if(true));
     }
-    if health.refused > 0 {
-        let text = format!("host refused {}", plural(count(health.refused), "note"));
-        let tip = "Note-ons and note-offs that the host did not take. If the number rises, the host takes no notes from plugins, or too few in a block";
-        items.push(Item::new(2, text, tip).bad_if(true));
+    if counters.refused > 0 {
+        let text = format!("host refused {}", plural(count(counters.refused), "note"));
+        let help = "Note-ons and note-offs that the host did not take. If the number rises, the host takes no notes from plugins, or too few in a block";
+        items.push(Item::new(2, text, help).bad_if(true));
     }
-    if let Some(dialect) = health.switched {
+    if let Some(dialect) = health.fallback_dialect {
         let text = match dialect {
             NoteDialect::Clap => "sends CLAP notes",
             NoteDialect::Midi => "sends MIDI",
         };
-        let tip =
+        let help =
             "The host refused notes in the dialect that it declares; it takes them in this one";
-        items.push(Item::new(4, text, tip).weak());
+        items.push(Item::new(4, text, help).weak());
     }
     if let Some(name) = &view.track {
-        let short: String = name.chars().take(TRACK).collect();
+        let short: String = name.chars().take(TRACK_CHARS).collect();
         items.push(Item::new(9, short, "The host's track").weak());
     }
     items.push(memory(view));
@@ -191,9 +191,9 @@ fn items(view: &View) -> Vec<Item> {
     items
 }
 
-/// What it learns from files, while it does.
+/// Progress of learning from files, while it lasts.
 fn learning(view: &View) -> Option<Item> {
-    let learning = &view.learning;
+    let learning = &view.snapshot.learning;
     let text = match (learning.waiting, learning.progress) {
         (0, None) => return None,
         (0, Some(share)) => format!("learning, {:.0} %", 100.0 * share.clamp(0.0, 1.0)),
@@ -204,13 +204,14 @@ fn learning(view: &View) -> Option<Item> {
     Some(item)
 }
 
+/// Size of the memory.
 fn memory(view: &View) -> Item {
-    let memory = view.health.memory;
-    let pieces = view.learning.pieces.len();
+    let MemoryState { notes, bars, .. } = view.snapshot.memory;
+    let pieces = view.snapshot.learning.pieces.len();
     let mut what = Vec::new();
-    if memory.notes > 0 {
-        what.push(plural(memory.notes, "note"));
-        what.push(plural(memory.bars, "bar"));
+    if notes > 0 {
+        what.push(plural(notes, "note"));
+        what.push(plural(bars as usize, "bar"));
     }
     if pieces > 0 {
         what.push(plural(pieces, "piece"));
@@ -219,7 +220,7 @@ fn memory(view: &View) -> Item {
         true => "remembers nothing yet".to_owned(),
         false => format!("remembers {}", what.join(", ")),
     };
-    if memory.rebuilding {
+    if view.rebuilding {
         text.push_str(" (rebuilding…)");
     }
     Item::new(
@@ -229,17 +230,17 @@ fn memory(view: &View) -> Item {
     ).weak()
 }
 
-/// A counter as a number of things.
+/// A counter as an amount.
 fn count(counted: u64) -> usize {
     usize::try_from(counted).unwrap_or(usize::MAX)
 }
 
-/// So many of something.
+/// An amount with its noun.
 fn plural(n: usize, what: &str) -> String {
     format!("{} {what}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
-/// 12345 as 12 345.
+/// Digits in groups of three: 12345 as 12 345.
 fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut out = String::new();
@@ -254,33 +255,38 @@ fn grouped(n: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
-    fn the_track_is_named_and_no_longer_than_fits() {
+    fn track_name_is_shortened() {
         let view = View {
             track: Some("Ü".repeat(100)),
             ..View::default()
         };
         let shown = items(&view).into_iter().find(|i| i.text.starts_with('Ü'));
-        assert_eq!(shown.unwrap().text.chars().count(), TRACK);
+        assert_eq!(shown.unwrap().text.chars().count(), TRACK_CHARS);
     }
 
     #[test]
-    fn refused_notes_and_another_dialect_are_named() {
+    fn refused_notes_and_fallback_dialect_are_shown() {
         let mut view = View::default();
+        let set = |view: &mut View, refused, dialect| {
+            let health = &mut Arc::make_mut(&mut view.snapshot).health;
+            health.counters.refused = refused;
+            health.fallback_dialect = Some(dialect);
+        };
         let texts = |view: &View| items(view).into_iter().map(|i| i.text).collect::<Vec<_>>();
         assert!(
             !texts(&view)
                 .iter()
                 .any(|t| t.contains("refused") || t.contains("sends"))
         );
-        view.health.refused = 1;
-        view.health.switched = Some(NoteDialect::Midi);
+        set(&mut view, 1, NoteDialect::Midi);
         assert!(texts(&view).contains(&"host refused 1 note".into()));
         assert!(texts(&view).contains(&"sends MIDI".into()));
-        view.health.refused = 1_200;
-        view.health.switched = Some(NoteDialect::Clap);
+        set(&mut view, 1_200, NoteDialect::Clap);
         assert!(texts(&view).contains(&"host refused 1\u{a0}200 notes".into()));
         assert!(texts(&view).contains(&"sends CLAP notes".into()));
     }

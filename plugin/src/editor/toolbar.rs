@@ -1,50 +1,74 @@
-//! Modes and acts: what a player does in the middle of playing, so it is large and in one row.
+//! The mode and the menus above the piano roll, the actions below it, and the keys of actions. Window thread.
 
 use egui::{Button, Key, Modifiers, Rect, RichText, Ui, UiBuilder, vec2};
 
 use super::control_row::{self, Typing};
-use super::view::{Action, Control, UiEvent, Group, ControlKind, View};
+use super::view::{Control, ControlKind, Group, UiEvent, View};
 use super::{menus, theme};
+use crate::action::Action;
+use crate::choices::{Choice, Variation};
+use crate::trigger::Trigger;
 
-/// How the player asked for an act.
-struct Row<'a> {
+/// Width from which modes and menus lie side by side, in points; in less, each is one menu.
+const TOP_WIDTH: f32 = 600.0;
+
+/// Width from which the actions fit in one row, in points; in less, there are two rows.
+const ROW_WIDTH: f32 = 640.0;
+
+/// The actions of the toolbar, beside the variations.
+const ACTIONS: [Action; 6] = [
+    Action::Trigger(Trigger::Regenerate),
+    Action::Freeze,
+    Action::Trigger(Trigger::Undo),
+    Action::Trigger(Trigger::Redo),
+    Action::Trigger(Trigger::Clear),
+    Action::Trigger(Trigger::Panic),
+];
+
+/// Buttons of actions.
+struct ActionButtons<'a> {
     view: &'a View,
     ui_events: &'a mut Vec<UiEvent>,
 }
 
-impl Row<'_> {
-    /// A button, if the act is offered.
-    fn button(&mut self, ui: &mut Ui, action: Action, name: &str, tip: &str) {
-        self.button_as(ui, action, RichText::new(name), name, tip);
-    }
-
-    fn button_as(&mut self, ui: &mut Ui, action: Action, text: RichText, name: &str, tip: &str) {
-        let Some(action_state) = self.view.action_state(&action) else {
+impl ActionButtons<'_> {
+    /// The button of an action, if it is to be drawn.
+    fn add(&mut self, ui: &mut Ui, action: impl Into<Action>) {
+        let action = action.into();
+        let Some(state) = self.view.action_state(action) else {
             return;
         };
-        let button = Button::selectable(action_state.on, text)
+        let info = action.info();
+        let mut text = RichText::new(info.label.as_ref());
+        if action == Trigger::Panic.into() {
+            text = text.color(theme::BAD).strong();
+        }
+        let help = match action {
+            Action::Trigger(trigger) => self.view.undo_help(trigger).unwrap_or(info.help),
+            _ => info.help,
+        };
+        let help = match info.shortcuts.first() {
+            Some(shortcut) => format!("{help} ({})", shortcut.text()),
+            None => help.to_owned(),
+        };
+        let button = Button::selectable(state.on, text)
             .frame_when_inactive(true)
             .min_size(vec2(26.0, theme::ROW));
-        let response = ui.add_enabled(action_state.enabled, button);
-        let response = response.accessible_name(name).on_hover_text(tip);
-        // Only what stays on is said to be off.
-        if !matches!(action, Action::Freeze | Action::Vary(_)) {
+        let name = info.accessible_name.unwrap_or(info.label.as_ref());
+        let response = ui.add_enabled(state.enabled, button);
+        let response = response.accessible_name(name).on_hover_text(&help);
+        // A screen reader says "off" of toggles alone.
+        if !info.is_toggle {
             let once = |node: &mut egui::accesskit::Node| node.clear_toggled();
             ui.ctx().accesskit_node_builder(response.id, once);
         }
-        if response.on_disabled_hover_text(tip).clicked() {
+        if response.on_disabled_hover_text(&help).clicked() {
             self.ui_events.push(UiEvent::Action(action));
         }
     }
 }
 
-/// Modes and menus side by side need this much; in less, each is one menu.
-const TOP_WIDTH: f32 = 600.0;
-
-/// The acts in one row need this much; in less, there are two rows.
-const ROW_WIDTH: f32 = 640.0;
-
-/// The mode and the menus, in one row.
+/// Draws the mode and the menus, in one row.
 pub fn top(
     ui: &mut Ui,
     rect: Rect,
@@ -70,7 +94,7 @@ pub fn top(
     }
 }
 
-/// A row that is filled from the left, or from the right.
+/// A row filled from the left, or from the right.
 fn row(ui: &mut Ui, rect: Rect, from_right: bool) -> Ui {
     let center = egui::Align::Center;
     let layout = if from_right {
@@ -81,7 +105,7 @@ fn row(ui: &mut Ui, rect: Rect, from_right: bool) -> Ui {
     ui.new_child(UiBuilder::new().max_rect(rect).layout(layout))
 }
 
-/// The mode, as one button for each.
+/// The mode, one button for each.
 fn modes(ui: &mut Ui, index: usize, mode: &Control, ui_events: &mut Vec<UiEvent>) {
     let ControlKind::Choice(names) = &mode.kind else {
         return;
@@ -94,26 +118,16 @@ fn modes(ui: &mut Ui, index: usize, mode: &Control, ui_events: &mut Vec<UiEvent>
         let response = ui
             .add(button)
             .accessible_name(format!("Mode: {name}"))
-            .on_hover_text(mode.tip);
+            .on_hover_text(mode.help);
         if response.clicked() && number != chosen {
-            control_row::once(ui_events, index, number as f32 * mode.step);
+            control_row::gesture(ui_events, index, number as f32 * mode.step);
         }
     }
 }
 
-/// What stands in the row, beside the variations.
-const IN_ROW: [Action; 6] = [
-    Action::Regenerate,
-    Action::Freeze,
-    Action::Undo,
-    Action::Redo,
-    Action::Clear,
-    Action::Panic,
-];
-
-/// The height of the row or rows in a width; 0 when there is nothing to show.
+/// Height of the rows of actions at a width; 0 without actions.
 pub fn height(view: &View, width: f32) -> f32 {
-    let any = view.action_states.iter().any(|action_state| IN_ROW.contains(&action_state.action));
+    let any = ACTIONS.iter().any(|a| view.action_state(*a).is_some());
     match (any, width < ROW_WIDTH) {
         (false, _) => 0.0,
         (true, false) => theme::ROW,
@@ -121,62 +135,51 @@ pub fn height(view: &View, width: f32) -> f32 {
     }
 }
 
-/// The acts under the roll. Panic stands in the last corner, where it is found blindly.
+/// Draws the actions. Panic stands in the last corner, where a hand finds it without looking.
 pub fn show(ui: &mut Ui, rect: Rect, view: &View, ui_events: &mut Vec<UiEvent>) {
     let first = rect.with_max_y(rect.top() + theme::ROW);
     let last = rect.with_min_y(rect.bottom() - theme::ROW);
     let mut left = row(ui, first, false);
     let mut second = row(ui, last, false);
     let mut right = row(ui, last, true);
-    let mut row = Row { view, ui_events };
-    let panic = RichText::new("Panic").color(theme::BAD).strong();
-    let tip = "Ends everything that sounds, now";
-    row.button_as(&mut right, Action::Panic, panic, "Panic", tip);
+    let mut buttons = ActionButtons { view, ui_events };
+    buttons.add(&mut right, Trigger::Panic);
     right.add_space(theme::GAP);
-    let tip = "Forgets everything heard, played and learned";
-    row.button(&mut right, Action::Clear, "Clear memory", tip);
+    buttons.add(&mut right, Trigger::Clear);
 
-    let tip = "Answers this bar anew";
-    row.button(&mut left, Action::Regenerate, "Regenerate bar", tip);
-    row.button(
-        &mut left,
-        Action::Freeze,
-        "Freeze",
-        "Repeats what was just played",
-    );
+    buttons.add(&mut left, Trigger::Regenerate);
+    buttons.add(&mut left, Action::Freeze);
     left.add_space(theme::GAP);
-    for (number, name) in ["A", "B", "C", "D"].into_iter().enumerate() {
-        let long = format!("Variation {name}");
-        let tip = "The same moment, answered differently; and back";
-        let text = RichText::new(name);
-        row.button_as(&mut left, Action::Vary(number as u8), text, &long, tip);
+    for &variation in Variation::VALUES {
+        buttons.add(&mut left, Action::Vary(variation));
     }
-    let rows = rect.height() > theme::ROW;
-    let after = if rows { &mut second } else { &mut left };
-    if !rows {
+    let two_rows = rect.height() > theme::ROW;
+    let after = if two_rows { &mut second } else { &mut left };
+    if !two_rows {
         after.add_space(theme::GAP);
     }
-    let back = [
-        (Action::Undo, "Undo", "Ctrl+Z"),
-        (Action::Redo, "Redo", "Ctrl+Shift+Z"),
-    ];
-    for ((action, name, keys), words) in back.into_iter().zip(view.history) {
-        let tip = format!("{} ({keys})", words.unwrap_or("Nothing to take back"));
-        row.button(after, action, name, &tip);
-    }
+    buttons.add(after, Trigger::Undo);
+    buttons.add(after, Trigger::Redo);
 }
 
-/// Undo and redo from the keyboard, unless a value is being typed.
-pub fn keys(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
-    let (undo, redo) = (Modifiers::COMMAND, Modifiers::COMMAND | Modifiers::SHIFT);
-    // The one with more keys first: the other would take it for itself.
-    let strokes = [
-        (redo, Key::Z, Action::Redo),
-        (undo, Key::Y, Action::Redo),
-        (undo, Key::Z, Action::Undo),
-    ];
-    for (modifiers, key, action) in strokes {
-        if ui.input_mut(|i| i.consume_key(modifiers, key)) && view.can(&action) {
+/// Takes the keys of actions from egui's input.
+pub fn shortcuts(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
+    let keys = ACTIONS.into_iter().flat_map(|action| {
+        let shortcuts = action.info().shortcuts.iter();
+        shortcuts.map(move |shortcut| (*shortcut, action))
+    });
+    let mut keys: Vec<_> = keys.collect();
+    // Keys with Shift first: egui takes Shift and Z for Z too.
+    keys.sort_by_key(|(shortcut, _)| !shortcut.shift);
+    for (shortcut, action) in keys {
+        let Some(key) = Key::from_name(shortcut.letter.encode_utf8(&mut [0; 4])) else {
+            continue;
+        };
+        let modifiers = match shortcut.shift {
+            true => Modifiers::COMMAND | Modifiers::SHIFT,
+            false => Modifiers::COMMAND,
+        };
+        if ui.input_mut(|i| i.consume_key(modifiers, key)) && view.is_enabled(action) {
             ui_events.push(UiEvent::Action(action));
         }
     }

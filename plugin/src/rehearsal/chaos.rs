@@ -33,9 +33,18 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             9 => rehearsal.processor.set_sample_rate(RATE),
             10 => rehearsal.controls.offset = (rng.unit() - 0.5) / 10.0,
             11 => rehearsal.controls.input = [None, Some(3)][rng.below(2) as usize],
-            12 => rehearsal.controls.buttons.panic = rng.below(2) == 0,
-            13 => rehearsal.controls.buttons.regenerate = rng.below(2) == 0,
-            14 => rehearsal.controls.buttons.clear = rng.below(2) == 0,
+            12 => rehearsal
+                .controls
+                .triggers
+                .set(Trigger::Panic, rng.below(2) == 0),
+            13 => rehearsal
+                .controls
+                .triggers
+                .set(Trigger::Regenerate, rng.below(2) == 0),
+            14 => rehearsal
+                .controls
+                .triggers
+                .set(Trigger::Clear, rng.below(2) == 0),
             15 => {
                 rehearsal.settings.memory = [Memory::Song, Memory::Session][rng.below(2) as usize]
             }

@@ -2,8 +2,8 @@
 
 use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
 use super::*;
-use crate::snapshot::{UndoHistory, UndoStep};
 use crate::choices::{Memory, Variation};
+use crate::snapshot::{UndoHistory, UndoStep};
 use crate::timeline::Known;
 
 /// What the plugin starts in these beats.
@@ -57,7 +57,10 @@ fn the_earlier_answer_comes_back_and_the_later_one_again() {
     assert_eq!(within(&back, 6.7, 10.0), within(&expected, 6.7, 10.0));
     assert!(within(&back, 10.0, 15.0).len() > 3, "and it goes on");
     let history = rehearsal.history();
-    assert_eq!((history.undo, history.redo), (None, Some(UndoStep::Regenerate)));
+    assert_eq!(
+        (history.undo, history.redo),
+        (None, Some(UndoStep::Regenerate))
+    );
 
     let (rehearsal, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
     assert_eq!(within(&again, 7.0, 10.0), within(&anew, 7.0, 10.0));

@@ -230,7 +230,7 @@ fn variations_answer_the_same_moment_differently_and_back() {
 #[test]
 fn regenerate_thinks_anew_from_the_next_beat() {
     let expected = pressed(0.0, |_| ());
-    let again = pressed(6.3, |r| r.controls.buttons.regenerate = true);
+    let again = pressed(6.3, |r| r.controls.triggers.set(Trigger::Regenerate, true));
     let from = starts(&again)
         .into_iter()
         .find(|&s| s as f64 >= 6.3 * BEAT as f64);
@@ -250,7 +250,7 @@ fn regenerate_thinks_anew_from_the_next_beat() {
 
 #[test]
 fn panic_is_silence_until_the_player_plays() {
-    let played = pressed(6.3, |r| r.controls.buttons.panic = true);
+    let played = pressed(6.3, |r| r.controls.triggers.set(Trigger::Panic, true));
     assert!(after(&played, 7).is_empty() && !after(&played, 4).is_empty());
     let mut sounding = std::collections::BTreeSet::new();
     for event in &played {

@@ -10,11 +10,11 @@ use super::frozen::Frozen;
 use super::planning::Answer;
 use super::playhead::Arrival;
 use super::{Player, Session};
-use crate::snapshot::{UndoHistory, UndoStep};
+use crate::choices::Variation;
 use crate::learning::Learned;
 use crate::messages::Settings;
-use crate::choices::Variation;
 use crate::rules::Entry;
+use crate::snapshot::{UndoHistory, UndoStep};
 use crate::timeline::{Known, PlayedOver, Timeline};
 
 /// Deeds remembered at most.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use continuo_score::Score;
 
 use super::{Player, Session};
-use crate::snapshot::{LearnedPiece, LearningState};
 use crate::learning::{Learned, Opened};
+use crate::snapshot::{LearnedPiece, LearningState};
 
 /// Why files are refused where they cannot be learned at all.
 const NO_MEMORY: &str =

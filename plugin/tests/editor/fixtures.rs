@@ -1,22 +1,27 @@
-//! Views to draw: a tune, and an instance in each of its states.
+//! Views to draw: a piece of music, and an instance in each of its states.
 
 use std::sync::Arc;
 
+use continuo::action::Action;
+use continuo::choices::{Choice, Mode, Variation};
 use continuo::editor::param_binding::ParamBinding;
-use continuo::editor::view::{
-    Action, BarSection, NoteOwner, Control, Health, LearningState, Memory, ActionState, ExportPart, Recalled, Roll, RollNote,
-    Status, Transport, View,
-};
-use continuo::snapshot::LearnedPiece;
+use continuo::editor::view::{ActionState, View};
+use continuo::midi_export::ExportPart;
 use continuo::params::ContinuoParams;
+use continuo::snapshot::{
+    LearnedPiece, LearningState, ModelInfo, ModelState, RecalledBar, RollNote, Snapshot,
+    TransportState, UndoStep,
+};
+use continuo::trigger::Trigger;
+use continuo_score::Metre;
 
-fn note(start: f64, length: f64, pitch: u8, velocity: u8, by: NoteOwner) -> RollNote {
+fn note(start: f64, length: f64, pitch: u8, velocity: u8, generated: bool) -> RollNote {
     RollNote {
         start,
         end: Some(start + length),
         pitch,
         velocity,
-        by,
+        generated,
     }
 }
 
@@ -77,12 +82,12 @@ fn minuet() -> Vec<RollNote> {
     heard
         .map(|(index, (start, length, pitch))| {
             let velocity = 60 + (index * 37 % 60) as u8;
-            note(start, length, pitch, velocity, NoteOwner::Player)
+            note(start, length, pitch, velocity, false)
         })
         .collect()
 }
 
-/// What it plays on, from bar 9: some of it sounding at beat 28.25, the rest still ahead.
+/// The answer from bar 9 on: at beat 28.25 some of it sounds, the rest is planned.
 fn answer() -> Vec<RollNote> {
     let notes = [
         (24.0, 1.0, 74),
@@ -104,212 +109,194 @@ fn answer() -> Vec<RollNote> {
     let played = notes.into_iter().enumerate();
     played
         .map(|(index, (start, length, pitch))| {
-            note(start, length, pitch, 70 + (index * 23 % 50) as u8, NoteOwner::Us)
+            note(start, length, pitch, 70 + (index * 23 % 50) as u8, true)
         })
         .collect()
 }
 
-/// The plugin's own controls, as they stand at first.
-pub(crate) fn controls() -> Vec<Control> {
-    param_binding().controls()
-}
-
+/// The plugin's parameters at their defaults.
 fn param_binding() -> ParamBinding {
     ParamBinding::new(Arc::new(ContinuoParams::default()))
 }
 
-/// Every act there is.
+/// Every action.
 pub(crate) fn action_states() -> Vec<ActionState> {
-    let actions = [
-        Action::Panic,
-        Action::Regenerate,
-        Action::Vary(0),
-        Action::Vary(1),
-        Action::Vary(2),
-        Action::Vary(3),
+    let triggers = Trigger::ALL.map(Action::Trigger);
+    let variations = Variation::VALUES.iter().copied().map(Action::Vary);
+    let others = [
         Action::Freeze,
-        Action::Clear,
-        Action::Save(ExportPart::Heard, None),
-        Action::Save(ExportPart::Played, None),
-        Action::Save(ExportPart::Both, None),
+        Action::SaveMidi(ExportPart::Heard, None),
+        Action::SaveMidi(ExportPart::Played, None),
+        Action::SaveMidi(ExportPart::Both, None),
         Action::LoadModel,
         Action::DefaultModel,
-        Action::Undo,
-        Action::Redo,
         Action::LearnFiles,
         Action::LearnFolder,
         Action::Unlearn,
     ];
     let presets = (0..param_binding().presets().len()).map(Action::Preset);
-    actions.into_iter()
-        .chain(presets)
-        .map(|action| ActionState {
-            enabled: action != Action::Regenerate,
-            on: matches!(action, Action::Vary(0) | Action::Preset(0)),
-            action,
-        })
-        .collect()
+    let actions = triggers.into_iter().chain(variations);
+    let state = |action| ActionState {
+        enabled: action != Trigger::Regenerate.into(),
+        on: matches!(action, Action::Vary(Variation::A) | Action::Preset(0)),
+        action,
+    };
+    actions.chain(others).chain(presets).map(state).collect()
 }
 
-fn minuet_roll(notes: Vec<RollNote>, now: f64) -> Roll {
-    Roll {
-        now,
-        planned_to: now,
-        firm_to: now,
-        notes,
-        metres: vec![BarSection {
-            at: 0.0,
-            number: 1,
-            numerator: 3,
-            denominator: 4,
-        }],
-        recalled: Vec::new(),
-        recalls_learned: false,
-    }
-}
-
-/// Just loaded on an empty track.
-pub(crate) fn empty() -> View {
-    View {
-        status: Status::Stopped,
-        transport: Transport {
-            playing: false,
-            tempo: Some(120.0),
-        },
-        health: Health {
-            device: Some("CPU".into()),
-            model: Some("default".into()),
-            ..Health::default()
-        },
-        controls: controls(),
+/// A window that shows a snapshot.
+fn view(snapshot: Snapshot) -> View {
+    let param_binding = param_binding();
+    let mut view = View {
+        controls: param_binding.controls(),
         action_states: action_states(),
-        history: [Some("Remember again what was cleared"), None],
-        presets: param_binding().presets().to_vec(),
+        presets: param_binding.presets().to_vec(),
+        ..View::default()
+    };
+    view.show(Arc::new(snapshot));
+    view
+}
+
+/// A snapshot of an instance that was just loaded on an empty track.
+fn empty_snapshot() -> Snapshot {
+    let mut snapshot = Snapshot {
+        time: TransportState {
+            tempo: 120.0,
+            ..TransportState::default()
+        },
+        mode: Some(Mode::Continue),
+        model: ModelState::Ready(ModelInfo {
+            name: "default".into(),
+            device: "CPU".into(),
+            ..ModelInfo::default()
+        }),
         learning: LearningState {
             possible: true,
             ..LearningState::default()
         },
-        ..View::default()
-    }
+        ..Snapshot::default()
+    };
+    snapshot.history.undo = Some(UndoStep::Clear);
+    snapshot
 }
 
-/// The player plays, a chord held.
+/// A snapshot in 3/4 with the transport running.
+fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
+    let metre = Metre {
+        numerator: 3,
+        denominator: 4,
+    };
+    let mut snapshot = Snapshot {
+        time: TransportState {
+            playing: true,
+            beat,
+            tempo: 112.0,
+            ..TransportState::default()
+        },
+        notes,
+        metres: vec![(0.0, metre)],
+        ..empty_snapshot()
+    };
+    snapshot.health.ms_per_token = Some(3.1);
+    snapshot
+}
+
+/// Just loaded on an empty track.
+pub(crate) fn empty() -> View {
+    view(empty_snapshot())
+}
+
+/// The player plays and holds a chord.
 pub(crate) fn listening() -> View {
     let mut notes = minuet();
     notes.retain(|note| note.start < 16.0);
     for pitch in [59, 62, 71] {
         notes.push(RollNote {
             end: None,
-            ..note(15.0, 1.0, pitch, 96, NoteOwner::Player)
+            ..note(15.0, 1.0, pitch, 96, false)
         });
     }
+    let mut snapshot = snapshot_in_three(notes, 16.75);
+    snapshot.memory.notes = snapshot.notes.len();
+    snapshot.memory.bars = 6;
+    view(snapshot)
+}
+
+fn playing_snapshot() -> Snapshot {
+    let notes = minuet().into_iter().chain(answer()).collect();
+    let mut snapshot = snapshot_in_three(notes, 28.25);
+    snapshot.answering = true;
+    snapshot.planned_to = Some(32.25);
+    snapshot.health.headroom = Some(4.0);
+    snapshot.memory.notes = 1234;
+    snapshot.memory.bars = 10;
+    snapshot
+}
+
+fn playing_view(snapshot: Snapshot) -> View {
     View {
-        status: Status::Listening,
-        transport: Transport {
-            playing: true,
-            tempo: Some(112.0),
-        },
-        health: Health {
-            memory: Memory {
-                notes: notes.len(),
-                bars: 6,
-                rebuilding: false,
-            },
-            ms_per_token: Some(3.1),
-            ..empty().health
-        },
-        roll: minuet_roll(notes, 16.75),
-        ..empty()
+        committed_to: 29.5,
+        ..view(snapshot)
     }
 }
 
-/// It plays on, with notes ahead of the playhead.
+/// It plays an answer, with notes planned ahead of the playhead.
 pub(crate) fn playing() -> View {
-    let mut roll = minuet_roll(minuet(), 28.25);
-    roll.notes.extend(answer());
-    roll.planned_to = 32.25;
-    roll.firm_to = 29.5;
+    playing_view(playing_snapshot())
+}
+
+/// It plays, and the long memory retrieves the beginning and a learned file.
+pub(crate) fn recalling() -> View {
+    let bar = |from, to, share| RecalledBar { from, to, share };
+    let snapshot = Snapshot {
+        recalled_learned: 1.0,
+        ..playing_snapshot()
+    };
     View {
-        status: Status::Playing,
-        health: Health {
-            headroom: Some(4.0),
-            memory: Memory {
-                notes: 1234,
-                bars: 10,
-                rebuilding: false,
-            },
-            ..listening().health
-        },
-        roll,
-        ..listening()
+        recalled: vec![
+            bar(3.0, 6.0, 0.2),
+            bar(9.0, 12.0, 0.9),
+            bar(15.0, 18.0, 0.4),
+        ],
+        ..playing_view(snapshot)
     }
 }
 
-/// The same, and it recalls the beginning.
-pub(crate) fn recalling() -> View {
-    let mut view = playing();
-    view.roll.recalled = vec![
-        Recalled {
-            from: 3.0,
-            to: 6.0,
-            weight: 0.2,
-        },
-        Recalled {
-            from: 9.0,
-            to: 12.0,
-            weight: 0.9,
-        },
-        Recalled {
-            from: 15.0,
-            to: 18.0,
-            weight: 0.4,
-        },
-    ];
-    view.roll.recalls_learned = true;
-    view
-}
-
-/// Three files were learned, and more are on their way.
+/// Three files are learned, and more are being read.
 pub(crate) fn learning() -> View {
     let piece = |name: &str, notes| LearnedPiece {
         name: name.into(),
         notes,
     };
-    View {
-        learning: LearningState {
-            possible: true,
-            pieces: vec![
-                piece("minuet.mid", 431),
-                piece(
-                    "a song with a name that is much too long for any menu.mid",
-                    2210,
-                ),
-                piece("sonata.mid", 5102),
-            ],
-            waiting: 0,
-            progress: Some(0.45),
-            refused: Vec::new(),
-        },
-        ..playing()
-    }
+    let mut snapshot = playing_snapshot();
+    snapshot.learning.progress = Some(0.45);
+    snapshot.learning.pieces = vec![
+        piece("minuet.mid", 431),
+        piece(
+            "a song with a name that is much too long for any menu.mid",
+            2210,
+        ),
+        piece("sonata.mid", 5102),
+    ];
+    playing_view(snapshot)
 }
 
-/// No model.
+/// There is no model.
 pub(crate) fn error() -> View {
-    View {
-        status: Status::Failed,
-        health: Health {
-            late: 3,
-            dropped: 12,
-            ..Health::default()
-        },
+    let mut snapshot = Snapshot {
+        model: ModelState::Failed,
         problems: vec![
             "ONNX Runtime (libonnxruntime-continuo.so) not found in /home/me/.clap/\
              Continuo.resources: `cargo xtask bundle continuo --release` puts it beside the plugin, \
              or set CONTINUO_RESOURCES to the folder that has it"
                 .into(),
         ],
+        ..empty_snapshot()
+    };
+    snapshot.health.counters.late = 3;
+    snapshot.health.counters.dropped = 12;
+    View {
         notice: Some("Defaults are in force: the song's state could not be read.".into()),
-        ..empty()
+        ..view(snapshot)
     }
 }

@@ -1,14 +1,14 @@
-//! Pictures of the main states, compared with those in `tests/snapshots`.
+//! Pictures of the editor's states, compared with those in `tests/snapshots`.
 
 use continuo::editor::{UiState, View, draw, theme};
 use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotOptions};
 
-use crate::software_renderer::Raster;
 use crate::fixtures;
+use crate::software_renderer::SnapshotRenderer;
 
-/// How far a pixel may be off before it counts (kittest's weighted YIQ distance, squared), and
-/// how many may. The rasteriser is exact, so this is for differences of the last bit in text.
+/// Threshold of a pixel's difference (kittest's weighted YIQ distance, squared), and the number of pixels that
+/// may exceed it. The renderer is exact, so both allow for differences of the last bit in text.
 const TOLERANCE: f32 = 0.6;
 const PIXELS: usize = 10;
 
@@ -16,7 +16,7 @@ fn picture(name: &str, view: View, size: (f32, f32), scale: f32) {
     picture_of(name, view, size, scale, |_| ());
 }
 
-/// The same, after something was done.
+/// The same, after a step.
 fn picture_of(
     name: &str,
     view: View,
@@ -29,12 +29,12 @@ fn picture_of(
         .with_size(size)
         .with_pixels_per_point(scale)
         .with_max_steps(60)
-        .renderer(Raster::default())
+        .renderer(SnapshotRenderer::default())
         .with_context_setup(theme::apply)
         .build_ui(move |ui| draw(ui, &view, &mut ui_state, &mut Vec::new()));
     harness.run();
     first(&mut harness);
-    // A few, and not until nothing moves: while a file is dragged, something always does.
+    // A fixed number of steps: while a file is dragged, the editor never stops repainting.
     harness.run_steps(4);
     let options = SnapshotOptions::new()
         .threshold(TOLERANCE)
@@ -69,7 +69,6 @@ fn learning() {
     picture("learning", fixtures::learning(), NORMAL, 1.0);
 }
 
-/// What is dragged over the window, and a menu that is open.
 #[test]
 fn dropping() {
     picture_of("dropping", fixtures::playing(), NORMAL, 1.0, |harness| {

@@ -1,5 +1,5 @@
-//! egui's triangles on a plain processor: pictures of the editor need no GPU, no driver and no
-//! display, and are the same on every machine.
+//! A software renderer of egui's triangles: pictures need no GPU, driver or display, and are the same on every
+//! machine.
 
 use std::collections::HashMap;
 
@@ -8,21 +8,21 @@ use egui::epaint::{ImageDelta, Primitive};
 use egui_kittest::TestRenderer;
 use image::{Rgba, RgbaImage};
 
-/// The rasteriser draws no larger surface than this: larger pictures are made of tiles.
+/// The largest surface of the rasteriser, in pixels: larger pictures are made of tiles.
 const SURFACE: [u32; 2] = [1280, 720];
 
-/// It leaves a faint seam in shapes that reach over the edge of its surface: tiles overlap by
-/// this much on every side, and the edge is thrown away.
+/// Overlap of tiles on every side, in pixels, which is cut off: shapes that cross the edge of a surface have a
+/// faint seam there.
 const EDGE: u32 = 8;
 
 /// A renderer for egui's test harness.
 #[derive(Default)]
-pub(crate) struct Raster {
+pub(crate) struct SnapshotRenderer {
     renderer: SoftwareRenderer,
     textures: HashMap<egui::TextureId, TextureId>,
 }
 
-impl Raster {
+impl SnapshotRenderer {
     fn update(&mut self, id: egui::TextureId, delta: &ImageDelta) {
         let egui::ImageData::Color(image) = &delta.image;
         let [width, height] = image.size;
@@ -41,7 +41,7 @@ impl Raster {
         self.textures.insert(id, texture.expect("egui's font fits"));
     }
 
-    /// Draws as much of a picture as fits, from `left` and `top` on, in pixels.
+    /// Draws the tile of a picture from `left` and `top` on, in pixels.
     fn tile(
         &mut self,
         primitives: &[egui::ClippedPrimitive],
@@ -88,7 +88,7 @@ impl Raster {
     }
 }
 
-impl TestRenderer for Raster {
+impl TestRenderer for SnapshotRenderer {
     fn handle_delta(&mut self, delta: &mut egui::TexturesDelta) {
         for (id, images) in delta.set.drain() {
             for image in images {
