@@ -16,6 +16,7 @@ pub mod param_binding;
 pub mod param_layout;
 pub mod piano_keys;
 pub mod piano_roll;
+pub mod recalled_bars;
 pub mod resize_corner;
 pub mod roll_viewport;
 pub mod smooth_playhead;

@@ -18,6 +18,7 @@ pub mod counters;
 pub mod editor;
 pub mod editor_link;
 pub mod health_report;
+pub mod key_set;
 pub mod learning;
 pub mod messages;
 pub mod midi_export;

@@ -1,6 +1,5 @@
-//! The preview sound: whatever the plugin sends, its own notes and those passed through, it
-//! can also play itself, each note on its sample. Owned by the audio thread, which allocates
-//! nothing here.
+//! The preview sound: an electric piano that plays all notes the plugin sends, generated and passed through,
+//! each on its sample. Owned by the audio thread, which allocates nothing here.
 
 use continuo_voice::ElectricPiano;
 use nice_plug::midi::control_change;
@@ -8,30 +7,29 @@ use nice_plug::prelude::NoteEvent;
 
 use crate::process::{Event, Host};
 
-/// From this controller value on a pedal is down: 64 of 127.
+/// Controller value from which a pedal is down: 64 of 127.
 const PEDAL_DOWN: f32 = 0.5;
 
-/// The voice of an instance.
+/// The preview sound of an instance.
 pub struct PreviewSound {
     piano: ElectricPiano,
 }
 
 impl PreviewSound {
-    /// Silent, at so many samples a second. Allocates: main thread.
+    /// A silent instrument; `sample_rate` is in hertz. It allocates: main thread.
     pub fn new(sample_rate: f64) -> Self {
         Self {
             piano: ElectricPiano::new(sample_rate),
         }
     }
 
-    /// Silence at once.
+    /// Silences it at once.
     pub fn reset(&mut self) {
         self.piano.reset();
     }
 
-    /// For one block: everything sent to `host` through what this gives is played into `left`
-    /// and `right`, which must be of one length. With `on` false nothing is played, and the
-    /// block stays as it is.
+    /// Wraps `host` for one block: notes sent through the wrapper are rendered into `left` and `right`,
+    /// which must have the same length. With `on` false nothing is rendered.
     pub fn block<'a, H: Host>(
         &'a mut self,
         host: &'a mut H,
@@ -53,19 +51,19 @@ impl PreviewSound {
     }
 }
 
-/// The host of one block, listened to on the way.
+/// A [`Host`] that renders the notes sent through it, for one block.
 pub struct PreviewBlock<'a, H> {
     piano: &'a mut ElectricPiano,
     host: &'a mut H,
     left: &'a mut [f32],
     right: &'a mut [f32],
-    /// Rendered up to this sample of the block.
+    /// Number of samples rendered.
     at: usize,
     on: bool,
 }
 
 impl<H: Host> PreviewBlock<'_, H> {
-    /// Renders up to `end`, a sample of the block.
+    /// Renders up to sample `end` of the block.
     fn render_to(&mut self, end: usize) {
         let range = self.at..end.clamp(self.at, self.left.len());
         self.piano.render(
@@ -75,7 +73,7 @@ impl<H: Host> PreviewBlock<'_, H> {
         self.at = range.end;
     }
 
-    /// Renders the rest of the block, each sample as loud as the next of `gain` says.
+    /// Renders the rest of the block, then multiplies each sample by the next value of `gain`.
     pub fn finish(mut self, mut gain: impl FnMut() -> f32) {
         if !self.on {
             return;
@@ -147,7 +145,7 @@ mod tests {
     use nice_plug::midi::{Channel, Key, VoiceID};
     use std::collections::VecDeque;
 
-    /// A host with room for so many events.
+    /// A host with room for a number of events.
     #[derive(Default)]
     struct Sink(VecDeque<Event>, usize);
 
@@ -186,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_heard_from_its_sample_on_and_passed_to_the_host() {
+    fn a_note_sounds_from_its_sample_on_and_reaches_the_host() {
         let (left, sent) = perform(&[on(400)], 9, true);
         assert_eq!((left.iter().position(|s| *s != 0.0), sent), (Some(401), 1));
         let (early, _) = perform(&[on(0)], 9, true);
@@ -198,19 +196,19 @@ mod tests {
     }
 
     #[test]
-    fn off_means_silence_and_everything_still_passes() {
+    fn sound_that_is_off_is_silent_and_passes_all_events() {
         let (left, sent) = perform(&[on(0), on(5)], 9, false);
         assert!(left.iter().all(|s| *s == 0.0) && sent == 2);
     }
 
     #[test]
-    fn what_the_host_did_not_take_is_not_heard() {
+    fn events_refused_by_the_host_are_silent() {
         let (left, _) = perform(&[on(0)], 1, true);
         assert!(left.iter().all(|s| *s == 0.0));
     }
 
     #[test]
-    fn events_out_of_the_block_are_survived() {
+    fn events_beyond_the_block_keep_samples_finite() {
         let (left, _) = perform(&[on(999_999), on(3)], 9, true);
         assert!(left.iter().all(|s| s.is_finite()));
     }

@@ -34,8 +34,9 @@ use std::sync::atomic::Ordering;
 use rtrb::{Consumer, Producer};
 
 use crate::choices::Mode;
+use crate::key_set::KeySet;
 use crate::messages::{Heard, Planned, Settings};
-use crate::schedule::{ActiveNotes, Keys, Schedule};
+use crate::schedule::{ActiveNotes, Schedule};
 use crate::shared::Shared;
 use crate::transport::{Left, OwnTime, Reading, Tracker};
 use crate::trigger::{Trigger, TriggerSet};
@@ -117,11 +118,11 @@ pub struct AudioProcessor {
     schedule: Schedule,
     active_notes: ActiveNotes,
     /// Keys of the player whose note-on passed through.
-    thru_keys: Keys,
+    thru_keys: KeySet,
     /// Those of them whose note-off is due at the next opportunity.
-    pending_note_offs: Keys,
+    pending_note_offs: KeySet,
     /// Keys whose note-off was sent before the player's: the player's is dropped.
-    suppressed_note_offs: Keys,
+    suppressed_note_offs: KeySet,
     /// This block's host events, each with its sample, in ascending order.
     events: Vec<(u32, Event)>,
 }
@@ -157,9 +158,9 @@ impl AudioProcessor {
             composer_unresponsive: false,
             schedule: Schedule::default(),
             active_notes: ActiveNotes::default(),
-            thru_keys: Keys::default(),
-            pending_note_offs: Keys::default(),
-            suppressed_note_offs: Keys::default(),
+            thru_keys: KeySet::default(),
+            pending_note_offs: KeySet::default(),
+            suppressed_note_offs: KeySet::default(),
             events: Vec::with_capacity(INPUT_CAPACITY),
         }
     }

@@ -1,10 +1,10 @@
-//! The pages of eight knobs that a CLAP host lays on a hardware controller.
+//! Remote control pages: groups of eight parameters that a CLAP host maps to a hardware controller.
 
 use nice_plug::prelude::{RemoteControlsContext, RemoteControlsPage, RemoteControlsSection};
 
 use crate::params::ContinuoParams;
 
-/// Declares the pages, the ones that are turned most first. Main thread.
+/// Declares the pages, most used first. Main thread.
 pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext) {
     context.add_section("Continuo", |section| {
         section.add_page("Play", |page| {
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// Pages as they are declared.
+    /// Records the pages declared.
     #[derive(Default)]
     struct Pages(Vec<Page>);
 

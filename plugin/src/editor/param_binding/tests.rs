@@ -167,7 +167,7 @@ fn undo_steps_set_their_parameter() {
     let (params, binding) = bound();
     let host = RecordingHost::default();
     binding.undo_step(UndoStep::Vary(Variation::C), &host);
-    assert_eq!(params.variation.value(), Variation::C);
+    assert_eq!(params.variation.value().0, Variation::C);
     for on in [true, false] {
         binding.undo_step(UndoStep::Freeze(on), &host);
         assert_eq!(params.freeze.value(), on);
