@@ -209,7 +209,7 @@ fn whole_files_as_midly_reads_them() {
         let read = midi::read_bytes(bytes).unwrap();
         assert_eq!(by_midly(bytes), Some((notes(&read), read.end)));
     }
-    // The difficult ones are where the two differ by intent: docs/agreement.md.
+    // The difficult ones are where the two differ by intent: score/compare/README.md.
     for folder in ["train", "jsb", "more"] {
         shared::each(&shared::files(folder), |path| {
             let bytes = std::fs::read(path).unwrap();

@@ -58,8 +58,8 @@ impl Sampling {
 
 impl Default for Sampling {
     /// A compromise: nearer to the scale and the beats of what was heard than sampling as the
-    /// model predicts, and less square than colder sampling. Figures and command are in the card
-    /// of the default model, `models/default/README.md`.
+    /// model predicts, and less square than colder sampling. Figures and command are in
+    /// `docs/lab/2026-11-28-default-model.md`.
     fn default() -> Self {
         Self {
             pitch_temperature: 0.95,
