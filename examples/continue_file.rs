@@ -22,8 +22,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Notes are quantised to the steps of the model's vocabulary.
     let file = midi::read_file(input)?;
     let heard = Score::from_midi(&file, model.vocabulary().steps_per_beat, Drums::Drop);
-    let start = heard.metres.next_bar(heard.length);
-    let end = (0..BARS).fold(start, |bar, _| heard.metres.next_bar(bar + 1));
+    let start = heard.time_signatures.next_bar(heard.length);
+    let end = (0..BARS).fold(start, |bar, _| heard.time_signatures.next_bar(bar + 1));
 
     let mut composer = Composer::new(model);
     composer.listen(&heard)?;

@@ -98,7 +98,7 @@ impl BarGrid {
     /// The bars of a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut grid = Self::default();
-        for &(at, metre) in &snapshot.metres {
+        for &(at, metre) in &snapshot.time_signatures {
             grid.add(at, metre.numerator, metre.denominator);
         }
         let (numerator, denominator) = snapshot.time.metre;

@@ -1,6 +1,6 @@
 //! A snapshot's notes as a MIDI file. Plain data; the composer thread calls it.
 
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 use continuo_score::midi::{MidiFile, MidiNote};
 
 use crate::bar_grid::BarGrid;
@@ -88,16 +88,18 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
     file.end = file.notes.iter().map(|n| n.end).max().unwrap_or(0);
     let metre = |at: f64| {
         let section = grid.section_at(at);
-        Metre {
+        TimeSignature {
             numerator: section.numerator,
             denominator: section.denominator,
         }
     };
     let changes = grid.sections().iter().map(|section| section.at);
     let changes = changes.filter(|&at| at > origin && at < now);
-    file.metres.push((0, metre(origin)));
-    file.metres.extend(changes.map(|at| (tick(at), metre(at))));
-    file.metres.dedup_by(|later, before| later.1 == before.1);
+    file.time_signatures.push((0, metre(origin)));
+    file.time_signatures
+        .extend(changes.map(|at| (tick(at), metre(at))));
+    file.time_signatures
+        .dedup_by(|later, before| later.1 == before.1);
     Some(file)
 }
 
@@ -125,7 +127,7 @@ mod tests {
             velocity: 77,
             generated,
         };
-        let metre = |numerator| Metre {
+        let metre = |numerator| TimeSignature {
             numerator,
             denominator: 4,
         };
@@ -145,7 +147,7 @@ mod tests {
                 note(11.5, 2.0, 65, true),
                 note(12.5, 1.0, 67, true),
             ],
-            metres: vec![(0.0, metre(4)), (8.0, metre(3))],
+            time_signatures: vec![(0.0, metre(4)), (8.0, metre(3))],
             ..Snapshot::default()
         }
     }
@@ -178,7 +180,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            file.metres
+            file.time_signatures
                 .iter()
                 .map(|m| (m.0, m.1.numerator))
                 .collect::<Vec<_>>(),

@@ -1,7 +1,7 @@
 //! The preview sound: an electric piano that plays all notes the plugin sends, generated and passed through,
 //! each on its sample. Owned by the audio thread, which allocates nothing here.
 
-use continuo_voice::ElectricPiano;
+use continuo_synth::ElectricPiano;
 use nice_plug::midi::control_change;
 use nice_plug::prelude::NoteEvent;
 

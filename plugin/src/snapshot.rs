@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 
 use crate::choices::{Mode, Variation};
 use crate::counters::CounterValues;
@@ -26,7 +26,7 @@ pub struct Snapshot {
     /// Notes of the last [`SNAPSHOT_BEATS`] and those planned, in order of start.
     pub notes: Vec<RollNote>,
     /// Bar lines at which the host reported a time signature, in ascending order.
-    pub metres: Vec<(f64, Metre)>,
+    pub time_signatures: Vec<(f64, TimeSignature)>,
     /// End of the plan while it answers.
     pub planned_to: Option<f64>,
     /// Bars that the long memory retrieves for the current notes.

@@ -206,10 +206,10 @@ impl Daw {
 
     /// Sample nearest to the next change of tempo or time signature. A block ends there.
     fn next_change(&self) -> Option<u64> {
-        let metres = &self.setup.metres;
-        let beats = |step: u32| f64::from(step) / f64::from(metres.steps_per_beat());
+        let time_signatures = &self.setup.time_signatures;
+        let beats = |step: u32| f64::from(step) / f64::from(time_signatures.steps_per_beat());
         let tempos = self.setup.tempos.iter().map(|&(beat, _)| beat);
-        let changes = tempos.chain(metres.changes().map(|(step, _)| beats(step)));
+        let changes = tempos.chain(time_signatures.changes().map(|(step, _)| beats(step)));
         let at = changes.map(|beat| self.clock.sample_at(beat, self.sample).round() as u64);
         at.filter(|&at| at > self.sample).min()
     }
@@ -280,16 +280,16 @@ impl Daw {
     /// The transport at the current sample.
     fn transport(&self) -> Transport {
         let beat = self.clock.beat(self.sample);
-        let metres = &self.setup.metres;
-        let steps_per_beat = f64::from(metres.steps_per_beat());
+        let time_signatures = &self.setup.time_signatures;
+        let steps_per_beat = f64::from(time_signatures.steps_per_beat());
         // A bar line less than a sample ahead is not reached yet. Bars before beat 0 have the first
         // time signature.
-        let bar_steps = i64::from(metres.place(0).bar_steps.max(1));
+        let bar_steps = i64::from(time_signatures.position(0).bar_steps.max(1));
         let at = (beat * steps_per_beat).floor() as i64;
         let bars_before = (-at.min(0) + bar_steps - 1) / bar_steps;
         let step = (at + bars_before * bar_steps) as u32;
-        let place = metres.place(step);
-        let metre = metres.metre(step);
+        let place = time_signatures.position(step);
+        let metre = time_signatures.time_signature(step);
         let line = at - i64::from(place.step_in_bar);
         Transport {
             playing: self.playing,

@@ -1,7 +1,7 @@
 //! The scenario of most tests: four bars of the minuet in 3/4, then silence that the plugin fills.
 
 use anyhow::Result;
-use continuo_score::{Metre, MetreMap, tune};
+use continuo_score::{TimeSignature, TimeSignatureMap, tune};
 
 use crate::artifacts;
 use crate::assertions::{self, GridNote};
@@ -24,7 +24,7 @@ pub fn opening() -> Vec<TrackNote> {
 
 /// An offline host in 3/4. `sample_rate` is in Hz, `bpm` in quarter notes per minute.
 pub fn setup(sample_rate: f64, bpm: f64, blocks: Blocks) -> Setup {
-    let waltz = Metre {
+    let waltz = TimeSignature {
         numerator: 3,
         denominator: 4,
     };
@@ -32,7 +32,7 @@ pub fn setup(sample_rate: f64, bpm: f64, blocks: Blocks) -> Setup {
         sample_rate,
         blocks,
         tempos: vec![(0.0, bpm)],
-        metres: MetreMap::constant(waltz, STEPS_PER_BEAT),
+        time_signatures: TimeSignatureMap::constant(waltz, STEPS_PER_BEAT),
         mode: Mode::Offline,
     }
 }

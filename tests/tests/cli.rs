@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use continuo_score::{Drums, Note, PositionScore, Score, Vocabulary, midi, tune};
+use continuo_score::{Drums, Note, Score, TokenSequence, Vocabulary, midi, tune};
 use continuo_tests::artifacts;
 
 fn continuo(arguments: &[&str]) -> Output {
@@ -51,7 +51,7 @@ fn continue_appends_whole_bars_in_tempo_and_metre_of_the_tune() {
         file.warnings
     );
     let both = Score::from_midi(&file, 12, Drums::Drop);
-    assert_eq!(both.metres, minuet.metres);
+    assert_eq!(both.time_signatures, minuet.time_signatures);
     // A file counts microseconds a beat.
     assert!((both.tempos.bpm(0) - minuet.tempos.bpm(0)).abs() < 1e-3);
     assert_eq!(both.length, minuet.length + 4 * 36);
@@ -106,7 +106,7 @@ fn file_is_shown_as_music_and_as_tokens() {
             vocabulary.steps_per_beat,
             Drums::Drop,
         );
-        let ids = PositionScore::encode(&on_its_grid, &vocabulary).ids(&vocabulary);
+        let ids = TokenSequence::encode(&on_its_grid, &vocabulary).ids(&vocabulary);
         let expected = ids.iter().map(u16::to_string).collect::<Vec<_>>().join(" ");
         let by_name = said(&["tokens", &input, "--ids", "--preset", vocabulary.name()]);
         assert_eq!(by_name.trim(), expected);

@@ -85,7 +85,7 @@ fn files() -> (tempfile::TempDir, Vec<PathBuf>) {
             });
         }
     }
-    score.tidy();
+    score.normalise();
     let paths = ["chords.mid", "minuet.mid", "broken.mid"].map(|name| folder.path().join(name));
     score.to_midi().write_file(&paths[0]).unwrap();
     tune::minuet().to_midi().write_file(&paths[1]).unwrap();

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use continuo_engine::{Composer, Model, ModelOptions, Runtime, Sampling};
-use continuo_score::{Drums, Note, PositionScore, Score, Vocabulary, midi, tune};
+use continuo_score::{Drums, Note, Score, TokenSequence, Vocabulary, midi, tune};
 use continuo_tests::artifacts;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -56,7 +56,7 @@ fn corrected_notes_give_the_memory_of_a_fresh_segmentation() {
             if rng.random_bool(0.5) && !score.notes.is_empty() {
                 let wrong = rng.random_range(0..score.notes.len());
                 score.notes[wrong].pitch = rng.random_range(30..90);
-                score.tidy();
+                score.normalise();
             }
             if rng.random_bool(0.4) {
                 let at = score.length + rng.random_range(0..400);
@@ -66,11 +66,11 @@ fn corrected_notes_give_the_memory_of_a_fresh_segmentation() {
                 assert!(played.iter().all(|n| n.start >= at && n.start < at + 72));
                 // The answer becomes part of the score.
                 score.notes.extend(played);
-                score.tidy();
+                score.normalise();
             }
             composer.listen(&score).unwrap();
             let what = format!("seed {seed}, turn {turn}");
-            let spelled = PositionScore::encode_open(&score, vocabulary);
+            let spelled = TokenSequence::encode_open(&score, vocabulary);
             assert_eq!(composer.tokens(), spelled.ids(vocabulary).len(), "{what}");
             let mut fresh = Composer::new(model.clone());
             fresh.listen(&score).unwrap();
@@ -106,12 +106,12 @@ fn answer_uses_merged_tokens_and_depends_on_the_seed_alone() {
         assert_ne!(notes, play(2, from, 1000).0);
         assert!(notes.is_sorted_by_key(|n| n.start) && notes[0].start >= from);
         let base = |score: &Score| {
-            let spelled = PositionScore::encode_open(score, model.vocabulary());
+            let spelled = TokenSequence::encode_open(score, model.vocabulary());
             spelled.base_ids(model.vocabulary()).len()
         };
         let mut both = score.clone();
         both.notes.extend(&notes);
-        both.tidy();
+        both.normalise();
         let base = base(&both) - base(&score);
         assert!(tokens < base, "{tokens} tokens for {base}: none is merged");
     }
@@ -152,7 +152,7 @@ fn continue_command_plays_merged_tokens() {
     let words = merged.split_whitespace().filter(|w| !w.contains('.'));
     let plain = run(&["tokens", "in.mid"]);
     assert_eq!(merged.lines().count(), plain.lines().count());
-    let ids = PositionScore::encode(&minuet, &vocabulary).ids(&vocabulary);
+    let ids = TokenSequence::encode(&minuet, &vocabulary).ids(&vocabulary);
     let joins = merged.matches('+').count();
     assert_eq!(
         words

@@ -1,6 +1,6 @@
 //! Transports: tempo ramps, odd time signatures, count-in, punch-in, and hosts that report little.
 
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use continuo_tests::artifacts;
 use continuo_tests::assertions::{self, GridNote};
 use continuo_tests::daw::{Blocks, Daw, Setup, TrackNote};
@@ -66,7 +66,7 @@ fn tempo_ramp_keeps_notes_on_their_samples() {
 
 #[test]
 fn answers_start_on_bar_lines_in_every_metre() {
-    let metre = |numerator, denominator| Metre {
+    let metre = |numerator, denominator| TimeSignature {
         numerator,
         denominator,
     };
@@ -78,13 +78,13 @@ fn answers_start_on_bar_lines_in_every_metre() {
         (23.0, metre(6, 8)),
     ];
     let steps = |beat: f64| (beat * f64::from(STEPS_PER_BEAT)) as u32;
-    let map = MetreMap::new(
+    let map = TimeSignatureMap::new(
         STEPS_PER_BEAT,
         changes.map(|(beat, metre)| (steps(beat), metre)).to_vec(),
     );
     let notes = agree("metres", |format, blocks| {
         let mut setup = scenario::setup(48_000.0, 133.7, blocks);
-        setup.metres = map.clone();
+        setup.time_signatures = map.clone();
         let track = beats([0.0, 1.0, 2.0, 6.0, 7.0, 11.0, 16.0, 17.0, 23.0]);
         let mut daw = scenario::start(format, setup, 1, &track).unwrap();
         daw.set(&[("mode", "Trade"), ("bars", "1"), ("lead", "0.25")])

@@ -200,7 +200,7 @@ impl Range {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_score::{Metre, MetreMap, Note, PositionScore, Score};
+    use continuo_score::{Note, Score, TimeSignature, TimeSignatureMap, TokenSequence};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
     use std::collections::HashSet;
@@ -280,11 +280,11 @@ mod tests {
         for seed in 0..200u64 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut score = Score::new(12);
-            let metre = Metre {
+            let metre = TimeSignature {
                 numerator: random.random_range(2..6),
                 denominator: 4,
             };
-            score.metres = MetreMap::constant(metre, 12);
+            score.time_signatures = TimeSignatureMap::constant(metre, 12);
             let mut start = 0;
             for _ in 0..60 {
                 score.notes.push(Note {
@@ -295,9 +295,9 @@ mod tests {
                 });
                 start += [6, 6, 12, 150][random.random_range(0..4)];
             }
-            score.tidy();
+            score.normalise();
             let place = |id, step| {
-                let rows = sizes.rows(score.metres.place(step));
+                let rows = sizes.rows(score.time_signatures.position(step));
                 Record {
                     id,
                     bar_step: rows.bar_step,
@@ -305,7 +305,7 @@ mod tests {
                     metre: rows.metre,
                 }
             };
-            let encoded = PositionScore::encode(&score, &plain).tokens;
+            let encoded = TokenSequence::encode(&score, &plain).tokens;
             let base: Vec<_> = encoded.iter().map(|p| place(id(p.token), p.step)).collect();
             let song = together(&base, &v);
             assert!(song.len() < base.len(), "seed {seed}");

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use continuo_score::{Sounding, Token, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Token, Vocabulary};
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -64,7 +64,7 @@ pub struct Lanes<'a> {
 /// A song, moved, with what each of its tokens is told.
 struct Moved {
     records: Vec<Record>,
-    told: Vec<Told>,
+    told: Vec<NoteContext>,
 }
 
 /// Songs drawn together.
@@ -240,7 +240,7 @@ impl<'a> Lanes<'a> {
             bar: 0,
             metre: 0,
         };
-        let silent = vec![Told::NOTHING; count];
+        let silent = vec![NoteContext::NOTHING; count];
         out.input.push(&vec![pad; count], &silent, lane.position);
         out.targets.extend(std::iter::repeat_n(NOTHING, count));
         out.pieces.push(Piece::Pads(count));
@@ -317,7 +317,7 @@ impl LanesState {
 
 impl Input {
     /// Adds tokens of a song that began at `began` in the stream, and what they are told.
-    pub fn push(&mut self, records: &[Record], told: &[Told], began: u64) {
+    pub fn push(&mut self, records: &[Record], told: &[NoteContext], began: u64) {
         self.told.extend_from_slice(told);
         for r in records {
             self.tokens.push(r.id);
@@ -331,7 +331,7 @@ impl Input {
     /// Adds `count` tokens of a song, from `at` on; the song began at `began` in the stream.
     pub fn extend(&mut self, corpus: &Corpus, song: usize, at: usize, count: usize, began: u64) {
         let records: Vec<_> = corpus.records(song, 0, at + count).collect();
-        let told = told(&records, &corpus.vocabulary, &mut Sounding::default());
+        let told = told(&records, &corpus.vocabulary, &mut NoteState::default());
         self.push(&records[at..], &told[at..], began);
     }
 }
@@ -341,7 +341,7 @@ fn song(corpus: &Corpus, index: usize, shift: Shift) -> Moved {
     let tokens = corpus.songs[index].tokens as usize;
     let records = corpus.records(index, 0, tokens).collect();
     let records = shift.apply(records, &corpus.vocabulary, corpus.rows.bars);
-    let told = told(&records, &corpus.vocabulary, &mut Sounding::default());
+    let told = told(&records, &corpus.vocabulary, &mut NoteState::default());
     Moved { records, told }
 }
 
@@ -349,12 +349,12 @@ fn song(corpus: &Corpus, index: usize, shift: Shift) -> Moved {
 pub(crate) fn told(
     records: &[Record],
     vocabulary: &Vocabulary,
-    sounding: &mut Sounding,
-) -> Vec<Told> {
+    sounding: &mut NoteState,
+) -> Vec<NoteContext> {
     let told = records.iter().map(|record| {
         let tokens = vocabulary.tokens(record.id);
         tokens.for_each(|token| sounding.read(token));
-        sounding.told()
+        sounding.context()
     });
     told.collect()
 }

@@ -176,7 +176,7 @@ mod tests {
             });
             start += [0, 3, 6, 12][random.random_range(0..4)];
         }
-        score.tidy();
+        score.normalise();
         score
     }
 
@@ -200,12 +200,12 @@ mod tests {
                     note.start *= 2;
                     note.length += 1;
                 }
-                copy.tidy();
+                copy.normalise();
                 assert_eq!(songs.kin(&Print::of(&copy)), Kin::Copy(i), "seed {seed}");
                 // Another ending, and a wrong note.
                 copy.notes.truncate(130);
                 copy.notes[60].pitch ^= 1;
-                copy.tidy();
+                copy.normalise();
                 let side = Kin::Version {
                     held_out: i % 2 == 0,
                 };
@@ -221,7 +221,7 @@ mod tests {
                 start: n.start + end,
                 ..*n
             }));
-            both.tidy();
+            both.normalise();
             let kin = songs.kin(&Print::of(&both));
             assert!(!matches!(kin, Kin::Copy(_)), "seed {seed}: {kin:?}");
         }

@@ -1,7 +1,7 @@
-//! How much a model should trust its suffix memory (`continuo_score::suffix`): weights fitted on
+//! How much a model should trust its suffix memory (`continuo_score::ngram`): weights fitted on
 //! songs it was trained on, so that held-out songs stay a test.
 
-use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
+use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
 use rayon::prelude::*;
 
 use crate::corpus::{Corpus, Record};
@@ -34,7 +34,7 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<Fit> {
     let every = usize::try_from(all / TOKENS).unwrap_or(1).max(1);
     let songs: Vec<usize> = songs.into_iter().step_by(every).collect();
     let notes: u64 = songs.iter().map(|&song| corpus.songs[song].notes).sum();
-    let predicted: Vec<Vec<Predicted>> = songs
+    let predicted: Vec<Vec<PredictedToken>> = songs
         .par_iter()
         .with_max_len(1)
         .map(|&song| predict(model, corpus, song))
@@ -56,9 +56,9 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<Fit> {
     })
 }
 
-fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
+fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<PredictedToken> {
     let nats = song_nats(model, corpus, song, Use::BOTH, |_| ());
-    let nothing = SuffixMemory::new(&corpus.vocabulary);
+    let nothing = NgramMemory::new(&corpus.vocabulary);
     let mut memory = nothing.clone();
     let count = corpus.songs[song].tokens as usize;
     let mut records = corpus.records(song, 0, count);
@@ -68,7 +68,7 @@ fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
     let predict = |(record, nats): (Record, f32)| {
         let network = f64::from(-nats).exp().max(f64::MIN_POSITIVE);
         let followed = memory.look(0..usize::MAX, &nothing);
-        let predicted = Predicted::new(network, &followed, record.id);
+        let predicted = PredictedToken::new(network, &followed, record.id);
         memory.push(record.id, record.bar_step);
         predicted
     };

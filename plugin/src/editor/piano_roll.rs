@@ -339,8 +339,10 @@ mod tests {
             velocity: 90,
             generated: false,
         };
-        let mut view = View::default();
-        view.playhead = 4.0;
+        let mut view = View {
+            playhead: 4.0,
+            ..View::default()
+        };
         // A key still held, an end rounded up to the next step, and one before the playhead.
         for (end, rolling) in [(None, true), (Some(4.05), true), (Some(3.9), false)] {
             view.playing = true;

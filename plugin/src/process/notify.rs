@@ -93,7 +93,7 @@ impl AudioProcessor {
         if let Some(metre) = passage.metre {
             let (bar_start, numerator, denominator) =
                 (metre.bar_start, metre.numerator, metre.denominator);
-            self.notify(Heard::Metre {
+            self.notify(Heard::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,

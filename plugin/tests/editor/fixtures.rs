@@ -13,7 +13,7 @@ use continuo::snapshot::{
     TransportState, UndoStep,
 };
 use continuo::trigger::Trigger;
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 
 fn note(start: f64, length: f64, pitch: u8, velocity: u8, generated: bool) -> RollNote {
     RollNote {
@@ -182,7 +182,7 @@ fn empty_snapshot() -> Snapshot {
 
 /// A snapshot in 3/4 with the transport running.
 fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
-    let metre = Metre {
+    let metre = TimeSignature {
         numerator: 3,
         denominator: 4,
     };
@@ -194,7 +194,7 @@ fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
             ..TransportState::default()
         },
         notes,
-        metres: vec![(0.0, metre)],
+        time_signatures: vec![(0.0, metre)],
         ..empty_snapshot()
     };
     snapshot.health.ms_per_token = Some(3.1);

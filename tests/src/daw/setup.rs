@@ -1,6 +1,6 @@
 //! Configuration of a DAW: sample rate, blocks, tempo, time signatures, and the notes of its track.
 
-use continuo_score::MetreMap;
+use continuo_score::TimeSignatureMap;
 
 use crate::host::Mode;
 
@@ -75,7 +75,7 @@ pub struct Setup {
     /// Tempo changes: song position in quarter notes, and quarter notes per minute from there on.
     pub tempos: Vec<(f64, f64)>,
     /// Time signatures. Bars are counted from beat 0.
-    pub metres: MetreMap,
+    pub time_signatures: TimeSignatureMap,
     /// Render mode.
     pub mode: Mode,
 }

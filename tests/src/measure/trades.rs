@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -113,7 +113,7 @@ pub fn measure(bundle: &Path, options: Options) -> Result<Outcome> {
 }
 
 fn setup(bpm: f64, mode: Mode) -> Setup {
-    let metre = Metre {
+    let metre = TimeSignature {
         numerator: 2,
         denominator: 4,
     };
@@ -121,7 +121,7 @@ fn setup(bpm: f64, mode: Mode) -> Setup {
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(FRAMES),
         tempos: vec![(0.0, bpm)],
-        metres: MetreMap::constant(metre, 12),
+        time_signatures: TimeSignatureMap::constant(metre, 12),
         mode,
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use serde_json::{Value, json};
 
 use super::trades;
@@ -111,7 +111,7 @@ fn setup() -> Setup {
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(FRAMES),
         tempos: vec![(0.0, BPM)],
-        metres: MetreMap::constant(Metre::COMMON, STEPS as u32),
+        time_signatures: TimeSignatureMap::constant(TimeSignature::COMMON, STEPS as u32),
         mode: Mode::Realtime,
     }
 }

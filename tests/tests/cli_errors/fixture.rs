@@ -30,7 +30,7 @@ static FIXTURES: LazyLock<TempDir> = LazyLock::new(|| {
                 .wrapping_add((note.start * number / 36) as u8 % 5);
         });
         song.length = 0;
-        song.tidy();
+        song.normalise();
         let path = at(&format!("songs/{number}.mid"));
         song.to_midi().write_file(&path).unwrap();
     }

@@ -1,7 +1,7 @@
 //! Answers: the same notes for the same seed, however the calls are divided.
 
 use continuo_engine::{Composer, Sampling};
-use continuo_score::{Metre, MetreMap, Score, tune};
+use continuo_score::{Score, TimeSignature, TimeSignatureMap, tune};
 
 use crate::fixtures::{long_score, model, models};
 
@@ -13,7 +13,7 @@ fn sliced_answer_equals_the_whole_answer() {
         let source = long_score(2);
         for (turn, &until) in [40, 90, 200, 230, 231, 300].iter().enumerate() {
             score.notes = source.until(until).notes;
-            score.tidy();
+            score.normalise();
             sliced.set_recall(turn as f32 / 6.0);
             whole.set_recall(turn as f32 / 6.0);
             sliced.begin_listening(&score).unwrap();
@@ -28,7 +28,7 @@ fn sliced_answer_equals_the_whole_answer() {
             let mut notes = Vec::new();
             for step in [until + 15, until + 30, until + 60] {
                 loop {
-                    if let Some(some) = sliced.play_on(step).unwrap() {
+                    if let Some(some) = sliced.poll_notes(step).unwrap() {
                         notes.extend(some);
                         break;
                     }
@@ -80,7 +80,7 @@ fn score_of_another_resolution_is_refused() {
     let mut composer = Composer::new(model.clone());
     assert!(composer.logits().is_err(), "no score has been read");
     let mut other = Score::new(8);
-    other.metres = MetreMap::constant(Metre::COMMON, 8);
+    other.time_signatures = TimeSignatureMap::constant(TimeSignature::COMMON, 8);
     assert!(
         composer
             .listen(&other)

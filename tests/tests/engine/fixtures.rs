@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use continuo_engine::model::Fed;
+use continuo_engine::model::InputToken;
 use continuo_engine::{Model, ModelOptions, Runtime};
-use continuo_score::{Note, PositionScore, Score, Sounding, tune};
+use continuo_score::{Note, NoteState, Score, TokenSequence, tune};
 use continuo_tests::artifacts;
 
 /// Every variant. `gpu` also runs on the CPU.
@@ -16,7 +16,7 @@ pub(crate) fn load(directory: &Path, variant: &str) -> Arc<Model> {
     let runtime = Runtime::load(&artifacts::runtime_library().unwrap()).unwrap();
     // The tests' scores exceed the capacity, which is twice the number of neighbours (k = 32).
     let options = ModelOptions {
-        memories: Some(64),
+        knn_capacity: Some(64),
         variants: vec![variant.into()],
         ..ModelOptions::default()
     };
@@ -49,23 +49,23 @@ pub(crate) fn long_score(times: u32) -> Score {
         };
         score.notes.extend(minuet.notes.iter().map(shifted));
     }
-    score.tidy();
+    score.normalise();
     score
 }
 
 /// A score's tokens as the engine's input.
-pub(crate) fn tokens(model: &Model, score: &Score) -> Vec<Fed> {
-    let encoded = PositionScore::encode_open(score, model.vocabulary());
-    let ids = encoded.placed_ids(model.vocabulary());
-    model.fed_all(&ids, &score.metres, &mut Sounding::default())
+pub(crate) fn tokens(model: &Model, score: &Score) -> Vec<InputToken> {
+    let encoded = TokenSequence::encode_open(score, model.vocabulary());
+    let ids = encoded.positioned_ids(model.vocabulary());
+    model.input_tokens(&ids, &score.time_signatures, &mut NoteState::default())
 }
 
 /// Logits of all tokens, read in chunks of `size`: `[tokens * vocabulary]`.
-pub(crate) fn feed_in(model: &Model, tokens: &[Fed], size: usize) -> Vec<f32> {
+pub(crate) fn feed_in(model: &Model, tokens: &[InputToken], size: usize) -> Vec<f32> {
     let mut memory = model.memory();
     tokens
         .chunks(size)
-        .flat_map(|c| model.feed(&mut memory, c, 1.0).unwrap())
+        .flat_map(|c| model.forward(&mut memory, c, 1.0).unwrap())
         .collect()
 }
 

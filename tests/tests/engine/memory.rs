@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use continuo_engine::{Composer, EngineError, Sampling};
-use continuo_score::{Metre, Note, Score, Sounding, tune};
+use continuo_score::{Note, NoteState, Score, TimeSignature, tune};
 use continuo_tests::artifacts;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -98,9 +98,9 @@ fn rewound_memory_equals_fresh_memory() {
                     0 => score = score.until(rng.random_range(0..=score.length)),
                     1 => {
                         let step = 12 * rng.random_range(0..=score.length / 12);
-                        score.metres.change(
+                        score.time_signatures.change(
                             step,
-                            Metre {
+                            TimeSignature {
                                 numerator: 3,
                                 denominator: 4,
                             },
@@ -116,7 +116,7 @@ fn rewound_memory_equals_fresh_memory() {
                             velocity: 64,
                         };
                         score.notes.extend((0..10u8).map(&mut note));
-                        score.tidy();
+                        score.normalise();
                     }
                 }
                 composer.listen(&score).unwrap();
@@ -203,7 +203,7 @@ fn sliced_reading_ends_in_the_same_memory() {
             }
             composer.begin_listening(&score).unwrap();
             let mut turns = 0;
-            while let Some(owed) = composer.read_on().unwrap() {
+            while let Some(owed) = composer.poll().unwrap() {
                 turns += 1;
                 assert!(turns < 100_000, "seed {seed}: {owed:?}");
                 if rng.random_range(0..20) > 0 {
@@ -219,12 +219,12 @@ fn sliced_reading_ends_in_the_same_memory() {
                         let sampling = Sampling::default();
                         composer.begin_answer(end, &sampling, seed, &[]).unwrap();
                         let notes = loop {
-                            if let Some(notes) = composer.play_on(end + 24).unwrap() {
+                            if let Some(notes) = composer.poll_notes(end + 24).unwrap() {
                                 break notes;
                             }
                         };
                         score.notes.extend(notes);
-                        score.tidy();
+                        score.normalise();
                     }
                 }
                 composer.begin_listening(&score).unwrap();
@@ -232,7 +232,7 @@ fn sliced_reading_ends_in_the_same_memory() {
                     break;
                 }
             }
-            while composer.read_on().unwrap().is_some() {}
+            while composer.poll().unwrap().is_some() {}
             assert!(composer.is_exact(), "seed {seed}");
             let mut fresh = Composer::new(model.clone());
             if learned {
@@ -261,7 +261,7 @@ fn sliced_reading_ends_in_the_same_memory() {
 fn tokens_outside_the_vocabulary_are_refused() {
     for model in models() {
         let mut memory = model.memory();
-        assert!(model.feed(&mut memory, &[], 1.0).unwrap().is_empty());
+        assert!(model.forward(&mut memory, &[], 1.0).unwrap().is_empty());
         let good = tokens(&model, &tune::minuet());
         let sizes = model.sizes();
         let mut wrong = vec![good[0]; 5];
@@ -269,11 +269,11 @@ fn tokens_outside_the_vocabulary_are_refused() {
         wrong[1].rows.bar_step = sizes.bar_steps as u16;
         wrong[2].rows.bar = sizes.bars as u16;
         wrong[3].rows.metre = sizes.bar_steps as u16;
-        wrong[4].told.rows[7] = Sounding::NOTHING + 1;
+        wrong[4].note_context.rows[7] = NoteState::NOTHING + 1;
         for wrong in wrong {
-            assert!(model.feed(&mut memory, &[good[0], wrong], 1.0).is_err());
+            assert!(model.forward(&mut memory, &[good[0], wrong], 1.0).is_err());
             assert_eq!(memory.len(), 0, "a refused token is in memory");
         }
-        model.feed(&mut memory, &good[..1], 1.0).unwrap();
+        model.forward(&mut memory, &good[..1], 1.0).unwrap();
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use continuo_engine::{Composer, Model, Recollection, Sampling};
-use continuo_score::{Metre, MetreMap, Score, tune};
+use continuo_engine::{Attribution, Composer, Model, Sampling};
+use continuo_score::{Score, TimeSignature, TimeSignatureMap, tune};
 use continuo_tests::artifacts;
 
 use crate::fixtures::{
@@ -34,7 +34,7 @@ fn ngram_memory_alone_replays_the_tune() {
         composer.set_reach(reach);
         composer.listen(&all.until(from)).unwrap();
         let sampling = Sampling {
-            warmest: 1.0,
+            loop_temperature: 1.0,
             ..Sampling::default()
         };
         composer.answer(from, &sampling, 1).unwrap();
@@ -42,8 +42,8 @@ fn ngram_memory_alone_replays_the_tune() {
         if model.manifest().suffix.is_some() && recall > 0.0 && reach.is_none() {
             // It recalls the second repetition, from the sixth bar on.
             let bars = minuet / 36;
-            let looks_to = composer.recollections().map(|r| r.bars[0].0);
-            assert!(looks_to.eq(composer.recollections().map(|r| r.step / 36 - bars)));
+            let looks_to = composer.attributions().map(|r| r.bars[0].0);
+            assert!(looks_to.eq(composer.attributions().map(|r| r.step / 36 - bars)));
         }
         start_length_pitch(&notes, 2 * minuet)
     };
@@ -68,16 +68,16 @@ fn answer_to_silence_recalls_itself_from_one_bar_back() {
         for seed in 0..12 {
             let mut nothing = Score::new(12);
             let (numerator, denominator) = metre;
-            let metre = Metre {
+            let metre = TimeSignature {
                 numerator,
                 denominator,
             };
-            nothing.metres = MetreMap::constant(metre, 12);
+            nothing.time_signatures = TimeSignatureMap::constant(metre, 12);
             let mut composer = Composer::new(sure.clone());
             composer.listen(&nothing).unwrap();
             composer.answer(0, &Sampling::default(), seed).unwrap();
             composer.play_until(16 * bar).unwrap();
-            for Recollection { step, bars, .. } in composer.recollections() {
+            for Attribution { step, bars, .. } in composer.attributions() {
                 let (now, to) = (step / bar, bars[0].0);
                 assert!(to < now, "seed {seed}: bar {now} goes back to {to}");
                 bars_back.push(now - to);
@@ -110,7 +110,7 @@ fn learned_piece_is_played_in_any_key_until_forgotten() {
         let sampling = Sampling::default().with_temperature(0.0);
         composer.answer(from, &sampling, 1).unwrap();
         let notes = start_length_pitch(&composer.play_until(to).unwrap(), 0);
-        let learned = composer.recollections().map(|r| r.learned).collect();
+        let learned = composer.attributions().map(|r| r.learned).collect();
         composer.forget_learned().unwrap();
         (notes, learned)
     };
@@ -178,9 +178,9 @@ fn attribution_names_bars_within_reach() {
         composer.listen(&score).unwrap();
         composer.answer(at, &Sampling::default(), 1).unwrap();
         composer.play_until(at + 96).unwrap();
-        let recalled: Vec<_> = composer.recollections().cloned().collect();
+        let recalled: Vec<_> = composer.attributions().cloned().collect();
         for token in &recalled {
-            let bar = score.metres.place(token.step).bar;
+            let bar = score.time_signatures.position(token.step).bar;
             let first = reach.map_or(0, |reach| bar.saturating_sub(reach));
             assert!(token.step >= at, "attribution of an input token");
             assert!(

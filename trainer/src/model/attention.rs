@@ -14,7 +14,7 @@
 use std::f64::consts::TAU;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use continuo_score::Told;
+use continuo_score::NoteContext;
 
 use super::embedding::ids;
 use super::midigen::{BUCKETS, bucket};
@@ -353,7 +353,7 @@ impl Rotary {
     }
 
     /// The angles of a token.
-    fn angles(&self, position: u64, told: &Told) -> impl Iterator<Item = f64> {
+    fn angles(&self, position: u64, told: &NoteContext) -> impl Iterator<Item = f64> {
         let (position, step) = (position as f64, f64::from(told.step));
         let pitch = f64::from(told.pitch);
         (0..self.token.len())

@@ -6,10 +6,10 @@
 //! average of its pitches' rows: it knows which they are, and is no larger for having several.
 //!
 //! To that come one row each for its place in time, and the rows of the notes that sound
-//! ([`Sounding`]).
+//! ([`NoteState`]).
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use continuo_score::{Sounding, Token, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Token, Vocabulary};
 
 use super::{Input, Make};
 use crate::config::Shape;
@@ -47,7 +47,7 @@ impl Embedding {
             bar: make("embedding.bar", [s.bars, s.width])?,
             metre: make("embedding.metre", [s.bar_steps, s.width])?,
             sounding: match shape.sounding {
-                true => Some(make(SOUNDING, [Sounding::ROWS, s.width])?),
+                true => Some(make(SOUNDING, [NoteState::ROWS, s.width])?),
                 false => None,
             },
         })
@@ -102,9 +102,9 @@ impl Embedding {
 
 /// How often each row is to be added, `[tokens, Sounding::ROWS]`: a product with it is quicker to
 /// go back through than so many gathered rows.
-fn counts(told: &[Told], device: &Device) -> Tensor<2> {
-    let mut data = vec![0.0f32; told.len() * Sounding::ROWS];
-    for (token, told) in data.chunks_exact_mut(Sounding::ROWS).zip(told) {
+fn counts(told: &[NoteContext], device: &Device) -> Tensor<2> {
+    let mut data = vec![0.0f32; told.len() * NoteState::ROWS];
+    for (token, told) in data.chunks_exact_mut(NoteState::ROWS).zip(told) {
         for row in told.rows {
             // The row that adds nothing lies outside.
             if let Some(count) = token.get_mut(usize::from(row)) {
@@ -112,7 +112,7 @@ fn counts(told: &[Told], device: &Device) -> Tensor<2> {
             }
         }
     }
-    Tensor::from_data(TensorData::new(data, [told.len(), Sounding::ROWS]), device)
+    Tensor::from_data(TensorData::new(data, [told.len(), NoteState::ROWS]), device)
 }
 
 /// Ids or rows, on a device.

@@ -25,7 +25,7 @@ pub mod recall;
 
 use burn::tensor::activation::{gelu, sigmoid};
 use burn::tensor::{Device, FloatDType, GradientCheckpointingStrategy, Int, Tensor};
-use continuo_score::{Told, Vocabulary};
+use continuo_score::{NoteContext, Vocabulary};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Shape;
@@ -79,7 +79,7 @@ pub struct Input {
     pub metre: Vec<u16>,
     /// What each token is told: the notes that sound, the time since its piece began, the pitch
     /// said last.
-    pub told: Vec<Told>,
+    pub told: Vec<NoteContext>,
     /// Position in the stream at which the song of each token began.
     pub song: Vec<u64>,
     /// Ids and rows of the time grid once more, in the order above, where they are on the device

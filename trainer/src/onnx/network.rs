@@ -51,7 +51,7 @@ use super::kind::Kind;
 use super::proto::tensor_proto::DataType;
 use crate::model::embedding::SOUNDING;
 use crate::model::{Model, numbers};
-use continuo_score::Sounding;
+use continuo_score::NoteState;
 
 /// A graph's name in the variant (`model`, or `lower` and `upper`) and the bytes of its file.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ fn embed(writer: &mut Writer<'_>, [token, bar_step, bar, metre]: &[Name; 4]) -> 
         return h;
     }
     let [one, t] = ROW;
-    let shape = [one, t, Size::Fixed(Sounding::SLOTS)];
+    let shape = [one, t, Size::Fixed(NoteState::SLOTS)];
     let rows = writer.graph.input("sounding", DataType::Int64, &shape);
     let ([count, width], mut table) = writer.numbers(SOUNDING);
     // The row that adds nothing.

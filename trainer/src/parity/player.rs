@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use continuo_score::Sounding;
+use continuo_score::NoteState;
 use half::f16;
 use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
@@ -141,7 +141,7 @@ impl Player {
         }
         let told = input.told[from..to].iter().flat_map(|told| told.rows);
         let told: Vec<i64> = told.map(i64::from).collect();
-        let told = Tensor::from_array(([1, count, Sounding::SLOTS], told))?;
+        let told = Tensor::from_array(([1, count, NoteState::SLOTS], told))?;
         tensors.insert("sounding".into(), told.into_dyn());
         let position: Vec<i64> = (from..to).map(|p| p as i64).collect();
         let position = Tensor::from_array(([count], position))?;

@@ -1,6 +1,6 @@
 //! Lanes: every song from its beginning to its end, in any key, and nothing twice or never.
 
-use continuo_score::{Sounding, Token, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Token, Vocabulary};
 use continuo_trainer::augment::Reach;
 use continuo_trainer::corpus::Corpus;
 use continuo_trainer::lanes::{Batches, Lanes, Plan};
@@ -10,7 +10,7 @@ use crate::songs;
 
 /// One token a lane was given: where its song began, its id, what is asked for, and what it is
 /// told of the notes that sound.
-type Played = (u64, u16, u16, Told);
+type Played = (u64, u16, u16, NoteContext);
 
 /// What each of three lanes played in `segments` segments of 16.
 fn play(corpus: &Corpus, plan: Plan, segments: usize) -> Vec<Vec<Played>> {
@@ -87,10 +87,10 @@ fn whole(song: &[Played]) -> Vec<u16> {
 
 /// Whether what a song's tokens are told is what their own song says, from its beginning on.
 fn told_of_itself(vocabulary: &Vocabulary, song: &[Played]) -> bool {
-    let mut sounding = Sounding::default();
+    let mut sounding = NoteState::default();
     song.iter().all(|&(_, id, _, told)| {
         vocabulary.tokens(id).for_each(|token| sounding.read(token));
-        sounding.told() == told
+        sounding.context() == told
     })
 }
 
@@ -140,7 +140,7 @@ fn song_lanes_begin_each_song_with_a_segment() {
         for song in &songs[..songs.len() - 1] {
             if song[0].1 == pad {
                 assert!(song.iter().all(|p| p.1 == pad && p.2 == NOTHING));
-                assert!(song.iter().all(|p| p.3 == Told::NOTHING));
+                assert!(song.iter().all(|p| p.3 == NoteContext::NOTHING));
                 assert!(song.len() < 16, "a segment of pads only is a wasted one");
             } else {
                 assert_eq!(song[0].0 % 16, 0, "at the start of a segment");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use continuo_score::{PositionScore, Token, Vocabulary, tune};
+use continuo_score::{Token, TokenSequence, Vocabulary, tune};
 use continuo_trainer::checkpoint::Checkpoint;
 use continuo_trainer::corpus::Corpus;
 use continuo_trainer::eval::evaluate;
@@ -92,8 +92,8 @@ fn merges_are_applied_as_the_tokenizers_crate_applies_them() {
         };
         let reference = reference(&vocabulary);
         let streams = [
-            PositionScore::encode(&songs::tune(seed, 80), &learnt).base_ids(&learnt),
-            PositionScore::encode(&tune::minuet(), &learnt).base_ids(&learnt),
+            TokenSequence::encode(&songs::tune(seed, 80), &learnt).base_ids(&learnt),
+            TokenSequence::encode(&tune::minuet(), &learnt).base_ids(&learnt),
             (0..random.random_range(0..400))
                 .map(|_| random.random_range(0..14))
                 .collect(),

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use continuo_files::{Output, Replace, ScratchFolder, kind};
-use continuo_score::roll::{self, Part};
+use continuo_score::roll::{self, RollPart};
 use continuo_score::{Note, Score};
+use continuo_synth::wav;
 use continuo_tests::artifacts;
 use continuo_tests::assertions::{self, PairedNote};
 use continuo_tests::clock::Clock;
 use continuo_tests::daw::{Blocks, Daw, Setup, track};
 use continuo_tests::health_report::HealthReport;
 use continuo_tests::host::{Format, Mode};
-use continuo_voice::file;
 
 use self::opening::Opening;
 
@@ -129,7 +129,7 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(BLOCK),
         tempos,
-        metres: score.metres.clone(),
+        time_signatures: score.time_signatures.clone(),
         mode: if options.realtime {
             Mode::Realtime
         } else {
@@ -148,9 +148,9 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
 
     // The plugin enters on the first bar line after two beats of silence.
     let entry = score
-        .metres
+        .time_signatures
         .next_bar(opening.end + 2 * score.steps_per_beat);
-    let end = (0..options.bars).fold(entry, |bar, _| score.metres.next_bar(bar + 1));
+    let end = (0..options.bars).fold(entry, |bar, _| score.time_signatures.next_bar(bar + 1));
     daw.seek(beats(opening.begin));
     daw.run_stopped(u64::from(BLOCK))?;
     let (start, first) = (Instant::now(), daw.now());
@@ -196,7 +196,7 @@ fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Scor
             velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
         });
     }
-    score.tidy();
+    score.normalise();
     score
 }
 
@@ -233,17 +233,17 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
     outputs.both.write(&both.to_bytes()?)?;
-    file::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
+    wav::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
     let parts = [
-        Part {
+        RollPart {
             name: "heard",
             score: &whole,
-            colour: roll::HEARD,
+            colour: roll::INPUT_COLOUR,
         },
-        Part {
+        RollPart {
             name: "played",
             score: played,
-            colour: roll::PLAYED,
+            colour: roll::GENERATED_COLOUR,
         },
     ];
     let title = format!("Continuo plays on: {}", opening.title);
@@ -256,13 +256,13 @@ fn print_table(options: &Options, opening: &Opening, performance: &Performance, 
     let score = &opening.score;
     let bars = |from: u32, to: u32| {
         score
-            .metres
+            .time_signatures
             .bar_lines(to)
             .into_iter()
             .filter(|&line| line >= from)
             .count()
     };
-    let metre = score.metres.metre(opening.begin);
+    let metre = score.time_signatures.time_signature(opening.begin);
     let bpm = options
         .bpm
         .unwrap_or_else(|| score.tempos.bpm(opening.begin));

@@ -50,11 +50,12 @@ impl Opening {
 
     fn new(title: String, score: Score) -> Self {
         let first = score.notes.first().map_or(0, |note| note.start);
-        let begin = first - score.metres.place(first).step_in_bar;
-        let bars =
-            |from: u32, count: u32| (0..count).fold(from, |bar, _| score.metres.next_bar(bar + 1));
+        let begin = first - score.time_signatures.position(first).step_in_bar;
+        let bars = |from: u32, count: u32| {
+            (0..count).fold(from, |bar, _| score.time_signatures.next_bar(bar + 1))
+        };
         // A shorter piece ends at its last bar line.
-        let end = bars(begin, BARS).min(score.metres.next_bar(score.length.max(1)));
+        let end = bars(begin, BARS).min(score.time_signatures.next_bar(score.length.max(1)));
         Self {
             title,
             score: score.until(end),
