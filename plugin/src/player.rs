@@ -11,11 +11,11 @@ use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
 use crate::beside::{Beside, Coming};
-use crate::editor_link::{ModelInfo, ModelState, Snapshot};
+use crate::health_report::HealthReport;
 use crate::messages::Settings;
-use crate::report::Report;
 use crate::resources::{self, Resources};
 use crate::session::{LookBack, Player};
+use crate::snapshot::{ModelInfo, ModelState, Snapshot};
 
 /// One instance's composer; none while its model is on its way, or where there is no model.
 pub struct EnginePlayer {
@@ -60,7 +60,7 @@ impl EnginePlayer {
     }
 
     /// The same, for the report.
-    pub fn report(&self, report: &mut Report) {
+    pub fn report(&self, report: &mut HealthReport) {
         let Some((model, composer)) = &self.mind else {
             return;
         };

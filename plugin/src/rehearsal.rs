@@ -20,13 +20,14 @@ use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::arpeggio::Arpeggio;
-use crate::gate::Shared;
+use crate::choices::{Enter, Mode};
 use crate::messages::{Heard, Planned, Settings};
-use crate::params::{Enter, Mode};
-use crate::process::{Buttons, Controls, Event, Host, Performer};
+use crate::process::{AudioProcessor, AudioSettings, Event, Host};
 use crate::session::Session;
+use crate::shared::Shared;
 use crate::testing::Rng;
 use crate::transport::Reading;
+use crate::trigger::Trigger;
 
 /// The composer thread's half.
 struct Composer {
@@ -43,7 +44,7 @@ impl Composer {
             let Ok(()) = self.session.hear(message, offline);
             if let Heard::Now { block, .. } = message {
                 self.hand_over();
-                self.shared.gate.finish(block);
+                self.shared.barrier.finish(block);
             }
         }
         while let Ok(true) = self.session.work() {}
@@ -90,11 +91,11 @@ impl Host for Block {
 }
 
 struct Rehearsal {
-    performer: Performer,
+    processor: AudioProcessor,
     composer: Arc<Mutex<Composer>>,
     shared: Arc<Shared>,
     settings: Settings,
-    controls: Controls,
+    controls: AudioSettings,
 }
 
 const RATE: f64 = 48_000.0;
@@ -115,32 +116,30 @@ impl Rehearsal {
         let composer = Arc::new(Mutex::new(composer));
         let woken = composer.clone();
         let wake = Box::new(move || woken.lock().unwrap().run());
-        let mut performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
-        performer.set_sample_rate(RATE);
+        let mut processor = AudioProcessor::new(heard_in, planned_out, shared.clone(), wake);
+        processor.set_sample_rate(RATE);
         let settings = Settings {
             enter: Enter::Beat,
             gap: 1.0,
             ..Settings::default()
         };
         Self {
-            performer,
+            processor,
             composer,
             shared,
             settings,
-            controls: Controls::default(),
+            controls: AudioSettings::default(),
         }
     }
 
     fn block(&mut self, reading: &Reading, frames: u32, block: &mut Block) {
-        self.performer
+        self.processor
             .process(reading, frames, self.settings, self.controls, block);
     }
 
-    /// Presses a button in the editor.
-    fn press(&self, button: impl FnOnce(&mut Buttons)) {
-        let mut buttons = Buttons::default();
-        button(&mut buttons);
-        self.shared.requests.press(buttons);
+    /// Presses a trigger in the editor.
+    fn press(&self, trigger: Trigger) {
+        self.shared.requests.press(trigger);
     }
 
     fn answers(&self) -> Vec<(u32, u64)> {
@@ -153,7 +152,10 @@ impl Rehearsal {
             .clone()
     }
 
-    fn count(&self, counter: fn(&crate::gate::Counters) -> &std::sync::atomic::AtomicU64) -> u64 {
+    fn count(
+        &self,
+        counter: fn(&crate::counters::Counters) -> &std::sync::atomic::AtomicU64,
+    ) -> u64 {
         counter(&self.shared.counters).load(Ordering::Relaxed)
     }
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use continuo::choices::Mode;
 use continuo::composer_thread::{Link, connect};
-use continuo::editor_link::{Command, EditorLink};
-use continuo::gate::Shared;
+use continuo::editor_link::{EditorLink, EditorRequest};
 use continuo::messages::Settings;
-use continuo::params::Mode;
-use continuo::process::{Buttons, Controls, Event, Host, Performer};
+use continuo::process::{AudioProcessor, AudioSettings, Event, Host};
+use continuo::shared::Shared;
 use continuo::state::State;
 use continuo::transport::Reading;
+use continuo::trigger::Trigger;
 use continuo_score::{Note, Score, tune};
 use continuo_tests::artifacts;
 use continuo_tests::assertions::{self, GridNote};
@@ -27,7 +28,7 @@ struct Instance {
     editor: Arc<EditorLink>,
     kept: State,
     shared: Arc<Shared>,
-    performer: Performer,
+    processor: AudioProcessor,
     link: Link,
 }
 
@@ -37,12 +38,12 @@ fn instance() -> Instance {
     let own = artifacts::bundle(Format::Clap).unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
     let (editor, backstage) = EditorLink::new(shared.clone(), kept.clone());
-    let (performer, link) = connect(Some(&own), &kept, shared.clone(), backstage).unwrap();
+    let (processor, link) = connect(Some(&own), &kept, shared.clone(), backstage).unwrap();
     Instance {
         editor,
         kept,
         shared,
-        performer,
+        processor,
         link,
     }
 }
@@ -124,14 +125,22 @@ fn answer(format: Format, session: &Value) -> Vec<GridNote> {
 fn learned_files_are_saved_forgotten_and_change_answers() {
     let (_folder, paths) = files();
     let instance = instance();
-    assert!(instance.editor.send(Command::Learn(paths.clone())));
+    assert!(instance.editor.send(EditorRequest::Learn(paths.clone())));
     assert_eq!(instance.names(2), ["chords.mid", "minuet.mid"]);
     // Again: nothing new.
-    assert!(instance.editor.send(Command::Learn(paths[..1].to_vec())));
+    assert!(
+        instance
+            .editor
+            .send(EditorRequest::Learn(paths[..1].to_vec()))
+    );
     let learned = instance.saved()["session"].clone();
-    assert!(instance.editor.send(Command::Unlearn));
+    assert!(instance.editor.send(EditorRequest::Unlearn));
     assert!(instance.names(0).is_empty());
-    assert!(instance.editor.send(Command::Learn(vec![paths[1].clone()])));
+    assert!(
+        instance
+            .editor
+            .send(EditorRequest::Learn(vec![paths[1].clone()]))
+    );
     assert_eq!(instance.names(1), ["minuet.mid"]);
     let forgotten = {
         let mut session = learned.clone();
@@ -153,11 +162,19 @@ fn learned_files_are_saved_forgotten_and_change_answers() {
         serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
     json["suffix"] = Value::Null;
     std::fs::write(&manifest, json.to_string()).unwrap();
-    assert!(instance.editor.send(Command::LoadModel(Some(without))));
-    assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
+    instance.editor.load_model(Some(without));
+    assert!(
+        instance
+            .editor
+            .send(EditorRequest::Learn(vec![paths[0].clone()]))
+    );
     assert_eq!(instance.names(1), ["minuet.mid"]);
-    assert!(instance.editor.send(Command::LoadModel(None)));
-    assert!(instance.editor.send(Command::Learn(vec![paths[0].clone()])));
+    instance.editor.load_model(None);
+    assert!(
+        instance
+            .editor
+            .send(EditorRequest::Learn(vec![paths[0].clone()]))
+    );
     assert_eq!(instance.names(2), ["minuet.mid", "chords.mid"]);
 }
 
@@ -181,11 +198,11 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
         editor,
         kept,
         shared,
-        mut performer,
+        mut processor,
         link,
     } = instance();
     link.set_offline(true);
-    performer.set_sample_rate(48_000.0);
+    processor.set_sample_rate(48_000.0);
     let over = AtomicBool::new(false);
     let sent = std::thread::scope(|scope| {
         let audio = scope.spawn(|| {
@@ -201,7 +218,7 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
                     tempo: Some(120.0),
                     ..Reading::default()
                 };
-                performer.process(&reading, 240, settings, Controls::default(), &mut host);
+                processor.process(&reading, 240, settings, AudioSettings::default(), &mut host);
             }
             over.store(true, Ordering::Release);
             host.0
@@ -215,16 +232,16 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
             assert_eq!(saved.version, continuo::state::VERSION);
             match turn % 40 {
                 // Models come and go while it plays; one of them is not there.
-                10 => drop(editor.send(Command::LoadModel(Some(other.clone())))),
-                20 => drop(editor.send(Command::LoadModel(Some("nowhere".into())))),
-                30 => drop(editor.send(Command::LoadModel(None))),
+                10 => editor.load_model(Some(other.clone())),
+                20 => editor.load_model(Some("nowhere".into())),
+                30 => editor.load_model(None),
                 _ => {}
             }
         }
         audio.join().unwrap()
     });
     assert!(sent > 20, "{sent} events");
-    assert_eq!(shared.counters.gave_up.load(Ordering::Relaxed), 0);
+    assert_eq!(shared.counters.offline_timeouts.load(Ordering::Relaxed), 0);
 }
 
 /// Plays one key, and counts what comes out.
@@ -269,9 +286,9 @@ impl Instance {
             mode: Mode::Free,
             ..Settings::default()
         };
-        let controls = Controls {
+        let controls = AudioSettings {
             thru: false,
-            ..Controls::default()
+            ..AudioSettings::default()
         };
         let mut host = Keyboard { key: None, sent: 0 };
         for block in 0..25 {
@@ -286,16 +303,10 @@ impl Instance {
                 tempo: Some(120.0),
                 ..Reading::default()
             };
-            self.performer
+            self.processor
                 .process(&reading, 480, settings, controls, &mut host);
         }
         host.sent
-    }
-
-    fn press(&self, press: impl FnOnce(&mut Buttons)) {
-        let mut buttons = Buttons::default();
-        press(&mut buttons);
-        self.shared.requests.press(buttons);
     }
 
     /// What a save holds of the player's notes: how many are the project's, and the keys of others.
@@ -315,26 +326,27 @@ impl Instance {
 fn undo_and_another_model_during_a_restore_lose_nothing() {
     const NOTES: usize = 20_000;
     let mut instance = instance();
-    instance.performer.set_sample_rate(48_000.0);
+    instance.processor.set_sample_rate(48_000.0);
     instance.kept.load(state_file::long_session(NOTES));
     let end = NOTES as f64 / 4.0;
     instance.strike(end, 100);
     assert_eq!(instance.kept_keys(), (NOTES, vec![100]));
-    instance.press(|buttons| buttons.clear = true);
+    instance.editor.press(Trigger::Clear);
     instance.strike(end + 0.5, 101);
     assert_eq!(instance.kept_keys(), (0, vec![101]));
-    instance.press(|buttons| buttons.undo = true);
+    instance.editor.press(Trigger::Undo);
     instance.strike(end + 1.0, 102);
     assert_eq!(instance.kept_keys(), (NOTES, vec![100, 101, 102]));
-    let other = Command::LoadModel(Some(artifacts::xl_model().unwrap()));
-    assert!(instance.editor.send(other));
+    instance
+        .editor
+        .load_model(Some(artifacts::xl_model().unwrap()));
     instance.strike(end + 1.5, 103);
     assert_eq!(instance.kept_keys(), (NOTES, vec![100, 101, 102, 103]));
     // Another model forgets what could be taken back: what was cleared stays cleared.
-    instance.press(|buttons| buttons.clear = true);
+    instance.editor.press(Trigger::Clear);
     instance.strike(end + 2.0, 104);
-    assert!(instance.editor.send(Command::LoadModel(None)));
-    instance.press(|buttons| buttons.undo = true);
+    instance.editor.load_model(None);
+    instance.editor.press(Trigger::Undo);
     instance.strike(end + 2.5, 105);
     assert_eq!(instance.kept_keys(), (0, vec![104, 105]));
     // It plays on in the end.
@@ -350,7 +362,7 @@ fn undo_and_another_model_during_a_restore_lose_nothing() {
     }
     let (loaded, since) = instance.kept_keys();
     assert!(loaded == 0 && since.starts_with(&[104, 105, 106]));
-    drop(instance.performer);
+    drop(instance.processor);
     drop(instance.link);
     assert!(began.elapsed() < Duration::from_secs(70), "it does not end");
 }

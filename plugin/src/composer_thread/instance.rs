@@ -13,13 +13,14 @@ use rtrb::{Consumer, Producer};
 use super::Joining;
 use super::rings::{Pasts, hand_over, hand_over_all};
 use crate::beside::{Beside, Coming, panic_message};
-use crate::editor_link::{Backstage, ModelState, Wish};
-use crate::gate::Shared;
+use crate::editor_link::{Backstage, EditorRequest};
+use crate::health_report::HealthReport;
 use crate::learning::{Opened, open};
 use crate::messages::{Heard, Planned};
 use crate::player::{ComingModel, EnginePlayer, Models};
-use crate::report::Report;
 use crate::session::{Need, Player, SavedSession, Session};
+use crate::shared::Shared;
+use crate::snapshot::ModelState;
 use crate::state;
 
 /// Messages of one instance taken in before the next instance has its turn.
@@ -132,7 +133,7 @@ impl Instance {
         self.guard(|instance| {
             if offline {
                 instance.session.work_exactly()?;
-                instance.shared.gate.stir();
+                instance.shared.barrier.heartbeat();
             } else {
                 instance.session.work()?;
             }
@@ -177,13 +178,13 @@ impl Instance {
     fn obey(&mut self, common: &mut Common) -> Result<(), EngineError> {
         while let Ok(wish) = self.backstage.commands.try_recv() {
             match wish {
-                Wish::Midi(wanted) => {
+                EditorRequest::Midi(wanted) => {
                     let file = self.session.midi(wanted.part, wanted.bars);
                     // Whoever asked may be gone.
                     let _ = wanted.reply.try_send(file);
                 }
-                Wish::Learn(paths) => self.session.learn(paths),
-                Wish::Unlearn => self.session.unlearn()?,
+                EditorRequest::Learn(paths) => self.session.learn(paths),
+                EditorRequest::Unlearn => self.session.unlearn()?,
             }
         }
         // Its thread lets go of the result once it is there.
@@ -205,7 +206,7 @@ impl Instance {
                 }
             };
             self.session.opened(opened);
-            self.shared.gate.stir();
+            self.shared.barrier.heartbeat();
         }
         if self.opening.is_none()
             && let Some(path) = self.session.next_file()
@@ -250,7 +251,7 @@ impl Instance {
             nice_error!("Continuo: {problem}");
         }
         // The audio thread may be waiting for the very block that went wrong.
-        self.shared.gate.finish(u64::MAX);
+        self.shared.barrier.finish(u64::MAX);
         self.problem = Some(problem);
         self.coming = None;
         // It goes on listening. Nobody has nothing that could fail.
@@ -278,7 +279,7 @@ impl Instance {
             self.model = choice;
             // Another model may do.
             if self.problem.take().is_some() {
-                self.shared.gate.reopen(self.block);
+                self.shared.barrier.reopen(self.block);
             }
             self.ask_for_model(common);
         }
@@ -358,10 +359,10 @@ impl Instance {
             }
             // Where there is no model, nobody waits.
             if self.problem.is_none() {
-                self.shared.gate.finish(block);
+                self.shared.barrier.finish(block);
             }
         } else if offline {
-            self.shared.gate.stir();
+            self.shared.barrier.heartbeat();
         }
         hand_over(&mut self.session, &mut self.planned);
         Ok(())
@@ -386,8 +387,8 @@ impl Instance {
         });
     }
 
-    pub(super) fn report(&self) -> Report {
-        let mut report = Report::default();
+    pub(super) fn report(&self) -> HealthReport {
+        let mut report = HealthReport::default();
         self.session.player().report(&mut report);
         report.problem.clone_from(&self.problem);
         if self.coming.is_some() {

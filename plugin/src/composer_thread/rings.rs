@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use continuo_engine::EngineError;
 use rtrb::Producer;
 
-use crate::gate::Shared;
 use crate::messages::{Heard, Planned};
 use crate::player::EnginePlayer;
 use crate::session::Session;
+use crate::shared::Shared;
 
 /// How long an offline plan waits for room in the ring of planned notes.
 const RING_PATIENCE: Duration = Duration::from_secs(2);
@@ -74,7 +74,7 @@ pub(super) fn hand_over_all(
         if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
             return;
         }
-        shared.gate.stir();
+        shared.barrier.heartbeat();
         std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -217,7 +217,7 @@ fn blocks_with_values_that_are_none_are_gaps() {
 fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
     for factor in [0.5, 2.0] {
         let mut rehearsal = Rehearsal::new(true, 1 << 14);
-        rehearsal.settings.mode = crate::params::Mode::Free;
+        rehearsal.settings.mode = crate::choices::Mode::Free;
         let (mut listener, mut struck) = (Listener::default(), Vec::new());
         for block in 0..400u32 {
             let at = u64::from(block) * 4_096;
@@ -230,8 +230,9 @@ fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
         }
         let late = struck.iter().filter(|&&at| at > 8 * 4_096).count();
         assert!(late > 40, "{factor}: {late} notes");
-        let health = &rehearsal.shared.counters;
-        assert!(health.tempo_distrusted.load(Ordering::Relaxed));
+        let shared = &rehearsal.shared;
+        assert!(shared.tempo_distrusted.load(Ordering::Relaxed));
+
         // Its steps are those of the positions, to the sample.
         let step = BEAT as f64 / factor / 12.0;
         for at in struck.into_iter().filter(|&at| at > 8 * 4_096) {

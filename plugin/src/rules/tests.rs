@@ -1,7 +1,7 @@
 //! Tests of the rules.
 
 use super::*;
-use crate::params::Enter;
+use crate::choices::Enter;
 use continuo_score::TimeSignature;
 
 fn common() -> Timeline {

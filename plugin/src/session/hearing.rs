@@ -4,7 +4,8 @@ use continuo_score::TimeSignature;
 
 use super::playhead::Arrival;
 use super::{Player, Session};
-use crate::messages::{Ask, Heard, Settings};
+use crate::messages::{Heard, Settings};
+use crate::trigger::Trigger;
 
 impl<P: Player> Session<P> {
     /// Takes in one message: first time passes up to it, with every decision that falls due,
@@ -96,7 +97,7 @@ impl<P: Player> Session<P> {
             }
             Heard::Anew { .. } => {}
             Heard::Settings(settings) => self.set(settings)?,
-            Heard::Ask(ask) => self.ask(ask)?,
+            Heard::Trigger(trigger) => self.trigger(trigger)?,
             Heard::Missed { id } => self.timeline.missed(id),
         }
         Ok(())
@@ -139,13 +140,13 @@ impl<P: Player> Session<P> {
     }
 
     /// A cut has gone before, if anything was planned.
-    fn ask(&mut self, ask: Ask) -> Result<(), P::Error> {
-        match ask {
-            Ask::Panic => self.rule.rest(&self.timeline, self.now),
-            Ask::Regenerate => self.regenerate(),
-            Ask::Clear => self.clear()?,
-            Ask::Undo => self.undo()?,
-            Ask::Redo => self.redo()?,
+    fn trigger(&mut self, trigger: Trigger) -> Result<(), P::Error> {
+        match trigger {
+            Trigger::Panic => self.rule.rest(&self.timeline, self.now),
+            Trigger::Regenerate => self.regenerate(),
+            Trigger::Clear => self.clear()?,
+            Trigger::Undo => self.undo()?,
+            Trigger::Redo => self.redo()?,
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use continuo_score::{TimeSignature, TimeSignatureMap};
 
 use super::{SAME, Timeline, Turn};
-use crate::params::Enter;
+use crate::choices::Enter;
 
 impl Timeline {
     /// The first place at or after song step `step` where an answer may begin.

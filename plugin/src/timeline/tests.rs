@@ -1,7 +1,7 @@
 //! Tests of the timeline.
 
 use super::*;
-use crate::params::Enter;
+use crate::choices::Enter;
 
 const THREE_FOUR: TimeSignature = TimeSignature {
     numerator: 3,
