@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 use continuo_score::midi::MidiFile;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use nice_plug::editor::dpi::LogicalSize;
@@ -42,7 +42,7 @@ pub struct Snapshot {
     /// Notes of the last [`SHOWN_BEATS`] and those planned, in order of start.
     pub notes: Vec<ShownNote>,
     /// Bar lines at which the host said its metre, rising.
-    pub metres: Vec<(f64, Metre)>,
+    pub time_signatures: Vec<(f64, TimeSignature)>,
     /// Everything up to here is planned, where it is answering.
     pub planned_to: Option<f64>,
     /// The bars its long memory looks back to for what it plays now.

@@ -59,7 +59,7 @@ pub enum Heard {
         beat: f64,
     },
     /// The host's bars from here on.
-    Metre {
+    TimeSignature {
         /// Position of a bar line, usually that of the current bar.
         bar_start: f64,
         /// Beats in a bar as written; at least 1.

@@ -13,8 +13,8 @@ mod work;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
-use continuo_engine::composer::Owed;
-use continuo_score::{Metre, Note, Score};
+use continuo_engine::composer::PendingWork;
+use continuo_score::{Note, Score, TimeSignature};
 use serde::{Deserialize, Serialize};
 
 use self::frozen::Frozen;
@@ -68,7 +68,7 @@ pub trait Player {
     fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
 
     /// What it has still to read, and what matters most of it.
-    fn owed(&self) -> Option<Owed> {
+    fn owed(&self) -> Option<PendingWork> {
         None
     }
     /// Reads for a slice.
@@ -345,12 +345,12 @@ impl<P: Player> Session<P> {
                 // What was answered is not answered again.
                 self.rule.cut(&self.timeline, &self.settings, beat + ahead);
             }
-            Heard::Metre {
+            Heard::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,
             } => {
-                let metre = Metre {
+                let metre = TimeSignature {
                     numerator,
                     denominator,
                 };

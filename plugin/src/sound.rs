@@ -2,7 +2,7 @@
 //! can also play itself, each note on its sample. Owned by the audio thread, which allocates
 //! nothing here.
 
-use continuo_voice::ElectricPiano;
+use continuo_synth::ElectricPiano;
 use nice_plug::midi::control_change;
 use nice_plug::prelude::NoteEvent;
 

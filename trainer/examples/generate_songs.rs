@@ -54,6 +54,6 @@ fn tune(seed: u64) -> Score {
             start += length;
         }
     }
-    score.tidy();
+    score.normalise();
     score
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use continuo_cli::{Progress, at_least, number, print};
 use continuo_engine::Model;
-use continuo_engine::options::{ComputeOptions, Places};
-use continuo_score::suffix::SuffixMemory;
+use continuo_engine::options::{ComputeOptions, ModelPaths};
+use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
 use listening::{Ear, Piece, read};
@@ -47,7 +47,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    places: Places,
+    places: ModelPaths,
     #[command(flatten)]
     compute: ComputeOptions,
 }
@@ -122,11 +122,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
     );
     let pieces = read(&model, &args.files, args.keys)?;
-    let mut learned = SuffixMemory::new(model.vocabulary());
+    let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
         let pieces = read(&model, &args.learn, 1)?;
-        let fed = pieces.iter().flat_map(Piece::tokens);
-        fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
+        let input_token = pieces.iter().flat_map(Piece::tokens);
+        input_token.for_each(|input_token| learned.push(input_token.id, input_token.rows.bar_step));
     }
     let ear = Ear {
         model: &model,

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, bail};
-use continuo_score::midi::{MidiFile, Pedal, Reading};
-use continuo_score::{Hearing, Score};
+use continuo_score::midi::{MidiFile, Pedal, ReadOptions};
+use continuo_score::{PartFilter, Score};
 
 /// Options that choose which notes of a file are heard.
 #[derive(clap::Args, Clone, Debug)]
@@ -43,16 +43,16 @@ pub(super) struct Heard {
 
 impl HearingOptions {
     /// How files are read.
-    pub(super) fn reading(&self) -> Reading {
+    pub(super) fn reading(&self) -> ReadOptions {
         let pedal = Pedal::from(self.pedal);
-        Reading { pedal }
+        ReadOptions { pedal }
     }
 
     /// The tracks and channels chosen.
     ///
     /// # Errors
     /// If a track that is named is not in the file.
-    pub(super) fn hearing(&self, file: &MidiFile) -> Result<Hearing> {
+    pub(super) fn hearing(&self, file: &MidiFile) -> Result<PartFilter> {
         let list = |numbers: &Numbers| numbers.0.iter().copied().collect::<Vec<u16>>();
         let tracks = self.tracks.as_ref().map(list);
         let count = file.tracks.len();
@@ -67,7 +67,7 @@ impl HearingOptions {
         }
         let channels = self.channels.as_ref().map(list);
         let from_0 = |channels: Vec<u16>| channels.iter().map(|&c| c as u8 - 1).collect();
-        Ok(Hearing {
+        Ok(PartFilter {
             tracks,
             channels: channels.map(from_0),
         })
@@ -81,11 +81,11 @@ impl HearingOptions {
         &self,
         file: &MidiFile,
         keys: &MidiFile,
-        hearing: &Hearing,
+        hearing: &PartFilter,
         steps_per_beat: u32,
     ) -> Option<Heard> {
-        let entry = hearing.hear(keys, steps_per_beat).entry()?;
-        let whole = hearing.hear(file, steps_per_beat).ended_at(entry);
+        let entry = hearing.score(keys, steps_per_beat).answer_start()?;
+        let whole = hearing.score(file, steps_per_beat).ended_at(entry);
         let origin = self.last.map_or(0, |bars| whole.bars_before(entry, bars));
         let score = match origin {
             0 => whole,
@@ -190,7 +190,7 @@ mod tests {
             last: Some(2),
             ..options()
         };
-        let heard = two.hear(&keys, &keys, &Hearing::default(), 12).unwrap();
+        let heard = two.hear(&keys, &keys, &PartFilter::default(), 12).unwrap();
         assert_eq!((heard.entry, heard.origin), (192, 96));
         assert_eq!(heard.score.notes.len(), 8);
         assert_eq!(heard.score.notes[0].start, 0);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use continuo_cli::print;
-use continuo_score::midi::{self, MidiFile, MidiNote, Pedal, Reading};
+use continuo_score::midi::{self, MidiFile, MidiNote, Pedal, ReadOptions};
 use continuo_score::tune::pitch_name;
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let pedal = Pedal::from(args.pedal);
-    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
     let steps = Vocabulary::continuo().steps_per_beat;
     let score = Score::from_midi(&file, steps, Drums::Keep);
     if args.json {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Bars the notes take, the last one counted whole.
 fn bars(score: &Score) -> u32 {
     match score.notes.iter().map(|n| n.end()).max() {
-        Some(end) => score.metres.place(end.saturating_sub(1)).bar + 1,
+        Some(end) => score.time_signatures.position(end.saturating_sub(1)).bar + 1,
         None => 0,
     }
 }
@@ -70,14 +70,14 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
     let tempos = file.tempos.iter().map(|&(tick, micros)| {
         json!({ "tick": tick, "micros_per_beat": micros, "bpm": 60e6 / f64::from(micros) })
     });
-    let metres = file.metres.iter().map(|&(tick, metre)| {
+    let time_signatures = file.time_signatures.iter().map(|&(tick, metre)| {
         json!({ "tick": tick, "numerator": metre.numerator, "denominator": metre.denominator })
     });
     json!({
         "file": text(&args.file), "type": file.format, "ticks_per_beat": file.ticks_per_beat,
         "end": file.end, "seconds": file.seconds(), "bars": bars(score),
         "tracks": names, "text_encoding": file.encoding.name(), "parts": parts.collect::<Vec<_>>(),
-        "tempos": tempos.collect::<Vec<_>>(), "metres": metres.collect::<Vec<_>>(),
+        "tempos": tempos.collect::<Vec<_>>(), "metres": time_signatures.collect::<Vec<_>>(),
         "warnings": file.warnings,
     })
 }
@@ -98,19 +98,20 @@ fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
         file.seconds(),
     );
     let at = |step| {
-        let place = score.metres.place(step);
+        let place = score.time_signatures.position(step);
         let beat = f64::from(place.step_in_bar) / f64::from(score.steps_per_beat);
         match beat == 0.0 {
             true => format!("bar {}", place.bar + 1),
             false => format!("bar {} + {beat:.2} beats", place.bar + 1),
         }
     };
-    let metres = score.metres.changes();
-    let metres = metres.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
+    let time_signatures = score.time_signatures.changes();
+    let time_signatures =
+        time_signatures.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
     list(
         &mut words,
         "metre",
-        metres.map(|(step, m)| format!("{m} from {}", at(step))),
+        time_signatures.map(|(step, m)| format!("{m} from {}", at(step))),
     );
     let tempos = score.tempos.changes().iter();
     list(

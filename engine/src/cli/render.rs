@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use continuo_cli::{Force, Progress, note, print};
 use continuo_files::{Output, kind};
-use continuo_score::midi::{self, Pedal, Reading};
-use continuo_voice::file::{self, Rendered};
+use continuo_score::midi::{self, Pedal, ReadOptions};
+use continuo_synth::wav::{self, Rendered};
 
 use super::inputs::text;
 
@@ -38,12 +38,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--json: standard output holds the sound; name a file for one of the two"
     );
     let pedal = Pedal::Lengthen;
-    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
     super::warn(&args.file, &file.warnings);
     let progress = Progress::new("rendering", "s", file.seconds() as u64);
     let seconds = file.seconds();
     let mut tell = |share: f64| progress.set((share * seconds) as u64, seconds as u64);
-    let rendered = file::write_wav(&file, &output, args.rate, &mut tell)?;
+    let rendered = wav::write_wav(&file, &output, args.rate, &mut tell)?;
     drop(progress);
     let Rendered {
         seconds,

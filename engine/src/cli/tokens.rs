@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use continuo_cli::print;
 use continuo_files::{MOST_BYTES, read_text};
-use continuo_score::midi::{self, Pedal, Reading};
-use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary};
+use continuo_score::midi::{self, Pedal, ReadOptions};
+use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary};
 
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
@@ -41,14 +41,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
     let pedal = Pedal::from(args.pedal);
-    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
     super::warn(&args.file, &file.warnings);
     let drums = match args.drums {
         true => Drums::Keep,
         false => Drums::Drop,
     };
     let score = Score::from_midi(&file, vocabulary.steps_per_beat, drums);
-    let encoded = PositionScore::encode(&score, &vocabulary);
+    let encoded = TokenSequence::encode(&score, &vocabulary);
     let text = match args.ids {
         true => {
             let ids = encoded.ids(&vocabulary).into_iter();
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one
 /// merged token is joined by `+`, at the end of a line too where it goes on in the next.
-fn by_step(score: &Score, encoded: &PositionScore, vocabulary: &Vocabulary) -> String {
+fn by_step(score: &Score, encoded: &TokenSequence, vocabulary: &Vocabulary) -> String {
     let mut text = String::new();
     let (mut begins, mut after_separator) = (true, false);
     let lengths = encoded.ids(vocabulary).into_iter();
@@ -77,7 +77,7 @@ fn by_step(score: &Score, encoded: &PositionScore, vocabulary: &Vocabulary) -> S
             if !text.is_empty() {
                 text.push('\n');
             }
-            let place = score.metres.place(placed.step);
+            let place = score.time_signatures.position(placed.step);
             let _ = write!(text, "{:>5}.{:<4}", place.bar + 1, place.step_in_bar);
         }
         let join = if joined && !begins { '+' } else { ' ' };

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use continuo_cli::Force;
 use continuo_files::{Output, kind};
-use continuo_score::midi::{self, MidiFile, Pedal, Reading};
-use continuo_score::roll::{self, Part};
+use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
+use continuo_score::roll::{self, RollPart};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 
 /// Draw a MIDI file as a piano roll
@@ -26,8 +26,8 @@ pub(crate) struct Args {
 
 /// Colours of the parts, in turn; the last is for all parts beyond them.
 const COLOURS: [[u8; 3]; 8] = [
-    roll::HEARD,
-    roll::PLAYED,
+    roll::INPUT_COLOUR,
+    roll::GENERATED_COLOUR,
     [120, 210, 130],
     [226, 120, 190],
     [190, 160, 255],
@@ -42,17 +42,17 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
     let pedal = Pedal::from(args.pedal);
-    let file = midi::read_file_with(&args.file, &Reading { pedal })?;
+    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
     super::warn(&args.file, &file.warnings);
     let steps = Vocabulary::continuo().steps_per_beat;
     let whole = Score::from_midi(&file, steps, Drums::Keep);
     let scores = by_part(&file, &whole);
-    let parts = scores.iter().map(|(name, score, colour)| Part {
+    let parts = scores.iter().map(|(name, score, colour)| RollPart {
         name,
         score,
         colour: *colour,
     });
-    let parts: Vec<Part> = parts.collect();
+    let parts: Vec<RollPart> = parts.collect();
     let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
     let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
     Ok(output.write(&png)?)
@@ -88,6 +88,6 @@ fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
         score.notes = drums;
         parts.push(("drums".into(), score, DRUMS));
     }
-    parts.iter_mut().for_each(|(_, score, _)| score.tidy());
+    parts.iter_mut().for_each(|(_, score, _)| score.normalise());
     parts
 }

@@ -52,19 +52,19 @@ impl Bars {
 }
 
 /// The bars in force at a position; before the first that are known, those.
-pub fn bars_at(metres: &[Bars], at: f64) -> Bars {
-    let after = metres.partition_point(|bars| bars.at <= at + SAME);
-    let known = metres.get(after.saturating_sub(1));
+pub fn bars_at(time_signatures: &[Bars], at: f64) -> Bars {
+    let after = time_signatures.partition_point(|bars| bars.at <= at + SAME);
+    let known = time_signatures.get(after.saturating_sub(1));
     known.copied().unwrap_or(Bars::COMMON)
 }
 
 /// The lines from one position up to another, in order.
-pub fn lines(metres: &[Bars], from: f64, to: f64) -> Vec<Line> {
+pub fn lines(time_signatures: &[Bars], from: f64, to: f64) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut at = from;
     while at < to && lines.len() < MOST {
-        let bars = bars_at(metres, at);
-        let end = metres
+        let bars = bars_at(time_signatures, at);
+        let end = time_signatures
             .iter()
             .map(|later| later.at)
             .find(|&later| later > at + SAME)

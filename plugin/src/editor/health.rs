@@ -102,7 +102,7 @@ fn text_width(ui: &Ui, text: &str, font: &FontId) -> f32 {
 fn items(view: &View) -> Vec<Item> {
     let health = &view.health;
     let roll = &view.roll;
-    let bars = bars_at(&roll.metres, roll.now);
+    let bars = bars_at(&roll.time_signatures, roll.now);
     let (bar, beat, _) = bars.place(roll.now);
     let mut items = vec![
         Item::new(0, view.status.word(), "What Continuo is doing"),

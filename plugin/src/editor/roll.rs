@@ -42,7 +42,7 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, scroll: &mut Scroll) {
     let inside = painter.with_clip_rect(area);
     rows(&inside, &frame);
     recalled(&painter, &inside, roll, &frame);
-    let lines = lines(&roll.metres, frame.left, frame.right());
+    let lines = lines(&roll.time_signatures, frame.left, frame.right());
     grid(&inside, &frame, &lines);
     ruler(&painter, rect, roll, &frame, &lines);
     ahead(&inside, roll, &frame);
@@ -70,7 +70,7 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, scroll: &mut Scroll) {
 
 /// What the picture says, for those who do not see it.
 fn words(view: &View) -> String {
-    let (bar, beat, _) = bars_at(&view.roll.metres, view.roll.now).place(view.roll.now);
+    let (bar, beat, _) = bars_at(&view.roll.time_signatures, view.roll.now).place(view.roll.now);
     let count = |by| view.roll.notes.iter().filter(|n| n.by == by).count();
     format!(
         "At bar {bar}, beat {beat}. {} notes heard, {} played or planned.",
@@ -135,7 +135,7 @@ fn ruler(painter: &Painter, rect: Rect, roll: &Roll, frame: &Frame, lines: &[Lin
         pos2(rect.right() - BUTTONS, frame.area.top()),
     );
     let painter = painter.with_clip_rect(top);
-    let bar_room = bars_at(&roll.metres, frame.left).length() as f32 * frame.zoom;
+    let bar_room = bars_at(&roll.time_signatures, frame.left).length() as f32 * frame.zoom;
     // Every bar, every second, every fourth...
     let every = 1i32
         << (LABEL_ROOM / bar_room.max(0.01))
@@ -145,7 +145,7 @@ fn ruler(painter: &Painter, rect: Rect, roll: &Roll, frame: &Frame, lines: &[Lin
     for line in lines {
         let x = frame.x(line.at);
         let place = pos2(x + 6.0, top.center().y);
-        let beat_room = bars_at(&roll.metres, line.at).beat_length() as f32 * frame.zoom;
+        let beat_room = bars_at(&roll.time_signatures, line.at).beat_length() as f32 * frame.zoom;
         if line.beat == 1 && (line.bar - 1).rem_euclid(every) == 0 {
             let label = line.bar.to_string();
             painter.text(
@@ -189,7 +189,7 @@ fn recalled(painter: &Painter, inside: &Painter, roll: &Roll, frame: &Frame) {
 fn recalled_before(painter: &Painter, roll: &Roll, frame: &Frame) {
     let gone = roll.recalled.iter().filter(|r| r.to <= frame.left);
     let mut before: Vec<i32> = gone
-        .map(|r| bars_at(&roll.metres, r.from).place(r.from).0)
+        .map(|r| bars_at(&roll.time_signatures, r.from).place(r.from).0)
         .collect();
     before.sort_unstable();
     before.dedup();

@@ -1,6 +1,6 @@
 //! What was heard and played as a MIDI file, to be dragged into a track.
 
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 use continuo_score::midi::{MidiFile, MidiNote};
 
 use super::bars::bars_at;
@@ -55,26 +55,28 @@ pub fn midi(roll: &Roll, part: Part, bars: Option<u32>, tempo: f64) -> Option<Mi
     file.notes.sort_unstable();
     file.end = file.notes.iter().map(|n| n.end).max().unwrap_or(0);
     let metre = |at: f64| {
-        let bars = bars_at(&roll.metres, at);
-        Metre {
+        let bars = bars_at(&roll.time_signatures, at);
+        TimeSignature {
             numerator: bars.numerator,
             denominator: bars.denominator,
         }
     };
     let changes = roll
-        .metres
+        .time_signatures
         .iter()
         .map(|b| b.at)
         .filter(|&at| at > origin && at < roll.now);
-    file.metres.push((0, metre(origin)));
-    file.metres.extend(changes.map(|at| (tick(at), metre(at))));
-    file.metres.dedup_by(|later, before| later.1 == before.1);
+    file.time_signatures.push((0, metre(origin)));
+    file.time_signatures
+        .extend(changes.map(|at| (tick(at), metre(at))));
+    file.time_signatures
+        .dedup_by(|later, before| later.1 == before.1);
     Some(file)
 }
 
 /// The bar line at or before a position.
 fn bar_line(roll: &Roll, at: f64) -> f64 {
-    let bars = bars_at(&roll.metres, at);
+    let bars = bars_at(&roll.time_signatures, at);
     let (bar, ..) = bars.place(at);
     bars.at + f64::from(bar - bars.number) * bars.length()
 }
@@ -115,7 +117,7 @@ mod tests {
                 note(11.5, 2.0, 65, By::Us),
                 note(12.5, 1.0, 67, By::Us),
             ],
-            metres: vec![
+            time_signatures: vec![
                 Bars::COMMON,
                 Bars {
                     at: 8.0,
@@ -155,7 +157,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            file.metres
+            file.time_signatures
                 .iter()
                 .map(|m| (m.0, m.1.numerator))
                 .collect::<Vec<_>>(),

@@ -66,13 +66,13 @@ pub fn see(snapshot: &Snapshot, view: &mut View) {
         }));
     view.roll.recalled = recalled(&snapshot.recalled);
     view.roll.recalls_learned = snapshot.recalled_learned > MUCH;
-    view.roll.metres.clear();
+    view.roll.time_signatures.clear();
     let here = (snapshot.time.bar_start, snapshot.time.metre);
-    let known = snapshot.metres.iter();
+    let known = snapshot.time_signatures.iter();
     let known = known.map(|&(at, metre)| (at, (metre.numerator, metre.denominator)));
     for (at, metre) in known.chain([here]) {
         if let Some(bars) = bars(at, metre) {
-            add(&mut view.roll.metres, bars);
+            add(&mut view.roll.time_signatures, bars);
         }
     }
 }
@@ -186,9 +186,9 @@ fn bars(at: f64, (numerator, denominator): (u16, u16)) -> Option<Bars> {
 
 /// Adds a bar to those before it, unless it is one of theirs. Bars that follow each other are
 /// numbered on, whatever their metres.
-fn add(metres: &mut Vec<Bars>, bar: Bars) {
-    let Some(&before) = metres.last() else {
-        metres.push(bar);
+fn add(time_signatures: &mut Vec<Bars>, bar: Bars) {
+    let Some(&before) = time_signatures.last() else {
+        time_signatures.push(bar);
         return;
     };
     let lines = (bar.at - before.at) / before.length();
@@ -198,7 +198,7 @@ fn add(metres: &mut Vec<Bars>, bar: Bars) {
         return;
     }
     let number = before.number + (lines - SAME).ceil() as i32;
-    metres.push(Bars { number, ..bar });
+    time_signatures.push(Bars { number, ..bar });
 }
 
 #[cfg(test)]
@@ -211,19 +211,25 @@ mod tests {
 
     #[test]
     fn bars_are_kept_where_they_change() {
-        let mut metres = Vec::new();
+        let mut time_signatures = Vec::new();
         for at in [0.0, 4.0, 8.0] {
-            add(&mut metres, bar(at, 4, 4));
+            add(&mut time_signatures, bar(at, 4, 4));
         }
-        assert_eq!(metres, [bar(0.0, 4, 4)]);
+        assert_eq!(time_signatures, [bar(0.0, 4, 4)]);
         for at in [12.0, 15.0, 18.0, 18.0] {
-            add(&mut metres, bar(at, 3, 4));
+            add(&mut time_signatures, bar(at, 3, 4));
         }
-        assert_eq!(metres.len(), 2);
-        assert_eq!((metres[1].at, metres[1].number), (12.0, 4));
+        assert_eq!(time_signatures.len(), 2);
+        assert_eq!(
+            (time_signatures[1].at, time_signatures[1].number),
+            (12.0, 4)
+        );
         // A bar line out of step opens a new count.
-        add(&mut metres, bar(22.0, 3, 4));
-        assert_eq!((metres[2].at, metres[2].number), (22.0, 8));
+        add(&mut time_signatures, bar(22.0, 3, 4));
+        assert_eq!(
+            (time_signatures[2].at, time_signatures[2].number),
+            (22.0, 8)
+        );
         assert!(bars(0.0, (0, 0)).is_none());
     }
 
@@ -232,7 +238,7 @@ mod tests {
         let mut view = View::default();
         see(&Snapshot::default(), &mut view);
         assert_eq!(view.status, Status::Loading);
-        assert!(view.roll.metres.is_empty() && view.transport.tempo.is_none());
+        assert!(view.roll.time_signatures.is_empty() && view.transport.tempo.is_none());
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub struct Roll {
     /// In any order.
     pub notes: Vec<RollNote>,
     /// Bar lines at which the metre is known, rising.
-    pub metres: Vec<Bars>,
+    pub time_signatures: Vec<Bars>,
     /// What the long memory is recalling for what is played now.
     pub recalled: Vec<Recalled>,
     /// Pieces that were learned are recalled, too.

@@ -137,7 +137,7 @@ impl Performer {
         if let Some(metre) = passage.metre {
             let (bar_start, numerator, denominator) =
                 (metre.bar_start, metre.numerator, metre.denominator);
-            self.tell(Heard::Metre {
+            self.tell(Heard::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,

@@ -1,6 +1,6 @@
 //! Several instances that share one thread: counted in slices of its work, not in seconds.
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 
 use super::*;
 use crate::session::most_needed;
@@ -99,11 +99,11 @@ impl Player for Slow {
         self.inner.play_until(until)
     }
 
-    fn owed(&self) -> Option<Owed> {
+    fn owed(&self) -> Option<PendingWork> {
         let owed = [
-            (self.heard, Owed::Heard),
-            (self.past, Owed::Past),
-            (self.lessons, Owed::Lessons),
+            (self.heard, PendingWork::Input),
+            (self.past, PendingWork::CatchUp),
+            (self.lessons, PendingWork::Learning),
         ];
         let some = owed.into_iter().find(|&(slices, _)| slices > 0);
         some.map(|(_, owed)| owed)
@@ -170,7 +170,7 @@ impl Trader {
                 lookahead: 4.0,
                 ..Settings::default()
             };
-            let metre = Heard::Metre {
+            let metre = Heard::TimeSignature {
                 bar_start: self.at,
                 numerator: 4,
                 denominator: 4,

@@ -1,6 +1,6 @@
 //! A session as others see it: on the screen, and as a MIDI file.
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 use continuo_score::midi::MidiFile;
 
 use super::{LookBack, Player, Session};
@@ -47,9 +47,9 @@ impl<P: Player> Session<P> {
             mode: Some(self.settings.mode),
             answering: planned_to.is_some(),
             notes,
-            metres: self
+            time_signatures: self
                 .timeline
-                .metres()
+                .time_signatures()
                 .iter()
                 .map(|&(at, metre)| (at - self.ahead, metre))
                 .collect(),
@@ -58,7 +58,7 @@ impl<P: Player> Session<P> {
                 notes: self.timeline.notes().count(),
                 bars: self.timeline.bars(),
                 tokens: 0,
-                behind: self.behind.is_some() || self.player.owed() == Some(Owed::Past),
+                behind: self.behind.is_some() || self.player.owed() == Some(PendingWork::CatchUp),
             },
             learning: self.learning(),
             history: self.history(),

@@ -157,7 +157,7 @@ fn minuet_roll(notes: Vec<RollNote>, now: f64) -> Roll {
         planned_to: now,
         firm_to: now,
         notes,
-        metres: vec![Bars {
+        time_signatures: vec![Bars {
             at: 0.0,
             number: 1,
             numerator: 3,

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use serde_json::{Value, json};
 
 use super::trades;
+use crate::daw::{Blocks, Daw, Setup};
 use crate::host::{Format, Mode};
-use crate::player::{Blocks, Player, Setup};
-use crate::{lab, project};
+use crate::{artifacts, state_file};
 
 /// Samples a second, and in a block.
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -23,11 +23,11 @@ const BPM: f64 = 120.0;
 /// Steps in a quarter note.
 const STEPS: u64 = 12;
 /// How long a first note is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The first note of an instance that was loaded.
 #[derive(Clone, Copy, Debug)]
-pub struct Opened {
+pub struct LoadedInstance {
     /// When the host had loaded and activated it.
     pub loaded: Instant,
     /// How long that took, in milliseconds.
@@ -103,7 +103,7 @@ fn album(notes: usize, seed: usize) -> Value {
 
 fn state(bundle: &Path, session: &Value) -> Result<Vec<u8>> {
     let empty = Format::Clap.load(bundle)?.save()?;
-    project::with_session(Format::Clap, &empty, session)
+    state_file::with_session(Format::Clap, &empty, session)
 }
 
 fn setup() -> Setup {
@@ -111,26 +111,32 @@ fn setup() -> Setup {
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(FRAMES),
         tempos: vec![(0.0, BPM)],
-        metres: MetreMap::constant(Metre::COMMON, STEPS as u32),
+        time_signatures: TimeSignatureMap::constant(TimeSignature::COMMON, STEPS as u32),
         mode: Mode::Realtime,
     }
 }
 
 /// Opens a project of so many notes and plays on from its end, freely and by the clock.
-fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) -> Result<Opened> {
+fn open(
+    bundle: &Path,
+    state: &[u8],
+    notes: usize,
+    seed: usize,
+    wait: &Barrier,
+) -> Result<LoadedInstance> {
     wait.wait();
     let began = Instant::now();
     let mut plugin = Format::Clap.load(bundle)?;
     plugin.load(state)?;
-    let mut player = Player::new(plugin, setup(), &[])?;
+    let mut daw = Daw::new(plugin, setup(), &[])?;
     let loaded = Instant::now();
     let seed = (seed + 1).to_string();
     let free = [("mode", "Free"), ("enter", "Step"), ("thru", "Off")];
-    player.set(&free)?;
-    player.set(&[("seed", &seed)])?;
+    daw.set(&free)?;
+    daw.set(&[("seed", &seed)])?;
     let from = notes as f64 / 4.0;
-    player.jump(from);
-    let origin = player.now();
+    daw.seek(from);
+    let origin = daw.now();
     let began_to_play = Instant::now();
     let pace = |sample: u64| {
         let due = Duration::from_secs_f64((sample - origin) as f64 / SAMPLE_RATE);
@@ -140,9 +146,9 @@ fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) 
     let (mut played, mut until) = (None, f64::INFINITY);
     while beat < until {
         beat += 1.0 / STEPS as f64;
-        player.play_paced(beat, &mut { pace })?;
-        ensure!(began_to_play.elapsed() < PATIENCE, "no note came out");
-        if played.is_none() && player.sent().iter().any(|sent| sent.event.on) {
+        daw.play_paced(beat, &mut { pace })?;
+        ensure!(began_to_play.elapsed() < TIMEOUT, "no note came out");
+        if played.is_none() && daw.sent().iter().any(|sent| sent.event.on) {
             played = Some(Instant::now());
             until = beat + 16.0;
         }
@@ -153,29 +159,29 @@ fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) 
         let step = (since as f64 / per_step).floor();
         since.saturating_sub((step * per_step + 0.5).floor() as u64)
     };
-    let ons = player.sent().iter().filter(|sent| sent.event.on);
+    let ons = daw.sent().iter().filter(|sent| sent.event.on);
     let ons: Vec<u64> = ons.map(|sent| late(sent.sample)).collect();
     let off = ons.iter().filter(|&&late| late > 0).count();
-    let opened = Opened {
+    let opened = LoadedInstance {
         loaded,
         load_ms: loaded.duration_since(began).as_secs_f64() * 1e3,
         played: played.context("no note came out")?,
         late: ons.first().copied().unwrap_or(0),
         after: (ons.len(), off),
     };
-    player.finish()?;
+    daw.finish()?;
     Ok(opened)
 }
 
 /// Opens so many projects of so many notes at once, each on a thread of its own.
-pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<Opened>> {
+pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<LoadedInstance>> {
     let state = state(bundle, &session(notes))?;
     let wait = Barrier::new(instances);
     std::thread::scope(|scope| {
         let (state, wait) = (&state, &wait);
         let instance = |number| scope.spawn(move || open(bundle, state, notes, number, wait));
         let instances: Vec<_> = (0..instances).map(instance).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Opened>>| {
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<LoadedInstance>>| {
             thread
                 .join()
                 .map_err(|_| anyhow!("an instance's thread panicked"))?
@@ -253,7 +259,7 @@ fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result
         }
         Disturbance::Model => {
             let copy = folder.path().join("copy");
-            lab::copy(&model(bundle)?, &copy)?;
+            artifacts::copy_folder(&model(bundle)?, &copy)?;
             let with = |model: Value| json!({ "version": 1, "model": model });
             let copy = state(bundle, &with(json!(copy)))?;
             vec![copy, state(bundle, &with(Value::Null))?]
@@ -261,19 +267,19 @@ fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result
     };
     let mut plugin = Format::Clap.load(bundle)?;
     plugin.load(&states[0])?;
-    let mut player = Player::new(plugin, setup(), &[])?;
+    let mut daw = Daw::new(plugin, setup(), &[])?;
     let mut loads = 0;
     for state in states.iter().cycle() {
         let until = Instant::now() + Duration::from_secs(2);
         while Instant::now() < until {
             if over.load(Ordering::Relaxed) {
-                player.finish()?;
+                daw.finish()?;
                 return Ok(loads);
             }
             std::thread::sleep(Duration::from_millis(5));
-            player.stand(u64::from(FRAMES))?;
+            daw.run_stopped(u64::from(FRAMES))?;
         }
-        player.plugin().load(state)?;
+        daw.plugin().load(state)?;
         loads += 1;
     }
     Ok(loads)

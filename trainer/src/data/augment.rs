@@ -205,7 +205,7 @@ impl ValueRange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_score::{Metre, MetreMap, Note, PositionScore, Score};
+    use continuo_score::{Note, Score, TimeSignature, TimeSignatureMap, TokenSequence};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng;
     use std::collections::HashSet;
@@ -285,11 +285,11 @@ mod tests {
         for seed in 0..200u64 {
             let mut random = ChaCha8Rng::seed_from_u64(seed);
             let mut score = Score::new(12);
-            let metre = Metre {
+            let metre = TimeSignature {
                 numerator: random.random_range(2..6),
                 denominator: 4,
             };
-            score.metres = MetreMap::constant(metre, 12);
+            score.time_signatures = TimeSignatureMap::constant(metre, 12);
             let mut start = 0;
             for _ in 0..60 {
                 score.notes.push(Note {
@@ -300,9 +300,9 @@ mod tests {
                 });
                 start += [6, 6, 12, 150][random.random_range(0..4)];
             }
-            score.tidy();
+            score.normalise();
             let place = |id, step| {
-                let rows = sizes.rows(score.metres.place(step));
+                let rows = sizes.rows(score.time_signatures.position(step));
                 TokenRecord {
                     id,
                     bar_step: rows.bar_step,
@@ -310,7 +310,7 @@ mod tests {
                     metre: rows.metre,
                 }
             };
-            let encoded = PositionScore::encode(&score, &plain).tokens;
+            let encoded = TokenSequence::encode(&score, &plain).tokens;
             let base: Vec<_> = encoded.iter().map(|p| place(id(p.token), p.step)).collect();
             let song = merge(&base, &v);
             assert!(song.len() < base.len(), "seed {seed}");

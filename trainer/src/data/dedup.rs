@@ -179,7 +179,7 @@ mod tests {
             });
             start += [0, 3, 6, 12][random.random_range(0..4)];
         }
-        score.tidy();
+        score.normalise();
         score
     }
 
@@ -207,7 +207,7 @@ mod tests {
                     note.start *= 2;
                     note.length += 1;
                 }
-                copy.tidy();
+                copy.normalise();
                 assert_eq!(
                     songs.similarity(&Fingerprint::of(&copy)),
                     Similarity::Copy(i),
@@ -216,7 +216,7 @@ mod tests {
                 // Another ending, and a wrong note.
                 copy.notes.truncate(130);
                 copy.notes[60].pitch ^= 1;
-                copy.tidy();
+                copy.normalise();
                 let side = Similarity::Version {
                     held_out: i % 2 == 0,
                 };
@@ -232,7 +232,7 @@ mod tests {
                 start: n.start + end,
                 ..*n
             }));
-            both.tidy();
+            both.normalise();
             let found = songs.similarity(&Fingerprint::of(&both));
             assert!(
                 !matches!(found, Similarity::Copy(_)),

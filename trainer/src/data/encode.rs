@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use continuo_files::{Output, Replace, WriteError};
 use continuo_score::manifest::Sizes;
-use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
+use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary, midi};
 use rayon::prelude::*;
 
 use crate::data::corpus::{CorpusError, GridRows, Song, TokenRecord, hash};
@@ -306,13 +306,13 @@ fn song(
     }
     // A piece ends with the bar of its last note; silence after that is dropped.
     let end = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
-    score.length = score.length.min(score.metres.next_bar(end));
-    let encoded = PositionScore::encode(&score, vocabulary);
-    let mut last = (0, sizes.rows(score.metres.place(0)));
-    let records = encoded.placed_ids(vocabulary).into_iter().map(|p| {
+    score.length = score.length.min(score.time_signatures.next_bar(end));
+    let encoded = TokenSequence::encode(&score, vocabulary);
+    let mut last = (0, sizes.rows(score.time_signatures.position(0)));
+    let records = encoded.positioned_ids(vocabulary).into_iter().map(|p| {
         // Many tokens share a step.
         if p.step != last.0 {
-            last = (p.step, sizes.rows(score.metres.place(p.step)));
+            last = (p.step, sizes.rows(score.time_signatures.position(p.step)));
         }
         let rows = last.1;
         TokenRecord {

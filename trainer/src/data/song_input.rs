@@ -1,6 +1,6 @@
 //! Input of the network from the songs of a corpus.
 
-use continuo_score::{Sounding, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Vocabulary};
 
 use crate::data::corpus::{Corpus, TokenRecord};
 use crate::model::Input;
@@ -16,7 +16,7 @@ impl Input {
     }
 
     /// Appends tokens and their contexts; their song begins at stream position `song_start`.
-    pub fn push(&mut self, records: &[TokenRecord], contexts: &[Told], song_start: u64) {
+    pub fn push(&mut self, records: &[TokenRecord], contexts: &[NoteContext], song_start: u64) {
         self.contexts.extend_from_slice(contexts);
         for r in records {
             self.tokens.push(r.id);
@@ -41,7 +41,7 @@ impl Input {
         song_start: u64,
     ) {
         let records: Vec<_> = corpus.records(song, 0, at + count).collect();
-        let contexts = note_contexts(&records, &corpus.vocabulary, &mut Sounding::default());
+        let contexts = note_contexts(&records, &corpus.vocabulary, &mut NoteState::default());
         self.push(&records[at..], &contexts[at..], song_start);
     }
 }
@@ -50,12 +50,12 @@ impl Input {
 pub(crate) fn note_contexts(
     records: &[TokenRecord],
     vocabulary: &Vocabulary,
-    sounding: &mut Sounding,
-) -> Vec<Told> {
+    sounding: &mut NoteState,
+) -> Vec<NoteContext> {
     let contexts = records.iter().map(|record| {
         let tokens = vocabulary.tokens(record.id);
         tokens.for_each(|token| sounding.read(token));
-        sounding.told()
+        sounding.context()
     });
     contexts.collect()
 }

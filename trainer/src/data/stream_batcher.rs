@@ -7,7 +7,7 @@
 //!
 //! The whole state can be saved and restored ([`BatcherState`]).
 
-use continuo_score::{Sounding, Token, Told};
+use continuo_score::{NoteContext, NoteState, Token};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -67,7 +67,7 @@ pub struct StreamBatcher<'a> {
 /// An augmented song with the context of each token.
 struct AugmentedSong {
     records: Vec<TokenRecord>,
-    contexts: Vec<Told>,
+    contexts: Vec<NoteContext>,
 }
 
 /// Positions of all batch rows.
@@ -230,7 +230,7 @@ impl<'a> StreamBatcher<'a> {
             bar: 0,
             metre: 0,
         };
-        let silence = vec![Told::NOTHING; count];
+        let silence = vec![NoteContext::NOTHING; count];
         out.input.push(&vec![pad; count], &silence, row.position);
         out.targets.extend(std::iter::repeat_n(IGNORED, count));
         out.spans.push(TokenSpan::Padding(count));
@@ -289,6 +289,6 @@ fn augmented(corpus: &Corpus, song: usize, shift: Shift) -> AugmentedSong {
     let tokens = corpus.songs[song].tokens as usize;
     let records = corpus.records(song, 0, tokens).collect();
     let records = shift.apply(records, &corpus.vocabulary, corpus.rows.bars);
-    let contexts = note_contexts(&records, &corpus.vocabulary, &mut Sounding::default());
+    let contexts = note_contexts(&records, &corpus.vocabulary, &mut NoteState::default());
     AugmentedSong { records, contexts }
 }

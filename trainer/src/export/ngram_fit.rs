@@ -1,7 +1,7 @@
-//! Weights of the n-gram memory (`continuo_score::suffix`) beside the network, fitted on training
+//! Weights of the n-gram memory (`continuo_score::ngram`) beside the network, fitted on training
 //! songs, so that held-out songs stay a test.
 
-use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
+use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
 use rayon::prelude::*;
 
 use crate::data::corpus::{Corpus, TokenRecord};
@@ -28,7 +28,7 @@ pub struct NgramFit {
 pub fn fit(model: &Model, corpus: &Corpus) -> Option<NgramFit> {
     let songs = corpus.spread(false, |all| all / TOKENS);
     let notes: u64 = songs.iter().map(|&song| corpus.songs[song].notes).sum();
-    let predicted: Vec<Vec<Predicted>> = songs
+    let predicted: Vec<Vec<PredictedToken>> = songs
         .par_iter()
         .with_max_len(1)
         .map(|&song| predict(model, corpus, song))
@@ -51,9 +51,9 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<NgramFit> {
 }
 
 /// Predictions of network and n-gram memory for every token of a song but the first.
-fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
+fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<PredictedToken> {
     let losses = song_losses(model, corpus, song, MemoryMode::BOTH, |_| ());
-    let empty = SuffixMemory::new(&corpus.vocabulary);
+    let empty = NgramMemory::new(&corpus.vocabulary);
     let mut memory = empty.clone();
     let count = corpus.songs[song].tokens as usize;
     let mut records = corpus.records(song, 0, count);
@@ -63,7 +63,7 @@ fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
     let predict = |(record, loss): (TokenRecord, f32)| {
         let network = f64::from(-loss).exp().max(f64::MIN_POSITIVE);
         let followed = memory.look(0..usize::MAX, &empty);
-        let predicted = Predicted::new(network, &followed, record.id);
+        let predicted = PredictedToken::new(network, &followed, record.id);
         memory.push(record.id, record.bar_step);
         predicted
     };

@@ -5,13 +5,13 @@
 //! a pitch shares parameters with its octaves and neighbours. A merged token has the average of
 //! its pitches' rows, which keeps its length independent of their number.
 //!
-//! One row each for the position in time, and the rows of the notes that sound ([`Sounding`]),
+//! One row each for the position in time, and the rows of the notes that sound ([`NoteState`]),
 //! are added.
 
 use burn::module::{Module, Param};
 use burn::nn::Embedding;
 use burn::tensor::{Device, Tensor, TensorData};
-use continuo_score::{Sounding, Token, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Token, Vocabulary};
 
 use super::config::ModelConfig;
 use super::input::Input;
@@ -53,7 +53,7 @@ impl InputEmbedding {
                 true => Some(builder.matrix(
                     "sounding",
                     table(TableRole::Sounding),
-                    [Sounding::ROWS, s.width],
+                    [NoteState::ROWS, s.width],
                 )?),
                 false => None,
             },
@@ -86,11 +86,11 @@ impl InputEmbedding {
     }
 }
 
-/// Multiplicity of each sounding row, `[tokens, Sounding::ROWS]`. The backward pass of a product
+/// Multiplicity of each sounding row, `[tokens, NoteState::ROWS]`. The backward pass of a product
 /// with it is faster than that of gathered rows.
-fn counts(contexts: &[Told], device: &Device) -> Tensor<2> {
-    let mut data = vec![0.0f32; contexts.len() * Sounding::ROWS];
-    for (token, context) in data.chunks_exact_mut(Sounding::ROWS).zip(contexts) {
+fn counts(contexts: &[NoteContext], device: &Device) -> Tensor<2> {
+    let mut data = vec![0.0f32; contexts.len() * NoteState::ROWS];
+    for (token, context) in data.chunks_exact_mut(NoteState::ROWS).zip(contexts) {
         for row in context.rows {
             // The padding row lies outside the table and adds nothing.
             if let Some(count) = token.get_mut(usize::from(row)) {
@@ -99,7 +99,7 @@ fn counts(contexts: &[Told], device: &Device) -> Tensor<2> {
         }
     }
     Tensor::from_data(
-        TensorData::new(data, [contexts.len(), Sounding::ROWS]),
+        TensorData::new(data, [contexts.len(), NoteState::ROWS]),
         device,
     )
 }

@@ -1,7 +1,7 @@
 //! Input of the network: a batch of token rows.
 
 use burn::tensor::{Int, Tensor};
-use continuo_score::Told;
+use continuo_score::NoteContext;
 
 /// Tokens for the network: `batch_rows` rows of `length` tokens each, row after row in every
 /// field.
@@ -21,7 +21,7 @@ pub struct Input {
     pub metre: Vec<u16>,
     /// Context of each token: the notes that sound, the steps since its piece began, the latest
     /// pitch.
-    pub contexts: Vec<Told>,
+    pub contexts: Vec<NoteContext>,
     /// Stream position, in tokens, at which the song of each token begins.
     pub song_start: Vec<u64>,
     /// Copies of `tokens`, `bar_step`, `bar` and `metre` that are already on the device.

@@ -7,7 +7,7 @@
 
 use std::f64::consts::TAU;
 
-use continuo_score::Told;
+use continuo_score::NoteContext;
 
 use super::config::ModelConfig;
 
@@ -56,7 +56,7 @@ impl Rotary {
     }
 
     /// Angles of a token at a stream position.
-    pub(super) fn angles(&self, position: u64, context: &Told) -> impl Iterator<Item = f64> {
+    pub(super) fn angles(&self, position: u64, context: &NoteContext) -> impl Iterator<Item = f64> {
         let (position, step) = (position as f64, f64::from(context.step));
         let pitch = f64::from(context.pitch);
         (0..self.token.len())

@@ -2,8 +2,10 @@
 //! The trainer's own network generates it, constrained by the token grammar.
 
 use continuo_files::{Output, Replace, WriteError, kind};
-use continuo_score::grammar::{Grammar, State};
-use continuo_score::{Metre, MetreMap, PositionScore, Score, Sounding, Vocabulary, roll};
+use continuo_score::grammar::{Grammar, GrammarState};
+use continuo_score::{
+    NoteState, Score, TimeSignature, TimeSignatureMap, TokenSequence, Vocabulary, roll,
+};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -38,11 +40,11 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
         .records(song, 0, corpus.songs[song].tokens as usize)
         .collect();
     let grammar = Grammar::new(vocabulary);
-    let mut state = State::default();
+    let mut state = GrammarState::default();
     let bar = u32::from(all.first()?.metre).max(1);
     let mut ids = Vec::new();
     for record in &all {
-        if state.is_settled() && state.step >= GIVEN_BARS * bar {
+        if state.is_between_notes() && state.step >= GIVEN_BARS * bar {
             break;
         }
         state = grammar.next_id(&state, record.id)?;
@@ -59,7 +61,7 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
         model,
         vocabulary,
         memory: Memory::default(),
-        sounding: Sounding::default(),
+        sounding: NoteState::default(),
     };
     let mut logits = reader.read(&all[..ids.len()]);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -77,7 +79,7 @@ pub fn sample(model: &Model, corpus: &Corpus, song: usize, seed: u64) -> Option<
         let record = later(last, state.step - anchor, id, corpus);
         logits = reader.read(&[record]);
     }
-    let whole = PositionScore::from_ids(&ids, vocabulary)
+    let whole = TokenSequence::from_ids(&ids, vocabulary)
         .ok()?
         .decode(vocabulary);
     Some(split(whole, anchor, bar, vocabulary))
@@ -88,7 +90,7 @@ struct SongReader<'a> {
     model: &'a Model,
     vocabulary: &'a Vocabulary,
     memory: Memory,
-    sounding: Sounding,
+    sounding: NoteState,
 }
 
 impl SongReader<'_> {
@@ -150,12 +152,12 @@ fn split(whole: Score, at: u32, bar: u32, vocabulary: &Vocabulary) -> Sample {
         denominator *= 2;
         numerator = bar * denominator / (4 * beat);
     }
-    let metre = Metre {
+    let metre = TimeSignature {
         numerator: numerator.clamp(1, 255) as u16,
         denominator: denominator as u16,
     };
     let mut given = whole.clone();
-    given.metres = MetreMap::constant(metre, beat);
+    given.time_signatures = TimeSignatureMap::constant(metre, beat);
     let mut played = given.clone();
     given.notes.retain(|n| n.start < at);
     played.notes.retain(|n| n.start >= at);
@@ -178,14 +180,14 @@ impl Sample {
         let output = Output::check(&midi, &kind::MIDI, Replace::SameKind)?;
         let bytes = Score::parts_to_midi(&parts).to_bytes();
         output.write(&bytes.map_err(|why| failed(std::io::Error::other(why)))?)?;
-        let part = |name, score, colour| roll::Part {
+        let part = |name, score, colour| roll::RollPart {
             name,
             score,
             colour,
         };
         let parts = [
-            part("given", &self.given, roll::HEARD),
-            part("model", &self.played, roll::PLAYED),
+            part("given", &self.given, roll::INPUT_COLOUR),
+            part("model", &self.played, roll::GENERATED_COLOUR),
         ];
         let drawn = roll::draw(title, &parts);
         let picture = drawn.map_err(|why| failed(std::io::Error::other(why)))?;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 
-use continuo_score::{PositionScore, Token, Vocabulary};
+use continuo_score::{Token, TokenSequence, Vocabulary};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::skipped::SkipReason;
 use continuo_trainer::model::config::grid_sizes;
@@ -31,7 +31,7 @@ fn round_trip() {
         assert_eq!(song.notes, score.notes.len() as u64);
         let records: Vec<_> = corpus.records(i, 0, song.tokens as usize).collect();
         let ids: Vec<u16> = records.iter().map(|r| r.id).collect();
-        let read = PositionScore::from_ids(&ids, &vocabulary).unwrap();
+        let read = TokenSequence::from_ids(&ids, &vocabulary).unwrap();
         // Velocities are binned, everything else is exact.
         let notes = read.decode(&vocabulary).notes;
         assert_eq!(notes.len(), score.notes.len());
@@ -40,7 +40,7 @@ fn round_trip() {
         }
         assert_eq!(read.tokens.last().map(|t| t.token), Some(Token::End));
         for (record, placed) in records.iter().zip(&read.tokens) {
-            let rows = sizes.rows(score.metres.place(placed.step));
+            let rows = sizes.rows(score.time_signatures.position(placed.step));
             let got = [record.bar_step, record.bar, record.metre];
             assert_eq!(got, [rows.bar_step, rows.bar, rows.metre]);
         }
@@ -98,11 +98,11 @@ fn copies_in_other_keys_are_dropped_and_versions_stay_together() {
         for note in &mut score.notes {
             note.start *= 2;
         }
-        score.tidy();
+        score.normalise();
         write(&score, "c-slower");
         score.notes.truncate(110);
         score.length = 0;
-        score.tidy();
+        score.normalise();
         write(&score, "d-shorter");
     }
     let outcome = fixtures::encode(&[midi], &folder.path().join("c"), 0.4).unwrap();

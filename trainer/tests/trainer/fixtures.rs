@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use continuo_score::{Metre, MetreMap, Note, Score, Vocabulary};
+use continuo_score::{Note, Score, TimeSignature, TimeSignatureMap, Vocabulary};
 use continuo_trainer::data::augment::AugmentRange;
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode::{self, EncodeOutcome};
@@ -35,15 +35,15 @@ pub(crate) fn tune(seed: u64, notes: usize) -> Score {
         start += [3, 3, 6, 6, 12][random.random_range(0..5)];
     }
     if seed % 3 == 1 {
-        score.metres = MetreMap::constant(
-            Metre {
+        score.time_signatures = TimeSignatureMap::constant(
+            TimeSignature {
                 numerator: 3,
                 denominator: 4,
             },
             12,
         );
     }
-    score.tidy();
+    score.normalise();
     score
 }
 

@@ -3,7 +3,7 @@
 
 use burn::tensor::{Device, Tensor};
 use continuo_score::manifest::Knn;
-use continuo_score::{Sounding, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Vocabulary};
 use continuo_trainer::model::{Input, LikeMidigen, Memory, MemoryMode, Model, initial, values};
 use continuo_trainer::train::config::preset;
 use rand::Rng;
@@ -44,7 +44,7 @@ fn stream(length: usize, seed: u64) -> Input {
         let drawn = (0..length).map(|_| random.random_range(0..below));
         drawn.collect()
     };
-    let rows = draw(Sounding::ROWS as u16);
+    let rows = draw(NoteState::ROWS as u16);
     let pitches = draw(128);
     // Time goes on, and now and then stands still.
     let steps = draw(7).into_iter().scan(0, |step, by| {
@@ -52,8 +52,8 @@ fn stream(length: usize, seed: u64) -> Input {
         Some(*step)
     });
     let steps: Vec<u32> = steps.collect();
-    let contexts = |i: usize| Told {
-        rows: std::array::from_fn(|slot| (rows[i] + 29 * slot as u16).min(Sounding::NOTHING)),
+    let contexts = |i: usize| NoteContext {
+        rows: std::array::from_fn(|slot| (rows[i] + 29 * slot as u16).min(NoteState::NOTHING)),
         step: steps[i],
         pitch: pitches[i] as u8,
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use continuo_score::{PositionScore, Token, Vocabulary, tune};
+use continuo_score::{Token, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode;
 use continuo_trainer::data::merges::{VocabError, learn};
@@ -94,8 +94,8 @@ fn merges_are_applied_as_the_tokenizers_crate_applies_them() {
         };
         let reference = reference(&vocabulary);
         let streams = [
-            PositionScore::encode(&fixtures::tune(seed, 80), &learnt).base_ids(&learnt),
-            PositionScore::encode(&tune::minuet(), &learnt).base_ids(&learnt),
+            TokenSequence::encode(&fixtures::tune(seed, 80), &learnt).base_ids(&learnt),
+            TokenSequence::encode(&tune::minuet(), &learnt).base_ids(&learnt),
             (0..random.random_range(0..400))
                 .map(|_| random.random_range(0..14))
                 .collect(),

@@ -1,6 +1,6 @@
 //! Batches: every song from its beginning to its end, in any key.
 
-use continuo_score::{Sounding, Token, Told, Vocabulary};
+use continuo_score::{NoteContext, NoteState, Token, Vocabulary};
 use continuo_trainer::data::augment::AugmentRange;
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::stream_batcher::{BatchConfig, Batching, StreamBatcher};
@@ -9,7 +9,7 @@ use continuo_trainer::model::IGNORED;
 use crate::fixtures;
 
 /// One token of a batch row: start of its song, id, target, and context.
-type Played = (u64, u16, u16, Told);
+type Played = (u64, u16, u16, NoteContext);
 
 /// Tokens of three batch rows in `segments` segments of 16.
 fn play(corpus: &Corpus, config: BatchConfig, segments: usize) -> Vec<Vec<Played>> {
@@ -85,10 +85,10 @@ fn whole(song: &[Played]) -> Vec<u16> {
 
 /// Whether the contexts depend on the song's own tokens only.
 fn contexts_are_its_own(vocabulary: &Vocabulary, song: &[Played]) -> bool {
-    let mut sounding = Sounding::default();
+    let mut sounding = NoteState::default();
     song.iter().all(|&(_, id, _, contexts)| {
         vocabulary.tokens(id).for_each(|token| sounding.read(token));
-        sounding.told() == contexts
+        sounding.context() == contexts
     })
 }
 
@@ -138,7 +138,7 @@ fn song_rows_begin_each_song_with_a_segment() {
         for song in &songs[..songs.len() - 1] {
             if song[0].1 == pad {
                 assert!(song.iter().all(|p| p.1 == pad && p.2 == IGNORED));
-                assert!(song.iter().all(|p| p.3 == Told::NOTHING));
+                assert!(song.iter().all(|p| p.3 == NoteContext::NOTHING));
                 assert!(song.len() < 16, "no segment is all padding");
             } else {
                 assert_eq!(song[0].0 % 16, 0, "at the start of a segment");

@@ -52,7 +52,7 @@ use super::proto::tensor_proto::DataType;
 use super::variant::Variant;
 use crate::model::embedding::SOUNDING;
 use crate::model::{Model, values};
-use continuo_score::Sounding;
+use continuo_score::NoteState;
 
 /// Name of a graph in its variant (`model`, or `lower` and `upper`) and contents of its file.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ fn embed(
         return h;
     }
     let [one, t] = ROW;
-    let shape = [one, t, Dim::Fixed(Sounding::SLOTS)];
+    let shape = [one, t, Dim::Fixed(NoteState::SLOTS)];
     let rows = writer.graph.input("sounding", DataType::Int64, &shape);
     let ([count, width], mut table) = writer.values(SOUNDING);
     // The padding row.

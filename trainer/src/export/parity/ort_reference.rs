@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use continuo_score::Sounding;
+use continuo_score::NoteState;
 use half::f16;
 use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
@@ -149,7 +149,7 @@ impl OrtReference {
             .iter()
             .flat_map(|context| context.rows);
         let contexts: Vec<i64> = contexts.map(i64::from).collect();
-        let contexts = Tensor::from_array(([1, count, Sounding::SLOTS], contexts))?;
+        let contexts = Tensor::from_array(([1, count, NoteState::SLOTS], contexts))?;
         tensors.insert("sounding".into(), contexts.into_dyn());
         let position: Vec<i64> = (from..to).map(|p| p as i64).collect();
         let position = Tensor::from_array(([count], position))?;
