@@ -1,12 +1,12 @@
-//! Writes many made-up MIDI files, to see how `continuo-trainer encode` takes them:
+//! Generates many MIDI files, to measure `continuo-trainer encode`:
 //!
 //! ```text
-//! cargo run --release -p continuo-trainer --example many -- FOLDER 200000
+//! cargo run --release -p continuo-trainer --example generate_songs -- FOLDER 200000
 //! continuo-trainer encode FOLDER -o many.corpus
 //! ```
 //!
-//! Each is a walk of some nine hundred notes in two voices, as long as the pieces of the shared
-//! data are on the average, and like no other; a thousand to a folder.
+//! Each file is a random walk of about nine hundred notes in two voices, and no two are alike; a
+//! folder has a thousand files.
 
 use std::path::PathBuf;
 
@@ -15,13 +15,13 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// Notes of a file.
+/// Notes per file.
 const NOTES: usize = 900;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some(folder), Some(count)) = (arguments.next(), arguments.next()) else {
-        anyhow::bail!("usage: many FOLDER COUNT");
+        anyhow::bail!("usage: generate_songs FOLDER COUNT");
     };
     let (folder, count) = (PathBuf::from(folder), count.parse::<u64>()?);
     (0..count).into_par_iter().try_for_each(|seed| {

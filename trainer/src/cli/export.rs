@@ -67,6 +67,10 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     // A wrong folder must not be noticed only after minutes of work.
     FolderOutput::check(&a.output, &MODEL, Replace::SameKind)?;

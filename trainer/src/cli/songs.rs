@@ -22,6 +22,10 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let corpus = Corpus::open(&a.corpus)?;
     let mut text = String::new();

@@ -48,6 +48,10 @@ pub(super) struct Arguments {
     force: Force,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let output = Output::check(&a.output, &VOCABULARY, a.force.replace())?;
     ensure!(

@@ -67,6 +67,9 @@ impl CorpusWriter {
     }
 
     /// Appends a song and sets its `offset` and `tokens`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub(crate) fn add(&mut self, song: Song, records: &[TokenRecord]) -> Result<(), CorpusError> {
         let fields = records
             .iter()
@@ -85,6 +88,9 @@ impl CorpusWriter {
     }
 
     /// Writes all songs so far to the disk.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub(crate) fn flush(&mut self) -> Result<(), CorpusError> {
         let flushed = self.out.flush();
         let flushed = flushed.and_then(|()| self.out.get_ref().sync_data());
@@ -92,6 +98,9 @@ impl CorpusWriter {
     }
 
     /// Writes the table and moves the corpus to its target.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub(crate) fn finish(mut self, output: &Output) -> Result<Vec<Song>, CorpusError> {
         let path = self.partial;
         let io = || io_at(&path);

@@ -5,7 +5,7 @@
 //! neither transposition nor another tempo changes, and hashed:
 //!
 //! - the whole song: equal hashes are copies;
-//! - every twelve notes of the top line: the smallest [`SKETCH`] of these hashes are kept (a
+//! - every twelve notes of the top line: the smallest `SKETCH` of these hashes are kept (a
 //!   bottom-k sketch; A. Broder, *On the resemblance and containment of documents*, 1997). The
 //!   share of hashes that two songs have in common estimates how much music they share.
 

@@ -66,7 +66,7 @@ pub enum EncodeError {
         files: usize,
         /// The first of them.
         path: PathBuf,
-        /// What was wrong with it.
+        /// Details of the first file.
         detail: String,
     },
     /// The corpus cannot be written.

@@ -1,6 +1,6 @@
 //! Batches for training: each batch row is a stream of songs, cut into segments.
 //!
-//! [`Batching`] says how a row goes through the songs. Where one song follows another within a
+//! [`Batching`] selects the order of the songs in a row. Where one song follows another within a
 //! segment, the mask hides the first from the second: each token carries the stream position at
 //! which its song begins. The target of every token is its successor; the last token of a song is
 //! a target only, and padding has the target [`IGNORED`].

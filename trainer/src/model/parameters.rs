@@ -30,7 +30,7 @@ pub enum ParamRole {
     LogScale,
 }
 
-/// Embedding tables, as far as an ablation tells them apart.
+/// Embedding tables, as far as ablations distinguish them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TableRole {
     /// One row per token id.

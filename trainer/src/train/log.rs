@@ -44,6 +44,9 @@ impl TrainLog {
     }
 
     /// Writes the metrics of a step.
+    ///
+    /// # Errors
+    /// A file cannot be written.
     pub(crate) fn step(&mut self, m: &StepMetrics, seconds: f64) -> Result<(), TrainError> {
         let (loss, norm, rate) = (m.loss, m.gradient_norm, m.learning_rate);
         self.losses.add(format_args!(
@@ -65,6 +68,9 @@ impl TrainLog {
     }
 
     /// Writes a measurement on held-out songs.
+    ///
+    /// # Errors
+    /// A file cannot be written.
     pub(crate) fn held_out(
         &mut self,
         m: &StepMetrics,
@@ -86,6 +92,9 @@ impl TrainLog {
     }
 
     /// Writes buffered lines to the files.
+    ///
+    /// # Errors
+    /// A file cannot be written.
     pub(crate) fn flush(&mut self) -> Result<(), TrainError> {
         self.flushed = Instant::now();
         self.losses.flush()?;

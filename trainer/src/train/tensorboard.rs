@@ -91,6 +91,9 @@ impl EventWriter {
     }
 
     /// Adds the values of a step, by name.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub(super) fn add(&mut self, step: u64, values: &[(&str, f64)]) -> io::Result<()> {
         let entry = |&(tag, value): &(&str, f64)| Value {
             tag: tag.into(),
@@ -106,6 +109,9 @@ impl EventWriter {
     }
 
     /// Writes buffered values to the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }

@@ -1,4 +1,4 @@
-//! Whatever is wrong: one clear line, a non-zero exit, nothing half-written.
+//! Errors of the command line: one clear line, a non-zero exit code, no partial output.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn succeeds(folder: &Path, arguments: &str) -> String {
 }
 
 #[test]
-fn every_mistake_has_its_line() {
+fn each_error_is_one_clear_line() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fixtures::write(&at.join("midi"), 8, 40);
@@ -198,7 +198,7 @@ fn every_mistake_has_its_line() {
     );
     assert!(!at.join("o").exists());
 
-    // A checkpoint whose parts do not belong together.
+    // The parts of a checkpoint do not fit each other.
     let config = at.join("m/step-00000003/config.json");
     let text = fs::read_to_string(&config).unwrap();
     fs::write(&config, text.replace("\"width\": 32", "\"width\": 48")).unwrap();
@@ -220,7 +220,7 @@ fn every_mistake_has_its_line() {
     fs::write(&config, &text[..50]).unwrap();
     fails(at, "eval --checkpoint m --corpus songs", &["config.json"]);
     fs::write(&config, &text).unwrap();
-    // A checkpoint of another config is not gone on with, and stays as it is.
+    // A checkpoint with another config is not resumed and stays as it is.
     let whole = fs::read(at.join("m/step-00000003/training.safetensors")).unwrap();
     fs::write(&config, text.replace("\"layers\": 2", "\"layers\": 3")).unwrap();
     fails(
@@ -245,7 +245,7 @@ fn every_mistake_has_its_line() {
 
 #[cfg(unix)]
 #[test]
-fn ctrl_c_saves_and_says_so() {
+fn ctrl_c_saves_a_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fixtures::corpus(at, 6, 40);
@@ -255,7 +255,7 @@ fn ctrl_c_saves_and_says_so() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // The first line of progress says that it is training.
+    // The first line of progress appears once it trains.
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap()));
     lines
         .by_ref()
@@ -285,7 +285,7 @@ fn losses(folder: &Path) -> Vec<(String, String)> {
 }
 
 #[test]
-fn a_killed_training_goes_on_with_the_same_losses() {
+fn killed_training_resumes_with_the_same_losses() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fixtures::corpus(at, 8, 40);
@@ -317,7 +317,7 @@ fn a_killed_training_goes_on_with_the_same_losses() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_stops_the_training() {
+fn nan_loss_stops_the_training() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fixtures::corpus(at, 8, 40);
@@ -347,7 +347,7 @@ fn a_loss_that_is_no_number_stops_the_training() {
 /// A limit on the size of files stands in for a full disk.
 #[cfg(unix)]
 #[test]
-fn a_full_disk_costs_no_checkpoint() {
+fn full_disk_keeps_the_checkpoint() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fixtures::corpus(at, 8, 40);
@@ -373,7 +373,7 @@ fn a_full_disk_costs_no_checkpoint() {
     );
     let steps = continuo_trainer::train::checkpoint::steps(&at.join("m"));
     assert_eq!(steps.last().unwrap().0, 3);
-    // With room again, it goes on as if nothing had been.
+    // With free space again, it resumes.
     succeeds(at, "train --corpus songs.corpus -o m --resume --steps 9");
     succeeds(
         at,

@@ -1,4 +1,4 @@
-//! Encoding: what goes in comes out, once, and on one side of the split.
+//! Encoding: round trip, deduplication, split, resumption.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,7 +11,7 @@ use continuo_trainer::model::config::grid_sizes;
 use crate::fixtures;
 
 #[test]
-fn round_trip() {
+fn corpus_round_trip() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = fixtures::corpus(folder.path(), 7, 40);
     assert_eq!(corpus.songs.len(), 7);
@@ -118,7 +118,7 @@ fn copies_in_other_keys_are_dropped_and_versions_stay_together() {
 }
 
 #[test]
-fn a_killed_encoding_goes_on() {
+fn killed_encoding_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     fixtures::write(&at.join("midi"), 700, 30);
@@ -139,7 +139,7 @@ fn a_killed_encoding_goes_on() {
     };
     let whole = output(&mut encode("whole"));
     assert!(!whole.contains("done before"), "{whole}");
-    // The first line says what is encoded, the second that a batch is done; half a line, nothing.
+    // The first line identifies the encoding, the second is a finished batch; half a line is void.
     let journal = at.join("killed.journal");
     let lines = || fs::read_to_string(&journal).map_or(0, |text| text.matches('\n').count());
     // On a busy machine it may be through before it is killed: then once more.
@@ -223,7 +223,7 @@ fn songs_are_listed_by_side() {
 }
 
 #[test]
-fn what_is_unusable_is_left_out_with_its_reason() {
+fn unusable_files_are_skipped_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let midi = folder.path().join("midi");
     fixtures::write(&midi, 2, 20);
@@ -248,7 +248,7 @@ fn what_is_unusable_is_left_out_with_its_reason() {
 }
 
 #[test]
-fn a_damaged_corpus_is_refused() {
+fn damaged_corpora_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = fixtures::corpus(folder.path(), 3, 20).path().to_owned();
     let whole = fs::read(&path).unwrap();

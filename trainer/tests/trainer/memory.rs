@@ -46,7 +46,7 @@ fn stream(length: usize, seed: u64) -> Input {
     };
     let rows = draw(NoteState::ROWS as u16);
     let pitches = draw(128);
-    // Time goes on, and now and then stands still.
+    // Time advances by 0 to 6 steps.
     let steps = draw(7).into_iter().scan(0, |step, by| {
         *step += u32::from(by);
         Some(*step)
@@ -139,7 +139,7 @@ fn chunk_size_does_not_change_the_logits() {
 
 /// With either kind of positions, swapping two tokens changes the output of one layer.
 #[test]
-fn the_order_of_tokens_matters() {
+fn token_order_changes_the_logits() {
     for positions in [false, true] {
         let theirs = LikeMidigen {
             positions,
@@ -162,7 +162,7 @@ fn the_order_of_tokens_matters() {
 /// Time and pitch rotate queries and keys alike, so that only distances count: moving all tokens
 /// changes nothing, moving one token does. Without relative positions nothing changes.
 #[test]
-fn time_and_pitch_count_by_their_distance() {
+fn only_distances_in_time_and_pitch_count() {
     let relative = with(3, None);
     let mut absolute = with(3, None);
     absolute.config.relative = None;
@@ -300,7 +300,7 @@ fn retrieval_covers_exactly_the_memory_capacity() {
     }
 }
 
-/// A memory that `follows` is one whose values all stand one token earlier.
+/// A memory with `following` equals one whose values are shifted by one token.
 #[test]
 fn following_memories_return_the_next_value() {
     let input = stream(60, 8);

@@ -157,12 +157,12 @@ fn a_corpus_of_merged_tokens_is_the_same_music() {
         assert_eq!(read as u64, a.tokens);
         assert!(merged.fits(&learnt, &sizes).is_ok() && plain.fits(&learnt, &sizes).is_err());
     }
-    // What was merged can be learnt from again.
+    // A merged corpus gives the same merges.
     assert_eq!(learn(&merged, 420).unwrap(), learnt);
 }
 
 #[test]
-fn too_many_and_too_few_are_said() {
+fn impossible_numbers_of_ids_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = fixtures::corpus(folder.path(), 3, 20);
     for ids in [0, 340, 65_536] {
@@ -218,7 +218,7 @@ fn a_merged_token_has_the_average_of_its_pitches() {
 
 /// Merged tokens train, are measured, and ONNX Runtime computes the same with them.
 #[test]
-fn a_model_of_merged_tokens() {
+fn models_of_merged_tokens_train_and_export() {
     let runtime = find_runtime(None).expect("this test needs ONNX Runtime");
     let folder = tempfile::tempdir().unwrap();
     let plain = fixtures::corpus(folder.path(), 9, 120);
