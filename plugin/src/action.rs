@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use crate::choices::{Choice, Variation};
-use crate::midi_export::ExportPart;
-use crate::trigger::Trigger;
+use continuo_accompaniment::choices::{Choice, Variation};
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::trigger::Trigger;
 
 /// An action of the editor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The composer thread: one for the process, shared by all instances, as is the model.
 //!
 //! Its work is cut into slices of a few milliseconds, and the next slice is of the instance to
-//! which it matters most ([`crate::session::Need`]): an answer that is due, then an answer that begins, then what
+//! which it matters most ([`continuo_accompaniment::session::Need`]): an answer that is due, then an answer that begins, then what
 //! was just heard, then the past, then what is to be learned. Messages, saves and the editor's
 //! wishes are served between two slices. Models are loaded and files opened on threads beside it
 //! ([`crate::beside`]). So nothing that one instance asks for delays another by more than a slice.
@@ -28,11 +28,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use self::instance::{Common, Instance};
 use crate::editor_link::Backstage;
 use crate::health_report::{HealthReport, REPORT_VARIABLE};
-use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
 use crate::process::AudioProcessor;
-use crate::session::{SavedSession, most_needed};
 use crate::shared::Shared;
 use crate::state;
+use continuo_accompaniment::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
+use continuo_accompaniment::session::{SavedSession, most_needed};
 
 /// Between two looks at the rings.
 const POLL: Duration = Duration::from_millis(2);
@@ -340,9 +340,9 @@ fn report_path() -> Option<PathBuf> {
 mod tests {
     use super::*;
     use crate::editor_link::EditorLink;
-    use crate::messages::Settings;
     use crate::process::{AudioSettings, Event, Host};
-    use crate::transport::Reading;
+    use continuo_accompaniment::messages::Settings;
+    use continuo_accompaniment::transport::Reading;
 
     struct Silence;
 

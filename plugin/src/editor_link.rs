@@ -12,11 +12,11 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use nice_plug::editor::dpi::LogicalSize;
 use nice_plug_egui::{EguiEditorState, RepaintNotifier};
 
-use crate::midi_export::ExportPart;
 use crate::shared::Shared;
-use crate::snapshot::Snapshot;
 use crate::state::State;
-use crate::trigger::Trigger;
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::snapshot::Snapshot;
+use continuo_accompaniment::trigger::Trigger;
 
 /// Age in milliseconds at which a snapshot that was not read shows that the window is hidden.
 const HIDDEN_AFTER: u64 = 1_000;
@@ -36,7 +36,7 @@ pub enum EditorRequest {
     Midi(MidiExportRequest),
 }
 
-/// A request for notes as a MIDI file: see [`crate::midi_export::export`].
+/// A request for notes as a MIDI file: see [`continuo_accompaniment::midi_export::export`].
 #[derive(Clone, Debug)]
 pub struct MidiExportRequest {
     /// The notes to export.

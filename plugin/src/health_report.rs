@@ -6,7 +6,7 @@ use std::path::Path;
 use continuo_files::{Output, Replace, kind};
 use serde::Serialize;
 
-use crate::counters::{CounterValues, Counters};
+use continuo_accompaniment::counters::{CounterValues, Counters};
 
 /// Environment variable with the path of the file. All instances of a process write the same file; the
 /// last one stays.

@@ -10,38 +10,22 @@
 //! or makes a system call, except that it waits for the composer while the host renders offline.
 
 pub mod action;
-pub mod bar_grid;
 pub mod beside;
-pub mod choices;
 pub mod composer_thread;
-pub mod counters;
 pub mod editor;
 pub mod editor_link;
 pub mod health_report;
-pub mod key_set;
-pub mod learning;
-pub mod messages;
-pub mod midi_export;
 pub mod params;
 pub mod player;
 pub mod presets;
 pub mod preview_sound;
 pub mod process;
 #[cfg(test)]
-mod rehearsal;
+mod protocol_tests;
 pub mod remote_controls;
 pub mod resources;
-pub mod rules;
-pub mod schedule;
-pub mod session;
 pub mod shared;
-pub mod snapshot;
 pub mod state;
-#[cfg(test)]
-mod testing;
-pub mod timeline;
-pub mod transport;
-pub mod trigger;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,14 +34,14 @@ use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
 use crate::composer_thread::Link;
-use crate::counters::{Counters, increment};
 use crate::editor::window::EditorWindow;
 use crate::editor_link::{Backstage, EditorLink};
 use crate::params::{ContinuoParams, ParamCache};
 use crate::preview_sound::PreviewSound;
 use crate::process::{AudioProcessor, Event, Host, INPUT_CAPACITY, SysEx, audible};
 use crate::shared::Shared;
-use crate::transport::Reading;
+use continuo_accompaniment::counters::{Counters, increment};
+use continuo_accompaniment::transport::Reading;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
@@ -187,7 +171,7 @@ impl Plugin for Continuo {
         }
         let frames = u32::try_from(buffer.samples()).unwrap_or(0);
         if let Some(active) = &mut self.active {
-            let reading = Reading::from(context.transport());
+            let reading = reading_of(context.transport());
             let (settings, audio_settings) = active.param_cache.values(&self.params);
             let level = &self.params.sound;
             let on = level.value() > 0.0 || level.smoothed.is_smoothing();
@@ -227,6 +211,20 @@ impl Plugin for Continuo {
 struct Context<'a, C> {
     host: &'a mut C,
     counters: &'a Counters,
+}
+
+/// Transport of one block as the host reports it. Audio thread; allocates nothing.
+fn reading_of(transport: &Transport) -> Reading {
+    Reading {
+        playing: transport.playing,
+        beat: transport.pos_beats(),
+        counted: false,
+        tempo: transport.tempo,
+        bar_start: transport.bar_start_pos_beats(),
+        numerator: transport.time_sig_numerator,
+        denominator: transport.time_sig_denominator,
+        cycle: transport.loop_range_beats(),
+    }
 }
 
 impl<C: ProcessContext<Continuo>> Host for Context<'_, C> {

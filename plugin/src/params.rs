@@ -8,12 +8,14 @@ mod host_choice;
 use continuo_engine::{Constraints, Register, Sampling};
 use nice_plug::prelude::*;
 
-use crate::choices::{Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom};
-use crate::messages::Settings;
 use crate::process::AudioSettings;
 use crate::state::State;
-use crate::transport::OwnTime;
-use crate::trigger::{Trigger, TriggerSet};
+use continuo_accompaniment::choices::{
+    Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+};
+use continuo_accompaniment::messages::Settings;
+use continuo_accompaniment::transport::OwnTime;
+use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 
 use self::builder::ChangeCounter;
 

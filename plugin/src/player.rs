@@ -12,10 +12,10 @@ use continuo_score::{Note, Score};
 
 use crate::beside::{Beside, Coming};
 use crate::health_report::HealthReport;
-use crate::messages::Settings;
 use crate::resources::{self, Resources};
-use crate::session::{LookBack, Player};
-use crate::snapshot::{ModelInfo, ModelState, Snapshot};
+use continuo_accompaniment::messages::Settings;
+use continuo_accompaniment::session::{LookBack, Player};
+use continuo_accompaniment::snapshot::{ModelInfo, ModelState, Snapshot};
 
 /// One instance's composer; none while its model is on its way, or where there is no model.
 pub struct EnginePlayer {

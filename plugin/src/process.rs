@@ -33,13 +33,13 @@ use std::sync::atomic::Ordering;
 
 use rtrb::{Consumer, Producer};
 
-use crate::choices::Mode;
-use crate::key_set::KeySet;
-use crate::messages::{Heard, Planned, Settings};
-use crate::schedule::{ActiveNotes, Schedule};
 use crate::shared::Shared;
-use crate::transport::{Left, OwnTime, Reading, Tracker};
-use crate::trigger::{Trigger, TriggerSet};
+use continuo_accompaniment::choices::Mode;
+use continuo_accompaniment::key_set::KeySet;
+use continuo_accompaniment::messages::{Heard, Planned, Settings};
+use continuo_accompaniment::schedule::{ActiveNotes, Schedule};
+use continuo_accompaniment::transport::{Left, OwnTime, Reading, Tracker};
+use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 
 use self::events::is_note_on;
 

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use nice_plug::prelude::NoteOutput;
 
-use crate::counters::Counters;
-use crate::snapshot::{Health, NoteDialect};
-use crate::transport::Contradiction;
-use crate::trigger::TriggerSet;
+use continuo_accompaniment::counters::Counters;
+use continuo_accompaniment::snapshot::{Health, NoteDialect};
+use continuo_accompaniment::transport::Contradiction;
+use continuo_accompaniment::trigger::TriggerSet;
 
 /// Shared by the audio thread, the composer thread and the host's main thread.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ pub struct Shared {
     pub requests: TriggerRequests,
     /// Session epoch; incremented whenever saved state is loaded. At its next block the audio thread
     /// starts over, as if the transport had stopped and started, and reports the epoch with
-    /// [`crate::messages::Heard::Anew`]. Main thread.
+    /// [`continuo_accompaniment::messages::Heard::Anew`]. Main thread.
     pub pasts: AtomicU64,
     /// Position at which the plugin's own time starts once it is needed, in quarter notes, as the bits
     /// of an `f64`: after everything in the state that was loaded. Set by the main thread.

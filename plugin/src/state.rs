@@ -17,8 +17,8 @@ use nice_plug::prelude::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::session::SavedSession;
 use crate::shared::Shared;
+use continuo_accompaniment::session::SavedSession;
 
 /// The version written. It goes up when an older plugin would misread what is written.
 pub const VERSION: u32 = 1;
@@ -146,7 +146,7 @@ impl State {
     }
 
     /// The session to go on from, if it was not taken yet, and its number: what the audio thread
-    /// tells belongs to it after [`crate::messages::Heard::Anew`] with that number. Composer
+    /// tells belongs to it after [`continuo_accompaniment::messages::Heard::Anew`] with that number. Composer
     /// thread.
     pub fn take(&self) -> Option<(SavedSession, u64)> {
         let known = self.known();

@@ -15,13 +15,13 @@ use super::rings::{Pasts, hand_over, hand_over_all};
 use crate::beside::{Beside, Coming, panic_message};
 use crate::editor_link::{Backstage, EditorRequest};
 use crate::health_report::HealthReport;
-use crate::learning::{Opened, open};
-use crate::messages::{Heard, Planned};
 use crate::player::{ComingModel, EnginePlayer, Models};
-use crate::session::{Need, Player, SavedSession, Session};
 use crate::shared::Shared;
-use crate::snapshot::ModelState;
 use crate::state;
+use continuo_accompaniment::learning::{Opened, open};
+use continuo_accompaniment::messages::{Heard, Planned};
+use continuo_accompaniment::session::{Need, Player, SavedSession, Session};
+use continuo_accompaniment::snapshot::ModelState;
 
 /// Messages of one instance taken in before the next instance has its turn.
 const TURN: usize = 512;

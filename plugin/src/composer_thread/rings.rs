@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use continuo_engine::EngineError;
 use rtrb::Producer;
 
-use crate::messages::{Heard, Planned};
 use crate::player::EnginePlayer;
-use crate::session::Session;
 use crate::shared::Shared;
+use continuo_accompaniment::messages::{Heard, Planned};
+use continuo_accompaniment::session::Session;
 
 /// How long an offline plan waits for room in the ring of planned notes.
 const RING_PATIENCE: Duration = Duration::from_secs(2);

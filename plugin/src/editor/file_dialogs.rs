@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nice_plug_egui::RepaintNotifier;
 use rfd::AsyncFileDialog;
 
-use crate::midi_export::ExportPart;
+use continuo_accompaniment::midi_export::ExportPart;
 
 /// Time below which an answer is no person's: the desktop has no dialogs.
 const HUMAN_TIME: Duration = Duration::from_millis(150);

@@ -5,8 +5,8 @@ use egui::{Button, Frame, Label, Margin, RichText, Ui};
 use super::theme;
 use super::view::{UiEvent, View};
 use crate::action::Action;
-use crate::midi_export::ExportPart;
-use crate::snapshot::LearningState;
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::snapshot::LearningState;
 
 /// Learned pieces listed in the menu; of others it shows the number.
 const MAX_PIECES: usize = 8;
@@ -156,7 +156,7 @@ fn learned_lines(learning: &LearningState) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::LearnedPiece;
+    use continuo_accompaniment::snapshot::LearnedPiece;
 
     #[test]
     fn menu_lists_the_newest_pieces() {

@@ -10,9 +10,9 @@ use nice_plug::prelude::Params;
 use super::param_layout::{self, ParamLayout};
 use super::view::{ActionState, Control, ControlKind, PresetItem, UiEvent};
 use crate::action::Action;
-use crate::choices::{Choice, Variation};
 use crate::presets::{self, Preset};
-use crate::snapshot::UndoStep;
+use continuo_accompaniment::choices::{Choice, Variation};
+use continuo_accompaniment::snapshot::UndoStep;
 
 /// Receiver of gestures: the host, or a test.
 pub trait GestureHost {

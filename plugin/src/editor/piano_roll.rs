@@ -9,8 +9,8 @@ use egui::{
 use super::roll_viewport::{RollTransform, RollViewport};
 use super::view::View;
 use super::{piano_keys, recalled_bars, theme};
-use crate::bar_grid::GridLine;
-use crate::snapshot::RollNote;
+use continuo_accompaniment::bar_grid::GridLine;
+use continuo_accompaniment::snapshot::RollNote;
 
 /// Height of the line with the bar numbers.
 const RULER: f32 = 20.0;

@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::snapshot::{RollNote, Snapshot};
+    use continuo_accompaniment::snapshot::{RollNote, Snapshot};
 
     fn area() -> Rect {
         Rect::from_min_size(egui::pos2(40.0, 20.0), egui::vec2(600.0, 250.0))

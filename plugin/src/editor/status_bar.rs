@@ -5,8 +5,8 @@ use egui::{Align2, Color32, FontId, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec
 
 use super::theme;
 use super::view::{Status, View};
-use crate::bar_grid::BarPosition;
-use crate::snapshot::{Health, MemoryState, NoteDialect};
+use continuo_accompaniment::bar_grid::BarPosition;
+use continuo_accompaniment::snapshot::{Health, MemoryState, NoteDialect};
 
 /// Characters shown of the track's name.
 const TRACK_CHARS: usize = 24;

@@ -6,8 +6,8 @@ use super::control_row::{self, Typing};
 use super::view::{Control, ControlKind, Group, UiEvent, View};
 use super::{menus, theme};
 use crate::action::Action;
-use crate::choices::{Choice, Variation};
-use crate::trigger::Trigger;
+use continuo_accompaniment::choices::{Choice, Variation};
+use continuo_accompaniment::trigger::Trigger;
 
 /// Width from which modes and menus lie side by side, in points; in less, each is one menu.
 const TOP_WIDTH: f32 = 600.0;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::action::Action;
-use crate::bar_grid::BarGrid;
-use crate::snapshot::{ModelInfo, RecalledBar, Snapshot};
+use continuo_accompaniment::bar_grid::BarGrid;
+use continuo_accompaniment::snapshot::{ModelInfo, RecalledBar, Snapshot};
 
 /// One moment of an instance and its window: equal views look the same.
 #[derive(Clone, Debug, Default, PartialEq)]

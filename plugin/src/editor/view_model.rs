@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::view::{ActionState, Status, View};
 use crate::action::Action;
-use crate::bar_grid::BarGrid;
-use crate::choices::{Mode, Variation};
-use crate::midi_export::ExportPart;
-use crate::snapshot::{ModelState, RecalledBar, Snapshot, UndoStep};
-use crate::trigger::Trigger;
+use continuo_accompaniment::bar_grid::BarGrid;
+use continuo_accompaniment::choices::{Mode, Variation};
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::snapshot::{ModelState, RecalledBar, Snapshot, UndoStep};
+use continuo_accompaniment::trigger::Trigger;
 
 /// Smallest share of the retrieval, and of the strongest bar, that is shown.
 const SHOWN_SHARE: f32 = 0.25;

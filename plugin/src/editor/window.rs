@@ -23,9 +23,9 @@ use super::view_model::action_states;
 use super::{UiState, draw, theme};
 use crate::action::Action;
 use crate::editor_link::{EditorLink, EditorRequest, MidiExportRequest};
-use crate::midi_export::ExportPart;
 use crate::resources;
-use crate::trigger::Trigger;
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::trigger::Trigger;
 
 /// Interval of frames while the view is animated.
 const FRAME: Duration = Duration::from_micros(16_600);

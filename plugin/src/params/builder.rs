@@ -7,7 +7,7 @@ use nice_plug::prelude::*;
 
 use super::host_choice::HostChoice;
 use crate::action::Action;
-use crate::choices::Choice;
+use continuo_accompaniment::choices::Choice;
 
 /// Counts changes of parameters. A writer counts after it has written, a reader reads the counter before the
 /// values: so no change is missed, and some are read twice. Any thread.

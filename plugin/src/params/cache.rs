@@ -5,8 +5,8 @@
 //! values only when it has changed.
 
 use super::ContinuoParams;
-use crate::messages::Settings;
 use crate::process::AudioSettings;
+use continuo_accompaniment::messages::Settings;
 
 /// The values at the last change. Owned by the audio thread.
 #[derive(Default)]

@@ -8,11 +8,11 @@ use nice_plug::prelude::*;
 use super::builder::{ParamBuilder, whole_number};
 use super::{ALL_BARS, ContinuoParams, LONGEST};
 use crate::action::Action;
-use crate::choices::{ScaleChoice, Tonic};
-use crate::messages::Settings;
 use crate::process::AudioSettings;
 use crate::state::State;
-use crate::trigger::Trigger;
+use continuo_accompaniment::choices::{ScaleChoice, Tonic};
+use continuo_accompaniment::messages::Settings;
+use continuo_accompaniment::trigger::Trigger;
 
 /// Whether new instances have the preview sound on.
 static PREVIEW_SOUND_ON: AtomicBool = AtomicBool::new(false);

@@ -2,7 +2,7 @@
 
 use nice_plug::prelude::Enum;
 
-use crate::choices::Choice;
+use continuo_accompaniment::choices::Choice;
 
 /// Wraps a [`Choice`] for nice-plug's `EnumParam`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

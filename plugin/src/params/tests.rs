@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::action::Action;
-use crate::choices::Choice;
+use continuo_accompaniment::choices::Choice;
 
 #[test]
 fn defaults_reach_both_threads_exactly() {

@@ -5,7 +5,7 @@ use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::NoteEvent;
 
 use super::{AudioProcessor, INPUT_CAPACITY};
-use crate::choices::Mode;
+use continuo_accompaniment::choices::Mode;
 
 /// A note event in nice-plug's form.
 pub type Event = NoteEvent<SysEx>;

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use super::events::PlayerEvent;
 use super::{AudioProcessor, Event};
-use crate::counters::increment;
-use crate::messages::{Heard, NOW_SECONDS, Settings};
-use crate::transport::{Left, Passage, Seam, Span};
-use crate::trigger::TriggerSet;
+use continuo_accompaniment::counters::increment;
+use continuo_accompaniment::messages::{Heard, NOW_SECONDS, Settings};
+use continuo_accompaniment::transport::{Left, Passage, Seam, Span};
+use continuo_accompaniment::trigger::TriggerSet;
 
 impl AudioProcessor {
     /// Sends a message to the composer; gives whether the ring had room. A lost message is counted.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use rtrb::{Consumer, Producer};
 
 use super::AudioProcessor;
-use crate::counters::increment;
-use crate::messages::{Heard, Planned};
-use crate::schedule::Schedule;
 use crate::shared::{OfflineBarrier, PATIENCE, Shared};
+use continuo_accompaniment::counters::increment;
+use continuo_accompaniment::messages::{Heard, Planned};
+use continuo_accompaniment::schedule::Schedule;
 
 impl AudioProcessor {
     /// Whether the ring has room for more than a block of messages. Offline it waits for that, as the

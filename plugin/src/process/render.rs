@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 
 use super::AudioProcessor;
 use super::events::{Host, on, send_off};
-use crate::counters::increment;
-use crate::schedule::{Due, Front};
-use crate::transport::{Passage, Span};
+use continuo_accompaniment::counters::increment;
+use continuo_accompaniment::schedule::{Due, Front};
+use continuo_accompaniment::transport::{Passage, Span};
 
 impl AudioProcessor {
     /// Starts a block: executes the `opening` cuts before its first sample, and sends note-offs still due.

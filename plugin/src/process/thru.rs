@@ -4,7 +4,7 @@ use nice_plug::prelude::NoteEvent;
 
 use super::events::{Event, Host, PlayerEvent, at_sample, send_off};
 use super::{AudioProcessor, INPUT_CAPACITY};
-use crate::counters::increment;
+use continuo_accompaniment::counters::increment;
 
 impl AudioProcessor {
     /// Sends the note-offs of passed-through keys that are due, at the start of a block.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use continuo::action::Action;
-use continuo::choices::Variation;
 use continuo::editor::UiEvent;
 use continuo::editor::view::{ControlKind, View};
-use continuo::midi_export::ExportPart;
-use continuo::trigger::Trigger;
+use continuo_accompaniment::choices::Variation;
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::trigger::Trigger;
 use egui::accesskit::Role;
 use egui_kittest::kittest::Queryable;
 

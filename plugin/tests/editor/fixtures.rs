@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use continuo::action::Action;
-use continuo::choices::{Choice, Mode, Variation};
 use continuo::editor::param_binding::ParamBinding;
 use continuo::editor::view::{ActionState, View};
-use continuo::midi_export::ExportPart;
 use continuo::params::ContinuoParams;
-use continuo::snapshot::{
+use continuo_accompaniment::choices::{Choice, Mode, Variation};
+use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::snapshot::{
     LearnedPiece, LearningState, ModelInfo, ModelState, RecalledBar, RollNote, Snapshot,
     TransportState, UndoStep,
 };
-use continuo::trigger::Trigger;
+use continuo_accompaniment::trigger::Trigger;
 use continuo_score::TimeSignature;
 
 fn note(start: f64, length: f64, pitch: u8, velocity: u8, generated: bool) -> RollNote {

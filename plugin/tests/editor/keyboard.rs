@@ -3,7 +3,7 @@
 use continuo::action::Action;
 use continuo::editor::UiEvent;
 use continuo::editor::view::Control;
-use continuo::trigger::Trigger;
+use continuo_accompaniment::trigger::Trigger;
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT, Queryable};
 

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::params::ContinuoParams;
-use crate::trigger::Trigger;
+use continuo_accompaniment::trigger::Trigger;
 
 /// Host that records gestures and sets the parameters at once.
 #[derive(Default)]

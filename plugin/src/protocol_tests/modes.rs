@@ -1,7 +1,7 @@
 //! The modes that are not Continue, the buttons, and what becomes of memory.
 
 use super::*;
-use crate::choices::{Memory, Variation};
+use continuo_accompaniment::choices::{Memory, Variation};
 
 pub(super) const BEAT: u64 = 24_000;
 /// Of [`perform`]: three quarters.
@@ -335,7 +335,7 @@ fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
 
 #[test]
 fn note_length_velocity_and_feel_are_as_asked() {
-    use crate::choices::VelocityFrom;
+    use continuo_accompaniment::choices::VelocityFrom;
     let plain_notes = pressed(0.0, |_| ());
     let fixed = pressed(0.0, |r| {
         r.settings.velocity_from = VelocityFrom::Fixed;

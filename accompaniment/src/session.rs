@@ -201,8 +201,7 @@ impl<P: Player> Session<P> {
         &self.player
     }
 
-    /// The same, for tests that change it.
-    #[cfg(test)]
+    /// The player, for callers that change it.
     pub fn player_mut(&mut self) -> &mut P {
         &mut self.player
     }

@@ -2,9 +2,9 @@
 
 use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
 use super::*;
-use crate::choices::{Memory, Variation};
-use crate::snapshot::{UndoHistory, UndoStep};
-use crate::timeline::Known;
+use continuo_accompaniment::choices::{Memory, Variation};
+use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
+use continuo_accompaniment::timeline::Known;
 
 /// What the plugin starts in these beats.
 fn within(played: &Played, from: f64, to: f64) -> Played {

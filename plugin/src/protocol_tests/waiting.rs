@@ -3,7 +3,7 @@
 
 use super::arpeggio::{NEAR, STEPS, TOKENS, Work};
 use super::*;
-use crate::session::most_needed;
+use continuo_accompaniment::session::most_needed;
 
 /// Slices in a quarter note at 120 BPM: of 4 ms each, and of the run of the network that begins
 /// within them.
@@ -149,7 +149,7 @@ fn project(notes: usize) -> Session<Arpeggio> {
 fn run(
     traders: &mut [Trader],
     slices: usize,
-    whose: fn(&[Option<crate::session::Need>], usize) -> Option<usize>,
+    whose: fn(&[Option<continuo_accompaniment::session::Need>], usize) -> Option<usize>,
 ) {
     let mut first = 0;
     for now in 0..slices {
@@ -178,7 +178,10 @@ fn empty() -> Session<Arpeggio> {
 }
 
 /// Whoever has work has a slice, by turns: as it was before needs were weighed.
-fn by_turns(needs: &[Option<crate::session::Need>], first: usize) -> Option<usize> {
+fn by_turns(
+    needs: &[Option<continuo_accompaniment::session::Need>],
+    first: usize,
+) -> Option<usize> {
     let mut order = (0..needs.len()).map(|at| (at + first) % needs.len());
     order.find(|&at| needs[at].is_some())
 }
@@ -228,7 +231,12 @@ fn sixteen_projects_opened_at_once_answer_soon() {
         .collect();
     // Not one slice is spent on anything else than what an answer waits for.
     let mut slices = 0;
-    let ready = |t: &Trader| !matches!(t.session.need(), Some(crate::session::Need::Heard));
+    let ready = |t: &Trader| {
+        !matches!(
+            t.session.need(),
+            Some(continuo_accompaniment::session::Need::Heard)
+        )
+    };
     while !traders.iter().all(ready) {
         let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
         let next = most_needed(&needs, slices).unwrap();

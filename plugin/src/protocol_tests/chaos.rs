@@ -1,7 +1,7 @@
 //! A host and a player at their worst.
 
 use super::*;
-use crate::choices::{Memory, Variation};
+use continuo_accompaniment::choices::{Memory, Variation};
 
 const MODES: [Mode; 5] = [
     Mode::Off,

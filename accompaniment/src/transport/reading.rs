@@ -1,7 +1,5 @@
 //! One block's transport information, as the host reports it. Audio thread; allocates nothing.
 
-use nice_plug::prelude::Transport;
-
 /// Positions from here on, in quarter notes from 0, are no places in music: a century of it.
 const FARTHEST: f64 = 1e9;
 
@@ -24,21 +22,6 @@ pub struct Reading {
     pub denominator: Option<i32>,
     /// The loop, where one is switched on.
     pub cycle: Option<(f64, f64)>,
-}
-
-impl From<&Transport> for Reading {
-    fn from(transport: &Transport) -> Self {
-        Self {
-            playing: transport.playing,
-            beat: transport.pos_beats(),
-            counted: false,
-            tempo: transport.tempo,
-            bar_start: transport.bar_start_pos_beats(),
-            numerator: transport.time_sig_numerator,
-            denominator: transport.time_sig_denominator,
-            cycle: transport.loop_range_beats(),
-        }
-    }
 }
 
 impl Reading {

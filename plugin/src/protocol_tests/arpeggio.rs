@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use continuo_engine::composer::PendingWork;
 use continuo_score::{Note, Score};
 
-use crate::messages::Settings;
-use crate::session::{Player, mix};
-use crate::testing::Rng;
+use continuo_accompaniment::messages::Settings;
+use continuo_accompaniment::session::{Player, mix};
+use continuo_accompaniment::testing::Rng;
 
 /// Steps of the network in a slice.
 pub(super) const STEPS: usize = 8;

@@ -20,14 +20,14 @@ use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::arpeggio::Arpeggio;
-use crate::choices::{Enter, Mode};
-use crate::messages::{Heard, Planned, Settings};
 use crate::process::{AudioProcessor, AudioSettings, Event, Host};
-use crate::session::Session;
 use crate::shared::Shared;
-use crate::testing::Rng;
-use crate::transport::Reading;
-use crate::trigger::Trigger;
+use continuo_accompaniment::choices::{Enter, Mode};
+use continuo_accompaniment::messages::{Heard, Planned, Settings};
+use continuo_accompaniment::session::Session;
+use continuo_accompaniment::testing::Rng;
+use continuo_accompaniment::transport::Reading;
+use continuo_accompaniment::trigger::Trigger;
 
 /// The composer thread's half.
 struct Composer {
@@ -154,7 +154,7 @@ impl Rehearsal {
 
     fn count(
         &self,
-        counter: fn(&crate::counters::Counters) -> &std::sync::atomic::AtomicU64,
+        counter: fn(&continuo_accompaniment::counters::Counters) -> &std::sync::atomic::AtomicU64,
     ) -> u64 {
         counter(&self.shared.counters).load(Ordering::Relaxed)
     }

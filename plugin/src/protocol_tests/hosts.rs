@@ -3,7 +3,7 @@
 
 use super::modes::BEAT;
 use super::*;
-use crate::timeline::Known;
+use continuo_accompaniment::timeline::Known;
 
 /// What a host does with its positions and its loop.
 #[derive(Clone, Copy, Debug)]
@@ -217,7 +217,7 @@ fn blocks_with_values_that_are_none_are_gaps() {
 fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
     for factor in [0.5, 2.0] {
         let mut rehearsal = Rehearsal::new(true, 1 << 14);
-        rehearsal.settings.mode = crate::choices::Mode::Free;
+        rehearsal.settings.mode = continuo_accompaniment::choices::Mode::Free;
         let (mut listener, mut struck) = (Listener::default(), Vec::new());
         for block in 0..400u32 {
             let at = u64::from(block) * 4_096;
