@@ -157,7 +157,7 @@ impl Retrieval {
         let recalled = sums.slice([0..batch, 0..heads, 0..length, 0..dim])
             / (sum + (found.clone().neg() + 1.0));
         let similarity = (best / self.scale().inner()).clamp(-1.0, 1.0);
-        let gate = (self.gate.forward(normed) + self.bias.val())
+        let gate = (normed.matmul(self.gate.weight.val()) + self.bias.val())
             .reshape([batch, length, heads, 1])
             .swap_dims(1, 2);
         let gate = sigmoid(gate + self.best.val().reshape([1, heads, 1, 1]) * similarity);

@@ -20,15 +20,13 @@ const BETA_2: f32 = 0.95;
 /// Keeps a step finite where gradients have been zero.
 const EPSILON: f32 = 1e-8;
 
-/// Running means of one parameter's gradients and squared gradients; `None` before its first
-/// step.
-pub type Moments = Option<AdamWState<2>>;
+/// Running means of one parameter's gradients and squared gradients.
+pub type Moments = AdamWState<2>;
 
-/// Moments as a checkpoint holds them, after `steps` steps.
+/// Moments as a checkpoint holds them, after `steps` steps; zeros before the first step.
 pub fn moments(first: Tensor<2>, second: Tensor<2>, steps: u64) -> Moments {
     let steps = usize::try_from(steps).unwrap_or(usize::MAX);
-    let state = AdaptiveMomentumState::new(steps, first, second);
-    (steps > 0).then(|| AdamWState::new(state))
+    AdamWState::new(AdaptiveMomentumState::new(steps, first, second))
 }
 
 /// Scales `gradients` down to the norm `largest`, if theirs is larger.
@@ -54,7 +52,7 @@ pub fn clip(gradients: &mut [Tensor<2>], largest: f64) -> f64 {
 /// of [`Model::specs`].
 pub fn step(
     model: &mut Model,
-    moments: &mut [Moments],
+    moments: &mut Vec<Moments>,
     gradients: Vec<Tensor<2>>,
     rate: f64,
     config: &TrainConfig,
@@ -72,23 +70,24 @@ pub fn step(
     let roles = model.specs().iter().map(|spec| spec.role);
     let work: Vec<_> = roles
         .zip(model.parameters())
-        .zip(moments)
+        .zip(std::mem::take(moments))
         .zip(gradients)
         .collect();
-    let update = |(((role, parameter), moments), gradient): (((ParamRole, _), &mut Moments), _)| {
+    let update = |(((role, parameter), moments), gradient): (((ParamRole, _), Moments), _)| {
         let optimiser: &AdamW = if role.decays() { &decaying } else { &plain };
         let rate = rate * config.rate_factor(role);
         if rate == 0.0 {
-            return parameter;
+            return (parameter, Some(moments));
         }
-        let (parameter, state) = optimiser.step(rate, parameter, gradient, moments.take());
-        *moments = state;
-        parameter
+        optimiser.step(rate, parameter, gradient, Some(moments))
     };
-    let updated = if parallel {
+    let updated: Vec<_> = if parallel {
         work.into_par_iter().map(update).collect()
     } else {
         work.into_iter().map(update).collect()
     };
-    model.set_parameters(updated);
+    let (parameters, states): (_, Vec<_>) = updated.into_iter().unzip();
+    // AdamW always returns a state.
+    *moments = states.into_iter().flatten().collect();
+    model.set_parameters(parameters);
 }

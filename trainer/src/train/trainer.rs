@@ -96,7 +96,10 @@ impl Trainer {
 
     /// Optimiser state of a model before its first step.
     pub fn no_moments(model: &Model) -> Vec<Moments> {
-        model.specs().iter().map(|_| None).collect()
+        let zeros = model.parameters().into_iter().map(|p| p.zeros_like());
+        zeros
+            .map(|zeros| optimiser::moments(zeros.clone(), zeros, 0))
+            .collect()
     }
 
     /// One step at learning rate `rate`. Its gradient is the sum over all `accumulation` steps,

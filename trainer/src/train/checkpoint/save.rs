@@ -40,17 +40,10 @@ pub fn save(
     )?;
     write(WEIGHTS, &weights(&trainer.model))?;
     let mut training = Vec::new();
-    let parameters = trainer.model.parameters();
-    let specs = trainer.model.specs().iter();
-    for ((spec, parameter), moments) in specs.zip(parameters).zip(&trainer.moments) {
-        let moments = moments.as_ref().map(|state| &state.momentum);
-        let first = moments.map(|m| m.moment_1.clone());
-        let second = moments.map(|m| m.moment_2.clone());
-        for (moment, value) in [("first", first), ("second", second)] {
-            // A parameter that has not been trained has no moments yet.
-            let value = value.unwrap_or_else(|| parameter.zeros_like());
-            training.push(named(format!("{moment}.{}", spec.name), &value));
-        }
+    for (spec, moments) in trainer.model.specs().iter().zip(&trainer.moments) {
+        let state = &moments.momentum;
+        training.push(named(format!("first.{}", spec.name), &state.moment_1));
+        training.push(named(format!("second.{}", spec.name), &state.moment_2));
     }
     for (b, memory) in trainer.memories.iter().enumerate() {
         let layers = memory.layers.iter().enumerate();
