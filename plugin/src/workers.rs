@@ -36,9 +36,9 @@ impl<T> Coming<T> {
 /// The threads of such work. Owned by the composer thread; whoever drops it waits for them, for
 /// the host may unload the library next.
 #[derive(Debug, Default)]
-pub struct Beside(Vec<JoinHandle<()>>);
+pub struct Workers(Vec<JoinHandle<()>>);
 
-impl Beside {
+impl Workers {
     /// Begins `work` on a thread of its own.
     pub fn begin<T: Send + Sync + 'static>(
         &mut self,
@@ -71,7 +71,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for Workers {
     fn drop(&mut self) {
         for thread in self.0.drain(..) {
             let _ = thread.join();
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn gives_the_result_or_the_panic() {
-        let mut beside = Beside::default();
+        let mut beside = Workers::default();
         assert_eq!(wait(&beside.begin(|| 7)), Ok(&7));
         let panicked = beside.begin(|| -> u8 { panic!("out of {}", "luck") });
         assert_eq!(wait(&panicked), Err("internal error: out of luck"));
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn is_dropped_only_when_its_threads_have_ended() {
         let ended = Arc::new(AtomicBool::new(false));
-        let mut beside = Beside::default();
+        let mut beside = Workers::default();
         let end = ended.clone();
         drop(beside.begin(move || {
             std::thread::sleep(Duration::from_millis(50));

@@ -6,16 +6,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::frozen::Frozen;
+use super::freeze_loop::FreezeLoop;
 use super::planning::Answer;
 use super::playhead::Arrival;
 use super::{Player, Session};
 use crate::choices::Variation;
-use crate::learning::Learned;
+use crate::file_learning::Learned;
 use crate::messages::Settings;
-use crate::rules::Entry;
 use crate::snapshot::{UndoHistory, UndoStep};
-use crate::timeline::{Known, PlayedOver, Timeline};
+use crate::timeline::{PlayedOver, Timeline, TimelineNote};
+use crate::turn_taking::PlayWindow;
 
 /// Deeds remembered at most.
 const MOST: usize = 32;
@@ -26,14 +26,17 @@ const MOST_NOTES: usize = 1 << 17;
 
 /// Something that was done.
 #[derive(Clone, Debug)]
-enum Deed {
+enum UndoEntry {
     /// The bar that begins on this step was thought of anew. Done or taken back, what was planned
     /// until then is kept here.
-    Regenerate { bar: i64, planned: Option<Voided> },
+    Regenerate {
+        bar: i64,
+        planned: Option<DiscardedPlan>,
+    },
     /// Everything was forgotten. What was, while it is not taken back.
     Clear {
         past: Box<Past>,
-        planned: Option<Voided>,
+        planned: Option<DiscardedPlan>,
     },
     /// What was learned from files was forgotten.
     Unlearn { pieces: Vec<Learned> },
@@ -43,7 +46,7 @@ enum Deed {
     /// Another variation was chosen.
     Vary { from: Variation, to: Variation },
     /// What is repeated was frozen, or let go of. What it was.
-    Freeze { on: bool, bars: Option<Frozen> },
+    Freeze { on: bool, bars: Option<FreezeLoop> },
 }
 
 /// What was forgotten.
@@ -53,16 +56,16 @@ struct Past {
     /// The earliest session position the playhead has been at since, in quarter notes: what lies
     /// after it would be forgotten by now in any case.
     floor: f64,
-    takes: BTreeMap<i64, u64>,
-    frozen: Option<Frozen>,
+    regenerate_counts: BTreeMap<i64, u64>,
+    freeze_loop: Option<FreezeLoop>,
     learned: Vec<Learned>,
 }
 
 /// A plan that was made void.
 #[derive(Clone, Debug)]
-struct Voided {
+struct DiscardedPlan {
     answer: Answer,
-    notes: Vec<Known>,
+    notes: Vec<TimelineNote>,
     /// Where it was made void, in session quarter notes.
     at: f64,
     /// During which stay of the playhead.
@@ -71,11 +74,11 @@ struct Voided {
 
 /// What was done and what was taken back, the last one last.
 #[derive(Debug, Default)]
-pub(super) struct Deeds {
-    done: VecDeque<Deed>,
-    undone: Vec<Deed>,
+pub(super) struct UndoStack {
+    done: VecDeque<UndoEntry>,
+    undone: Vec<UndoEntry>,
     /// What was planned at the last cut.
-    voided: Option<Voided>,
+    discarded: Option<DiscardedPlan>,
     /// A change of settings that takes something back, on its way through the host.
     expected: Option<Expected>,
     /// Settings were heard since the past was put in the place of another: those that follow are
@@ -91,10 +94,10 @@ pub(super) struct Deeds {
 #[derive(Clone, Debug)]
 enum Expected {
     Variation(Variation),
-    Freeze(bool, Option<Frozen>),
+    Freeze(bool, Option<FreezeLoop>),
 }
 
-impl Deeds {
+impl UndoStack {
     /// The past is another.
     pub(super) fn forget(&mut self) {
         *self = Self {
@@ -107,9 +110,9 @@ impl Deeds {
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) {
         self.stay += 1;
         self.jumped = arrival == Arrival::Jump;
-        self.voided = None;
-        for deed in self.done.iter_mut().chain(&mut self.undone) {
-            if let Deed::Clear { past, .. } = deed {
+        self.discarded = None;
+        for undo_entry in self.done.iter_mut().chain(&mut self.undone) {
+            if let UndoEntry::Clear { past, .. } = undo_entry {
                 past.floor = past.floor.min(beat);
             }
         }
@@ -122,8 +125,8 @@ impl Deeds {
         }
         let here = self.stay;
         match self.done.back_mut() {
-            Some(Deed::PlayOver { notes, stay }) if *stay == here => notes.append(over),
-            _ => self.do_new(Deed::PlayOver {
+            Some(UndoEntry::PlayOver { notes, stay }) if *stay == here => notes.append(over),
+            _ => self.do_new(UndoEntry::PlayOver {
                 notes: over,
                 stay: here,
             }),
@@ -132,17 +135,21 @@ impl Deeds {
 
     /// Whether there is a cleared memory that may come back.
     pub(super) fn holds_memory(&self) -> bool {
-        self.done.iter().any(|d| matches!(d, Deed::Clear { .. }))
+        self.done
+            .iter()
+            .any(|d| matches!(d, UndoEntry::Clear { .. }))
     }
 
-    fn do_new(&mut self, deed: Deed) {
+    fn do_new(&mut self, undo_entry: UndoEntry) {
         self.undone.clear();
-        self.done.push_back(deed);
+        self.done.push_back(undo_entry);
         let notes_of = |pieces: &[Learned]| pieces.iter().map(|p| p.notes).sum::<usize>();
-        let notes = |deed: &Deed| match deed {
-            Deed::Clear { past, .. } => past.timeline.notes().count() + notes_of(&past.learned),
-            Deed::Unlearn { pieces } => notes_of(pieces),
-            Deed::PlayOver { notes, .. } => notes.len(),
+        let notes = |undo_entry: &UndoEntry| match undo_entry {
+            UndoEntry::Clear { past, .. } => {
+                past.timeline.notes().count() + notes_of(&past.learned)
+            }
+            UndoEntry::Unlearn { pieces } => notes_of(pieces),
+            UndoEntry::PlayOver { notes, .. } => notes.len(),
             _ => 0,
         };
         while self.done.len() > MOST || self.done.iter().map(notes).sum::<usize>() > MOST_NOTES {
@@ -151,22 +158,24 @@ impl Deeds {
     }
 
     /// What is planned now, or what the cut just before made void.
-    fn take_voided(&mut self, now: f64) -> Option<Voided> {
-        self.voided.take().filter(|voided| voided.at == now)
+    fn take_voided(&mut self, now: f64) -> Option<DiscardedPlan> {
+        self.discarded
+            .take()
+            .filter(|discarded| discarded.at == now)
     }
 
     fn show(&self) -> UndoHistory {
-        let step = |deed: &Deed, back: bool| match *deed {
-            Deed::Regenerate { .. } => UndoStep::Regenerate,
-            Deed::Clear { .. } => UndoStep::Clear,
-            Deed::Unlearn { .. } => UndoStep::Unlearn,
-            Deed::PlayOver { .. } => UndoStep::PlayOver,
-            Deed::Vary { from, to } => UndoStep::Vary(if back { from } else { to }),
-            Deed::Freeze { on, .. } => UndoStep::Freeze(on != back),
+        let step = |undo_entry: &UndoEntry, back: bool| match *undo_entry {
+            UndoEntry::Regenerate { .. } => UndoStep::Regenerate,
+            UndoEntry::Clear { .. } => UndoStep::Clear,
+            UndoEntry::Unlearn { .. } => UndoStep::Unlearn,
+            UndoEntry::PlayOver { .. } => UndoStep::PlayOver,
+            UndoEntry::Vary { from, to } => UndoStep::Vary(if back { from } else { to }),
+            UndoEntry::Freeze { on, .. } => UndoStep::Freeze(on != back),
         };
         UndoHistory {
-            undo: self.done.back().map(|deed| step(deed, true)),
-            redo: self.undone.last().map(|deed| step(deed, false)),
+            undo: self.done.back().map(|undo_entry| step(undo_entry, true)),
+            redo: self.undone.last().map(|undo_entry| step(undo_entry, false)),
         }
     }
 }
@@ -174,20 +183,20 @@ impl Deeds {
 impl<P: Player> Session<P> {
     /// What can be taken back and done again.
     pub(super) fn history(&self) -> UndoHistory {
-        self.deeds.show()
+        self.undo_stack.show()
     }
 
-    /// Before a cut: what it makes void. `limit` is a session position, as is `beat`.
-    pub(super) fn keep_voided(&mut self, beat: f64, limit: f64) {
+    /// Before a cut: what it makes void. `cutoff_beat` is a session position, as is `beat`.
+    pub(super) fn keep_discarded(&mut self, beat: f64, cutoff_beat: f64) {
         let answer = self.answer.clone();
-        self.deeds.voided = answer.map(|answer| {
+        self.undo_stack.discarded = answer.map(|answer| {
             let notes = self.timeline.notes();
-            let planned = notes.filter(|n| n.ours && n.start_beat >= limit);
-            Voided {
+            let planned = notes.filter(|n| n.generated && n.start_beat >= cutoff_beat);
+            DiscardedPlan {
                 answer,
                 notes: planned.collect(),
                 at: beat,
-                stay: self.deeds.stay,
+                stay: self.undo_stack.stay,
             }
         });
     }
@@ -195,33 +204,34 @@ impl<P: Player> Session<P> {
     /// The bar at the playhead is thought of anew.
     pub(super) fn regenerate(&mut self) {
         let bar = self.timeline.bar_line(self.timeline.step(self.now));
-        let planned = self.deeds.take_voided(self.now);
+        let planned = self.undo_stack.take_voided(self.now);
         self.take_anew(bar, true);
-        self.deeds.do_new(Deed::Regenerate { bar, planned });
+        self.undo_stack
+            .do_new(UndoEntry::Regenerate { bar, planned });
     }
 
     /// Counts how often a bar was thought of anew, up or down.
     fn take_anew(&mut self, bar: i64, up: bool) {
-        let takes = self.takes.entry(bar).or_default();
-        *takes = if up {
-            *takes + 1
+        let regenerate_counts = self.regenerate_counts.entry(bar).or_default();
+        *regenerate_counts = if up {
+            *regenerate_counts + 1
         } else {
-            takes.saturating_sub(1)
+            regenerate_counts.saturating_sub(1)
         };
-        if *takes == 0 {
-            self.takes.remove(&bar);
+        if *regenerate_counts == 0 {
+            self.regenerate_counts.remove(&bar);
         }
     }
 
     /// Everything is forgotten.
     pub(super) fn clear(&mut self) -> Result<(), P::Error> {
-        let planned = self.deeds.take_voided(self.now);
+        let planned = self.undo_stack.take_voided(self.now);
         let past = self.forget_all(f64::INFINITY, usize::MAX)?;
         if past.timeline.is_empty() && past.learned.is_empty() {
             return Ok(());
         }
         let past = Box::new(past);
-        self.deeds.do_new(Deed::Clear { past, planned });
+        self.undo_stack.do_new(UndoEntry::Clear { past, planned });
         Ok(())
     }
 
@@ -229,7 +239,7 @@ impl<P: Player> Session<P> {
     pub(super) fn clear_for_song(&mut self) -> Result<(), P::Error> {
         let past = self.forget_all(f64::INFINITY, 0)?;
         if !past.timeline.is_empty() {
-            self.deeds.do_new(Deed::Clear {
+            self.undo_stack.do_new(UndoEntry::Clear {
                 past: Box::new(past),
                 planned: None,
             });
@@ -241,7 +251,7 @@ impl<P: Player> Session<P> {
     pub fn unlearn(&mut self) -> Result<(), P::Error> {
         let pieces = self.forget_lessons(usize::MAX)?;
         if !pieces.is_empty() {
-            self.deeds.do_new(Deed::Unlearn { pieces });
+            self.undo_stack.do_new(UndoEntry::Unlearn { pieces });
         }
         Ok(())
     }
@@ -252,12 +262,12 @@ impl<P: Player> Session<P> {
         let past = Past {
             timeline: self.timeline.take_before(beat),
             floor: self.now.min(beat),
-            takes: std::mem::take(&mut self.takes),
-            frozen: self.frozen.take(),
+            regenerate_counts: std::mem::take(&mut self.regenerate_counts),
+            freeze_loop: self.freeze_loop.take(),
             learned: self.forget_lessons(pieces)?,
         };
-        (self.behind, self.answer) = (None, None);
-        self.rule.rest(&self.timeline, self.now);
+        (self.unread_from, self.answer) = (None, None);
+        self.entry_planner.rest(&self.timeline, self.now);
         // What came since, where it was cleared before and not now.
         let step = self.timeline.step(self.now);
         let score = self.timeline.score(step, step);
@@ -268,11 +278,11 @@ impl<P: Player> Session<P> {
     /// What was forgotten is remembered again, before what came since.
     fn remember(&mut self, past: Past) -> Result<(), P::Error> {
         self.timeline.put_before(past.timeline, past.floor);
-        for (bar, takes) in past.takes {
-            *self.takes.entry(bar).or_default() += takes;
+        for (bar, regenerate_counts) in past.regenerate_counts {
+            *self.regenerate_counts.entry(bar).or_default() += regenerate_counts;
         }
         if self.settings.freeze {
-            self.frozen = self.frozen.take().or(past.frozen);
+            self.freeze_loop = self.freeze_loop.take().or(past.freeze_loop);
         }
         self.read_again();
         self.learn_again(&past.learned)
@@ -282,92 +292,92 @@ impl<P: Player> Session<P> {
     fn read_again(&mut self) {
         let line = self.timeline.step(self.now.floor());
         let open = self.timeline.first_open().unwrap_or(line);
-        self.behind = Some(line.min(open));
+        self.unread_from = Some(line.min(open));
     }
 
     /// Takes back the last thing that was done.
     pub(super) fn undo(&mut self) -> Result<(), P::Error> {
-        let voided = self.deeds.take_voided(self.now);
-        let Some(mut deed) = self.deeds.done.pop_back() else {
+        let discarded = self.undo_stack.take_voided(self.now);
+        let Some(mut undo_entry) = self.undo_stack.done.pop_back() else {
             return Ok(());
         };
-        match &mut deed {
-            Deed::Regenerate { bar, planned } => {
+        match &mut undo_entry {
+            UndoEntry::Regenerate { bar, planned } => {
                 let bar = *bar;
-                let before = std::mem::replace(planned, voided);
+                let before = std::mem::replace(planned, discarded);
                 self.take_anew(bar, false);
                 self.reinstate(before);
             }
-            Deed::Clear { past, planned } => {
+            UndoEntry::Clear { past, planned } => {
                 let back = Past::clone(past);
                 past.timeline = Timeline::new(self.player.steps_per_beat());
-                let before = std::mem::replace(planned, voided);
+                let before = std::mem::replace(planned, discarded);
                 self.remember(back)?;
                 self.reinstate(before);
             }
-            Deed::Unlearn { pieces } => self.learn_again(pieces)?,
-            Deed::PlayOver { notes, .. } => {
+            UndoEntry::Unlearn { pieces } => self.learn_again(pieces)?,
+            UndoEntry::PlayOver { notes, .. } => {
                 *notes = self.timeline.put_back(notes, self.now);
                 self.read_again();
             }
             // The editor sets the parameter; what is repeated was kept.
-            Deed::Vary { from, .. } => self.expect(Expected::Variation(*from)),
-            Deed::Freeze { on, bars } => {
+            UndoEntry::Vary { from, .. } => self.expect(Expected::Variation(*from)),
+            UndoEntry::Freeze { on, bars } => {
                 let expected = Expected::Freeze(!*on, bars.clone());
                 self.expect(expected);
             }
         }
-        self.deeds.undone.push(deed);
+        self.undo_stack.undone.push(undo_entry);
         Ok(())
     }
 
     /// Does again what was taken back last.
     pub(super) fn redo(&mut self) -> Result<(), P::Error> {
-        let voided = self.deeds.take_voided(self.now);
-        let Some(mut deed) = self.deeds.undone.pop() else {
+        let discarded = self.undo_stack.take_voided(self.now);
+        let Some(mut undo_entry) = self.undo_stack.undone.pop() else {
             return Ok(());
         };
-        match &mut deed {
-            Deed::Regenerate { bar, planned } => {
+        match &mut undo_entry {
+            UndoEntry::Regenerate { bar, planned } => {
                 let bar = *bar;
-                let before = std::mem::replace(planned, voided);
+                let before = std::mem::replace(planned, discarded);
                 self.take_anew(bar, true);
                 self.reinstate(before);
             }
-            Deed::Clear { past, planned } => {
+            UndoEntry::Clear { past, planned } => {
                 **past = self.forget_all(past.floor, past.learned.len())?;
-                *planned = voided;
+                *planned = discarded;
             }
-            Deed::Unlearn { pieces } => *pieces = self.forget_lessons(pieces.len())?,
-            Deed::PlayOver { notes, .. } => {
+            UndoEntry::Unlearn { pieces } => *pieces = self.forget_lessons(pieces.len())?,
+            UndoEntry::PlayOver { notes, .. } => {
                 self.timeline.take_out(notes);
                 self.read_again();
             }
-            Deed::Vary { to, .. } => self.expect(Expected::Variation(*to)),
-            Deed::Freeze { on, bars } => {
+            UndoEntry::Vary { to, .. } => self.expect(Expected::Variation(*to)),
+            UndoEntry::Freeze { on, bars } => {
                 let expected = Expected::Freeze(*on, bars.clone());
                 self.expect(expected);
             }
         }
-        self.deeds.done.push_back(deed);
+        self.undo_stack.done.push_back(undo_entry);
         Ok(())
     }
 
     fn expect(&mut self, expected: Expected) {
-        self.deeds.expected = Some(expected);
+        self.undo_stack.expected = Some(expected);
     }
 
     /// Settings have changed: what of it can be taken back. Gives what is to be repeated, where
     /// something is.
     pub(super) fn settings_changed(&mut self, before: &Settings) {
         let now = self.settings;
-        let settled = std::mem::replace(&mut self.deeds.settled, true);
+        let settled = std::mem::replace(&mut self.undo_stack.settled, true);
         let (varied, froze) = (
             now.variation != before.variation,
             now.freeze != before.freeze,
         );
         let expected = if varied || froze {
-            self.deeds.expected.take()
+            self.undo_stack.expected.take()
         } else {
             None
         };
@@ -375,7 +385,7 @@ impl<P: Player> Session<P> {
             && !matches!(expected, Some(Expected::Variation(v)) if v == now.variation)
             && settled
         {
-            self.deeds.do_new(Deed::Vary {
+            self.undo_stack.do_new(UndoEntry::Vary {
                 from: before.variation,
                 to: now.variation,
             });
@@ -383,18 +393,22 @@ impl<P: Player> Session<P> {
         if !froze {
             return;
         }
-        let was = self.frozen.take();
+        let was = self.freeze_loop.take();
         let expected = match expected {
             Some(Expected::Freeze(on, bars)) if on == now.freeze => Some(bars),
             _ => None,
         };
         if now.freeze {
             let kept = expected.clone().flatten();
-            self.frozen = kept.or_else(|| Frozen::of(&self.timeline, self.now, now.bars));
+            self.freeze_loop = kept.or_else(|| FreezeLoop::of(&self.timeline, self.now, now.bars));
         }
         if expected.is_none() && settled {
-            let bars = if now.freeze { self.frozen.clone() } else { was };
-            self.deeds.do_new(Deed::Freeze {
+            let bars = if now.freeze {
+                self.freeze_loop.clone()
+            } else {
+                was
+            };
+            self.undo_stack.do_new(UndoEntry::Freeze {
                 on: now.freeze,
                 bars,
             });
@@ -403,28 +417,28 @@ impl<P: Player> Session<P> {
 
     /// What was planned is planned again, as far as there is still time for it; after that, it is
     /// thought on.
-    fn reinstate(&mut self, voided: Option<Voided>) {
-        let Some(Voided {
+    fn reinstate(&mut self, discarded: Option<DiscardedPlan>) {
+        let Some(DiscardedPlan {
             answer,
             notes,
             stay,
             ..
-        }) = voided
+        }) = discarded
         else {
             return;
         };
         let from = self.timeline.step(self.now + self.settings.lead);
         let to = answer.until;
         let mode = answer.mode == self.settings.mode;
-        if !self.running || stay != self.deeds.stay || !mode || from >= to {
+        if !self.running || stay != self.undo_stack.stay || !mode || from >= to {
             return;
         }
-        self.rule.take(Entry {
+        self.entry_planner.take(PlayWindow {
             at: from,
             decided: from,
             end: answer.end,
         });
-        let notes: Vec<Known> = notes.into_iter().filter(|n| n.start >= from).collect();
+        let notes: Vec<TimelineNote> = notes.into_iter().filter(|n| n.start >= from).collect();
         self.answer = Some(answer.given(notes, from));
     }
 }

@@ -4,7 +4,7 @@ use continuo_score::TimeSignature;
 
 use super::playhead::Arrival;
 use super::{Player, Session};
-use crate::messages::{Heard, Settings};
+use crate::messages::{ComposerInput, Settings};
 use crate::trigger::Trigger;
 
 impl<P: Player> Session<P> {
@@ -14,65 +14,68 @@ impl<P: Player> Session<P> {
     /// With `eager`, everything the time allows to be planned is planned before the message
     /// counts, as offline rendering needs it; else [`Session::work`] does it bit by bit. It takes
     /// no longer than a few milliseconds where [`Session::is_ready_for`] has said so before.
-    pub fn hear(&mut self, message: Heard, eager: bool) -> Result<(), P::Error> {
-        let ahead = self.ahead;
+    pub fn receive(&mut self, message: ComposerInput, eager: bool) -> Result<(), P::Error> {
+        let session_offset = self.session_offset;
         match message {
-            Heard::Now { beat, tempo, .. } => {
+            ComposerInput::Time { beat, tempo, .. } => {
                 self.tempo = tempo;
-                self.advance(beat + ahead, eager)?;
+                self.advance(beat + session_offset, eager)?;
             }
-            Heard::On {
+            ComposerInput::NoteOn {
                 beat,
                 channel,
                 pitch,
                 velocity,
             } if self.running => {
-                let beat = beat + ahead;
+                let beat = beat + session_offset;
                 self.advance(beat, eager)?;
-                self.rule.on(self.timeline.step(beat), beat, channel, pitch);
+                self.entry_planner
+                    .on(self.timeline.step(beat), beat, channel, pitch);
                 self.timeline.on(beat, channel, pitch, velocity);
             }
-            Heard::On { channel, pitch, .. } => self.rule.hold(channel, pitch),
-            Heard::Off {
+            ComposerInput::NoteOn { channel, pitch, .. } => self.entry_planner.hold(channel, pitch),
+            ComposerInput::NoteOff {
                 beat,
                 channel,
                 pitch,
             } => {
-                let beat = self.reach(beat + ahead, eager)?;
-                self.rule
+                let beat = self.reach(beat + session_offset, eager)?;
+                self.entry_planner
                     .off(self.timeline.step(beat), beat, channel, pitch);
                 self.timeline.off(beat, channel, pitch);
             }
-            Heard::Pedal {
+            ComposerInput::Pedal {
                 beat,
                 channel,
                 down,
             } => {
-                let beat = self.reach(beat + ahead, eager)?;
+                let beat = self.reach(beat + session_offset, eager)?;
                 self.timeline.pedal(beat, channel, down);
             }
-            Heard::AllUp { .. } => {
+            ComposerInput::AllNotesOff { .. } => {
                 // Here, not where the last key went down: a silence that is long past would call
                 // for an answer that is late already.
                 let step = self.timeline.step(self.now);
-                self.rule.off(step, self.now, None, None);
+                self.entry_planner.off(step, self.now, None, None);
                 self.timeline.all_up(self.now);
             }
-            Heard::Cut {
+            ComposerInput::Cancel {
                 number,
                 beat,
-                limit,
+                cutoff_beat,
             } => {
-                self.advance(beat + ahead, eager)?;
-                self.cuts = number;
-                self.keep_voided(beat + ahead, limit + ahead);
+                self.advance(beat + session_offset, eager)?;
+                self.generation = number;
+                self.keep_discarded(beat + session_offset, cutoff_beat + session_offset);
                 self.answer = None;
-                self.planned.retain(|note| note.start_beat < limit);
-                self.timeline.cut(beat + ahead, limit + ahead);
+                self.planned.retain(|note| note.start_beat < cutoff_beat);
+                self.timeline
+                    .cancel(beat + session_offset, cutoff_beat + session_offset);
                 // What was answered is not answered again.
-                self.rule.cut(&self.timeline, &self.settings, beat + ahead);
+                self.entry_planner
+                    .cancel(&self.timeline, &self.settings, beat + session_offset);
             }
-            Heard::TimeSignature {
+            ComposerInput::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,
@@ -81,24 +84,25 @@ impl<P: Player> Session<P> {
                     numerator,
                     denominator,
                 };
-                self.timeline.metre(bar_start + ahead, metre);
+                self.timeline.metre(bar_start + session_offset, metre);
                 if let Some(answer) = &mut self.answer {
                     answer.stale = true;
                 }
-                self.rule.change(&self.timeline, &self.settings, self.now);
+                self.entry_planner
+                    .change(&self.timeline, &self.settings, self.now);
             }
-            Heard::Arrive { beat } => self.arrive(beat, Arrival::Jump)?,
-            Heard::Loop(seam) => self.turn(seam)?,
-            Heard::Stop { beat } => {
-                self.advance(beat + ahead, eager)?;
+            ComposerInput::Jump { beat } => self.arrive(beat, Arrival::Jump)?,
+            ComposerInput::Loop(seam) => self.turn(seam)?,
+            ComposerInput::Stop { beat } => {
+                self.advance(beat + session_offset, eager)?;
                 self.timeline.all_up(self.now);
-                self.rule.stop();
+                self.entry_planner.stop();
                 (self.running, self.answer) = (false, None);
             }
-            Heard::Anew { .. } => {}
-            Heard::Settings(settings) => self.set(settings)?,
-            Heard::Trigger(trigger) => self.trigger(trigger)?,
-            Heard::Missed { id } => self.timeline.missed(id),
+            ComposerInput::SessionReplaced { .. } => {}
+            ComposerInput::Settings(settings) => self.set(settings)?,
+            ComposerInput::Trigger(trigger) => self.trigger(trigger)?,
+            ComposerInput::NoteMissed { id } => self.timeline.missed(id),
         }
         Ok(())
     }
@@ -114,9 +118,9 @@ impl<P: Player> Session<P> {
 
     /// Takes in a message about another past than the one restored: only that what was planned
     /// before it is void.
-    pub fn hear_stale(&mut self, message: Heard) {
-        if let Heard::Cut { number, .. } = message {
-            self.cuts = number;
+    pub fn receive_stale(&mut self, message: ComposerInput) {
+        if let ComposerInput::Cancel { number, .. } = message {
+            self.generation = number;
             self.planned.clear();
         }
     }
@@ -132,17 +136,18 @@ impl<P: Player> Session<P> {
             // Not earlier than what is planned, or would be were there time: so that it does
             // not depend on the time there is.
             let planned = self.timeline.step(self.now + before.lookahead);
-            self.tunings.push_back((planned, settings));
+            self.pending_settings.push_back((planned, settings));
         }
         self.settings_changed(&before);
-        self.rule.change(&self.timeline, &settings, self.now);
+        self.entry_planner
+            .change(&self.timeline, &settings, self.now);
         Ok(())
     }
 
     /// A cut has gone before, if anything was planned.
     fn trigger(&mut self, trigger: Trigger) -> Result<(), P::Error> {
         match trigger {
-            Trigger::Panic => self.rule.rest(&self.timeline, self.now),
+            Trigger::Panic => self.entry_planner.rest(&self.timeline, self.now),
             Trigger::Regenerate => self.regenerate(),
             Trigger::Clear => self.clear()?,
             Trigger::Undo => self.undo()?,

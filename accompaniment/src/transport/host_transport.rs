@@ -5,7 +5,7 @@ const FARTHEST: f64 = 1e9;
 
 /// What one block says about the transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
+pub struct HostTransport {
     /// Whether it runs.
     pub playing: bool,
     /// Position of the block's first sample in quarter notes.
@@ -24,7 +24,7 @@ pub struct Reading {
     pub cycle: Option<(f64, f64)>,
 }
 
-impl Reading {
+impl HostTransport {
     /// The same without values that are not finite, or that no music has: they count as not
     /// reported.
     pub(super) fn usable(&self) -> Self {

@@ -1,6 +1,6 @@
 //! Bars: the host's, as far as they make sense. Audio thread; allocates nothing.
 
-use super::{Reading, TOLERANCE};
+use super::{HostTransport, TOLERANCE};
 
 /// A time signature with the position of one of its bar lines.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +38,7 @@ impl HostMetre {
 }
 
 /// Figures that make a time signature.
-fn figures(reading: &Reading) -> Option<(u16, u16)> {
+fn figures(reading: &HostTransport) -> Option<(u16, u16)> {
     let numerator = u16::try_from(reading.numerator?).ok()?;
     let denominator = u16::try_from(reading.denominator?).ok()?;
     let known = (1..=128).contains(&numerator) && denominator.is_power_of_two();
@@ -80,7 +80,7 @@ impl BarLines {
     }
 
     /// The metre of a block that begins at `beat`. `rolls`: the block follows the one before.
-    pub(super) fn read(&mut self, reading: &Reading, beat: f64, rolls: bool) -> HostMetre {
+    pub(super) fn read(&mut self, reading: &HostTransport, beat: f64, rolls: bool) -> HostMetre {
         let before = self.known.filter(|_| rolls);
         // A block that leaves the signature out is in the signature of the block before.
         let kept = before.map(|metre| (metre.numerator, metre.denominator));
@@ -144,11 +144,11 @@ mod tests {
         let mut beat = from;
         while beat < to {
             let (numerator, denominator) = signature(beat);
-            let reading = Reading {
+            let reading = HostTransport {
                 numerator: Some(numerator),
                 denominator: Some(denominator),
                 bar_start: Some(report(beat)),
-                ..Reading::default()
+                ..HostTransport::default()
             };
             let line = bars.read(&reading, beat, beat != from).bar_start;
             if lines

@@ -12,7 +12,7 @@ const TIMING_NOTES: usize = 96;
 
 /// The player's way of playing, as it was when an answer was decided.
 #[derive(Clone, Debug)]
-pub(super) struct Feel {
+pub(super) struct Groove {
     /// Mean velocity of the player's last notes.
     loudness: Option<f64>,
     /// Running mean of what the model wanted.
@@ -21,12 +21,12 @@ pub(super) struct Feel {
     late: Vec<f64>,
 }
 
-impl Feel {
+impl Groove {
     /// What the player's notes before step `before` say.
     pub(super) fn of(timeline: &Timeline, before: i64) -> Self {
         let theirs = || {
             let notes = timeline.notes().rev();
-            notes.filter(move |n| !n.ours && n.start < before)
+            notes.filter(move |n| !n.generated && n.start < before)
         };
         let last = theirs().take(LOUDNESS_NOTES);
         let (sum, count) = last.fold((0.0, 0u32), |(sum, count), n| {
@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn the_players_swing_and_loudness_are_found() {
-        let mut feel = Feel::of(&swung(), 1000);
+        let mut feel = Groove::of(&swung(), 1000);
         assert!(feel.late(24).abs() < 1e-9 && (feel.late(30) - 0.03).abs() < 1e-9);
         assert_eq!(feel.late(31), 0.0, "nothing was played there");
         let follow = Settings {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn without_a_player_the_model_decides() {
-        let mut feel = Feel::of(&Timeline::new(12), 0);
+        let mut feel = Groove::of(&Timeline::new(12), 0);
         let follow = Settings {
             velocity_from: VelocityFrom::Follow,
             ..Settings::default()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use continuo_score::Score;
 
 use super::{Player, Session};
-use crate::learning::{Learned, Opened};
+use crate::file_learning::{Learned, Opened};
 use crate::snapshot::{LearnedPiece, LearningState};
 
 /// Why files are refused where they cannot be learned at all.
@@ -38,7 +38,7 @@ impl<P: Player> Session<P> {
         self.restore_lessons(&all).map(drop)
     }
 
-    /// The next file or folder to be opened, by [`crate::learning::open`]. Nothing while one is
+    /// The next file or folder to be opened, by [`crate::file_learning::open`]. Nothing while one is
     /// open.
     pub fn next_file(&mut self) -> Option<PathBuf> {
         if !self.player.is_ready() {

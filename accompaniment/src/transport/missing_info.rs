@@ -1,7 +1,7 @@
 //! Transport information that a host leaves out, and the plugin's own time. Audio thread;
 //! allocates nothing.
 
-use super::{Reading, Running};
+use super::{HostTransport, Running};
 
 /// Seconds of samples without usable transport information before the plugin's own time begins,
 /// or before a playhead that the host no longer reports stands still. Hosts leave out the
@@ -54,14 +54,14 @@ impl Gaps {
     ///   tempo the plugin plays by its own.
     pub(super) fn fill(
         &mut self,
-        reading: &Reading,
+        reading: &HostTransport,
         frames: u32,
         rate: f64,
         own: OwnTime,
         running: Option<&Running>,
-    ) -> Reading {
+    ) -> HostTransport {
         let at = running.map_or(self.own_beat, Running::next_beat);
-        let own_time = Reading {
+        let own_time = HostTransport {
             playing: true,
             beat: Some(at),
             counted: true,
@@ -88,7 +88,7 @@ impl Gaps {
 
         let before = self.missing;
         self.missing += f64::from(frames);
-        let standing = Reading {
+        let standing = HostTransport {
             playing: false,
             ..*reading
         };
@@ -96,7 +96,7 @@ impl Gaps {
             let patient = self.missing < PATIENCE * rate;
             return match running {
                 Some(running) if patient || (reading.playing && reading.tempo.is_some()) => {
-                    Reading {
+                    HostTransport {
                         playing: true,
                         beat: reading.beat.or(Some(at)),
                         counted: reading.beat.is_none(),
@@ -123,13 +123,13 @@ impl Gaps {
     /// `own_time` is the reading without waiting, `before` are the samples waited for so far.
     fn wait_for_own_time(
         &mut self,
-        reading: &Reading,
-        own_time: Reading,
+        reading: &HostTransport,
+        own_time: HostTransport,
         before: f64,
         rate: f64,
-    ) -> Reading {
+    ) -> HostTransport {
         if !self.own_needed && before < PATIENCE * rate {
-            return Reading {
+            return HostTransport {
                 playing: false,
                 ..*reading
             };
@@ -141,7 +141,7 @@ impl Gaps {
             self.own_needed = true;
             self.own_beat += (before / rate - COUNT_IN) * tempo.unwrap_or(0.0) / 60.0;
         }
-        Reading {
+        HostTransport {
             beat: Some(self.own_beat),
             tempo,
             ..own_time

@@ -2,20 +2,20 @@
 
 use continuo_score::Note;
 
-use crate::timeline::{Known, Timeline};
+use crate::timeline::{Timeline, TimelineNote};
 
 /// Some whole bars, over and over.
 #[derive(Clone, Debug)]
-pub(super) struct Frozen {
+pub(super) struct FreezeLoop {
     /// Their first step.
     first: i64,
     /// How many steps.
     length: i64,
     /// Their notes, in order.
-    notes: Vec<Known>,
+    notes: Vec<TimelineNote>,
 }
 
-impl Frozen {
+impl FreezeLoop {
     /// The last `bars` whole bars before `now`: what the plugin played there, or else the
     /// player. `None` if there is nothing in them.
     pub(super) fn of(timeline: &Timeline, now: f64, bars: u32) -> Option<Self> {
@@ -27,12 +27,15 @@ impl Frozen {
                 first = timeline.bar_line(first - 1);
             }
         }
-        let inside = |n: &Known| (first..end).contains(&n.start);
-        let ours: Vec<Known> = timeline.notes().filter(|n| n.ours && inside(n)).collect();
-        let mut notes = if ours.is_empty() {
+        let inside = |n: &TimelineNote| (first..end).contains(&n.start);
+        let generated: Vec<TimelineNote> = timeline
+            .notes()
+            .filter(|n| n.generated && inside(n))
+            .collect();
+        let mut notes = if generated.is_empty() {
             timeline.notes().filter(inside).collect()
         } else {
-            ours
+            generated
         };
         notes.sort_by_key(|n| n.start);
         let length = end - first;
@@ -76,8 +79,8 @@ mod tests {
             timeline.play(id, start as f64 / 12.0, start, start + 6, 60 + id as u8, 70);
         }
         // In the third bar: the one before it has two notes of ours.
-        let one = Frozen::of(&timeline, 9.5, 1).unwrap();
-        let starts = |f: &Frozen, from, until| -> Vec<(i64, u8)> {
+        let one = FreezeLoop::of(&timeline, 9.5, 1).unwrap();
+        let starts = |f: &FreezeLoop, from, until| -> Vec<(i64, u8)> {
             let notes = f.notes(from, until).into_iter();
             notes.map(|n| (n.0, n.2.pitch)).collect()
         };
@@ -87,11 +90,11 @@ mod tests {
         );
         assert_eq!(starts(&one, 150, 157), [(156, 62)]);
         // Two bars are all there are; the player's note is not ours to repeat.
-        let all = Frozen::of(&timeline, 9.5, 8).unwrap();
+        let all = FreezeLoop::of(&timeline, 9.5, 8).unwrap();
         assert_eq!(starts(&all, 96, 192), [(144, 61), (156, 62)]);
         // Before we have played it is the player's.
-        let theirs = Frozen::of(&timeline, 4.0, 4).unwrap();
+        let theirs = FreezeLoop::of(&timeline, 4.0, 4).unwrap();
         assert_eq!(starts(&theirs, 48, 96), [(60, 50)]);
-        assert!(Frozen::of(&Timeline::new(12), 9.0, 4).is_none());
+        assert!(FreezeLoop::of(&Timeline::new(12), 9.0, 4).is_none());
     }
 }

@@ -7,7 +7,7 @@ use crate::timeline::Timeline;
 
 /// A stretch to play: where it begins, when it is decided, where it ends. In song steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct PlayWindow {
     /// Where it begins.
     pub at: i64,
     /// When it is decided, and what it is decided on: everything the player starts before.
@@ -24,7 +24,7 @@ const TOLERANCE: f64 = 2e-3;
 /// Everything counts in steps of the model's grid, so that the same notes give the same
 /// answer at the same place however the host cuts time into blocks.
 #[derive(Clone, Debug, Default)]
-pub struct Rule {
+pub struct EntryPlanner {
     /// Keys down now.
     held: KeySet,
     /// The player's last note-on or note-off since the playhead arrived: step and position.
@@ -39,7 +39,7 @@ pub struct Rule {
     after: Option<i64>,
 }
 
-impl Rule {
+impl EntryPlanner {
     /// A key went down while the transport stood still.
     pub fn hold(&mut self, channel: u8, pitch: u8) {
         self.held.insert(channel, pitch);
@@ -89,14 +89,14 @@ impl Rule {
     /// boundary there is still time for.
     pub fn change(&mut self, timeline: &Timeline, settings: &Settings, beat: f64) {
         let here = self.arrived.is_some_and(|(_, arrived)| arrived == beat);
-        let due = |e: Entry| !here && timeline.beat(e.decided) < beat;
+        let due = |e: PlayWindow| !here && timeline.beat(e.decided) < beat;
         if self.next(timeline, settings).is_some_and(due) {
             self.postpone(timeline.step(beat) + 1 + lead(timeline, settings));
         }
     }
 
     /// What was decided does not hold any more.
-    pub fn cut(&mut self, timeline: &Timeline, settings: &Settings, beat: f64) {
+    pub fn cancel(&mut self, timeline: &Timeline, settings: &Settings, beat: f64) {
         self.after = None;
         self.change(timeline, settings, beat);
     }
@@ -107,12 +107,12 @@ impl Rule {
     }
 
     /// This stretch is decided.
-    pub fn take(&mut self, entry: Entry) {
+    pub fn take(&mut self, entry: PlayWindow) {
         self.after = entry.end;
     }
 
     /// The next stretch, if the player does nothing.
-    pub fn next(&self, timeline: &Timeline, settings: &Settings) -> Option<Entry> {
+    pub fn next(&self, timeline: &Timeline, settings: &Settings) -> Option<PlayWindow> {
         let (arrived, _) = self.arrived?;
         let (at, end) = match settings.mode {
             Mode::Off => return None,
@@ -122,11 +122,11 @@ impl Rule {
         };
         // Nothing can be decided before the playhead is there.
         let decided = (at - lead(timeline, settings)).max(arrived.min(at));
-        Some(Entry { at, decided, end })
+        Some(PlayWindow { at, decided, end })
     }
 
     /// Whether the stretch is to be decided now that everything up to `beat` was heard.
-    pub fn is_due(&self, entry: Entry, timeline: &Timeline, beat: f64) -> bool {
+    pub fn is_due(&self, entry: PlayWindow, timeline: &Timeline, beat: f64) -> bool {
         // Not on the player's last sample itself: more may be to come there.
         let open = entry.end.is_none();
         let after = !open || self.last.is_some_and(|(_, last)| beat > last);
@@ -134,7 +134,7 @@ impl Rule {
     }
 
     /// Whether the player has played in the `gap` before a stretch is decided, or holds a key.
-    pub fn plays(&self, entry: Entry, timeline: &Timeline, settings: &Settings) -> bool {
+    pub fn plays(&self, entry: PlayWindow, timeline: &Timeline, settings: &Settings) -> bool {
         let gap = timeline.step_from(settings.gap);
         self.last
             .is_some_and(|(last, _)| !self.held.is_empty() || last + gap >= entry.decided)

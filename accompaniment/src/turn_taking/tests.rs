@@ -10,8 +10,8 @@ fn common() -> Timeline {
     timeline
 }
 
-fn arrived(timeline: &Timeline) -> Rule {
-    let mut rule = Rule::default();
+fn arrived(timeline: &Timeline) -> EntryPlanner {
+    let mut rule = EntryPlanner::default();
     rule.arrive(timeline, 0.0);
     rule
 }
@@ -35,7 +35,7 @@ fn the_first_boundary_after_the_gap() {
     rule.off(24, 2.0, Some(0), Some(60));
     assert_eq!(
         rule.next(&timeline, &bar),
-        Some(Entry {
+        Some(PlayWindow {
             at: 48,
             decided: 45,
             end: None,
@@ -44,7 +44,7 @@ fn the_first_boundary_after_the_gap() {
     let beat = settings(0.5, Enter::Beat);
     assert_eq!(
         rule.next(&timeline, &beat),
-        Some(Entry {
+        Some(PlayWindow {
             at: 36,
             decided: 33,
             end: None,
@@ -53,7 +53,7 @@ fn the_first_boundary_after_the_gap() {
     let step = settings(0.3, Enter::Step);
     assert_eq!(
         rule.next(&timeline, &step),
-        Some(Entry {
+        Some(PlayWindow {
             at: 28,
             decided: 25,
             end: None,
@@ -149,7 +149,7 @@ fn an_answer_is_never_in_the_past() {
     let entry = rule.next(&timeline, &now).unwrap();
     assert_eq!(
         entry,
-        Entry {
+        PlayWindow {
             at: 248,
             decided: 245,
             end: None,
@@ -183,7 +183,12 @@ fn what_was_played_elsewhere_is_no_reason_to_answer() {
 }
 
 /// The stretches of a mode one after the other, as `(at, decided, end)`.
-fn stretches(rule: &mut Rule, timeline: &Timeline, settings: &Settings, n: usize) -> Vec<[i64; 3]> {
+fn stretches(
+    rule: &mut EntryPlanner,
+    timeline: &Timeline,
+    settings: &Settings,
+    n: usize,
+) -> Vec<[i64; 3]> {
     let mut found = Vec::new();
     for _ in 0..n {
         let entry = rule.next(timeline, settings).unwrap();
@@ -249,7 +254,7 @@ fn pieces_follow_on_each_other() {
     assert!(rule.plays(entry, &timeline, &along(Enter::Beat)));
     rule.off(121, 10.1, Some(0), Some(60));
     assert!(rule.plays(entry, &timeline, &along(Enter::Beat)));
-    let later = Entry {
+    let later = PlayWindow {
         at: 144,
         decided: 141,
         end: Some(156),

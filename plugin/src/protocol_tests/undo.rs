@@ -4,38 +4,38 @@ use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
 use super::*;
 use continuo_accompaniment::choices::{Memory, Variation};
 use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
-use continuo_accompaniment::timeline::Known;
+use continuo_accompaniment::timeline::TimelineNote;
 
 /// What the plugin starts in these beats.
 fn within(played: &Played, from: f64, to: f64) -> Played {
     let (from, to) = (from * BEAT as f64, to * BEAT as f64);
     let inside = |e: &&(u64, bool, u8, u8, u8)| e.0 as f64 >= from && (e.0 as f64) < to;
-    let ours = played.iter().filter(|e| e.1 && e.2 == 0);
-    ours.filter(inside).copied().collect()
+    let generated = played.iter().filter(|e| e.1 && e.2 == 0);
+    generated.filter(inside).copied().collect()
 }
 
-fn regenerate(rehearsal: &mut Rehearsal) {
+fn regenerate(rehearsal: &mut ProtocolTest) {
     rehearsal.press(Trigger::Regenerate);
 }
 
-fn clear(rehearsal: &mut Rehearsal) {
+fn clear(rehearsal: &mut ProtocolTest) {
     rehearsal.press(Trigger::Clear);
 }
 
-fn undo(rehearsal: &mut Rehearsal) {
+fn undo(rehearsal: &mut ProtocolTest) {
     rehearsal.press(Trigger::Undo);
 }
 
-fn redo(rehearsal: &mut Rehearsal) {
+fn redo(rehearsal: &mut ProtocolTest) {
     rehearsal.press(Trigger::Redo);
 }
 
-impl Rehearsal {
+impl ProtocolTest {
     fn history(&self) -> UndoHistory {
         self.composer.lock().unwrap().session.show().history
     }
 
-    fn memory(&self) -> Vec<Known> {
+    fn memory(&self) -> Vec<TimelineNote> {
         let composer = self.composer.lock().unwrap();
         composer.session.timeline().notes().collect()
     }
@@ -175,7 +175,7 @@ fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
     rehearsal.stand();
     rehearsal.settings.freeze = true;
     rehearsal.stand();
-    let step = |rehearsal: &mut Rehearsal, press: fn(&mut Rehearsal), step: UndoStep| {
+    let step = |rehearsal: &mut ProtocolTest, press: fn(&mut ProtocolTest), step: UndoStep| {
         press(rehearsal);
         // The host takes its time.
         rehearsal.stand();
@@ -186,7 +186,7 @@ fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
         }
         rehearsal.stand();
     };
-    let at = |rehearsal: &Rehearsal| (rehearsal.history().undo, rehearsal.history().redo);
+    let at = |rehearsal: &ProtocolTest| (rehearsal.history().undo, rehearsal.history().redo);
     let (thaw, freeze) = (UndoStep::Freeze(false), UndoStep::Freeze(true));
     let (b, c) = (UndoStep::Vary(Variation::B), UndoStep::Vary(Variation::C));
     assert_eq!(at(&rehearsal), (Some(thaw), None));
@@ -233,7 +233,7 @@ fn all_of_it_back_and_forth() {
             },
         );
         let after = rehearsal.memory();
-        let steps = |rehearsal: &mut Rehearsal, press: fn(&mut Rehearsal)| {
+        let steps = |rehearsal: &mut ProtocolTest, press: fn(&mut ProtocolTest)| {
             for _ in 0..12 {
                 press(rehearsal);
                 rehearsal.stand();

@@ -64,7 +64,7 @@ pub struct Fresh {
 
 /// The files still to be read, and what came of the others.
 #[derive(Debug, Default)]
-pub struct Lessons {
+pub struct LearnedFiles {
     waiting: VecDeque<PathBuf>,
     /// The file that is being opened.
     open: Option<PathBuf>,
@@ -74,7 +74,7 @@ pub struct Lessons {
     refused: VecDeque<String>,
 }
 
-impl Lessons {
+impl LearnedFiles {
     /// Files, or folders of them, are to be learned, in this order.
     pub fn ask(&mut self, paths: Vec<PathBuf>) {
         self.waiting.extend(paths);
@@ -157,7 +157,7 @@ impl Lessons {
         }
     }
 
-    /// Whether [`Lessons::fresh`] gives something.
+    /// Whether [`LearnedFiles::fresh`] gives something.
     pub fn has_fresh(&self) -> bool {
         self.waiting() == 0 && !self.fresh.scores.is_empty()
     }
@@ -286,7 +286,7 @@ mod tests {
     }
 
     /// What there is to read, once all files are open: how many pieces, and whether they crowd.
-    fn all(lessons: &mut Lessons) -> Option<(usize, bool)> {
+    fn all(lessons: &mut LearnedFiles) -> Option<(usize, bool)> {
         while lessons.waiting() > 0 {
             assert!(lessons.fresh().is_none());
             let path = lessons.next_file().unwrap();
@@ -310,7 +310,7 @@ mod tests {
         fs::write(at("broken.mid"), b"MThd no more").unwrap();
         fs::write(at("notes.txt"), b"not looked at").unwrap();
 
-        let mut lessons = Lessons::default();
+        let mut lessons = LearnedFiles::default();
         lessons.ask(vec![folder.path().into(), at("gone.mid"), at("empty")]);
         let taken = all(&mut lessons);
         let names: Vec<_> = lessons.learned().iter().map(|l| l.name.as_str()).collect();
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn the_newest_are_kept_where_there_is_no_room_for_all() {
         let folder = tempfile::tempdir().unwrap();
-        let mut lessons = Lessons::default();
+        let mut lessons = LearnedFiles::default();
         for number in 0..4 {
             let path = folder.path().join(format!("{number}.mid"));
             write(&path, MOST_NOTES as u32 / 3, number);
@@ -359,7 +359,7 @@ mod tests {
         let mut wrong = json;
         wrong["piece"]["notes"][0][2] = 200.into();
         let wrong: Learned = serde_json::from_value(wrong).unwrap();
-        let mut lessons = Lessons::default();
+        let mut lessons = LearnedFiles::default();
         let lost = lessons.restore(&[wrong.clone(), minuet.clone()]);
         assert_eq!((lost, lessons.learned()), (wrong.notes, &[minuet][..]));
     }

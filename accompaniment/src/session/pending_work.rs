@@ -3,8 +3,8 @@
 use continuo_engine::composer::PendingWork;
 
 use super::{Player, Session};
-use crate::messages::Heard;
-use crate::rules::Entry;
+use crate::messages::ComposerInput;
+use crate::turn_taking::PlayWindow;
 
 /// Planned notes that sound within so many milliseconds are urgent.
 const SOON: f64 = 1_000.0;
@@ -18,13 +18,13 @@ pub enum Need {
     /// A host renders offline and waits.
     Awaited,
     /// What was just heard is to be read.
-    Heard,
+    ComposerInput,
     /// An answer is planned further ahead.
     Ahead(u32),
     /// The past is to be read: a project that was loaded, or a jump far back.
     Past,
     /// Files are to be learned.
-    Lessons,
+    LearnedFiles,
 }
 
 /// Whose slice is next: the one whose need matters most, of equal ones the first from `first` on.
@@ -38,7 +38,7 @@ pub fn most_needed(needs: &[Option<Need>], first: usize) -> Option<usize> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeldUp {
     /// Everything up to now was done but the decision on this stretch, where one is due.
-    due: Option<Option<Entry>>,
+    due: Option<Option<PlayWindow>>,
     /// The stretch under way is over, and is to be planned to its end.
     finishes: bool,
 }
@@ -107,24 +107,26 @@ impl<P: Player> Session<P> {
         let owed = self.player.owed();
         match left {
             Some(left) if left < SOON => Some(Need::Due(left as u32)),
-            _ if owed == Some(PendingWork::Input) || self.behind.is_some() => Some(Need::Heard),
+            _ if owed == Some(PendingWork::Input) || self.unread_from.is_some() => {
+                Some(Need::ComposerInput)
+            }
             Some(left) => Some(Need::Ahead(left as u32)),
             None if owed == Some(PendingWork::CatchUp) => Some(Need::Past),
-            None if owed.is_some() || self.has_lessons() => Some(Need::Lessons),
+            None if owed.is_some() || self.has_lessons() => Some(Need::LearnedFiles),
             None => None,
         }
     }
 
-    /// Whether [`Session::hear`] takes this message in at once. If not, time has passed as far as
+    /// Whether [`Session::receive`] takes this message in at once. If not, time has passed as far as
     /// it can, and work is to be done first. Ask again for the same message then.
-    pub fn is_ready_for(&mut self, message: &Heard, eager: bool) -> Result<bool, P::Error> {
+    pub fn is_ready_for(&mut self, message: &ComposerInput, eager: bool) -> Result<bool, P::Error> {
         match *message {
-            Heard::Now { beat, .. }
-            | Heard::On { beat, .. }
-            | Heard::Off { beat, .. }
-            | Heard::Pedal { beat, .. }
-            | Heard::Cut { beat, .. }
-            | Heard::Stop { beat } => self.pass(beat + self.ahead, eager),
+            ComposerInput::Time { beat, .. }
+            | ComposerInput::NoteOn { beat, .. }
+            | ComposerInput::NoteOff { beat, .. }
+            | ComposerInput::Pedal { beat, .. }
+            | ComposerInput::Cancel { beat, .. }
+            | ComposerInput::Stop { beat } => self.pass(beat + self.session_offset, eager),
             _ => Ok(true),
         }
     }
@@ -147,7 +149,7 @@ impl<P: Player> Session<P> {
                 Some(due) => due,
                 None => {
                     let entry = self.next_entry();
-                    let due = entry.filter(|&e| self.rule.is_due(e, &self.timeline, beat));
+                    let due = entry.filter(|&e| self.entry_planner.is_due(e, &self.timeline, beat));
                     // Up to the decision first, so that beats pass in their order.
                     let until = due.map_or(beat, |e| {
                         self.timeline.beat(e.decided).clamp(self.now, beat)
@@ -178,7 +180,8 @@ impl<P: Player> Session<P> {
 
     /// Whether a project that was loaded, or another model, has not read what an answer waits for.
     pub(super) fn is_opening(&mut self) -> bool {
-        self.opening &= self.behind.is_some() || self.player.owed() == Some(PendingWork::Input);
+        self.opening &=
+            self.unread_from.is_some() || self.player.owed() == Some(PendingWork::Input);
         self.opening
     }
 

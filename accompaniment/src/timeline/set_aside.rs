@@ -2,19 +2,19 @@
 
 use continuo_score::TimeSignature;
 
-use super::{Entry, MOST_NOTES, SAME, Timeline};
+use super::{MOST_NOTES, NoteRecord, SAME, Timeline};
 
 /// What lies ahead of the playhead. It has no part in scores, and comes back where the playhead
 /// jumps over it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Later {
+pub(super) struct SetAside {
     /// In order of start.
-    pub(super) notes: Vec<Entry>,
+    pub(super) notes: Vec<NoteRecord>,
     /// Bar lines with a metre, rising.
     time_signatures: Vec<(f64, TimeSignature)>,
 }
 
-impl Later {
+impl SetAside {
     /// Puts the notes in order of start.
     pub(super) fn sort(&mut self) {
         sort(&mut self.notes);
@@ -23,7 +23,7 @@ impl Later {
 
 /// Notes that the playhead played over, in order of start.
 #[derive(Clone, Debug, Default)]
-pub struct PlayedOver(Vec<Entry>);
+pub struct PlayedOver(Vec<NoteRecord>);
 
 impl PlayedOver {
     /// Whether there is none.
@@ -48,7 +48,7 @@ impl Timeline {
     /// there.
     pub fn set_aside_from(&mut self, beat: f64) {
         let before = |&at: &f64| at < beat - SAME;
-        type Notes = Vec<Entry>;
+        type Notes = Vec<NoteRecord>;
         let (mut notes, aside): (Notes, Notes) =
             self.notes.iter().partition(|n| before(&n.start_beat));
         let (back, mut later): (Notes, Notes) =
@@ -75,7 +75,7 @@ impl Timeline {
         later_metres.sort_by(|a, b| a.0.total_cmp(&b.0));
 
         (self.notes, self.time_signatures) = (notes, time_signatures);
-        self.later = Later {
+        self.later = SetAside {
             notes: later,
             time_signatures: later_metres,
         };
@@ -101,9 +101,9 @@ impl Timeline {
     /// Puts notes back that were played over, with the playhead at `beat`, except those that
     /// were heard again: the same key on the same step. Gives those that were put back.
     pub fn put_back(&mut self, over: &PlayedOver, beat: f64) -> PlayedOver {
-        let same = |a: &Entry, b: &Entry| (a.start, a.pitch) == (b.start, b.pitch);
-        let again = |note: &&Entry| !self.notes.iter().any(|heard| same(heard, note));
-        let back: Vec<Entry> = over.0.iter().filter(again).copied().collect();
+        let same = |a: &NoteRecord, b: &NoteRecord| (a.start, a.pitch) == (b.start, b.pitch);
+        let again = |note: &&NoteRecord| !self.notes.iter().any(|heard| same(heard, note));
+        let back: Vec<NoteRecord> = over.0.iter().filter(again).copied().collect();
         self.later.notes.extend(&back);
         self.later.sort();
         self.set_aside_from(beat);
@@ -112,8 +112,9 @@ impl Timeline {
 
     /// Takes notes out again that were put back.
     pub fn take_out(&mut self, back: &PlayedOver) {
-        let is_back = |note: &Entry| {
-            let same = |b: &Entry| (b.start, b.pitch, b.by) == (note.start, note.pitch, note.by);
+        let is_back = |note: &NoteRecord| {
+            let same =
+                |b: &NoteRecord| (b.start, b.pitch, b.by) == (note.start, note.pitch, note.by);
             back.0.iter().any(same)
         };
         self.notes.retain(|note| !is_back(note));
@@ -135,7 +136,7 @@ impl Timeline {
     }
 }
 
-fn sort(notes: &mut [Entry]) {
+fn sort(notes: &mut [NoteRecord]) {
     notes.sort_by(|a, b| a.start_beat.total_cmp(&b.start_beat));
 }
 
