@@ -7,7 +7,7 @@ use continuo_accompaniment::timeline::TimelineNote;
 
 /// What a host does with its positions and its loop.
 #[derive(Clone, Copy, Debug)]
-struct Manners {
+struct HostBehaviour {
     /// Positions are rounded down to so many parts of a quarter note.
     ticks: Option<f64>,
     /// The loop is reported.
@@ -40,17 +40,17 @@ fn phrase() -> Vec<(u64, bool, u8)> {
 
 /// Plays some passes of the loop. Gives what came out in each, counted from its first sample,
 /// and the memory at its last block.
-fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
-    let mut rehearsal = ProtocolTest::new(offline, 1 << 14);
-    rehearsal.settings.enter = Enter::Bar;
+fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
+    let mut test = ProtocolTest::new(offline, 1 << 14);
+    test.settings.enter = Enter::Bar;
     let events = phrase();
     let mut found = vec![(Played::new(), Vec::new()); passes as usize + 1];
     let mut at = 0;
     while at < passes * LOOP {
         let here = at % LOOP;
-        let frames = match manners.split {
-            true => manners.frames.min(LOOP - here),
-            false => manners.frames,
+        let frames = match behaviour.split {
+            true => behaviour.frames.min(LOOP - here),
+            false => behaviour.frames,
         };
         let mut block = Block::default();
         for pass in [0, LOOP] {
@@ -62,22 +62,22 @@ fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<Timeli
         }
         let beat = here as f64 / BEAT as f64;
         let reading = HostTransport {
-            cycle: manners.told.then_some((0.0, LOOP_BEATS as f64)),
+            cycle: behaviour.told.then_some((0.0, LOOP_BEATS as f64)),
             bar_start: Some((beat / 4.0).floor() * 4.0),
             numerator: Some(4),
             denominator: Some(4),
             ..rolling(
-                manners
+                behaviour
                     .ticks
                     .map_or(beat, |t| (beat * t + 1e-9).floor() / t),
             )
         };
         let pass = (at / LOOP) as usize;
         if here + frames >= LOOP {
-            let composer = rehearsal.composer.lock().unwrap();
+            let composer = test.composer.lock().unwrap();
             found[pass].1 = composer.session.timeline().notes().collect();
         }
-        rehearsal.block(&reading, frames as u32, &mut block);
+        test.block(&reading, frames as u32, &mut block);
         for event in &block.output {
             let (sample, on, channel, pitch, velocity) = plain(event, at);
             if channel == 0 {
@@ -87,7 +87,7 @@ fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<Timeli
                     .push((sample % LOOP, on, channel, pitch, velocity));
             }
         }
-        rehearsal.composer.lock().unwrap().run();
+        test.composer.lock().unwrap().run();
         at += frames;
     }
     found.truncate(passes as usize);
@@ -101,7 +101,7 @@ fn begun(played: &Played) -> Played {
 
 #[test]
 fn every_pass_of_a_loop_is_the_same_in_every_host() {
-    let well = Manners {
+    let well = HostBehaviour {
         ticks: None,
         told: true,
         split: true,
@@ -113,15 +113,15 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
         for ticks in [None, Some(480.0), Some(960.0), Some(1_920.0), Some(7_680.0)] {
             for (told, split) in [(true, false), (false, true), (false, false)] {
                 for frames in [64, 1_024, 4_095] {
-                    let manners = Manners {
+                    let behaviour = HostBehaviour {
                         ticks,
                         told,
                         split,
                         frames,
                     };
-                    let found = play(manners, 4, offline);
+                    let found = play(behaviour, 4, offline);
                     for (pass, (played, memory)) in found.iter().enumerate() {
-                        let what = format!("{manners:?}, pass {pass}, offline {offline}");
+                        let what = format!("{behaviour:?}, pass {pass}, offline {offline}");
                         same(&begun(played), &begun(&expected[1].0), &what);
                         let notes = |memory: &[TimelineNote]| {
                             let mut notes: Vec<_> = memory
@@ -143,9 +143,9 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
 #[test]
 fn a_gap_in_what_the_host_says_changes_nothing() {
     for seed in 0..20 {
-        let piece = piece(seed);
-        let expected = perform(&piece, &mut ProtocolTest::new(true, 1 << 14), || 256);
-        let (mut rng, mut rehearsal) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
+        let performance = performance(seed);
+        let expected = perform(&performance, &mut ProtocolTest::new(true, 1 << 14), || 256);
+        let (mut rng, mut test) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
         let mut rolls = false;
         let gaps = |reading| {
             let gap = std::mem::replace(&mut rolls, true) && rng.below(4) == 0;
@@ -155,16 +155,16 @@ fn a_gap_in_what_the_host_says_changes_nothing() {
                 reading
             }
         };
-        let played = perform_in(&piece, &mut rehearsal, || 256, |_, _| (), gaps);
+        let played = perform_in(&performance, &mut test, || 256, |_, _| (), gaps);
         same(&played, &expected, &format!("seed {seed}"));
     }
 }
 
 #[test]
 fn a_false_jump_forgets_nothing() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
-    let count = |rehearsal: &ProtocolTest| {
-        let composer = rehearsal.composer.lock().unwrap();
+    let mut test = ProtocolTest::new(true, 1 << 14);
+    let count = |test: &ProtocolTest| {
+        let composer = test.composer.lock().unwrap();
         let notes = composer.session.timeline().notes();
         notes.filter(|note| note.start_beat < 15.9).count()
     };
@@ -174,23 +174,23 @@ fn a_false_jump_forgets_nothing() {
             events.input.push_back(key(0, true, 1, 60));
             events.input.push_back(key(400, false, 1, 60));
         }
-        rehearsal.block(&rolling(f64::from(block) * 0.02), 480, &mut events);
+        test.block(&rolling(f64::from(block) * 0.02), 480, &mut events);
     }
-    let before = count(&rehearsal);
+    let before = count(&test);
     assert!(before >= 30);
     // One block says another place, and the host goes on where it was.
-    rehearsal.block(&rolling(0.3), 480, &mut Block::default());
-    assert!(count(&rehearsal) < before);
-    rehearsal.block(&rolling(16.02), 480, &mut Block::default());
-    assert_eq!(count(&rehearsal), before);
+    test.block(&rolling(0.3), 480, &mut Block::default());
+    assert!(count(&test) < before);
+    test.block(&rolling(16.02), 480, &mut Block::default());
+    assert_eq!(count(&test), before);
 }
 
 #[test]
 fn blocks_with_values_that_are_none_are_gaps() {
     for seed in 0..12 {
-        let piece = piece(seed);
-        let expected = perform(&piece, &mut ProtocolTest::new(true, 1 << 14), || 256);
-        let (mut rng, mut rehearsal) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
+        let performance = performance(seed);
+        let expected = perform(&performance, &mut ProtocolTest::new(true, 1 << 14), || 256);
+        let (mut rng, mut test) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
         let mut rolls = false;
         let odd = |reading: HostTransport| {
             if !std::mem::replace(&mut rolls, true) || rng.below(4) > 0 {
@@ -212,7 +212,7 @@ fn blocks_with_values_that_are_none_are_gaps() {
                 },
             }
         };
-        let played = perform_in(&piece, &mut rehearsal, || 256, |_, _| (), odd);
+        let played = perform_in(&performance, &mut test, || 256, |_, _| (), odd);
         same(&played, &expected, &format!("seed {seed}"));
     }
 }
@@ -220,21 +220,21 @@ fn blocks_with_values_that_are_none_are_gaps() {
 #[test]
 fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
     for factor in [0.5, 2.0] {
-        let mut rehearsal = ProtocolTest::new(true, 1 << 14);
-        rehearsal.settings.mode = continuo_accompaniment::choices::Mode::Free;
+        let mut test = ProtocolTest::new(true, 1 << 14);
+        test.settings.mode = continuo_accompaniment::choices::Mode::Free;
         let (mut listener, mut struck) = (Listener::default(), Vec::new());
         for block in 0..400u32 {
             let at = u64::from(block) * 4_096;
             let beat = at as f64 / BEAT as f64 * factor;
             let mut events = Block::default();
-            rehearsal.block(&rolling(beat), 4_096, &mut events);
+            test.block(&rolling(beat), 4_096, &mut events);
             listener.check(at, 4_096, &events.output);
             let ons = events.output.iter().map(|event| plain(event, at));
             struck.extend(ons.filter(|event| event.1).map(|event| event.0));
         }
         let late = struck.iter().filter(|&&at| at > 8 * 4_096).count();
         assert!(late > 40, "{factor}: {late} notes");
-        let shared = &rehearsal.shared;
+        let shared = &test.shared;
         assert!(shared.tempo_distrusted.load(Ordering::Relaxed));
 
         // Its steps are those of the positions, to the sample.
@@ -249,7 +249,7 @@ fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
 /// Some hosts send events with blocks that have no samples.
 #[test]
 fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
+    let mut test = ProtocolTest::new(true, 1 << 14);
     let mut listener = Listener::default();
     for block in 0..600u32 {
         let reading = rolling(f64::from(block) * 0.02);
@@ -260,7 +260,7 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
                 (0, 125 | 425) => events.input.push_back(key(0, false, 1, 60)),
                 _ => {}
             }
-            rehearsal.block(&reading, frames, &mut events);
+            test.block(&reading, frames, &mut events);
             if frames == 0 {
                 // A key makes the answer yield, here as elsewhere.
                 for event in &events.output {
@@ -278,7 +278,7 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
             }
         }
     }
-    let composer = rehearsal.composer.lock().unwrap();
+    let composer = test.composer.lock().unwrap();
     let heard = composer
         .session
         .timeline()
@@ -287,5 +287,5 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
     let heard: Vec<_> = heard.map(|note| (note.start, note.end)).collect();
     assert_eq!(heard, [(24, Some(30)), (96, Some(102))]);
     drop(composer);
-    assert!(rehearsal.count(|c| &c.played) > 10);
+    assert!(test.count(|c| &c.played) > 10);
 }
