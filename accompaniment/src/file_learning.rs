@@ -1,9 +1,8 @@
-//! What an instance learns from MIDI files. Owned by the composer thread; files are opened one
-//! at a time on a thread beside it ([`open`]), and the audio thread knows nothing of it.
+//! Learning from MIDI files: the queue of files, and the learned pieces. Owned by the composer
+//! thread; [`open`] runs on a worker thread, one file at a time.
 //!
-//! A project keeps the notes themselves, not the files' names: it sounds the same on another
-//! machine, and when the files are gone. No more than [`MAX_NOTES`] are kept; beyond, the oldest
-//! pieces are let go of.
+//! A project keeps the notes, not the file names, so it sounds the same on another machine. It
+//! keeps [`MAX_NOTES`] at most, and drops the oldest pieces beyond.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -14,30 +13,30 @@ use continuo_score::quantise::Drums;
 use continuo_score::{Score, midi};
 use serde::{Deserialize, Serialize};
 
-/// Notes of all pieces together, at most.
+/// Number of notes in all pieces at most.
 pub const MAX_NOTES: usize = 32_768;
 
-/// Files of one folder, at most.
+/// Number of files in a folder at most.
 const MAX_FILES: usize = 4_096;
 
-/// Bytes of one file, at most: far more than any piece of music.
+/// Size of a file at most, in bytes.
 const MAX_BYTES: u64 = 8 << 20;
 
-/// Refusals remembered.
+/// Number of refusals kept.
 const MAX_REFUSALS: usize = 50;
 
-/// A piece that was learned, as a project keeps it.
+/// A learned piece, as a project keeps it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedPiece {
-    /// What it is called: the file's name.
+    /// The file's name.
     pub name: String,
-    /// How many notes it has.
+    /// Number of notes.
     pub notes: usize,
     piece: SavedScore,
 }
 
 impl SavedPiece {
-    /// A piece of this name.
+    /// A piece with this name.
     pub fn new(name: impl Into<String>, score: &Score) -> Self {
         Self {
             name: name.into(),
@@ -46,62 +45,62 @@ impl SavedPiece {
         }
     }
 
-    /// Its music. `None` where what a project kept makes no sense.
+    /// Its score; `None` if the saved form is invalid.
     pub fn score(&self) -> Option<Score> {
         let score = self.piece.score().ok()?;
         (score.notes.len() == self.notes && self.notes <= MAX_NOTES).then_some(score)
     }
 }
 
-/// What a player is to read.
+/// Pieces that the player has not read.
 #[derive(Debug, Default)]
 pub struct UnreadPieces {
     /// New pieces.
     pub scores: Vec<Score>,
-    /// Older ones made room for them: all that is kept is to be learned anew instead.
+    /// Whether older pieces made room: the player learns all pieces from the beginning instead.
     pub evicted: bool,
 }
 
-/// The files still to be read, and what came of the others.
+/// Queue of files, learned pieces and refusals.
 #[derive(Debug, Default)]
 pub struct FileLearning {
     waiting: VecDeque<PathBuf>,
-    /// The file that is being opened.
+    /// The file that a worker opens.
     open: Option<PathBuf>,
     learned: Vec<SavedPiece>,
-    /// Of the learned, what the player was not given yet.
+    /// Learned pieces that the player has not read.
     unread: UnreadPieces,
     refused: VecDeque<String>,
 }
 
 impl FileLearning {
-    /// Files, or folders of them, are to be learned, in this order.
+    /// Enqueues files and folders.
     pub fn enqueue(&mut self, paths: Vec<PathBuf>) {
         self.waiting.extend(paths);
     }
 
-    /// Files and folders not looked at yet.
+    /// Number of files and folders in the queue or open.
     pub fn waiting(&self) -> usize {
         self.waiting.len() + usize::from(self.open.is_some())
     }
 
-    /// What was learned, oldest first.
+    /// Learned pieces, oldest first.
     pub fn learned(&self) -> &[SavedPiece] {
         &self.learned
     }
 
-    /// Files that were refused, each a line that says why, oldest first.
+    /// Refused files with the reason, oldest first, as lines for the user.
     pub fn refused(&self) -> impl Iterator<Item = &String> {
         self.refused.iter()
     }
 
-    /// Everything is forgotten, also what was still to be learned.
+    /// Clears pieces, queue and refusals.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
 
-    /// What a project kept takes the place of what was learned; what waits goes on waiting. Gives
-    /// how many notes of it made no sense.
+    /// Replaces the learned pieces by saved ones; the queue stays. Returns the number of invalid
+    /// notes.
     pub fn restore(&mut self, learned: &[SavedPiece]) -> usize {
         self.learned.clear();
         let mut lost = 0;
@@ -115,7 +114,7 @@ impl FileLearning {
         lost
     }
 
-    /// Nothing that waits can be learned, for this reason.
+    /// Refuses all files in the queue for this reason.
     pub fn refuse_all(&mut self, why: &str) {
         if !self.waiting.is_empty() {
             self.waiting.clear();
@@ -123,7 +122,7 @@ impl FileLearning {
         }
     }
 
-    /// The next file or folder to open, unless one is open.
+    /// The next file or folder to open; `None` while one is open.
     pub fn next_file(&mut self) -> Option<PathBuf> {
         if self.open.is_none() {
             self.open = self.waiting.pop_front();
@@ -132,7 +131,7 @@ impl FileLearning {
         None
     }
 
-    /// What was found in it. Does nothing where everything was forgotten meanwhile.
+    /// Takes the result of [`open`]. Does nothing if the queue was cleared meanwhile.
     pub fn file_opened(&mut self, OpenedPath { path, contents }: OpenedPath) {
         if self.open.as_ref() != Some(&path) {
             return;
@@ -157,12 +156,12 @@ impl FileLearning {
         }
     }
 
-    /// Whether [`FileLearning::unread`] gives something.
+    /// Whether [`FileLearning::unread`] returns pieces.
     pub fn has_unread(&self) -> bool {
         self.waiting() == 0 && !self.unread.scores.is_empty()
     }
 
-    /// What is new, once nothing waits any more.
+    /// Removes and returns unread pieces, once the queue is empty.
     pub fn unread(&mut self) -> Option<UnreadPieces> {
         self.has_unread().then(|| std::mem::take(&mut self.unread))
     }
@@ -184,7 +183,7 @@ impl FileLearning {
     }
 }
 
-/// What was found where a file or a folder was to be opened.
+/// Result of opening a file or folder.
 #[derive(Debug)]
 pub struct OpenedPath {
     path: PathBuf,
@@ -193,26 +192,26 @@ pub struct OpenedPath {
 
 #[derive(Debug)]
 enum PathContents {
-    /// The files of a folder, and lines about what in it was left out.
+    /// Files of a folder, with lines about files left out.
     Files {
         files: Vec<PathBuf>,
         left_out: Vec<String>,
     },
     Piece(Box<(SavedPiece, Score)>),
-    /// Why nothing is learned from it.
+    /// The reason for a refusal.
     Refused(String),
 }
 
 impl OpenedPath {
-    /// A file or folder of which nothing is learned.
+    /// A refusal.
     pub fn refused(path: PathBuf, why: String) -> Self {
         let contents = PathContents::Refused(why);
         Self { path, contents }
     }
 }
 
-/// Opens a file or a folder of them. A piece has a grid of so many steps a quarter note. A large
-/// file takes some hundred milliseconds. Any thread.
+/// Opens a file or folder, with `steps_per_beat` grid steps per quarter note. A large file takes
+/// some hundred milliseconds. Any thread.
 pub fn open(path: PathBuf, steps_per_beat: u32) -> OpenedPath {
     let name = path.display();
     let contents = if path.is_dir() {
@@ -241,7 +240,7 @@ pub fn open(path: PathBuf, steps_per_beat: u32) -> OpenedPath {
 fn read(path: &Path, steps_per_beat: u32) -> Result<(SavedPiece, Score), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
     let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
-    // A pipe would make the composer thread wait.
+    // Reading a pipe would block the thread.
     if !data.is_file() {
         return Err(refused("no file".into()));
     }
@@ -249,7 +248,7 @@ fn read(path: &Path, steps_per_beat: u32) -> Result<(SavedPiece, Score), String>
     if bytes > MAX_BYTES {
         return Err(refused(format!("{bytes} bytes are no piece of music")));
     }
-    // The pedal is heard as it is when played live. The error names the file itself.
+    // The pedal lengthens notes, as in live input. The error names the file.
     let pedal = midi::Pedal::Lengthen;
     let file =
         midi::read_file_with(path, &midi::ReadOptions { pedal }).map_err(|e| e.to_string())?;
@@ -272,7 +271,7 @@ mod tests {
     use super::*;
     use continuo_score::{Note, tune};
 
-    /// A file of `notes` notes, none like those of another `first`.
+    /// Writes a file of `notes` notes, which differ for each `first`.
     fn write(path: &Path, notes: u32, first: u32) {
         let mut score = Score::new(12);
         score.notes.extend((0..notes).map(|n| Note {
@@ -285,7 +284,7 @@ mod tests {
         score.to_midi().write_file(path).unwrap();
     }
 
-    /// What there is to read, once all files are open: how many pieces, and whether they crowd.
+    /// Opens all files. Returns the number of unread pieces, and whether older ones were evicted.
     fn all(file_learning: &mut FileLearning) -> Option<(usize, bool)> {
         while file_learning.waiting() > 0 {
             assert!(file_learning.unread().is_none());
@@ -318,7 +317,7 @@ mod tests {
             .iter()
             .map(|l| l.name.as_str())
             .collect();
-        // `c` has the notes of `a`, yet is another piece to its player.
+        // `c` has the notes of `a`, yet counts as another piece.
         assert_eq!(names, ["a.mid", "b.MID", "c.midi"]);
         assert_eq!(taken, Some((3, false)));
         let refused: Vec<_> = file_learning.refused().cloned().collect();
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_are_kept_where_there_is_no_room_for_all() {
+    fn newest_pieces_are_kept_at_the_limit() {
         let folder = tempfile::tempdir().unwrap();
         let mut file_learning = FileLearning::default();
         for number in 0..4 {
@@ -364,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_project_brings_them_back_and_nonsense_is_counted() {
+    fn saved_pieces_are_restored_and_invalid_notes_counted() {
         let minuet = SavedPiece::new("minuet", &tune::minuet());
         let json = serde_json::to_value(&minuet).unwrap();
         let read: SavedPiece = serde_json::from_value(json.clone()).unwrap();

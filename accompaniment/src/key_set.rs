@@ -5,22 +5,22 @@
 pub struct KeySet([u128; 16]);
 
 impl KeySet {
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|&keys| keys == 0)
     }
 
-    /// Whether this one is among them.
+    /// Whether it contains this key.
     pub fn contains(&self, channel: u8, pitch: u8) -> bool {
         self.0[usize::from(channel & 15)] & bit(pitch) != 0
     }
 
-    /// Puts one in.
+    /// Adds a key.
     pub fn insert(&mut self, channel: u8, pitch: u8) {
         self.0[usize::from(channel & 15)] |= bit(pitch);
     }
 
-    /// Takes out every key that fits; `None` fits all. Whether there was one.
+    /// Removes the matching keys; `None` matches all. Returns whether there was one.
     pub fn remove(&mut self, channel: Option<u8>, pitch: Option<u8>) -> bool {
         let mut found = false;
         let mask = pitch.map_or(u128::MAX, bit);
@@ -33,7 +33,7 @@ impl KeySet {
         found
     }
 
-    /// One of them.
+    /// Any key of it, as (channel, key).
     pub fn first(&self) -> Option<(u8, u8)> {
         let channel = self.0.iter().position(|&keys| keys != 0)?;
         Some((channel as u8, self.0[channel].trailing_zeros() as u8))

@@ -1,5 +1,5 @@
-//! What the audio thread and the composer thread tell each other, and how much of it the
-//! rings between them hold. Everything here is plain data: copied, never freed.
+//! Messages between the audio thread and the composer thread, and the capacities of the rings that
+//! carry them. Plain data: copied, never freed.
 
 use continuo_engine::Sampling;
 
@@ -7,25 +7,25 @@ use crate::choices::{Enter, Memory, Mode, Variation, VelocityFrom};
 use crate::transport::Seam;
 use crate::trigger::Trigger;
 
-/// Room for [`ComposerInput`] messages. In real time a block sends at most one [`ComposerInput::Time`] every
-/// [`NOW_SECONDS`], so this is half a minute of a player who plays twenty notes a second: more
-/// than a model takes to load.
+/// Capacity of the ring of [`ComposerInput`]. In real time a block sends at most one
+/// [`ComposerInput::Time`] every [`NOW_SECONDS`], so this is half a minute of a player with twenty
+/// notes a second: longer than a model loads.
 pub const INPUT_RING_CAPACITY: usize = 16_384;
 
-/// Room for [`ScheduledNote`] notes on their way to the audio thread.
+/// Capacity of the ring of [`ScheduledNote`].
 pub const NOTE_RING_CAPACITY: usize = 4_096;
 
-/// How often, in seconds of samples, the audio thread tells the time when nothing happens.
-/// Offline it tells it every block, for then it waits for the answer.
+/// Interval of [`ComposerInput::Time`] without other messages, in seconds of samples. Offline every
+/// block sends one, because it waits for the composer.
 pub const NOW_SECONDS: f64 = 0.002;
 
-/// Audio thread to composer thread, in the order things happened.
+/// A message of the audio thread to the composer thread, in order of time.
 ///
-/// Positions are the host's, in quarter notes; while the transport runs they never go back
-/// except at [`ComposerInput::Jump`], and to the seam of a [`ComposerInput::Loop`].
+/// Positions are the host's, in quarter notes. While the transport runs they never decrease, except
+/// at [`ComposerInput::Jump`] and to the seam of a [`ComposerInput::Loop`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ComposerInput {
-    /// A player's key went down. While the transport stands still only the key is noted.
+    /// Note-on of the player. Without a running transport it only marks the key as held.
     NoteOn {
         /// Position of its sample.
         beat: f64,
@@ -36,7 +36,7 @@ pub enum ComposerInput {
         /// MIDI velocity, 1 to 127.
         velocity: u8,
     },
-    /// A player's key went up.
+    /// Note-off of the player.
     NoteOff {
         /// Position of its sample.
         beat: f64,
@@ -51,15 +51,15 @@ pub enum ComposerInput {
         beat: f64,
         /// MIDI channel, 0 to 15.
         channel: u8,
-        /// Whether it went down.
+        /// Whether it is pressed.
         down: bool,
     },
-    /// No key is held any more and no pedal is down, whatever was heard before.
+    /// All keys and pedals are up.
     AllNotesOff {
         /// Position of its sample.
         beat: f64,
     },
-    /// The host's bars from here on.
+    /// The host's time signature from here on.
     TimeSignature {
         /// Position of a bar line, usually that of the current bar.
         bar_start: f64,
@@ -68,39 +68,39 @@ pub enum ComposerInput {
         /// The note value of one written beat; a power of two.
         denominator: u16,
     },
-    /// The transport started here, or jumped here.
+    /// The transport started or jumped.
     Jump {
         /// The new position.
         beat: f64,
     },
-    /// The transport went from the end of a loop back to its start some time ago, and the cut
-    /// before this message is the seam. The notes heard since then lie after the loop's start.
+    /// The transport went from a loop's end to its start a moment ago; the cancel before this
+    /// message is at the seam. Notes since the seam lie after the loop's start.
     Loop(Seam),
-    /// The transport stands still.
+    /// The transport stopped.
     Stop {
-        /// Where it stopped.
+        /// Its position.
         beat: f64,
     },
-    /// Everything planned from here on is void. The audio thread numbers cuts from 1.
+    /// A cancel: every note planned from here on is void.
     Cancel {
-        /// Which cut this is.
+        /// Generation after it, from 1.
         number: u64,
         /// Position of its sample.
         beat: f64,
-        /// Notes that start before this were played, notes at or after it never happened. Half
-        /// a sample before `beat`, by the rule in [`crate::transport::Span::sample_of`].
+        /// Notes that start before this sounded; notes at or after it never sound. Half a sample
+        /// before `beat`, by the rule in [`crate::transport::Span::sample_of`].
         cutoff_beat: f64,
     },
-    /// What comes now belongs to the composer's past number `past`, what came before to another.
+    /// Saved state was loaded: later messages belong to this session epoch.
     SessionReplaced {
-        /// [`crate::shared::Shared::session_epoch`], as the audio thread saw it.
+        /// The epoch that the audio thread read from the shared counter.
         session_epoch: u64,
     },
-    /// What the musician asks for.
+    /// New settings.
     Settings(Settings),
-    /// What the musician wants done once.
+    /// A trigger.
     Trigger(Trigger),
-    /// A planned note came too late, or could not be sent, and was not played.
+    /// A planned note did not sound: it came too late, or the host refused it.
     NoteMissed {
         /// Its [`ScheduledNote::id`].
         id: u64,
@@ -109,23 +109,23 @@ pub enum ComposerInput {
     Time {
         /// Position of its end.
         beat: f64,
-        /// Quarter notes a minute.
+        /// Quarter notes per minute.
         tempo: f64,
         /// Number of the block.
         block: u64,
     },
 }
 
-/// Composer thread to audio thread: a note to play, in order of start.
+/// A note for the audio thread, in order of start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ScheduledNote {
-    /// Rising, never used again.
+    /// Unique id; ids ascend.
     pub id: u64,
-    /// How many cuts the composer had seen: void once there are more.
+    /// Generation in which it was planned; void in later ones.
     pub generation: u64,
-    /// Where it starts, in the host's quarter notes.
+    /// Start, in the host's quarter notes.
     pub start_beat: f64,
-    /// Where it ends.
+    /// End, in the host's quarter notes.
     pub end_beat: f64,
     /// MIDI key.
     pub pitch: u8,
@@ -133,53 +133,54 @@ pub struct ScheduledNote {
     pub velocity: u8,
 }
 
-/// The parameters the composer urgencies, as plain values.
+/// Parameters of the composer, as plain values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// What to do.
+    /// When it plays.
     pub mode: Mode,
-    /// Silence after which it plays on, or plays along no more, in quarter notes.
+    /// Silence before it continues, or stops playing along, in quarter notes.
     pub gap: f64,
-    /// Where it may come in.
+    /// Where an answer may begin.
     pub enter: Enter,
-    /// How long before an answer it is decided, in quarter notes.
+    /// Time between the decision on an answer and its beginning, in quarter notes.
     pub lead: f64,
-    /// Length of a turn in [`Mode::Trade`], and of what is frozen, in bars.
+    /// Length of a turn in [`Mode::Trade`] and of the frozen loop, in bars.
     pub bars: u32,
-    /// Whether time goes back with the transport.
+    /// How memory follows the transport.
     pub memory: Memory,
-    /// How much what the long memories recall counts, 0 to 1.
+    /// Weight of the long memories, 0 to 1.
     pub recall: f32,
-    /// How many bars back it recalls from; as far as it holds anything where absent.
+    /// Number of bars back that the long memories reach; `None` for all.
     pub reach: Option<u32>,
-    /// How notes are chosen, and which may be.
+    /// Sampling parameters and constraints.
     pub sampling: Sampling,
-    /// How far ahead of the playhead it plans, in quarter notes.
+    /// Length of the plan ahead of the playhead, in quarter notes.
     pub lookahead: f64,
-    /// Length of its notes: 1 is as the model has them.
+    /// Factor on the lengths of generated notes.
     pub length: f64,
-    /// Whose velocities its notes have.
+    /// Source of the velocities of generated notes.
     pub velocity_from: VelocityFrom,
-    /// The velocity of all its notes, 1 to 127, where it is fixed.
+    /// Velocity of all generated notes with [`VelocityFrom::Fixed`], 1 to 127.
     pub velocity: u8,
-    /// How much of the player's way to be early or late its notes take over, 0 to 1.
+    /// Share of the player's timing that generated notes take over, 0 to 1.
     pub feel: f64,
-    /// Repeat what was just played.
+    /// Whether the last bars repeat.
     pub freeze: bool,
-    /// Chooses among the answers.
+    /// Seed of the answers.
     pub seed: u32,
-    /// Chooses once more.
+    /// Variation of the answers.
     pub variation: Variation,
 }
 
 impl Settings {
-    /// Whether a player plays or remembers otherwise by these settings than by `other`.
+    /// Whether `other` has another sampling or memory, so that the player needs
+    /// [`crate::session::Player::tune`].
     pub fn retunes(&self, other: &Settings) -> bool {
         let tuning = |s: &Settings| (s.sampling, s.recall, s.reach);
         tuning(self) != tuning(other)
     }
 
-    /// Whether the change from these settings to `next` makes everything planned void.
+    /// Whether a change to `next` discards the plan.
     pub fn discards_plan(&self, next: &Settings) -> bool {
         self.mode != next.mode || self.variation != next.variation || self.freeze != next.freeze
     }

@@ -1,47 +1,48 @@
-//! What is planned and what sounds. Owned by the audio thread; allocates nothing after `new`.
+//! Schedule of planned notes, and the notes that sound. Owned by the audio thread; allocates
+//! nothing after `default`.
 
 use std::collections::VecDeque;
 
 use crate::messages::ScheduledNote;
 use crate::transport::Span;
 
-/// Planned notes the audio thread holds at most: far more than a lookahead of music.
+/// Number of planned notes at most: far more than a lookahead of music.
 pub const SCHEDULE_CAPACITY: usize = 8_192;
 
-/// A planned note whose time has come.
+/// A planned note that starts in a span.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Due {
     /// The note.
     pub note: ScheduledNote,
-    /// Sample of the block to start it on.
+    /// Sample of the block on which it starts.
     pub sample: u32,
-    /// Whether that is later than it should have been.
+    /// Whether it starts later than planned.
     pub late: bool,
 }
 
-/// What the front of the schedule has to say about a span.
+/// State of the front of the schedule in a span.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Front {
-    /// Nothing more in this span.
+    /// No note starts in this span.
     Nothing,
-    /// This note is to start; [`Schedule::pop`] takes it.
+    /// This note starts; [`Schedule::pop`] removes it.
     Due(Due),
-    /// This note came too late and is not worth starting; [`Schedule::pop`] takes it.
+    /// This note is too late to start; [`Schedule::pop`] removes it.
     TooLate(ScheduledNote),
 }
 
-/// Planned notes in order of start, each valid between two cuts.
+/// Planned notes in order of start; each belongs to one generation.
 #[derive(Debug)]
 pub struct Schedule {
     notes: VecDeque<ScheduledNote>,
-    /// Cuts that have been reached.
+    /// Number of cancels reached.
     generation: u64,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        // Filled once, so that its memory is there before the audio thread comes by; not with
-        // nothing but zeros, for which no memory would be needed.
+        // Fills the queue once, so that its pages are in memory before the audio thread runs. Zeros
+        // alone would map no pages.
         let filler = ScheduledNote {
             id: u64::MAX,
             ..ScheduledNote::default()
@@ -56,12 +57,12 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Cuts that have been reached.
+    /// Number of cancels reached.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Takes in a note: `false` if it is void by now, or if there is no room.
+    /// Adds a note; `false` if it is void or the schedule is full.
     pub fn accept(&mut self, note: ScheduledNote) -> bool {
         let fits = note.generation >= self.generation && self.notes.len() < SCHEDULE_CAPACITY;
         if fits {
@@ -70,7 +71,7 @@ impl Schedule {
         fits
     }
 
-    /// A cut is reached: what was planned before it is void. Gives how many notes that were.
+    /// Applies a cancel, and returns the number of notes that it makes void.
     pub fn cancel(&mut self) -> u64 {
         self.generation += 1;
         let mut void = 0;
@@ -85,12 +86,12 @@ impl Schedule {
         void
     }
 
-    /// The first note, if it starts in `span`, taking nothing as due before sample `from`.
+    /// The first note, if it starts in `span` at or after sample `from`.
     ///
-    /// A note that comes late starts at once and ends where it should if more than half of it
-    /// is left, else it is [`Front::TooLate`].
+    /// A late note starts at once and keeps its end if more than half of it is left; else it is
+    /// [`Front::TooLate`].
     pub fn front(&self, span: &Span, from: u32) -> Front {
-        // What was planned after a cut yet to come waits for it.
+        // A note of a later generation waits for its cancel.
         let Some(&note) = self
             .notes
             .front()
@@ -111,12 +112,12 @@ impl Schedule {
         Front::Due(Due { note, sample, late })
     }
 
-    /// Takes the first note away.
+    /// Removes the first note.
     pub fn pop(&mut self) {
         self.notes.pop_front();
     }
 
-    /// The notes to start on `sample`, front first.
+    /// Notes that start on `sample`, in order.
     pub fn starting_on(&self, span: Span, sample: u32) -> impl Iterator<Item = &ScheduledNote> {
         self.notes.iter().take_while(move |n| {
             n.generation == self.generation && span.due(n.start_beat) <= i64::from(sample)
@@ -124,22 +125,22 @@ impl Schedule {
     }
 }
 
-/// One generated note that sounds.
+/// A generated note that sounds.
 #[derive(Clone, Copy, Debug)]
 struct ActiveNote {
-    /// The MIDI channel it began on.
+    /// MIDI channel of its note-on.
     channel: u8,
-    /// Where it ends; minus infinity once it is to end at the next chance.
+    /// End in quarter notes; minus infinity if it is overdue.
     end_beat: f64,
-    /// The first sample of this block it may end on.
+    /// First sample of this block on which it may end.
     earliest: u32,
 }
 
-/// The generated notes that sound: one for each key at most.
+/// The generated notes that sound, one per key at most.
 #[derive(Debug)]
 pub struct ActiveNotes {
     keys: [Option<ActiveNote>; 128],
-    /// How many, so that silence costs nothing.
+    /// Number of notes; at 0 the search ends at once.
     sounding: usize,
 }
 
@@ -171,15 +172,14 @@ impl ActiveNotes {
         voice.is_some_and(|voice| voice.earliest <= sample)
     }
 
-    /// A new block begins: what could not be ended in the last one may end in this one.
+    /// Begins a block: a note-off that the last block could not send may go out in this one.
     pub fn begin_block(&mut self) {
         for voice in self.keys.iter_mut().flatten() {
             voice.earliest = 0;
         }
     }
 
-    /// The note-on of this key was sent for `sample`: it may end one sample later at the
-    /// earliest.
+    /// Adds a note whose note-on was sent for `sample`. It ends one sample later at the earliest.
     pub fn start(&mut self, channel: u8, pitch: u8, sample: u32, end_beat: f64) {
         if let Some(key) = self.keys.get_mut(usize::from(pitch)) {
             self.sounding += usize::from(key.is_none());
@@ -191,14 +191,14 @@ impl ActiveNotes {
         }
     }
 
-    /// Everything is to end at the next chance.
+    /// Marks all notes as overdue.
     pub fn overdue(&mut self) {
         for voice in self.keys.iter_mut().flatten() {
             voice.end_beat = f64::NEG_INFINITY;
         }
     }
 
-    /// The sample of the next end in `span`, not before `from`.
+    /// Sample of the next end in `span`, not before `from`.
     pub fn next_end(&self, span: &Span, from: u32) -> Option<u32> {
         if self.is_empty() {
             return None;
@@ -211,8 +211,8 @@ impl ActiveNotes {
         ends.min().filter(|&sample| sample < span.end())
     }
 
-    /// Sends the end of this key through `send`; what cannot be sent is tried again in the next
-    /// block.
+    /// Sends the note-off of a key through `send`, which returns `false` if the host refuses it;
+    /// the next block tries again.
     pub fn end(&mut self, pitch: u8, send: &mut impl FnMut(u8, u8) -> bool) {
         let Some(Some(voice)) = self.keys.get_mut(usize::from(pitch)) else {
             return;
@@ -226,12 +226,12 @@ impl ActiveNotes {
         }
     }
 
-    /// Ends what is due at `sample`.
+    /// Ends the notes that are due at `sample`.
     pub fn end_due(&mut self, span: &Span, sample: u32, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(|voice| voice.due(span) <= sample, send);
     }
 
-    /// Ends what is overdue.
+    /// Ends the overdue notes.
     pub fn end_overdue(&mut self, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(
             |voice| voice.end_beat == f64::NEG_INFINITY && voice.earliest == 0,
@@ -239,7 +239,7 @@ impl ActiveNotes {
         );
     }
 
-    /// Ends everything.
+    /// Ends all notes.
     pub fn end_all(&mut self, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(|voice| voice.earliest != u32::MAX, send);
     }
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_plays_between_its_cuts_only() {
+    fn a_note_is_due_in_its_generation_only() {
         let mut schedule = Schedule::default();
         assert!(schedule.accept(note(1, 0, 10.01, 10.5)));
         assert!(schedule.accept(note(2, 1, 10.02, 10.5)));

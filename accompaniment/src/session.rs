@@ -1,5 +1,5 @@
-//! One instance's mind: what it heard, what it decides, what it plays. Owned by the composer
-//! thread; starts no thread, and knows the model only as a [`Player`].
+//! Session of one instance: its timeline, turn-taking, plan, undo history and settings. Owned by
+//! the composer thread; starts no thread, and knows the model only as a [`Player`].
 
 mod freeze_loop;
 mod groove;
@@ -31,24 +31,24 @@ use self::pending_work::Stall;
 pub use self::pending_work::{Urgency, most_urgent};
 pub use crate::seed::mix;
 
-/// Something that listens and plays on: the engine's composer. Steps are those of the scores
-/// it listens to.
+/// A musician that listens and continues; the plugin's is the engine's composer. Steps are those of
+/// the scores passed to [`Player::listen`]. Composer thread.
 ///
-/// No call takes longer than a few milliseconds: [`Player::poll_notes`] and [`Player::poll`]
-/// do the work of the others in slices. How it is sliced does not change what is played.
+/// No call takes longer than a few milliseconds: [`Player::poll_notes`] and [`Player::poll`] do the
+/// work of the others in slices. The slicing does not change the notes.
 pub trait Player {
-    /// Why it cannot go on.
+    /// Error of a call; the session is unusable after it.
     type Error;
-    /// Steps in a quarter note.
+    /// Steps per quarter note of its grid.
     fn steps_per_beat(&self) -> u32;
-    /// Whether it can play. While it cannot, for its model is on its way, it need not be asked.
+    /// Whether it can play. While its model loads it cannot, and the session does not call it.
     fn is_ready(&self) -> bool {
         true
     }
-    /// Memory is to become exactly `score`.
+    /// Makes its memory equal to `score`. [`Player::poll`] does the work.
     fn listen(&mut self, score: &Score) -> Result<(), Self::Error>;
-    /// Begins an answer at step `at`. `own` are the notes listened to that it played itself, in
-    /// order of start: the last of them at least.
+    /// Begins an answer at step `at`. `own` has the last of the notes in the score that it
+    /// generated itself, in order of start.
     fn answer(
         &mut self,
         at: u32,
@@ -56,108 +56,108 @@ pub trait Player {
         seed: u64,
         own: &[Note],
     ) -> Result<(), Self::Error>;
-    /// Where it looked back to for the notes it played in these steps. Nowhere, unless it has a
-    /// memory that is searched.
+    /// Attribution of the notes it generated in these steps. Empty without a searchable memory.
     fn attribution(&self, _steps: Range<u32>) -> Attribution {
         Attribution::default()
     }
-    /// Goes on with other settings.
+    /// Applies settings.
     fn tune(&mut self, settings: &Settings);
-    /// The notes that start before `until` and were not given yet. How the calls are cut does
-    /// not change what is played. `None` after a slice that was not enough: the same call is to
-    /// follow.
+    /// The notes that start before `until` and were not returned yet. `None` after a slice that did
+    /// not suffice: repeat the call.
     fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
 
-    /// What it has still to read, and what matters most of it.
+    /// The most important kind of work that is left, if any.
     fn pending_work(&self) -> Option<PendingWork> {
         None
     }
-    /// Reads for a slice.
+    /// Works for one slice.
     fn poll(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
-    /// Whether it can learn from other music: what follows does nothing where it cannot.
+    /// Whether it can learn from files. If not, the following functions do nothing.
     fn can_learn(&self) -> bool {
         false
     }
-    /// Learns pieces, beside what is heard: [`Player::poll`] reads them. They may be on
-    /// another grid.
+    /// Adds pieces to its long memory, on any grid; [`Player::poll`] reads them.
     fn learn(&mut self, _pieces: &[Score]) -> Result<(), Self::Error> {
         Ok(())
     }
-    /// Forgets what was learned.
+    /// Removes all learned pieces.
     fn forget_learned(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
-    /// How much of what is to be learned is read, of how much, while there is some.
+    /// Learning progress as `(done, all)` while it learns.
     fn learning(&self) -> Option<(usize, usize)> {
         None
     }
 }
 
-/// Where a [`Player`] looked back to.
+/// Origin of generated notes in the memory of a [`Player`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attribution {
-    /// Bars of the scores it listened to, from 0, each with its share, 0 to 1.
+    /// Share of each bar of the score, 0 to 1; bars count from 0.
     pub bars: BTreeMap<u32, f32>,
-    /// The share of what it learned.
+    /// Share of the learned pieces, 0 to 1.
     pub learned: f32,
 }
 
-/// What a project keeps of a session.
+/// Saved form of a session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SavedSession {
-    /// Everything up to this position was heard, in quarter notes.
+    /// Playhead, in quarter notes.
     now: ExactBeats,
     timeline: SavedTimeline,
-    /// What was learned from files, oldest first.
+    /// Pieces learned from files, oldest first.
     learned: Vec<SavedPiece>,
 }
 
-/// One instance's memory and plans.
+/// One instance's memory and plans. Composer thread.
 ///
-/// Two kinds of positions meet here. The host's are in the messages and in what is planned.
-/// The *session's* are the timeline's: the same in [`Memory::Song`]; in [`Memory::Session`]
-/// they never go back, whatever the transport does.
+/// There are two kinds of positions, in quarter notes. Host positions stand in the messages and in
+/// the plan. *Session positions* stand in the timeline: they equal the host's in [`Memory::Song`];
+/// in [`Memory::Session`] they never decrease.
+///
+/// The example in the [crate documentation](crate) drives a session.
 pub struct Session<P> {
     player: P,
     timeline: Timeline,
     entry_planner: EntryPlanner,
     settings: Settings,
     running: bool,
-    /// Everything up to this session position was heard.
+    /// Playhead as a session position, in quarter notes.
     now: f64,
-    /// Session position less host position: whole steps, in quarter notes.
+    /// Session position minus host position, in quarter notes; a whole number of steps.
     session_offset: f64,
-    /// Quarter notes a minute.
+    /// Tempo, in quarter notes per minute.
     tempo: f64,
-    /// Number of the last cut.
+    /// Number of the last cancel.
     generation: u64,
     next_id: u64,
     answer: Option<Answer>,
-    /// Settings that hold from a step on that is not planned yet.
+    /// Settings that apply from a step that is not planned yet.
     pending_settings: VecDeque<(i64, Settings)>,
-    /// The player's memory lags behind what was heard before this step.
+    /// First step that the player has not read.
     unread_from: Option<i64>,
-    /// Bars that were thought of anew, by their first step, and how often.
+    /// How often each bar was regenerated, by its first step.
     regenerate_counts: BTreeMap<i64, u64>,
-    /// What is repeated.
+    /// The loop that *Freeze* repeats.
     freeze_loop: Option<FreezeLoop>,
-    /// What is learned from files.
+    /// Files to learn, and pieces learned.
     file_learning: FileLearning,
-    /// Since a project was loaded or the player changed, what an answer waits for was not read.
+    /// Whether the player still reads the memory after a load or a change of the player. It does
+    /// not answer meanwhile.
     opening: bool,
-    /// Time stands still at a stretch, or at the end of one, until that work is done.
+    /// Work that must end before time passes further.
     stall: Stall,
-    /// What can be taken back.
+    /// Undo history.
     undo_stack: UndoStack,
     planned: VecDeque<ScheduledNote>,
 }
 
 impl SavedSession {
-    /// The first bar line of 4/4 after everything in it, in quarter notes.
+    /// The first bar line of 4/4 after its end, in quarter notes.
     pub fn next_bar(&self) -> f64 {
         let ExactBeats(now) = self.now;
         let end = now.max(self.timeline.end_beat());
@@ -170,7 +170,7 @@ impl SavedSession {
 }
 
 impl<P: Player> Session<P> {
-    /// Nothing heard yet.
+    /// A session without notes.
     pub fn new(player: P) -> Self {
         let steps_per_beat = player.steps_per_beat();
         Self {
@@ -197,7 +197,7 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// Who plays.
+    /// The player.
     pub fn player(&self) -> &P {
         &self.player
     }
@@ -207,22 +207,22 @@ impl<P: Player> Session<P> {
         &mut self.player
     }
 
-    /// What was heard and played.
+    /// The timeline.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
     }
 
-    /// What the musician asks for.
+    /// The settings in force.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Planned notes, in order of start, for the audio thread to take.
+    /// Planned notes in order of start; the audio thread takes them.
     pub fn planned(&mut self) -> &mut VecDeque<ScheduledNote> {
         &mut self.planned
     }
 
-    /// What a project keeps of it.
+    /// The saved form.
     pub fn save(&self) -> SavedSession {
         SavedSession {
             now: ExactBeats(self.now),
@@ -231,8 +231,11 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// Somebody else plays from here on, who has heard nothing yet: memory is read when there is
-    /// time, in [`Session::work`]. Time goes on.
+    /// Replaces the player. The new one reads the memory in [`Session::work`]; time goes on.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn replace_player(&mut self, player: P) -> Result<(), P::Error> {
         let steps_per_beat = player.steps_per_beat();
         if steps_per_beat != self.player.steps_per_beat() {
@@ -259,9 +262,13 @@ impl<P: Player> Session<P> {
         self.relearn_all()
     }
 
-    /// Goes on from what a project kept, and gives how many notes of it made no sense. Every
-    /// plan is void; the player reads all of it anew when there is time, in [`Session::work`].
-    /// A transport that runs has to arrive once more.
+    /// Restores a saved session, and returns the number of invalid notes, which it skips. It
+    /// discards the plan; the player reads the memory in [`Session::work`]. A running transport
+    /// must arrive again with [`crate::messages::ComposerInput::Jump`].
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn restore(&mut self, saved: &SavedSession) -> Result<usize, P::Error> {
         let steps_per_beat = self.player.steps_per_beat();
         let ExactBeats(now) = saved.now;
@@ -281,10 +288,10 @@ impl<P: Player> Session<P> {
         Ok(lost + self.restore_learned(&saved.learned)?)
     }
 
-    /// The player's memory catches up with what was heard.
+    /// Passes unread input to the player.
     fn catch_up(&mut self) -> Result<(), P::Error> {
         if !self.player.is_ready() {
-            // Whoever comes reads all of it.
+            // The next player reads all of it.
             return Ok(());
         }
         match self.unread_from.take() {
@@ -293,13 +300,14 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// The player hears what the musician started before `before`, and its own notes before `generated`.
+    /// Passes input notes before step `before` and generated notes before step `generated` to the
+    /// player.
     fn listen(&mut self, before: i64, generated: i64) -> Result<(), P::Error> {
         self.player.tune(&self.settings);
         self.player.listen(&self.timeline.score(before, generated))
     }
 
-    /// The next stretch to decide, unless an answer goes on without end.
+    /// The next play window to decide; `None` while an answer has no end.
     fn next_entry(&self) -> Option<PlayWindow> {
         match &self.answer {
             None => self.entry_planner.next(&self.timeline, &self.settings),
@@ -313,9 +321,8 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// The player's memory follows what is heard, from beat to beat, so that an answer need
-    /// only read the last of it. At whole beats, and not whenever there is time, so that the
-    /// model reads the same pieces every time and rounds the same.
+    /// Passes input to the player at each whole beat, so that an answer has little left to read.
+    /// Whole beats make the model read the same pieces every time, with the same rounding.
     fn follow(&mut self, beat: f64, entry: Option<PlayWindow>) -> Result<(), P::Error> {
         if self.is_over(beat) {
             self.answer = None;

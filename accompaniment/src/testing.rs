@@ -1,4 +1,4 @@
-//! What the tests of several modules share.
+//! Helpers of tests in several modules.
 
 /// A small seeded generator (SplitMix64): a failing test prints the seed that repeats it.
 pub struct Rng(u64);

@@ -1,5 +1,5 @@
-//! What was heard and played, at song positions. Owned by the composer thread; knows no
-//! thread, no model and no host.
+//! Timeline of a session: input and generated notes with the host's bars, by song position. Owned
+//! by the composer thread; knows no thread, model or host.
 
 mod bars;
 mod input;
@@ -13,7 +13,7 @@ use self::set_aside::NotesAhead;
 pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
 
-/// Who played a note.
+/// Source of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NoteSource {
     /// The player, on this channel.
@@ -24,44 +24,45 @@ enum NoteSource {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct NoteRecord {
-    /// Where it started, exactly.
+    /// Exact start, in quarter notes.
     start_beat: f64,
     start: i64,
     /// `None` while the key is held, or the pedal holds it.
     end: Option<i64>,
-    /// The key was let go, and the pedal holds it.
+    /// Whether the key is up and the pedal holds the note.
     sustained: bool,
-    /// The player's note-off came on the very sample of the note-on.
+    /// Whether the note-off came on the sample of the note-on.
     ended_at_once: bool,
     pitch: u8,
     velocity: u8,
     source: NoteSource,
 }
 
-/// Notes and bars by song position, in *song steps*: steps of the model's grid counted from
-/// the host's position 0, negative in a count-in.
+/// Notes and bars by song position, in *song steps*: steps of the model's grid from the host's
+/// position 0, negative in a count-in.
 ///
-/// A [`Score`] counts from 0, so scores made of the timeline count from its *origin*: the bar
-/// line at or before the first note.
+/// A [`Score`] counts from 0, so scores of the timeline count from its *origin*: the bar line at or
+/// before the first note.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     steps_per_beat: u32,
     origin: Option<i64>,
     notes: Vec<NoteRecord>,
-    /// Bar lines at which the host said its metre, `(position in quarter notes, metre)`, rising.
+    /// Bar lines at which the host reported a time signature, `(position in quarter notes, time
+    /// signature)`, ascending.
     time_signatures: Vec<(f64, TimeSignature)>,
-    /// Channels whose pedal is down, a bit each.
+    /// Channels whose pedal is down, one bit each.
     pedals: u16,
-    /// How many notes have no end yet.
+    /// Number of notes without an end.
     held_count: usize,
-    /// Notes of an earlier pass that the playhead has not reached again.
+    /// Notes of an earlier pass ahead of the playhead.
     later: NotesAhead,
 }
 
-/// Some bars that one of the two plays.
+/// A turn of the player or of the plugin in [`crate::choices::Mode::Trade`], in song steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TradeTurn {
-    /// Counted from the first bar: even ones are the player's.
+    /// Index from the first bar; even turns are the player's.
     pub number: u32,
     /// First step.
     pub start: i64,
@@ -69,10 +70,10 @@ pub struct TradeTurn {
     pub end: i64,
 }
 
-/// A note of the player's.
+/// A note of the player.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InputNote {
-    /// Where it started, in quarter notes.
+    /// Start, in quarter notes.
     pub start_beat: f64,
     /// First step after it; `None` while the key or the pedal holds it.
     pub end: Option<i64>,
@@ -84,12 +85,12 @@ pub struct InputNote {
     pub velocity: u8,
 }
 
-/// A note of the timeline, for those who look at it.
+/// A note of the timeline, as readers see it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TimelineNote {
     /// First step.
     pub start: i64,
-    /// Exactly when, in quarter notes.
+    /// Exact start, in quarter notes.
     pub start_beat: f64,
     /// First step after it; `None` while it is held.
     pub end: Option<i64>,
@@ -97,12 +98,12 @@ pub struct TimelineNote {
     pub pitch: u8,
     /// MIDI velocity, 1 to 127.
     pub velocity: u8,
-    /// Whether the plugin played it.
+    /// Whether the plugin generated it.
     pub generated: bool,
 }
 
 impl TimelineNote {
-    /// The step after it and the note itself, to be played again: a step long where it is held.
+    /// The step after the note, and the note for a repeat; a held note is one step long.
     pub fn repeated(&self) -> (i64, Note) {
         let length = self.end.map_or(1, |end| end - self.start).max(1);
         let note = Note {
@@ -115,19 +116,19 @@ impl TimelineNote {
     }
 }
 
-/// Of its own notes the plugin looks back at so many: some bars of them.
+/// Number of generated notes that [`Timeline::own`] returns at most: some bars.
 const MAX_OWN_NOTES: usize = 512;
 
-/// Notes remembered at most. Beyond that the oldest quarter is forgotten: ten notes a second
+/// Number of notes kept at most; beyond it the oldest quarter is removed. It is ten notes a second
 /// for an hour and a half.
 const MAX_NOTES: usize = 1 << 16;
 
-/// Positions nearer than this, in quarter notes, are the same: far below a sample, far above
-/// the rounding of hosts.
+/// Distance in quarter notes below which positions are equal: far below a sample, far above the
+/// rounding of hosts.
 const SAME: f64 = 1e-6;
 
 impl Timeline {
-    /// An empty one on a grid of so many steps a quarter note.
+    /// An empty timeline on a grid of `steps_per_beat` steps per quarter note.
     pub fn new(steps_per_beat: u32) -> Self {
         Self {
             steps_per_beat,
@@ -140,12 +141,12 @@ impl Timeline {
         }
     }
 
-    /// The step nearest to a position, halves upward.
+    /// The step nearest to a position in quarter notes; halves round up.
     pub fn step(&self, beat: f64) -> i64 {
         (beat * f64::from(self.steps_per_beat) + 0.5 + SAME).floor() as i64
     }
 
-    /// So many quarter notes in whole steps, rounded up but for the rounding of hosts.
+    /// A length in quarter notes as whole steps, rounded up except for the rounding of hosts.
     pub fn step_from(&self, beats: f64) -> i64 {
         (beats * f64::from(self.steps_per_beat) - 0.02).ceil() as i64
     }
@@ -155,12 +156,12 @@ impl Timeline {
         i64::from(self.steps_per_beat) / 2
     }
 
-    /// The position of a step.
+    /// The position of a step, in quarter notes.
     pub fn beat(&self, step: i64) -> f64 {
         step as f64 / f64::from(self.steps_per_beat)
     }
 
-    /// Step 0 of scores, once something was heard.
+    /// Song step that is step 0 of scores; `None` without notes.
     pub fn origin(&self) -> Option<i64> {
         self.origin
     }
@@ -170,27 +171,27 @@ impl Timeline {
         self.notes.is_empty()
     }
 
-    /// The host's bars from the bar line at `bar_start` on.
+    /// Sets the host's time signature from the bar line at `bar_start` on, in quarter notes.
     pub fn add_time_signature(&mut self, bar_start: f64, metre: TimeSignature) {
         self.time_signatures
             .retain(|&(at, _)| at < bar_start - SAME);
         self.time_signatures.push((bar_start, metre));
     }
 
-    /// Bar lines at which the host said its metre, rising.
+    /// Bar lines at which the host reported a time signature, ascending, in quarter notes.
     pub fn time_signatures(&self) -> &[(f64, TimeSignature)] {
         &self.time_signatures
     }
 
-    /// Nothing was ever heard or played. The bars stay.
+    /// Removes all notes; the bars stay.
     pub fn clear(&mut self) {
         self.notes.clear();
         self.later = NotesAhead::default();
         self.notes_removed();
     }
 
-    /// Takes out the notes that start before `beat`, and those ahead of the playhead, and gives
-    /// them. The bars stay.
+    /// Removes and returns the notes that start before `beat`, and those ahead of the playhead. The
+    /// bars stay.
     pub fn take_before(&mut self, beat: f64) -> Self {
         let (out, stay) = self.notes.iter().partition(|n| n.start_beat < beat);
         let mut earlier = Self {
@@ -206,8 +207,8 @@ impl Timeline {
         earlier
     }
 
-    /// Puts notes that were taken out before those there are now, as far as they start before
-    /// `beat`. Those that reach over it end there.
+    /// Restores notes that [`Timeline::take_before`] returned, as far as they start before `beat`.
+    /// Notes that sound at `beat` end there.
     pub fn put_before(&mut self, mut earlier: Self, beat: f64) {
         earlier.release_all(beat);
         earlier.forget_from(beat);
@@ -219,7 +220,8 @@ impl Timeline {
         self.make_room();
     }
 
-    /// The plugin plays a note from song step `start`, at `start_beat` exactly, to `end`.
+    /// Adds a generated note from song step `start` (exactly `start_beat` quarter notes) to step
+    /// `end`.
     pub fn play(
         &mut self,
         id: u64,
@@ -243,14 +245,14 @@ impl Timeline {
         });
     }
 
-    /// A note of the plugin's was not played after all.
+    /// Removes a generated note that did not sound.
     pub fn remove_generated(&mut self, id: u64) {
         self.notes.retain(|n| n.source != NoteSource::Generated(id));
         self.notes_removed();
     }
 
-    /// At `beat` the plugin fell silent: its notes from `cutoff_beat` on never happened, those that
-    /// sounded end there.
+    /// Applies a cancel at `beat`: removes generated notes from `cutoff_beat` on, and ends those
+    /// that sound.
     pub fn cancel(&mut self, beat: f64, cutoff_beat: f64) {
         let end = self.step(beat);
         self.notes
@@ -265,8 +267,8 @@ impl Timeline {
         self.notes_removed();
     }
 
-    /// The playhead goes on from `beat`: what lies there from an earlier pass is forgotten,
-    /// and what reaches over it ends there.
+    /// Moves the playhead to `beat` and removes the notes from there on. Notes that sound at `beat`
+    /// end there.
     pub fn forget_from(&mut self, beat: f64) {
         self.notes.retain(|n| n.start_beat < beat - SAME);
         self.end_notes_at(beat);
@@ -274,8 +276,8 @@ impl Timeline {
         self.notes_removed();
     }
 
-    /// Takes out the player's notes that start at `beat` or after it, and gives them in the order
-    /// they were heard. What reaches over `beat` ends there.
+    /// Removes and returns the player's notes that start at or after `beat`, in order of arrival.
+    /// Notes that sound at `beat` end there.
     pub fn take_input_from(&mut self, beat: f64) -> Vec<InputNote> {
         let heard = |note: &NoteRecord| match note.source {
             NoteSource::Player(channel) if note.start_beat >= beat => Some(InputNote {
@@ -294,7 +296,7 @@ impl Timeline {
         taken
     }
 
-    /// Notes that reach over `beat` end there.
+    /// Ends at `beat` the notes that sound there.
     fn end_notes_at(&mut self, beat: f64) {
         let end = self.step(beat);
         for note in &mut self.notes {
@@ -302,7 +304,7 @@ impl Timeline {
         }
     }
 
-    /// The first step of the earliest key still held.
+    /// First step of the earliest key that is held.
     pub fn first_held(&self) -> Option<i64> {
         self.notes
             .iter()
@@ -311,9 +313,8 @@ impl Timeline {
             .min()
     }
 
-    /// The notes heard that start before song step `before`, and those of the plugin's that
-    /// start before `generated`, as a score counted from the origin. A key still held counts as held
-    /// until `before`.
+    /// Input notes that start before song step `before`, and generated notes that start before step
+    /// `generated`, as a score from the origin. A held key ends at `before`.
     pub fn score(&self, before: i64, generated: i64) -> Score {
         let mut score = Score::new(self.steps_per_beat);
         let Some(origin) = self.origin else {
@@ -338,7 +339,7 @@ impl Timeline {
         score
     }
 
-    /// The last notes of the plugin's that start before song step `before`, in order, counted
+    /// The last generated notes that start before song step `before`, in order of start, counted
     /// from `origin`.
     pub fn own(&self, origin: i64, before: i64) -> Vec<Note> {
         let last = self
@@ -360,7 +361,7 @@ impl Timeline {
         own
     }
 
-    /// The notes, oldest first.
+    /// All notes, oldest first.
     pub fn notes(&self) -> impl DoubleEndedIterator<Item = TimelineNote> {
         self.notes.iter().map(|n| TimelineNote {
             start: n.start,
@@ -372,15 +373,14 @@ impl Timeline {
         })
     }
 
-    /// Step 0 of scores from now on, where nothing was heard yet: the bar line at or before
-    /// `step`.
+    /// Sets the origin to the bar line at or before `step`, where there is no note yet.
     pub fn begin_at(&mut self, step: i64) {
         if self.origin.is_none() {
             self.origin = Some(self.bar_line(step));
         }
     }
 
-    /// Memory is bounded: the oldest notes go first.
+    /// Removes the oldest notes where the limit is reached.
     fn make_room(&mut self) {
         if self.notes.len() >= MAX_NOTES {
             self.notes.drain(..MAX_NOTES / 4);
@@ -390,17 +390,17 @@ impl Timeline {
         }
     }
 
-    /// The timeline begins with a note on this step.
+    /// Moves the origin so that a note on this step lies after it.
     fn begin(&mut self, step: i64) {
         if self.notes.is_empty() {
             self.origin = Some(self.bar_line(step));
         } else if self.origin.is_some_and(|origin| step < origin) {
-            // Rounding at the very beginning at most; bars must not start after their notes.
+            // Only rounding at the first note leads here; a bar must not start after its notes.
             self.origin = Some(self.bar_line(step));
         }
     }
 
-    /// After notes were taken out. Without notes there is no origin: the next note gives one.
+    /// Updates the counts after a removal. Without notes there is no origin.
     fn notes_removed(&mut self) {
         self.held_count = self.notes.iter().filter(|n| n.end.is_none()).count();
         if self.notes.is_empty() {

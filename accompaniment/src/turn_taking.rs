@@ -1,31 +1,32 @@
-//! When does it play? One rule for each mode. Owned by the composer thread; pure.
+//! Turn-taking: the decision when Continuo plays, one rule for each mode. Pure; owned by the
+//! composer thread.
 
 use crate::choices::{Enter, Mode};
 use crate::key_set::KeySet;
 use crate::messages::Settings;
 use crate::timeline::Timeline;
 
-/// A stretch to play: where it begins, when it is decided, where it ends. In song steps.
+/// The steps between the beginning of an answer and its end or the next decision. Song steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlayWindow {
-    /// Where it begins.
+    /// First step.
     pub at: i64,
-    /// When it is decided, and what it is decided on: everything the player starts before.
+    /// Step of the decision; input before it counts.
     pub decided: i64,
-    /// Where the next decision takes over; absent if it goes on until something ends it.
+    /// First step after it; `None` if the answer has no fixed end.
     pub end: Option<i64>,
 }
 
-/// How far, in quarter notes, hosts arrive beside the place they mean.
+/// Distance in quarter notes by which hosts miss the position they mean.
 const TOLERANCE: f64 = 2e-3;
 
-/// Follows the player's hands, and says what is to be played next.
+/// Follows the player's keys and plans the next play window.
 ///
-/// Everything counts in steps of the model's grid, so that the same notes give the same
-/// answer at the same place however the host cuts time into blocks.
+/// It counts in steps of the model's grid, so that equal notes give equal answers for all block
+/// sizes.
 #[derive(Clone, Debug, Default)]
 pub struct EntryPlanner {
-    /// Keys down now.
+    /// Keys that are down.
     held: KeySet,
     /// The player's last note-on or note-off since the playhead arrived: step and position.
     last: Option<(i64, f64)>,
@@ -33,34 +34,33 @@ pub struct EntryPlanner {
     struck: Option<i64>,
     /// Where the playhead arrived: step and position.
     arrived: Option<(i64, f64)>,
-    /// No stretch begins before this step.
+    /// First step at which a play window may begin.
     not_before: Option<i64>,
-    /// Where the last stretch ends.
+    /// End of the last play window.
     after: Option<i64>,
 }
 
 impl EntryPlanner {
-    /// A key went down while the transport stood still.
+    /// Note-on without a running transport.
     pub fn hold(&mut self, channel: u8, pitch: u8) {
         self.held.insert(channel, pitch);
     }
 
-    /// A key went down.
+    /// Note-on at `step`, exactly at `beat` quarter notes.
     pub fn on(&mut self, step: i64, beat: f64, channel: u8, pitch: u8) {
         self.held.insert(channel, pitch);
         self.last = Some((step, beat));
         self.struck = Some(step);
     }
 
-    /// A key went up. It counts as the player's doing if anything was played since the
-    /// playhead arrived.
+    /// Note-off. It delays an answer only if the player has played since the playhead arrived.
     pub fn off(&mut self, step: i64, beat: f64, channel: Option<u8>, pitch: Option<u8>) {
         if self.held.remove(channel, pitch) && self.last.is_some() {
             self.last = Some((step, beat));
         }
     }
 
-    /// The playhead is somewhere else: nothing was played here yet.
+    /// The playhead arrived at `beat`, in quarter notes, by a start, a jump or a loop.
     pub fn arrive(&mut self, timeline: &Timeline, beat: f64) {
         let step = timeline.step(beat);
         let reached = timeline.beat(step) + TOLERANCE >= beat;
@@ -68,7 +68,7 @@ impl EntryPlanner {
         self.arrived = Some((if reached { step } else { step + 1 }, beat));
     }
 
-    /// The transport stands still.
+    /// The transport stopped.
     pub fn stop(&mut self) {
         self.arrived = None;
         self.last = None;
@@ -77,16 +77,14 @@ impl EntryPlanner {
         self.after = None;
     }
 
-    /// There is no reason to play any more: the next one is the player's doing, or the next
-    /// bar.
+    /// Ends playing until the player plays again or the next bar begins.
     pub fn rest(&mut self, timeline: &Timeline, beat: f64) {
         self.last = None;
         self.postpone(timeline.boundary(timeline.step(beat) + 1, Enter::Bar));
     }
 
-    /// Something else than the player's hands has changed, now that everything up to `beat`
-    /// was heard: a stretch that should have been decided already is put off to the next
-    /// boundary there is still time for.
+    /// Adapts to a change other than of keys, with all input up to `beat` known: a play window
+    /// whose decision is overdue moves to the next boundary there is time for.
     pub fn change(&mut self, timeline: &Timeline, settings: &Settings, beat: f64) {
         let here = self.arrived.is_some_and(|(_, arrived)| arrived == beat);
         let due = |e: PlayWindow| !here && timeline.beat(e.decided) < beat;
@@ -95,23 +93,23 @@ impl EntryPlanner {
         }
     }
 
-    /// What was decided does not hold any more.
+    /// Forgets the current play window after a cancel.
     pub fn cancel(&mut self, timeline: &Timeline, settings: &Settings, beat: f64) {
         self.after = None;
         self.change(timeline, settings, beat);
     }
 
-    /// No stretch begins before `step`.
+    /// Lets no play window begin before `step`.
     pub fn postpone(&mut self, step: i64) {
         self.not_before = Some(self.not_before.map_or(step, |s| s.max(step)));
     }
 
-    /// This stretch is decided.
+    /// Accepts a play window as decided.
     pub fn take(&mut self, entry: PlayWindow) {
         self.after = entry.end;
     }
 
-    /// The next stretch, if the player does nothing.
+    /// The next play window if no key moves.
     pub fn next(&self, timeline: &Timeline, settings: &Settings) -> Option<PlayWindow> {
         let (arrived, _) = self.arrived?;
         let (at, end) = match settings.mode {
@@ -120,30 +118,29 @@ impl EntryPlanner {
             Mode::Trade => self.trade_window(timeline, settings)?,
             Mode::Along | Mode::Free => self.bar_window(timeline, settings)?,
         };
-        // Nothing can be decided before the playhead is there.
+        // A decision follows the arrival of the playhead.
         let decided = (at - lead(timeline, settings)).max(arrived.min(at));
         Some(PlayWindow { at, decided, end })
     }
 
-    /// Whether the stretch is to be decided now that everything up to `beat` was heard.
+    /// Whether all input up to `beat` suffices for the decision on a play window.
     pub fn is_due(&self, entry: PlayWindow, timeline: &Timeline, beat: f64) -> bool {
-        // Not on the player's last sample itself: more may be to come there.
+        // Not on the sample of the player's last event: more may follow on it.
         let open = entry.end.is_none();
         let after = !open || self.last.is_some_and(|(_, last)| beat > last);
         after && timeline.beat(entry.decided) <= beat
     }
 
-    /// Whether the player has played in the `gap` before a stretch is decided, or holds a key.
+    /// Whether the player holds a key, or has played within `gap` before the decision.
     pub fn plays(&self, entry: PlayWindow, timeline: &Timeline, settings: &Settings) -> bool {
         let gap = timeline.step_from(settings.gap);
         self.last
             .is_some_and(|(last, _)| !self.held.is_empty() || last + gap >= entry.decided)
     }
 
-    /// Continue: the first boundary at least `gap` after the last note-on or note-off, with no
-    /// key held. A bar line for which a note-off comes up to half a beat too late is taken all
-    /// the same, if there is time to decide it and no key was struck since the last moment that
-    /// would have been in time.
+    /// Continue: the first boundary at least `gap` after the last note-on or note-off, with no key
+    /// held. A bar line stays the boundary for a note-off up to half a beat late, if there is time
+    /// for the decision and no note-on came after the last moment in time.
     fn continue_entry(&self, timeline: &Timeline, settings: &Settings) -> Option<i64> {
         let (last, _) = self.last.filter(|_| self.held.is_empty())?;
         let lead = lead(timeline, settings);
@@ -161,7 +158,7 @@ impl EntryPlanner {
         Some(if late { line } else { in_time })
     }
 
-    /// The first step a stretch may begin on.
+    /// First step on which a play window may begin.
     fn earliest(&self) -> Option<i64> {
         let (arrived, _) = self.arrived?;
         Some(
@@ -172,7 +169,7 @@ impl EntryPlanner {
         )
     }
 
-    /// Trade: our next turn, or the rest of the one under way.
+    /// Trade: the plugin's next turn, or the rest of the current one.
     fn trade_window(&self, timeline: &Timeline, settings: &Settings) -> Option<(i64, Option<i64>)> {
         // Before the first note there are no turns.
         let earliest = self.earliest()?.max(timeline.origin()?);
@@ -189,11 +186,11 @@ impl EntryPlanner {
             }
             now = turn(now.end)?;
         }
-        // The player's, and then ours.
+        // The player's turn, then the plugin's.
         Some((now.end, Some(turn(now.end)?.end)))
     }
 
-    /// Along and Free: up to the next bar, entering on bars, or else the next beat.
+    /// Along and Free: up to the next bar with [`Enter::Bar`], else to the next beat.
     fn bar_window(&self, timeline: &Timeline, settings: &Settings) -> Option<(i64, Option<i64>)> {
         let earliest = self.earliest()?;
         let at = if self.after == Some(earliest) {
@@ -209,7 +206,7 @@ impl EntryPlanner {
     }
 }
 
-/// How long before a stretch it is decided: a step at least.
+/// Steps between a decision and its play window, at least one.
 fn lead(timeline: &Timeline, settings: &Settings) -> i64 {
     timeline.step_from(settings.lead).max(1)
 }

@@ -1,15 +1,13 @@
-//! The composer thread: one for the process, shared by all instances, as is the model.
+//! The composer thread: one per process, shared by all instances, as is the model.
 //!
-//! Its work is cut into slices of a few milliseconds, and the next slice is of the instance to
-//! which it matters most ([`continuo_accompaniment::session::Urgency`]): an answer that is due, then an answer that begins, then what
-//! was just heard, then the past, then what is to be learned. Messages, saves and the editor's
-//! wishes are served between two slices. Models are loaded and files opened on threads workers it
-//! ([`crate::workers`]). So nothing that one instance asks for delays another by more than a slice.
+//! It works in slices of a few milliseconds, and serves the most urgent instance first
+//! ([`continuo_accompaniment::session::Urgency`]). Messages, saves and editor requests are handled
+//! between slices. Worker threads load models and open files ([`crate::workers`]). So no instance
+//! delays another by more than a slice.
 //!
-//! It polls the rings of the instances, with a timed sleep in between: every 2 ms while
-//! anything happens, every 20 ms when nothing has for a second. So the audio thread never
-//! wakes anyone, for that could be a system call. Only offline, when the audio thread waits
-//! anyway, does it wake this thread at once.
+//! It polls the rings with a timed sleep: every 2 ms while input arrives, every 20 ms after a
+//! second without any. The audio thread never wakes it in real time, because waking could be a
+//! system call. Offline the audio thread waits anyway, and wakes it.
 
 mod instance;
 mod priority;
@@ -36,40 +34,39 @@ use continuo_accompaniment::messages::{
 };
 use continuo_accompaniment::session::{SavedSession, most_urgent};
 
-/// Between two looks at the rings.
+/// Interval of polling.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
-/// The same when nothing has happened for [`IDLE_AFTER`].
+/// Interval of polling after [`IDLE_AFTER`] without input.
 const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the host's main thread waits for this thread, which answers between two slices: only
-/// a machine that stands still exhausts it.
+/// Time for which the host's main thread waits for an answer, which comes between two slices.
 const MAIN_THREAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Main thread to composer thread.
+/// A command of the main thread.
 enum Command {
     Add(Box<NewInstance>),
-    /// Write the report, then say so.
+    /// Writes the report, and answers.
     Report {
         id: u64,
         done: Sender<()>,
     },
-    /// Take in what was heard, and give what a project keeps.
+    /// Reads all input, and answers with the saved session.
     Save {
         id: u64,
         done: Sender<Option<SavedSession>>,
     },
-    /// Write the report, and forget the instance.
+    /// Writes the report, removes the instance, and answers.
     Remove {
         id: u64,
         done: Sender<()>,
     },
-    /// Look at the rings now.
+    /// Polls the rings now.
     Wake,
     Quit,
 }
 
-/// An instance to be.
+/// Parts of an instance for the composer thread.
 struct NewInstance {
     id: u64,
     rings: (Consumer<ComposerInput>, Producer<ScheduledNote>),
@@ -79,7 +76,7 @@ struct NewInstance {
     own_library: Option<PathBuf>,
 }
 
-/// The thread, while there are instances.
+/// Handle of the running thread.
 struct ThreadHandle {
     commands: Sender<Command>,
     thread: JoinHandle<()>,
@@ -89,8 +86,8 @@ struct ThreadHandle {
 static THREAD: Mutex<Option<ThreadHandle>> = Mutex::new(None);
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// An instance's tie to the composer thread. Owned by the host's main thread; dropping it takes
-/// the instance away, and the thread with the last one.
+/// Connection of an instance to the composer thread. Owned by the host's main thread. Dropping it
+/// removes the instance, and ends the thread with the last one.
 pub struct Link {
     id: u64,
     commands: Sender<Command>,
@@ -98,9 +95,13 @@ pub struct Link {
     state: state::State,
 }
 
-/// Makes the two halves of an instance: one for the audio thread, one for the composer thread,
-/// which begins to load the model if no other instance has. `own_library` is the plugin's own_library library,
-/// `state` what its project keeps. Main thread.
+/// Makes both halves of an instance, one for the audio thread and one for the composer thread, and
+/// starts the thread if it does not run. `own_library` is the plugin's library, `state` the
+/// project's state. Main thread.
+///
+/// # Errors
+///
+/// If the system refuses a thread, or the composer thread does not answer.
 pub fn connect(
     own_library: Option<&Path>,
     state: &state::State,
@@ -112,7 +113,7 @@ pub fn connect(
         .as_ref()
         .is_none_or(|handle| handle.thread.is_finished())
     {
-        // Bounded, so that sending never allocates: the audio thread's wake-up uses it too.
+        // Bounded, so that sending never allocates; the audio thread sends wake-ups too.
         let (commands, receiver) = bounded(64);
         let thread = std::thread::Builder::new()
             .name("continuo".into())
@@ -174,12 +175,12 @@ pub fn connect(
 }
 
 impl Link {
-    /// Whether the host renders faster than real time.
+    /// Sets whether the host renders faster than real time.
     pub fn set_offline(&self, offline: bool) {
         self.shared.offline.store(offline, Ordering::Relaxed);
     }
 
-    /// Has the report written and waits for it, if there is one to write.
+    /// Writes the report, if the environment asks for one, and waits for it.
     pub fn report(&self) {
         if report_path().is_none() {
             return;
@@ -198,10 +199,10 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // A host may still save after this: what was heard is state, and without_model asked any more.
+        // A host may save after this: the state keeps the session as it is now.
         self.state.save();
         self.state.disconnect();
-        // However far behind it is, the thread answers then; a report tells of all that was heard.
+        // Unread input is skipped, so that the thread answers at once; a report needs all of it.
         if report_path().is_none() {
             self.shared.leaving.store(true, Ordering::Relaxed);
         }
@@ -224,8 +225,8 @@ impl Drop for Link {
             let sent = commands
                 .send_timeout(Command::Quit, MAIN_THREAD_TIMEOUT)
                 .is_ok();
-            // The host may unload the library next. The thread waits for those workers it, so a
-            // model that is being loaded is loaded to its end.
+            // The host may unload the library next. The thread waits for its workers first, so a
+            // model loads to its end.
             if sent && answered {
                 let _ = thread.join();
             }
@@ -233,13 +234,13 @@ impl Drop for Link {
     }
 }
 
-/// The composer thread's own_library.
+/// State of the composer thread.
 struct ComposerThread {
     commands: Receiver<Command>,
     instances: Vec<Instance>,
     resources: SharedResources,
     last_input: Instant,
-    /// Instances take turns where their work matters as much: the next one to look at first.
+    /// Index of the instance that comes first among equally urgent ones.
     first: usize,
     /// Whether the system gave this thread more than normal priority.
     raised: bool,
@@ -337,8 +338,8 @@ impl ComposerThread {
     }
 }
 
-/// Goes once round an empty ring, so that the system gives it its memory now. Left until
-/// somebody first comes by, every new page would stop the audio thread for some 10 to 50 µs.
+/// Fills and empties a ring once, so that its pages are in memory. Each page fault would cost the
+/// audio thread 10 to 50 µs.
 fn fill_and_drain<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
     while to.push(filler).is_ok() {}
     while from.pop().is_ok() {}

@@ -32,7 +32,7 @@ pub enum EditorRequest {
     Learn(Vec<PathBuf>),
     /// Forgets the files learned, and nothing else.
     Unlearn,
-    /// Makes a MIDI file of the notes heard or played.
+    /// Makes a MIDI file of input or generated notes.
     Midi(MidiExportRequest),
 }
 

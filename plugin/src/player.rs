@@ -1,4 +1,4 @@
-//! The engine as a [`Player`], and the one model all instances share. Owned by the composer
+//! The engine as a [`Player`], and the models that all instances share. Owned by the composer
 //! thread.
 
 use std::ops::Range;
@@ -17,14 +17,14 @@ use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::session::{Attribution, Player};
 use continuo_accompaniment::snapshot::{ModelInfo, ModelState, Snapshot};
 
-/// One instance's composer; none while its model is on its way, or where there is no model.
+/// One instance's composer; without one while the model loads, or if there is none.
 pub struct EnginePlayer {
     engine: Option<(Arc<Model>, Composer)>,
     steps_per_beat: u32,
 }
 
 impl EnginePlayer {
-    /// An empty memory over the shared weights, which reads until `leaving` is up.
+    /// A composer with empty memory; it stops reading once `leaving` is set.
     pub fn new(model: Arc<Model>, leaving: Arc<AtomicBool>) -> Self {
         let mut composer = Composer::new(model.clone());
         composer.set_stop(leaving);
@@ -34,7 +34,7 @@ impl EnginePlayer {
         }
     }
 
-    /// Nobody, on a grid of so many steps in a quarter note.
+    /// A player without a model, on a grid of `steps_per_beat` steps per quarter note.
     pub fn without_model(steps_per_beat: u32) -> Self {
         Self {
             engine: None,
@@ -42,7 +42,7 @@ impl EnginePlayer {
         }
     }
 
-    /// Fills in what the engine knows.
+    /// Fills in model, memory size and timing.
     pub fn fill_snapshot(&self, snapshot: &mut Snapshot) {
         let Some((model, composer)) = &self.engine else {
             return;
@@ -59,7 +59,7 @@ impl EnginePlayer {
         snapshot.health.ms_per_token_p95 = stats.quantile(0.95);
     }
 
-    /// The same, for the report.
+    /// Fills in model and timing.
     pub fn fill_report(&self, report: &mut HealthReport) {
         let Some((model, composer)) = &self.engine else {
             return;
@@ -179,7 +179,7 @@ impl Player for EnginePlayer {
     }
 }
 
-/// A model, or why there is none, once it is loaded.
+/// A model that may still load, or the reason of its failure.
 pub type PendingModel = PendingResult<Result<Arc<Model>, String>>;
 
 /// The models in use, each loaded once. Owned by the composer thread.
@@ -187,8 +187,8 @@ pub type PendingModel = PendingResult<Result<Arc<Model>, String>>;
 pub struct Models(Vec<(Option<PathBuf>, PendingModel)>);
 
 impl Models {
-    /// The model in the directory `choice`, or the default one, for the plugin whose library is
-    /// `own`. The first time it is loaded on a thread of `workers`, which takes a second or more.
+    /// The model in the directory `choice`, or the default one; `own` is the plugin's library. A
+    /// worker thread loads it the first time, which takes a second or more.
     pub fn get(
         &mut self,
         own: Option<&Path>,
@@ -206,8 +206,7 @@ impl Models {
         model
     }
 
-    /// Forgets those that no instance plays with any more, and those that were not to be had: who
-    /// asks again may be luckier.
+    /// Drops models that no instance uses, and failed ones, so that the next request tries again.
     pub fn tidy(&mut self) {
         self.0.retain(|(_, model)| match model.get() {
             Some(Ok(Ok(weights))) => model.is_shared() || Arc::strong_count(weights) > 1,

@@ -1,5 +1,4 @@
-//! Both halves of an instance played together, without threads, a model or a host: the tests
-//! of the protocol between them.
+//! Protocol tests: both halves of an instance together, without threads, model or host.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -64,12 +63,12 @@ impl Composer {
     }
 }
 
-/// One block's events in, and what came out of it.
+/// Events into one block, and its output.
 #[derive(Default)]
 struct Block {
     input: std::collections::VecDeque<Event>,
     output: Vec<Event>,
-    /// One in so many sends fails; 0 never.
+    /// Every n-th send fails; 0 for none.
     failing: u64,
     rng: Option<Rng>,
 }
@@ -189,7 +188,7 @@ fn plain(event: &Event, at: u64) -> (u64, bool, u8, u8, u8) {
     keys(event, at).unwrap_or_else(|| panic!("{event:?}"))
 }
 
-/// The same, if it is one.
+/// The same for a note event; `None` for others.
 fn keys(event: &Event, at: u64) -> Option<(u64, bool, u8, u8, u8)> {
     Some(match *event {
         NoteEvent::NoteOn {
@@ -224,7 +223,7 @@ fn keys(event: &Event, at: u64) -> Option<(u64, bool, u8, u8, u8)> {
     })
 }
 
-/// A host that stands still.
+/// A host that is stopped.
 fn standing() -> HostTransport {
     HostTransport {
         beat: Some(0.0),
@@ -233,7 +232,7 @@ fn standing() -> HostTransport {
     }
 }
 
-/// A host that plays at 120 BPM and tells no bars.
+/// A host that plays at 120 BPM and reports no bars.
 fn rolling(beat: f64) -> HostTransport {
     HostTransport {
         playing: true,
@@ -247,7 +246,7 @@ fn fixed_point(beat: f64) -> f64 {
     (beat * factor).round() / factor
 }
 
-/// A performance: what the player plays, on which samples of the song.
+/// A performance: the player's events, on samples of the song.
 struct Performance {
     tempo: f64,
     events: Vec<(u64, Event)>,
@@ -266,7 +265,7 @@ fn performance(seed: u64) -> Performance {
             let channel = 1 + rng.below(15) as u8;
             let pitch = 30 + rng.below(60) as u8;
             let length = 0.05 + rng.unit();
-            // On the grid, beside it, or between samples' halves.
+            // On the grid, beside it, or between two samples.
             let on = if rng.below(2) == 0 {
                 (beat * 12.0).round() / 12.0
             } else {
@@ -293,7 +292,7 @@ fn performance(seed: u64) -> Performance {
 
 type Played = Vec<(u64, bool, u8, u8, u8)>;
 
-/// Plays a performance from the start of the song to its end, in the given blocks.
+/// Plays a performance from the start of the song to its end, in these blocks.
 fn perform(
     performance: &Performance,
     test: &mut ProtocolTest,
@@ -302,7 +301,7 @@ fn perform(
     perform_with(performance, test, frames, |_, _| ())
 }
 
-/// The same, with something done before each block, which begins on the sample given.
+/// The same with an action before each block, which gets the block's first sample.
 fn perform_with(
     performance: &Performance,
     test: &mut ProtocolTest,
@@ -312,7 +311,7 @@ fn perform_with(
     perform_in(performance, test, frames, before, |reading| reading)
 }
 
-/// The same in a host that reports its transport in its own way.
+/// The same with a host's own transport reports.
 fn perform_in(
     performance: &Performance,
     test: &mut ProtocolTest,
@@ -355,7 +354,7 @@ fn perform_in(
     played
 }
 
-/// Says where they differ first.
+/// Asserts equality, and names the first difference.
 fn same(played: &Played, expected: &Played, what: &str) {
     let first = played.iter().zip(expected).position(|(p, e)| p != e);
     let first = first.unwrap_or(played.len().min(expected.len()));

@@ -1,13 +1,13 @@
-//! Where the plugin finds what ships with it: ONNX Runtime's library and the default model.
+//! Files that ship with the plugin: ONNX Runtime's library and the default model.
 
 use std::path::{Path, PathBuf};
 
-/// The folder with both, instead of the one beside the plugin.
+/// Environment variable with the folder of both, instead of the one beside the plugin.
 pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
-/// The model directory, instead of the default model.
+/// Environment variable with the model directory, instead of the default model.
 pub const MODEL_VARIABLE: &str = "CONTINUO_MODEL";
 
-/// What a plugin urgencies to think.
+/// Files that an instance needs to generate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// ONNX Runtime's library.
@@ -28,8 +28,12 @@ pub fn library_name() -> &'static str {
     }
 }
 
-/// Looks for the resources of the plugin whose library is `own`, with the model in `choice` if
-/// one was chosen, or says where they are not. Composer thread.
+/// Finds the resources for the plugin library `own`, with the model in `choice` if one was chosen.
+/// Composer thread.
+///
+/// # Errors
+///
+/// A line with the folders searched, if a file is missing.
 pub fn find(own: Option<&Path>, choice: Option<&Path>) -> Result<Resources, String> {
     let variable = |name| {
         std::env::var_os(name)
@@ -41,9 +45,9 @@ pub fn find(own: Option<&Path>, choice: Option<&Path>) -> Result<Resources, Stri
     locate(&folders, model.or_else(|| variable(MODEL_VARIABLE)))
 }
 
-/// The folders to look in, in order.
+/// Folders to search, in order.
 fn folders(named: Option<PathBuf>, own: Option<&Path>) -> Vec<PathBuf> {
-    // A folder named on purpose is the only one: anything else would be a surprise.
+    // A named folder is the only one.
     if let Some(named) = named {
         return vec![named];
     }
@@ -99,8 +103,8 @@ fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, Stri
     Ok(Resources { library, model })
 }
 
-/// The plugin's own library, or `None` if the system does not tell. Absolute, whatever the
-/// working directory becomes later: call it early.
+/// The plugin's own library as an absolute path; `None` if the system does not know it. Call it
+/// before the working directory can change.
 pub fn own_library() -> Option<PathBuf> {
     own_library_path()?.canonicalize().ok()
 }
@@ -129,7 +133,7 @@ fn own_library_path() -> Option<PathBuf> {
 
     let module = windows::own_module(0)?;
     let mut name = vec![0u16; 32_768];
-    // SAFETY: `name` has room for as many characters as said.
+    // SAFETY: `name` has room for the length passed.
     let length = unsafe { windows::GetModuleFileNameW(module, name.as_mut_ptr(), 32_768) };
     let name = name
         .get(..usize::try_from(length).ok()?)
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn both_are_found_or_named() {
+    fn missing_resources_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let folders = [PathBuf::from("/nowhere"), folder.path().to_path_buf()];
         let problem = locate(&folders, None).unwrap_err();

@@ -55,7 +55,7 @@ impl Shared {
         );
     }
 
-    /// Fills in what the audio thread knows. Composer thread.
+    /// Fills in the audio thread's counters and flags. Composer thread.
     pub fn fill_health(&self, health: &mut Health) {
         health.counters = self.counters.values();
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);

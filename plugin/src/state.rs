@@ -1,10 +1,10 @@
-//! What a project keeps beside the parameters: what was heard and played, and which model was
-//! chosen. Versioned JSON; nothing in it can hurt.
+//! State of a project beside the parameters: the session and the chosen model, as versioned JSON.
+//! Invalid parts are left out.
 //!
-//! The composer thread owns the session, and hosts ask for the state on the main thread. So
-//! saving asks the composer thread and waits for its answer, which comes between two slices of
-//! its work, whatever it is at; loading leaves what was read for the composer thread to find. The audio thread has no part in it: notes pass and sound while
-//! the memory is read anew.
+//! The composer thread owns the session; hosts save and load on the main thread. Saving requests
+//! the session from the composer thread and waits; the answer comes between two slices. Loading
+//! stores the state for the composer thread to take. The audio thread takes no part: notes pass and
+//! sound while the memory is read.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,11 +20,10 @@ use serde_json::Value;
 use crate::shared::Shared;
 use continuo_accompaniment::session::SavedSession;
 
-/// The version written. It goes up when an older plugin would misread what is written.
+/// The version that is written; incremented when older plugins would misread it.
 pub const VERSION: u32 = 1;
 
-/// What a project keeps. Fields that a later version adds are ignored, missing ones are as in
-/// a new instance.
+/// Saved state. Unknown fields are ignored, missing ones have their defaults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Saved {
@@ -32,41 +31,40 @@ pub struct Saved {
     pub version: u32,
     /// The model's directory, if one was chosen in place of the default.
     pub model: Option<PathBuf>,
-    /// What was heard and played, if the plugin ever ran.
+    /// The session, if the plugin ever ran.
     pub session: Option<SavedSession>,
 }
 
-/// Asks the composer thread for the session as it is now; `None` if there is no answer.
+/// Requests the session from the composer thread; `None` without an answer.
 type RequestSession = Arc<dyn Fn() -> Option<SavedSession> + Send + Sync>;
 
-/// The state of an instance, between the host's main thread and the composer thread. Cheap to
-/// clone; every clone is the same one.
+/// State of an instance, shared by the main thread and the composer thread. Clones share it.
 #[derive(Clone, Default)]
 pub struct State(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    /// Never touched by the audio thread, and never held while waiting.
+    /// Never locked by the audio thread, nor while waiting.
     data: Mutex<StateData>,
-    /// Something was loaded or chosen that the composer thread has not taken up.
+    /// Whether a loaded state or a chosen model waits for the composer thread.
     loaded: AtomicBool,
 }
 
 #[derive(Default)]
 struct StateData {
-    /// The last that was loaded or saved.
+    /// The last state loaded or saved.
     saved: Saved,
-    /// Its number, as the instance's threads count what they go on from.
+    /// Session epoch of that state.
     session_epoch: u64,
-    /// What was wrong with it.
+    /// Problems of that state.
     problem: Option<String>,
-    /// The instance, once it runs.
+    /// The running instance.
     connection: Option<(RequestSession, Arc<Shared>)>,
 }
 
 impl StateData {
-    /// The plugin's own time, if it is needed, goes on after everything that was loaded: in a
-    /// host that reports no transport, memory grows and nothing in it is played over.
+    /// Sets the plugin's own time to the end of the loaded session: in a host without a transport,
+    /// new input replaces nothing.
     fn place_own_time(&self) {
         if let Some((_, shared)) = &self.connection {
             let session = self.saved.session.as_ref();
@@ -79,7 +77,7 @@ impl StateData {
 }
 
 impl State {
-    /// From now on saving asks this, and loading tells the audio thread to begin anew. Main
+    /// Connects a running instance: saving calls `ask`, loading increments the session epoch. Main
     /// thread.
     pub fn connect(
         &self,
@@ -89,19 +87,19 @@ impl State {
         let mut data = self.data();
         data.connection = Some((Arc::new(ask), shared));
         data.place_own_time();
-        // Both of its threads begin with what was loaded before.
+        // Both threads of the instance begin with the loaded state.
         data.session_epoch = 0;
     }
 
-    /// There is nobody to ask any more. Main thread.
+    /// Disconnects the instance. Main thread.
     pub fn disconnect(&self) {
         self.data().connection = None;
     }
 
-    /// The state as it is now. Waits for the composer thread: main thread only.
+    /// The current state. Waits for the composer thread; main thread only.
     pub fn save(&self) -> Saved {
         let ask = self.data().connection.as_ref().map(|(ask, _)| ask.clone());
-        // Who answers has taken up what was loaded, and has nothing to wait for.
+        // The composer thread answers after it has taken a loaded state.
         let session = ask.and_then(|ask| ask());
         let mut data = self.data();
         data.saved.version = VERSION;
@@ -111,7 +109,7 @@ impl State {
         data.saved.clone()
     }
 
-    /// Plays on with another model, `None` for the default, and remembers all. Main thread.
+    /// Chooses a model, `None` for the default; the session stays. Main thread.
     pub fn choose_model(&self, model: Option<PathBuf>) {
         self.save();
         let mut data = self.data();
@@ -119,9 +117,9 @@ impl State {
         self.mark_loaded(&mut data);
     }
 
-    /// Takes what a host has kept, whatever it is. Main thread.
+    /// Loads a state from any JSON. Main thread.
     pub fn load(&self, value: Value) {
-        // What was played up to here is not to be heard after it.
+        // Input up to here belongs to the previous epoch.
         self.save();
         let (saved, problem) = read(value);
         let mut data = self.data();
@@ -129,8 +127,8 @@ impl State {
         self.mark_loaded(&mut data);
     }
 
-    /// The composer thread is to take it up before it hears what comes now, and the audio
-    /// thread to drop what was planned on another past.
+    /// Marks the state for the composer thread, and starts a session epoch, so that the audio
+    /// thread drops its plan.
     fn mark_loaded(&self, data: &mut StateData) {
         data.place_own_time();
         self.0.loaded.store(true, Ordering::Release);
@@ -140,14 +138,14 @@ impl State {
         };
     }
 
-    /// Whether there is something for the composer thread to take.
+    /// Whether a state waits for the composer thread.
     pub fn has_loaded(&self) -> bool {
         self.0.loaded.load(Ordering::Acquire)
     }
 
-    /// The session to go on from, if it was not taken yet, and its number: what the audio thread
-    /// tells belongs to it after [`continuo_accompaniment::messages::ComposerInput::SessionReplaced`] with that number. Composer
-    /// thread.
+    /// Takes the loaded session with its epoch. Messages belong to it after
+    /// [`continuo_accompaniment::messages::ComposerInput::SessionReplaced`] with that epoch.
+    /// Composer thread.
     pub fn take(&self) -> Option<(SavedSession, u64)> {
         let data = self.data();
         let loaded = self.0.loaded.swap(false, Ordering::AcqRel);
@@ -159,12 +157,12 @@ impl State {
         })
     }
 
-    /// The model's directory, if one was chosen. Composer thread.
+    /// Directory of the chosen model. Composer thread.
     pub fn model(&self) -> Option<PathBuf> {
         self.data().saved.model.clone()
     }
 
-    /// Adds to what is wrong. Composer thread.
+    /// Adds a problem. Composer thread.
     pub fn add_problem(&self, problem: String) {
         let mut data = self.data();
         data.problem = match data.problem.take() {
@@ -174,18 +172,18 @@ impl State {
         };
     }
 
-    /// What was wrong with the state that was loaded, if anything.
+    /// Problems of the loaded state, as a line for the user.
     pub fn problem(&self) -> Option<String> {
         self.data().problem.clone()
     }
 
     fn data(&self) -> MutexGuard<'_, StateData> {
-        // Whole values are put into it, never half of one.
+        // Writes replace whole values, so a poisoned lock guards valid data.
         self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whatever can be made of it, and what could not.
+/// The valid parts of a state, and a problem if there are others.
 fn read(value: Value) -> (Saved, Option<String>) {
     match serde_json::from_value::<Saved>(value) {
         Ok(saved) if saved.version > VERSION => {
@@ -210,16 +208,16 @@ fn read(value: Value) -> (Saved, Option<String>) {
 /// The key of the field in nice-plug's state.
 pub const FIELD: &str = "session";
 
-/// Makes JSON of what is none, so that it reaches [`State`] and can be complained of. Called by
-/// nice-plug before a state is loaded.
+/// Replaces invalid JSON by a JSON string, so that [`State`] can report it. nice-plug calls it
+/// before it loads a state.
 pub fn replace_invalid_json(field: &mut String) {
     if serde_json::from_str::<serde::de::IgnoredAny>(field).is_err() {
         *field = Value::String(field.chars().take(100).collect()).to_string();
     }
 }
 
-/// Brings values beyond a parameter's range back into it: the framework takes them as they are,
-/// and a loudness of a million would be heard. Called by nice-plug before a state is loaded.
+/// Clamps parameter values to their ranges, because the framework takes any value. nice-plug calls
+/// it before it loads a state.
 pub fn clamp_to_ranges(values: &mut BTreeMap<String, ParamValue>, params: &dyn Params) {
     for (id, pointer, _) in params.param_map() {
         // SAFETY: the pointer is into `params`, which is borrowed here.
@@ -242,7 +240,7 @@ impl PersistentField<'_, Value> for State {
     where
         F: Fn(&Value) -> R,
     {
-        // Numbers, text and lists: this cannot fail.
+        // The value has only numbers, text and lists, so this cannot fail.
         f(&serde_json::to_value(self.save()).unwrap_or_default())
     }
 }
@@ -257,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn saves_what_the_composer_says_and_loads_it_once() {
+    fn state_saves_the_composers_session_and_loads_it_once() {
         let state = State::default();
         assert_eq!(state.save().session, None, "nobody to ask");
         let shared = Arc::new(Shared::default());
@@ -277,10 +275,10 @@ mod tests {
     }
 
     #[test]
-    fn what_was_loaded_is_kept_until_the_composer_has_taken_it() {
+    fn loaded_state_is_kept_until_the_composer_takes_it() {
         let state = State::default();
         let shared = Arc::new(Shared::default());
-        // The composer thread takes up what was loaded before it answers.
+        // The composer thread takes the loaded state before it answers.
         let (composer_state, taken) = (state.clone(), Mutex::new(Vec::new()));
         let taken = Arc::new(taken);
         let took = taken.clone();
@@ -314,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn older_newer_and_damaged_states() {
+    fn older_newer_and_damaged_states_load_with_a_problem() {
         let state = State::default();
         state.load(json!({}));
         assert_eq!(
@@ -342,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn values_beyond_their_range_are_brought_back() {
+    fn values_outside_their_ranges_are_clamped() {
         let params = crate::params::ContinuoParams::default();
         let mut values = BTreeMap::from([
             ("sound".to_string(), ParamValue::F32(1e30)),
@@ -364,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_becomes_text() {
+    fn invalid_json_becomes_text() {
         for broken in ["", "{", "nul", "\u{0}{}"] {
             let mut field = broken.to_string();
             replace_invalid_json(&mut field);

@@ -1,12 +1,12 @@
-//! Work that takes longer than a slice of the composer thread and urgencies nothing of it: loading a
-//! model, opening a file. Each has a thread of its own.
+//! Worker threads for work that is longer than a slice of the composer thread: loading a model,
+//! opening a file. Each task has its own thread.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
-/// The result of work that may be under way. Cheap to clone.
+/// Result of a worker's task, which may still run. Cheap to clone. Any thread.
 #[derive(Debug)]
 pub struct PendingResult<T>(Arc<OnceLock<Result<T, String>>>);
 
@@ -17,29 +17,29 @@ impl<T> Clone for PendingResult<T> {
 }
 
 impl<T> PendingResult<T> {
-    /// The result once it is there; an error says that the work panicked, or did not begin.
+    /// The result, once it is there; an error if the task panicked or did not start.
     pub fn get(&self) -> Option<Result<&T, &str>> {
         Some(self.0.get()?.as_ref().map_err(String::as_str))
     }
 
-    /// Whether somebody else has a clone, or the work is under way.
+    /// Whether there is another clone, such as that of the running task.
     pub fn is_shared(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// The result, where it is there and without_model else has a clone.
+    /// The result, if it is there and this is the only clone.
     pub fn into_inner(self) -> Option<Result<T, String>> {
         Arc::into_inner(self.0)?.into_inner()
     }
 }
 
-/// The threads of such work. Owned by the composer thread; whoever drops it waits for them, for
-/// the host may unload the library next.
+/// The worker threads. Owned by the composer thread. Dropping it waits for them, because the host
+/// may unload the library next.
 #[derive(Debug, Default)]
 pub struct Workers(Vec<JoinHandle<()>>);
 
 impl Workers {
-    /// Begins `work` on a thread of its own.
+    /// Runs `work` on a new thread.
     pub fn spawn<T: Send + Sync + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -52,7 +52,7 @@ impl Workers {
             let result = catch_unwind(AssertUnwindSafe(work));
             let result =
                 result.map_err(|panic| format!("internal error: {}", panic_message(&*panic)));
-            // Nobody else sets it.
+            // No other code sets it.
             let _ = done.0.set(result);
         });
         match thread {
@@ -79,7 +79,7 @@ impl Drop for Workers {
     }
 }
 
-/// The words of a panic.
+/// The message of a panic.
 pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))

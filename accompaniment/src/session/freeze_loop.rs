@@ -1,23 +1,23 @@
-//! What was just played, to be repeated.
+//! Freeze: whole bars that repeat.
 
 use continuo_score::Note;
 
 use crate::timeline::{Timeline, TimelineNote};
 
-/// Some whole bars, over and over.
+/// A loop of whole bars, in song steps.
 #[derive(Clone, Debug)]
 pub(super) struct FreezeLoop {
-    /// Their first step.
+    /// First step.
     first: i64,
-    /// How many steps.
+    /// Length in steps.
     length: i64,
-    /// Their notes, in order.
+    /// Notes in order of start.
     notes: Vec<TimelineNote>,
 }
 
 impl FreezeLoop {
-    /// The last `bars` whole bars before `now`: what the plugin played there, or else the
-    /// player. `None` if there is nothing in them.
+    /// The last `bars` whole bars before `now`, in quarter notes: generated notes if there are any,
+    /// else the player's. `None` without notes.
     pub(super) fn of(timeline: &Timeline, now: f64, bars: u32) -> Option<Self> {
         let origin = timeline.origin()?;
         let end = timeline.bar_line(timeline.step(now));
@@ -46,7 +46,7 @@ impl FreezeLoop {
         })
     }
 
-    /// Its notes that start in `from..until`: first step, first step after it, the note.
+    /// Notes that start in `from..until`, as (first step, first step after it, note).
     pub(super) fn notes(&self, from: i64, until: i64) -> Vec<(i64, i64, Note)> {
         let mut found = Vec::new();
         let mut round = (from - self.first).div_euclid(self.length) * self.length;

@@ -1,28 +1,27 @@
-//! How the player plays, as far as generated notes take it over: how loud, and how far beside
-//! the beat.
+//! Groove of the player: velocity, and timing beside the grid. Generated notes follow it.
 
 use crate::choices::VelocityFrom;
 use crate::messages::Settings;
 use crate::timeline::Timeline;
 
-/// So many of the player's last notes say how loud the player is.
+/// Number of the player's last notes that give the mean velocity.
 const LOUDNESS_NOTES: usize = 16;
-/// And so many how far beside the grid.
+/// Number of the player's last notes that give the timing.
 const TIMING_NOTES: usize = 96;
 
-/// The player's way of playing, as it was when an answer was decided.
+/// The player's groove at the time an answer is decided.
 #[derive(Clone, Debug)]
 pub(super) struct Groove {
     /// Mean velocity of the player's last notes.
     loudness: Option<f64>,
-    /// Running mean of what the model wanted.
+    /// Running mean of the model's velocities.
     wanted: Option<f64>,
-    /// For each step of a beat, how much later than it the player plays, in quarter notes.
+    /// Mean lateness at each step of a beat, in quarter notes.
     late: Vec<f64>,
 }
 
 impl Groove {
-    /// What the player's notes before step `before` say.
+    /// Measures the groove of the player's notes before step `before`.
     pub(super) fn of(timeline: &Timeline, before: i64) -> Self {
         let player_notes = || {
             let notes = timeline.notes().rev();
@@ -55,14 +54,14 @@ impl Groove {
         }
     }
 
-    /// How much later than step `step` the player would play it, in quarter notes: less than
-    /// half a step, so that notes keep their order.
+    /// Lateness of the player at this step, in quarter notes: less than half a step, so that notes
+    /// keep their order.
     pub(super) fn late(&self, step: i64) -> f64 {
         let class = step.rem_euclid(self.late.len().max(1) as i64) as usize;
         self.late.get(class).copied().unwrap_or(0.0)
     }
 
-    /// The velocity of the next note, of which the model wanted `wanted`.
+    /// The velocity of the next note; `wanted` is the model's.
     pub(super) fn velocity(&mut self, wanted: u8, settings: &Settings) -> u8 {
         let value = f64::from(wanted);
         let mean = self

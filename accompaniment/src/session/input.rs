@@ -1,4 +1,4 @@
-//! The messages of the audio thread, taken in one by one.
+//! Messages of the audio thread, applied one by one.
 
 use continuo_score::TimeSignature;
 
@@ -8,12 +8,16 @@ use crate::messages::{ComposerInput, Settings};
 use crate::trigger::Trigger;
 
 impl<P: Player> Session<P> {
-    /// Takes in one message: first time passes up to it, with every decision that falls due,
-    /// then it counts. So what is decided does not depend on how the host cuts time.
+    /// Applies one message: first time passes up to its position, with every decision that falls
+    /// due. So decisions do not depend on the host's block sizes.
     ///
-    /// With `eager`, everything the time allows to be planned is planned before the message
-    /// counts, as offline rendering urgencies it; else [`Session::work`] does it bit by bit. It takes
-    /// no longer than a few milliseconds where [`Session::is_ready_for`] has said so before.
+    /// With `eager`, all notes that can be planned are planned first, as offline rendering needs
+    /// it; else [`Session::work`] plans in slices. A call takes a few milliseconds at most if
+    /// [`Session::is_ready_for`] returned `true` for the message.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn receive(&mut self, message: ComposerInput, eager: bool) -> Result<(), P::Error> {
         let session_offset = self.session_offset;
         match message {
@@ -53,8 +57,8 @@ impl<P: Player> Session<P> {
                 self.timeline.pedal(beat, channel, down);
             }
             ComposerInput::AllNotesOff { .. } => {
-                // Here, not where the last key went down: a silence that is long cleared would call
-                // for an answer that is late already.
+                // The silence begins here, not at the last note-off: an earlier one would make an
+                // answer due that is late already.
                 let step = self.timeline.step(self.now);
                 self.entry_planner.off(step, self.now, None, None);
                 self.timeline.release_all(self.now);
@@ -71,7 +75,7 @@ impl<P: Player> Session<P> {
                 self.planned.retain(|note| note.start_beat < cutoff_beat);
                 self.timeline
                     .cancel(beat + session_offset, cutoff_beat + session_offset);
-                // What was answered is not answered again.
+                // An answered phrase is not answered twice.
                 self.entry_planner
                     .cancel(&self.timeline, &self.settings, beat + session_offset);
             }
@@ -108,7 +112,7 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Time passes up to `beat` if it passes at all. Gives where that is.
+    /// Advances to `beat` if the transport runs. Returns the position reached.
     fn reach(&mut self, beat: f64, eager: bool) -> Result<f64, P::Error> {
         if !self.running {
             return Ok(self.now);
@@ -117,8 +121,7 @@ impl<P: Player> Session<P> {
         Ok(beat)
     }
 
-    /// Takes in a message about another cleared than the one restored: only that what was planned
-    /// before it is void.
+    /// Applies a message of an earlier session epoch: only a cancel counts.
     pub fn receive_stale(&mut self, message: ComposerInput) {
         if let ComposerInput::Cancel { number, .. } = message {
             self.generation = number;
@@ -129,13 +132,13 @@ impl<P: Player> Session<P> {
     fn set(&mut self, settings: Settings) -> Result<(), P::Error> {
         let retunes = self.settings.retunes(&settings);
         if retunes {
-            // What was heard before is read as it was to be, whenever there was time for it.
+            // Earlier input is processed under the old settings first.
             self.catch_up()?;
         }
         let before = std::mem::replace(&mut self.settings, settings);
         if self.answer.is_some() && retunes {
-            // Not earlier than what is planned, or would be were there time: so that it does
-            // not depend on the time there is.
+            // The step that the lookahead reaches, planned or not: so the result does not depend on
+            // computing time.
             let planned = self.timeline.step(self.now + before.lookahead);
             self.pending_settings.push_back((planned, settings));
         }
@@ -145,7 +148,7 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// A cut has gone before, if anything was planned.
+    /// Executes a trigger. A cancel comes before it if anything was planned.
     fn trigger(&mut self, trigger: Trigger) -> Result<(), P::Error> {
         match trigger {
             Trigger::Panic => self.entry_planner.rest(&self.timeline, self.now),

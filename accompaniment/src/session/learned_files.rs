@@ -1,4 +1,4 @@
-//! Learning from files, between two thoughts.
+//! Learning from files, between other work of the session.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,17 @@ use super::{Player, Session};
 use crate::file_learning::{OpenedPath, SavedPiece};
 use crate::snapshot::{LearnedPiece, LearningState};
 
-/// Why files are refused where they cannot be learned at all.
+/// Reason for refusing all files.
 const NO_MEMORY: &str =
     "this model has no long memory, so it learns nothing from files; load one that has";
 
 impl<P: Player> Session<P> {
-    /// These files, and those in these folders, are to be learned when there is time.
+    /// Enqueues files, and the files in folders.
     pub fn learn(&mut self, paths: Vec<PathBuf>) {
         self.file_learning.enqueue(paths);
     }
 
-    /// Forgets the first so many of the pieces learned, and gives them; what was still to be
-    /// learned is forgotten as well.
+    /// Removes and returns the first `pieces` learned pieces, and clears the queue.
     pub(super) fn take_learned(&mut self, pieces: usize) -> Result<Vec<SavedPiece>, P::Error> {
         let mut learned = self.file_learning.learned().to_vec();
         let later = learned.split_off(pieces.min(learned.len()));
@@ -32,13 +31,13 @@ impl<P: Player> Session<P> {
         Ok(learned)
     }
 
-    /// Pieces that were forgotten are learned again, as if before those there are.
+    /// Learns removed pieces again, before those there are.
     pub(super) fn prepend_learned(&mut self, pieces: &[SavedPiece]) -> Result<(), P::Error> {
         let all = [pieces, self.file_learning.learned()].concat();
         self.restore_learned(&all).map(drop)
     }
 
-    /// The next file or folder to be opened, by [`crate::file_learning::open`]. Nothing while one is
+    /// The next file or folder to open with [`crate::file_learning::open`]; `None` while one is
     /// open.
     pub fn next_file(&mut self) -> Option<PathBuf> {
         if !self.player.is_ready() {
@@ -50,22 +49,22 @@ impl<P: Player> Session<P> {
         self.file_learning.next_file()
     }
 
-    /// What was found in it.
+    /// Takes the result of [`crate::file_learning::open`].
     pub fn file_opened(&mut self, opened: OpenedPath) {
         self.file_learning.file_opened(opened);
     }
 
-    /// Whether files are to be opened, or open.
+    /// Whether a file is open or waits in the queue.
     pub fn waits_for_files(&self) -> bool {
         self.file_learning.waiting() > 0
     }
 
-    /// Whether there is something for [`Session::learn_slice`].
+    /// Whether [`Session::learn_slice`] has work.
     pub(super) fn has_unread_files(&self) -> bool {
         self.file_learning.has_unread()
     }
 
-    /// Has the player learn what is new, or reads on in it.
+    /// Passes new pieces to the player, or lets it read for a slice.
     pub(super) fn learn_slice(&mut self) -> Result<(), P::Error> {
         if let Some(unread) = self.file_learning.unread() {
             return match unread.evicted {
@@ -76,8 +75,7 @@ impl<P: Player> Session<P> {
         self.player.poll()
     }
 
-    /// What a project kept takes the place of what was learned. Gives how many notes of it made
-    /// no sense.
+    /// Replaces the learned pieces by saved ones. Returns the number of invalid notes.
     pub(super) fn restore_learned(&mut self, learned: &[SavedPiece]) -> Result<usize, P::Error> {
         // A host may load the same state over and over.
         if self.file_learning.learned() == learned {
@@ -88,7 +86,7 @@ impl<P: Player> Session<P> {
         Ok(lost)
     }
 
-    /// The player learns everything anew.
+    /// Makes the player learn all pieces from the beginning.
     pub(super) fn relearn_all(&mut self) -> Result<(), P::Error> {
         self.player.forget_learned()?;
         let pieces = self.file_learning.learned().iter();
@@ -96,7 +94,7 @@ impl<P: Player> Session<P> {
         self.player.learn(&scores)
     }
 
-    /// How far it is.
+    /// Learning progress for the snapshot.
     pub(super) fn learning_state(&self) -> LearningState {
         let piece = |piece: &SavedPiece| LearnedPiece {
             name: piece.name.clone(),

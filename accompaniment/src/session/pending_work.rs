@@ -1,4 +1,4 @@
-//! Time that passes, and the work it brings, in slices of a few milliseconds.
+//! Passing of time, and work in slices of a few milliseconds.
 
 use continuo_engine::composer::PendingWork;
 
@@ -6,52 +6,61 @@ use super::{Player, Session};
 use crate::messages::ComposerInput;
 use crate::turn_taking::PlayWindow;
 
-/// Planned notes that sound within so many milliseconds are urgent.
+/// Time before a note sounds within which its planning is urgent, in milliseconds.
 const SOON: f64 = 1_000.0;
 
-/// How much the next slice of work matters, what matters most first. Milliseconds are those until
-/// the first note that is not planned.
+/// Urgency of an instance's next slice, most urgent first. Numbers are milliseconds until the first
+/// note that is not planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
-    /// An answer is due, or begins.
+    /// An answer begins, or its plan is short.
     PlanDue(u32),
-    /// A host renders offline and waits.
+    /// An offline host waits.
     OfflineHost,
-    /// What was just heard is to be read.
+    /// New input is unread.
     ReadInput,
     /// An answer is planned further ahead.
     PlanAhead(u32),
-    /// The cleared is to be read: a project that was loaded, or a jump far back.
+    /// Older input is unread, after a load or a jump far back.
     CatchUp,
-    /// Files are to be learned.
+    /// Files are unread.
     LearnFiles,
 }
 
-/// Whose slice is next: the one whose need matters most, of equal ones the first from `first` on.
+/// Index of the most urgent instance; of equal ones, the first from index `first` on.
 pub fn most_urgent(urgencies: &[Option<Urgency>], first: usize) -> Option<usize> {
     let order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
     let some = order.filter_map(|at| Some((urgencies[at]?, at)));
     some.min_by_key(|&(need, _)| need).map(|(_, at)| at)
 }
 
-/// Where time stands still until work is done.
+/// Work that must end before time passes further.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stall {
-    /// Everything up to now was done but the decision on this stretch, where one is due.
+    /// The decision on a play window is next; all before it is done. `Some(None)`: no decision is
+    /// due.
     decision: Option<Option<PlayWindow>>,
-    /// The stretch under way is over, and is to be planned to its end.
+    /// The play window has ended, and its plan is not complete.
     unfinished: bool,
 }
 
 impl<P: Player> Session<P> {
-    /// Does a few milliseconds of what there is to do, what matters most first. Whether there is
-    /// more.
+    /// Does one slice of the most important work. Returns whether there is more.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn work(&mut self) -> Result<bool, P::Error> {
         self.run_slice(false)?;
         Ok(self.urgency().is_some())
     }
 
-    /// The same for a host that waits: nothing is played on a part of the cleared.
+    /// Does one slice for an offline host: all input is read before an answer begins. Returns
+    /// whether there is more.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn work_exactly(&mut self) -> Result<bool, P::Error> {
         self.run_slice(true)?;
         Ok(self.urgency().is_some())
@@ -59,7 +68,7 @@ impl<P: Player> Session<P> {
 
     fn run_slice(&mut self, exact: bool) -> Result<(), P::Error> {
         self.do_slice(exact)?;
-        // Later debts are not the project's.
+        // Work that arises later is not part of opening.
         self.is_opening();
         Ok(())
     }
@@ -91,7 +100,7 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// How much the next slice of its work matters; `None` where there is none.
+    /// Urgency of the next slice; `None` without work.
     pub fn urgency(&self) -> Option<Urgency> {
         if !self.player.is_ready() {
             return None;
@@ -117,8 +126,12 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// Whether [`Session::receive`] takes this message in at once. If not, time has passed as far as
-    /// it can, and work is to be done first. Ask again for the same message then.
+    /// Whether [`Session::receive`] applies this message at once. If not, time has passed as far as
+    /// possible: call [`Session::work`], then ask again.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn is_ready_for(&mut self, message: &ComposerInput, eager: bool) -> Result<bool, P::Error> {
         match *message {
             ComposerInput::Time { beat, .. }
@@ -131,7 +144,7 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// Time passes up to `beat`, with the work that brings.
+    /// Advances to `beat`, with all the work that requires.
     pub(super) fn advance(&mut self, beat: f64, eager: bool) -> Result<(), P::Error> {
         while !self.pass(beat, eager)? {
             self.run_slice(eager)?;
@@ -139,7 +152,7 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Time passes up to `beat` as far as it may without work. Whether it is there.
+    /// Advances towards `beat` as far as possible without work. Returns whether it is reached.
     fn pass(&mut self, beat: f64, eager: bool) -> Result<bool, P::Error> {
         if !self.running || beat < self.now {
             return Ok(true);
@@ -150,7 +163,7 @@ impl<P: Player> Session<P> {
                 None => {
                     let entry = self.next_entry();
                     let due = entry.filter(|&e| self.entry_planner.is_due(e, &self.timeline, beat));
-                    // Up to the decision first, so that beats pass in their order.
+                    // Stops at the decision first, so that beats pass in order.
                     let until = due.map_or(beat, |e| {
                         self.timeline.beat(e.decided).clamp(self.now, beat)
                     });
@@ -178,26 +191,27 @@ impl<P: Player> Session<P> {
         Ok(true)
     }
 
-    /// Whether a project that was loaded, or another model, has not read what an answer waits for.
+    /// Whether the player still has to read what an answer needs, after a load or a change of the
+    /// player.
     pub(super) fn is_opening(&mut self) -> bool {
         self.opening &=
             self.unread_from.is_some() || self.player.pending_work() == Some(PendingWork::Input);
         self.opening
     }
 
-    /// Whether time allows more of a stretch to be planned.
+    /// Whether the lookahead reaches beyond the plan.
     fn is_to_plan(&self) -> bool {
         let answer = self.answer.as_ref();
         answer.is_some_and(|answer| answer.until < self.plan_target())
     }
 
-    /// Whether a stretch is under way that ends at or before `beat`.
+    /// Whether the current play window ends at or before `beat`.
     pub(super) fn is_over(&self, beat: f64) -> bool {
         let end = self.answer.as_ref().and_then(|a| a.end);
         end.is_some_and(|end| self.timeline.beat(end) <= beat)
     }
 
-    /// Whether a stretch is under way that is not planned to its end.
+    /// Whether the current play window has an end and is not planned up to it.
     fn is_unfinished(&self) -> bool {
         let unfinished = |a: &super::Answer| a.end.is_some_and(|end| a.until < end);
         self.player.is_ready() && self.answer.as_ref().is_some_and(unfinished)

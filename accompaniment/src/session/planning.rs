@@ -1,4 +1,4 @@
-//! Deciding on a stretch, and planning its notes.
+//! Decisions on play windows, and planning of their notes.
 
 use continuo_score::Note;
 
@@ -10,42 +10,41 @@ use crate::seed::mix;
 use crate::timeline::TimelineNote;
 use crate::turn_taking::PlayWindow;
 
-/// A stretch under way.
+/// The current answer, in session steps.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     /// Session step of the player's step 0.
     origin: i64,
-    /// Planned up to this session step.
+    /// End of the plan.
     pub(super) until: i64,
-    /// Where it ends, if it does by itself.
+    /// End of the play window, if it is known.
     pub(super) end: Option<i64>,
-    /// What it was last decided on: everything the player started before.
+    /// Input before this step decided it.
     decided: i64,
-    /// Notes end where the stretch does.
+    /// Whether notes are shortened to the play window.
     clipped: bool,
-    /// It ends where another answer takes over: at a bar that was thought of anew, or where what
-    /// was given ends.
+    /// Whether another answer begins at its end: at a regenerated bar, or after replayed notes.
     pub(super) ends_at_regenerated: bool,
-    /// Where that other one ends, if it does by itself.
+    /// End of that other answer, if it is known.
     pub(super) next_end: Option<i64>,
-    /// Not thought of, but planned before, made void and taken back.
+    /// Notes of a discarded plan that *Undo* restored; they replace the model's.
     replayed: Option<Vec<TimelineNote>>,
-    /// The mode it was decided in.
+    /// Mode at the decision.
     pub(super) mode: Mode,
-    /// Repeats what was frozen, and does not think.
+    /// Whether it repeats the frozen loop.
     freeze_loop: bool,
-    /// The bars have changed since.
+    /// Whether the bars have changed since the decision.
     pub(super) stale: bool,
     groove: Groove,
 }
 
 impl Answer {
-    /// Whether it is thought of, and not played again.
+    /// Whether the model generates it.
     pub(super) fn is_sampled(&self) -> bool {
         !self.freeze_loop && self.replayed.is_none()
     }
 
-    /// What was planned of it, from step `from` on, and then somebody else takes over.
+    /// The same answer with planned notes from step `from` on; another answer follows.
     pub(super) fn replayed(self, notes: Vec<TimelineNote>, from: i64) -> Self {
         let whole = self.end == Some(self.until);
         let next_end = if self.ends_at_regenerated {
@@ -67,7 +66,7 @@ impl Answer {
 }
 
 impl<P: Player> Session<P> {
-    /// An answer is taken up anew at step `at`.
+    /// A play window that begins at step `at`, decided as late as possible.
     pub(super) fn window_at(&self, at: i64, end: Option<i64>) -> Option<PlayWindow> {
         let lead = self.timeline.step_from(self.settings.lead).max(1);
         Some(PlayWindow {
@@ -79,7 +78,7 @@ impl<P: Player> Session<P> {
 
     pub(super) fn decide(&mut self, entry: PlayWindow) -> Result<(), P::Error> {
         if !self.player.is_ready() || self.is_opening() {
-            // It comes in as soon as it can.
+            // It is decided again at the next boundary.
             self.entry_planner.postpone(entry.at + 1);
             return Ok(());
         }
@@ -112,14 +111,14 @@ impl<P: Player> Session<P> {
         self.unread_from = None;
         let freeze_loop = self.freeze_loop.is_some();
         if !freeze_loop {
-            // Where nothing was heard yet, the score has bars all the same.
+            // Before the first note the score has bars already.
             self.listen(entry.decided, entry.at)?;
             let seed = self.seed(entry.at);
             let own = self.timeline.own(origin, entry.at);
             self.player.answer(at, &self.settings, seed, &own)?;
             self.pending_settings.clear();
         }
-        // The next bar thought of anew, where the answer would go cleared it.
+        // The answer ends at the next regenerated bar.
         let retake = self
             .regenerate_counts
             .range(entry.at + 1..)
@@ -143,8 +142,8 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Whether the stretch before just goes on: it ends where this one begins, and the player
-    /// has done nothing since it was decided.
+    /// Whether the answer extends into this play window: it ends there, and the player has not
+    /// played since its decision.
     fn extends_answer(&mut self, entry: PlayWindow) -> bool {
         let freeze_loop = self.freeze_loop.is_some();
         let taken = self
@@ -174,7 +173,7 @@ impl<P: Player> Session<P> {
         same
     }
 
-    /// Another place in the song is another answer, and so is another variation or take.
+    /// Seed of an answer: depends on position, variation and number of regenerations.
     fn seed(&self, at: i64) -> u64 {
         let mut seed = mix(mix(u64::from(self.settings.seed)) ^ at as u64);
         if self.settings.variation != Variation::A {
@@ -186,24 +185,24 @@ impl<P: Player> Session<P> {
         seed
     }
 
-    /// Up to where it is planned, in session beats, while there is an answer.
+    /// End of the plan in session quarter notes, while there is an answer.
     pub(super) fn planned_to(&self) -> Option<f64> {
         self.answer.as_ref().map(|a| self.timeline.beat(a.until))
     }
 
-    /// Plans for a slice, up to a sixteenth further at most.
+    /// Plans for one slice, a sixteenth note at most.
     pub(super) fn plan(&mut self) -> Result<(), P::Error> {
         self.plan_to(self.plan_target()).map(drop)
     }
 
-    /// The step that is to be planned up to, where a stretch is under way.
+    /// The step up to which the plan should reach.
     pub(super) fn plan_target(&self) -> i64 {
         let end = self.answer.as_ref().and_then(|a| a.end);
         let target = self.timeline.step(self.now + self.settings.lookahead);
         end.map_or(target, |end| target.min(end))
     }
 
-    /// The same up to step `target`. Whether more is to be planned before it.
+    /// Plans for one slice towards step `target`. Returns whether more is left.
     pub(super) fn plan_to(&mut self, target: i64) -> Result<bool, P::Error> {
         let Some(answer) = &mut self.answer else {
             return Ok(false);
@@ -227,7 +226,7 @@ impl<P: Player> Session<P> {
         let end = answer
             .end
             .filter(|_| answer.clipped && answer.replayed.is_none());
-        // First step, the one after the last, the note, and by how much it is late.
+        // First step, step after it, note, lateness in quarter notes.
         let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.replayed, &self.freeze_loop) {
             (Some(replayed), _) => {
                 let due = replayed.iter().filter(|n| (from..until).contains(&n.start));

@@ -1,35 +1,35 @@
-//! The playhead of the host: where it goes on from, and what memory lies ahead of it.
+//! Jumps and loops of the host's playhead, and the memory ahead of it.
 
 use super::pending_work::Stall;
 use super::{Player, Session};
 use crate::choices::Memory;
 use crate::transport::Seam;
 
-/// How the playhead came to where it goes on from.
+/// Cause of a move of the playhead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
     /// The transport started or jumped.
     Jump,
-    /// A loop came round.
+    /// The loop's end was reached.
     Loop,
 }
 
 impl<P: Player> Session<P> {
-    /// The playhead goes on from `beat`, in the host's quarter notes.
+    /// Moves the playhead to `beat`, in the host's quarter notes.
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) -> Result<(), P::Error> {
         self.timeline.release_all(self.now);
         match self.settings.memory {
             Memory::Song => {
                 if self.session_offset != 0.0 {
-                    // Nothing of the session has a place in the song.
+                    // Notes of Session memory have no song positions.
                     self.clear_for_song()?;
                     self.session_offset = 0.0;
                 }
                 self.timeline.set_aside_from(beat);
             }
             Memory::Session => {
-                // Whole steps, so that the grid stays the host's; no more than needed, so that
-                // bars follow on bars where the loop is of whole bars.
+                // Whole steps keep the host's grid; the smallest offset keeps bars contiguous where
+                // the loop has whole bars.
                 let session_offset = self.timeline.step_from(self.now - beat);
                 let session_offset = self.timeline.beat(session_offset);
                 if !self.timeline.is_empty() || self.undo_stack.holds_memory() {
@@ -47,8 +47,8 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// A loop came round at `seam`. The player's notes that were heard at its end or later lie
-    /// after its start: the host did not split its block there.
+    /// Goes round the loop at `seam`. Input at or after the loop's end moves behind its start,
+    /// because the host did not split its block there.
     pub(super) fn loop_around(&mut self, seam: Seam) -> Result<(), P::Error> {
         let end = seam.end + self.session_offset;
         let carried = self.timeline.take_input_from(end - seam.slack);
@@ -72,7 +72,7 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Time has passed up to `beat`: memory of an earlier pass is replaced by what was heard.
+    /// Advances the playhead to `beat`; new input replaces notes of an earlier pass.
     pub(super) fn pass_to(&mut self, beat: f64) {
         self.now = beat;
         let over = self.timeline.play_over(beat);

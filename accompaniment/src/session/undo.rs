@@ -1,8 +1,7 @@
-//! What the musician did that can be taken back, and done again.
+//! Undo and redo of a session.
 //!
-//! Taking something back means: as if it had not been done, with all that was played since.
-//! What is not taken back: panic, for silence is no state, and whatever else is a parameter, for
-//! hosts have an undo of their own for those.
+//! Undo gives the state that there would be without the action, with all later notes. Panic and
+//! other parameters have no entry: silence is no state, and hosts undo parameters themselves.
 
 use super::freeze_loop::FreezeLoop;
 use super::undo_stack::{ClearedMemory, Direction, DiscardedPlan, ExpectedChange, UndoEntry};
@@ -13,12 +12,12 @@ use crate::timeline::{Timeline, TimelineNote};
 use crate::turn_taking::PlayWindow;
 
 impl<P: Player> Session<P> {
-    /// What can be taken back and done again.
+    /// The next steps of undo and redo.
     pub(super) fn history(&self) -> UndoHistory {
         self.undo_stack.history()
     }
 
-    /// Before a cut: what it makes void. `cutoff_beat` is a session position, as is `beat`.
+    /// Keeps the plan that a cancel at `beat` discards. Both positions are session quarter notes.
     pub(super) fn keep_discarded(&mut self, beat: f64, cutoff_beat: f64) {
         let answer = self.answer.clone();
         self.undo_stack.discarded = answer.map(|answer| {
@@ -33,7 +32,7 @@ impl<P: Player> Session<P> {
         });
     }
 
-    /// The bar at the playhead is thought of anew.
+    /// Regenerates the bar at the playhead.
     pub(super) fn regenerate(&mut self) {
         let bar = self.timeline.bar_line(self.timeline.step(self.now));
         let planned = self.undo_stack.take_discarded(self.now);
@@ -41,7 +40,7 @@ impl<P: Player> Session<P> {
         self.undo_stack.push(UndoEntry::Regenerate { bar, planned });
     }
 
-    /// Counts how often a bar was thought of anew, up or down.
+    /// Adjusts the count of regenerations of a bar by one.
     fn count_regeneration(&mut self, bar: i64, up: bool) {
         let count = self.regenerate_counts.entry(bar).or_default();
         *count = if up {
@@ -54,7 +53,7 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// Everything is forgotten.
+    /// Clears memory and learned pieces.
     pub(super) fn clear(&mut self) -> Result<(), P::Error> {
         let planned = self.undo_stack.take_discarded(self.now);
         let cleared = self.clear_memory(f64::INFINITY, usize::MAX)?;
@@ -66,7 +65,7 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Memory of a session is cleared, for it has no place in the song; it can be taken back.
+    /// Clears Session memory on the way to Song memory; undo restores it.
     pub(super) fn clear_for_song(&mut self) -> Result<(), P::Error> {
         let cleared = self.clear_memory(f64::INFINITY, 0)?;
         if !cleared.timeline.is_empty() {
@@ -78,7 +77,11 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Forgets what was learned from files, and what of it was still to be learned.
+    /// Removes the learned pieces, and clears the queue of files.
+    ///
+    /// # Errors
+    ///
+    /// Errors of the player.
     pub fn unlearn(&mut self) -> Result<(), P::Error> {
         let pieces = self.take_learned(usize::MAX)?;
         if !pieces.is_empty() {
@@ -87,8 +90,7 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Forgets what began before `beat` and the first so many of the pieces learned, and gives
-    /// it.
+    /// Removes and returns notes before `beat` and the first `pieces` learned pieces.
     fn clear_memory(&mut self, beat: f64, pieces: usize) -> Result<ClearedMemory, P::Error> {
         let cleared = ClearedMemory {
             timeline: self.timeline.take_before(beat),
@@ -99,14 +101,14 @@ impl<P: Player> Session<P> {
         };
         (self.unread_from, self.answer) = (None, None);
         self.entry_planner.rest(&self.timeline, self.now);
-        // What came since, where it was cleared before and not now.
+        // Later notes stay.
         let step = self.timeline.step(self.now);
         let score = self.timeline.score(step, step);
         self.player.listen(&score)?;
         Ok(cleared)
     }
 
-    /// What was forgotten is remembered again, before what came since.
+    /// Restores cleared memory before later notes.
     fn restore_cleared(&mut self, cleared: ClearedMemory) -> Result<(), P::Error> {
         self.timeline
             .put_before(cleared.timeline, cleared.earliest_playhead);
@@ -120,7 +122,7 @@ impl<P: Player> Session<P> {
         self.prepend_learned(&cleared.learned)
     }
 
-    /// Notes before the playhead are others: the player reads them when there is time.
+    /// Marks all notes before the playhead as unread.
     fn reread(&mut self) {
         let line = self.timeline.step(self.now.floor());
         let open = self.timeline.first_held().unwrap_or(line);
@@ -189,8 +191,8 @@ impl<P: Player> Session<P> {
         self.undo_stack.expected = Some(expected);
     }
 
-    /// Settings have changed: what of it can be taken back. Gives what is to be repeated, where
-    /// something is.
+    /// Records a change of variation or freeze in the history, unless undo or redo caused it. Sets
+    /// the frozen loop.
     pub(super) fn settings_changed(&mut self, before: &Settings) {
         let now = self.settings;
         let baseline_set = std::mem::replace(&mut self.undo_stack.baseline_set, true);
@@ -237,8 +239,7 @@ impl<P: Player> Session<P> {
         }
     }
 
-    /// What was planned is planned again, as far as there is still time for it; after that, it is
-    /// thought on.
+    /// Restores a discarded plan as far as there is time for it; the model continues after it.
     fn reinstate(&mut self, discarded: Option<DiscardedPlan>) {
         let Some(DiscardedPlan {
             answer,

@@ -19,77 +19,75 @@ pub(super) enum Direction {
     Redo,
 }
 
-/// Deeds remembered at most.
+/// Number of entries at most.
 const MAX_ENTRIES: usize = 32;
 
-/// Notes of memories that were cleared, all deeds together: an hour and a half of ten a second,
-/// twice.
+/// Number of notes in all entries at most: ten notes a second for three hours.
 const MAX_NOTES: usize = 1 << 17;
 
-/// Something that was done.
+/// An action, with what is needed to revert or repeat it.
 #[derive(Clone, Debug)]
 pub(super) enum UndoEntry {
-    /// The bar that begins on this step was thought of anew. Done or taken back, what was planned
-    /// until then is kept here.
+    /// The bar that begins on this step was regenerated. `planned` is the plan that undo or redo
+    /// restores.
     Regenerate {
         bar: i64,
         planned: Option<DiscardedPlan>,
     },
-    /// Everything was forgotten. What was, while it is not taken back.
+    /// Memory was cleared; `cleared` is what undo restores.
     Clear {
         cleared: Box<ClearedMemory>,
         planned: Option<DiscardedPlan>,
     },
-    /// What was learned from files was forgotten.
+    /// The learned pieces were removed.
     Unlearn { pieces: Vec<SavedPiece> },
-    /// After a jump, notes of an earlier pass were played over. Taken back: those of them that
-    /// were put back.
+    /// After a jump, new input replaced notes of an earlier pass. After undo: those that were
+    /// restored.
     PlayOver { notes: PlayedOver, arrivals: u64 },
-    /// Another variation was chosen.
+    /// The variation changed.
     Vary { from: Variation, to: Variation },
-    /// What is repeated was frozen, or let go of. What it was.
+    /// Freeze was switched on or off; `bars` is its loop.
     Freeze { on: bool, bars: Option<FreezeLoop> },
 }
 
-/// What was forgotten.
+/// Memory that *Clear* removed.
 #[derive(Clone, Debug)]
 pub(super) struct ClearedMemory {
     pub(super) timeline: Timeline,
-    /// The earliest session position the playhead has been at since, in quarter notes: what lies
-    /// after it would be forgotten by now in any case.
+    /// Earliest session position of the playhead since, in quarter notes. Notes after it would be
+    /// replaced by now in any case.
     pub(super) earliest_playhead: f64,
     pub(super) regenerate_counts: BTreeMap<i64, u64>,
     pub(super) freeze_loop: Option<FreezeLoop>,
     pub(super) learned: Vec<SavedPiece>,
 }
 
-/// A plan that was made void.
+/// A plan that a cancel discarded.
 #[derive(Clone, Debug)]
 pub(super) struct DiscardedPlan {
     pub(super) answer: Answer,
     pub(super) notes: Vec<TimelineNote>,
-    /// Where it was made void, in session quarter notes.
+    /// Position of the cancel, in session quarter notes.
     pub(super) at: f64,
-    /// During which arrivals of the playhead.
+    /// Count of arrivals at the cancel.
     pub(super) arrivals: u64,
 }
 
-/// What was done and what was taken back, the last one last.
+/// Undo and redo entries; the newest is last.
 #[derive(Debug, Default)]
 pub(super) struct UndoStack {
     done: VecDeque<UndoEntry>,
     undone: Vec<UndoEntry>,
-    /// What was planned at the last cut.
+    /// Plan at the last cancel.
     pub(super) discarded: Option<DiscardedPlan>,
-    /// A change of settings that takes something back, on its way through the host.
+    /// The change of a parameter that undo or redo causes; the host delivers it later.
     pub(super) expected: Option<ExpectedChange>,
-    /// Settings were heard since the cleared was put in the place of another: those that follow are
-    /// the musician's doing.
+    /// Whether settings have arrived since the last load; later ones are the musician's actions.
     pub(super) baseline_set: bool,
-    /// How often the playhead arrived somewhere.
+    /// Number of times the playhead arrived somewhere.
     pub(super) arrivals: u64,
-    /// The playhead arrived by a jump, so that what it plays over can be taken back. A loop
-    /// plays the same again.
+    /// Whether the last arrival was a jump. Notes replaced after a loop get no entry, because a
+    /// loop repeats them.
     jumped: bool,
 }
 
@@ -100,7 +98,7 @@ pub(super) enum ExpectedChange {
 }
 
 impl UndoStack {
-    /// The cleared is another.
+    /// Clears the history after a load.
     pub(super) fn forget(&mut self) {
         *self = Self {
             arrivals: self.arrivals + 1,
@@ -108,7 +106,7 @@ impl UndoStack {
         };
     }
 
-    /// The playhead is somewhere else.
+    /// Records an arrival of the playhead at `beat`, in session quarter notes.
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) {
         self.arrivals += 1;
         self.jumped = arrival == Arrival::Jump;
@@ -120,7 +118,7 @@ impl UndoStack {
         }
     }
 
-    /// Notes of an earlier pass were played over.
+    /// Records that new input replaced notes of an earlier pass.
     pub(super) fn play_over(&mut self, over: PlayedOver) {
         if over.is_empty() || !self.jumped {
             return;
@@ -137,7 +135,7 @@ impl UndoStack {
         }
     }
 
-    /// Whether there is a cleared memory that may come back.
+    /// Whether undo can restore cleared memory.
     pub(super) fn holds_memory(&self) -> bool {
         self.done
             .iter()
@@ -179,7 +177,7 @@ impl UndoStack {
         }
     }
 
-    /// What is planned now, or what the cut just before made void.
+    /// The plan that a cancel at `now` has just discarded.
     pub(super) fn take_discarded(&mut self, now: f64) -> Option<DiscardedPlan> {
         self.discarded
             .take()

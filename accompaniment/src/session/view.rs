@@ -1,4 +1,4 @@
-//! A session as others see it: on the screen, and as a MIDI file.
+//! Outputs of a session: snapshots and MIDI files.
 
 use continuo_engine::composer::PendingWork;
 use continuo_score::midi::MidiFile;
@@ -10,13 +10,12 @@ use crate::snapshot::{
 };
 
 impl<P: Player> Session<P> {
-    /// What it hears, plans and remembers; what the model and the audio thread know is left
-    /// out.
+    /// A snapshot without the parts that the model and the audio thread know.
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot_from(self.now - SNAPSHOT_BEATS)
     }
 
-    /// The same with the notes from some position on.
+    /// A snapshot with the notes that sound at or after `from`, in session quarter notes.
     fn snapshot_from(&self, from: f64) -> Snapshot {
         let (bar_start, metre) = self.timeline.bar_at(self.now);
         let shown = self.timeline.notes().filter(|n| {
@@ -80,7 +79,7 @@ impl<P: Player> Session<P> {
         snapshot
     }
 
-    /// Where the player looks back to for what sounds now: the notes of the last beat.
+    /// Attribution of the notes of the last beat.
     fn attribution(&self) -> Attribution {
         let (Some(answer), Some(origin)) = (&self.answer, self.timeline.origin()) else {
             return Attribution::default();
@@ -93,7 +92,7 @@ impl<P: Player> Session<P> {
             .attribution(step(self.now - 1.0)..step(self.now) + 1)
     }
 
-    /// The notes up to now as a MIDI file: see [`export`].
+    /// Notes up to the playhead as a MIDI file: see [`export`].
     pub fn midi(&self, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
         export(&self.snapshot_from(f64::NEG_INFINITY), part, bars)
     }

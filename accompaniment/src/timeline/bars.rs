@@ -1,4 +1,4 @@
-//! Bars of the timeline: where they begin, whose they are, where an answer may.
+//! Bars of the timeline: bar lines, turns, and boundaries for answers.
 
 use continuo_score::{TimeSignature, TimeSignatureMap};
 
@@ -6,9 +6,9 @@ use super::{SAME, Timeline, TradeTurn};
 use crate::choices::Enter;
 
 impl Timeline {
-    /// The first place at or after song step `step` where an answer may begin.
+    /// The first boundary at or after song step `step` at which an answer may begin.
     pub fn boundary(&self, step: i64, enter: Enter) -> i64 {
-        // Bars are counted from some bar line before; a song is no longer than u32 steps.
+        // The origin is a bar line before `step`; a song has at most u32::MAX steps.
         let origin = self.origin.unwrap_or_else(|| self.bar_line(step)).min(step);
         let map = self.time_signature_map(origin);
         let Ok(at) = u32::try_from(step - origin) else {
@@ -34,8 +34,8 @@ impl Timeline {
         origin + i64::from(found)
     }
 
-    /// The turn of so many bars that `step` lies in, counted from the first bar with a note;
-    /// `None` before it.
+    /// The turn of `bars` bars that contains `step`, counted from the first bar with a note; `None`
+    /// before it.
     pub fn trade_turn(&self, step: i64, bars: u32) -> Option<TradeTurn> {
         let origin = self.origin.filter(|_| !self.notes.is_empty())?;
         let at = u32::try_from(step - origin).ok()?;
@@ -51,7 +51,7 @@ impl Timeline {
         })
     }
 
-    /// Where bar number `bar` of scores begins and ends, in quarter notes.
+    /// Start and end of bar `bar` of scores, in quarter notes.
     pub fn bar(&self, bar: u32) -> Option<(f64, f64)> {
         let origin = self.origin?;
         let map = self.time_signature_map(origin);
@@ -59,7 +59,7 @@ impl Timeline {
         Some((line(bar), line(bar.checked_add(1)?)))
     }
 
-    /// Bars from the first note to the last.
+    /// Number of bars from the first note to the last.
     pub fn bars(&self) -> u32 {
         let last = self.notes.iter().map(|n| n.start).max();
         let span = self.origin.zip(last);
@@ -70,7 +70,7 @@ impl Timeline {
         .unwrap_or(0)
     }
 
-    /// The bar line at or before `beat`, with the metre there.
+    /// The bar line at or before `beat`, in quarter notes, with its time signature.
     pub fn bar_at(&self, beat: f64) -> (f64, TimeSignature) {
         let (anchor, metre) = self.time_signature_at(self.step(beat));
         let bars = ((beat - anchor) / metre.bar_beats() + SAME).floor();
@@ -87,7 +87,7 @@ impl Timeline {
         line.min(step)
     }
 
-    /// The metre in force at `step`, with the position of one of its bar lines.
+    /// The time signature at `step`, with the position of one of its bar lines in quarter notes.
     pub(super) fn time_signature_at(&self, step: i64) -> (f64, TimeSignature) {
         let after = self
             .time_signatures
@@ -96,7 +96,7 @@ impl Timeline {
         known.copied().unwrap_or((0.0, TimeSignature::COMMON))
     }
 
-    /// The bars, counted from a bar line `origin`.
+    /// The time signatures from the bar line `origin` on, in steps.
     pub(super) fn time_signature_map(&self, origin: i64) -> TimeSignatureMap {
         let first = self.time_signature_at(origin).1;
         let later = self.time_signatures.iter().filter_map(|&(at, metre)| {
@@ -112,9 +112,9 @@ impl Timeline {
     }
 }
 
-/// The first step of a bar.
+/// First step of bar `bar`.
 fn bar_line(map: &TimeSignatureMap, bar: u32) -> u32 {
-    // Between two changes of metre bars are alike: jump by whole bars, then walk.
+    // Between two changes all bars are equal: skip whole bars, then step.
     let changes = map.changes().map(|(step, _)| step);
     let mut step = changes
         .take_while(|&step| map.position(step).bar <= bar)

@@ -6,9 +6,9 @@ use super::{NoteRecord, NoteSource, SAME, Timeline};
 const NOTE_OFF_SEARCH: usize = 256;
 
 impl Timeline {
-    /// The player struck a key.
+    /// Adds the note-on of a key at `beat`, in quarter notes.
     pub fn on(&mut self, beat: f64, channel: u8, pitch: u8, velocity: u8) {
-        // A key struck again without having been let go, or while the pedal holds it.
+        // A second note-on of a held or sustained key ends the first note.
         self.end_held(beat, Some(channel), Some(pitch), |_| true);
         self.make_room();
         self.held_count += 1;
@@ -26,8 +26,8 @@ impl Timeline {
         });
     }
 
-    /// The player let go every key that matches_or_any; `None` matches_or_any all. Where the pedal is down they go
-    /// on sounding.
+    /// Adds the note-off of the matching keys; `None` matches all. While the pedal is down their
+    /// notes sound on.
     pub fn off(&mut self, beat: f64, channel: Option<u8>, pitch: Option<u8>) {
         if let (Some(channel), Some(pitch)) = (channel, pitch) {
             self.off_again(beat, channel, pitch);
@@ -41,8 +41,8 @@ impl Timeline {
         self.end_held(beat, channel, pitch, |note| !note.sustained);
     }
 
-    /// A second note-off of a key whose first one came on the sample of its note-on: the note
-    /// ends here. qtractor does so with the notes on the first sample that it plays.
+    /// Moves the end of a note to a second note-off, where the first came on the sample of the
+    /// note-on. qtractor sends notes on its first sample so.
     fn off_again(&mut self, beat: f64, channel: u8, pitch: u8) {
         let end = self.step(beat);
         let last = self.notes.iter_mut().rev().take(NOTE_OFF_SEARCH);
@@ -53,7 +53,7 @@ impl Timeline {
         }
     }
 
-    /// The sustain pedal of a channel went down or up.
+    /// Presses or releases the sustain pedal of a channel.
     pub fn pedal(&mut self, beat: f64, channel: u8, down: bool) {
         let bit = 1 << (channel & 15);
         if down {
@@ -64,7 +64,7 @@ impl Timeline {
         }
     }
 
-    /// Every key and every pedal is up.
+    /// Releases all keys and pedals.
     pub fn release_all(&mut self, beat: f64) {
         self.pedals = 0;
         self.end_held(beat, None, None, |_| true);
@@ -90,8 +90,8 @@ impl Timeline {
         self.held_count -= ended;
     }
 
-    /// The player's notes without an end, each with its channel. However long the song, it
-    /// goes back no further than the earliest of them.
+    /// The player's notes without an end, each with its channel. It searches back to the earliest
+    /// of them only.
     fn held(&mut self) -> impl Iterator<Item = (&mut NoteRecord, u8)> {
         let held = self.notes.iter_mut().rev().filter_map(|n| match n.source {
             NoteSource::Player(on) if n.end.is_none() => Some((n, on)),
@@ -101,7 +101,7 @@ impl Timeline {
     }
 }
 
-/// Whether `None`, which matches_or_any all, or this one.
+/// Whether `wanted` is `None` or equals `one`.
 fn matches_or_any(wanted: Option<u8>, one: u8) -> bool {
     wanted.is_none_or(|w| w == one)
 }

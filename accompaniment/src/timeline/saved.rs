@@ -1,4 +1,4 @@
-//! The timeline as it stands in a project.
+//! Saved form of the timeline, as JSON in projects.
 
 use continuo_score::TimeSignature;
 use serde::de::Error;
@@ -6,13 +6,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{NoteRecord, NoteSource, Timeline};
 
-/// Notes taken over from a project at most.
+/// Number of notes read from a project at most.
 const MAX_SAVED_NOTES: usize = 1 << 16;
-/// A song ends before this step, on any grid.
+/// Limit of positions in a project, in steps of any grid.
 const MAX_STEP: i64 = 1 << 31;
 
-/// A position in quarter notes that is exactly the same when it is read again: JSON's numbers
-/// may lose the last bit, so it is written as text.
+/// A position in quarter notes that survives JSON to the bit: it is written as text, because JSON
+/// numbers may lose the last bit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ExactBeats(pub f64);
 
@@ -37,11 +37,11 @@ impl<'de> Deserialize<'de> for ExactBeats {
     }
 }
 
-/// A timeline in JSON. What does not make sense in it is left out when it is read.
+/// A timeline in JSON. Reading skips invalid notes and time signatures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SavedTimeline {
-    /// Steps a quarter note of the grid it counts in.
+    /// Steps per quarter note of its grid.
     steps_per_beat: u32,
     /// Step 0 of scores.
     origin: Option<i64>,
@@ -60,7 +60,7 @@ pub struct SavedTimeline {
 struct SavedNote(i64, ExactBeats, Option<i64>, u8, u8, i8);
 
 impl SavedTimeline {
-    /// Where its last note ends, in quarter notes; 0 where there is none.
+    /// End of its last note, in quarter notes; 0 without notes.
     pub fn end_beat(&self) -> f64 {
         let ends = self
             .notes
@@ -72,7 +72,7 @@ impl SavedTimeline {
 }
 
 impl Timeline {
-    /// All of it.
+    /// The saved form.
     pub fn save(&self) -> SavedTimeline {
         let note = |note: &NoteRecord| {
             let source = match note.source {
@@ -101,8 +101,9 @@ impl Timeline {
         }
     }
 
-    /// What was saved, on a grid of so many steps a quarter note, and how many of its notes
-    /// made no sense. Keys that were down when it was saved are let go at `now`.
+    /// Restores a timeline on a grid of `steps_per_beat` steps per quarter note. Returns it with
+    /// the number of invalid notes, which it skips. Keys that were held end at `now`, in quarter
+    /// notes.
     pub fn restore(saved: &SavedTimeline, steps_per_beat: u32, now: f64) -> (Self, usize) {
         let mut timeline = Timeline::new(steps_per_beat);
         let (old, new) = (
@@ -170,7 +171,7 @@ impl Timeline {
         (timeline, lost)
     }
 
-    /// The first step after every note.
+    /// First step after all notes.
     pub fn end(&self) -> Option<i64> {
         self.notes.iter().filter_map(|n| n.end).max()
     }
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn comes_back_as_it_was() {
+    fn timeline_survives_saving() {
         for seed in 0..50 {
             let timeline = any_timeline(&mut Rng::new(seed));
             let text = serde_json::to_string(&timeline.save()).unwrap();
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_down_are_let_go_where_it_was_saved() {
+    fn held_keys_end_where_they_were_saved() {
         let mut timeline = Timeline::new(12);
         timeline.on(1.0, 0, 60, 90);
         let (back, _) = Timeline::restore(&timeline.save(), 12, 2.0);
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn another_grid_keeps_the_music() {
+    fn another_grid_keeps_notes_at_their_beats() {
         let timeline = any_timeline(&mut Rng::new(4));
         let (back, lost) = Timeline::restore(&timeline.save(), 24, 99.0);
         assert_eq!(lost, 0);
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_left_out() {
+    fn invalid_notes_and_time_signatures_are_skipped() {
         let json = r#"{
             "steps_per_beat": 12, "origin": 9000000000000000000,
             "metres": [[0.0, 4, 4], [1e300, 0, 4], [-5.0, 3, 4], [8.0, 3, 5]],

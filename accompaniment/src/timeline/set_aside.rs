@@ -1,37 +1,36 @@
-//! Notes ahead of the playhead, from an earlier pass: kept until the playhead plays over them.
+//! Notes of an earlier pass ahead of the playhead; kept until the playhead passes them.
 
 use continuo_score::TimeSignature;
 
 use super::{MAX_NOTES, NoteRecord, SAME, Timeline};
 
-/// What lies ahead of the playhead. It has no part in scores, and comes back where the playhead
-/// jumps over it.
+/// Notes and bars ahead of the playhead. Scores leave them out; a jump past them restores them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NotesAhead {
     /// In order of start.
     pub(super) notes: Vec<NoteRecord>,
-    /// Bar lines with a metre, rising.
+    /// Bar lines with a time signature, ascending.
     time_signatures: Vec<(f64, TimeSignature)>,
 }
 
 impl NotesAhead {
-    /// Puts the notes in order of start.
+    /// Sorts the notes by start.
     pub(super) fn sort(&mut self) {
         sort(&mut self.notes);
     }
 }
 
-/// Notes that the playhead played over, in order of start.
+/// Notes of an earlier pass that the playhead has passed, in order of start.
 #[derive(Clone, Debug, Default)]
 pub struct PlayedOver(Vec<NoteRecord>);
 
 impl PlayedOver {
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many.
+    /// Number of notes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -43,9 +42,8 @@ impl PlayedOver {
 }
 
 impl Timeline {
-    /// The playhead goes on from `beat`, in quarter notes: what lies ahead of it is set aside,
-    /// what was set aside and lies before it comes back. A note that reaches over `beat` ends
-    /// there.
+    /// Moves the playhead to `beat`, in quarter notes: sets aside what lies ahead, and restores
+    /// what was set aside and lies before. Notes that sound at `beat` end there.
     pub fn set_aside_from(&mut self, beat: f64) {
         let before = |&at: &f64| at < beat - SAME;
         type Notes = Vec<NoteRecord>;
@@ -84,8 +82,8 @@ impl Timeline {
         self.begin_with_the_first();
     }
 
-    /// The playhead has gone on to `beat`: what was set aside before it is replaced by what was
-    /// heard there, and given.
+    /// Advances the playhead to `beat`: removes and returns the notes set aside before it, which
+    /// new input replaces.
     pub fn play_over(&mut self, beat: f64) -> PlayedOver {
         let before = |&at: &f64| at < beat - SAME;
         let bars = self
@@ -98,8 +96,9 @@ impl Timeline {
         PlayedOver(notes.drain(..over).collect())
     }
 
-    /// Puts notes back that were played over, with the playhead at `beat`, except those that
-    /// were heard again: the same key on the same step. Gives those that were put back.
+    /// Restores notes that [`Timeline::play_over`] returned, with the playhead at `beat`, except
+    /// those that the player has repeated: the same key on the same step. Returns the restored
+    /// notes.
     pub fn put_back(&mut self, over: &PlayedOver, beat: f64) -> PlayedOver {
         let same = |a: &NoteRecord, b: &NoteRecord| (a.start, a.pitch) == (b.start, b.pitch);
         let again = |note: &&NoteRecord| !self.notes.iter().any(|heard| same(heard, note));
@@ -110,7 +109,7 @@ impl Timeline {
         PlayedOver(back)
     }
 
-    /// Takes notes out again that were put back.
+    /// Removes the notes that [`Timeline::put_back`] restored.
     pub fn remove_put_back(&mut self, back: &PlayedOver) {
         let is_back = |note: &NoteRecord| {
             let same = |b: &NoteRecord| {
@@ -123,12 +122,12 @@ impl Timeline {
         self.notes_removed();
     }
 
-    /// How many notes lie ahead of the playhead.
+    /// Number of notes ahead of the playhead.
     pub fn later(&self) -> usize {
         self.later.notes.len()
     }
 
-    /// Where there are notes, scores begin with the bar of the first at the latest.
+    /// Moves the origin to the bar of the first note, where it lies after it.
     fn begin_with_the_first(&mut self) {
         if let Some(first) = self.notes.iter().map(|note| note.start).min() {
             let origin = self.origin.filter(|&origin| origin <= first);
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_played_over_comes_back_but_for_what_was_heard_again() {
+    fn replaced_notes_return_except_repeated_ones() {
         let mut timeline = timeline(&[0.0, 1.0, 2.0, 8.0]);
         timeline.set_aside_from(0.0);
         timeline.on(1.001, 0, 60, 90);

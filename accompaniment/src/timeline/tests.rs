@@ -57,7 +57,7 @@ fn a_note_slightly_before_the_bar_belongs_to_it() {
 }
 
 #[test]
-fn held_struck_again_and_wildcards() {
+fn note_offs_match_repeated_keys_and_wildcards() {
     let mut timeline = Timeline::new(12);
     timeline.on(0.0, 0, 60, 90);
     timeline.on(1.0, 0, 60, 90);
@@ -91,7 +91,7 @@ fn a_note_that_a_host_ends_at_once_ends_with_its_second_note_off() {
 }
 
 #[test]
-fn a_cut_ends_what_sounds_and_undoes_what_was_planned() {
+fn a_cancel_ends_sounding_notes_and_removes_planned_ones() {
     let mut timeline = Timeline::new(12);
     heard(&mut timeline, 0.0, 0.5, 60);
     timeline.play(1, 24.0 / 12.0, 24, 48, 64, 80);
@@ -172,7 +172,7 @@ fn boundaries_are_the_first_ones() {
 }
 
 #[test]
-fn the_pedal_holds_what_the_hand_lets_go() {
+fn the_pedal_sustains_released_keys() {
     let mut timeline = Timeline::new(12);
     timeline.on(0.0, 2, 60, 90);
     timeline.pedal(0.5, 2, true);
@@ -212,7 +212,7 @@ fn turns_over_a_change_of_metre() {
 }
 
 #[test]
-fn memory_has_an_end() {
+fn oldest_notes_are_removed_at_the_limit() {
     let mut timeline = Timeline::new(12);
     let last = MAX_NOTES as u32 + 10;
     for n in 0..=last {

@@ -173,7 +173,7 @@ fn keys_held_over_a_jump_still_count_as_held() {
 }
 
 #[test]
-fn what_was_played_elsewhere_is_no_reason_to_answer() {
+fn notes_before_a_jump_are_not_answered() {
     let timeline = common();
     let mut rule = arrived(&timeline);
     rule.on(0, 0.0, 0, 60);
@@ -231,7 +231,7 @@ fn turns_count_from_the_bar_the_player_began_in() {
 }
 
 #[test]
-fn pieces_follow_on_each_other() {
+fn play_windows_of_along_and_free_are_contiguous() {
     let timeline = common();
     let along = |enter| Settings {
         mode: Mode::Along,

@@ -25,21 +25,21 @@ use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::{Player, SavedSession, Session, Urgency};
 use continuo_accompaniment::snapshot::ModelState;
 
-/// Messages of one instance taken in before the next instance has its turn.
+/// Number of messages read from one instance before the next one's turn.
 const MAX_MESSAGES: usize = 512;
 
-/// Between two snapshots.
+/// Interval of snapshots.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(30);
 
-/// Steps in a quarter note of the grid on which notes are state until a model says another.
+/// Steps per quarter note of the timeline before a model loads.
 const STEPS_PER_BEAT: u32 = 12;
 
-/// What the instances of a process share. Owned by the composer thread.
+/// Resources shared by all instances. Owned by the composer thread.
 #[derive(Default)]
 pub(super) struct SharedResources {
-    /// The weights.
+    /// Loaded models.
     pub(super) models: Models,
-    /// Threads for what takes longer than a slice.
+    /// Worker threads.
     pub(super) workers: Workers,
 }
 
@@ -51,24 +51,24 @@ pub(super) struct Instance {
     shared: Arc<Shared>,
     state: state::State,
     composer_end: ComposerEnd,
-    /// When the editor's snapshot was made.
+    /// Time of the last snapshot.
     last_snapshot: Instant,
     epochs: SessionEpochs,
-    /// The last block that was taken in.
+    /// Number of the last block read.
     block: u64,
-    /// The plugin's own_library library.
+    /// The plugin's library.
     own_library: Option<PathBuf>,
-    /// The directory of the model it plays with or failed to, if that is not the default.
+    /// Directory of the chosen model; `None` for the default.
     model: Option<PathBuf>,
-    /// That model, while it is on its way.
+    /// The model while it loads.
     pending_model: Option<PendingModel>,
-    /// A file that is being opened.
+    /// The file that a worker opens.
     opening: Option<(PathBuf, PendingResult<OpenedPath>)>,
-    /// Listens, also while there is no model, so that a save has all that was heard.
+    /// Session; it reads input also without a model, so that a save has all notes.
     session: Session<EnginePlayer>,
-    /// Whether the model chosen was not to be had, and the default one is asked for instead.
+    /// Whether the chosen model failed and the default one replaces it.
     uses_default: bool,
-    /// Why it does not think any more. Notes go on passing through.
+    /// Why it generates no more. Notes pass through.
     problem: Option<String>,
 }
 
@@ -105,8 +105,8 @@ impl Instance {
         instance
     }
 
-    /// Takes in what others have for it, and gives whether something was heard. Takes no longer
-    /// than a few milliseconds. Whatever goes wrong stays with this instance.
+    /// Applies loaded state and models, editor requests and messages; returns whether there was
+    /// input. Takes a few milliseconds at most. A failure stays within this instance.
     pub(super) fn listen(&mut self, resources: &mut SharedResources) -> bool {
         let heard = self.guard(|instance| {
             instance.apply_loaded_state(resources)?;
@@ -118,7 +118,7 @@ impl Instance {
         heard.unwrap_or(false)
     }
 
-    /// How much its next slice of work matters.
+    /// Urgency of its next slice; `None` without work.
     pub(super) fn urgency(&self) -> Option<Urgency> {
         let urgency = self.session.urgency()?;
         let waited = self.is_offline() && !self.heard.is_empty();
@@ -129,7 +129,7 @@ impl Instance {
         })
     }
 
-    /// Does that slice.
+    /// Does the slice.
     pub(super) fn work(&mut self) {
         let offline = self.is_offline();
         self.guard(|instance| {
@@ -144,7 +144,7 @@ impl Instance {
         });
     }
 
-    /// Whether it waits for a thread workers this one.
+    /// Whether a worker thread works for it.
     pub(super) fn waits_for_worker(&self) -> bool {
         self.pending_model.is_some() || self.opening.is_some()
     }
@@ -153,7 +153,7 @@ impl Instance {
         self.shared.offline.load(Ordering::Relaxed)
     }
 
-    /// Runs a part of it. A failure ends its thinking.
+    /// Runs `run`; an error or a panic ends generation in this instance.
     fn guard<T>(&mut self, run: impl FnOnce(&mut Self) -> Result<T, EngineError>) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(|| run(self))) {
             Ok(Ok(value)) => Some(value),
@@ -163,7 +163,7 @@ impl Instance {
             }
             Err(panic) => {
                 let problem = format!("internal error: {}", panic_message(&*panic));
-                // What is left of the session may be half of something.
+                // The session may be inconsistent after a panic: it is rebuilt from its saved form.
                 let saved = catch_unwind(AssertUnwindSafe(|| self.session.save()));
                 self.session = Session::new(EnginePlayer::without_model(STEPS_PER_BEAT));
                 if let Ok(saved) = saved {
@@ -176,20 +176,20 @@ impl Instance {
         }
     }
 
-    /// What the editor asks for.
+    /// Handles the editor's requests, and opens files.
     fn handle_requests(&mut self, resources: &mut SharedResources) -> Result<(), EngineError> {
         while let Ok(request) = self.composer_end.commands.try_recv() {
             match request {
                 EditorRequest::Midi(wanted) => {
                     let file = self.session.midi(wanted.part, wanted.bars);
-                    // Whoever asked may be gone.
+                    // The requester may be gone.
                     let _ = wanted.reply.try_send(file);
                 }
                 EditorRequest::Learn(paths) => self.session.learn(paths),
                 EditorRequest::Unlearn => self.session.unlearn()?,
             }
         }
-        // Its thread lets go of the result once it is there.
+        // The worker drops its clone once the result is set.
         if self
             .opening
             .as_ref()
@@ -221,7 +221,7 @@ impl Instance {
         Ok(())
     }
 
-    /// A snapshot for whoever looks.
+    /// Publishes a snapshot if the editor shows.
     fn publish_snapshot(&mut self) {
         if !self.composer_end.link.is_watched() || self.last_snapshot.elapsed() < SNAPSHOT_INTERVAL
         {
@@ -241,40 +241,39 @@ impl Instance {
         self.composer_end.link.publish(snapshot);
     }
 
-    /// Takes in what was heard, and gives what a project keeps. It waits for nothing: neither for
-    /// a model nor for a memory.
+    /// Reads all input, and returns the saved session. Waits for no model and no memory.
     pub(super) fn save(&mut self, resources: &mut SharedResources) -> Option<SavedSession> {
         self.catch_up(resources);
         catch_unwind(AssertUnwindSafe(|| self.session.save())).ok()
     }
 
     fn fail(&mut self, problem: String) {
-        // What was cut short because without_model is there any more is no error.
+        // Work stopped on removal is no error.
         if !self.shared.leaving.load(Ordering::Relaxed) {
             nice_error!("Continuo: {problem}");
         }
-        // The audio thread may be waiting for the very block that went wrong.
+        // The audio thread may wait for the block that failed.
         self.shared.barrier.finish(u64::MAX);
         self.problem = Some(problem);
         self.pending_model = None;
-        // It goes on listening. Nobody has nothing that could fail.
+        // The session goes on without a model, which cannot fail.
         let without_model = EnginePlayer::without_model(self.session.player().steps_per_beat());
         let _ = self.session.replace_player(without_model);
     }
 
-    /// Takes in so many messages at most, and answers those that somebody may be waiting for.
+    /// Reads `most` messages at most; offline it generates their answers.
     fn receive_messages(&mut self, most: usize) -> Result<bool, EngineError> {
         let mut heard = false;
         for _ in 0..most {
-            // Once a state was loaded, what is heard comes after it.
+            // Later input belongs to the state that was loaded.
             if self.state.has_loaded() || self.shared.leaving.load(Ordering::Relaxed) {
                 break;
             }
             let Ok(&message) = self.heard.peek() else {
                 break;
             };
-            // Asked anew for each message: a bounce may begin while a long queue is taken in,
-            // and whoever waits for its blocks must find them planned.
+            // Read for each message: a bounce may begin within a long queue, and its blocks need
+            // their plan.
             let offline = self.is_offline();
             if offline && (self.pending_model.is_some() || self.session.waits_for_files()) {
                 break;
@@ -296,7 +295,7 @@ impl Instance {
             if offline {
                 hand_over_all(&mut self.session, &mut self.planned, &self.shared);
             }
-            // Where there is no model, without_model waits.
+            // After a failure no block waits.
             if self.problem.is_none() {
                 self.shared.barrier.finish(block);
             }
@@ -307,14 +306,13 @@ impl Instance {
         Ok(())
     }
 
-    /// Takes in what is in the ring now. In real time all of it; a host that renders offline has
-    /// in there only the block that it waits for.
+    /// Reads all input in the ring. An offline host has put in only the block that it waits for.
     pub(super) fn catch_up(&mut self, resources: &mut SharedResources) {
         self.guard(|instance| {
             instance.apply_loaded_state(resources)?;
             let most = instance.heard.slots();
             instance.receive_messages(most)?;
-            // A late answer may hold up the rest. That is no reason to leave it out.
+            // In real time input is read even if a late answer is not complete.
             while !instance.is_offline()
                 && !instance.state.has_loaded()
                 && !instance.shared.leaving.load(Ordering::Relaxed)

@@ -1,22 +1,24 @@
-//! The composer thread's priority.
+//! Priority of the composer thread.
 //!
-//! Above that of other threads, so that an answer is thought of before the browser's next frame,
-//! and no real-time priority, not even a modest one below the audio thread's:
+//! It is above normal, so that the thread computes before other programs, and below any real-time
+//! class:
 //!
-//! - Real-time threads are for short work at its time. This one computes for as long as there is
-//!   something to compute: a line of an answer is tens of milliseconds, a file to learn or a
-//!   session to read again are seconds. On one core nothing else would run meanwhile: not the
-//!   host's window, nor the thread that reads its samples from the disk.
-//! - Where users may have real-time threads at all, these often have a limit of time without a
-//!   pause (`RLIMIT_RTTIME`, which rtkit demands): past it the system ends the whole host.
+//! - Real-time threads are for short work. This one computes for tens of milliseconds for an
+//!   answer, and for seconds when it reads a session or a file. On one core it would stop the
+//!   host's window and disk threads.
+//! - Systems limit the run time of real-time threads (`RLIMIT_RTTIME`, which rtkit demands), and
+//!   end the whole host beyond.
 //!
-//! What is late because a thread had to wait a moment is what the lead is there for.
+//! The lead covers short delays.
 
 use thread_priority::Error;
 
-/// Gives the calling thread more than normal priority. Windows and macOS allow it to everybody;
-/// Linux to those with a limit for niceness, which its audio groups usually have (`ulimit -e`).
-/// Where it is refused all is as before.
+/// Gives the calling thread more than normal priority. Windows and macOS always allow it; Linux
+/// allows it with a limit for niceness (`ulimit -e`), which audio groups usually have.
+///
+/// # Errors
+///
+/// If the system refuses; the priority stays as it was.
 pub(super) fn raise() -> Result<(), Error> {
     #[cfg(windows)]
     {
@@ -30,8 +32,8 @@ pub(super) fn raise() -> Result<(), Error> {
             NormalThreadSchedulePolicy, ThreadPriority, ThreadPriorityValue, ThreadSchedulePolicy,
             set_thread_priority_and_policy, thread_native_id,
         };
-        // Niceness -6 on Linux. On macOS the number itself, of 15 to 47, where windows have 47
-        // and what without_model named has 31.
+        // Niceness -6 on Linux. On macOS a priority of 15 to 47; windows have 47, the default is
+        // 31.
         let value = if cfg!(target_os = "macos") { 40 } else { 62 };
         let value = ThreadPriorityValue::try_from(value)
             .map_err(|_| Error::Priority("out of the range of priorities"))?;

@@ -1,5 +1,5 @@
-//! The two rings of an instance, seen from the composer thread: which past a message belongs to,
-//! and the way of planned notes.
+//! The two rings of an instance at the composer thread: session epochs of messages, and delivery of
+//! planned notes.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,11 @@ use crate::shared::Shared;
 use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::Session;
 
-/// How long an offline plan waits for room in the ring of planned notes.
+/// Time for which an offline plan waits for room in the ring.
 const RING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Which past the audio thread speaks of, and which one the session has. What was on its way
-/// when a project was loaded is about the past before it, and must not change the one loaded.
+/// Session epoch of the audio thread's messages, and of the session. Messages of an earlier epoch
+/// must not change a state that was loaded since.
 #[derive(Default)]
 pub(super) struct SessionEpochs {
     audio: u64,
@@ -29,7 +29,7 @@ impl SessionEpochs {
         }
     }
 
-    /// Whether a message is about another past than the session's.
+    /// Whether a message belongs to an earlier epoch than the session.
     pub(super) fn is_stale(&self, message: ComposerInput) -> bool {
         let mut after = Self { ..*self };
         after.note(message);
@@ -51,7 +51,7 @@ impl SessionEpochs {
     }
 }
 
-/// Hands planned notes over as far as there is room.
+/// Delivers planned notes as far as there is room.
 pub(super) fn hand_over(
     session: &mut Session<EnginePlayer>,
     planned: &mut Producer<ScheduledNote>,
@@ -65,7 +65,7 @@ pub(super) fn hand_over(
     }
 }
 
-/// Hands all of them over; the audio thread, waiting at the gate, makes room.
+/// Delivers all planned notes; the waiting audio thread makes room.
 pub(super) fn hand_over_all(
     session: &mut Session<EnginePlayer>,
     planned: &mut Producer<ScheduledNote>,

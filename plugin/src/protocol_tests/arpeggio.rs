@@ -1,4 +1,4 @@
-//! The player of these tests.
+//! The player of the protocol tests.
 
 use std::convert::Infallible;
 
@@ -17,20 +17,20 @@ pub(super) const TOKENS: usize = 3;
 pub(super) const NEAR: usize = 192;
 const SOON: usize = 512;
 
-/// Plays an arpeggio of everything it heard: another context, seed or place, other notes.
+/// Plays an arpeggio that depends on all input, seed and position.
 #[derive(Default)]
 pub(super) struct Arpeggio {
     heard: u64,
     rng: Option<Rng>,
     step: u32,
     highest: u8,
-    /// Every answer: where, on what, and what it listened to.
+    /// Every answer: its step, and a hash of its input.
     pub(super) answers: Vec<(u32, u64)>,
-    /// What it has to do, if it takes its time.
+    /// Simulated work, if it has any.
     pub(super) work: Option<Work>,
 }
 
-/// What a player has still to do, in steps of the network.
+/// Simulated work, in steps of the network.
 #[derive(Default)]
 pub(super) struct Work {
     ready: bool,
@@ -39,14 +39,14 @@ pub(super) struct Work {
     pub(super) heard: usize,
     pub(super) catch_up: usize,
     pub(super) file_learning: usize,
-    /// Notes that are played once so many steps are done.
+    /// Notes that are returned after this many steps.
     sampled: Option<(Vec<Note>, usize)>,
-    /// Slices that were worked.
+    /// Number of slices worked.
     pub(super) slices: usize,
 }
 
 impl Work {
-    /// A score of so many notes is to be read.
+    /// Adds the work of reading a score of `notes` notes.
     fn listen(&mut self, notes: usize) {
         let new = TOKENS * notes.saturating_sub(self.notes);
         self.notes = notes;
@@ -60,7 +60,7 @@ impl Work {
 }
 
 impl Arpeggio {
-    /// One that takes its time, once it is `ready`.
+    /// A player with simulated work, which can play if `ready`.
     pub(super) fn working(ready: bool) -> Self {
         let work = Work {
             ready,

@@ -1,4 +1,4 @@
-//! A host and a player at their worst.
+//! Random hosts and players.
 
 use super::*;
 use continuo_accompaniment::choices::{Memory, Variation};
@@ -11,7 +11,7 @@ const MODES: [Mode; 5] = [
     Mode::Free,
 ];
 
-/// A host and a player at their worst; `failing`: how many sends go well for one that does not.
+/// Plays with a random host and player; every `failing`-th send fails. Returns counts of events.
 fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
     let mut rng = Rng::new(seed);
     let mut test = ProtocolTest::new(offline, [24, 4096][rng.below(2) as usize]);
@@ -112,7 +112,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             }
         }
     }
-    // Stop, and let go: whatever happened, nothing sounds on.
+    // After stop and release nothing may sound.
     for _ in 0..50 {
         let mut block = Block::default();
         for (channel, pitch) in held.drain(..) {
@@ -132,7 +132,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
 }
 
 #[test]
-fn nothing_ever_hangs() {
+fn random_hosts_leave_no_note_sounding() {
     let (mut played, mut overflow) = (0, 0);
     for seed in 0..60 {
         let run =

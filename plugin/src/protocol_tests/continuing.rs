@@ -1,4 +1,4 @@
-//! The Continue mode, and what passes through.
+//! Continue mode, and notes that pass through.
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn a_composer_that_is_too_slow_plays_less_never_late() {
     let mut live = ProtocolTest::new(false, 1 << 16);
     let composer = live.composer.clone();
     let mut blocks = 0;
-    // It has a turn every two seconds only: four beats, as long as the lookahead.
+    // It runs every two seconds only: four beats, as long as the lookahead.
     let played = perform(&performance, &mut live, || {
         blocks += 1;
         if blocks % 200 == 0 {
@@ -58,7 +58,7 @@ fn a_composer_that_is_too_slow_plays_less_never_late() {
         dropped > 0 && late < dropped,
         "{dropped} dropped, {late} late"
     );
-    // What was not late is on its sample.
+    // Notes that were not late are on their samples.
     let ons = played.iter().filter(|e| e.1 && e.2 == 0);
     assert!(ons.filter(|e| e.0 % 2000 != 0).count() as u64 <= late);
 }
@@ -67,7 +67,7 @@ fn a_composer_that_is_too_slow_plays_less_never_late() {
 fn after_a_full_ring_it_listens_again() {
     let performance = phrase(120.0, 8.0);
     let mut live = ProtocolTest::new(false, 2048);
-    // Three seconds nobody listens; then a pass with the composer awake.
+    // Three seconds without the composer; then a pass with it.
     perform(&phrase(120.0, 40.0), &mut live, || 48);
     assert!(live.count(|c| &c.overflow) > 0);
     live.composer.lock().unwrap().run();
@@ -110,7 +110,7 @@ fn off_listens_only_and_switching_it_on_answers() {
     assert_eq!(first.map(|e| e.0), Some(120_000));
 }
 
-/// Another input channel lets the keys go at that moment, not at the one they were struck.
+/// Another input channel releases the keys at that moment, not at their note-ons.
 #[test]
 fn keys_let_go_by_another_channel_are_answered_in_time() {
     let mut test = ProtocolTest::new(true, 1 << 16);
@@ -205,7 +205,7 @@ fn a_flood_of_events_passes_sorted_and_ends() {
     assert_eq!((block.output.len(), listener.sounding.len()), (6_000, 0));
 }
 
-/// Loops over the first beats of the song, a phrase in every pass. Gives what came out.
+/// Loops over the first beats of the song, with a phrase in each pass. Returns the output.
 fn looped(split: bool, frames: u64) -> Played {
     let (tempo, end, passes) = (133.7, 7.3, 4);
     let spb = RATE * 60.0 / tempo;

@@ -1,4 +1,4 @@
-//! The same notes every time.
+//! Determinism: equal input gives equal notes.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn real_time_plays_what_offline_plays() {
         let expected = perform(&performance, &mut offline, || 480);
         let mut live = ProtocolTest::new(false, 1 << 16);
         let composer = live.composer.clone();
-        // The composer has its turn between the blocks.
+        // The composer runs between the blocks.
         let played = perform(&performance, &mut live, || {
             composer.lock().unwrap().run();
             480

@@ -5,10 +5,10 @@ use super::modes::BEAT;
 use super::*;
 use continuo_accompaniment::timeline::TimelineNote;
 
-/// What a host does with its positions and its loop.
+/// How a host reports positions and loops.
 #[derive(Clone, Copy, Debug)]
 struct HostBehaviour {
-    /// Positions are rounded down to so many parts of a quarter note.
+    /// Positions are rounded down to this many parts of a quarter note.
     ticks: Option<f64>,
     /// The loop is reported.
     told: bool,
@@ -38,8 +38,8 @@ fn phrase() -> Vec<(u64, bool, u8)> {
     events
 }
 
-/// Plays some passes of the loop. Gives what came out in each, counted from its first sample,
-/// and the memory at its last block.
+/// Plays passes of the loop. Returns the output of each, counted from its first sample, and the
+/// memory at its last block.
 fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
     let mut test = ProtocolTest::new(offline, 1 << 14);
     test.settings.enter = Enter::Bar;
@@ -178,7 +178,7 @@ fn a_false_jump_forgets_nothing() {
     }
     let before = count(&test);
     assert!(before >= 30);
-    // One block says another place, and the host goes on where it was.
+    // One block reports another position, and the host continues where it was.
     test.block(&rolling(0.3), 480, &mut Block::default());
     assert!(count(&test) < before);
     test.block(&rolling(16.02), 480, &mut Block::default());
@@ -262,7 +262,7 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
             }
             test.block(&reading, frames, &mut events);
             if frames == 0 {
-                // A key makes the answer yield, here as elsewhere.
+                // A note-on ends the answer here as elsewhere.
                 for event in &events.output {
                     let (_, on, channel, pitch, _) = plain(event, 0);
                     match on {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Follows what comes out: events sorted and inside the block, generated keys struck only when
-/// they are silent and ended only when they sound.
+/// Follows the output, and asserts that events are sorted and inside the block, that generated keys
+/// start only while silent, and end only while they sound.
 #[derive(Default)]
 pub(super) struct Listener {
     pub(super) sounding: BTreeMap<(u8, u8), u64>,

@@ -1,4 +1,4 @@
-//! The modes that are not Continue, the buttons, and what becomes of memory.
+//! The modes other than Continue, the triggers, and memory.
 
 use super::*;
 use continuo_accompaniment::choices::{Memory, Variation};
@@ -7,7 +7,7 @@ pub(super) const BEAT: u64 = 24_000;
 /// Of [`perform`]: three quarters.
 pub(super) const BAR: u64 = 3 * BEAT;
 
-/// Everything the plugin starts, on its samples.
+/// Samples of all generated note-ons.
 pub(super) fn starts(played: &Played) -> Vec<u64> {
     let generated = played.iter().filter(|e| e.1 && e.2 == 0);
     generated.map(|e| e.0).collect()
@@ -154,7 +154,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
         let mut live = ProtocolTest::new(false, 1 << 16);
         set(&mut live);
         let composer = live.composer.clone();
-        // Of arrival the composer hears when the first block is over: its first note is late.
+        // The composer learns of the arrival after the first block, so its first note is late.
         let run = |composer: &Mutex<Composer>| composer.lock().unwrap().run();
         let played = perform(&performance, &mut live, || {
             run(&composer);
@@ -181,10 +181,10 @@ fn pressed(at: f64, press: impl Fn(&mut ProtocolTest)) -> Played {
     pressing(&[(at, &press)]).1
 }
 
-/// Something to do, and on which beat.
+/// An action, and its beat.
 pub(super) type Press<'a> = (f64, &'a dyn Fn(&mut ProtocolTest));
 
-/// A phrase of one key and the answer to it, in 4/4; something is done at each of these beats.
+/// A phrase of one key and its answer, in 4/4, with an action at each of these beats.
 pub(super) fn pressing(presses: &[Press]) -> (ProtocolTest, Played) {
     let mut test = in_mode(Mode::Continue, Enter::Beat);
     let (mut at, mut played, mut next) = (0u64, Vec::new(), presses.iter().peekable());
@@ -205,7 +205,7 @@ pub(super) fn pressing(presses: &[Press]) -> (ProtocolTest, Played) {
     (test, played)
 }
 
-/// What is played from a beat on.
+/// Output from a beat on.
 fn after(played: &Played, beat: u64) -> Played {
     let late = played
         .iter()
@@ -227,7 +227,7 @@ fn variations_answer_the_same_moment_differently_and_back() {
 }
 
 #[test]
-fn regenerate_thinks_anew_from_the_next_beat() {
+fn regenerate_replaces_the_answer_from_the_next_beat() {
     let expected = pressed(0.0, |_| ());
     let again = pressed(6.3, |r| r.controls.triggers.set(Trigger::Regenerate, true));
     let from = starts(&again)

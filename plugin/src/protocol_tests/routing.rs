@@ -1,4 +1,4 @@
-//! Channels, controllers and the transport a host does not have.
+//! Channels, controllers, and hosts without a transport.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is taken back, and done again.
+//! Undo and redo.
 
 use super::modes::{BAR, BEAT, beats, in_mode, in_three, pressing};
 use super::*;
@@ -6,7 +6,7 @@ use continuo_accompaniment::choices::{Memory, Variation};
 use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
 use continuo_accompaniment::timeline::TimelineNote;
 
-/// What the plugin starts in these beats.
+/// Generated note-ons in these beats.
 fn within(played: &Played, from: f64, to: f64) -> Played {
     let (from, to) = (from * BEAT as f64, to * BEAT as f64);
     let inside = |e: &&(u64, bool, u8, u8, u8)| e.0 as f64 >= from && (e.0 as f64) < to;
@@ -40,7 +40,7 @@ impl ProtocolTest {
         composer.session.timeline().notes().collect()
     }
 
-    /// One short block, standing still.
+    /// One short block without transport.
     fn stand(&mut self) {
         self.block(&standing(), 64, &mut Block::default());
         self.composer.lock().unwrap().run();
@@ -48,7 +48,7 @@ impl ProtocolTest {
 }
 
 #[test]
-fn the_earlier_answer_comes_back_and_the_later_one_again() {
+fn undo_restores_the_earlier_answer_and_redo_the_later_one() {
     let (_, expected) = pressing(&[]);
     let (_, anew) = pressing(&[(6.3, &regenerate)]);
     let (test, back) = pressing(&[(6.3, &regenerate), (6.4, &undo)]);
@@ -65,13 +65,13 @@ fn the_earlier_answer_comes_back_and_the_later_one_again() {
     let (test, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
     assert_eq!(within(&again, 7.0, 10.0), within(&anew, 7.0, 10.0));
     assert_eq!(test.history().undo, Some(UndoStep::Regenerate));
-    // More than there is to take back changes nothing but what is cut.
+    // Undo beyond the history changes only notes after the cancel.
     let (test, _) = pressing(&[(6.3, &undo), (7.0, &redo)]);
     assert_eq!(test.history(), UndoHistory::default());
 }
 
 #[test]
-fn the_next_pass_of_a_loop_has_the_earlier_answer_too() {
+fn undone_answer_returns_in_the_next_pass_of_a_loop() {
     let mut looping = in_mode(Mode::Free, Enter::Bar);
     let (mut at, mut played, turn) = (0u64, Vec::new(), 4 * BAR);
     while at < 4 * turn {
@@ -98,7 +98,7 @@ fn the_next_pass_of_a_loop_has_the_earlier_answer_too() {
 }
 
 #[test]
-fn what_was_forgotten_comes_back_before_what_came_since() {
+fn undo_restores_cleared_notes_before_later_ones() {
     for memory in [Memory::Song, Memory::Session] {
         let keys = beats(&[0, 1, 2, 7, 9], 12);
         let with = |clears: bool| {
@@ -129,7 +129,7 @@ fn what_was_forgotten_comes_back_before_what_came_since() {
         undo(&mut cleared);
         cleared.stand();
         assert_eq!(cleared.memory(), all, "{memory:?}");
-        // Nothing to forget is nothing to take back.
+        // Clearing an empty memory adds no entry.
         clear(&mut cleared);
         cleared.stand();
         clear(&mut cleared);
@@ -140,10 +140,9 @@ fn what_was_forgotten_comes_back_before_what_came_since() {
     }
 }
 
-/// Where the song was played anew since, what was there before does not come back: without the
-/// clearing it would be gone as well.
+/// Notes replaced since the clearing do not return: without it they would be gone as well.
 #[test]
-fn what_was_played_over_since_stays_gone() {
+fn undo_does_not_restore_notes_replaced_since() {
     let mut test = in_mode(Mode::Off, Enter::Beat);
     perform(&beats(&[0, 1, 2, 3, 4, 5], 6), &mut test, || 480);
     let before = test.memory();
@@ -162,7 +161,7 @@ fn what_was_played_over_since_stays_gone() {
 }
 
 #[test]
-fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
+fn undo_of_a_parameter_names_its_value_and_adds_no_entry() {
     let mut test = in_mode(Mode::Free, Enter::Beat);
     test.settings.variation = Variation::C;
     test.stand();
@@ -177,7 +176,7 @@ fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
     test.stand();
     let step = |test: &mut ProtocolTest, press: fn(&mut ProtocolTest), step: UndoStep| {
         press(test);
-        // The host takes its time.
+        // The host delivers the change later.
         test.stand();
         match step {
             UndoStep::Vary(variation) => test.settings.variation = variation,
@@ -197,17 +196,17 @@ fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
     step(&mut test, redo, b);
     step(&mut test, redo, freeze);
     assert_eq!(at(&test), (Some(thaw), None));
-    // Something new, and there is nothing to do again.
+    // A new action clears the redo entries.
     step(&mut test, undo, thaw);
     test.settings.variation = Variation::D;
     test.stand();
     assert_eq!(at(&test), (Some(b), None));
 }
 
-/// Whatever was done in whatever order: all of it taken back is as if nothing had been done, and
-/// all of it done again as it was.
+/// Undoing all actions gives the initial state; redoing all gives the last one, in any order of
+/// actions.
 #[test]
-fn all_of_it_back_and_forth() {
+fn undo_and_redo_of_all_actions_restore_both_states() {
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
         let mut test = in_mode(Mode::Off, Enter::Beat);
@@ -240,7 +239,7 @@ fn all_of_it_back_and_forth() {
             }
             test.memory()
         };
-        // Deeds taken back on the way are done again first.
+        // Entries that were undone on the way are redone first.
         let redone = steps(&mut test, redo);
         assert_eq!(steps(&mut test, undo), plain.memory(), "seed {seed}");
         assert_eq!(steps(&mut test, redo), redone, "seed {seed}");

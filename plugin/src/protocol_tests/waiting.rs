@@ -1,5 +1,5 @@
-//! Several instances that share one thread: counted in slices of its work, not in seconds. What
-//! work costs is counted in steps of the network.
+//! Instances that share the composer thread. Time is counted in slices, work in steps of the
+//! network.
 
 use super::arpeggio::{NEAR, STEPS, TOKENS, Work};
 use super::*;
@@ -9,19 +9,19 @@ use continuo_accompaniment::session::{Urgency, most_urgent};
 /// within them.
 const BEAT: f64 = 100.0;
 
-/// An instance schedule player plays a bar of eighths, in 4/4, and then listens for one.
+/// An instance whose player plays a bar of eighths, in 4/4, and then waits for one.
 struct TradingInstance {
     session: Session<Arpeggio>,
     tempo: f64,
     /// Messages to come, each with its beat.
     next: u32,
     beat: f64,
-    /// Since when it runs, in slices, and from which beat.
+    /// Slice and beat at which it starts.
     from: usize,
     at: f64,
     planned: usize,
     late: usize,
-    /// When it planned its first note, in slices.
+    /// Slice in which it planned its first note.
     first: Option<usize>,
 }
 
@@ -43,7 +43,7 @@ impl TradingInstance {
         }
     }
 
-    /// Time passes up to slice `now`, and the session hears of it as far as it can.
+    /// Passes to slice `now`, and sends input as far as the session is ready.
     fn receive(&mut self, now: usize) {
         if now < self.from {
             return;
@@ -113,7 +113,7 @@ impl TradingInstance {
         ready
     }
 
-    /// What is planned by slice `now`.
+    /// Counts the notes planned by slice `now`.
     fn hand_over(&mut self, now: usize) {
         let beat = self.beat_at(now);
         for note in self.session.planned().drain(..) {
@@ -145,7 +145,7 @@ fn project(notes: usize) -> Session<Arpeggio> {
     session
 }
 
-/// Lets them all run for so many slices, one of which is served at a time.
+/// Runs all instances for this many slices; each slice serves one.
 fn run(
     instances: &mut [TradingInstance],
     slices: usize,
@@ -168,7 +168,7 @@ fn run(
     }
 }
 
-/// What a session's player has to do.
+/// The simulated work of a session's player.
 fn work(session: &Session<Arpeggio>) -> &Work {
     session.player().work.as_ref().unwrap()
 }
@@ -177,14 +177,14 @@ fn empty() -> Session<Arpeggio> {
     Session::new(Arpeggio::working(true))
 }
 
-/// Whoever has work has a slice, by turns: as it was before urgencies were weighed.
+/// Serves instances with work in turn, without urgencies.
 fn round_robin(urgencies: &[Option<Urgency>], first: usize) -> Option<usize> {
     let mut order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
     order.find(|&at| urgencies[at].is_some())
 }
 
 #[test]
-fn a_project_and_an_album_delay_nobody() {
+fn loading_and_learning_delay_no_other_instance() {
     let instances = |notes: usize| -> Vec<TradingInstance> {
         let tempos = [97.0, 110.0, 120.0, 133.0];
         let mut instances: Vec<_> = tempos.map(|t| TradingInstance::new(t, 0, empty())).into();
@@ -233,7 +233,7 @@ fn sixteen_projects_opened_at_once_answer_soon() {
     let mut instances: Vec<_> = (0..16)
         .map(|number| TradingInstance::new(120.0, 25 * number, project(3_000)))
         .collect();
-    // Not one slice is spent on anything else than what an answer waits for.
+    // Every slice serves an answer.
     let mut slices = 0;
     let ready = |t: &TradingInstance| !matches!(t.session.urgency(), Some(Urgency::ReadInput));
     while !instances.iter().all(ready) {
@@ -249,7 +249,7 @@ fn sixteen_projects_opened_at_once_answer_soon() {
     };
     let before = catch_up(&instances);
     assert_eq!(before, 16 * (3_000 * TOKENS - NEAR));
-    // All of them play, and the past of all is read in between.
+    // All of them answer, and read older input in between.
     run(&mut instances, 4_000, most_urgent);
     for (number, instance) in instances.iter().enumerate() {
         assert!(
@@ -266,7 +266,7 @@ fn sixteen_projects_opened_at_once_answer_soon() {
 }
 
 #[test]
-fn what_is_heard_while_there_is_no_model_is_saved() {
+fn input_without_a_model_is_saved_and_answered_later() {
     let mut session = Session::new(Arpeggio::working(false));
     let Ok(_) = session.restore(&project(100).save());
     let Ok(()) = session.receive(ComposerInput::Jump { beat: 60.0 }, false);
@@ -300,7 +300,7 @@ fn what_is_heard_while_there_is_no_model_is_saved() {
     let mut again = Session::new(Arpeggio::working(true));
     let Ok(lost) = again.restore(&session.save());
     assert_eq!((lost, notes(&again)), (0, heard.clone()));
-    // The model comes: nothing of it is lost, and it is answered.
+    // A model loads: all input is kept, and answered.
     let Ok(()) = session.replace_player(Arpeggio::working(true));
     assert_eq!(notes(&session), heard);
     receive(&mut session, 70.0);

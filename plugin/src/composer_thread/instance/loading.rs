@@ -19,7 +19,7 @@ impl Instance {
         self.uses_default = false;
     }
 
-    /// Takes up what a project state, and has another model loaded where one was chosen.
+    /// Applies a loaded state, and loads another model if the state names one.
     pub(super) fn apply_loaded_state(
         &mut self,
         resources: &mut SharedResources,
@@ -34,7 +34,7 @@ impl Instance {
             self.session.replace_player(without_model)?;
             resources.models.tidy();
             self.model = choice;
-            // Another model may do.
+            // Another model may work.
             if self.problem.take().is_some() {
                 self.shared.barrier.reopen(self.block);
             }
@@ -48,7 +48,7 @@ impl Instance {
         Ok(())
     }
 
-    /// Plays with the model that was on its way, or the default one where it is not to be had.
+    /// Applies a loaded model; where it failed, loads the default one.
     pub(super) fn apply_loaded_model(
         &mut self,
         resources: &mut SharedResources,
