@@ -4,9 +4,10 @@
 mod bars;
 mod input;
 mod saved;
+mod score;
 mod set_aside;
 
-use continuo_score::{Note, Score, TimeSignature};
+use continuo_score::{Note, TimeSignature};
 
 use self::set_aside::NotesAhead;
 
@@ -115,9 +116,6 @@ impl TimelineNote {
         (self.start + length, note)
     }
 }
-
-/// Number of generated notes that [`Timeline::own`] returns at most: some bars.
-const MAX_OWN_NOTES: usize = 512;
 
 /// Number of notes kept at most; beyond it the oldest quarter is removed. It is ten notes a second
 /// for an hour and a half.
@@ -311,54 +309,6 @@ impl Timeline {
             .filter(|n| n.end.is_none())
             .map(|n| n.start)
             .min()
-    }
-
-    /// Input notes that start before song step `before`, and generated notes that start before step
-    /// `generated`, as a score from the origin. A held key ends at `before`.
-    pub fn score(&self, before: i64, generated: i64) -> Score {
-        let mut score = Score::new(self.steps_per_beat);
-        let Some(origin) = self.origin else {
-            return score;
-        };
-        score.time_signatures = self.time_signature_map(origin);
-        let from_origin = |step: i64| u32::try_from(step - origin).unwrap_or(0);
-        let notes = self
-            .notes
-            .iter()
-            .filter(|n| n.start < if n.is_generated() { generated } else { before })
-            .map(|n| Note {
-                start: from_origin(n.start),
-                length: u32::try_from(n.end.unwrap_or(before) - n.start)
-                    .unwrap_or(0)
-                    .max(1),
-                pitch: n.pitch,
-                velocity: n.velocity,
-            });
-        score.notes.extend(notes);
-        score.normalise();
-        score
-    }
-
-    /// The last generated notes that start before song step `before`, in order of start, counted
-    /// from `origin`.
-    pub fn own(&self, origin: i64, before: i64) -> Vec<Note> {
-        let last = self
-            .notes()
-            .rev()
-            .filter(|n| n.generated && n.start < before);
-        let mut own: Vec<Note> = last
-            .take(MAX_OWN_NOTES)
-            .filter_map(|n| {
-                Some(Note {
-                    start: u32::try_from(n.start - origin).ok()?,
-                    length: u32::try_from(n.end? - n.start).ok()?.max(1),
-                    pitch: n.pitch,
-                    velocity: n.velocity,
-                })
-            })
-            .collect();
-        own.sort_by_key(|n| n.start);
-        own
     }
 
     /// All notes, oldest first.

@@ -7,7 +7,7 @@ pub enum Trigger {
     Panic,
     /// Generates the current bar again.
     Regenerate,
-    /// Clears everything heard and played.
+    /// Clears input and generated notes.
     Clear,
     /// Undoes the last of these, or the last change of variation or freeze.
     Undo,

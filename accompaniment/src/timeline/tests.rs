@@ -113,7 +113,7 @@ fn a_jump_forgets_what_lies_ahead() {
     heard(&mut timeline, 4.0, 5.0, 60);
     heard(&mut timeline, 6.0, 9.0, 62);
     heard(&mut timeline, 8.0, 9.0, 64);
-    // The same place as heard, but for the host's rounding.
+    // The same position except for the host's rounding.
     timeline.forget_from(8.0 + 4e-10);
     assert_eq!(notes(&timeline, 999), [(0, 12, 60), (24, 24, 62)]);
     timeline.forget_from(4.0);
