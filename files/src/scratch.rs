@@ -56,13 +56,23 @@ impl Drop for Entry {
     }
 }
 
+/// The system's own error. `tempfile` adds the scratch name, which nobody has named.
+fn without_name(why: io::Error) -> io::Error {
+    let own = why.get_ref().and_then(|named| named.source());
+    let own = own.and_then(|own| own.downcast_ref::<io::Error>());
+    match own.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => why,
+    }
+}
+
 /// A new scratch file in a folder, with the permissions that new files have there.
 pub(crate) fn file(folder: &Path) -> io::Result<(NamedTempFile, Entry)> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?;
+    let file = builder.tempfile_in(folder).map_err(without_name)?;
     let entry = Entry::new(file.path());
     Ok((file, entry))
 }
@@ -86,7 +96,7 @@ impl ScratchFolder {
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let folder = builder.tempdir_in(parent)?;
+        let folder = builder.tempdir_in(parent).map_err(without_name)?;
         let _entry = Entry::new(folder.path());
         Ok(Self { folder, _entry })
     }
@@ -112,5 +122,22 @@ impl ScratchFolder {
     /// It has been renamed: there is nothing to remove any more.
     pub(crate) fn renamed(mut self) {
         self.folder.disable_cleanup(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_no_scratch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let file = file(&gone).map(|_| ()).unwrap_err();
+        let folder = ScratchFolder::within(&gone).map(|_| ()).unwrap_err();
+        for why in [file, folder] {
+            assert_eq!(why.kind(), io::ErrorKind::NotFound);
+            assert!(!why.to_string().contains(PREFIX), "{why}");
+        }
     }
 }

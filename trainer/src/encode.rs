@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use continuo_files::{Output, Replace, WriteError};
 use continuo_score::manifest::Sizes;
+use continuo_score::midi::{Pedal, Reading};
 use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary, midi};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,8 @@ pub struct Options<'a> {
     pub replace: Replace,
     /// Its vocabulary.
     pub vocabulary: Vocabulary,
+    /// How files are read: whether notes sound on while the sustain pedal is down.
+    pub reading: Reading,
     /// Share of songs kept apart for measuring, 0 to 1.
     pub held_out: f64,
     /// Which songs those are.
@@ -184,9 +187,14 @@ pub fn encode(
         bars: sizes.bars,
         bar_steps: sizes.bar_steps,
     };
+    // An encoding that an earlier version began has no pedal, and does not name it.
+    let pedal = match options.reading.pedal {
+        Pedal::Ignore => "",
+        Pedal::Lengthen => "pedal ",
+    };
     let task = Task {
         options: format!(
-            "{} {} {} {rows:?} {}",
+            "{} {} {} {pedal}{rows:?} {}",
             env!("CARGO_PKG_VERSION"),
             options.held_out,
             options.seed,
@@ -207,7 +215,7 @@ pub fn encode(
     let done = AtomicUsize::new(resumed);
     let encode_all = |files: &[Source]| -> Vec<_> {
         let encode = |source| {
-            let encoded = song(source, &options.vocabulary, &sizes);
+            let encoded = song(source, options, &sizes);
             progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
             encoded
         };
@@ -327,7 +335,8 @@ fn is_held_out(content: u64, seed: u64, share: f64) -> bool {
     ((mixed >> 11) as f64) / ((1u64 << 53) as f64) < share
 }
 
-fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encoded, Skipped> {
+fn song(source: &Source, options: &Options<'_>, sizes: &Sizes) -> Result<Encoded, Skipped> {
+    let vocabulary = &options.vocabulary;
     let skip = |reason, detail| Skipped {
         path: source.path.clone(),
         reason,
@@ -336,7 +345,8 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
     if std::fs::metadata(&source.path).is_ok_and(|data| data.len() == 0) {
         return Err(skip(Reason::Empty, "0 bytes".into()));
     }
-    let file = midi::read_file(&source.path).map_err(|e| skip(Reason::Broken, e.to_string()))?;
+    let file = midi::read_file_with(&source.path, &options.reading)
+        .map_err(|e| skip(Reason::Broken, e.to_string()))?;
     let mut score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
     let reason = match score.notes.len() {
         0 => Some(Reason::Empty),
@@ -348,9 +358,7 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
         let detail = format!("{} notes (drums left out)", score.notes.len());
         return Err(skip(reason, detail));
     }
-    // A piece ends with its last bar; what silence a file has after that is no music.
-    let end = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
-    score.length = score.length.min(score.metres.next_bar(end));
+    score.end_with_music();
     let encoded = PositionScore::encode(&score, vocabulary);
     let mut last = (0, sizes.rows(score.metres.place(0)));
     let records = encoded.placed_ids(vocabulary).into_iter().map(|p| {
@@ -384,10 +392,11 @@ fn song(source: &Source, vocabulary: &Vocabulary, sizes: &Sizes) -> Result<Encod
 fn find(folders: &[PathBuf]) -> Result<(Vec<Source>, Vec<String>), EncodeError> {
     let (mut sources, mut left_out) = (Vec::new(), Vec::new());
     for folder in folders {
-        let own = folder
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        // "." and ".." have a name as well.
+        let real = folder.canonicalize();
+        let real = real.as_deref().unwrap_or(folder);
+        let own = folder.file_name().or(real.file_name());
+        let own = own.unwrap_or_default().to_string_lossy().into_owned();
         if folder.is_file() {
             return Err(EncodeError::NotAFolder(folder.clone()));
         }

@@ -6,6 +6,7 @@
 //! bars; `<sos>`, `<eos>` and `<pad>` are in no word and hence in no merge.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use continuo_score::{Token, Vocabulary, vocabulary::VocabularyError};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -19,6 +20,8 @@ const STRETCH: usize = 256;
 /// The first of Unicode's private characters, which has room for 6400 ids; a vocabulary has at
 /// most 4357 base tokens.
 const PRIVATE: u32 = 0xe000;
+/// One of so many words is learnt from to estimate how long all of them take.
+const SAMPLE: usize = 32;
 /// A pair seen but once is no pattern.
 const FEWEST: u64 = 2;
 
@@ -56,8 +59,16 @@ pub enum VocabError {
 
 /// Learns the merges of a vocabulary of `ids` ids, base tokens included, from the songs of a
 /// corpus that are not held out. If the corpus has merged tokens, their base tokens are learnt
-/// from.
-pub fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
+/// from. `expect` is called once, with an estimate of the time it takes from then on, where there
+/// is enough to learn from for one.
+///
+/// # Errors
+/// When so many ids cannot be learnt.
+pub fn learn(
+    corpus: &Corpus,
+    ids: usize,
+    expect: impl FnOnce(Duration),
+) -> Result<Vocabulary, VocabError> {
     let base = corpus.vocabulary.base();
     if ids <= base.size() || ids > usize::from(u16::MAX) {
         let (asked, base) = (ids, base.size());
@@ -67,6 +78,13 @@ pub fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
     let words: Vec<String> = training.flat_map(|song| words(corpus, song)).collect();
     if words.is_empty() {
         return Err(VocabError::NoSongs);
+    }
+    if words.len() >= SAMPLE * SAMPLE {
+        // Time grows as the number of words does. The sample's merges are not used.
+        let sample = words.iter().step_by(SAMPLE).cloned().collect();
+        let begun = Instant::now();
+        pairs(&base, sample, ids)?;
+        expect(begun.elapsed() * SAMPLE as u32);
     }
     let merges = pairs(&base, words, ids)?;
     let learnt = base.with_merges(merges)?;

@@ -19,13 +19,15 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let bundled = shell::target_dir()?.join("bundled");
-    for ((from, from_resources), folder) in bundle::places(&bundled).into_iter().zip(folders()?) {
-        if !from.exists() {
-            bail!(
-                "{} is not built yet; run `cargo xtask bundle` first",
-                from.display()
-            );
-        }
+    let places = bundle::places(&bundled);
+    // All of them before the first is copied.
+    if let Some((missing, _)) = places.iter().find(|(from, _)| !from.exists()) {
+        bail!(
+            "{} is not built yet; run `cargo xtask bundle` first",
+            missing.display()
+        );
+    }
+    for ((from, from_resources), folder) in places.into_iter().zip(folders()?) {
         // What lies inside the bundle comes with it.
         let beside = (!from_resources.starts_with(&from)).then_some(from_resources);
         for path in std::iter::once(from).chain(beside) {
@@ -72,7 +74,9 @@ fn folders() -> Result<[PathBuf; 2]> {
     };
     let home = std::env::var_os(variable)
         .map(PathBuf::from)
-        .with_context(|| format!("{variable} is not set, so there is no folder to install to"))?;
+        // An empty one would lead to the folder the command runs in.
+        .filter(|home| home.is_absolute())
+        .with_context(|| format!("{variable} is no folder's full path, so there is no folder to install to"))?;
     Ok(if cfg!(windows) {
         ["CLAP", "VST3"].map(|format| home.join("Programs").join("Common").join(format))
     } else if cfg!(target_os = "macos") {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use continuo_cli::{Force, note, number, print};
+use continuo_cli::{Force, PedalOption, at_least, note, number, print};
 use continuo_files::{Output, ScratchFolder};
 use continuo_trainer::encode::{Options, Outcome, by_style};
 use continuo_trainer::kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
@@ -18,8 +18,8 @@ use super::folders;
 /// Files are searched recursively and encoded in parallel. Broken and empty files, songs of
 /// fewer than 16 or more than 100,000 notes and duplicates (also in another key or at another
 /// tempo) are left out; how many and why is told at the end, and each of them is listed in
-/// FILE.skipped.tsv. Versions of one piece are all kept apart or all not. Drums (channel 10)
-/// are left out. An encoding that was interrupted goes on where it was when the same command
+/// FILE.skipped.tsv. Versions of one piece are all kept apart or all not. Drums
+/// are left out, and notes end where their keys are let go, unless --pedal is given. An encoding that was interrupted goes on where it was when the same command
 /// is given again.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -42,11 +42,13 @@ pub(super) struct Arguments {
         value_parser = number(0.0, folders::MOST_HELD_OUT))]
     held_out: f64,
     /// Decides which songs those are.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pedal: PedalOption,
     #[command(flatten)]
     force: Force,
 }
@@ -73,6 +75,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         output: beside.as_deref().unwrap_or(&a.output),
         replace: a.force.replace(),
         vocabulary,
+        reading: folders::reading(a.pedal),
         held_out: a.held_out,
         seed: a.seed,
     };

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use continuo_cli::{Progress, note};
+use continuo_cli::{PedalOption, Progress, note};
 use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::Vocabulary;
+use continuo_score::midi::{Pedal, Reading};
 use continuo_trainer::encode::{self, Options, Outcome};
 
 /// The highest share of songs held out: below 1, so that there is something to train on.
@@ -22,6 +23,12 @@ pub(super) fn preset(name: &str) -> anyhow::Result<Vocabulary> {
 pub(super) fn vocabulary(path: &Path) -> anyhow::Result<Vocabulary> {
     let text = read_text(path, MOST_BYTES)?;
     Vocabulary::from_json(&text).with_context(|| path.display().to_string())
+}
+
+/// How files are read: as keys, unless the pedal is asked for.
+pub(super) fn reading(pedal: PedalOption) -> Reading {
+    let pedal = Pedal::from(pedal.is_on_or(false));
+    Reading { pedal }
 }
 
 /// Encodes, shows how far it is, and says what was left out of the folders.

@@ -10,7 +10,7 @@ mod vocab;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use continuo_cli::Pages;
 
 /// Makes models for Continuo from folders of MIDI files.
@@ -41,7 +41,11 @@ enum Command {
 }
 
 pub(crate) fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let matches = continuo_cli::matches(Arguments::command());
+    let command = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments.command,
+        Err(said) => continuo_cli::refuse(&said),
+    };
     // A training saves before it ends.
     let asked = continuo_cli::catch_interrupts(matches!(command, Command::Train(_)));
     let result = match command {

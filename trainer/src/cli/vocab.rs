@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use continuo_cli::{Force, Progress, note, number, print};
+use continuo_cli::{Force, PedalOption, Progress, at_least, note, number, print};
 use continuo_files::{Output, Replace, ScratchFolder};
 use continuo_score::Vocabulary;
 use continuo_trainer::corpus::Corpus;
@@ -39,11 +39,13 @@ pub(super) struct Arguments {
         value_parser = number(0.0, folders::MOST_HELD_OUT))]
     held_out: f64,
     /// Decides which songs those are.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pedal: PedalOption,
     #[command(flatten)]
     force: Force,
 }
@@ -62,12 +64,15 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         a.ids,
         corpus.songs.len()
     ));
-    let learnt = vocab::learn(&corpus, a.ids)?;
+    let learnt = vocab::learn(&corpus, a.ids, |left| progress.expect(left))?;
     drop(progress);
     let seconds = begun.elapsed().as_secs_f64();
     output.write((learnt.to_json() + "\n").as_bytes())?;
 
-    let [training, held_out] = [false, true].map(|held_out| counts(&corpus, &learnt, held_out));
+    let progress = Progress::new("measuring", "songs", corpus.songs.len() as u64);
+    let measure = |held_out| counts(&corpus, &learnt, held_out, &progress);
+    let [training, held_out] = [false, true].map(measure);
+    drop(progress);
     let longest = (0..learnt.size() as u16)
         .map(|id| learnt.expand(id).len())
         .max();
@@ -129,6 +134,7 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         output: &path,
         replace: Replace::SameKind,
         vocabulary: folders::preset(&a.preset)?,
+        reading: folders::reading(a.pedal),
         held_out: a.held_out,
         seed: a.seed,
     };
@@ -138,7 +144,12 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
 }
 
 /// Songs, notes, base tokens and tokens of the songs held out, or of the others.
-fn counts(corpus: &Corpus, vocabulary: &Vocabulary, held_out: bool) -> [u64; 4] {
+fn counts(
+    corpus: &Corpus,
+    vocabulary: &Vocabulary,
+    held_out: bool,
+    progress: &Progress,
+) -> [u64; 4] {
     let mut counts = [0; 4];
     for (song, info) in corpus.songs.iter().enumerate() {
         if info.held_out == held_out {
@@ -147,6 +158,7 @@ fn counts(corpus: &Corpus, vocabulary: &Vocabulary, held_out: bool) -> [u64; 4] 
             let merged = vocabulary.merge(base).len() as u64;
             let more = [1, info.notes, tokens, merged];
             counts.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
+            progress.add(1);
         }
     }
     counts

@@ -15,7 +15,7 @@ use continuo_trainer::learner::initial;
 use continuo_trainer::onnx::kind::Kind;
 use continuo_trainer::parity::find_runtime;
 use continuo_trainer::train::train;
-use continuo_trainer::vocab::{VocabError, learn};
+use continuo_trainer::vocab::{self, VocabError};
 use continuo_trainer::{config, encode, model};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -24,6 +24,10 @@ use tokenizers::Model as _;
 use tokenizers::models::bpe::BPE;
 
 use crate::songs;
+
+fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
+    vocab::learn(corpus, ids, |_| ())
+}
 
 /// A base id as a character; which does not matter.
 fn character(id: u16) -> char {
@@ -59,6 +63,7 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
         output: &path,
         replace: continuo_files::Replace::SameKind,
         vocabulary: vocabulary.clone(),
+        reading: Default::default(),
         held_out: 0.25,
         seed: 1,
     };

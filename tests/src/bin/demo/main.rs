@@ -233,7 +233,13 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
     outputs.both.write(&both.to_bytes()?)?;
-    file::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
+    file::write_wav(
+        &both,
+        0..both.end,
+        &outputs.sound,
+        SAMPLE_RATE as u32,
+        &mut |_| (),
+    )?;
     let parts = [
         Part {
             name: "heard",
