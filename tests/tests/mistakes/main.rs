@@ -311,6 +311,29 @@ mod unix {
             assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
             assert!(said.contains("standard output"), "{row:?}: {said}");
+            // Help is what a command prints, too.
+            let help = [row.command, "--help"].map(String::from);
+            let full = fs::File::options().write(true).open("/dev/full").unwrap();
+            let done = world.start(row, &help, Stdio::null(), full.into());
+            let done = done.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+        }
+    }
+
+    /// A folder that takes nothing new: the error names the output, and no scratch file.
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let world = World::new();
+        fs::create_dir(world.at("closed")).unwrap();
+        fs::set_permissions(world.at("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        if fs::write(world.at("closed/any"), "").is_ok() {
+            // The superuser may write everywhere.
+            fs::remove_file(world.at("closed/any")).unwrap();
+            return;
+        }
+        for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+            world.fails(row, &row.with(row.input(), "closed/own"), "closed");
         }
     }
 
