@@ -56,12 +56,10 @@ impl Drop for Entry {
     }
 }
 
-/// The system's own error. `tempfile` adds the scratch name, which nobody has named.
+/// The system's error without the scratch name that `tempfile` adds to its words.
 fn without_name(why: io::Error) -> io::Error {
-    let own = why.get_ref().and_then(|named| named.source());
-    let own = own.and_then(|own| own.downcast_ref::<io::Error>());
-    match own.and_then(io::Error::raw_os_error) {
-        Some(code) => io::Error::from_raw_os_error(code),
+    match why.to_string().rsplit_once(" at path ") {
+        Some((own, _)) => io::Error::new(why.kind(), own),
         None => why,
     }
 }

@@ -98,8 +98,14 @@ impl Journal {
             partial: Some(name.to_string_lossy().into_owned()),
         };
         let mut journal = Self { path, out, partial };
-        journal.line(&title)?;
-        Ok((journal, Batch::default()))
+        match journal.line(&title) {
+            Ok(()) => Ok((journal, Batch::default())),
+            Err(why) => {
+                // There is nothing yet to go on with.
+                journal.discard();
+                Err(why)
+            }
+        }
     }
 
     /// Where the songs are until the corpus is whole.
