@@ -20,9 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([FOLDER])?;
     let mut schema = compiler.open_file(SCHEMA)?.file_descriptor_set();
     for file in &mut schema.file {
-        // The schema is published in both editions of the language. This is the third, whose
-        // code leaves out values equal to their type's default; that of the second, which ONNX's
-        // own tools use, writes an axis of 0.
+        // The schema is in proto3, whose code omits values equal to their type's default. ONNX's own
+        // tools use proto2, which writes an axis of 0.
         file.syntax = Some("proto2".into());
     }
     prost_build::Config::new().compile_fds(schema)?;

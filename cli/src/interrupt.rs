@@ -1,20 +1,20 @@
-//! Ctrl-C, and whatever else asks a command to end.
+//! Interrupts: Ctrl-C, and the signals that ask a command to end.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Exit status after an interrupt: 128 and SIGINT's number, as shells have it.
+/// Exit status after an interrupt: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// Raised by an interrupt, for a command that ends by itself.
+/// Set by an interrupt, for a command that ends by itself.
 static ASKED: AtomicBool = AtomicBool::new(false);
-/// Whether the first interrupt only raises [`ASKED`].
+/// Whether the first interrupt only sets [`ASKED`].
 static WAITS: OnceLock<bool> = OnceLock::new();
 
-/// Ends the process at once. Libraries do not clean up: other threads are at work in them.
+/// Ends the process immediately. Libraries do not clean up, since other threads still use them.
 fn end() -> ! {
     #[cfg(unix)]
-    // SAFETY: `_exit` ends the process and touches nothing of it.
+    // SAFETY: `_exit` ends the process and accesses none of its memory.
     unsafe {
         libc::_exit(INTERRUPTED)
     }
@@ -22,9 +22,9 @@ fn end() -> ! {
     std::process::exit(INTERRUPTED)
 }
 
-/// Has an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it
-/// with status 130. With `waits`, the first one only raises the flag that is given, for a command
-/// that saves before it ends; the second one ends the process. To be called once.
+/// Makes an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it with
+/// status 130. With `waits`, the first interrupt only sets the returned flag, for a command that saves
+/// before it ends, and the second ends the process. Call it once.
 pub fn catch_interrupts(waits: bool) -> &'static AtomicBool {
     if WAITS.set(waits).is_err() {
         return &ASKED;

@@ -1,6 +1,6 @@
 //! What a token's search in the kNN memory costs: `cargo bench -p continuo-engine`.
 
-use continuo_engine::knn::{KnnMemory, Recalled};
+use continuo_engine::knn::{KnnMemory, Neighbours};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -33,7 +33,7 @@ fn search(c: &mut Criterion) {
             let mut memory = KnnMemory::new(dim, 32, memories, 1, 0);
             memory.append(&keys, &keys).expect("there is memory for it");
             let query = rows(&mut rng, heads, dim);
-            let mut found = Recalled::default();
+            let mut found = Neighbours::default();
             let name = BenchmarkId::new(format!("{heads}x{dim}"), memories);
             group.bench_function(name, |b| {
                 b.iter(|| memory.search(&query, heads, memories, &mut found))

@@ -63,7 +63,7 @@ fn main() -> Result<()> {
             at += count;
         }
         append(&mut piece, end, &tunes[i], args.theme);
-        piece.tidy();
+        piece.normalise();
         let file = args.output.join(format!("{i:03}.mid"));
         piece.to_midi().write_file(&file)?;
     }

@@ -1,34 +1,36 @@
 //! One listener: what it heard, and what it plays next.
 
+mod attribution;
 mod learning;
+mod ngram;
 mod reading;
-mod recollecting;
-mod state;
-mod stream;
-mod suffix;
+mod saved_score;
+mod token_stream;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use continuo_score::suffix::SOURCES;
-use continuo_score::{Grammar, MetreMap, Note, Scale, Score, Sounding, State, Token, Vocabulary};
+use continuo_score::ngram::SOURCES;
+use continuo_score::{
+    Grammar, GrammarState, Note, NoteState, Scale, Score, TimeSignatureMap, Token, Vocabulary,
+};
 
 use crate::error::EngineError;
 use crate::memory::Memory;
-use crate::model::{Fed, Model};
+use crate::model::{InputToken, Model};
 use crate::sampling::{Sampler, Sampling};
-use crate::stats::Stats;
+use crate::stats::DecodeStats;
 
+pub use attribution::Attribution;
+use learning::LearningQueue;
 pub use learning::Progress;
-use learning::Reading;
-pub use reading::Owed;
-use reading::{Looking, Past, Runs, Slice};
-pub use recollecting::Recollection;
-pub use state::Piece;
-use stream::Spelling;
-use suffix::{Suffix, Weighed};
+use ngram::{NgramModel, WeightedContinuations};
+pub use reading::PendingWork;
+use reading::{CatchUp, MemorySettings, RunBoundaries, TimeSlice};
+pub use saved_score::SavedScore;
+use token_stream::EncodingProgress;
 
 /// Beats after which what was heard says half as much about the scale: eight bars of four.
 const SCALE_HALF_LIFE_BEATS: u32 = 32;
@@ -39,46 +41,46 @@ const SCALE_HALF_LIFE_BEATS: u32 = 32;
 /// it may be edited anywhere by [`Composer::listen`], which rewinds as far as needed.
 ///
 /// Every long call has a counterpart that only begins it ([`Composer::begin_listening`],
-/// [`Composer::begin_answer`], [`Composer::begin_learning`]); [`Composer::read_on`] and
-/// [`Composer::play_on`] then work for a few milliseconds a call. What is played in the end is
+/// [`Composer::begin_answer`], [`Composer::begin_learning`]); [`Composer::poll`] and
+/// [`Composer::poll_notes`] then work for a few milliseconds a call. What is played in the end is
 /// the same.
 pub struct Composer {
     model: Arc<Model>,
     grammar: Grammar,
     memory: Memory,
     /// How the long memories count for the token read next.
-    looking: Looking,
+    looking: MemorySettings,
     /// Where runs end that are still to come.
-    runs: Runs,
+    runs: RunBoundaries,
     /// What is still to be learned.
-    reading: Option<Reading>,
+    reading: Option<LearningQueue>,
     /// The past, where it is read again.
-    past: Option<Past>,
+    past: Option<CatchUp>,
     /// Whether the window stands near the end of the stream and knows too little of the past.
     is_near: bool,
     /// The score last listened to, and how far it is spelt.
     heard: Score,
-    spelling: Spelling,
+    spelling: EncodingProgress,
     /// An answer that begins once all of it is spelt.
-    awaited: Option<Awaited>,
+    pending_answer: Option<PendingAnswer>,
     /// The tokens of what was heard and played. The window has read those before
     /// [`Memory::len`].
-    stream: Vec<Fed>,
+    stream: Vec<InputToken>,
     /// What the stream said before, for a model that has weights for it.
-    suffix: Option<Suffix>,
+    ngram: Option<NgramModel>,
     /// Where what followed stands that the next token was expected from most (absent for what was
     /// learned), and how much that counted.
     followed: Option<(Option<usize>, f32)>,
     /// Where in the stream the answer begins.
     answer_from: usize,
     /// Where the stream stands after them.
-    state: State,
+    state: GrammarState,
     /// What sounds there.
-    sounding: Sounding,
+    sounding: NoteState,
     /// Logits after the last token; none right after a rewind, or while it is not read.
     logits: Option<Vec<f32>>,
     /// Bars of the score last listened to.
-    metres: MetreMap,
+    time_signatures: TimeSignatureMap,
     /// Scale of the score last listened to.
     scale: Option<Scale>,
     sampler: Sampler,
@@ -87,14 +89,14 @@ pub struct Composer {
     /// Notes written and not yet handed out.
     written: Vec<Note>,
     /// What the tokens written last recalled.
-    recollections: VecDeque<Recollection>,
-    stats: Stats,
+    attributions: VecDeque<Attribution>,
+    stats: DecodeStats,
     /// Reading ends where this is up.
     stop: Option<Arc<AtomicBool>>,
 }
 
 /// An answer to begin.
-struct Awaited {
+struct PendingAnswer {
     at: u32,
     sampling: Sampling,
     seed: u64,
@@ -110,31 +112,31 @@ impl Composer {
         Self {
             grammar: Grammar::new(vocabulary),
             memory: model.memory(),
-            looking: Looking {
+            looking: MemorySettings {
                 recall: 1.0,
                 reach: None,
             },
-            runs: Runs::default(),
+            runs: RunBoundaries::default(),
             reading: None,
             past: None,
             is_near: false,
             heard: Score::new(vocabulary.steps_per_beat),
-            spelling: Spelling::default(),
-            awaited: None,
+            spelling: EncodingProgress::default(),
+            pending_answer: None,
             stream: Vec::new(),
-            suffix: Suffix::of(&model),
+            ngram: NgramModel::of(&model),
             answer_from: 0,
             followed: None,
-            state: State::default(),
-            sounding: Sounding::default(),
+            state: GrammarState::default(),
+            sounding: NoteState::default(),
             logits: None,
-            metres: Score::new(vocabulary.steps_per_beat).metres,
+            time_signatures: Score::new(vocabulary.steps_per_beat).time_signatures,
             scale: None,
             sampler: Sampler::new(vocabulary),
             pitch: None,
             written: Vec::new(),
-            recollections: VecDeque::new(),
-            stats: Stats::default(),
+            attributions: VecDeque::new(),
+            stats: DecodeStats::default(),
             stop: None,
             model,
         }
@@ -146,12 +148,12 @@ impl Composer {
     }
 
     /// Decode times.
-    pub fn stats(&self) -> &Stats {
+    pub fn stats(&self) -> &DecodeStats {
         &self.stats
     }
 
     /// Decode times since they were last taken.
-    pub fn take_stats(&mut self) -> Stats {
+    pub fn take_stats(&mut self) -> DecodeStats {
         std::mem::take(&mut self.stats)
     }
 
@@ -174,7 +176,7 @@ impl Composer {
     /// recalls from beyond the window, and what followed where the piece, or what was learned, has
     /// been here before (the suffix memory). With 0, all is as with a model that has neither.
     pub fn set_recall(&mut self, recall: f32) {
-        self.look(Looking {
+        self.look(MemorySettings {
             recall,
             ..self.wanted()
         });
@@ -184,7 +186,7 @@ impl Composer {
     /// on: a token in bar *b* recalls from bars *b* - `bars` on, and from what was learned. `None`
     /// is as far as anything is held. The window itself always counts.
     pub fn set_reach(&mut self, bars: Option<u32>) {
-        self.look(Looking {
+        self.look(MemorySettings {
             reach: bars,
             ..self.wanted()
         });
@@ -201,7 +203,7 @@ impl Composer {
     /// have in common at their beginning is kept; the rest is forgotten and read anew. So
     /// late notes, corrections and jumps are all this one call.
     ///
-    /// `score` must be on the model's grid and in [`Score::tidy`]'s order.
+    /// `score` must be on the model's grid and in [`Score::normalise`]'s order.
     pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
         self.listen_with(score, &mut |_| ())
     }
@@ -249,7 +251,7 @@ impl Composer {
         self.read_all_heard(&mut |_| ())
     }
 
-    /// Begins [`Composer::answer_after`]; [`Composer::play_on`] reads what it needs.
+    /// Begins [`Composer::answer_after`]; [`Composer::poll_notes`] reads what it needs.
     pub fn begin_answer(
         &mut self,
         at: u32,
@@ -258,7 +260,7 @@ impl Composer {
         own: &[Note],
     ) -> Result<(), EngineError> {
         (self.pitch, self.written) = (None, Vec::new());
-        self.awaited = Some(Awaited {
+        self.pending_answer = Some(PendingAnswer {
             at,
             sampling: *sampling,
             seed,
@@ -272,13 +274,13 @@ impl Composer {
     }
 
     fn start_answer(&mut self) -> Result<(), EngineError> {
-        let Some(Awaited {
+        let Some(PendingAnswer {
             at,
             sampling,
             seed,
             own,
             tuned,
-        }) = self.awaited.take()
+        }) = self.pending_answer.take()
         else {
             return Ok(());
         };
@@ -288,7 +290,7 @@ impl Composer {
             self.sampler.tune(&sampling);
         }
         // What is written from there on recalls for itself.
-        self.recollections.retain(|r| r.step < at);
+        self.attributions.retain(|r| r.step < at);
         self.move_to(at)?;
         self.answer_from = self.stream.len();
         Ok(())
@@ -296,8 +298,8 @@ impl Composer {
 
     /// Samples with other settings from the next token on.
     pub fn tune(&mut self, sampling: &Sampling) {
-        match &mut self.awaited {
-            Some(awaited) => awaited.tuned = Some(*sampling),
+        match &mut self.pending_answer {
+            Some(pending_answer) => pending_answer.tuned = Some(*sampling),
             None => self.sampler.tune(sampling),
         }
     }
@@ -307,8 +309,8 @@ impl Composer {
     /// change what is played.
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
         self.read_all_heard(&mut |_| ())?;
-        if let Some(suffix) = &mut self.suffix {
-            suffix.follow(&self.stream, usize::MAX);
+        if let Some(ngram) = &mut self.ngram {
+            ngram.follow(&self.stream, usize::MAX);
         }
         while !self.is_past(until) {
             self.play()?;
@@ -322,10 +324,10 @@ impl Composer {
     ///
     /// # Errors
     /// The network or the index failed, or [`Composer::set_stop`]'s flag is up.
-    pub fn play_on(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
-        let slice = Slice::begin();
+    pub fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
+        let slice = TimeSlice::begin();
         loop {
-            if self.owed() == Some(Owed::Heard) {
+            if self.pending_work() == Some(PendingWork::Input) {
                 self.read_heard(true)?;
             } else if self.is_past(until) {
                 return Ok(Some(self.hand_out(until)));
@@ -342,7 +344,7 @@ impl Composer {
 
     /// Whether the stream's time has passed `until`, so that no note before it is to come.
     fn is_past(&self, until: u32) -> bool {
-        self.awaited.is_none() && self.state.step >= until && self.state.is_settled()
+        self.pending_answer.is_none() && self.state.step >= until && self.state.is_between_notes()
     }
 
     /// Samples a token.
@@ -384,12 +386,12 @@ impl Composer {
         self.logits()?;
         let within = self.earliest()..self.latest();
         let logits = self.logits.as_deref().unwrap_or_default();
-        let mut followed = <[Weighed; SOURCES]>::default();
-        if let Some(suffix) = &mut self.suffix {
-            suffix.follow(&self.stream, reading::FOLLOWED);
+        let mut followed = <[WeightedContinuations; SOURCES]>::default();
+        if let Some(ngram) = &mut self.ngram {
+            ngram.follow(&self.stream, reading::FOLLOWED);
             // Of a past that it is still taking in it says nothing.
-            if suffix.behind(&self.stream) == 0 {
-                followed = suffix.followed(self.looking.recall, within);
+            if ngram.behind(&self.stream) == 0 {
+                followed = ngram.followed(self.looking.recall, within);
             }
         }
         self.followed = followed_most(&followed);
@@ -412,7 +414,7 @@ impl Composer {
                             start: after.step,
                             length: u32::from(length).max(1),
                             pitch,
-                            velocity: allowed.velocity_of(Vocabulary::PLAIN_VELOCITY),
+                            velocity: allowed.velocity_of(Vocabulary::DEFAULT_VELOCITY),
                         });
                     }
                 }
@@ -425,15 +427,15 @@ impl Composer {
             }
             state = after;
         }
-        let place = self.metres.place(state.step);
-        let fed = self.model.fed(id, place, &mut self.sounding);
-        self.stream.push(fed);
+        let place = self.time_signatures.position(state.step);
+        let input_token = self.model.input_token(id, place, &mut self.sounding);
+        self.stream.push(input_token);
         if let Err(error) = self.read_all_heard(&mut |_| ()) {
             // As it was: the token is not in the stream.
             self.stream.pop();
             self.logits = None;
             let vocabulary = self.model.vocabulary();
-            self.sounding = Sounding::default();
+            self.sounding = NoteState::default();
             for token in self.stream.iter().flat_map(|t| vocabulary.tokens(t.id)) {
                 self.sounding.read(token);
             }
@@ -458,16 +460,16 @@ impl Composer {
     /// it has just said.
     fn latest(&self) -> usize {
         let now = self.state.step;
-        let a_bar_back = now.checked_sub(self.metres.place(now).bar_steps);
+        let a_bar_back = now.checked_sub(self.time_signatures.position(now).bar_steps);
         let own = a_bar_back.map_or(0, |step| {
-            self.stream.partition_point(|t| t.told.step <= step)
+            self.stream.partition_point(|t| t.note_context.step <= step)
         });
         self.answer_from.max(own)
     }
 }
 
 /// Of what followed, where the part stands that counts most, and how much it counts.
-fn followed_most(followed: &[Weighed]) -> Option<(Option<usize>, f32)> {
+fn followed_most(followed: &[WeightedContinuations]) -> Option<(Option<usize>, f32)> {
     let mut left = 1.0;
     let parts = followed.iter().flatten().map(|(followed, weight)| {
         let part = (followed.at, left * weight);
@@ -483,5 +485,5 @@ fn scale_of(score: &Score) -> Option<Scale> {
     let last = score.notes.last()?.start;
     let from = last.saturating_sub(half_life * 16);
     let notes = &score.notes[score.notes.partition_point(|n| n.start < from)..];
-    Scale::heard(notes, f64::from(half_life))
+    Scale::detect(notes, f64::from(half_life))
 }

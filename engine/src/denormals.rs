@@ -9,23 +9,23 @@ use std::marker::PhantomData;
 /// While it lives, the thread that made it takes denormal numbers as zero; then all is as it
 /// was. Only code of other libraries may run meanwhile: Rust's own counts on the processor's
 /// usual arithmetic.
-pub(crate) struct Flushed {
+pub(crate) struct FlushGuard {
     before: u64,
     /// It belongs to its thread.
     _thread: PhantomData<*const ()>,
 }
 
 /// Begins to take denormal numbers as zero, on processors that can.
-pub(crate) fn flush() -> Flushed {
+pub(crate) fn flush() -> FlushGuard {
     let before = control();
     set_control(before | FLUSH);
-    Flushed {
+    FlushGuard {
         before,
         _thread: PhantomData,
     }
 }
 
-impl Drop for Flushed {
+impl Drop for FlushGuard {
     fn drop(&mut self) {
         set_control(self.before);
     }
@@ -54,7 +54,7 @@ fn control() -> u64 {
 fn set_control(control: u64) {
     let mxcsr = control as u32;
     // SAFETY: `control` is what `control()` gave, or that with two bits every x86-64 has, so
-    // no reserved bit is set. Whoever holds a `Flushed` runs no arithmetic of Rust's under it,
+    // no reserved bit is set. Whoever holds a `FlushGuard` runs no arithmetic of Rust's under it,
     // and its drop puts back what was.
     unsafe {
         std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, preserves_flags));
@@ -72,7 +72,7 @@ fn control() -> u64 {
 #[cfg(target_arch = "aarch64")]
 fn set_control(control: u64) {
     // SAFETY: `control` is what `control()` gave, or that with the one bit every AArch64 has.
-    // Whoever holds a `Flushed` runs no arithmetic of Rust's under it, and its drop puts back
+    // Whoever holds a `FlushGuard` runs no arithmetic of Rust's under it, and its drop puts back
     // what was.
     unsafe { std::arch::asm!("msr fpcr, {}", in(reg) control, options(nostack)) };
 }

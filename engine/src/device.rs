@@ -52,7 +52,7 @@ impl Device {
     }
 
     /// Devices in order, by their names with commas between: `cuda,cpu`; `auto` for all.
-    pub fn list(text: &str) -> Result<Vec<Device>, NoDevice> {
+    pub fn list(text: &str) -> Result<Vec<Device>, ParseDeviceError> {
         match text.trim().eq_ignore_ascii_case("auto") {
             true => Ok(Device::ALL.to_vec()),
             false => text.split(',').map(str::parse).collect(),
@@ -84,33 +84,36 @@ impl fmt::Display for Device {
 /// A name that is no device's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no device: cpu, cuda, directml, coreml, or auto")]
-pub struct NoDevice {
+pub struct ParseDeviceError {
     /// What was read.
     text: String,
 }
 
 impl FromStr for Device {
-    type Err = NoDevice;
+    type Err = ParseDeviceError;
 
-    fn from_str(text: &str) -> Result<Self, NoDevice> {
+    fn from_str(text: &str) -> Result<Self, ParseDeviceError> {
         let wanted = text.trim();
         let named = |d: &Device| d.name().eq_ignore_ascii_case(wanted);
-        Device::ALL.into_iter().find(named).ok_or_else(|| NoDevice {
-            text: text.to_string(),
-        })
+        Device::ALL
+            .into_iter()
+            .find(named)
+            .ok_or_else(|| ParseDeviceError {
+                text: text.to_string(),
+            })
     }
 }
 
 /// A device that was asked for and could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct UnavailableDevice {
     /// Which.
     pub device: Device,
     /// What ONNX Runtime or the driver said.
     pub reason: String,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for UnavailableDevice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.device, self.reason)
     }

@@ -13,6 +13,7 @@ mod denormals;
 pub mod device;
 pub mod error;
 pub mod knn;
+pub mod kv_cache;
 pub mod memory;
 pub mod model;
 #[cfg(feature = "cli")]
@@ -20,13 +21,12 @@ pub mod options;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;
-pub mod xl;
 
-pub use composer::{Composer, Owed, Progress, Recollection};
-pub use device::{Device, Refusal};
+pub use composer::{Attribution, Composer, PendingWork, Progress};
+pub use device::{Device, UnavailableDevice};
 pub use error::EngineError;
 pub use memory::Memory;
 pub use model::{Model, ModelOptions};
 pub use runtime::Runtime;
 pub use sampling::{Constraints, Register, Sampler, Sampling, ScaleLock};
-pub use stats::Stats;
+pub use stats::DecodeStats;

@@ -3,15 +3,15 @@
 
 use crate::error::EngineError;
 use crate::knn::KnnMemory;
-use crate::model::lane::Lanes;
-use crate::xl::XlMemory;
+use crate::kv_cache::KvCache;
+use crate::model::io_buffers::IoBuffers;
 
 /// The memories of one listener, apart from the weights. Made by [`crate::Model::memory`].
 pub struct Memory {
-    pub(crate) xl: XlMemory,
+    pub(crate) xl: KvCache,
     pub(crate) knn: Option<KnnMemory>,
     /// Buffers of graphs that change their caches in place; made when first needed.
-    pub(crate) lanes: Option<Lanes>,
+    pub(crate) io_buffers: Option<IoBuffers>,
 }
 
 impl Memory {
@@ -32,8 +32,8 @@ impl Memory {
 
     /// Bytes held by both.
     pub fn bytes(&self) -> usize {
-        let lanes = self.lanes.as_ref().map_or(0, Lanes::bytes);
-        self.xl.bytes() + self.knn.as_ref().map_or(0, KnnMemory::bytes) + lanes
+        let io_buffers = self.io_buffers.as_ref().map_or(0, IoBuffers::bytes);
+        self.xl.bytes() + self.knn.as_ref().map_or(0, KnnMemory::bytes) + io_buffers
     }
 
     /// Forgets every token from position `to` on. Gives the position it then stands at: `to`,

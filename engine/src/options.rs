@@ -1,9 +1,9 @@
 //! Command-line options that every command that plays shares.
 
 mod compute;
-mod places;
+mod paths;
 mod sampling;
 
 pub use compute::ComputeOptions;
-pub use places::Places;
+pub use paths::ModelPaths;
 pub use sampling::SamplingOptions;

@@ -7,13 +7,13 @@ const KEPT: usize = 4096;
 
 /// Decode times of one composer: each the time to feed one sampled token.
 #[derive(Clone, Debug, Default)]
-pub struct Stats {
+pub struct DecodeStats {
     tokens: u64,
     /// Milliseconds, a ring of the last [`KEPT`].
     times: Vec<f32>,
 }
 
-impl Stats {
+impl DecodeStats {
     pub(crate) fn record(&mut self, took: Duration) {
         let ms = took.as_secs_f32() * 1e3;
         if self.times.len() < KEPT {
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn quantiles_of_the_last_tokens() {
-        let mut stats = Stats::default();
+        let mut stats = DecodeStats::default();
         assert_eq!(stats.quantile(0.5), None);
         for _ in 0..KEPT {
             stats.record(Duration::from_millis(1000));

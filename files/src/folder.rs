@@ -11,7 +11,7 @@ use crate::output::{Replace, flush_folder};
 use crate::place::{folder_of, follow};
 use crate::scratch::{self, ScratchFolder};
 
-/// A kind of folder that is written.
+/// A kind of folder that commands write.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderKind {
     /// Its name in a sentence, with an article: "a model directory".
@@ -137,7 +137,7 @@ pub struct FolderDraft {
 }
 
 impl FolderDraft {
-    /// Where its files are until it is finished.
+    /// Path of the scratch folder that holds its files until it is finished.
     pub fn path(&self) -> &Path {
         self.scratch.path()
     }

@@ -1,23 +1,22 @@
-//! Kinds of files: which names they have, and how their first bytes look.
+//! Kinds of files: their extensions and how to recognise them by their first bytes.
 
 use std::path::Path;
 
-/// First bytes of a file that are looked at.
+/// Number of first bytes that identify a file's kind.
 pub(crate) const HEAD: usize = 4096;
 
-/// A kind of file that is written.
+/// A kind of file that commands write.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
     /// Its name in a sentence, with an article: "a MIDI file".
     pub name: &'static str,
-    /// Endings of its names, in lower case and without the dot, the usual one first.
+    /// Extensions, in lower case and without the dot, the usual one first.
     pub endings: &'static [&'static str],
-    /// Whether these endings tell it from all other kinds, so that a damaged file is known by its
-    /// name.
+    /// Whether no other kind has these extensions, so that a damaged file is recognised by its name.
     pub by_name: bool,
-    /// Whether its names may also end otherwise, as long as no other known kind ends so.
+    /// Whether other extensions are allowed, if they belong to no other known kind.
     pub any_ending: bool,
-    /// Whether it is no text: it is not written to a terminal.
+    /// Whether it is binary, and therefore not written to a terminal.
     pub binary: bool,
     /// Recognises a file of this kind by its first bytes (up to 4,096).
     pub recognises: fn(&[u8]) -> bool,
@@ -67,15 +66,15 @@ fn is_riff(head: &[u8], form: &[u8; 4]) -> bool {
     head.starts_with(b"RIFF") && head.get(8..12) == Some(form)
 }
 
-/// Endings that belong to other kinds of files than ours, so that no name of ours ends so.
+/// Extensions of other kinds of files, which our outputs must not have.
 const OTHER_ENDINGS: &str = "mp3 flac ogg opus m4a aac aif aiff wma jpg jpeg gif bmp webp svg tif \
      tiff pdf txt md csv tsv toml yaml yml xml html zip gz xz zst tar py rs sh onnx safetensors \
      musicxml mscz mp4";
 
-/// Kinds of ours whose endings no other kind of ours has.
+/// Our kinds with extensions of their own.
 const OURS: [&Kind; 4] = [&MIDI, &WAV, &PNG, &JSON];
 
-/// First bytes of files of other kinds, and what those are called.
+/// First bytes of other kinds of files, with their names.
 const OTHERS: [(&[u8], &str); 15] = [
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
@@ -94,7 +93,7 @@ const OTHERS: [(&[u8], &str); 15] = [
     (b"SQLite format 3", "a database"),
 ];
 
-/// The name's ending, in lower case.
+/// A path's extension, in lower case.
 pub(crate) fn ending(path: &Path) -> Option<String> {
     let ending = path.extension()?.to_string_lossy().to_lowercase();
     (!ending.is_empty()).then_some(ending)
@@ -111,15 +110,15 @@ impl Kind {
         own || (self.any_ending && !others())
     }
 
-    /// Whether a file with these first bytes and this name is of this kind. The bytes decide; the
-    /// name may where the bytes tell nothing, as those of a damaged file.
+    /// Whether a file with these first bytes and this name is of this kind. The bytes decide; the name does
+    /// where the bytes are inconclusive, as in a damaged file.
     pub(crate) fn is(&self, head: &[u8], path: &Path) -> bool {
         let named = || ending(path).is_some_and(|ending| self.endings.contains(&&*ending));
         let unknown = || by_content(head).is_none() && !is_text(head);
         (self.recognises)(head) || (self.by_name && named() && unknown())
     }
 
-    /// The endings in a sentence: ".mid, .midi".
+    /// The extensions as a list: ".mid, .midi".
     pub(crate) fn endings(&self) -> String {
         let dotted: Vec<_> = self.endings.iter().map(|e| format!(".{e}")).collect();
         dotted.join(", ")
@@ -135,7 +134,7 @@ pub(crate) fn describe(head: &[u8]) -> &'static str {
     }
 }
 
-/// Whether bytes are text in UTF-8, the last character perhaps cut.
+/// Whether bytes are UTF-8 text, whose last character may be incomplete.
 fn is_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
@@ -185,7 +184,7 @@ mod tests {
         assert!(!PNG.is(song, Path::new("x.png")));
         assert!(!MIDI.is(b"RIFF\0\0\0\0WAVE", Path::new("x.mid")));
         assert!(MIDI.is(b"RIFF\0\0\0\0RMID", Path::new("x")));
-        // A damaged song is still a song; a letter is not, whatever its name.
+        // A damaged MIDI file is still one; a text is not, whatever its name.
         assert!(MIDI.is(b"MT\0\xff", Path::new("x.mid")));
         assert!(!MIDI.is(b"MT\0\xff", Path::new("x")));
         assert!(!MIDI.is("Cher ami, \u{e9}".as_bytes(), Path::new("x.mid")));

@@ -1,4 +1,4 @@
-//! Where the path of an output leads.
+//! The target of an output path: standard output, a device, or a file with links followed.
 
 use std::fs;
 use std::io;
@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 use crate::error::WriteError;
 use crate::input::is_standard;
 
-/// Links followed, one to the next, before they are taken for a circle.
+/// Length of a chain of links that counts as a cycle.
 const MOST_LINKS: u32 = 40;
 
-/// Where an output goes.
+/// Target of an output path.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// Standard output.
     Standard,
-    /// A device or a pipe: it is written to and never replaced.
+    /// A device or a pipe, which is written to and never replaced.
     Stream(PathBuf),
-    /// A file, or the free name of one, with all links followed.
+    /// The path of a file, which need not exist, with all links followed.
     File(PathBuf),
 }
 
-/// Names that the system gives to what a process has open already.
+/// Folders in which the system names the open files of a process.
 fn opened(path: &Path) -> Option<Place> {
     let name = path.to_str()?;
     if is_standard(path) || ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&name) {
@@ -34,7 +34,7 @@ fn opened(path: &Path) -> Option<Place> {
     is_open.then(|| Place::Stream(path.into()))
 }
 
-/// Whether Windows takes this name for a device, whatever folder and ending it has.
+/// Whether Windows reserves this name for a device, whatever its folder and extension.
 fn is_windows_device(path: &Path) -> bool {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let stem = stem.trim_end().to_uppercase();
@@ -46,7 +46,7 @@ fn is_windows_device(path: &Path) -> bool {
 }
 
 impl Place {
-    /// Where a file of this path would be written. `forced` allows disks.
+    /// Target of the output path `path`. `forced` allows disks.
     ///
     /// # Errors
     /// When it is a folder, a socket or a disk, or in a folder that does not exist.
@@ -75,7 +75,7 @@ impl Place {
     }
 }
 
-/// Disks and sockets, by name; neither devices of characters nor pipes.
+/// Names a disk or a socket; `None` for character devices and pipes.
 #[cfg(unix)]
 fn special(data: &fs::Metadata) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
@@ -94,13 +94,13 @@ fn special(_: &fs::Metadata) -> Option<&'static str> {
     None
 }
 
-/// The path with its last link followed, also where it leads to nothing yet: what is written
-/// there must not take the link's place.
+/// Follows a link at the end of a path, even if its target does not exist: an output must not replace the
+/// link.
 pub(crate) fn follow(path: &Path) -> Result<PathBuf, WriteError> {
     let mut target = path.to_path_buf();
     for _ in 0..MOST_LINKS {
         match fs::read_link(&target) {
-            // A link's target is seen from the link's folder.
+            // A link's target is relative to the link's folder.
             Ok(next) => target = folder_of(&target).join(next),
             Err(_) => return Ok(target),
         }
@@ -109,7 +109,7 @@ pub(crate) fn follow(path: &Path) -> Result<PathBuf, WriteError> {
     Err(WriteError::io(path)(circle))
 }
 
-/// The folder that a path is in.
+/// Parent folder of a path.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -118,9 +118,9 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// The folder that `target` is to be written in, which must exist.
+/// Parent folder of `target`, which must exist.
 fn parent<'a>(path: &Path, target: &'a Path) -> Result<&'a Path, WriteError> {
-    // "folder/" and "..": a folder's name, and there is none.
+    // "folder/" and ".." name a folder that does not exist.
     let ends_as_folder = path.to_string_lossy().ends_with(std::path::is_separator);
     if ends_as_folder || target.file_name().is_none() {
         return Err(WriteError::Folder(path.into()));

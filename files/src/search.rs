@@ -1,4 +1,4 @@
-//! Files in folders.
+//! A search for files of some extensions in a folder and the folders in it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -14,7 +14,7 @@ pub struct Found {
     pub files: Vec<PathBuf>,
     /// Files with one of the endings, and folders, that were left out.
     pub left_out: Vec<LeftOut>,
-    /// How many files have other endings.
+    /// Number of files with other extensions.
     pub others: usize,
 }
 
@@ -49,22 +49,22 @@ impl Found {
 pub struct LeftOut {
     /// The file or folder.
     pub path: PathBuf,
-    /// Why.
+    /// The reason.
     pub why: Why,
 }
 
 /// Why a search left something out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// Its name begins with a dot.
+    /// A name that begins with a dot.
     Hidden,
-    /// It has so many bytes, more than any of its kind.
+    /// A size in bytes above the limit.
     TooLarge(u64),
     /// A link to what was found already.
     Again,
-    /// It is a device, a pipe or a socket.
+    /// A device, a pipe or a socket.
     Special,
-    /// The system refuses it, as it says.
+    /// An error of the system.
     Unreadable(String),
 }
 

@@ -13,6 +13,7 @@
 
 mod instance;
 mod priority;
+mod rings;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,11 +27,11 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::instance::{Common, Instance};
 use crate::editor_link::Backstage;
-use crate::gate::Shared;
+use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
-use crate::process::Performer;
-use crate::report::{REPORT_VARIABLE, Report};
+use crate::process::AudioProcessor;
 use crate::session::{SavedSession, most_needed};
+use crate::shared::Shared;
 use crate::state;
 
 /// Between two looks at the rings.
@@ -103,7 +104,7 @@ pub fn connect(
     kept: &state::State,
     shared: Arc<Shared>,
     backstage: Backstage,
-) -> std::io::Result<(Performer, Link)> {
+) -> std::io::Result<(AudioProcessor, Link)> {
     let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
     if hub.as_ref().is_none_or(|hub| hub.thread.is_finished()) {
         // Bounded, so that sending never allocates: the audio thread's wake-up uses it too.
@@ -121,7 +122,7 @@ pub fn connect(
         return Err(std::io::ErrorKind::Other.into());
     };
 
-    shared.gate.prepare();
+    shared.barrier.prepare();
     let (mut heard_in, mut heard) = RingBuffer::new(HEARD_CAPACITY);
     touch(&mut heard_in, &mut heard, Heard::AllUp { beat: 0.0 });
     let (mut planned, mut planned_out) = RingBuffer::new(PLANNED_CAPACITY);
@@ -130,7 +131,7 @@ pub fn connect(
     let wake = hub.commands.clone();
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
-    let performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
+    let processor = AudioProcessor::new(heard_in, planned_out, shared.clone(), wake);
     let joining = Joining {
         id,
         rings: (heard, planned),
@@ -153,7 +154,7 @@ pub fn connect(
     };
     kept.connect(ask, shared.clone());
     Ok((
-        performer,
+        processor,
         Link {
             id,
             commands: hub.commands.clone(),
@@ -309,7 +310,7 @@ impl Thread {
             return;
         };
         instance.catch_up(&mut self.common);
-        let report = Report {
+        let report = HealthReport {
             raised: self.raised,
             ..instance.report()
         };
@@ -340,7 +341,7 @@ mod tests {
     use super::*;
     use crate::editor_link::EditorLink;
     use crate::messages::Settings;
-    use crate::process::{Controls, Event, Host};
+    use crate::process::{AudioSettings, Event, Host};
     use crate::transport::Reading;
 
     struct Silence;
@@ -354,7 +355,7 @@ mod tests {
         }
     }
 
-    fn connected() -> (Performer, Link) {
+    fn connected() -> (AudioProcessor, Link) {
         let shared = Arc::new(Shared::default());
         let kept = state::State::default();
         let (_, backstage) = EditorLink::new(shared.clone(), kept.clone());
@@ -364,9 +365,9 @@ mod tests {
     #[test]
     fn without_a_model_nothing_hangs_and_the_thread_ends_with_its_instances() {
         let began = Instant::now();
-        let (mut performer, link) = connected();
+        let (mut processor, link) = connected();
         let (_, other) = connected();
-        performer.set_sample_rate(48_000.0);
+        processor.set_sample_rate(48_000.0);
         link.set_offline(true);
         for block in 0..100 {
             let beat = Some(f64::from(block) * 480.0 / 24_000.0);
@@ -376,12 +377,18 @@ mod tests {
                 tempo: Some(120.0),
                 ..Reading::default()
             };
-            let (settings, controls) = (Settings::default(), Controls::default());
-            performer.process(&reading, 480, settings, controls, &mut Silence);
+            let (settings, controls) = (Settings::default(), AudioSettings::default());
+            processor.process(&reading, 480, settings, controls, &mut Silence);
         }
-        assert_eq!(link.shared.counters.gave_up.load(Ordering::Relaxed), 0);
+        assert_eq!(
+            link.shared
+                .counters
+                .offline_timeouts
+                .load(Ordering::Relaxed),
+            0
+        );
         link.report();
-        drop((performer, link));
+        drop((processor, link));
         assert!(HUB.lock().unwrap().is_some());
         drop(other);
         assert!(HUB.lock().unwrap().is_none());

@@ -1,129 +1,125 @@
-//! The editor: what it heard, what it is about to play, and a hand on it.
+//! The editor: a piano roll of notes heard and played, the parameters, and actions. Window thread.
 //!
 //! ```text
-//! window ── reads the instance ──> View ──> draw ──> Doings ── window ──> host's gestures, commands
+//! window ── snapshot, parameters ──> View ──> draw ──> UiEvents ── window ──> gestures, requests
 //! ```
 //!
-//! Drawing knows neither host nor plugin: everything shown stands in one plain [`View`], and
-//! everything done comes back as [`Doing`]s. So pictures of it need no window, and a test can
-//! press every button.
+//! Drawing knows neither host nor plugin: a plain [`View`] has everything that is drawn, and widgets emit
+//! [`UiEvent`]s. So pictures of the editor need no window, and tests can press every button.
 
-pub mod acts;
-pub mod bars;
-pub mod clock;
-pub mod control;
-pub mod controls;
-pub mod drop;
-pub mod files;
-pub mod grip;
-pub mod health;
-pub mod keys;
-pub mod knobs;
+pub mod control_panel;
+pub mod control_row;
+pub mod file_dialogs;
+pub mod file_drop;
 pub mod menus;
-pub mod places;
-pub mod roll;
-pub mod save;
-pub mod scroll;
-pub mod seen;
+pub mod param_binding;
+pub mod param_layout;
+pub mod piano_keys;
+pub mod piano_roll;
+pub mod recalled_bars;
+pub mod resize_corner;
+pub mod roll_viewport;
+pub mod smooth_playhead;
+pub mod status_bar;
 pub mod theme;
+pub mod toolbar;
 pub mod view;
+pub mod view_model;
 pub mod window;
 
 use egui::{Rect, Ui, vec2};
 
-pub use view::{Act, Doing, View};
+pub use self::theme::SMALLEST;
+pub use self::view::{UiEvent, View};
+pub use crate::editor_link::SIZE;
 
-/// Size of the window at first, in points.
-pub const SIZE: (f32, f32) = (1040.0, 680.0);
-/// The smallest window in which everything can still be reached.
-pub const SMALLEST: (f32, f32) = (480.0, 400.0);
-
-/// What belongs to the window and not to the instance.
+/// State of the widgets, kept by the window.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Panel {
-    scroll: scroll::Scroll,
-    typing: Option<control::Typing>,
+pub struct UiState {
+    viewport: roll_viewport::RollViewport,
+    typing: Option<control_row::Typing>,
     tab: view::Group,
     /// The drag of the window's corner, while there is one.
-    grip: Option<grip::Drag>,
+    resize: Option<resize_corner::ResizeDrag>,
 }
 
-impl Default for Panel {
+impl Default for UiState {
     fn default() -> Self {
         Self {
-            scroll: scroll::Scroll::default(),
+            viewport: roll_viewport::RollViewport::default(),
             typing: None,
             tab: view::Group::When,
-            grip: None,
+            resize: None,
         }
     }
 }
 
-impl Panel {
-    /// Whether a value is being typed: then every key is the editor's.
-    pub fn types(&self) -> bool {
+impl UiState {
+    /// Whether a text field is open: then the editor takes all keys.
+    pub fn is_typing(&self) -> bool {
         self.typing.is_some()
     }
 }
 
-/// Draws a view into the whole window, and notes down what the hand did.
-pub fn draw(ui: &mut Ui, view: &View, panel: &mut Panel, doings: &mut Vec<Doing>) {
-    // The space bar starts the host's transport, whatever has the focus here.
-    if !panel.types() {
+/// Draws a view into the whole window, and collects the events of its widgets.
+pub fn draw(ui: &mut Ui, view: &View, ui_state: &mut UiState, ui_events: &mut Vec<UiEvent>) {
+    // The space bar belongs to the host's transport, whatever has the focus.
+    if !ui_state.is_typing() {
         ui.input_mut(|i| i.consume_key(egui::Modifiers::NONE, egui::Key::Space));
-        acts::keys(ui, view, doings);
+        toolbar::shortcuts(ui, view, ui_events);
     }
     let all = ui.ctx().content_rect();
     ui.painter().rect_filled(all, 0.0, theme::GROUND);
     let mut rest = all.shrink(theme::GAP);
 
     let top = take_top(&mut rest, theme::ROW);
-    acts::top(ui, top, view, &mut panel.typing, doings);
+    toolbar::top(ui, top, view, &mut ui_state.typing, ui_events);
     rest.min.y += theme::SMALL_GAP;
-    health::show(ui, take_top(&mut rest, theme::ROW), view);
+    status_bar::show(ui, take_top(&mut rest, theme::ROW), view);
     rest.min.y += theme::SMALL_GAP;
-    for problem in &view.problems {
-        said(ui, &mut rest, problem, theme::BAD_GROUND);
+    for problem in &view.snapshot.problems {
+        message(ui, &mut rest, problem, theme::BAD_GROUND);
     }
     if let Some(notice) = &view.notice {
-        said(ui, &mut rest, notice, theme::FILL);
+        message(ui, &mut rest, notice, theme::FILL);
     }
 
-    // The roll keeps at least a third; the controls scroll before it gets smaller.
-    let wanted = controls::Plan::new(&view.controls, rest.width(), panel.tab).height();
+    // The roll keeps at least a third of the height: below that, the controls scroll.
+    let wanted =
+        control_panel::PanelLayout::new(&view.controls, rest.width(), ui_state.tab).height();
     let share = (rest.height() * 0.62).max(0.0);
     let below = take_bottom(&mut rest, wanted.min(share));
     rest.max.y -= theme::SMALL_GAP;
-    let height = acts::height(view, rest.width());
+    let height = toolbar::height(view, rest.width());
     let row = take_bottom(&mut rest, height);
     if height > 0.0 {
         rest.max.y -= theme::GAP;
     }
-    // From the top down, which is the way Tab goes and a screen reader reads.
-    roll::show(ui, rest, view, &mut panel.scroll);
+    // Widgets are added from the top down, the order of Tab and of screen readers.
+    piano_roll::show(ui, rest, view, &mut ui_state.viewport);
     if height > 0.0 {
-        acts::show(ui, row, view, doings);
+        toolbar::show(ui, row, view, ui_events);
     }
-    controls::show(
+    control_panel::show(
         ui,
         below,
         &view.controls,
-        &mut panel.tab,
-        &mut panel.typing,
-        doings,
+        &mut ui_state.tab,
+        &mut ui_state.typing,
+        ui_events,
     );
-    drop::show(ui, all, doings);
-    grip::show(ui, all, &mut panel.grip);
+    file_drop::show(ui, all, ui_events);
+    resize_corner::show(ui, all, &mut ui_state.resize);
 }
 
-/// A band with something in words.
-fn said(ui: &mut Ui, rest: &mut Rect, text: &str, ground: egui::Color32) {
+/// Draws a band with a text.
+fn message(ui: &mut Ui, rest: &mut Rect, text: &str, ground: egui::Color32) {
     let margin = vec2(theme::GAP, 4.0);
     let width = (rest.width() - 2.0 * margin.x).max(10.0);
     let drawn = ui
         .painter()
         .layout(text.to_owned(), theme::text(), theme::TEXT, width);
-    // Never so long that the rest is pushed out of the window.
+    // A long text is cut, so that the rest stays in the window.
     let height = (drawn.size().y + 2.0 * margin.y).min(rest.height() / 3.0);
     let band = take_top(rest, height);
     rest.min.y += theme::SMALL_GAP;

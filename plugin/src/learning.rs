@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use continuo_engine::composer::Piece;
+use continuo_engine::composer::SavedScore;
 use continuo_score::quantise::Drums;
 use continuo_score::{Score, midi};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub struct Learned {
     pub name: String,
     /// How many notes it has.
     pub notes: usize,
-    piece: Piece,
+    piece: SavedScore,
 }
 
 impl Learned {
@@ -42,7 +42,7 @@ impl Learned {
         Self {
             name: name.into(),
             notes: score.notes.len(),
-            piece: Piece::new(score),
+            piece: SavedScore::new(score),
         }
     }
 
@@ -251,7 +251,8 @@ fn read(path: &Path, steps_per_beat: u32) -> Result<(Learned, Score), String> {
     }
     // The pedal is heard as it is when played live. The error names the file itself.
     let pedal = midi::Pedal::Lengthen;
-    let file = midi::read_file_with(path, &midi::Reading { pedal }).map_err(|e| e.to_string())?;
+    let file =
+        midi::read_file_with(path, &midi::ReadOptions { pedal }).map_err(|e| e.to_string())?;
     let score = Score::from_midi(&file, steps_per_beat, Drums::Drop);
     match score.notes.len() {
         0 => Err(refused("no notes in it, drums aside".into())),
@@ -280,7 +281,7 @@ mod tests {
             pitch: 40 + (n % 40) as u8,
             velocity: 80,
         }));
-        score.tidy();
+        score.normalise();
         score.to_midi().write_file(path).unwrap();
     }
 

@@ -1,40 +1,47 @@
 //! Continuo, the plugin: listens to the host's track and plays on, in time.
 //!
 //! ```text
-//! host block ─ process::Performer ──(rtrb: Heard)──> composer_thread ─> session::Session
+//! host block ─ process::AudioProcessor ──(rtrb: Heard)──> composer_thread ─> session::Session
 //!                  ^   audio thread                                         │ timeline, rule
 //!                  └──────────────(rtrb: Planned notes, in beats)───────────┘ player: the engine
 //! ```
 //!
-//! Every module says which thread owns what it has. The audio thread never allocates, locks,
-//! waits, logs or makes a system call, except that it waits for the composer when the host
-//! renders offline.
+//! Every module names the thread that owns its types. The audio thread never allocates, locks, waits, logs
+//! or makes a system call, except that it waits for the composer while the host renders offline.
 
+pub mod action;
+pub mod bar_grid;
 pub mod beside;
+pub mod choices;
 pub mod composer_thread;
+pub mod counters;
 pub mod editor;
 pub mod editor_link;
-pub mod gate;
+pub mod health_report;
+pub mod key_set;
 pub mod learning;
 pub mod messages;
-pub mod pages;
+pub mod midi_export;
 pub mod params;
 pub mod player;
 pub mod presets;
+pub mod preview_sound;
 pub mod process;
 #[cfg(test)]
 mod rehearsal;
-pub mod report;
+pub mod remote_controls;
 pub mod resources;
 pub mod rules;
 pub mod schedule;
 pub mod session;
-pub mod sound;
+pub mod shared;
+pub mod snapshot;
 pub mod state;
 #[cfg(test)]
 mod testing;
 pub mod timeline;
 pub mod transport;
+pub mod trigger;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,35 +50,37 @@ use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
 use crate::composer_thread::Link;
-use crate::editor::window::Window;
+use crate::counters::{Counters, increment};
+use crate::editor::window::EditorWindow;
 use crate::editor_link::{Backstage, EditorLink};
-use crate::gate::{Counters, Shared, count};
-use crate::params::{ContinuoParams, Values};
-use crate::process::{Event, Host, INPUT_CAPACITY, Performer, SysEx, audible};
-use crate::sound::Sound;
+use crate::params::{ContinuoParams, ParamCache};
+use crate::preview_sound::PreviewSound;
+use crate::process::{AudioProcessor, Event, Host, INPUT_CAPACITY, SysEx, audible};
+use crate::shared::Shared;
 use crate::transport::Reading;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
     params: Arc<ContinuoParams>,
-    /// The plugin's own library, looked up before the host changes its working directory.
+    /// Path of the plugin's library, looked up before the host changes its working directory.
     own: Option<PathBuf>,
     /// Shared with the other threads of this instance.
     shared: Arc<Shared>,
-    /// What an editor looks at.
+    /// The editor's end of its link to the composer thread.
     editor_link: Arc<EditorLink>,
-    /// The composer thread's end of it, until that thread has it.
+    /// The composer thread's end, until that thread takes it.
     backstage: Option<Backstage>,
-    /// Made at the first activation, so that a scan starts nothing; kept until the end, so that
+    /// Made at the first activation, so that a host's scan starts no thread; kept until the end, so that
     /// memory outlives a change of the sample rate and an offline bounce.
     active: Option<Active>,
 }
 
+/// Parts of an activated plugin. Used by the audio thread.
 struct Active {
-    performer: Performer,
+    processor: AudioProcessor,
     link: Link,
-    sound: Sound,
-    values: Values,
+    sound: PreviewSound,
+    param_cache: ParamCache,
 }
 
 impl Default for Continuo {
@@ -97,7 +106,7 @@ impl Plugin for Continuo {
     const EMAIL: &'static str = "";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
-    // Some hosts take no plugin without audio outputs; they carry the preview sound, if it is on.
+    // Some hosts require audio outputs. The outputs carry the preview sound, if it is on.
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
         main_output_channels: NonZeroU32::new(2),
         ..AudioIOLayout::const_default()
@@ -106,7 +115,7 @@ impl Plugin for Continuo {
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
     const INPUT_EVENT_CAPACITY: usize = INPUT_CAPACITY;
 
-    type Editor = EguiEditor<Window>;
+    type Editor = EguiEditor<EditorWindow>;
     type SysExMessage = SysEx;
     type BackgroundTask = ();
 
@@ -115,7 +124,7 @@ impl Plugin for Continuo {
     }
 
     fn editor(&mut self, _executor: AsyncExecutor<Self>) -> Option<Self::Editor> {
-        editor::window::editor(self.params.clone(), self.editor_link.clone())
+        editor::window::create_editor(self.params.clone(), self.editor_link.clone())
     }
 
     fn filter_state(state: &mut PluginState) {
@@ -135,13 +144,13 @@ impl Plugin for Continuo {
         if let Some(backstage) = self.backstage.take() {
             let (own, kept) = (self.own.as_deref(), &self.params.state);
             match composer_thread::connect(own, kept, self.shared.clone(), backstage) {
-                Ok((performer, link)) => {
-                    let sound = Sound::new(sample_rate);
+                Ok((processor, link)) => {
+                    let sound = PreviewSound::new(sample_rate);
                     self.active = Some(Active {
-                        performer,
+                        processor,
                         link,
                         sound,
-                        values: Values::default(),
+                        param_cache: ParamCache::default(),
                     });
                 }
                 Err(error) => {
@@ -151,8 +160,8 @@ impl Plugin for Continuo {
             }
         }
         if let Some(active) = &mut self.active {
-            active.performer.set_sample_rate(sample_rate);
-            active.sound = Sound::new(sample_rate);
+            active.processor.set_sample_rate(sample_rate);
+            active.sound = PreviewSound::new(sample_rate);
             active
                 .link
                 .set_offline(config.process_mode == ProcessMode::Offline);
@@ -162,7 +171,7 @@ impl Plugin for Continuo {
 
     fn reset(&mut self) {
         if let Some(active) = &mut self.active {
-            active.performer.reset();
+            active.processor.reset();
             active.sound.reset();
         }
     }
@@ -179,7 +188,7 @@ impl Plugin for Continuo {
         let frames = u32::try_from(buffer.samples()).unwrap_or(0);
         if let Some(active) = &mut self.active {
             let reading = Reading::from(context.transport());
-            let (settings, controls) = active.values.now(&self.params);
+            let (settings, audio_settings) = active.param_cache.values(&self.params);
             let level = &self.params.sound;
             let on = level.value() > 0.0 || level.smoothed.is_smoothing();
             let (left, right): (&mut [f32], &mut [f32]) = match buffer.as_slice() {
@@ -192,29 +201,29 @@ impl Plugin for Continuo {
             };
             let mut host = active.sound.block(&mut context, left, right, on);
             active
-                .performer
-                .process(&reading, frames, settings, controls, &mut host);
+                .processor
+                .process(&reading, frames, settings, audio_settings, &mut host);
             host.finish(|| level.smoothed.next());
         }
         ProcessStatus::KeepAlive
     }
 
     fn stop_processing(&mut self) {
-        // No block follows that would say that the transport stopped.
+        // No further block reports that the transport stopped.
         if let Some(active) = &mut self.active {
-            active.performer.reset();
+            active.processor.reset();
         }
     }
 
     fn deactivate(&mut self) {
         if let Some(active) = &mut self.active {
-            active.performer.reset();
+            active.processor.reset();
             active.link.report();
         }
     }
 }
 
-/// nice-plug's context of one block, as the performer sees it.
+/// nice-plug's context of one block, as the [`Host`] of the audio processor. Audio thread.
 struct Context<'a, C> {
     host: &'a mut C,
     counters: &'a Counters,
@@ -231,7 +240,7 @@ impl<C: ProcessContext<Continuo>> Host for Context<'_, C> {
         let is_note = matches!(event, NoteEvent::NoteOn { .. } | NoteEvent::NoteOff { .. });
         let sent = self.host.try_send_event(event).is_ok();
         if is_note && !sent {
-            count(&self.counters.refused);
+            increment(&self.counters.refused);
         }
         sent
     }
@@ -250,7 +259,7 @@ impl ClapPlugin for Continuo {
     ];
 
     fn remote_controls(&self, context: &mut impl RemoteControlsContext) {
-        pages::declare(&self.params, context);
+        remote_controls::declare(&self.params, context);
     }
 
     fn note_output(&self) -> Arc<NoteOutput> {

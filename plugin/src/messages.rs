@@ -3,8 +3,9 @@
 
 use continuo_engine::Sampling;
 
-use crate::params::{Enter, Memory, Mode, Variation, VelocityFrom};
+use crate::choices::{Enter, Memory, Mode, Variation, VelocityFrom};
 use crate::transport::Seam;
+use crate::trigger::Trigger;
 
 /// Room for [`Heard`] messages. In real time a block sends at most one [`Heard::Now`] every
 /// [`NOW_SECONDS`], so this is half a minute of a player who plays twenty notes a second: more
@@ -59,7 +60,7 @@ pub enum Heard {
         beat: f64,
     },
     /// The host's bars from here on.
-    Metre {
+    TimeSignature {
         /// Position of a bar line, usually that of the current bar.
         bar_start: f64,
         /// Beats in a bar as written; at least 1.
@@ -92,13 +93,13 @@ pub enum Heard {
     },
     /// What comes now belongs to the composer's past number `past`, what came before to another.
     Anew {
-        /// [`crate::gate::Shared::pasts`], as the audio thread saw it.
+        /// [`crate::shared::Shared::pasts`], as the audio thread saw it.
         past: u64,
     },
     /// What the musician asks for.
     Settings(Settings),
     /// What the musician wants done once.
-    Ask(Ask),
+    Trigger(Trigger),
     /// A planned note came too late, or could not be sent, and was not played.
     Missed {
         /// Its [`Planned::id`].
@@ -113,21 +114,6 @@ pub enum Heard {
         /// Number of the block.
         block: u64,
     },
-}
-
-/// Something to be done once, at the start of a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// Be silent until there is a new reason to play.
-    Panic,
-    /// Think this bar of anew.
-    Regenerate,
-    /// Forget everything heard and played.
-    Clear,
-    /// Take back the last of these, or the last choice of a variation or of what is repeated.
-    Undo,
-    /// Do again what was taken back last.
-    Redo,
 }
 
 /// Composer thread to audio thread: a note to play, in order of start.

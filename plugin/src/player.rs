@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
 use crate::beside::{Beside, Coming};
-use crate::editor_link::{ModelInfo, ModelState, Snapshot};
+use crate::health_report::HealthReport;
 use crate::messages::Settings;
-use crate::report::Report;
 use crate::resources::{self, Resources};
 use crate::session::{LookBack, Player};
+use crate::snapshot::{ModelInfo, ModelState, Snapshot};
 
 /// One instance's composer; none while its model is on its way, or where there is no model.
 pub struct EnginePlayer {
@@ -60,7 +60,7 @@ impl EnginePlayer {
     }
 
     /// The same, for the report.
-    pub fn report(&self, report: &mut Report) {
+    pub fn report(&self, report: &mut HealthReport) {
         let Some((model, composer)) = &self.mind else {
             return;
         };
@@ -111,7 +111,7 @@ impl Player for EnginePlayer {
         let Some((_, composer)) = &self.mind else {
             return back;
         };
-        let recent = composer.recollections().rev();
+        let recent = composer.attributions().rev();
         let within = |step: u32| steps.contains(&step);
         let mut tokens = 0;
         for recalled in recent.filter(|r| within(r.step)) {
@@ -137,20 +137,24 @@ impl Player for EnginePlayer {
 
     fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
         let composer = self.composer();
-        composer.map_or(Ok(None), |composer| composer.play_on(until))
+        composer.map_or(Ok(None), |composer| composer.poll_notes(until))
     }
 
-    fn owed(&self) -> Option<Owed> {
-        self.mind.as_ref().and_then(|(_, composer)| composer.owed())
+    fn owed(&self) -> Option<PendingWork> {
+        self.mind
+            .as_ref()
+            .and_then(|(_, composer)| composer.pending_work())
     }
 
     fn read_on(&mut self) -> Result<(), EngineError> {
         let composer = self.composer();
-        composer.map_or(Ok(()), |composer| composer.read_on().map(drop))
+        composer.map_or(Ok(()), |composer| composer.poll().map(drop))
     }
 
     fn learns(&self) -> bool {
-        self.mind.as_ref().is_some_and(|(model, _)| model.learns())
+        self.mind
+            .as_ref()
+            .is_some_and(|(model, _)| model.can_learn())
     }
 
     fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {

@@ -1,9 +1,8 @@
-//! The presets that come with the plugin, for the editor's menu: CLAP's preset discovery is not
-//! in the framework (nice-plug 0.4), and VST3 has no such thing for a plugin's own.
+//! The presets that come with the plugin, for the editor's menu. nice-plug 0.4 has no CLAP preset discovery,
+//! and VST3 has no presets of a plugin's own.
 //!
-//! A preset says how it plays: it sets the parameters it names, and puts the others that say how
-//! it plays at their defaults, so that it sounds the same whatever was before. What belongs to
-//! the song, the setup or the moment ([`KEPT`]) it leaves alone.
+//! A preset sets the parameters it names, and sets the others to their defaults, so that its effect does not
+//! depend on earlier values. It leaves parameters of the song, the setup and the moment ([`KEPT`]) alone.
 
 use std::collections::BTreeMap;
 
@@ -11,22 +10,22 @@ use nice_plug::params::internals::ParamPtr;
 use nice_plug::prelude::Params;
 use serde::Deserialize;
 
-/// What no preset touches, by id.
+/// Ids of the parameters that no preset sets.
 pub const KEPT: [&str; 18] = [
-    // The song's.
+    // Of the song.
     "scale",
     "key",
     "seed",
     "tempo",
     "free_run",
-    // How it is wired.
+    // Of the setup.
     "thru",
     "in_ch",
     "out_ch",
     "offset",
     "sound",
     "velocity",
-    // The moment's.
+    // Of the moment.
     "bypass",
     "hold",
     "panic",
@@ -36,27 +35,26 @@ pub const KEPT: [&str; 18] = [
     "freeze",
 ];
 
-/// A way to play.
+/// A preset.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
-    /// What a menu shows.
+    /// Name in the menu.
     pub name: String,
-    /// One line on what it does.
+    /// One sentence on its effect.
     pub about: String,
-    /// Parameter ids, and values as the host shows them, without units.
+    /// Values by parameter id, as the host shows them without units.
     pub values: BTreeMap<String, String>,
 }
 
-/// All of them, in the order of the menu.
+/// All presets, in the order of the menu.
 pub fn presets() -> Vec<Preset> {
-    // The file is part of the plugin, and a test reads it.
+    // A test reads the file, which is part of the plugin.
     serde_json::from_str(include_str!("../presets.json")).unwrap_or_default()
 }
 
 impl Preset {
-    /// Every parameter it sets and its normalised value, 0 to 1, in the host's order: for an
-    /// editor to set one by one, with the host's gestures. Main thread.
+    /// The parameters it sets with their normalised values, 0 to 1, in the host's order. Main thread.
     pub fn settings(&self, params: &dyn Params) -> Vec<(ParamPtr, f32)> {
         let setting = |(id, pointer, _): (String, ParamPtr, String)| {
             if KEPT.contains(&id.as_str()) {
@@ -74,7 +72,7 @@ impl Preset {
         params.param_map().into_iter().filter_map(setting).collect()
     }
 
-    /// Whether the parameters stand as it sets them. Main thread.
+    /// Whether all parameters have its values. Main thread.
     pub fn is_set(&self, params: &dyn Params) -> bool {
         let stands = |(pointer, value): &(ParamPtr, f32)| {
             // SAFETY: as above.
@@ -98,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_a_dozen_with_names_of_their_own() {
+    fn a_dozen_presets_differ_in_name_and_values() {
         let all = presets();
         assert!(all.len() >= 12, "{} presets", all.len());
         for preset in &all {
@@ -110,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_is_one_the_parameter_can_have() {
+    fn every_value_is_in_its_parameters_range() {
         let params = ContinuoParams::default();
         let map = params.param_map();
         for id in KEPT {
@@ -129,14 +127,14 @@ mod tests {
                         value.unwrap_or_else(|| panic!("{}: {id} cannot be {text:?}", preset.name));
                     pointer.normalized_value_to_string(value, false)
                 };
-                // Out of range, it would be shown as something else.
+                // A value out of range has another text.
                 assert_eq!(&shown, text, "{}: {id}", preset.name);
             }
         }
     }
 
     #[test]
-    fn a_preset_is_the_same_whatever_was_before_and_leaves_the_setup_alone() {
+    fn a_preset_ignores_earlier_values_and_keeps_the_setup() {
         let params = ContinuoParams::default();
         let kept = |params: &ContinuoParams| {
             let map = params.param_map().into_iter();

@@ -1,102 +1,72 @@
-//! The audio thread's walk through a block: it tells the composer what it hears
-//! ([`telling`]), and plays what the composer has planned, each note on its sample
-//! ([`walking`]).
+//! Processing of one block on the audio thread.
 //!
-//! Nothing here allocates, locks, logs or makes a system call, but for [`Gate::wait_until`] and the
-//! wake-up before it, which happen only when the host renders offline.
+//! ```text
+//! events   host events           ─> events on samples of this block
+//! notify   transport, settings   ─> messages to the composer
+//! planned  composer's notes      ─> schedule
+//! render   schedule, thru        ─> host, each event on its sample
+//! ```
+//!
+//! Nothing here allocates, locks, logs or makes a system call, except [`OfflineBarrier::wait_until`] and the
+//! wake-up before it, which run only while the host renders offline.
 //!
 //! # Cuts
 //!
-//! A *cut* is a moment from which everything planned is void: a key of the player's in
-//! Continue mode, a stop, a jump, a loop coming round, another mode, a reset, the musician who
-//! wants something else. Cuts are numbered, twice over the same block and in the same order:
-//! first while telling the composer ([`Heard::Cut`]), then while walking through the samples.
-//! In between the composer may have answered; each planned note says how many cuts its composer
-//! knew of, and plays only while the walk has passed exactly that many. So a block may be longer
-//! than the composer's lead, and hold the silence, the answer and the key that ends it.
+//! A *cut* cancels all planned notes from one sample on. Its causes are a key of the player in Continue
+//! mode, a stop, a jump, the end of a loop, another mode, a reset, and a trigger. Cuts are numbered twice
+//! over the same block, in the same order: first while the block is reported to the composer
+//! ([`Heard::Cut`]), then while it is rendered. In between the composer may have answered. Each planned
+//! note has the number of cuts that its composer knew, and plays only while rendering has passed exactly
+//! that many. So a block may be longer than the composer's lead, and may contain the silence, the answer
+//! and the key that ends it.
 //!
-//! [`Gate::wait_until`]: crate::gate::Gate::wait_until
+//! [`OfflineBarrier::wait_until`]: crate::shared::OfflineBarrier::wait_until
 
 mod events;
-mod telling;
-mod walking;
+mod notify;
+mod planned;
+mod render;
+mod thru;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use rtrb::{Consumer, Producer};
 
-use crate::gate::Shared;
+use crate::choices::Mode;
+use crate::key_set::KeySet;
 use crate::messages::{Heard, Planned, Settings};
-use crate::params::Mode;
-use crate::schedule::{Keys, Schedule, Voices};
+use crate::schedule::{ActiveNotes, Schedule};
+use crate::shared::Shared;
 use crate::transport::{Left, OwnTime, Reading, Tracker};
+use crate::trigger::{Trigger, TriggerSet};
 
 use self::events::is_note_on;
 
 pub use self::events::{Event, Host, SysEx, audible};
 
-/// Note events of one block that are placed on their samples. What is beyond is passed on at
-/// the block's end, and not listened to.
+/// Host events of one block that are played on their samples. Events beyond this number pass at the
+/// block's end and are not reported to the composer.
 pub const INPUT_CAPACITY: usize = 4_096;
 
-/// What the audio thread itself needs of the parameters.
+/// Parameter values for the audio thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Controls {
+pub struct AudioSettings {
     /// Incoming events pass to the output.
     pub thru: bool,
-    /// MIDI channel listened to, 0 to 15; all if absent.
+    /// MIDI channel of the player, 0 to 15; `None` for all.
     pub input: Option<u8>,
     /// MIDI channel of generated notes, 0 to 15.
     pub output: u8,
-    /// How much later than its place every generated note sounds, in seconds; earlier if
-    /// negative.
+    /// Delay of generated notes, in seconds; negative for earlier.
     pub offset: f64,
-    /// Time for hosts that have none.
+    /// Time for hosts without a transport.
     pub own_time: OwnTime,
-    /// Buttons that are down: each does something when it goes down.
-    pub buttons: Buttons,
+    /// Triggers that are on; each takes effect when it goes on.
+    pub triggers: TriggerSet,
 }
 
-/// Buttons, as a host or the editor presses them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Buttons {
-    /// Everything that sounds ends.
-    pub panic: bool,
-    /// What is planned is thought of anew.
-    pub regenerate: bool,
-    /// Everything heard and played is forgotten.
-    pub clear: bool,
-    /// What was done last is taken back.
-    pub undo: bool,
-    /// What was taken back last is done again.
-    pub redo: bool,
-}
-
-impl Buttons {
-    /// Those down now that were not before.
-    fn pressed(self, before: Self) -> Self {
-        Self {
-            panic: self.panic && !before.panic,
-            regenerate: self.regenerate && !before.regenerate,
-            clear: self.clear && !before.clear,
-            undo: self.undo && !before.undo,
-            redo: self.redo && !before.redo,
-        }
-    }
-
-    fn or(self, other: Self) -> Self {
-        Self {
-            panic: self.panic || other.panic,
-            regenerate: self.regenerate || other.regenerate,
-            clear: self.clear || other.clear,
-            undo: self.undo || other.undo,
-            redo: self.redo || other.redo,
-        }
-    }
-}
-
-impl Default for Controls {
+impl Default for AudioSettings {
     fn default() -> Self {
         Self {
             thru: true,
@@ -107,130 +77,131 @@ impl Default for Controls {
                 tempo: 120.0,
                 always: false,
             },
-            buttons: Buttons::default(),
+            triggers: TriggerSet::default(),
         }
     }
 }
 
-/// The audio thread's half of an instance. Owned by the audio thread.
-pub struct Performer {
-    heard: Producer<Heard>,
+/// The audio thread's half of an instance: reports blocks to the composer and plays its notes. Owned by
+/// the audio thread.
+pub struct AudioProcessor {
+    to_composer: Producer<Heard>,
     planned: Consumer<Planned>,
     shared: Arc<Shared>,
     /// Wakes the composer thread; called only when the host renders offline.
     wake: Box<dyn Fn() + Send>,
     sample_rate: f64,
     tracker: Tracker,
-    /// What was last told the composer.
+    /// Settings last sent to the composer.
     settings: Option<Settings>,
-    /// This block's, or the last one's between blocks.
-    controls: Controls,
-    /// The mode of this block.
+    /// Values of this block; between blocks, of the last one.
+    audio_settings: AudioSettings,
+    /// Mode of this block.
     mode: Mode,
-    /// Cuts told so far.
+    /// Number of cuts sent so far.
     cuts: u64,
-    /// Where the playhead was last, and where the last cut was.
-    place: Left,
+    /// Position of the playhead at the last cut.
+    last_stop: Left,
     /// Number of the block.
     block: u64,
-    /// Seconds since the time was last told.
-    silent_for: f64,
-    /// A message was lost, or the composer's past is another: nothing more is told until there
-    /// is room to begin anew.
-    lost: bool,
-    /// The composer's past that what is told belongs to.
-    past: u64,
-    /// [`Shared::own_time_from`] as last seen.
+    /// Seconds since the last [`Heard::Now`].
+    since_now: f64,
+    /// A message was lost, or the session was replaced: nothing is sent until the ring has room to start
+    /// over.
+    needs_resync: bool,
+    /// Session epoch of the messages sent: [`Shared::pasts`].
+    session_epoch: u64,
+    /// Last value of [`Shared::own_time_from`].
     own_time_from: u64,
-    /// The composer was waited for in vain.
-    abandoned: bool,
+    /// The last offline wait timed out.
+    composer_unresponsive: bool,
     schedule: Schedule,
-    voices: Voices,
-    /// Keys whose note-on was passed through.
-    through: Keys,
-    /// Keys among them that are to be ended at the next chance.
-    owed: Keys,
-    /// Keys ended before the player let them go: that note-off, when it comes, goes no further.
-    ended: Keys,
-    /// This block's events, on samples of the block, in order.
+    active_notes: ActiveNotes,
+    /// Keys of the player whose note-on passed through.
+    thru_keys: KeySet,
+    /// Those of them whose note-off is due at the next opportunity.
+    pending_note_offs: KeySet,
+    /// Keys whose note-off was sent before the player's: the player's is dropped.
+    suppressed_note_offs: KeySet,
+    /// This block's host events, each with its sample, in ascending order.
     events: Vec<(u32, Event)>,
 }
 
-impl Performer {
-    /// Everything it will ever need. Main thread.
+impl AudioProcessor {
+    /// Allocates everything it needs. Main thread.
     pub fn new(
-        heard: Producer<Heard>,
+        to_composer: Producer<Heard>,
         planned: Consumer<Planned>,
         shared: Arc<Shared>,
         wake: Box<dyn Fn() + Send>,
     ) -> Self {
         Self {
-            heard,
+            to_composer,
             planned,
             shared,
             wake,
             sample_rate: 48_000.0,
             tracker: Tracker::new(48_000.0),
             settings: None,
-            controls: Controls::default(),
+            audio_settings: AudioSettings::default(),
             mode: Mode::Off,
             cuts: 0,
-            place: Left {
+            last_stop: Left {
                 beat: 0.0,
                 limit: 0.0,
             },
             block: 0,
-            silent_for: 0.0,
-            lost: false,
-            past: 0,
+            since_now: 0.0,
+            needs_resync: false,
+            session_epoch: 0,
             own_time_from: 0,
-            abandoned: false,
+            composer_unresponsive: false,
             schedule: Schedule::default(),
-            voices: Voices::default(),
-            through: Keys::default(),
-            owed: Keys::default(),
-            ended: Keys::default(),
+            active_notes: ActiveNotes::default(),
+            thru_keys: KeySet::default(),
+            pending_note_offs: KeySet::default(),
+            suppressed_note_offs: KeySet::default(),
             events: Vec::with_capacity(INPUT_CAPACITY),
         }
     }
 
-    /// The host's sample rate; a reset follows. Main thread.
+    /// Sets the host's sample rate, in hertz, and resets. Main thread.
     pub fn set_sample_rate(&mut self, sample_rate: f64) {
         self.reset();
         self.sample_rate = sample_rate;
         self.tracker.set_sample_rate(sample_rate);
     }
 
-    /// Forgets where the playhead was and which keys are down. Nothing can be sent here, so
-    /// everything that sounds gets its note-off at the start of the next block.
+    /// Forgets the playhead and the keys held. Sounding notes get their note-off at the start of the next
+    /// block, as nothing can be sent here.
     pub fn reset(&mut self) {
         if let Some(left) = self.tracker.halt() {
-            self.tell_left(left);
+            self.notify_stop(left);
             self.schedule.cut();
         }
-        self.tell(Heard::AllUp { beat: 0.0 });
-        self.voices.overdue();
-        self.owed = self.through;
+        self.notify(Heard::AllUp { beat: 0.0 });
+        self.active_notes.overdue();
+        self.pending_note_offs = self.thru_keys;
     }
 
-    /// One block of `frames` samples.
+    /// Processes one block of `frames` samples.
     pub fn process(
         &mut self,
         reading: &Reading,
         frames: u32,
         settings: Settings,
-        controls: Controls,
+        audio_settings: AudioSettings,
         host: &mut impl Host,
     ) {
         self.block += 1;
-        let past = self.shared.pasts.load(Ordering::Acquire);
-        self.lost |= self.past != past;
-        if self.lost && self.has_room() {
-            self.begin_anew(past);
+        let session_epoch = self.shared.pasts.load(Ordering::Acquire);
+        self.needs_resync |= self.session_epoch != session_epoch;
+        if self.needs_resync && self.has_room() {
+            self.resync(session_epoch);
         }
-        let before = std::mem::replace(&mut self.controls, controls);
+        let before = std::mem::replace(&mut self.audio_settings, audio_settings);
         self.mode = settings.mode;
-        let pressed = controls.buttons.pressed(before.buttons);
+        let pressed = audio_settings.triggers.minus(before.triggers);
         let pressed = pressed.or(self.shared.requests.take());
         let own_time_from = self.shared.own_time_from.load(Ordering::Relaxed);
         if own_time_from != self.own_time_from {
@@ -238,31 +209,33 @@ impl Performer {
             let beat = f64::from_bits(own_time_from);
             self.tracker.resume_own_time_at(beat);
         }
-        let reading = self.tracker.complete(reading, frames, controls.own_time);
+        let reading = self
+            .tracker
+            .complete(reading, frames, audio_settings.own_time);
         self.tracker
-            .shift((controls.offset * self.sample_rate).round() as i64);
+            .shift((audio_settings.offset * self.sample_rate).round() as i64);
         let mut passage = self.tracker.next(&reading, frames);
-        self.take_events(frames, host);
+        self.collect_events(frames, host);
         let note_ons = self.events.iter().filter(|(_, event)| is_note_on(event));
         passage.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
-        let bars = &self.shared.counters.bars_distrusted;
-        bars.store(self.tracker.distrusts_bars(), Ordering::Relaxed);
-        if before.input != controls.input {
-            self.tell(Heard::AllUp {
-                beat: self.place.beat,
+        self.shared
+            .set_contradictions(self.tracker.distrusts_bars(), self.tracker.contradiction());
+        if before.input != audio_settings.input {
+            self.notify(Heard::AllUp {
+                beat: self.last_stop.beat,
             });
         }
-        let opening = self.tell_block(&passage, settings, pressed, frames);
-        self.take_planned();
-        if before.output != controls.output {
-            // Each note ends on the channel it began on.
-            self.voices.overdue();
+        let opening = self.notify_block(&passage, settings, pressed, frames);
+        self.receive_planned();
+        if before.output != audio_settings.output {
+            // Each note ends on the channel on which it began.
+            self.active_notes.overdue();
         }
-        if pressed.panic {
-            self.voices.overdue();
-            self.owed = self.through;
+        if pressed.contains(Trigger::Panic) {
+            self.active_notes.overdue();
+            self.pending_note_offs = self.thru_keys;
         }
-        self.begin_walk(opening, host);
-        self.walk(&passage, frames, host);
+        self.begin_render(opening, host);
+        self.render(&passage, frames, host);
     }
 }

@@ -2,10 +2,10 @@
 //! of the protocol between them.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
+mod arpeggio;
 mod chaos;
 mod continuing;
 mod determinism;
@@ -15,95 +15,19 @@ mod modes;
 mod routing;
 mod waiting;
 
-use continuo_score::{Note, Score};
 use nice_plug::midi::{Channel, Key, VoiceID};
 use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::gate::Shared;
+use self::arpeggio::Arpeggio;
+use crate::choices::{Enter, Mode};
 use crate::messages::{Heard, Planned, Settings};
-use crate::params::{Enter, Mode};
-use crate::process::{Buttons, Controls, Event, Host, Performer};
-use crate::session::{Player, Session, mix};
+use crate::process::{AudioProcessor, AudioSettings, Event, Host};
+use crate::session::Session;
+use crate::shared::Shared;
 use crate::testing::Rng;
 use crate::transport::Reading;
-
-/// Plays an arpeggio of everything it heard: another context, seed or place, other notes.
-#[derive(Default)]
-struct Arpeggio {
-    steps_per_beat: u32,
-    heard: u64,
-    rng: Option<Rng>,
-    step: u32,
-    highest: u8,
-    /// Every answer: where, on what, and what it listened to.
-    answers: Vec<(u32, u64)>,
-}
-
-impl Player for Arpeggio {
-    type Error = Infallible;
-
-    fn steps_per_beat(&self) -> u32 {
-        self.steps_per_beat
-    }
-
-    fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
-        self.heard = 0;
-        for note in &score.notes {
-            for x in [
-                note.start,
-                note.length,
-                note.pitch.into(),
-                note.velocity.into(),
-            ] {
-                self.heard = mix(self.heard.wrapping_mul(31).wrapping_add(u64::from(x)));
-            }
-        }
-        for (step, metre) in score.metres.changes() {
-            self.heard = mix(self.heard ^ u64::from(step) << 20 ^ u64::from(metre.numerator));
-        }
-        Ok(())
-    }
-
-    fn answer(
-        &mut self,
-        at: u32,
-        settings: &Settings,
-        seed: u64,
-        own: &[Note],
-    ) -> Result<(), Infallible> {
-        let own = own.iter().map(|n| u64::from(n.start)).sum::<u64>();
-        self.heard = mix(self.heard ^ own);
-        self.highest = settings.sampling.constraints.range.1;
-        self.answers.push((at, self.heard));
-        self.rng = Some(Rng::new(seed ^ self.heard));
-        self.step = at;
-        Ok(())
-    }
-
-    fn tune(&mut self, settings: &Settings) {
-        self.highest = settings.sampling.constraints.range.1;
-    }
-
-    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
-        let mut notes = Vec::new();
-        let Some(rng) = &mut self.rng else {
-            return Ok(Some(notes));
-        };
-        while self.step < until {
-            for voice in 0..1 + rng.below(3) as u8 {
-                notes.push(Note {
-                    start: self.step,
-                    length: 1 + rng.below(20) as u32,
-                    pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
-                    velocity: 1 + rng.below(127) as u8,
-                });
-            }
-            self.step += 1 + rng.below(7) as u32;
-        }
-        Ok(Some(notes))
-    }
-}
+use crate::trigger::Trigger;
 
 /// The composer thread's half.
 struct Composer {
@@ -120,7 +44,7 @@ impl Composer {
             let Ok(()) = self.session.hear(message, offline);
             if let Heard::Now { block, .. } = message {
                 self.hand_over();
-                self.shared.gate.finish(block);
+                self.shared.barrier.finish(block);
             }
         }
         while let Ok(true) = self.session.work() {}
@@ -167,11 +91,11 @@ impl Host for Block {
 }
 
 struct Rehearsal {
-    performer: Performer,
+    processor: AudioProcessor,
     composer: Arc<Mutex<Composer>>,
     shared: Arc<Shared>,
     settings: Settings,
-    controls: Controls,
+    controls: AudioSettings,
 }
 
 const RATE: f64 = 48_000.0;
@@ -182,11 +106,7 @@ impl Rehearsal {
         shared.offline.store(offline, Ordering::Relaxed);
         let (heard_in, heard) = RingBuffer::new(heard_capacity);
         let (planned, planned_out) = RingBuffer::new(1 << 16);
-        let player = Arpeggio {
-            steps_per_beat: 12,
-            ..Arpeggio::default()
-        };
-        let session = Session::new(player);
+        let session = Session::new(Arpeggio::default());
         let composer = Composer {
             session,
             heard,
@@ -196,32 +116,30 @@ impl Rehearsal {
         let composer = Arc::new(Mutex::new(composer));
         let woken = composer.clone();
         let wake = Box::new(move || woken.lock().unwrap().run());
-        let mut performer = Performer::new(heard_in, planned_out, shared.clone(), wake);
-        performer.set_sample_rate(RATE);
+        let mut processor = AudioProcessor::new(heard_in, planned_out, shared.clone(), wake);
+        processor.set_sample_rate(RATE);
         let settings = Settings {
             enter: Enter::Beat,
             gap: 1.0,
             ..Settings::default()
         };
         Self {
-            performer,
+            processor,
             composer,
             shared,
             settings,
-            controls: Controls::default(),
+            controls: AudioSettings::default(),
         }
     }
 
     fn block(&mut self, reading: &Reading, frames: u32, block: &mut Block) {
-        self.performer
+        self.processor
             .process(reading, frames, self.settings, self.controls, block);
     }
 
-    /// Presses a button in the editor.
-    fn press(&self, button: impl FnOnce(&mut Buttons)) {
-        let mut buttons = Buttons::default();
-        button(&mut buttons);
-        self.shared.requests.press(buttons);
+    /// Presses a trigger in the editor.
+    fn press(&self, trigger: Trigger) {
+        self.shared.requests.press(trigger);
     }
 
     fn answers(&self) -> Vec<(u32, u64)> {
@@ -234,7 +152,10 @@ impl Rehearsal {
             .clone()
     }
 
-    fn count(&self, counter: fn(&crate::gate::Counters) -> &std::sync::atomic::AtomicU64) -> u64 {
+    fn count(
+        &self,
+        counter: fn(&crate::counters::Counters) -> &std::sync::atomic::AtomicU64,
+    ) -> u64 {
         counter(&self.shared.counters).load(Ordering::Relaxed)
     }
 }

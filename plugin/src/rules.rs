@@ -1,8 +1,8 @@
 //! When does it play? One rule for each mode. Owned by the composer thread; pure.
 
+use crate::choices::{Enter, Mode};
+use crate::key_set::KeySet;
 use crate::messages::Settings;
-use crate::params::{Enter, Mode};
-use crate::schedule::Keys;
 use crate::timeline::Timeline;
 
 /// A stretch to play: where it begins, when it is decided, where it ends. In song steps.
@@ -26,7 +26,7 @@ const TOLERANCE: f64 = 2e-3;
 #[derive(Clone, Debug, Default)]
 pub struct Rule {
     /// Keys down now.
-    held: Keys,
+    held: KeySet,
     /// The player's last note-on or note-off since the playhead arrived: step and position.
     last: Option<(i64, f64)>,
     /// Step of the player's last note-on since the playhead arrived.

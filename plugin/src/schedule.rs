@@ -115,7 +115,7 @@ impl Schedule {
 
 /// One generated note that sounds.
 #[derive(Clone, Copy, Debug)]
-struct Voice {
+struct ActiveNote {
     /// The MIDI channel it began on.
     channel: u8,
     /// Where it ends; minus infinity once it is to end at the next chance.
@@ -126,13 +126,13 @@ struct Voice {
 
 /// The generated notes that sound: one for each key at most.
 #[derive(Debug)]
-pub struct Voices {
-    keys: [Option<Voice>; 128],
+pub struct ActiveNotes {
+    keys: [Option<ActiveNote>; 128],
     /// How many, so that silence costs nothing.
     sounding: usize,
 }
 
-impl Default for Voices {
+impl Default for ActiveNotes {
     fn default() -> Self {
         Self {
             keys: [None; 128],
@@ -141,7 +141,7 @@ impl Default for Voices {
     }
 }
 
-impl Voices {
+impl ActiveNotes {
     /// Whether nothing sounds.
     pub fn is_empty(&self) -> bool {
         self.sounding == 0
@@ -172,7 +172,7 @@ impl Voices {
     pub fn start(&mut self, channel: u8, pitch: u8, sample: u32, end_beat: f64) {
         if let Some(key) = self.keys.get_mut(usize::from(pitch)) {
             self.sounding += usize::from(key.is_none());
-            *key = Some(Voice {
+            *key = Some(ActiveNote {
                 channel,
                 end_beat,
                 earliest: sample + 1,
@@ -233,7 +233,11 @@ impl Voices {
         self.end_where(|voice| voice.earliest != u32::MAX, send);
     }
 
-    fn end_where(&mut self, pick: impl Fn(&Voice) -> bool, send: &mut impl FnMut(u8, u8) -> bool) {
+    fn end_where(
+        &mut self,
+        pick: impl Fn(&ActiveNote) -> bool,
+        send: &mut impl FnMut(u8, u8) -> bool,
+    ) {
         if self.is_empty() {
             return;
         }
@@ -245,55 +249,11 @@ impl Voices {
     }
 }
 
-impl Voice {
+impl ActiveNote {
     fn due(&self, span: &Span) -> u32 {
         let sample = span.due(self.end_beat).clamp(0, i64::from(u32::MAX));
         u32::try_from(sample).unwrap_or(u32::MAX).max(self.earliest)
     }
-}
-
-/// A set of keys by channel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keys([u128; 16]);
-
-impl Keys {
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.0.iter().all(|&keys| keys == 0)
-    }
-
-    /// Whether this one is among them.
-    pub fn contains(&self, channel: u8, pitch: u8) -> bool {
-        self.0[usize::from(channel & 15)] & bit(pitch) != 0
-    }
-
-    /// Puts one in.
-    pub fn insert(&mut self, channel: u8, pitch: u8) {
-        self.0[usize::from(channel & 15)] |= bit(pitch);
-    }
-
-    /// Takes out every key that fits; `None` fits all. Whether there was one.
-    pub fn remove(&mut self, channel: Option<u8>, pitch: Option<u8>) -> bool {
-        let mut found = false;
-        let mask = pitch.map_or(u128::MAX, bit);
-        for (number, keys) in (0u8..).zip(&mut self.0) {
-            if channel.is_none_or(|c| c & 15 == number) {
-                found |= *keys & mask != 0;
-                *keys &= !mask;
-            }
-        }
-        found
-    }
-
-    /// One of them.
-    pub fn first(&self) -> Option<(u8, u8)> {
-        let channel = self.0.iter().position(|&keys| keys != 0)?;
-        Some((channel as u8, self.0[channel].trailing_zeros() as u8))
-    }
-}
-
-fn bit(pitch: u8) -> u128 {
-    1 << (pitch & 127)
 }
 
 #[cfg(test)]
@@ -369,7 +329,7 @@ mod tests {
 
     #[test]
     fn voices_end_once_and_never_before_they_start() {
-        let mut voices = Voices::default();
+        let mut voices = ActiveNotes::default();
         voices.start(5, 60, 40, 10.04);
         assert_eq!(voices.next_end(&SPAN, 0), Some(41));
         voices.end_due(&SPAN, 40, &mut |_, _| panic!("too early"));
@@ -387,7 +347,7 @@ mod tests {
 
     #[test]
     fn an_end_that_cannot_be_sent_is_sent_in_the_next_block() {
-        let mut voices = Voices::default();
+        let mut voices = ActiveNotes::default();
         voices.start(0, 60, 0, 10.02);
         voices.end_due(&SPAN, 20, &mut |_, _| false);
         assert_eq!(voices.next_end(&SPAN, 20), None);
@@ -398,18 +358,5 @@ mod tests {
             true
         });
         assert_eq!((count, voices.is_empty()), (1, true));
-    }
-
-    #[test]
-    fn keys_by_channel() {
-        let mut keys = Keys::default();
-        keys.insert(3, 60);
-        keys.insert(3, 127);
-        keys.insert(15, 0);
-        assert_eq!(keys.first(), Some((3, 60)));
-        assert!(!keys.remove(Some(2), Some(60)));
-        assert!(keys.remove(None, Some(60)) && !keys.contains(3, 60));
-        assert!(keys.remove(Some(3), None) && keys.contains(15, 0));
-        assert!(keys.remove(None, None) && keys.is_empty());
     }
 }

@@ -17,8 +17,8 @@ use nice_plug::prelude::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::gate::Shared;
 use crate::session::SavedSession;
+use crate::shared::Shared;
 
 /// The version written. It goes up when an older plugin would misread what is written.
 pub const VERSION: u32 = 1;
@@ -120,7 +120,7 @@ impl State {
     }
 
     /// Takes what a host has kept, whatever it is. Main thread.
-    fn load(&self, value: Value) {
+    pub fn load(&self, value: Value) {
         // What was played up to here is not to be heard after it.
         self.save();
         let (saved, problem) = read(value);

@@ -5,7 +5,7 @@ mod bars;
 mod later;
 mod saved;
 
-use continuo_score::{Metre, Note, Score};
+use continuo_score::{Note, Score, TimeSignature};
 
 use self::later::Later;
 
@@ -48,7 +48,7 @@ pub struct Timeline {
     origin: Option<i64>,
     notes: Vec<Entry>,
     /// Bar lines at which the host said its metre, `(position in quarter notes, metre)`, rising.
-    metres: Vec<(f64, Metre)>,
+    time_signatures: Vec<(f64, TimeSignature)>,
     /// Channels whose pedal is down, a bit each.
     pedals: u16,
     /// How many notes have no end yet.
@@ -135,7 +135,7 @@ impl Timeline {
             steps_per_beat,
             origin: None,
             notes: Vec::new(),
-            metres: Vec::new(),
+            time_signatures: Vec::new(),
             pedals: 0,
             open: 0,
             later: Later::default(),
@@ -173,14 +173,15 @@ impl Timeline {
     }
 
     /// The host's bars from the bar line at `bar_start` on.
-    pub fn metre(&mut self, bar_start: f64, metre: Metre) {
-        self.metres.retain(|&(at, _)| at < bar_start - SAME);
-        self.metres.push((bar_start, metre));
+    pub fn metre(&mut self, bar_start: f64, metre: TimeSignature) {
+        self.time_signatures
+            .retain(|&(at, _)| at < bar_start - SAME);
+        self.time_signatures.push((bar_start, metre));
     }
 
     /// Bar lines at which the host said its metre, rising.
-    pub fn metres(&self) -> &[(f64, Metre)] {
-        &self.metres
+    pub fn time_signatures(&self) -> &[(f64, TimeSignature)] {
+        &self.time_signatures
     }
 
     /// Nothing was ever heard or played. The bars stay.
@@ -360,7 +361,7 @@ impl Timeline {
     pub fn forget_from(&mut self, beat: f64) {
         self.notes.retain(|n| n.start_beat < beat - SAME);
         self.end_notes_at(beat);
-        self.metres.retain(|&(at, _)| at < beat - SAME);
+        self.time_signatures.retain(|&(at, _)| at < beat - SAME);
         self.settle();
     }
 
@@ -409,7 +410,7 @@ impl Timeline {
         let Some(origin) = self.origin else {
             return score;
         };
-        score.metres = self.metre_map(origin);
+        score.time_signatures = self.metre_map(origin);
         let from_origin = |step: i64| u32::try_from(step - origin).unwrap_or(0);
         let notes = self
             .notes
@@ -424,7 +425,7 @@ impl Timeline {
                 velocity: n.velocity,
             });
         score.notes.extend(notes);
-        score.tidy();
+        score.normalise();
         score
     }
 

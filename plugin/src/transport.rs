@@ -1,11 +1,12 @@
 //! The host's transport, made into stretches of samples with a known place in musical time.
 //! Owned by the audio thread; allocates nothing.
 
-use nice_plug::prelude::Transport;
-
 mod gaps;
 mod grain;
 mod metre;
+mod motion;
+mod reading;
+mod running;
 mod seam;
 mod span;
 #[cfg(test)]
@@ -14,44 +15,16 @@ mod tests;
 use self::gaps::Gaps;
 use self::grain::Grain;
 use self::metre::BarLines;
+use self::motion::Motion;
+use self::running::Running;
+use self::seam::JumpBack;
 
 pub use self::gaps::OwnTime;
 pub use self::metre::HostMetre;
+pub use self::motion::Contradiction;
+pub use self::reading::Reading;
 pub use self::seam::Seam;
 pub use self::span::Span;
-
-/// What one block says about the transport.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Reading {
-    /// Whether it runs.
-    pub playing: bool,
-    /// Position of the block's first sample in quarter notes.
-    pub beat: Option<f64>,
-    /// Quarter notes a minute.
-    pub tempo: Option<f64>,
-    /// Position of the bar line at or before `beat`.
-    pub bar_start: Option<f64>,
-    /// Time signature, upper figure.
-    pub numerator: Option<i32>,
-    /// Time signature, lower figure.
-    pub denominator: Option<i32>,
-    /// The loop, where one is switched on.
-    pub cycle: Option<(f64, f64)>,
-}
-
-impl From<&Transport> for Reading {
-    fn from(transport: &Transport) -> Self {
-        Self {
-            playing: transport.playing,
-            beat: transport.pos_beats(),
-            tempo: transport.tempo,
-            bar_start: transport.bar_start_pos_beats(),
-            numerator: transport.time_sig_numerator,
-            denominator: transport.time_sig_denominator,
-            cycle: transport.loop_range_beats(),
-        }
-    }
-}
 
 /// How far, in quarter notes, a block may start from where the last one ended and still follow
 /// it: the host rounds both positions.
@@ -126,43 +99,14 @@ pub struct Tracker {
     running: Option<Running>,
     gaps: Gaps,
     grain: Grain,
+    motion: Motion,
     bars: BarLines,
     /// The bars the composer knows.
     told: Option<HostMetre>,
     /// The last loop whose seam the host neither reported nor split its block at: start and end.
     seen_loop: Option<(f64, f64)>,
-}
-
-/// The transport runs.
-#[derive(Clone, Copy, Debug)]
-struct Running {
-    /// The last span.
-    last: Span,
-    /// Where the last span starts by the host's own words, in quarter notes.
-    reported: f64,
-    /// The tempo it was played at.
-    tempo: f64,
-    /// Since here the tempo has not changed: a position the host gave, and samples since.
-    anchor: (f64, u64),
-    /// The loop that came round inside the last block: start and end.
-    turned: Option<(f64, f64)>,
-}
-
-impl Running {
-    /// Where the next block starts if nothing changes, counted in samples from the anchor: the
-    /// same however the song is cut into blocks, and however the host rounds.
-    fn next_beat(&self) -> f64 {
-        self.anchor.0 + self.anchor.1 as f64 / self.last.samples_per_beat
-    }
-
-    /// Whether a block at `beat` and `tempo` follows the last one.
-    fn is_followed_by(&self, beat: f64, tempo: f64) -> bool {
-        // With a tempo ramp the truth lies between what the two tempos say.
-        let slow = f64::from(self.last.frames) / self.last.samples_per_beat;
-        let fast = slow * (tempo / self.tempo);
-        let moved = beat - self.reported;
-        moved > slow.min(fast) - TOLERANCE && moved < slow.max(fast) + TOLERANCE
-    }
+    /// The last jump back: a loop, where the next one is as long.
+    back: Option<JumpBack>,
 }
 
 impl Tracker {
@@ -174,9 +118,11 @@ impl Tracker {
             running: None,
             gaps: Gaps::default(),
             grain: Grain::default(),
+            motion: Motion::default(),
             bars: BarLines::default(),
             told: None,
             seen_loop: None,
+            back: None,
         }
     }
 
@@ -185,6 +131,7 @@ impl Tracker {
         self.sample_rate = sample_rate;
         // The host may have been set up anew: its rounding and its bars are learned again.
         (self.grain, self.bars) = (Grain::default(), BarLines::default());
+        self.motion = Motion::default();
     }
 
     /// From the next block on every generated note sounds so many samples later.
@@ -202,6 +149,11 @@ impl Tracker {
         self.bars.distrusted()
     }
 
+    /// How the host's positions contradict its tempo, if they do.
+    pub fn contradiction(&self) -> Option<Contradiction> {
+        self.motion.contradiction()
+    }
+
     /// How far, in quarter notes, the host's rounding may take a seam from where it is.
     pub fn slack(&self) -> f64 {
         self.grain.step()
@@ -210,9 +162,13 @@ impl Tracker {
     /// Puts in what the host leaves out of a block of `frames` samples, or what is not to be
     /// taken from it.
     pub fn complete(&mut self, reading: &Reading, frames: u32, own: OwnTime) -> Reading {
+        let mut reading = reading.usable();
+        if !own.always {
+            reading = self.motion.correct(&reading, frames, self.sample_rate);
+        }
         let running = self.running.as_ref();
         self.gaps
-            .fill(reading, frames, self.sample_rate, own, running)
+            .fill(&reading, frames, self.sample_rate, own, running)
     }
 
     /// The transport is to be taken as standing still: where it was, if it ran.
@@ -236,33 +192,52 @@ impl Tracker {
     /// The next block of `frames` samples.
     ///
     /// Without a position or a usable tempo there is no musical time: the same as standing
-    /// still.
+    /// still. A block without samples moves nothing; its events belong where the next one begins.
     pub fn next(&mut self, reading: &Reading, frames: u32) -> Passage {
-        let tempo = reading.tempo.filter(|t| (1.0..=10_000.0).contains(t));
-        let beat = reading.beat.filter(|b| b.abs() < 1e9);
-        let (true, Some(beat), Some(tempo)) = (reading.playing && frames > 0, beat, tempo) else {
-            // An empty block says nothing about the playhead.
-            let left = if frames == 0 {
-                None
-            } else {
-                self.halt_at(beat)
-            };
+        if frames == 0 {
+            return self.empty_block();
+        }
+        let reading = &reading.usable();
+        let (true, Some(beat), Some(tempo)) = (reading.playing, reading.beat, reading.tempo) else {
             return Passage {
-                left,
+                left: self.halt_at(reading.beat),
                 ..Passage::default()
             };
         };
 
         let mut passage = Passage::default();
-        self.grain.observe(beat);
-        let later = self.before_the_turn(beat, tempo);
+        let counted = reading.counted && self.running.is_some();
+        if !reading.counted {
+            self.grain.observe(beat);
+        }
+        let later = match counted {
+            true => None,
+            false => self.before_the_turn(beat, tempo),
+        };
         let reading = &Reading {
             // A bar line before the turn says nothing about what comes after it.
             bar_start: reading.bar_start.filter(|_| later.is_none()),
             ..*reading
         };
-        let beat = later.unwrap_or(beat);
-        let anchor = self.follow(&mut passage, reading, beat, tempo);
+        let mut beat = later.unwrap_or(beat);
+        let mut word = self.running.filter(|_| counted);
+        let anchor = match &word {
+            Some(running) => {
+                let turn = running.turn_before(reading.cycle);
+                if let Some(seam) = turn {
+                    beat = seam.start + (running.next_beat() - seam.end);
+                    passage.left = self.halt_at(Some(seam.end));
+                    (passage.arrived, passage.seam) = (Some(beat), turn);
+                    word = None;
+                    (beat, 0)
+                } else if running.tempo == tempo {
+                    running.anchor
+                } else {
+                    (running.next_beat(), 0)
+                }
+            }
+            None => self.follow(&mut passage, reading, beat, tempo),
+        };
         self.tell_bars(&mut passage, reading, beat);
 
         let samples_per_beat = self.sample_rate * 60.0 / tempo;
@@ -276,8 +251,9 @@ impl Tracker {
         let turn = seam::reported(&whole, reading.cycle);
         let mut running = Running {
             last: whole,
-            reported: beat,
             tempo,
+            reported: word.map_or((beat, tempo), |running| running.reported),
+            since: word.map_or(0, |running| running.since) + u64::from(frames),
             anchor: (anchor.0, anchor.1 + u64::from(frames)),
             turned: reading.cycle.filter(|_| turn.is_some()),
         };
@@ -293,8 +269,9 @@ impl Tracker {
                 ..whole
             };
             passage.spans = [Some(first), Some(again)];
-            (running.last, running.reported) = (again, start_beat);
-            running.anchor = (start_beat, u64::from(again.frames));
+            (running.last, running.reported) = (again, (start_beat, tempo));
+            running.since = u64::from(again.frames);
+            running.anchor = (start_beat, running.since);
         } else {
             passage.spans = [Some(whole), None];
             let seam = seam::reported(&whole, self.seen_loop.filter(|_| reading.cycle.is_none()));
@@ -304,6 +281,20 @@ impl Tracker {
         passage
     }
 
+    /// A block without samples: an empty span where the playhead is.
+    fn empty_block(&self) -> Passage {
+        let span = self.running.map(|running| Span {
+            first: 0,
+            frames: 0,
+            start_beat: running.next_beat(),
+            ..running.last
+        });
+        Passage {
+            spans: [span, None],
+            ..Passage::default()
+        }
+    }
+
     /// The position after the turn of a loop that came round inside the last block, if the host
     /// reports one before it: by its rounding, the loop came round here a little before it does in
     /// the host.
@@ -311,8 +302,8 @@ impl Tracker {
         let running = self.running?;
         let (start, end) = running.turned?;
         let after = beat - (end - start);
-        let turned = !running.is_followed_by(beat, tempo) && running.is_followed_by(after, tempo);
-        turned.then_some(after)
+        let follows = |beat| running.is_followed_by(beat, tempo, self.sample_rate);
+        (!follows(beat) && follows(after)).then_some(after)
     }
 
     /// Whether the block at `beat` follows the one before, and what happened if it does not.
@@ -326,15 +317,18 @@ impl Tracker {
     ) -> (f64, u64) {
         let Some(running) = self.running else {
             passage.arrived = Some(beat);
-            (self.told, self.seen_loop) = (None, None);
+            (self.told, self.seen_loop, self.back) = (None, None, None);
             return (beat, 0);
         };
-        if !running.is_followed_by(beat, tempo) {
+        if !running.is_followed_by(beat, tempo, self.sample_rate) {
             let last = running.last;
             let loops = [reading.cycle, self.seen_loop].into_iter().flatten();
             let metre = self.told.as_ref();
             let slack = self.slack().max(2.0 / last.samples_per_beat);
-            passage.seam = seam::inferred(&last, beat, metre, loops, slack);
+            let before = self.back.take();
+            self.back = JumpBack::of(&last, beat);
+            let again = self.back.as_mut().and_then(|b| b.again(before, slack));
+            passage.seam = seam::inferred(&last, beat, metre, loops, slack).or(again);
             if let (Some(seam), None) = (passage.seam, reading.cycle) {
                 self.seen_loop = Some((seam.start, seam.end));
             }

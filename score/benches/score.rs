@@ -6,7 +6,7 @@
 use std::hint::black_box;
 use std::path::PathBuf;
 
-use continuo_score::{Drums, IndexScore, Note, PositionScore, Score, Vocabulary, midi};
+use continuo_score::{Drums, Note, Score, TokenIds, TokenSequence, Vocabulary, midi};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 /// Four voices of 750 notes, no two of them alike.
@@ -21,7 +21,7 @@ fn piece() -> Vec<u8> {
                 velocity: (40 + i * 11 % 80) as u8,
             })
             .collect();
-        score.tidy();
+        score.normalise();
         score
     };
     let voices: Vec<Score> = (0..4).map(voice).collect();
@@ -50,7 +50,7 @@ fn stages(c: &mut Criterion) {
     let bytes = piece();
     let file = midi::read_bytes(&bytes).expect("our own file");
     let score = Score::from_midi(&file, v.steps_per_beat, Drums::Drop);
-    let index = IndexScore::encode(&score, &v);
+    let index = TokenIds::encode(&score, &v);
     let mut group = c.benchmark_group("3000 notes");
     group.throughput(Throughput::Elements(score.notes.len() as u64));
     group.bench_function("read", |b| b.iter(|| midi::read_bytes(black_box(&bytes))));
@@ -58,7 +58,7 @@ fn stages(c: &mut Criterion) {
         b.iter(|| Score::from_midi(black_box(&file), 12, Drums::Drop));
     });
     group.bench_function("encode", |b| {
-        b.iter(|| PositionScore::encode(black_box(&score), &v).ids(&v));
+        b.iter(|| TokenSequence::encode(black_box(&score), &v).ids(&v));
     });
     group.bench_function("decode", |b| b.iter(|| black_box(&index).decode(&v)));
     group.finish();
@@ -75,7 +75,7 @@ fn stages(c: &mut Criterion) {
         let encode = |bytes: &Vec<u8>| {
             let file = midi::read_bytes(bytes).unwrap_or_default();
             let score = Score::from_midi(&file, v.steps_per_beat, Drums::Drop);
-            IndexScore::encode(&score, &v).ids().len()
+            TokenIds::encode(&score, &v).ids().len()
         };
         group.bench_function("bytes to ids", |b| {
             b.iter(|| files.iter().map(encode).sum::<usize>());

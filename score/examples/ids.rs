@@ -6,7 +6,7 @@
 use std::io::{BufRead, Write};
 use std::path::Path;
 
-use continuo_score::{Drums, PositionScore, Score, Vocabulary, midi};
+use continuo_score::{Drums, Score, TokenSequence, Vocabulary, midi};
 
 fn main() -> std::io::Result<()> {
     let preset = std::env::args().nth(1).unwrap_or("continuo".into());
@@ -17,7 +17,7 @@ fn main() -> std::io::Result<()> {
         match midi::read_file(Path::new(&path)) {
             Ok(file) => {
                 let score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
-                let ids = PositionScore::encode(&score, &vocabulary).ids(&vocabulary);
+                let ids = TokenSequence::encode(&score, &vocabulary).ids(&vocabulary);
                 let hash = ids.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &id| {
                     (hash ^ u64::from(id)).wrapping_mul(0x100_0000_01b3)
                 });

@@ -8,7 +8,7 @@ use std::io::BufRead;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use continuo_score::{Drums, IndexScore, Score, Vocabulary, midi};
+use continuo_score::{Drums, Score, TokenIds, Vocabulary, midi};
 
 fn main() -> std::io::Result<()> {
     let rounds = std::env::args().nth(1).and_then(|n| n.parse().ok());
@@ -33,7 +33,7 @@ fn main() -> std::io::Result<()> {
         for file in &files {
             if let Ok(file) = midi::read_file(file) {
                 let score = Score::from_midi(&file, v.steps_per_beat, Drums::Drop);
-                black_box(IndexScore::encode(&score, &v));
+                black_box(TokenIds::encode(&score, &v));
             }
         }
         encode = encode.min(started.elapsed().as_secs_f64());

@@ -1,14 +1,14 @@
 //! What may follow what. Sampling under this grammar's mask always gives a stream that
-//! decodes, and every stream [`crate::PositionScore::encode`] writes is allowed: each score
+//! decodes, and every stream [`crate::TokenSequence::encode`] writes is allowed: each score
 //! has one spelling in base tokens, and that spelling is the grammar.
 //!
 //! A merged id may stand where the base tokens it stands for may. What it needs of a state and
 //! what it does to one is worked out beforehand, so that every id costs the same.
 
-mod passage;
+mod merged_transition;
 
-use crate::vocabulary::{Order, Token, Vocabulary};
-use passage::Passage;
+use crate::vocabulary::{NoteOrder, Token, Vocabulary};
+use merged_transition::MergedTransition;
 
 /// What the last token was waiting for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -24,16 +24,16 @@ enum Expect {
     /// After a note's duration: its velocity.
     Velocity,
     /// After a whole note: another on the same step, a move, or the end.
-    More,
+    NoteDone,
     /// After `<sep>`: how far.
     Move,
     /// After `<eos>`: nothing.
     Nothing,
 }
 
-/// Where a stream stands. Starts as [`State::default`], before `<sos>`.
+/// Where a stream stands. Starts as [`GrammarState::default`], before `<sos>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct State {
+pub struct GrammarState {
     expect: Expect,
     /// Last pitch on this step, if any.
     last_pitch: Option<u8>,
@@ -43,31 +43,31 @@ pub struct State {
     /// Absolute step.
     pub step: u32,
     /// The step at which the last of the notes so far has ended: no piece ends before it.
-    pub sounds_until: u32,
+    pub last_note_end: u32,
 }
 
-impl State {
+impl GrammarState {
     /// Whether the stream stands between notes: every note on it is whole, and time may
     /// move or a note may begin.
-    pub fn is_settled(&self) -> bool {
-        matches!(self.expect, Expect::Step | Expect::More)
+    pub fn is_between_notes(&self) -> bool {
+        matches!(self.expect, Expect::Step | Expect::NoteDone)
     }
 
     /// Whether time may move, where the state is settled.
     fn may_move(&self) -> bool {
-        self.expect == Expect::More || self.may_move_again
+        self.expect == Expect::NoteDone || self.may_move_again
     }
 }
 
 /// The rules of one vocabulary, for base tokens.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    order: Order,
+pub(crate) struct TokenRules {
+    order: NoteOrder,
     longest: u16,
     has_velocity: bool,
 }
 
-impl Rules {
+impl TokenRules {
     pub(crate) fn new(vocabulary: &Vocabulary) -> Self {
         Self {
             order: vocabulary.order,
@@ -80,19 +80,19 @@ impl Rules {
     fn follows(&self, last: Option<u8>, pitch: u8) -> bool {
         match (last, self.order) {
             (None, _) => true,
-            (Some(last), Order::HighToLow) => pitch < last,
-            (Some(last), Order::LowToHigh) => pitch > last,
+            (Some(last), NoteOrder::HighToLow) => pitch < last,
+            (Some(last), NoteOrder::LowToHigh) => pitch > last,
         }
     }
 
     /// Whether `token` may come next.
-    pub(crate) fn allows(&self, state: &State, token: Token) -> bool {
+    pub(crate) fn allows(&self, state: &GrammarState, token: Token) -> bool {
         use Expect as E;
         match (state.expect, token) {
             (E::Start, Token::Start) => true,
-            (E::Step | E::More, Token::Pitch(p)) => self.follows(state.last_pitch, p),
-            (E::Step | E::More, Token::Separator) => state.may_move(),
-            (E::Step | E::More, Token::End) => state.step >= state.sounds_until,
+            (E::Step | E::NoteDone, Token::Pitch(p)) => self.follows(state.last_pitch, p),
+            (E::Step | E::NoteDone, Token::Separator) => state.may_move(),
+            (E::Step | E::NoteDone, Token::End) => state.step >= state.last_note_end,
             (E::Length | E::Move, Token::Duration(d)) => d > 0,
             (E::Velocity, Token::Velocity(_)) => true,
             _ => false,
@@ -100,7 +100,7 @@ impl Rules {
     }
 
     /// The state after an allowed `token`.
-    pub(crate) fn next(&self, state: &State, token: Token) -> State {
+    pub(crate) fn next(&self, state: &GrammarState, token: Token) -> GrammarState {
         let mut next = *state;
         next.expect = match token {
             Token::Start => {
@@ -121,14 +121,14 @@ impl Rules {
             }
             Token::Duration(d) => {
                 let end = next.step.saturating_add(u32::from(d));
-                next.sounds_until = next.sounds_until.max(end);
+                next.last_note_end = next.last_note_end.max(end);
                 if self.has_velocity {
                     Expect::Velocity
                 } else {
-                    Expect::More
+                    Expect::NoteDone
                 }
             }
-            Token::Velocity(_) => Expect::More,
+            Token::Velocity(_) => Expect::NoteDone,
             Token::Separator => Expect::Move,
             Token::End | Token::Pad => Expect::Nothing,
         };
@@ -139,74 +139,74 @@ impl Rules {
 /// The grammar of one vocabulary.
 #[derive(Clone, Debug)]
 pub struct Grammar {
-    rules: Rules,
+    rules: TokenRules,
     /// Every base token by id, so that a mask is one pass over the vocabulary.
     tokens: Vec<Token>,
     /// For each merged id, its passage from a state that waits for a move, and from others.
-    passages: Vec<[Option<Passage>; 2]>,
+    transitions: Vec<[Option<MergedTransition>; 2]>,
 }
 
 impl Grammar {
     /// The grammar of `vocabulary`.
     pub fn new(vocabulary: &Vocabulary) -> Self {
-        let rules = Rules::new(vocabulary);
+        let rules = TokenRules::new(vocabulary);
         let (base, size) = (vocabulary.base_size() as u16, vocabulary.size() as u16);
-        let passages = |id| {
+        let transitions = |id| {
             let tokens: Vec<Token> = vocabulary.tokens(id).collect();
             // A duration is a note's or a move's; what other tokens are says the token.
             let other = match tokens.first() {
                 Some(Token::Duration(_)) => Expect::Length,
                 Some(Token::Velocity(_)) => Expect::Velocity,
-                _ => Expect::More,
+                _ => Expect::NoteDone,
             };
-            [Expect::Move, other].map(|expect| Passage::new(&rules, expect, &tokens))
+            [Expect::Move, other].map(|expect| MergedTransition::new(&rules, expect, &tokens))
         };
         Self {
             rules,
             tokens: (0..base).filter_map(|id| vocabulary.token(id)).collect(),
-            passages: (base..size).map(passages).collect(),
+            transitions: (base..size).map(transitions).collect(),
         }
     }
 
     /// Whether a base token may come next.
-    pub fn allows(&self, state: &State, token: Token) -> bool {
+    pub fn allows(&self, state: &GrammarState, token: Token) -> bool {
         self.rules.allows(state, token)
     }
 
     /// The state after an allowed base token.
-    pub fn next(&self, state: &State, token: Token) -> State {
+    pub fn next(&self, state: &GrammarState, token: Token) -> GrammarState {
         self.rules.next(state, token)
     }
 
     /// Whether an id may come next, a merged one or a base token's; an unknown one never. In
     /// constant time.
-    pub fn allows_id(&self, state: &State, id: u16) -> bool {
+    pub fn allows_id(&self, state: &GrammarState, id: u16) -> bool {
         match self.tokens.get(usize::from(id)) {
             Some(&token) => self.rules.allows(state, token),
-            None => self.passage(state, id).is_some(),
+            None => self.transition(state, id).is_some(),
         }
     }
 
     /// The state after an allowed id, or `None` for one that is not allowed. In constant time.
-    pub fn next_id(&self, state: &State, id: u16) -> Option<State> {
+    pub fn next_id(&self, state: &GrammarState, id: u16) -> Option<GrammarState> {
         match self.tokens.get(usize::from(id)) {
             Some(&token) => {
                 let allowed = self.rules.allows(state, token);
                 allowed.then(|| self.rules.next(state, token))
             }
-            None => Some(self.passage(state, id)?.next(state)),
+            None => Some(self.transition(state, id)?.next(state)),
         }
     }
 
-    fn passage(&self, state: &State, id: u16) -> Option<&Passage> {
+    fn transition(&self, state: &GrammarState, id: u16) -> Option<&MergedTransition> {
         let merged = usize::from(id).checked_sub(self.tokens.len())?;
-        let passages = self.passages.get(merged)?;
-        let passage = passages[usize::from(state.expect != Expect::Move)].as_ref()?;
-        passage.allowed(&self.rules, state).then_some(passage)
+        let transitions = self.transitions.get(merged)?;
+        let transition = transitions[usize::from(state.expect != Expect::Move)].as_ref()?;
+        transition.allowed(&self.rules, state).then_some(transition)
     }
 
     /// For each id, whether it may come next. `mask` has the vocabulary's size.
-    pub fn mask(&self, state: &State, mask: &mut [bool]) {
+    pub fn mask(&self, state: &GrammarState, mask: &mut [bool]) {
         for (allowed, id) in mask.iter_mut().zip(0..) {
             *allowed = self.allows_id(state, id);
         }
@@ -221,7 +221,7 @@ impl Grammar {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::PositionScore;
+    use crate::TokenSequence;
     use rand::seq::IndexedRandom;
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -238,13 +238,13 @@ mod tests {
                 Vocabulary::continuo()
             };
             let order = if seed % 4 < 2 {
-                Order::HighToLow
+                NoteOrder::HighToLow
             } else {
-                Order::LowToHigh
+                NoteOrder::LowToHigh
             };
             let v = preset.with_order(order);
             let grammar = Grammar::new(&v);
-            let mut state = State::default();
+            let mut state = GrammarState::default();
             let mut mask = vec![false; v.size()];
             let mut ids = Vec::new();
             let length = rng.random_range(1..200);
@@ -272,8 +272,8 @@ mod tests {
                 Some(Token::End),
                 "seed {seed}"
             );
-            let read = PositionScore::from_ids(&ids, &v).expect("a walk decodes");
-            let again = PositionScore::encode(&read.decode(&v), &v).ids(&v);
+            let read = TokenSequence::from_ids(&ids, &v).expect("a walk decodes");
+            let again = TokenSequence::encode(&read.decode(&v), &v).ids(&v);
             assert_eq!(again, ids, "seed {seed}");
         }
     }

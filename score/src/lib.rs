@@ -1,5 +1,5 @@
 //! Music as Continuo sees it: a standard MIDI file becomes a [`Score`] on a grid of
-//! *steps*, a score becomes a [`PositionScore`] of [`Token`]s, and all the way back.
+//! *steps*, a score becomes a [`TokenSequence`] of [`Token`]s, and all the way back.
 //!
 //! ```text
 //! .mid bytes <-> midi::MidiFile <-> Score <-> PositionScore <-> IndexScore
@@ -11,34 +11,34 @@
 //! host's transport. Nothing here starts a thread, and nothing here knows of a model: the
 //! [`manifest`] only says what is written in a model directory.
 
-pub mod encode;
 pub mod grammar;
-pub mod hearing;
-pub mod index;
 pub mod manifest;
 mod merges;
 pub mod midi;
+pub mod ngram;
+pub mod note_context;
+pub mod part_filter;
 pub mod quantise;
 #[cfg(feature = "roll")]
 pub mod roll;
 pub mod scale;
 pub mod score;
-pub mod sounding;
 pub mod sparse;
-pub mod suffix;
 pub mod time;
+pub mod token_ids;
+pub mod token_sequence;
 pub mod tune;
 pub mod vocabulary;
 
-pub use encode::{Placed, PlacedId, PositionScore};
-pub use grammar::{Grammar, State};
-pub use hearing::Hearing;
-pub use index::{GridPoint, IndexScore};
+pub use grammar::{Grammar, GrammarState};
 pub use midi::{MidiError, MidiFile};
+pub use note_context::{NoteContext, NoteState};
+pub use part_filter::PartFilter;
 pub use quantise::{Drums, MidiPart};
 pub use scale::{Mode, Scale};
 pub use score::{Note, Score};
-pub use sounding::{Sounding, Told};
 pub use sparse::SparseScore;
-pub use time::{Metre, MetreMap, Place, TempoMap};
-pub use vocabulary::{Order, Token, Vocabulary};
+pub use time::{BarPosition, TempoMap, TimeSignature, TimeSignatureMap};
+pub use token_ids::{GridPoint, TokenIds};
+pub use token_sequence::{PositionedId, PositionedToken, TokenSequence};
+pub use vocabulary::{NoteOrder, Token, Vocabulary};

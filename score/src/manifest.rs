@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::suffix::{Mixture, SuffixWeights};
+use crate::ngram::{Mixture, NgramWeights};
 
 /// `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,21 +21,21 @@ pub struct Manifest {
     /// The layer with the kNN memory; absent in a model without one.
     #[serde(default)]
     pub knn: Option<Knn>,
-    /// Whether each token is told which notes sound ([`crate::Sounding`]); models made before
+    /// Whether each token is told which notes sound ([`crate::NoteState`]); models made before
     /// there was that are not.
     #[serde(default)]
     pub sounding: bool,
     /// Whether attention is told how far apart tokens are in time and pitch
-    /// ([`crate::Told`]); models made before there was that are not.
+    /// ([`crate::NoteContext`]); models made before there was that are not.
     #[serde(default)]
     pub relative: bool,
     /// How much the suffix memory counts beside this network; absent in a model made before there
     /// was one, which is played without.
     #[serde(default)]
-    pub suffix: Option<SuffixWeights>,
+    pub suffix: Option<NgramWeights>,
     /// The same of what comes again in another key.
     #[serde(default)]
-    pub suffix_transposed: Option<SuffixWeights>,
+    pub suffix_transposed: Option<NgramWeights>,
     /// The same network for different machines, by name (`plain`, `cpu`, `gpu`).
     pub variants: BTreeMap<String, Variant>,
     /// Licence of the weights (an SPDX expression).
@@ -121,7 +121,7 @@ pub struct GridRows {
 
 impl Sizes {
     /// The embedding rows of a place. One rule for training and playing.
-    pub fn rows(&self, place: crate::Place) -> GridRows {
+    pub fn rows(&self, place: crate::BarPosition) -> GridRows {
         let row = |at: u32| (at as usize).min(self.bar_steps - 1) as u16;
         GridRows {
             bar_step: row(place.step_in_bar),

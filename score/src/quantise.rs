@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::midi::{MidiFile, MidiNote};
 use crate::score::{Note, Score};
-use crate::time::{MetreMap, TempoMap};
+use crate::time::{TempoMap, TimeSignatureMap};
 use crate::vocabulary::Vocabulary;
 
 /// What becomes of the drums ([`MidiFile::is_drum`]).
@@ -82,7 +82,7 @@ pub struct MidiPart {
     pub channel: u8,
     /// Whether its keys are drums and no pitches.
     pub drums: bool,
-    /// The notes, in [`Score::tidy`]'s order.
+    /// The notes, in [`Score::normalise`]'s order.
     pub notes: Vec<Note>,
 }
 
@@ -102,7 +102,7 @@ pub fn parts(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiPart
     let part = |((track, channel, drums), notes)| {
         let mut score = Score::new(steps_per_beat);
         score.notes = notes;
-        score.tidy();
+        score.normalise();
         MidiPart {
             name: file.name(track),
             track,
@@ -128,14 +128,15 @@ impl Score {
         let notes = kept(file, drums);
         score.notes.extend(notes.filter_map(|note| grid.note(note)));
         score.length = grid.end(file.end);
-        let metres = file.metres.iter();
-        let metres = metres.filter_map(|&(tick, metre)| Some((grid.within(tick)?, metre)));
-        score.metres = MetreMap::new(steps_per_beat, metres.collect());
+        let time_signatures = file.time_signatures.iter();
+        let time_signatures =
+            time_signatures.filter_map(|&(tick, metre)| Some((grid.within(tick)?, metre)));
+        score.time_signatures = TimeSignatureMap::new(steps_per_beat, time_signatures.collect());
         let tempos = file.tempos.iter();
         let tempos =
             tempos.filter_map(|&(tick, us)| Some((grid.within(tick)?, 60e6 / f64::from(us))));
         score.tempos = TempoMap::new(tempos.collect());
-        score.tidy();
+        score.normalise();
         score
     }
 
@@ -153,12 +154,15 @@ impl Score {
             velocity: vocabulary.bin_velocity(vocabulary.velocity_bin(note.velocity)),
             ..*note
         }));
-        let metres = self.metres.changes().map(|(at, metre)| (step(at), metre));
-        score.metres = MetreMap::new(to, metres.collect());
+        let time_signatures = self
+            .time_signatures
+            .changes()
+            .map(|(at, metre)| (step(at), metre));
+        score.time_signatures = TimeSignatureMap::new(to, time_signatures.collect());
         let tempos = self.tempos.changes().iter();
         score.tempos = TempoMap::new(tempos.map(|&(at, bpm)| (step(at), bpm)).collect());
         score.length = step(self.length);
-        score.tidy();
+        score.normalise();
         score
     }
 
@@ -202,8 +206,8 @@ impl Score {
                 .iter()
                 .map(|&(at, bpm)| (tick(at), micros(bpm)))
                 .collect(),
-            metres: first
-                .metres
+            time_signatures: first
+                .time_signatures
                 .changes()
                 .map(|(at, metre)| (tick(at), metre))
                 .collect(),
@@ -223,7 +227,7 @@ impl Score {
 mod tests {
     use super::*;
     use crate::midi::read_bytes;
-    use crate::time::Metre;
+    use crate::time::TimeSignature;
 
     #[test]
     fn to_the_nearest_step_and_ties_later() {
@@ -246,14 +250,15 @@ mod tests {
                     velocity: 1 + (i * 3) as u8,
                 })
                 .collect();
-            let metre = Metre {
+            let metre = TimeSignature {
                 numerator: 7,
                 denominator: 8,
             };
-            score.metres = MetreMap::new(steps, vec![(0, metre), (14 * steps, Metre::COMMON)]);
+            score.time_signatures =
+                TimeSignatureMap::new(steps, vec![(0, metre), (14 * steps, TimeSignature::COMMON)]);
             score.tempos = TempoMap::new(vec![(0, 120.0), (3, 75.0)]);
             score.length = 400;
-            score.tidy();
+            score.normalise();
             let file = read_bytes(&score.to_midi().to_bytes().unwrap()).unwrap();
             assert_eq!(
                 Score::from_midi(&file, steps, Drums::Drop),
@@ -267,7 +272,7 @@ mod tests {
     fn a_small_file_cannot_ask_for_an_age() {
         let mut file = Score::new(12).to_midi();
         file.ticks_per_beat = 1;
-        file.metres = vec![(u64::MAX / 2, Metre::COMMON)];
+        file.time_signatures = vec![(u64::MAX / 2, TimeSignature::COMMON)];
         let note = |start| MidiNote {
             start,
             end: start + 1,

@@ -13,7 +13,7 @@ use crate::tune::pitch_name;
 use fonts::Fonts;
 
 /// A part and its colour.
-pub struct Part<'a> {
+pub struct RollPart<'a> {
     /// Name for the legend.
     pub name: &'a str,
     /// The notes. Bars are taken from the first part.
@@ -23,9 +23,9 @@ pub struct Part<'a> {
 }
 
 /// The colour of what was heard.
-pub const HEARD: [u8; 3] = [86, 170, 255];
+pub const INPUT_COLOUR: [u8; 3] = [86, 170, 255];
 /// The colour of what was played.
-pub const PLAYED: [u8; 3] = [255, 158, 66];
+pub const GENERATED_COLOUR: [u8; 3] = [255, 158, 66];
 
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
@@ -61,12 +61,12 @@ const TEXT: [u8; 3] = [205, 210, 220];
 const DIM_TEXT: [u8; 3] = [140, 146, 158];
 
 /// Draws the parts over one another; PNG bytes. Bars are numbered from 1.
-pub fn draw(title: &str, parts: &[Part]) -> Result<Vec<u8>, RollError> {
+pub fn draw(title: &str, parts: &[RollPart]) -> Result<Vec<u8>, RollError> {
     draw_from(title, parts, 1)
 }
 
 /// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`.
-pub fn draw_from(title: &str, parts: &[Part], first_bar: u32) -> Result<Vec<u8>, RollError> {
+pub fn draw_from(title: &str, parts: &[RollPart], first_bar: u32) -> Result<Vec<u8>, RollError> {
     let layout = Layout::new(parts, first_bar as usize).ok_or(RollError::Empty)?;
     let mut page = Page::new(layout.height())?;
     page.legend(title, parts);
@@ -80,7 +80,7 @@ pub fn draw_from(title: &str, parts: &[Part], first_bar: u32) -> Result<Vec<u8>,
         );
     }
     // Long notes first: a short one on the same key lies on top and is seen.
-    let notes = |part: &Part| part.score.notes.iter().map(|n| (*n, part.colour)).collect();
+    let notes = |part: &RollPart| part.score.notes.iter().map(|n| (*n, part.colour)).collect();
     let mut notes: Vec<(Note, [u8; 3])> = parts.iter().flat_map::<Vec<_>, _>(notes).collect();
     notes.sort_by_key(|(note, _)| std::cmp::Reverse(note.length));
     for system in 0..layout.systems.len() {
@@ -108,17 +108,17 @@ struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    fn new(parts: &[Part<'a>], first_bar: usize) -> Option<Self> {
+    fn new(parts: &[RollPart<'a>], first_bar: usize) -> Option<Self> {
         let first = parts.first()?.score;
         let notes = || parts.iter().flat_map(|p| &p.score.notes);
         // There is something to draw.
         notes().next()?;
         let end = parts.iter().map(|p| p.score.length).max()?.max(1);
-        let mut lines = first.metres.bar_lines(end);
+        let mut lines = first.time_signatures.bar_lines(end);
         let cut = lines.len() > MOST_BARS;
         lines.truncate(MOST_BARS);
         let last = *lines.last()?;
-        lines.push(first.metres.next_bar(last + 1));
+        lines.push(first.time_signatures.next_bar(last + 1));
 
         let pixels_per_step = BEAT / first.steps_per_beat as f32;
         let room = ((WIDTH - 2.0 * MARGIN - KEYS) / pixels_per_step) as u32;
@@ -222,7 +222,7 @@ impl Page {
         Ok(Self { pixmap, fonts })
     }
 
-    fn legend(&mut self, title: &str, parts: &[Part]) {
+    fn legend(&mut self, title: &str, parts: &[RollPart]) {
         let mut x = MARGIN + self.text(title, MARGIN, 30.0, 19.0, TEXT) + 28.0;
         for part in parts {
             self.rect(x, 19.0, 22.0, 11.0, part.colour, 255);
@@ -248,7 +248,7 @@ impl Page {
         }
         let bars = &layout.systems[system];
         for (index, bar) in bars.windows(2).enumerate() {
-            let metre = layout.first.metres.metre(bar[0]);
+            let metre = layout.first.time_signatures.time_signature(bar[0]);
             let beat = (layout.first.steps_per_beat * 4 / u32::from(metre.denominator)).max(1);
             for step in (bar[0] + beat..bar[1]).step_by(beat as usize) {
                 self.rect(layout.x(system, step), top, 1.0, rows, BEAT_LINE, 255);
@@ -256,7 +256,8 @@ impl Page {
             let x = layout.x(system, bar[0]);
             self.rect(x - 0.75, top, 1.5, rows, BAR_LINE, 255);
             let number = layout.numbers[system] + index;
-            let changed = bar[0] == 0 || layout.first.metres.metre(bar[0] - 1) != metre;
+            let changed =
+                bar[0] == 0 || layout.first.time_signatures.time_signature(bar[0] - 1) != metre;
             let label = match changed {
                 true => format!("{number}   {}/{}", metre.numerator, metre.denominator),
                 false => number.to_string(),
@@ -366,10 +367,10 @@ mod tests {
     #[test]
     fn the_minuet_fills_whole_systems() {
         let score = tune::minuet();
-        let part = Part {
+        let part = RollPart {
             name: "heard",
             score: &score,
-            colour: HEARD,
+            colour: INPUT_COLOUR,
         };
         let parts = [part];
         let layout = Layout::new(&parts, 1).unwrap();
@@ -380,7 +381,7 @@ mod tests {
         // The first note, D5 at velocity 84, is drawn where the layout says.
         let (x, y) = (layout.x(0, 0) as u32 + 1, layout.y(0, 74) as u32 + 5);
         let seen = picture.pixel(x, y).unwrap();
-        assert_eq!([seen.red(), seen.green(), seen.blue()], HEARD);
+        assert_eq!([seen.red(), seen.green(), seen.blue()], INPUT_COLOUR);
     }
 
     #[test]
@@ -389,10 +390,10 @@ mod tests {
             let mut score = tune::minuet().until(1);
             score.length = bars * 36;
             let name = "";
-            let part = Part {
+            let part = RollPart {
                 name,
                 score: &score,
-                colour: HEARD,
+                colour: INPUT_COLOUR,
             };
             let layout = Layout::new(&[part], 1).unwrap();
             layout
@@ -412,10 +413,10 @@ mod tests {
     fn names_in_any_script_are_drawn() {
         let score = tune::minuet().until(36);
         let legend = |name| {
-            let part = Part {
+            let part = RollPart {
                 name,
                 score: &score,
-                colour: HEARD,
+                colour: INPUT_COLOUR,
             };
             let picture = pixels(&draw("", &[part]).unwrap());
             // Where the name stands, right of its colour.
@@ -437,10 +438,10 @@ mod tests {
     #[test]
     fn nothing_to_draw_is_said() {
         let empty = Score::new(12);
-        let part = Part {
+        let part = RollPart {
             name: "",
             score: &empty,
-            colour: HEARD,
+            colour: INPUT_COLOUR,
         };
         assert!(matches!(draw("", &[part]), Err(RollError::Empty)));
         assert!(matches!(draw("", &[]), Err(RollError::Empty)));
@@ -455,30 +456,30 @@ mod tests {
             pitch: 60,
             velocity: 9,
         }];
-        score.tidy();
-        let part = Part {
+        score.normalise();
+        let part = RollPart {
             name: "",
             score: &score,
-            colour: HEARD,
+            colour: INPUT_COLOUR,
         };
         assert!(pixels(&draw("", &[part]).unwrap()).height() < 20_000);
 
         // Bars of a page each, over all keys.
-        let metre = crate::Metre {
+        let metre = crate::TimeSignature {
             numerator: 255,
             denominator: 4,
         };
-        score.metres = crate::MetreMap::constant(metre, 12);
+        score.time_signatures = crate::TimeSignatureMap::constant(metre, 12);
         score.notes = [0, 127]
             .map(|pitch| Note {
                 pitch,
                 ..score.notes[0]
             })
             .to_vec();
-        let part = Part {
+        let part = RollPart {
             name: "",
             score: &score,
-            colour: HEARD,
+            colour: INPUT_COLOUR,
         };
         let height = Layout::new(&[part], 1).unwrap().height();
         assert!((20_000.0..=MOST_HEIGHT).contains(&height), "{height}");

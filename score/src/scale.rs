@@ -117,17 +117,17 @@ pub struct Scale {
     "{text:?} is no scale: a tonic and a mode, as in \"D dorian\" or \"Bb major\"; modes are {}",
     Mode::ALL.map(Mode::name).join(", ")
 )]
-pub struct NoScale {
+pub struct ParseScaleError {
     /// What was read.
     text: String,
 }
 
 impl FromStr for Scale {
-    type Err = NoScale;
+    type Err = ParseScaleError;
 
     /// `C major`, `f# harmonic minor`, `Bb` (major), `Am` (minor).
-    fn from_str(text: &str) -> Result<Self, NoScale> {
-        let fail = || NoScale {
+    fn from_str(text: &str) -> Result<Self, ParseScaleError> {
+        let fail = || ParseScaleError {
             text: text.to_string(),
         };
         let (tonic, mode) = text.trim().split_once([' ', '-']).unwrap_or((text, ""));
@@ -184,7 +184,7 @@ impl Scale {
     /// scales on that tonic with that third, the one that holds most of what was heard: so a
     /// reel in D dorian keeps its B natural. A note weighs half as much for each `half_life`
     /// steps that it lies behind the last one, so that a modulation is followed.
-    pub fn heard(notes: &[Note], half_life: f64) -> Option<Scale> {
+    pub fn detect(notes: &[Note], half_life: f64) -> Option<Scale> {
         let last = notes.iter().map(|n| n.start).max()?;
         let mut weights = [0.0f64; 12];
         for note in notes {
@@ -299,13 +299,13 @@ mod tests {
     fn keys_are_heard() {
         let minuet = tune::minuet();
         let far = 1e9;
-        let scale = Scale::heard(&minuet.notes, far).unwrap();
+        let scale = Scale::detect(&minuet.notes, far).unwrap();
         assert_eq!(scale.to_string(), "G major");
         // Moved to every key, it is heard there.
         for by in 0..12u8 {
             let mut moved = minuet.notes.clone();
             moved.iter_mut().for_each(|n| n.pitch += by);
-            let heard = Scale::heard(&moved, far).unwrap();
+            let heard = Scale::detect(&moved, far).unwrap();
             assert_eq!((heard.tonic, heard.mode), ((7 + by) % 12, Mode::Major));
         }
         for (tune, name) in [
@@ -319,12 +319,12 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                Scale::heard(&notes(tune), far).unwrap().to_string(),
+                Scale::detect(&notes(tune), far).unwrap().to_string(),
                 name,
                 "{tune}"
             );
         }
-        assert_eq!(Scale::heard(&[], far), None);
+        assert_eq!(Scale::detect(&[], far), None);
     }
 
     #[test]
@@ -340,7 +340,7 @@ mod tests {
             })
             .collect();
         notes.extend(later);
-        let heard = Scale::heard(&notes, 12.0 * 16.0).unwrap();
+        let heard = Scale::detect(&notes, 12.0 * 16.0).unwrap();
         assert_eq!(heard.to_string(), "Db major");
     }
 
@@ -358,7 +358,7 @@ mod tests {
             vec![note(0, u32::MAX, 127), note(u32::MAX, u32::MAX, 3)],
             (0..12).map(|p| note(0, 7, p)).collect(),
         ] {
-            let scale = Scale::heard(&notes, 100.0).unwrap();
+            let scale = Scale::detect(&notes, 100.0).unwrap();
             assert!(scale.tonic < 12);
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::{Metre, MetreMap, TempoMap};
+use crate::time::{TempoMap, TimeSignature, TimeSignatureMap};
 
 /// One note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,7 +34,8 @@ pub struct Score {
     /// Length in steps: where the piece ends, not where the last note starts.
     pub length: u32,
     /// Bars.
-    pub metres: MetreMap,
+    #[serde(rename = "metres")]
+    pub time_signatures: TimeSignatureMap,
     /// Tempo.
     pub tempos: TempoMap,
 }
@@ -46,7 +47,7 @@ impl Score {
             steps_per_beat,
             notes: Vec::new(),
             length: 0,
-            metres: MetreMap::constant(Metre::COMMON, steps_per_beat),
+            time_signatures: TimeSignatureMap::constant(TimeSignature::COMMON, steps_per_beat),
             tempos: TempoMap::constant(TempoMap::DEFAULT_BPM),
         }
     }
@@ -54,7 +55,7 @@ impl Score {
     /// Puts the notes in order and makes `length` cover them. Call after editing `notes`.
     ///
     /// Two notes of one pitch on one step are one note: the longer, the louder.
-    pub fn tidy(&mut self) {
+    pub fn normalise(&mut self) {
         // Most often the starts are in order already, and what starts together is little.
         self.notes.sort_by_key(|n| n.start);
         for chord in self.notes.chunk_by_mut(|a, b| a.start == b.start) {
@@ -109,7 +110,7 @@ mod tests {
             velocity: 80,
         };
         score.notes = vec![note(0, 3), note(12, 120)];
-        score.tidy();
+        score.normalise();
         let moved = score.transposed(7).unwrap();
         assert_eq!(moved.notes, [note(0, 10), note(12, 127)]);
         assert_eq!(moved.transposed(-7), Some(score.clone()));

@@ -10,7 +10,7 @@ pub struct SparseScore<'a> {
 }
 
 impl<'a> SparseScore<'a> {
-    /// The view of a score in [`Score::tidy`]'s order.
+    /// The view of a score in [`Score::normalise`]'s order.
     pub fn new(score: &'a Score) -> Self {
         Self::of(&score.notes)
     }

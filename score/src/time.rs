@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 /// A time signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Metre {
+pub struct TimeSignature {
     /// Beats in a bar as written, the upper figure; never 0.
     pub numerator: u16,
     /// The note value of one written beat, the lower figure; a power of two.
     pub denominator: u16,
 }
 
-impl Metre {
+impl TimeSignature {
     /// 4/4.
-    pub const COMMON: Metre = Metre {
+    pub const COMMON: TimeSignature = TimeSignature {
         numerator: 4,
         denominator: 4,
     };
@@ -26,7 +26,7 @@ impl Metre {
 
 /// Where a step lies in its bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct BarPosition {
     /// Bars before this one, counted from the start of the map.
     pub bar: u32,
     /// Steps since the bar line.
@@ -38,15 +38,15 @@ pub struct Place {
 /// Metre changes over the step grid. A change always opens a new bar: where it falls inside
 /// a bar, that bar is cut short, as in a score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetreMap {
+pub struct TimeSignatureMap {
     steps_per_beat: u32,
     /// `(first step, metre, bars before it)`, strictly rising, the first at step 0.
-    changes: Vec<(u32, Metre, u32)>,
+    changes: Vec<(u32, TimeSignature, u32)>,
 }
 
-impl MetreMap {
+impl TimeSignatureMap {
     /// One metre throughout.
-    pub fn constant(metre: Metre, steps_per_beat: u32) -> Self {
+    pub fn constant(metre: TimeSignature, steps_per_beat: u32) -> Self {
         Self {
             steps_per_beat,
             changes: vec![(0, metre, 0)],
@@ -56,9 +56,9 @@ impl MetreMap {
     /// From changes in any order. A later entry for the same step wins; before the first
     /// change the metre is 4/4; a change to the metre already in force, on a bar line,
     /// changes nothing and is left out.
-    pub fn new(steps_per_beat: u32, mut changes: Vec<(u32, Metre)>) -> Self {
+    pub fn new(steps_per_beat: u32, mut changes: Vec<(u32, TimeSignature)>) -> Self {
         changes.sort_by_key(|&(step, _)| step);
-        let mut map = Self::constant(Metre::COMMON, steps_per_beat);
+        let mut map = Self::constant(TimeSignature::COMMON, steps_per_beat);
         for (step, metre) in changes {
             map.change(step, metre);
         }
@@ -66,15 +66,15 @@ impl MetreMap {
     }
 
     /// Adds a change at `step`, dropping whatever the map said from there on.
-    pub fn change(&mut self, step: u32, metre: Metre) {
+    pub fn change(&mut self, step: u32, metre: TimeSignature) {
         if step == 0 {
             self.changes = vec![(0, metre, 0)];
             return;
         }
         self.changes
             .truncate(self.changes.partition_point(|&(at, ..)| at < step));
-        let before = self.place(step);
-        if before.step_in_bar == 0 && self.metre(step) == metre {
+        let before = self.position(step);
+        if before.step_in_bar == 0 && self.time_signature(step) == metre {
             return;
         }
         let bars = before.bar + u32::from(before.step_in_bar != 0);
@@ -87,24 +87,24 @@ impl MetreMap {
     }
 
     /// The changes as `(step, metre)`; the first is at step 0.
-    pub fn changes(&self) -> impl Iterator<Item = (u32, Metre)> + '_ {
+    pub fn changes(&self) -> impl Iterator<Item = (u32, TimeSignature)> + '_ {
         self.changes.iter().map(|&(step, metre, _)| (step, metre))
     }
 
-    fn section(&self, step: u32) -> (u32, Metre, u32) {
+    fn section(&self, step: u32) -> (u32, TimeSignature, u32) {
         let after = self.changes.partition_point(|&(at, ..)| at <= step);
         // The first change is at step 0, so `after` is at least 1.
         self.changes[after - 1]
     }
 
     /// The metre in force at `step`.
-    pub fn metre(&self, step: u32) -> Metre {
+    pub fn time_signature(&self, step: u32) -> TimeSignature {
         self.section(step).1
     }
 
     /// Bar and place in the bar of `step`. Bars whose length is no whole number of steps
     /// (5/32 at 12 steps a beat) begin on the first step at or after their bar line.
-    pub fn place(&self, step: u32) -> Place {
+    pub fn position(&self, step: u32) -> BarPosition {
         let (first, metre, bars) = self.section(step);
         let (num, den) = self.bar_fraction(metre);
         let since = u64::from(step - first);
@@ -112,7 +112,7 @@ impl MetreMap {
         // Only fractional bars can be one off here: the bar begins at the *ceiling*.
         let start = (bar * num).div_ceil(den);
         let end = ((bar + 1) * num).div_ceil(den);
-        Place {
+        BarPosition {
             bar: bars + bar as u32,
             step_in_bar: (since - start.min(since)) as u32,
             bar_steps: (end - start) as u32,
@@ -121,7 +121,7 @@ impl MetreMap {
 
     /// The first bar line at or after `step`.
     pub fn next_bar(&self, step: u32) -> u32 {
-        let place = self.place(step);
+        let place = self.position(step);
         if place.step_in_bar == 0 {
             return step;
         }
@@ -145,7 +145,7 @@ impl MetreMap {
     }
 
     /// Bar length in steps as a fraction, the metre's `numerator * 4 * steps / denominator`.
-    fn bar_fraction(&self, metre: Metre) -> (u64, u64) {
+    fn bar_fraction(&self, metre: TimeSignature) -> (u64, u64) {
         let num = u64::from(metre.numerator.max(1)) * 4 * u64::from(self.steps_per_beat);
         let den = u64::from(metre.denominator.max(1));
         // A bar shorter than a step would make two bars begin together.
@@ -201,33 +201,33 @@ impl TempoMap {
 mod tests {
     use super::*;
 
-    const THREE_FOUR: Metre = Metre {
+    const THREE_FOUR: TimeSignature = TimeSignature {
         numerator: 3,
         denominator: 4,
     };
 
     #[test]
     fn places_of_common_time() {
-        let map = MetreMap::constant(Metre::COMMON, 12);
+        let map = TimeSignatureMap::constant(TimeSignature::COMMON, 12);
         assert_eq!(
-            map.place(0),
-            Place {
+            map.position(0),
+            BarPosition {
                 bar: 0,
                 step_in_bar: 0,
                 bar_steps: 48
             }
         );
         assert_eq!(
-            map.place(47),
-            Place {
+            map.position(47),
+            BarPosition {
                 bar: 0,
                 step_in_bar: 47,
                 bar_steps: 48
             }
         );
         assert_eq!(
-            map.place(48),
-            Place {
+            map.position(48),
+            BarPosition {
                 bar: 1,
                 step_in_bar: 0,
                 bar_steps: 48
@@ -241,11 +241,11 @@ mod tests {
 
     #[test]
     fn a_change_inside_a_bar_cuts_it_short() {
-        let map = MetreMap::new(4, vec![(24, THREE_FOUR)]);
-        assert_eq!(map.place(23).bar, 1);
+        let map = TimeSignatureMap::new(4, vec![(24, THREE_FOUR)]);
+        assert_eq!(map.position(23).bar, 1);
         assert_eq!(
-            map.place(24),
-            Place {
+            map.position(24),
+            BarPosition {
                 bar: 2,
                 step_in_bar: 0,
                 bar_steps: 12
@@ -258,8 +258,8 @@ mod tests {
     #[test]
     fn bars_of_a_fraction_of_a_step_do_not_drift() {
         // 5/32 at 12 steps a beat is 7.5 steps: 20 bars are 150 steps, to the step.
-        let map = MetreMap::constant(
-            Metre {
+        let map = TimeSignatureMap::constant(
+            TimeSignature {
                 numerator: 5,
                 denominator: 32,
             },
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!(lines.len(), 20);
         assert_eq!(&lines[..4], [0, 8, 15, 23]);
         for step in 0..150 {
-            let place = map.place(step);
+            let place = map.position(step);
             assert_eq!(lines[place.bar as usize] + place.step_in_bar, step);
             assert!(place.step_in_bar < place.bar_steps);
         }
@@ -277,11 +277,12 @@ mod tests {
 
     #[test]
     fn a_repeated_metre_is_no_change() {
-        let map = MetreMap::new(4, vec![(0, THREE_FOUR), (12, THREE_FOUR), (0, THREE_FOUR)]);
+        let map =
+            TimeSignatureMap::new(4, vec![(0, THREE_FOUR), (12, THREE_FOUR), (0, THREE_FOUR)]);
         assert_eq!(map.changes().count(), 1);
         // Off the bar line it is one: the bar begins again there.
         assert_eq!(
-            MetreMap::new(4, vec![(0, THREE_FOUR), (13, THREE_FOUR)])
+            TimeSignatureMap::new(4, vec![(0, THREE_FOUR), (13, THREE_FOUR)])
                 .changes()
                 .count(),
             2

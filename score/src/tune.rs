@@ -9,7 +9,7 @@
 //! ```
 
 use crate::score::{Note, Score};
-use crate::time::{Metre, MetreMap, TempoMap};
+use crate::time::{TempoMap, TimeSignature, TimeSignatureMap};
 
 /// The first sixteen bars of Petzold's Minuet in G, two voices and a chord, 12 steps a beat.
 pub fn minuet() -> Score {
@@ -22,7 +22,7 @@ pub fn minuet() -> Score {
 /// Reads a tune on a grid of `steps_per_beat`. The error says which line and why.
 pub fn parse(text: &str, steps_per_beat: u32) -> Result<Score, String> {
     let mut score = Score::new(steps_per_beat);
-    let mut metre = Metre::COMMON;
+    let mut metre = TimeSignature::COMMON;
     let mut now = 0u32;
     let mut velocity = 80u8;
     for (number, line) in text.lines().enumerate() {
@@ -66,14 +66,14 @@ pub fn parse(text: &str, steps_per_beat: u32) -> Result<Score, String> {
             }
         }
     }
-    score.metres = MetreMap::constant(metre, steps_per_beat);
-    score.tidy();
+    score.time_signatures = TimeSignatureMap::constant(metre, steps_per_beat);
+    score.normalise();
     Ok(score)
 }
 
-fn parse_metre(text: &str) -> Option<Metre> {
+fn parse_metre(text: &str) -> Option<TimeSignature> {
     let (numerator, denominator) = text.trim().split_once('/')?;
-    Some(Metre {
+    Some(TimeSignature {
         numerator: numerator.parse().ok()?,
         denominator: denominator.parse().ok()?,
     })
@@ -136,7 +136,7 @@ mod tests {
         let tune = minuet();
         assert_eq!(tune.length, 16 * 36);
         assert_eq!(tune.notes.len(), 64 + 37);
-        assert_eq!(tune.metres.bar_lines(tune.length).len(), 16);
+        assert_eq!(tune.time_signatures.bar_lines(tune.length).len(), 16);
         let first: Vec<u8> = tune
             .notes
             .iter()

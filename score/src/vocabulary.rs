@@ -46,7 +46,7 @@ impl std::fmt::Display for Token {
 /// The order of the notes that start on one step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum NoteOrder {
     /// Melody first, as the reference model has it.
     HighToLow,
     /// Bass first.
@@ -61,7 +61,7 @@ pub enum VocabularyError {
     Json(#[from] serde_json::Error),
     /// JSON of the right shape that makes no sense.
     #[error("not a usable vocabulary: {0}")]
-    Senseless(String),
+    Invalid(String),
 }
 
 /// The tokens of a model and their ids.
@@ -82,7 +82,7 @@ pub struct Vocabulary {
     /// Velocity bins, 1 to 128, or 0 for a vocabulary without velocity.
     pub velocity_bins: u8,
     /// Order of notes within a step.
-    pub order: Order,
+    pub order: NoteOrder,
     specials: [String; 4],
     /// Shared, so that a copy costs little.
     merges: Arc<Merges>,
@@ -98,7 +98,7 @@ impl Vocabulary {
     /// The most base tokens a merged one may stand for.
     pub const LONGEST_MERGE: usize = Merges::LONGEST;
     /// The velocity of notes from a vocabulary that has none.
-    pub const PLAIN_VELOCITY: u8 = 90;
+    pub const DEFAULT_VELOCITY: u8 = 90;
 
     /// The encoding of Ryan-Palmer/MIDIGen: 389 ids, 8 steps a beat, notes to 256 steps, no
     /// velocity. `sos eos pad sep`, then `n0..n127`, then `d0..d256`.
@@ -110,7 +110,7 @@ impl Vocabulary {
             shortest: 0,
             longest: 256,
             velocity_bins: 0,
-            order: Order::HighToLow,
+            order: NoteOrder::HighToLow,
             specials: ["sos", "eos", "pad", "sep"].map(String::from),
             merges: Vec::new(),
         })
@@ -126,7 +126,7 @@ impl Vocabulary {
             shortest: 1,
             longest: 192,
             velocity_bins: 16,
-            order: Order::HighToLow,
+            order: NoteOrder::HighToLow,
             specials: ["pad", "sos", "eos", "sep"].map(String::from),
             merges: Vec::new(),
         })
@@ -167,7 +167,7 @@ impl Vocabulary {
     }
 
     /// The same vocabulary with another order within the step.
-    pub fn with_order(self, order: Order) -> Self {
+    pub fn with_order(self, order: NoteOrder) -> Self {
         Self { order, ..self }
     }
 
@@ -266,7 +266,7 @@ impl Vocabulary {
     /// The MIDI velocity in the middle of a bin, 1 to 127.
     pub fn bin_velocity(&self, bin: u8) -> u8 {
         match u32::from(self.velocity_bins) {
-            0 => Self::PLAIN_VELOCITY,
+            0 => Self::DEFAULT_VELOCITY,
             bins => ((u32::from(bin) * 256 + 128) / (2 * bins)).clamp(1, 127) as u8,
         }
     }

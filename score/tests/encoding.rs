@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{bodies, shared};
-use continuo_score::{Metre, MetreMap, Note, Score, TempoMap, Vocabulary, midi};
+use common::{properties, shared};
+use continuo_score::{Note, Score, TempoMap, TimeSignature, TimeSignatureMap, Vocabulary, midi};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -23,18 +23,18 @@ fn score(rng: &mut ChaCha8Rng) -> Score {
     }
     score.length = rng.random_range(0..span * 2);
     let changes = (0..rng.random_range(0..6)).map(|_| {
-        let metre = Metre {
+        let metre = TimeSignature {
             numerator: rng.random_range(1..14),
             denominator: 1 << rng.random_range(0..8),
         };
         (rng.random_range(0..span), metre)
     });
-    score.metres = MetreMap::new(steps, changes.collect());
+    score.time_signatures = TimeSignatureMap::new(steps, changes.collect());
     score.tempos = TempoMap::new(vec![(
         rng.random_range(0..span),
         rng.random_range(20.0..300.0),
     )]);
-    score.tidy();
+    score.normalise();
     score
 }
 
@@ -42,9 +42,9 @@ fn score(rng: &mut ChaCha8Rng) -> Score {
 fn random_scores() {
     for seed in 0..400 {
         let score = score(&mut ChaCha8Rng::seed_from_u64(seed));
-        for vocabulary in bodies::vocabularies() {
+        for vocabulary in properties::vocabularies() {
             eprintln!("seed {seed}, {}", vocabulary.name());
-            bodies::score_round_trip(&score, &vocabulary);
+            properties::score_round_trip(&score, &vocabulary);
         }
     }
 }
@@ -55,7 +55,7 @@ fn random_scores() {
 fn random_metres() {
     for seed in 0..400 {
         let score = score(&mut ChaCha8Rng::seed_from_u64(seed));
-        let map = &score.metres;
+        let map = &score.time_signatures;
         let changes: Vec<u32> = map.changes().map(|(at, _)| at).collect();
         let end = score.length.clamp(1, 4000);
         let lines = map.bar_lines(end + 2000);
@@ -64,7 +64,7 @@ fn random_metres() {
             "seed {seed}"
         );
         for pair in lines.windows(2) {
-            let metre = map.metre(pair[0]);
+            let metre = map.time_signature(pair[0]);
             let exact = metre.bar_beats() * f64::from(score.steps_per_beat);
             let length = f64::from(pair[1] - pair[0]);
             let cut = changes.contains(&pair[1]) && length < exact;
@@ -75,7 +75,7 @@ fn random_metres() {
         }
         for step in 0..end {
             let bar = lines.partition_point(|&line| line <= step) - 1;
-            let place = map.place(step);
+            let place = map.position(step);
             assert_eq!(
                 (place.bar as usize, place.step_in_bar),
                 (bar, step - lines[bar]),
@@ -98,11 +98,11 @@ fn random_ids_and_walks() {
         let choices: Vec<u8> = (0..rng.random_range(0..600))
             .map(|_| rng.random())
             .collect();
-        for vocabulary in bodies::vocabularies() {
-            bodies::walk(&choices, &vocabulary);
+        for vocabulary in properties::vocabularies() {
+            properties::walk(&choices, &vocabulary);
             let size = vocabulary.size() as u16 + 2;
             let ids: Vec<u16> = (0..30).map(|_| rng.random_range(0..size)).collect();
-            bodies::ids(&ids, &vocabulary);
+            properties::ids(&ids, &vocabulary);
         }
     }
 }
@@ -110,10 +110,16 @@ fn random_ids_and_walks() {
 #[test]
 fn every_real_file() {
     let plain = Vocabulary::continuo();
-    let presets = [Vocabulary::midigen(), bodies::learnt(&plain, 300), plain];
+    let presets = [
+        Vocabulary::midigen(),
+        properties::learnt(&plain, 300),
+        plain,
+    ];
     shared::each(&shared::files(""), |path| {
         if let Ok(file) = midi::read_file(path) {
-            presets.iter().for_each(|v| bodies::round_trip(&file, v));
+            presets
+                .iter()
+                .for_each(|v| properties::round_trip(&file, v));
         }
     });
 }

@@ -1,30 +1,29 @@
-//! The host's clock: which sample is which beat.
+//! The host's clock: converts between samples and song position.
 
-/// A stretch of samples over which the song position moves evenly.
+/// A range of samples over which the song position is linear.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Section {
-    /// First sample since the host began to process.
+pub struct Segment {
+    /// Its first sample, counted from activation.
     pub sample: u64,
     /// Song position there, in quarter notes.
     pub beat: f64,
-    /// Quarter notes a minute; 0 while the transport stands.
+    /// Tempo in quarter notes per minute; 0 while the transport is stopped.
     pub bpm: f64,
 }
 
-/// Sections one after the other, as the host went through them. A change of tempo, a jump and
-/// a stop each begin one, on a sample.
+/// The segments that a host has gone through. Every change of tempo, seek and stop begins one.
 #[derive(Clone, Debug)]
 pub struct Clock {
     sample_rate: f64,
-    sections: Vec<Section>,
+    segments: Vec<Segment>,
 }
 
 impl Clock {
-    /// A clock standing at beat 0.
+    /// A clock that is stopped at beat 0.
     pub fn new(sample_rate: f64) -> Self {
         Self {
             sample_rate,
-            sections: vec![Section {
+            segments: vec![Segment {
                 sample: 0,
                 beat: 0.0,
                 bpm: 0.0,
@@ -32,41 +31,41 @@ impl Clock {
         }
     }
 
-    /// Begins a section. One at the same sample is replaced.
+    /// Begins a segment at a sample. Replaces one that begins there or later.
     pub fn begin(&mut self, sample: u64, beat: f64, bpm: f64) {
-        self.sections.retain(|section| section.sample < sample);
-        self.sections.push(Section { sample, beat, bpm });
+        self.segments.retain(|segment| segment.sample < sample);
+        self.segments.push(Segment { sample, beat, bpm });
     }
 
-    /// Samples a second.
+    /// Sample rate in Hz.
     pub fn sample_rate(&self) -> f64 {
         self.sample_rate
     }
 
-    /// The section that a sample lies in.
-    pub fn section(&self, sample: u64) -> Section {
+    /// The segment that contains a sample.
+    pub fn segment(&self, sample: u64) -> Segment {
         let after = self
-            .sections
-            .partition_point(|section| section.sample <= sample);
-        self.sections[after.max(1) - 1]
+            .segments
+            .partition_point(|segment| segment.sample <= sample);
+        self.segments[after.max(1) - 1]
     }
 
-    /// Quarter notes a sample in a section.
-    pub fn beats_per_sample(&self, section: Section) -> f64 {
-        section.bpm / 60.0 / self.sample_rate
+    /// Quarter notes per sample in a segment.
+    pub fn beats_per_sample(&self, segment: Segment) -> f64 {
+        segment.bpm / 60.0 / self.sample_rate
     }
 
     /// Song position at a sample, in quarter notes.
     pub fn beat(&self, sample: u64) -> f64 {
-        let section = self.section(sample);
-        section.beat + (sample - section.sample) as f64 * self.beats_per_sample(section)
+        let segment = self.segment(sample);
+        segment.beat + (sample - segment.sample) as f64 * self.beats_per_sample(segment)
     }
 
-    /// Where a beat falls, in samples, if the section of `sample` went on without end.
-    /// Meaningless while the transport stands.
-    pub fn exact(&self, beat: f64, sample: u64) -> f64 {
-        let section = self.section(sample);
-        section.sample as f64 + (beat - section.beat) / self.beats_per_sample(section)
+    /// The exact position of a beat in samples, extrapolated from the segment that contains
+    /// `sample`. Not finite while the transport is stopped.
+    pub fn sample_at(&self, beat: f64, sample: u64) -> f64 {
+        let segment = self.segment(sample);
+        segment.sample as f64 + (beat - segment.beat) / self.beats_per_sample(segment)
     }
 }
 
@@ -75,13 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_and_back_through_a_change_of_tempo() {
+    fn clock_converts_both_ways_across_a_tempo_change() {
         let mut clock = Clock::new(48_000.0);
         clock.begin(0, 0.0, 120.0);
         assert_eq!(clock.beat(24_000), 1.0);
         clock.begin(48_000, 2.0, 60.0);
         assert_eq!(clock.beat(47_999 + 48_001), 3.0);
-        assert_eq!(clock.exact(3.0, 50_000), 96_000.0);
-        assert_eq!(clock.exact(1.0, 10), 24_000.0);
+        assert_eq!(clock.sample_at(3.0, 50_000), 96_000.0);
+        assert_eq!(clock.sample_at(1.0, 10), 24_000.0);
     }
 }

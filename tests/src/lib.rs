@@ -1,27 +1,29 @@
-//! Hosts that play to the built bundles as a DAW would, and what is asked of the result.
+//! Hosts that load the built bundles and play to them as a DAW does, and assertions on the result.
 //!
-//! [`host`] loads a CLAP or a VST3 and runs it a block at a time; [`player`] is the DAW's
-//! transport on top of it: tempo, metre, loop, seeking, and a track of notes to hear;
-//! [`check`] judges what came out; [`lab`] finds the bundles and the model to test with, and
-//! [`scene`] is what most tests play; [`project`] takes apart what a host keeps; `screen` is a
-//! display nobody sees, and `stage` a host that shows the editor on it. [`torture`] is a host
-//! that no one would want, [`manners`] are those of real hosts, and `syscalls` watches what the plugin asks of the system meanwhile.
-//! Everything runs on the thread that calls it.
+//! - Hosts: [`host`] loads a CLAP or a VST3 and runs it block by block; [`daw`] adds transport and track;
+//!   `editor_host` shows the editor on a `virtual_display`; [`stress`] changes everything at random,
+//!   reported with [`transport_quirks`].
+//! - Test material: [`artifacts`] are the paths of bundles and models; [`scenario`] is the music of most
+//!   tests; [`state_file`] edits saved states.
+//! - Results: [`assertions`] pairs notes and places them on the grid of the [`clock`]; [`health_report`] is
+//!   the plugin's own report; `syscalls` counts system calls in `process()`; [`measure`] measures time.
+//!
+//! Everything runs on the calling thread unless it says otherwise.
 
-pub mod check;
+pub mod artifacts;
+pub mod assertions;
 pub mod clock;
+pub mod daw;
+#[cfg(target_os = "linux")]
+pub mod editor_host;
+pub mod health_report;
 pub mod host;
-pub mod lab;
-pub mod manners;
 pub mod measure;
-pub mod player;
-pub mod project;
-pub mod report;
-pub mod scene;
-#[cfg(target_os = "linux")]
-pub mod screen;
-#[cfg(target_os = "linux")]
-pub mod stage;
+pub mod scenario;
+pub mod state_file;
+pub mod stress;
 #[cfg(target_os = "linux")]
 pub mod syscalls;
-pub mod torture;
+pub mod transport_quirks;
+#[cfg(target_os = "linux")]
+pub mod virtual_display;

@@ -30,7 +30,7 @@ fn prioritise() -> Result<()> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn quantiles_are_values_that_were_seen() {
+    fn quantiles_are_measured_values() {
         let sorted: Vec<f64> = (0..=1000).map(f64::from).collect();
         assert_eq!(super::quantile(&sorted, 0.5), 500.0);
         assert_eq!(super::quantile(&sorted, 0.999), 999.0);

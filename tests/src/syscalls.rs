@@ -1,8 +1,8 @@
-//! Which system calls a thread makes while a plugin processes. Linux only: a seccomp filter hands
-//! every call of the thread to a supervisor, which notes it down and lets it go on.
+//! System calls of a thread while a plugin processes. Linux only: a seccomp filter passes every call to
+//! a supervisor thread, which counts it and lets it continue.
 //!
-//! A lock that is taken or waited for while somebody else has it is a `futex` call, memory that
-//! the system must give is `mmap` or `brk`: none of them can hide.
+//! A contended lock is a `futex` call, and memory from the system is `mmap` or `brk`, so both are
+//! visible.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,55 +14,61 @@ use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::host;
 
-/// How often each system call, by its number on this processor, was made.
+/// Number of calls for each system call number of this processor.
 pub type Calls = BTreeMap<i32, u64>;
 
-/// What a watched thread did.
+/// The result and system calls of a traced thread.
 #[derive(Debug)]
-pub struct Seen<R> {
-    /// What came of it.
+pub struct SyscallTrace<R> {
+    /// Result of the thread.
     pub result: R,
     /// Calls while a plugin's `process()` was running.
     pub inside: Calls,
-    /// Calls at any other time: the host's own. They show that the watch works.
+    /// Calls at any other time: the host's own. They show that the trace works.
     pub outside: Calls,
 }
 
-/// What the watched thread and its supervisor share.
-struct Watch {
-    /// What the filter hands its calls to; -1 before there is one.
+/// State shared by the traced thread and its supervisor.
+struct Trace {
+    /// File descriptor of the filter's notifications; -1 before the filter exists.
     listener: AtomicI32,
     over: AtomicBool,
     inside: Mutex<Calls>,
     outside: Mutex<Calls>,
 }
 
-/// Runs `work` on a thread of its own. Once it calls what it is given, every system call of that
-/// thread, and of threads it starts after that, is noted down.
-pub fn watch<R: Send>(work: impl FnOnce(&dyn Fn() -> Result<()>) -> R + Send) -> Result<Seen<R>> {
-    let watch = Watch {
+/// Runs `work` on a new thread. Once it calls the function that it receives, every system call of that
+/// thread, and of threads it starts later, is counted.
+///
+/// # Errors
+///
+/// When the filter cannot be installed or a thread panics.
+pub fn trace<R: Send>(
+    work: impl FnOnce(&dyn Fn() -> Result<()>) -> R + Send,
+) -> Result<SyscallTrace<R>> {
+    let trace = Trace {
         listener: AtomicI32::new(-1),
         over: AtomicBool::new(false),
         inside: Mutex::default(),
         outside: Mutex::default(),
     };
     let (result, supervised) = std::thread::scope(|scope| {
-        let supervisor = scope.spawn(|| supervise(&watch));
-        let worker = scope.spawn(|| work(&|| install(&watch.listener)));
+        let supervisor = scope.spawn(|| supervise(&trace));
+        let worker = scope.spawn(|| work(&|| install(&trace.listener)));
         let result = worker.join();
-        watch.over.store(true, Ordering::Release);
+        trace.over.store(true, Ordering::Release);
         (result, supervisor.join())
     });
     supervised.map_err(|_| anyhow!("the supervisor panicked"))??;
     let calls = |calls: Mutex<Calls>| calls.into_inner().unwrap_or_default();
-    Ok(Seen {
-        result: result.map_err(|_| anyhow!("the watched thread panicked"))?,
-        inside: calls(watch.inside),
-        outside: calls(watch.outside),
+    Ok(SyscallTrace {
+        result: result.map_err(|_| anyhow!("the traced thread panicked"))?,
+        inside: calls(trace.inside),
+        outside: calls(trace.outside),
     })
 }
 
-/// From here on every system call of this thread waits for the supervisor.
+/// Installs the filter: every later system call of this thread waits for the supervisor.
 fn install(listener: &AtomicI32) -> Result<()> {
     let mut all = [libc::sock_filter {
         code: (libc::BPF_RET | libc::BPF_K) as u16,
@@ -74,7 +80,7 @@ fn install(listener: &AtomicI32) -> Result<()> {
         len: 1,
         filter: all.as_mut_ptr(),
     };
-    // SAFETY: plain numbers; it only takes rights away from this thread.
+    // SAFETY: the arguments are numbers; the call only removes rights of this thread.
     let dropped = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
     ensure!(dropped == 0, "no_new_privs: {}", io::Error::last_os_error());
     // SAFETY: the program is valid while the call copies it.
@@ -91,11 +97,11 @@ fn install(listener: &AtomicI32) -> Result<()> {
     Ok(())
 }
 
-/// Notes every call down and lets it go on.
-fn supervise(watch: &Watch) -> Result<()> {
-    let over = || watch.over.load(Ordering::Acquire);
+/// Counts every call and lets it continue.
+fn supervise(trace: &Trace) -> Result<()> {
+    let over = || trace.over.load(Ordering::Acquire);
     let fd = loop {
-        match watch.listener.load(Ordering::Acquire) {
+        match trace.listener.load(Ordering::Acquire) {
             -1 if over() => return Ok(()),
             -1 => std::thread::sleep(Duration::from_millis(1)),
             fd => break fd,
@@ -110,7 +116,7 @@ fn supervise(watch: &Watch) -> Result<()> {
         // SAFETY: one descriptor, which stays open.
         let polled = unsafe { libc::poll(&mut ready, 1, 20) };
         if polled <= 0 {
-            // Threads that inherited the filter may live on; nobody is watched any more.
+            // Threads that inherited the filter may outlive the traced thread.
             if over() {
                 break;
             }
@@ -119,19 +125,19 @@ fn supervise(watch: &Watch) -> Result<()> {
         if ready.revents & libc::POLLIN == 0 {
             break;
         }
-        // SAFETY: a C struct of numbers, for which zeros are valid, and which the kernel fills.
+        // SAFETY: zeros are a valid value of this C struct of numbers.
         let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
         let received = unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
         if received != 0 {
-            // The thread was interrupted before the call was taken.
+            // The thread was interrupted before the call was received.
             continue;
         }
         let inside = host::PROCESSING.load(Ordering::SeqCst);
         let calls = if inside {
-            &watch.inside
+            &trace.inside
         } else {
-            &watch.outside
+            &trace.outside
         };
         if let Ok(mut calls) = calls.lock() {
             *calls.entry(call.data.nr).or_default() += 1;
@@ -140,32 +146,36 @@ fn supervise(watch: &Watch) -> Result<()> {
         let mut answer: libc::seccomp_notif_resp = unsafe { std::mem::zeroed() };
         answer.id = call.id;
         answer.flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32;
-        // SAFETY: as above. Fails only where the thread is gone.
+        // SAFETY: as above. Fails only if the thread has ended.
         unsafe { libc::ioctl(fd, libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer) };
     }
-    // SAFETY: the descriptor is this module's own.
+    // SAFETY: this module owns the descriptor.
     let closed = unsafe { libc::close(fd) };
     ensure!(closed == 0, "close: {}", io::Error::last_os_error());
     Ok(())
 }
 
-/// Tortures the plugin in real time for so many blocks, watching its `process()`.
-pub fn tortured(
+/// Runs the stress host in real time for `blocks` blocks and traces its system calls.
+///
+/// # Errors
+///
+/// As [`trace()`] and [`crate::stress::run`].
+pub fn trace_stress(
     bundle: &std::path::Path,
     format: host::Format,
     seed: u64,
     blocks: u64,
-) -> Result<Seen<crate::torture::Summary>> {
-    use crate::torture::{Options, Pace, run_after};
-    let options = Options {
+) -> Result<SyscallTrace<crate::stress::StressSummary>> {
+    use crate::stress::{ModeChoice, StressOptions, run_after};
+    let options = StressOptions {
         seed,
         blocks,
-        pace: Pace::Realtime,
+        mode_choice: ModeChoice::Realtime,
         other_model: None,
     };
-    let seen = watch(|install| run_after(bundle, format, options, install))?;
-    let summary = seen.result.context("while it was watched")?;
-    Ok(Seen {
+    let seen = trace(|install| run_after(bundle, format, options, install))?;
+    let summary = seen.result.context("while its system calls were traced")?;
+    Ok(SyscallTrace {
         result: summary,
         inside: seen.inside,
         outside: seen.outside,
@@ -177,10 +187,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calls_are_seen_where_they_are_made() {
-        let seen = watch(|install| {
+    fn calls_are_counted_inside_and_outside_process() {
+        let seen = trace(|install| {
             install().unwrap();
-            // SAFETY: asks for a number.
+            // SAFETY: the call only returns a number.
             unsafe { libc::syscall(libc::SYS_getppid) };
             host::PROCESSING.store(true, Ordering::SeqCst);
             // SAFETY: as above.

@@ -1,43 +1,43 @@
-//! The modes and buttons, in a real host.
+//! Modes, buttons and constraints in a host.
 
-use continuo_tests::check::{self, Placed};
+use continuo_tests::assertions::{self, GridNote};
+use continuo_tests::daw::{Blocks, Daw, TrackNote};
 use continuo_tests::host::Format;
-use continuo_tests::player::{Blocks, Player, TrackNote};
-use continuo_tests::scene::{self, STEPS_PER_BEAT};
+use continuo_tests::scenario::{self, STEPS_PER_BEAT};
 
-/// Steps of a bar in 3/4.
+/// Steps of a bar in 3/4 time.
 const BAR: i64 = 3 * STEPS_PER_BEAT as i64;
 
-/// Stands at the beginning with these parameters, entering on bars, and plays `beats` of song.
+/// Starts at beat 0 with these parameters and plays to `beats`. Returns the plugin's notes.
 fn play(
     format: Format,
     blocks: Blocks,
     set: &[(&str, &str)],
     notes: &[TrackNote],
     beats: f64,
-) -> Vec<Placed> {
-    let setup = scene::setup(48_000.0, 133.7, blocks);
-    let mut player = scene::stage(format, setup, 1, notes).unwrap();
-    player.set(set).unwrap();
-    player.play_to(beats).unwrap();
-    placed(&mut player)
+) -> Vec<GridNote> {
+    let setup = scenario::setup(48_000.0, 133.7, blocks);
+    let mut daw = scenario::start(format, setup, 1, notes).unwrap();
+    daw.set(set).unwrap();
+    daw.play_to(beats).unwrap();
+    placed(&mut daw)
 }
 
-fn placed(player: &mut Player) -> Vec<Placed> {
-    let end = player.now();
-    player.stand(1000).unwrap();
-    let notes = check::pair(player.sent()).unwrap();
-    check::place(&notes, player.clock(), STEPS_PER_BEAT, end).unwrap()
+fn placed(daw: &mut Daw) -> Vec<GridNote> {
+    let end = daw.now();
+    daw.run_stopped(1000).unwrap();
+    let notes = assertions::pair_notes(daw.sent()).unwrap();
+    assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end).unwrap()
 }
 
 const BLOCKS: Blocks = Blocks::Fixed(441);
 
 #[test]
-fn trading_takes_turns_on_the_bar_line() {
+fn trade_mode_alternates_on_bar_lines() {
     for format in Format::ALL {
-        // The player has bars 1, 2 and 5, 6 and plays on through ours.
+        // The player has bars 1, 2, 5 and 6, and also plays in the plugin's turns.
         let set = [("mode", "Trade"), ("bars", "2")];
-        let notes = play(format, BLOCKS, &set, &scene::opening(), 24.0);
+        let notes = play(format, BLOCKS, &set, &scenario::opening(), 24.0);
         let turns = [2 * BAR..4 * BAR, 6 * BAR..8 * BAR];
         for note in &notes {
             let turn = turns.iter().find(|turn| turn.contains(&note.step));
@@ -45,28 +45,28 @@ fn trading_takes_turns_on_the_bar_line() {
             let end = note.length.map_or(note.step, |length| note.step + length);
             assert!(
                 end <= turn.end,
-                "{format:?}: {note:?} goes on into the player's turn"
+                "{format:?}: {note:?} sounds into the player's turn"
             );
         }
         for turn in turns {
             let count = notes.iter().filter(|n| turn.contains(&n.step)).count();
-            assert!(count > 0, "{format:?}: nothing in {turn:?}");
+            assert!(count > 0, "{format:?}: no notes in {turn:?}");
         }
     }
 }
 
 #[test]
-fn along_plays_with_the_player_and_free_without() {
+fn along_plays_beside_the_player_and_free_plays_alone() {
     for format in Format::ALL {
         // The opening is four bars long.
         let along = play(
             format,
             BLOCKS,
             &[("mode", "Along")],
-            &scene::opening(),
+            &scenario::opening(),
             30.0,
         );
-        let within = |notes: &[Placed], from: i64, to: i64| {
+        let within = |notes: &[GridNote], from: i64, to: i64| {
             notes
                 .iter()
                 .filter(|n| (from * BAR..to * BAR).contains(&n.step))
@@ -83,10 +83,10 @@ fn along_plays_with_the_player_and_free_without() {
 }
 
 #[test]
-fn in_every_mode_the_same_notes_whatever_the_blocks_and_the_format() {
+fn every_mode_plays_the_same_notes_for_all_blocks_and_formats() {
     for mode in ["Trade", "Along", "Free"] {
         let set = [("mode", mode), ("bars", "1"), ("enter", "Beat")];
-        let expected = play(Format::Clap, BLOCKS, &set, &scene::opening(), 16.0);
+        let expected = play(Format::Clap, BLOCKS, &set, &scenario::opening(), 16.0);
         assert!(expected.len() > 3, "{mode}: {expected:?}");
         for format in Format::ALL {
             for blocks in [
@@ -96,7 +96,7 @@ fn in_every_mode_the_same_notes_whatever_the_blocks_and_the_format() {
                     longest: 900,
                 },
             ] {
-                let notes = play(format, blocks, &set, &scene::opening(), 16.0);
+                let notes = play(format, blocks, &set, &scenario::opening(), 16.0);
                 assert_eq!(notes, expected, "{mode}, {format:?}, {blocks:?}");
             }
         }
@@ -104,31 +104,31 @@ fn in_every_mode_the_same_notes_whatever_the_blocks_and_the_format() {
 }
 
 #[test]
-fn hold_plays_and_lets_go_at_once_and_panic_is_silent() {
+fn hold_plays_until_released_and_panic_silences() {
     for format in Format::ALL {
-        let setup = scene::setup(48_000.0, 120.0, BLOCKS);
-        let mut player = scene::stage(format, setup, 1, &scene::opening()).unwrap();
-        player.set(&[("mode", "Off"), ("enter", "Beat")]).unwrap();
-        player.play_to(6.0).unwrap();
-        assert!(player.sent().is_empty(), "{format:?} plays in Off");
-        player.set(&[("hold", "On")]).unwrap();
-        player.play_to(12.0).unwrap();
-        let held = player.sent().len();
+        let setup = scenario::setup(48_000.0, 120.0, BLOCKS);
+        let mut daw = scenario::start(format, setup, 1, &scenario::opening()).unwrap();
+        daw.set(&[("mode", "Off"), ("enter", "Beat")]).unwrap();
+        daw.play_to(6.0).unwrap();
+        assert!(daw.sent().is_empty(), "{format:?} plays in Off");
+        daw.set(&[("hold", "On")]).unwrap();
+        daw.play_to(12.0).unwrap();
+        let held = daw.sent().len();
         assert!(held > 0, "{format:?} does not play while held");
-        player.set(&[("hold", "Off")]).unwrap();
-        let released = player.now();
-        player.play_to(15.0).unwrap();
-        let notes = check::pair(player.sent()).unwrap();
+        daw.set(&[("hold", "Off")]).unwrap();
+        let released = daw.now();
+        daw.play_to(15.0).unwrap();
+        let notes = assertions::pair_notes(daw.sent()).unwrap();
         assert!(
             notes.iter().all(|n| n.on < released && n.off <= released),
             "{format:?}"
         );
-        player.set(&[("mode", "Free")]).unwrap();
-        player.play_to(18.0).unwrap();
-        let pressed = player.now();
-        player.set(&[("panic", "On")]).unwrap();
-        player.play_to(20.0).unwrap();
-        let notes = check::pair(player.sent()).unwrap();
+        daw.set(&[("mode", "Free")]).unwrap();
+        daw.play_to(18.0).unwrap();
+        let pressed = daw.now();
+        daw.set(&[("panic", "On")]).unwrap();
+        daw.play_to(20.0).unwrap();
+        let notes = assertions::pair_notes(daw.sent()).unwrap();
         assert!(
             notes.iter().any(|n| n.on >= released),
             "{format:?}: Free was silent"
@@ -138,10 +138,10 @@ fn hold_plays_and_lets_go_at_once_and_panic_is_silent() {
 }
 
 #[test]
-fn a_variation_answers_differently_and_back() {
+fn variation_changes_the_answer_reversibly() {
     let answer = |variation| {
         let set = [("variation", variation)];
-        play(Format::Clap, BLOCKS, &set, &scene::opening(), 22.0)
+        play(Format::Clap, BLOCKS, &set, &scenario::opening(), 22.0)
     };
     let [a, b, again] = ["A", "B", "A"].map(answer);
     assert_ne!(a, b);
@@ -149,7 +149,7 @@ fn a_variation_answers_differently_and_back() {
 }
 
 #[test]
-fn constraints_are_kept_and_automated() {
+fn constraints_limit_generated_notes() {
     let set = [
         ("mode", "Free"),
         ("scale", "Dorian"),
@@ -189,31 +189,30 @@ fn constraints_are_kept_and_automated() {
     }
 }
 
-/// Sixteen of them in one host: each plays what it would alone.
 #[test]
-fn sixteen_at_once_are_sixteen() {
+fn sixteen_instances_play_as_each_would_alone() {
     let expected = play(
         Format::Clap,
         Blocks::Fixed(1024),
         &[],
-        &scene::opening(),
+        &scenario::opening(),
         18.0,
     );
-    let mut players: Vec<Player> = (0..16)
+    let mut daws: Vec<Daw> = (0..16)
         .map(|n| {
-            let setup = scene::setup(48_000.0, 133.7, Blocks::Fixed(1024));
+            let setup = scenario::setup(48_000.0, 133.7, Blocks::Fixed(1024));
             let seed = if n % 5 == 0 { 1 } else { n };
-            scene::stage(Format::Clap, setup, seed, &scene::opening()).unwrap()
+            scenario::start(Format::Clap, setup, seed, &scenario::opening()).unwrap()
         })
         .collect();
     for beat in 1..=18 {
-        for player in &mut players {
-            player.play_to(f64::from(beat)).unwrap();
+        for daw in &mut daws {
+            daw.play_to(f64::from(beat)).unwrap();
         }
     }
-    let played: Vec<_> = players.iter_mut().map(placed).collect();
+    let played: Vec<_> = daws.iter_mut().map(placed).collect();
     for (n, notes) in played.iter().enumerate() {
-        // Seed 1 is that of every fifth, and of the second.
+        // Every fifth instance and the second have seed 1.
         let alone = n % 5 == 0 || n == 1;
         assert_eq!(*notes == expected, alone, "instance {n}");
     }

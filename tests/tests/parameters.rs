@@ -1,31 +1,31 @@
-//! Parameters as hosts list, show and set them, in both formats.
+//! Parameters in both formats: list, text conversion, and pages for hardware controllers.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use continuo_tests::artifacts;
 use continuo_tests::host::{ClapHost, Format, Mode, Plugin, Vst3Host};
-use continuo_tests::lab;
 
-/// Controllers by which MIDI comes into a VST3 plugin: 128 and two more, on 16 channels.
+/// MIDI controllers of VST3 on each channel: 128, channel pressure and pitch bend.
 const CONTROLLERS: i16 = 130;
 const CHANNELS: i16 = 16;
 
-/// How the name of a parameter begins that stands for a MIDI controller. Hosts know it: JUCE names
-/// them so, and those who list parameters leave them out.
+/// Prefix of the names of parameters that stand for MIDI controllers. JUCE uses it, and hosts leave
+/// parameters with this prefix out of their lists.
 const CONTROLLER_NAME: &str = "MIDI CC ";
 
 fn vst3() -> Vst3Host {
-    lab::use_test_model().unwrap();
-    Vst3Host::load(&lab::bundle(Format::Vst3).unwrap()).unwrap()
+    artifacts::use_test_model().unwrap();
+    Vst3Host::load(&artifacts::bundle(Format::Vst3).unwrap()).unwrap()
 }
 
 fn clap() -> ClapHost {
-    lab::use_test_model().unwrap();
-    ClapHost::load(&lab::bundle(Format::Clap).unwrap()).unwrap()
+    artifacts::use_test_model().unwrap();
+    ClapHost::load(&artifacts::bundle(Format::Clap).unwrap()).unwrap()
 }
 
 #[test]
-fn vst3_controllers_are_hidden_parameters_with_the_name_that_hosts_know() {
+fn vst3_midi_controllers_are_hidden_parameters_named_as_in_juce() {
     let host = vst3();
     let parameters = host.parameters().unwrap();
     let is_controller = |title: &str| title.starts_with(CONTROLLER_NAME);
@@ -39,7 +39,7 @@ fn vst3_controllers_are_hidden_parameters_with_the_name_that_hosts_know() {
             .iter()
             .all(|p| p.is_hidden == is_controller(&p.title))
     );
-    // As many as the mapping names, and no more.
+    // The mapping names exactly these parameters.
     let mut mapped = BTreeSet::new();
     for channel in 0..CHANNELS {
         for controller in 0..CONTROLLERS {
@@ -53,13 +53,16 @@ fn vst3_controllers_are_hidden_parameters_with_the_name_that_hosts_know() {
         assert_eq!(host.controller_parameter(channel, controller), None);
     }
     let titles: BTreeSet<_> = parameters.iter().map(|p| &p.title).collect();
-    assert_eq!(titles.len(), parameters.len(), "two have one name");
+    assert_eq!(
+        titles.len(),
+        parameters.len(),
+        "two parameters have one name"
+    );
 }
 
-/// As pedalboard and other hosts in Python do: they ask for a thousand texts of each parameter that
-/// is not a controller.
+/// pedalboard and other Python hosts read a thousand texts of each parameter that is no controller.
 #[test]
-fn a_host_that_sets_up_every_parameter_waits_less_than_two_seconds() {
+fn listing_every_parameter_text_takes_under_two_seconds() {
     let began = Instant::now();
     let host = vst3();
     let mut texts = 0;
@@ -80,14 +83,14 @@ fn a_host_that_sets_up_every_parameter_waits_less_than_two_seconds() {
 }
 
 #[test]
-fn vst3_steps_are_shown_and_set_as_what_they_are() {
+fn vst3_steps_survive_text_and_value_conversion() {
     let host = vst3();
     for parameter in host.parameters().unwrap() {
         let (id, title, steps) = (parameter.id, &parameter.title, parameter.steps);
         if steps == 0 {
             continue;
         }
-        // The format's own rule for the step of a normalised value.
+        // VST3's rule for the step of a normalised value.
         let step_of = |value: f64| ((value * f64::from(steps + 1)).floor() as i32).min(steps);
         let mut shown = BTreeSet::new();
         for step in 0..=steps {
@@ -108,7 +111,7 @@ fn vst3_steps_are_shown_and_set_as_what_they_are() {
                 Some(text.clone()),
                 "{title}: set to {read}"
             );
-            assert!(shown.insert(text), "{title}: two steps look alike");
+            assert!(shown.insert(text), "{title}: two steps have one text");
         }
         assert_eq!(
             step_of(parameter.default),
@@ -118,7 +121,7 @@ fn vst3_steps_are_shown_and_set_as_what_they_are() {
 }
 
 #[test]
-fn clap_steps_are_shown_and_set_as_what_they_are() {
+fn clap_steps_survive_text_and_value_conversion() {
     let mut host = clap();
     for parameter in host.parameters().unwrap() {
         let (id, name) = (parameter.id, &parameter.name);
@@ -126,7 +129,7 @@ fn clap_steps_are_shown_and_set_as_what_they_are() {
             continue;
         }
         let [min, default, max] = parameter.range;
-        // A host may cut off decimals.
+        // Hosts may truncate decimals.
         assert_eq!([min, default, max].map(f64::fract), [0.0; 3], "{name}");
         assert_eq!(host.value(id).unwrap(), default, "{name}");
         for step in 0..=(max - min) as u32 {
@@ -134,7 +137,7 @@ fn clap_steps_are_shown_and_set_as_what_they_are() {
             let text = host.show(id, value).unwrap();
             let read = host.read(id, &text).unwrap();
             assert_eq!(read, Some(value), "{name}: {text:?}");
-            // A host may show a number as it is.
+            // Hosts may display the number itself.
             let number = text
                 .split(' ')
                 .next()
@@ -148,7 +151,7 @@ fn clap_steps_are_shown_and_set_as_what_they_are() {
 }
 
 #[test]
-fn clap_pages_name_parameters_that_there_are() {
+fn clap_remote_control_pages_list_every_parameter() {
     let mut host = clap();
     let pages = host.pages().unwrap();
     let parameters = host.parameters().unwrap();
@@ -166,27 +169,26 @@ fn clap_pages_name_parameters_that_there_are() {
     );
 }
 
-/// A host that calls `setActive()` before `setupProcessing()`, once and again with another setup.
+/// Some hosts call `setActive()` before `setupProcessing()`; here twice, with two setups.
 #[test]
-fn vst3_hosts_may_activate_before_they_set_up() {
-    use continuo_tests::player::Player;
-    use continuo_tests::scene;
+fn vst3_set_active_before_setup_processing_plays_the_same() {
+    use continuo_tests::daw::Daw;
+    use continuo_tests::scenario;
 
     let play = |mut host: Vst3Host, first: bool| {
         if first {
             host.activate_first();
             host.activate(44_100.0, 64, Mode::Realtime).unwrap();
         }
-        let notes = scene::opening();
-        let mut player = Player::new(Box::new(host), scene::any_setup(), &notes).unwrap();
-        player
-            .set(&[("thru", "Off"), ("gap", "2"), ("seed", "1")])
+        let notes = scenario::opening();
+        let mut daw = Daw::new(Box::new(host), scenario::default_setup(), &notes).unwrap();
+        daw.set(&[("thru", "Off"), ("gap", "2"), ("seed", "1")])
             .unwrap();
-        player.stand(1_000).unwrap();
-        player.play_to(scene::END).unwrap();
-        player.stand(1_000).unwrap();
-        let sent = player.sent().to_vec();
-        player.finish().unwrap();
+        daw.run_stopped(1_000).unwrap();
+        daw.play_to(scenario::END).unwrap();
+        daw.run_stopped(1_000).unwrap();
+        let sent = daw.sent().to_vec();
+        daw.finish().unwrap();
         sent
     };
     let usual = play(vst3(), false);

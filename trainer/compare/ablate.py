@@ -3,12 +3,12 @@
     cargo build --release -p continuo-trainer
     python trainer/compare/ablate.py --data DATA/train --output ablations              # all rows
     python trainer/compare/ablate.py --data DATA/train --output ablations gate grid    # some
-    python trainer/compare/ablate.py --output ablations --table                        # what is there
+    python trainer/compare/ablate.py --output ablations --table                        # finished rows
 
-Each row is a folder in --output; a row that is finished is left alone, one that was interrupted is
+Each row is a folder in --output; a finished row is kept, an interrupted one is
 resumed. The base is 3 layers of 128, window 128, kNN memory in layer 1, 1,500 steps of 1,024 tokens.
-Which songs `encode` holds out hangs on the vocabulary, so 1 % of the files, as held out with the base's, are
-set apart once for all rows (folders `train` and `held` in --output). Nats are per note, so that vocabularies compare;
+The songs that `encode` holds out depend on the vocabulary, so 1 % of the files (those held out with the base's)
+are set apart once for all rows (folders `train` and `held` in --output). Nats are per note, so that vocabularies compare;
 "music" leaves the nats of velocity tokens out, so that a vocabulary without them compares, too.
 """
 
@@ -18,8 +18,8 @@ import pathlib
 import shutil
 import subprocess
 
-BASE = "--preset small --layers 3 --width 128 --window 128 --segment 32 --batch 32 --group 32 --steps 1500 --seed 1"
-# name: (vocabulary, training options, what it says in the table)
+BASE = "--preset small --layers 3 --width 128 --window 128 --segment 32 --batch 32 --micro-batch 32 --steps 1500 --seed 1"
+# name: (vocabulary, training options, text in the table)
 ROWS = {
     "base": ("continuo", "", "as `small` has it, smaller"),
     "seed": ("continuo", "--seed 2", "another seed (what chance does)"),
@@ -28,25 +28,25 @@ ROWS = {
     "own-rate": ("continuo", "--knn-recalls own --knn-rate 10", "the same; scale and gate learn ten times as fast"),
     "own-seed": ("continuo", "--knn-recalls own --seed 2", "recalls the nearest tokens, another seed"),
     "no-knn-seed": ("continuo", "--without-knn --seed 2", "without kNN memory, another seed"),
-    "gate": ("continuo", "--without gate", "without learned gate (half open)"),
+    "gate": ("continuo", "--ablate gate", "without learned gate (half open)"),
     "knn-first": ("continuo", "--knn-layer 0", "kNN memory in the first layer"),
     "knn-last": ("continuo", "--knn-layer 2", "kNN memory in the last layer"),
     "k8": ("continuo", "--knn-k 8", "8 memories recalled instead of 32"),
-    "grid": ("continuo", "--without grid", "without step in bar, bar, metre"),
-    "pitch": ("continuo", "--without pitch", "without pitch classes and octaves"),
-    "sounding": ("continuo", "--without sounding", "without the notes that sound"),
-    "sounding-seed": ("continuo", "--without sounding --seed 2", "without the notes that sound, another seed"),
-    "relative": ("continuo", "--without relative", "attention is not told distances in time and pitch"),
-    "relative-seed": ("continuo", "--without relative --seed 2", "the same, another seed"),
+    "grid": ("continuo", "--ablate grid", "without step in bar, bar, metre"),
+    "pitch": ("continuo", "--ablate pitch", "without pitch classes and octaves"),
+    "sounding": ("continuo", "--ablate sounding", "without the notes that sound"),
+    "sounding-seed": ("continuo", "--ablate sounding --seed 2", "without the notes that sound, another seed"),
+    "relative": ("continuo", "--ablate relative", "without distances in time and pitch"),
+    "relative-seed": ("continuo", "--ablate relative --seed 2", "the same, another seed"),
     "no-transpose": ("continuo", "--transpose 0 --loudness 0", "without transposition"),
     "layer-norm": ("continuo", "--like-midigen norm", "LayerNorm instead of RMSNorm"),
     "gelu": ("continuo", "--like-midigen feed-forward", "GELU feed-forward, 4 times as wide, instead of SwiGLU"),
     "biases": ("continuo", "--like-midigen positions", "learned biases by distance instead of rotary positions"),
     "dropout": ("continuo", "--dropout 0.1", "with dropout 0.1"),
-    "few-lanes": ("continuo", "--segment 128 --batch 8 --group 8", "8 lanes of 128 tokens a step instead of 32 of 32"),
+    "few-lanes": ("continuo", "--segment 128 --batch 8 --micro-batch 8", "8 batch rows of 128 tokens a step instead of 32 of 32"),
     "rate": ("continuo", "--lr 1e-3", "half the learning rate"),
-    "random": ("continuo", "--batches random", "random pieces, no memory in training"),
-    "songs": ("continuo", "--batches songs", "a song a lane, padded"),
+    "random": ("continuo", "--batches random", "random excerpts, no memory in training"),
+    "songs": ("continuo", "--batches songs", "one song per batch row, padded"),
     "window-64": ("continuo", "--window 64", "window 64"),
     "window-256": ("continuo", "--window 256", "window 256"),
     "wide": ("continuo", "--layers 2 --width 192", "2 layers of 192"),

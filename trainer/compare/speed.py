@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# layers, width, heads, head_dim, feed_forward, window, segment, lanes: trainer/src/config.rs.
+# layers, width, heads, head_dim, feed_forward, window, segment, batch rows: trainer/src/train/config.rs.
 PRESETS = {
     "tiny": (2, 32, 2, 16, 64, 16, 16, 4),
     "small": (4, 256, 4, 64, 704, 384, 64, 32),
@@ -47,7 +47,7 @@ def rotate(x, cos, sin):
 
 
 def rotary(head_dim, device):
-    """By how much each pair turns with a token, a step, a semitone: trainer/src/model/attention.rs."""
+    """Angles of each pair per token, step and semitone: trainer/src/model/rotary.rs."""
     pairs = torch.arange(head_dim // 2, device=device, dtype=torch.float64)
     token = 10000.0 ** (-2 * pairs / head_dim)
     turns = torch.tensor([12.0, 24.0, 6.0, 48.0, 4.0, 3.0, 2.4, 96.0], device=device, dtype=torch.float64)
@@ -147,7 +147,7 @@ def pytorch(preset, device, steps):
         rows = draw(BAR_STEPS), draw(BARS), draw(BAR_STEPS)
         # A chord of four, and the time until the next note ends.
         sounding = torch.randint(0, SOUNDING, (lanes, segment, 5), device=device)
-        # Steps since the piece began, and the pitch said last.
+        # Steps since the piece began, and the latest pitch.
         told = draw(4).cumsum(1) + step * segment, draw(128)
         with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
             logits, memory = model(ids, rows, sounding, told, memory, position, began)

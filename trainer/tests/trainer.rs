@@ -1,18 +1,20 @@
 //! The trainer from end to end, with tiny models on generated songs.
 
-#[path = "trainer/bad_input.rs"]
-mod bad_input;
+#[path = "trainer/command_errors.rs"]
+mod command_errors;
+#[path = "trainer/compatibility.rs"]
+mod compatibility;
 #[path = "trainer/corpus.rs"]
 mod corpus;
-#[path = "trainer/lanes.rs"]
-mod lanes;
+#[path = "trainer/fixtures.rs"]
+mod fixtures;
 #[path = "trainer/memory.rs"]
 mod memory;
+#[path = "trainer/merges.rs"]
+mod merges;
 #[path = "trainer/parity.rs"]
 mod parity;
-#[path = "trainer/songs.rs"]
-mod songs;
+#[path = "trainer/stream_batcher.rs"]
+mod stream_batcher;
 #[path = "trainer/training.rs"]
 mod training;
-#[path = "trainer/vocab.rs"]
-mod vocab;

@@ -1,4 +1,4 @@
-//! `cargo xtask bundle`: the plugin as hosts find it, with what it needs beside it.
+//! `cargo xtask bundle`: builds the plugin's CLAP and VST3 bundles with their resources.
 //!
 //! ```text
 //! Continuo.clap                      one file (a folder on macOS)
@@ -17,16 +17,16 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
-use crate::{needs, prepare, runtime, shell};
+use crate::{linkage, prerequisites, runtime, shell};
 
-/// The plugin's package.
+/// Cargo package of the plugin.
 pub(crate) const PACKAGE: &str = "continuo";
-/// What `bundler.toml` calls it.
+/// Name of the plugin in `bundler.toml`.
 pub(crate) const NAME: &str = "Continuo";
-/// The model that ships, in the repository and in the resources.
+/// Path of the bundled model, in the repository and in the resources.
 const MODEL: &str = "models/default";
 
-/// `cargo xtask bundle`.
+/// Options of `cargo xtask bundle`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The package to bundle; there is one
@@ -51,9 +51,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     release(!options.debug).map(|_| ())
 }
 
-/// Bundles into `target/bundled`, and gives that folder.
+/// Builds the bundles into `target/bundled` and returns that folder.
+///
+/// # Errors
+///
+/// When a prerequisite is missing or a build fails.
 pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
-    prepare::compilers()?;
+    prerequisites::compilers()?;
     let runtime = runtime::run()?;
     let profile: &[&str] = if optimised { &["--release"] } else { &[] };
     build(profile)?;
@@ -62,8 +66,8 @@ pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
     Ok(bundled)
 }
 
-/// Puts the commands' shell completions and man pages into a folder. `continuo` is built for it;
-/// the trainer, which takes many minutes to build, has its pages once it was built.
+/// Writes shell completions and man pages of the commands into a folder. Builds `continuo` for it, but not
+/// the trainer, which takes many minutes: its pages are written if it is built already.
 fn pages(to: &Path, profile: &[&str]) -> Result<()> {
     shell::run(
         shell::cargo()
@@ -96,10 +100,10 @@ fn pages(to: &Path, profile: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Bundles for the host tests, and gives the folder: a debug build, since only those can abort
-/// when `process()` allocates, in a place of its own, since it is not for use.
+/// Builds the bundles for tests and returns their folder. They are debug builds, which abort when
+/// `process()` allocates, in a folder of their own, since they are not for use.
 pub(crate) fn for_tests() -> Result<PathBuf> {
-    prepare::compilers()?;
+    prerequisites::compilers()?;
     let runtime = runtime::run()?;
     build(&["--features", "assert_process_allocs"])?;
     let target = shell::target_dir()?;
@@ -123,12 +127,12 @@ fn build(args: &[&str]) -> Result<()> {
     )
 }
 
-/// Makes the bundles in `home/bundled` out of the library that cargo left in `home`.
+/// Makes the bundles in `home/bundled` from the library that cargo built in `home`.
 fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
     let profile: Vec<String> = profile.iter().map(ToString::to_string).collect();
     nice_plug_xtask::bundle(home, PACKAGE, &profile, false)?;
     let bundled = home.join("bundled");
-    // It also takes the command-line tool, which has the same name, for a standalone plugin.
+    // nice-plug takes the command-line tool, which has the package's name, for a standalone plugin.
     for stray in [
         NAME.to_string(),
         format!("{NAME}.exe"),
@@ -154,7 +158,7 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
         }
         eprintln!("{}", bundle.display());
         for binary in binaries(&bundle, &resources)? {
-            needs::check(&binary)?;
+            linkage::check(&binary)?;
         }
     }
     if !Path::new(MODEL).join("model.json").is_file() {
@@ -166,8 +170,8 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
     Ok(bundled)
 }
 
-/// The files of a bundle that hosts load: itself, or all in it but its resources. ONNX Runtime
-/// lies there; it comes as it is, needs the system's C++ library, and is loaded by us.
+/// The files of a bundle that hosts load: the bundle itself, or all its files except the resources. ONNX
+/// Runtime is a resource: it needs the system's C++ library, and the plugin loads it.
 fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
     if bundle.is_file() {
         return Ok(vec![bundle.to_path_buf()]);
@@ -184,7 +188,7 @@ fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Each bundle in a folder, and where its resources belong.
+/// Paths of both bundles in a folder, each with the path of its resources.
 pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     let clap = folder.join(format!("{NAME}.clap"));
     let vst3 = folder.join(format!("{NAME}.vst3"));
@@ -198,7 +202,7 @@ pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     [(clap, clap_resources), (vst3, vst3_resources)]
 }
 
-/// Puts beside a binary what it needs.
+/// Copies ONNX Runtime, the model and the licences into a resources folder.
 pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     remove(to)?;
     let licences = runtime::LICENCES.map(|(_, name)| name.to_string());
@@ -210,13 +214,13 @@ pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     }
     if Path::new(MODEL).is_dir() {
         copy(Path::new(MODEL), &to.join(MODEL))?;
-        // What a trainer goes on from, and nobody plays.
+        // Weights for further training, which the plugin does not read.
         remove(&to.join(MODEL).join("weights.safetensors"))?;
     }
     Ok(())
 }
 
-/// Removes a file or a folder, if it is there.
+/// Removes a file or a folder, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     let removed = if path.is_dir() {
         fs::remove_dir_all(path)
@@ -231,8 +235,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Copies a file or a folder with all that is in it, making the folders above it. What was
-/// there is removed first, never written over: a host may have it mapped.
+/// Copies a file or a folder with its contents, and makes the folders above it. Removes existing files first
+/// instead of overwriting them: a host may have them mapped.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         for entry in

@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::{bundle, shell};
 
-/// `cargo xtask demo`. The same options as the program it runs, `demo` of the tests crate.
+/// Options of `cargo xtask demo`: those of the program that it runs, `demo` of the tests crate.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// A MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
-    /// How many bars to let it play on [default: 16]
+    /// Number of bars to generate [default: 16]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     bars: Option<u32>,
     /// Tempo in quarter notes a minute [default: the tune's own]
@@ -21,17 +21,17 @@ pub(crate) struct Options {
     /// The seed: the same one gives the same notes [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: Option<u32>,
-    /// Play by the clock, as on stage, instead of as fast as the machine can
+    /// Play in real time, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
-    /// Where to write the files [default: target/demo]
+    /// Folder for the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    // Before the long build: a name mistyped costs nothing then.
+    // Checked before the long build.
     if let Some(midi) = &options.midi {
         anyhow::ensure!(
             midi.is_file(),

@@ -8,7 +8,7 @@ use continuo_files::ScratchFolder;
 
 use crate::{bundle, shell};
 
-/// `cargo xtask install`.
+/// Options of `cargo xtask install`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only say what would be copied where
@@ -45,16 +45,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             let to = folder.join(name);
             println!("{} -> {}", path.display(), to.display());
             if !options.dry_run {
-                place(&path, &folder, &to)?;
+                replace(&path, &folder, &to)?;
             }
         }
     }
     Ok(())
 }
 
-/// Copies a bundle into a folder: beside its place first, so that a full disk leaves the bundle
-/// that is there.
-fn place(from: &Path, folder: &Path, to: &Path) -> Result<()> {
+/// Copies a bundle into a folder under a temporary name and renames it, so that the installed bundle
+/// survives a full disk.
+fn replace(from: &Path, folder: &Path, to: &Path) -> Result<()> {
     let failed = || format!("cannot write to {}", folder.display());
     fs::create_dir_all(folder).with_context(failed)?;
     let scratch = ScratchFolder::within(folder).with_context(failed)?;
@@ -75,7 +75,7 @@ fn place(from: &Path, folder: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// This user's folders for CLAP and for VST3 plugins, as each format's own pages have them.
+/// This user's folders for CLAP and VST3 plugins, from the formats' specifications.
 fn folders() -> Result<[PathBuf; 2]> {
     let variable = if cfg!(windows) {
         "LOCALAPPDATA"

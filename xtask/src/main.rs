@@ -1,5 +1,5 @@
-//! `cargo xtask`: everything that is done to Continuo beside compiling it. One module a
-//! command; each prepares what it needs, so that any of them works on a bare machine.
+//! `cargo xtask`: every task beside compilation. One module per command; each first installs its
+//! prerequisites, so that any of them works on a machine with nothing but Rust.
 
 use std::path::PathBuf;
 
@@ -9,9 +9,9 @@ use clap::{Parser, Subcommand};
 mod bundle;
 mod demo;
 mod install;
-mod needs;
+mod linkage;
 mod patch;
-mod prepare;
+mod prerequisites;
 mod runtime;
 mod shell;
 mod soname;
@@ -20,8 +20,8 @@ mod test;
 
 /// Builds, bundles, shows and tests Continuo.
 ///
-/// Every command first fetches or installs what it lacks (a C compiler, pip, ONNX Runtime),
-/// or names it in one line that can be pasted.
+/// Every command first fetches or installs its prerequisites (a C compiler, pip, ONNX Runtime), or
+/// prints the command that installs them.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
@@ -66,9 +66,9 @@ fn main() {
 }
 
 fn run(cli: Cli) -> Result<()> {
-    // Cargo, the bundler and every path below take the workspace's root as the place they are.
+    // Cargo, the bundler and the paths below are relative to the repository's root.
     shell::enter_root()?;
-    // Without the patched crates, no command of cargo works here.
+    // Without the patched crates, cargo cannot resolve the workspace.
     if !matches!(cli.command, Command::Patch(_)) {
         patch::make()?;
     }

@@ -1,12 +1,13 @@
-//! `cargo xtask patch`: released crates with our changes, where the root `Cargo.toml` names them.
+//! `cargo xtask patch`: applies our changes to released crates and puts them where the root `Cargo.toml`
+//! expects them.
 //!
 //! ```text
 //! third_party/patches/NAME-VERSION.patch              committed: explanation, hash, changes
 //! third_party/if-missing-run-cargo-xtask-patch/NAME/  ignored by git: the patched crate
 //! ```
 //!
-//! Every other command runs this first, since cargo resolves nothing while a folder is missing.
-//! The folder's name is part of cargo's error message then.
+//! Every other command runs this first, since cargo cannot resolve the workspace without these folders. Its
+//! error message contains the folder's name, which says what to run.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -22,17 +23,13 @@ mod tree;
 
 use file::PatchFile;
 use released::Registry;
-use tree::Tree;
+use tree::STAMP;
 
-/// Holds the patch files.
+/// Folder of the patch files.
 const PATCHES: &str = "third_party/patches";
-/// Holds the patched crates.
+/// Folder of the patched crates.
 const PATCHED: &str = "third_party/if-missing-run-cargo-xtask-patch";
-/// File in a patched crate: the [`PatchFile::content`] it was made from. `plugin/build.rs`
-/// compares it with the patch file, so that nobody compiles an outdated crate.
-const STAMP: &str = ".patch";
-
-/// `cargo xtask patch`.
+/// Options of `cargo xtask patch`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Write the changes made in the patched folders to the patch files
@@ -57,13 +54,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When a released crate cannot be had or is not the pinned one, when a patch does not apply,
-/// and when a folder to be replaced holds changes that are in no patch file.
+/// When a released crate cannot be downloaded or is not the pinned one, when a patch does not apply, and
+/// when a folder to be replaced has changes that are in no patch file.
 pub(crate) fn make() -> Result<()> {
     Folders::of_repository()?.make().map(|_| ())
 }
 
-/// The folders this works on.
+/// The folders that the command reads and writes.
 struct Folders {
     patches: PathBuf,
     patched: PathBuf,
@@ -86,7 +83,7 @@ impl Folders {
             return Ok(Vec::new());
         }
         let _lock = self.lock()?;
-        // Another process may have made them meanwhile.
+        // Another process may have made them before the lock was taken.
         let mut patches = self.patch_files()?;
         patches.retain(is_outdated);
         for patch in &patches {
@@ -104,7 +101,7 @@ impl Folders {
         let released = self.registry.fetch(patch)?;
         let patched = diff::apply(released, patch.diff())
             .with_context(|| format!("{} does not apply", patch.path.display()))?;
-        // Beside the folder, and then in its place: nobody sees half a crate.
+        // Written beside the folder and renamed, so that no process reads half a crate.
         let new = self.patched.join(format!(".new-{}", patch.name));
         let old = self.patched.join(format!(".old-{}", patch.name));
         tree::remove(&new)?;
@@ -128,7 +125,7 @@ impl Folders {
         tree::remove(&old)
     }
 
-    /// Fails if replacing the folder would lose somebody's work.
+    /// Fails if the folder has changes that are in no patch file.
     fn refuse_unsaved(&self, patch: &PatchFile, folder: &Path) -> Result<()> {
         let made_from = PatchFile::from_text(&patch.path, self.stamp(patch));
         let before = made_from.and_then(|old| {

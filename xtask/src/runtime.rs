@@ -1,8 +1,8 @@
 //! `cargo xtask runtime`: ONNX Runtime, from its Python wheel.
 //!
-//! The wheel is asked for by name and version through pip, so a mirror, a cache or a folder of
-//! wheels that pip is set up for serves it too, also without a network. One wheel for each
-//! platform is pinned by its hash, whatever Python is here: only the library inside is used.
+//! pip downloads the wheel by name and version, so its mirrors, caches and folders of wheels work, also
+//! without a network. One wheel per platform is pinned by its hash, whatever Python version is installed:
+//! only the library inside is used.
 
 use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, OS};
 use std::fs;
@@ -12,18 +12,18 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::{prepare, shell, soname};
+use crate::{prerequisites, shell, soname};
 
-/// The release. Change the hashes below with it.
+/// Version of ONNX Runtime. The hashes below belong to it.
 const VERSION: &str = "1.31.1";
 
 /// The pinned wheel of one platform.
 struct Wheel {
     os: &'static str,
     arch: &'static str,
-    /// The platform tag that pip knows it by.
+    /// Platform tag for pip.
     platform: &'static str,
-    /// The library inside the wheel.
+    /// Path of the library in the wheel.
     member: &'static str,
     /// SHA-256 of the wheel.
     sha256: &'static str,
@@ -74,7 +74,7 @@ const WHEELS: &[Wheel] = &[
     },
 ];
 
-/// Texts that go wherever the library goes: in the wheel, and in the runtime folder.
+/// Licence files that accompany the library: path in the wheel, and name in the runtime folder.
 pub(crate) const LICENCES: [(&str, &str); 2] = [
     ("onnxruntime/LICENSE", "ONNXRUNTIME-LICENSE.txt"),
     (
@@ -83,18 +83,22 @@ pub(crate) const LICENCES: [(&str, &str); 2] = [
     ),
 ];
 
-/// The library under its own name, for the trainer's and the engine's tests and tools.
+/// File name of the library for the trainer's and the engine's tests and tools.
 pub(crate) fn plain_name() -> String {
     format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")
 }
 
-/// The plugin's copy, with a SONAME of its own on Linux.
+/// File name of the plugin's copy, which has a SONAME of its own on Linux.
 pub(crate) fn plugin_name() -> String {
     format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}")
 }
 
-/// Brings both copies and the licences to the runtime folder unless they are there already,
-/// and gives that folder.
+/// Puts both copies and the licences into the runtime folder, unless they are there already. Returns the
+/// folder.
+///
+/// # Errors
+///
+/// When the platform has no pinned wheel, or pip cannot download the pinned one.
 pub(crate) fn run() -> Result<PathBuf> {
     let Some(wheel) = WHEELS
         .iter()
@@ -116,7 +120,7 @@ pub(crate) fn run() -> Result<PathBuf> {
         return Ok(dir);
     }
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    // Two of these may run at once, each in a folder of its own.
+    // Another process may run at the same time; each has its own folder.
     let scratch = dir.join(format!("download-{}", std::process::id()));
     let fetched = fetch(wheel, &scratch).and_then(|path| unpack(wheel, &path, &dir));
     let _ = fs::remove_dir_all(&scratch);
@@ -128,7 +132,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Whether everything is there and the library is the pinned one.
+/// Whether all files are there and the library is the pinned one.
 fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
     let Ok(mut library) = fs::read(dir.join(plain_name())) else {
         return false;
@@ -139,10 +143,10 @@ fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
         && LICENCES.iter().all(|(_, name)| dir.join(name).is_file())
 }
 
-/// Has pip download the wheel into `scratch`, and checks it.
+/// Downloads the wheel into `scratch` with pip and checks its hash.
 fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
-    let python = prepare::pip()?;
-    let what = format!("onnxruntime=={VERSION}");
+    let python = prerequisites::pip()?;
+    let package = format!("onnxruntime=={VERSION}");
     let mut pip = Command::new(python);
     pip.args([
         "-m",
@@ -161,11 +165,11 @@ fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
     ]);
     pip.args(["--platform", wheel.platform, "--dest"])
         .arg(scratch)
-        .arg(&what);
+        .arg(&package);
     shell::run(&mut pip).with_context(|| {
         format!(
-            "cannot fetch ONNX Runtime; the network or pip's settings stand in the way. Without \
-             a network: put the wheel of {what} for {} into a folder, set PIP_FIND_LINKS to it \
+            "cannot fetch ONNX Runtime; check the network and pip's settings. Without \
+             a network: put the wheel of {package} for {} into a folder, set PIP_FIND_LINKS to it \
              and PIP_NO_INDEX=1, and run `cargo xtask runtime`",
             wheel.platform
         )
@@ -175,11 +179,11 @@ fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
         .with_context(|| format!("pip made no folder {}", scratch.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(is_wheel)
-        .with_context(|| format!("pip brought no wheel for {what}"))?;
+        .with_context(|| format!("pip brought no wheel for {package}"))?;
     let hash = sha256(&fs::read(&found)?);
     if hash != wheel.sha256 {
         bail!(
-            "the wheel that pip brought for {what} is not the pinned one and was not used \
+            "the wheel that pip brought for {package} is not the pinned one and was not used \
              (SHA-256 {hash}, expected {}); check where pip downloads from",
             wheel.sha256
         );
@@ -187,7 +191,7 @@ fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
     Ok(found)
 }
 
-/// Takes the library and its licences out of the wheel.
+/// Extracts the library and its licences from the wheel.
 fn unpack(wheel: &Wheel, path: &Path, dir: &Path) -> Result<()> {
     let file = fs::File::open(path)?;
     let mut archive = zip::ZipArchive::new(file).context("the ONNX Runtime wheel is damaged")?;
@@ -212,8 +216,8 @@ fn unpack(wheel: &Wheel, path: &Path, dir: &Path) -> Result<()> {
     put(&dir.join(plugin_name()), &library)
 }
 
-/// Makes the plugin's copy out of the library's bytes. Only ELF files are known by a name
-/// inside them; Windows and macOS load by the path they are given.
+/// Turns the library's bytes into the plugin's copy. Only ELF libraries are identified by a name inside
+/// them; Windows and macOS load by path.
 fn rename(library: &mut [u8]) -> Result<()> {
     if OS == "linux" {
         soname::rename(library)
@@ -222,7 +226,7 @@ fn rename(library: &mut [u8]) -> Result<()> {
     }
 }
 
-/// Writes a file so that no one ever sees half of it.
+/// Writes a file and renames it into place, so that no process reads half of it.
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let half = path.with_extension(format!("part-{}", std::process::id()));
     fs::write(&half, bytes)

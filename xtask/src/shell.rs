@@ -1,4 +1,4 @@
-//! Running other programs, and the folders everything here agrees on.
+//! Running other programs, and the paths of the repository and the target folder.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Goes to the workspace's root.
+/// Changes the working directory to the repository's root.
 pub(crate) fn enter_root() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -15,18 +15,22 @@ pub(crate) fn enter_root() -> Result<()> {
         .with_context(|| format!("cannot enter the repository at {}", root.display()))
 }
 
-/// Cargo's target folder, absolute.
+/// Absolute path of cargo's target folder.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     let dir = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     std::path::absolute(&dir).with_context(|| format!("cannot resolve {}", dir.display()))
 }
 
-/// The cargo that runs this.
+/// A command of the cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs a command to its end with this terminal; an error unless it succeeds.
+/// Runs a command in this terminal and waits for it.
+///
+/// # Errors
+///
+/// When the command cannot be started or does not succeed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command
@@ -38,7 +42,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether a command can be started and succeeds; its output is not shown.
+/// Whether a command can be started and succeeds. Hides its output.
 pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
     Command::new(program)
         .args(args)
@@ -49,7 +53,7 @@ pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// A command as one would type it.
+/// A command line as a user would type it.
 pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words

@@ -1,19 +1,22 @@
-//! Gives a Linux library another SONAME.
+//! Replaces the SONAME of a Linux library.
 //!
-//! Every build of ONNX Runtime calls itself `libonnxruntime.so.1`. The loader knows libraries
-//! by that name: where another plugin of the same host brings its own, or the host does, one
-//! may be handed the other's, of another version. Ours has a name of its own. The new name is
-//! as long as the old one, so it is written over it and nothing in the file moves.
+//! Every build of ONNX Runtime has the SONAME `libonnxruntime.so.1`, and the loader identifies libraries by
+//! it: if the host or another plugin has loaded its own version, ours would not be loaded. The new name has
+//! the same length, so that nothing else in the file moves.
 
 use anyhow::{Result, bail};
 
-/// What ONNX Runtime calls itself.
+/// SONAME of ONNX Runtime.
 const THEIRS: &[u8] = b"\0libonnxruntime.so.1\0";
-/// What the plugin's copy calls itself.
+/// SONAME of the plugin's copy.
 const OURS: &[u8] = b"\0libcontinuo-rt.so.1\0";
 const _: () = assert!(THEIRS.len() == OURS.len());
 
-/// Renames a library given as its bytes.
+/// Replaces the SONAME in a library's bytes.
+///
+/// # Errors
+///
+/// When it is no ELF file or does not contain the old name exactly once.
 pub(crate) fn rename(library: &mut [u8]) -> Result<()> {
     if !library.starts_with(b"\x7fELF") {
         bail!("the ONNX Runtime library is no ELF file");
@@ -37,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn renames_the_only_occurrence() {
+    fn only_occurrence_is_replaced() {
         let mut library = b"\x7fELF...\0libc.so.6\0libonnxruntime.so.1\0onnx\0".to_vec();
         rename(&mut library).unwrap();
         assert_eq!(
@@ -47,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_does_not_understand() {
+    fn other_formats_and_repeated_names_are_refused() {
         assert!(rename(&mut b"MZ\0libonnxruntime.so.1\0".to_vec()).is_err());
         assert!(rename(&mut b"\x7fELF\0libonnxruntime.so.2\0".to_vec()).is_err());
         let twice = b"\x7fELF\0libonnxruntime.so.1\0..\0libonnxruntime.so.1\0";

@@ -1,13 +1,13 @@
-//! `cargo xtask standalone`: the plugin as a program of its own, with what it needs beside it.
+//! `cargo xtask standalone`: builds the plugin as a program, with its resources beside it.
 
 use anyhow::Result;
 
-use crate::{bundle, prepare, runtime, shell};
+use crate::{bundle, prerequisites, runtime, shell};
 
-/// The program's name.
+/// Name of the program.
 const PROGRAM: &str = "continuo-standalone";
 
-/// `cargo xtask standalone`.
+/// Options of `cargo xtask standalone`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Build with checks instead of optimised
@@ -17,8 +17,8 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    prepare::compilers()?;
-    prepare::sound()?;
+    prerequisites::compilers()?;
+    prerequisites::sound()?;
     let runtime = runtime::run()?;
     let (profile, folder): (&[&str], _) = match options.debug {
         true => (&[], "debug"),
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let file = format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX);
     let program = home.join(&file);
     bundle::copy(&target.join(folder).join(&file), &program)?;
-    // It finds them as the plugin does: beside the file, under the file's name.
+    // The program finds its resources like the plugin: beside its file, by the file's name.
     bundle::add_resources(&home.join(format!("{PROGRAM}.resources")), &runtime)?;
     eprintln!("{}", program.display());
     Ok(())

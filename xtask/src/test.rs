@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything the project tests, from a bare machine.
+//! `cargo xtask test`: formatting, tests, lints, documentation and licences of both workspaces.
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{bundle, prepare, runtime, shell};
+use crate::{bundle, prerequisites, runtime, shell};
 
-/// This program's workspace, and the one with all the rest.
+/// Manifests of both workspaces: this program's, and that of all other crates.
 const WORKSPACES: [&str; 2] = ["xtask/Cargo.toml", "Cargo.toml"];
 
-/// `cargo xtask test`.
+/// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Only make what the tests need; `cargo test` then works by itself
@@ -22,25 +22,25 @@ pub(crate) struct Options {
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.prepare {
-        return make().map(|_| ());
+        return make_artifacts().map(|_| ());
     }
-    prepare::lints()?;
+    prerequisites::lints()?;
     for manifest in WORKSPACES {
         let fmt = ["fmt", "--manifest-path", manifest, "--all"];
         shell::run(shell::cargo().args(fmt).arg("--check"))
             .with_context(|| format!("the code is not formatted; run `cargo {}`", fmt.join(" ")))?;
     }
 
-    let things = make()?;
+    let artifacts = make_artifacts()?;
     let mut tally = Tally::default();
     for manifest in WORKSPACES {
         let mut tests = shell::cargo();
         tests.args(["test", "--manifest-path", manifest]);
         tests.args(["--workspace", "--no-fail-fast"]);
-        tests.env("CONTINUO_RUNTIME", &things.library);
-        tests.env("CONTINUO_TEST_BUNDLES", &things.bundled);
-        tests.env("CONTINUO_TEST_MODEL", &things.model);
-        tests.env("CONTINUO_TEST_XL_MODEL", &things.xl_model);
+        tests.env("CONTINUO_RUNTIME", &artifacts.library);
+        tests.env("CONTINUO_TEST_BUNDLES", &artifacts.bundled);
+        tests.env("CONTINUO_TEST_MODEL", &artifacts.model);
+        tests.env("CONTINUO_TEST_XL_MODEL", &artifacts.xl_model);
         run_tests(&mut tests, &mut tally)?;
     }
 
@@ -50,7 +50,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         clippy.args(["--all-targets", "--quiet", "--no-deps"]);
         shell::run(clippy.args(["--", "--deny", "warnings"]))?;
     }
-    println!("formatting and lints: clean");
+    document()?;
+    println!("formatting, lints and documentation: clean");
+    check_licences()?;
     println!(
         "{} passed, {} failed, {} skipped",
         tally.passed, tally.failed, tally.ignored
@@ -58,29 +60,61 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What the tests need beside the code.
-struct Things {
-    /// The folder of bundles for the host tests.
+/// Documents both workspaces; a warning of rustdoc is an error.
+fn document() -> Result<()> {
+    for manifest in WORKSPACES {
+        let mut doc = shell::cargo();
+        doc.args([
+            "doc",
+            "--manifest-path",
+            manifest,
+            "--workspace",
+            "--no-deps",
+            "--quiet",
+        ]);
+        shell::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))?;
+    }
+    Ok(())
+}
+
+/// Checks licences, bans and sources of all dependencies by `deny.toml`, if cargo-deny is installed.
+fn check_licences() -> Result<()> {
+    if !prerequisites::has_deny() {
+        return Ok(());
+    }
+    for manifest in WORKSPACES {
+        let mut deny = shell::cargo();
+        deny.args(["deny", "--locked", "--manifest-path", manifest, "check"]);
+        deny.args(["--config", "deny.toml", "licenses", "bans", "sources"]);
+        shell::run(&mut deny)?;
+    }
+    println!("licences, bans and sources of dependencies: clean");
+    Ok(())
+}
+
+/// Paths of the artifacts that tests use.
+struct Artifacts {
+    /// Folder of the test bundles.
     bundled: PathBuf,
-    /// The model the host tests play with.
+    /// Test model with a kNN memory.
     model: PathBuf,
-    /// One without kNN memory.
+    /// Test model without one.
     xl_model: PathBuf,
     /// ONNX Runtime's library.
     library: PathBuf,
 }
 
-/// Makes it.
-fn make() -> Result<Things> {
-    prepare::display();
+/// Builds the artifacts.
+fn make_artifacts() -> Result<Artifacts> {
+    prerequisites::display();
     let bundled = bundle::for_tests()?;
     let target = shell::target_dir()?;
     let library = target.join("runtime").join(runtime::plain_name());
     let (model, xl_model) = (target.join("test-model"), target.join("test-model-xl"));
-    // Its weights mean nothing: what is tested is when notes sound, not which.
-    // With the tests, for then cargo settles on the features that `cargo test` wants: by
-    // themselves the programs would need half the dependencies compiled twice.
-    shell::run(shell::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    // Together with the tests, so that cargo chooses the features of `cargo test`: otherwise half of the
+    // dependencies would be compiled twice.
+    let targets = ["--bins", "--tests", "--examples"];
+    shell::run(shell::cargo().args(["build", "--workspace"]).args(targets))?;
     let program = |name: &str| {
         target
             .join("debug")
@@ -93,7 +127,7 @@ fn make() -> Result<Things> {
         maker.arg("--runtime").arg(&library);
         shell::run(maker.arg("--out").arg(model))?;
     }
-    Ok(Things {
+    Ok(Artifacts {
         bundled,
         model,
         xl_model,
@@ -101,7 +135,7 @@ fn make() -> Result<Things> {
     })
 }
 
-/// What every test program together reports.
+/// Sum of the results of all test programs.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     passed: u32,
@@ -110,7 +144,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
+    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`. Ignores other lines.
     fn add(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
@@ -132,7 +166,7 @@ impl Tally {
     }
 }
 
-/// Runs `cargo test`, shows what it prints, repeats its result lines at the end, and adds them up.
+/// Runs `cargo test`, prints its output, repeats the result lines at the end and adds them to `tally`.
 fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     let mut child = tests
         .stdout(Stdio::piped())
@@ -154,7 +188,7 @@ fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     }
     if !status.success() {
         bail!(
-            "{} tests failed ({status}); what they said is above",
+            "{} tests failed ({status}); their output is above",
             tally.failed
         );
     }
@@ -166,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn adds_up_results() {
+    fn result_lines_are_added_and_other_lines_ignored() {
         let mut tally = Tally::default();
         tally.add("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out");
         tally.add("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; finished in 1s");

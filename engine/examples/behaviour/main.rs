@@ -10,8 +10,8 @@
 //! is that of what was heard. A blindly drawn note is in a scale of seven tones 58 times of 100,
 //! a blindly drawn onset on a beat 8 times of 100 (12 steps a beat).
 
-mod known;
 mod measures;
+mod suffix_automaton;
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
+use continuo_engine::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use continuo_engine::{Composer, Model, Runtime};
 use continuo_score::{Drums, Scale, Score, midi};
 
-use known::Known;
 use measures::{NUMBERS, Passage, compare, compare_shares};
+use suffix_automaton::SuffixAutomaton;
 
 /// Notes of a passage that could be somebody's: fewer are anybody's.
 const LEAST: usize = 12;
@@ -52,7 +52,7 @@ struct Args {
     #[arg(long, default_value_t = 1.0)]
     recall: f32,
     #[command(flatten)]
-    places: Places,
+    places: ModelPaths,
     #[command(flatten)]
     sampling: SamplingOptions,
     #[command(flatten)]
@@ -61,9 +61,9 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let runtime = Runtime::load(&args.places.library()?)?;
+    let runtime = Runtime::load(&args.places.runtime_library()?)?;
     let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &args.places.directory()?, &options)?;
+    let model = Model::load(runtime, &args.places.model_directory()?, &options)?;
     let files = if args.listed {
         let lines = std::io::stdin().lock().lines();
         lines
@@ -88,7 +88,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
     let (mut real, mut played, mut few) = (Vec::new(), Vec::new(), 0);
     for score in files.iter().filter_map(|file| read(file, beat)) {
         let last = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
-        let lines = score.metres.bar_lines(last);
+        let lines = score.time_signatures.bar_lines(last);
         let bars = args.bars as usize;
         // All of the bars to compare with are there.
         let (Some(&from), Some(&end)) = (lines.get(bars), lines.get(2 * bars)) else {
@@ -96,7 +96,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
         };
         let opening = score.until(from);
         let half_life = f64::from(32 * beat);
-        let Some(scale) = Scale::heard(&opening.notes, half_life) else {
+        let Some(scale) = Scale::detect(&opening.notes, half_life) else {
             continue;
         };
         let mut composer = Composer::new(model.clone());
@@ -107,7 +107,8 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
         let notes = composer.play_until(end)?;
         let within = |n: &&continuo_score::Note| (from..end).contains(&n.start);
         let next: Vec<_> = score.notes.iter().filter(within).copied().collect();
-        let passage = |notes: &[_]| Passage::new(notes, from, end, &score.metres, beat, scale);
+        let passage =
+            |notes: &[_]| Passage::new(notes, from, end, &score.time_signatures, beat, scale);
         real.push(passage(&next));
         played.push(passage(&notes));
         few += usize::from(notes.len() < bars);
@@ -144,7 +145,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
 
 fn copies(args: &Args, model: Arc<Model>, files: &[PathBuf], runs: u64) -> Result<()> {
     let beat = model.vocabulary().steps_per_beat;
-    let (mut known, mut notes) = (Known::new(), 0);
+    let (mut known, mut notes) = (SuffixAutomaton::new(), 0);
     for seed in args.seed..args.seed + runs {
         let mut composer = Composer::new(model.clone());
         composer.set_recall(args.recall);

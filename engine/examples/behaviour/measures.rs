@@ -1,6 +1,6 @@
 //! What is measured of a passage, and how far two collections of passages are apart.
 
-use continuo_score::{MetreMap, Note, Scale};
+use continuo_score::{Note, Scale, TimeSignatureMap};
 
 /// Places in the bar that onsets are counted by, in sixteenths; what is further goes into the
 /// last.
@@ -40,14 +40,18 @@ impl Passage {
         notes: &[Note],
         from: u32,
         end: u32,
-        metres: &MetreMap,
+        time_signatures: &TimeSignatureMap,
         beat: u32,
         scale: Scale,
     ) -> Self {
-        let bars = metres.bar_lines(end).iter().filter(|&&l| l >= from).count();
+        let bars = time_signatures
+            .bar_lines(end)
+            .iter()
+            .filter(|&&l| l >= from)
+            .count();
         let (mut places, mut lengths) = ([0.0; PLACES], [0.0; LENGTHS]);
         for note in notes {
-            let step = metres.place(note.start).step_in_bar;
+            let step = time_signatures.position(note.start).step_in_bar;
             places[(step * 4 / beat).min(PLACES as u32 - 1) as usize] += 1.0;
             let beats = f64::from(note.length) / f64::from(beat);
             let class = (beats * 8.0)

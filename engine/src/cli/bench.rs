@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use continuo_cli::{Progress, number, print};
-use continuo_engine::options::{ComputeOptions, Places};
+use continuo_engine::options::{ComputeOptions, ModelPaths};
 use continuo_engine::{Composer, Model, Sampling};
 use continuo_score::{Note, Score};
 use rand::{Rng, SeedableRng};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    places: Places,
+    places: ModelPaths,
     #[command(flatten)]
     compute: ComputeOptions,
 }
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     lengths.sort_unstable();
     lengths.dedup();
     let longest = *lengths.last().context("--notes: no length")?;
-    let directory = args.places.directory()?;
+    let directory = args.places.model_directory()?;
     let options = args.compute.model_options()?;
     let model = super::load(&args.places, &args.compute)?;
     let bytes = weights(&directory, &model)?;
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let mut session = session(&mut composer, &piece, notes, args.tokens)?;
         let median = session["decode_ms"]["median"].as_f64().unwrap_or(0.0);
         let tokens = session["tokens"].as_u64().unwrap_or(0) as usize;
-        let bytes = bytes + model.read_per_token(tokens) as u64;
+        let bytes = bytes + model.bytes_read_per_token(tokens) as u64;
         session["bytes_per_token"] = json!(bytes);
         session["bytes_ms"] = json!(floor_ms(bytes));
         session["times_bytes"] = json!(median / floor_ms(bytes));
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let report = json!({
         "model": model.manifest().name, "variant": model.variant(),
         "device": model.device().name(), "threads": options.threads,
-        "memories": model.memories(), "refusals": model.refusals().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "memories": model.knn_capacity(), "refusals": model.unavailable_devices().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "weights_bytes": bytes, "weights_ms": floor_ms(bytes),
         "read_gb_per_s": bandwidth.read / 1e9, "triad_gb_per_s": bandwidth.triad / 1e9,
         "sessions": sessions,
@@ -81,7 +81,7 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     let mut heard = piece.clone();
     heard.notes.truncate(notes);
     heard.length = 0;
-    heard.tidy();
+    heard.normalise();
     // What was played in the session before is forgotten apart, so that only reading is timed.
     let before = composer.tokens();
     let started = Instant::now();
@@ -94,7 +94,7 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     let took = started.elapsed().as_secs_f64() * 1e3;
     let read = composer.tokens().saturating_sub(before);
     drop(progress);
-    let from = heard.metres.next_bar(heard.length);
+    let from = heard.time_signatures.next_bar(heard.length);
     let progress = Progress::new("playing", "tokens", u64::from(tokens));
     composer.answer(from, &Sampling::default(), 1)?;
     composer.take_stats();
@@ -143,7 +143,7 @@ fn piece(steps_per_beat: u32, notes: usize) -> Score {
         }
         step += length;
     }
-    score.tidy();
+    score.normalise();
     score
 }
 

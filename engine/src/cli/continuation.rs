@@ -1,7 +1,7 @@
 //! The track that `continue` adds: its channel, sound, name, tempo and ticks.
 
 use continuo_score::midi::{MidiDocument, MidiFile, MidiNote, NewTrack, PartSound};
-use continuo_score::{Hearing, Note, Score};
+use continuo_score::{Note, PartFilter, Score};
 
 /// Bars before the answer in which the part it continues is looked for.
 const PART_BARS: u32 = 4;
@@ -24,7 +24,7 @@ pub(super) enum Tempo {
 /// The answer, and where it goes.
 pub(super) struct Continuation<'a> {
     pub(super) document: &'a MidiDocument,
-    pub(super) hearing: &'a Hearing,
+    pub(super) hearing: &'a PartFilter,
     /// The whole file on the grid: bars and tempo.
     pub(super) score: &'a Score,
     /// Where it begins and ends, in steps of the file.
@@ -51,7 +51,7 @@ impl Continuation<'_> {
         let since = self.tick(self.score.bars_before(self.from, PART_BARS));
         let file = self.file();
         let heard: Vec<&MidiNote> = (file.notes.iter())
-            .filter(|note| self.hearing.hears(file, note))
+            .filter(|note| self.hearing.accepts(file, note))
             .collect();
         let late = heard.iter().filter(|note| note.start >= since);
         let mut parts: Vec<((u16, u8), usize)> = Vec::new();
@@ -128,7 +128,7 @@ impl Continuation<'_> {
             tempos: (self.bpm().into_iter())
                 .map(|bpm| (tick(self.from), micros(bpm)))
                 .collect(),
-            metres: Vec::new(),
+            time_signatures: Vec::new(),
             notes: notes.collect(),
             end: tick(self.until),
         };
@@ -140,15 +140,19 @@ impl Continuation<'_> {
         let bpm = (self.bpm()).unwrap_or_else(|| self.score.tempos.bpm(self.from));
         let start = self.tick(self.from);
         let later = |at: u32| at > self.from && at < self.until;
-        let metres = self.score.metres.changes().filter(|&(at, _)| later(at));
-        let metres = metres.map(|(at, metre)| (self.tick(at) - start, metre));
-        let metre = (0, self.score.metres.metre(self.from));
+        let time_signatures = self
+            .score
+            .time_signatures
+            .changes()
+            .filter(|&(at, _)| later(at));
+        let time_signatures = time_signatures.map(|(at, metre)| (self.tick(at) - start, metre));
+        let metre = (0, self.score.time_signatures.time_signature(self.from));
         let tempos = self.score.tempos.changes().iter();
         let tempos = tempos.filter(|&&(at, _)| later(at));
         let tempos = tempos.map(|&(at, bpm)| (self.tick(at) - start, micros(bpm)));
         NewTrack {
             tempos: std::iter::once((0, micros(bpm))).chain(tempos).collect(),
-            metres: std::iter::once(metre).chain(metres).collect(),
+            time_signatures: std::iter::once(metre).chain(time_signatures).collect(),
             port: None,
             ..self.track_from(start).0
         }
@@ -176,7 +180,7 @@ pub(super) fn a_tempo(score: &Score, from: u32) -> f64 {
             direction = turn;
         }
         found = bpm;
-        let settled = (0..SETTLED_BARS).fold(at, |at, _| score.metres.next_bar(at + 1));
+        let settled = (0..SETTLED_BARS).fold(at, |at, _| score.time_signatures.next_bar(at + 1));
         if settled <= end {
             break;
         }
@@ -188,7 +192,7 @@ pub(super) fn a_tempo(score: &Score, from: u32) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_score::midi::{Reading, read_bytes};
+    use continuo_score::midi::{ReadOptions, read_bytes};
     use continuo_score::{Drums, TempoMap};
 
     /// In 4/4 at 12 steps a beat, with an answer from the fifth bar on.
@@ -255,9 +259,9 @@ mod tests {
     }
 
     fn continued(bytes: &[u8], tempo: Tempo) -> (NewTrack, NewTrack, Vec<String>) {
-        let document = MidiDocument::read(bytes.to_vec(), &Reading::default()).unwrap();
+        let document = MidiDocument::read(bytes.to_vec(), &ReadOptions::default()).unwrap();
         let score = Score::from_midi(document.file(), 12, Drums::Drop);
-        let from = score.entry().unwrap();
+        let from = score.answer_start().unwrap();
         let note = Note {
             start: from + 6,
             length: 12,
@@ -266,7 +270,7 @@ mod tests {
         };
         let continuation = Continuation {
             document: &document,
-            hearing: &Hearing::default(),
+            hearing: &PartFilter::default(),
             score: &score,
             from,
             until: from + 48,
@@ -294,7 +298,10 @@ mod tests {
             (read.format, read.tracks.len(), read.notes.len()),
             (0, 1, 1)
         );
-        assert_eq!((read.tempos[0], read.metres.len()), ((0, 500_000), 1));
+        assert_eq!(
+            (read.tempos[0], read.time_signatures.len()),
+            ((0, 500_000), 1)
+        );
     }
 
     #[test]

@@ -9,9 +9,9 @@ use clap::ArgMatches;
 use clap::error::ErrorKind;
 use continuo_cli::{Force, Progress, at_least, note, number, print};
 use continuo_engine::Composer;
-use continuo_engine::options::{ComputeOptions, Places, SamplingOptions};
+use continuo_engine::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
-use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, Reading};
+use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Score};
 
 use super::continuation::{self, Continuation, Tempo};
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     hearing: HearingOptions,
     #[command(flatten)]
-    places: Places,
+    places: ModelPaths,
     #[command(flatten)]
     sampling: SamplingOptions,
     #[command(flatten)]
@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = super::load(&args.places, &args.compute)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
-    let keys = midi::read(document.bytes(), &Reading::default())?;
+    let keys = midi::read(document.bytes(), &ReadOptions::default())?;
     let Some(heard) = args.hearing.hear(file, &keys, &hearing, steps_per_beat) else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are not listened to, nor \
@@ -127,12 +127,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         piece
     };
     let pieces: Vec<Score> = learned.iter().map(on_grid).collect();
-    if !pieces.is_empty() && !model.learns() {
+    if !pieces.is_empty() && !model.can_learn() {
         bail!("--learn: this model has no long memory to learn into");
     }
     let mut composer = Composer::new(model.clone());
     let played = play(args, &mut composer, &pieces, &heard)?;
-    let first_bar = whole.metres.place(heard.entry).bar + 1;
+    let first_bar = whole.time_signatures.position(heard.entry).bar + 1;
     let last_bar = first_bar + args.bars - 1;
     check_played(&played.notes, first_bar..=last_bar).with_context(|| named.to_string())?;
     let continuation = Continuation {
@@ -292,7 +292,7 @@ fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u
 fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     composer.begin_learning(pieces)?;
     let progress = Progress::new("learning", "notes", 0);
-    while composer.read_on()?.is_some() {
+    while composer.poll()?.is_some() {
         if let Some(p) = composer.learning() {
             progress.set(p.done as u64, p.all as u64);
         }
@@ -313,7 +313,7 @@ fn tempo_change(score: &Score, entry: u32) -> Option<String> {
 
 /// The bar lines that end each of `bars` bars from `from` on.
 fn bar_lines(score: &Score, from: u32, bars: u32) -> Vec<u32> {
-    let next = |line: &u32| Some(score.metres.next_bar(line + 1));
+    let next = |line: &u32| Some(score.time_signatures.next_bar(line + 1));
     std::iter::successors(Some(from), next)
         .skip(1)
         .take(bars as usize)

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use continuo_cli::{Progress, at_least, number, print};
 use continuo_engine::Model;
-use continuo_engine::options::{ComputeOptions, Places};
-use continuo_score::suffix::SuffixMemory;
+use continuo_engine::options::{ComputeOptions, ModelPaths};
+use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
 use super::hearing::HearingOptions;
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     hearing: HearingOptions,
     #[command(flatten)]
-    places: Places,
+    places: ModelPaths,
     #[command(flatten)]
     compute: ComputeOptions,
 }
@@ -125,7 +125,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
     );
     let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
-    let mut learned = SuffixMemory::new(model.vocabulary());
+    let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
         let whole = args.hearing.whole();
         let pieces = read(&model, &args.learn, &whole, 1)?;

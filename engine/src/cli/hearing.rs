@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use continuo_cli::PedalOption;
 use continuo_files::{Input, MOST_BYTES, read_input};
-use continuo_score::midi::{self, MidiFile, Pedal, Reading};
-use continuo_score::{Drums, Hearing, Score};
+use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
+use continuo_score::{Drums, PartFilter, Score};
 
 /// Options that choose which notes of a file are heard.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -90,14 +90,14 @@ impl Chosen {
     /// Leaves the notes of so many bars before the bar line on which an answer would begin. `keys`
     /// is the file read without the pedal.
     fn keep_last(&mut self, bars: u32, keys: &MidiFile) {
-        let entry = |drums| Score::from_midi(keys, self.steps_per_beat, drums).entry();
+        let entry = |drums| Score::from_midi(keys, self.steps_per_beat, drums).answer_start();
         // Drums alone have an end too.
         let Some(entry) = entry(Drums::Drop).or_else(|| entry(Drums::Keep)) else {
             return;
         };
         let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
         self.origin = whole.bars_before(entry, bars);
-        self.first_bar = whole.metres.place(self.origin).bar + 1;
+        self.first_bar = whole.time_signatures.position(self.origin).bar + 1;
         // A note up to half a step early is on the grid's bar line.
         let half_step = u64::from(self.file.ticks_per_beat) / u64::from(2 * self.steps_per_beat);
         let from = self.tick(self.origin);
@@ -108,9 +108,9 @@ impl Chosen {
 
 impl HearingOptions {
     /// How files are read; `pedal` is what the command does where no option says.
-    pub(super) fn reading(&self, pedal: Pedal) -> Reading {
+    pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
         let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);
-        Reading {
+        ReadOptions {
             pedal: Pedal::from(is_on),
         }
     }
@@ -130,7 +130,7 @@ impl HearingOptions {
     /// If it is no readable MIDI file, or has no track that is named.
     pub(super) fn read(&self, path: &Path, pedal: Pedal, steps_per_beat: u32) -> Result<Chosen> {
         let Input { name, bytes } = read_input(path, MOST_BYTES)?;
-        let read = |reading: &Reading| {
+        let read = |reading: &ReadOptions| {
             let read = midi::read(&bytes, reading);
             read.with_context(|| format!("{}: not a readable MIDI file", name.display()))
         };
@@ -146,7 +146,7 @@ impl HearingOptions {
             name: name.clone(),
         };
         if let Some(bars) = self.last {
-            let mut keys = read(&Reading::default())?;
+            let mut keys = read(&ReadOptions::default())?;
             keys.notes.retain(|note| hearing.chooses(note));
             chosen.keep_last(bars, &keys);
         }
@@ -157,7 +157,7 @@ impl HearingOptions {
     ///
     /// # Errors
     /// If a track that is named is not in the file.
-    pub(super) fn hearing(&self, file: &MidiFile) -> Result<Hearing> {
+    pub(super) fn hearing(&self, file: &MidiFile) -> Result<PartFilter> {
         let list = |numbers: &Numbers| numbers.0.iter().copied().collect::<Vec<u16>>();
         let tracks = self.tracks.as_ref().map(list);
         let count = file.tracks.len();
@@ -172,7 +172,7 @@ impl HearingOptions {
         }
         let channels = self.channels.as_ref().map(list);
         let from_0 = |channels: Vec<u16>| channels.iter().map(|&c| c as u8 - 1).collect();
-        Ok(Hearing {
+        Ok(PartFilter {
             tracks,
             channels: channels.map(from_0),
         })
@@ -186,11 +186,11 @@ impl HearingOptions {
         &self,
         file: &MidiFile,
         keys: &MidiFile,
-        hearing: &Hearing,
+        hearing: &PartFilter,
         steps_per_beat: u32,
     ) -> Option<Heard> {
-        let entry = hearing.hear(keys, steps_per_beat).entry()?;
-        let whole = hearing.hear(file, steps_per_beat).ended_at(entry);
+        let entry = hearing.score(keys, steps_per_beat).answer_start()?;
+        let whole = hearing.score(file, steps_per_beat).ended_at(entry);
         let origin = self.last.map_or(0, |bars| whole.bars_before(entry, bars));
         let score = match origin {
             0 => whole,
@@ -286,7 +286,7 @@ mod tests {
             last: Some(2),
             ..options()
         };
-        let heard = two.hear(&keys, &keys, &Hearing::default(), 12).unwrap();
+        let heard = two.hear(&keys, &keys, &PartFilter::default(), 12).unwrap();
         assert_eq!((heard.entry, heard.origin), (192, 96));
         assert_eq!(heard.score.notes.len(), 8);
         assert_eq!(heard.score.notes[0].start, 0);

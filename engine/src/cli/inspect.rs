@@ -46,7 +46,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Bars the notes take, the last one counted whole.
 fn bars(score: &Score) -> u32 {
     match score.notes.iter().map(|n| n.end()).max() {
-        Some(end) => score.metres.place(end.saturating_sub(1)).bar + 1,
+        Some(end) => score.time_signatures.position(end.saturating_sub(1)).bar + 1,
         None => 0,
     }
 }
@@ -72,14 +72,14 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
     let tempos = file.tempos.iter().map(|&(tick, micros)| {
         json!({ "tick": tick, "micros_per_beat": micros, "bpm": 60e6 / f64::from(micros) })
     });
-    let metres = file.metres.iter().map(|&(tick, metre)| {
+    let time_signatures = file.time_signatures.iter().map(|&(tick, metre)| {
         json!({ "tick": tick, "numerator": metre.numerator, "denominator": metre.denominator })
     });
     json!({
         "file": text(&args.file), "type": file.format, "ticks_per_beat": file.ticks_per_beat,
         "end": file.end, "seconds": file.seconds(), "bars": bars(score),
         "tracks": names, "text_encoding": file.encoding.name(), "parts": parts.collect::<Vec<_>>(),
-        "tempos": tempos.collect::<Vec<_>>(), "metres": metres.collect::<Vec<_>>(),
+        "tempos": tempos.collect::<Vec<_>>(), "metres": time_signatures.collect::<Vec<_>>(),
         "warnings": file.warnings,
     })
 }
@@ -100,19 +100,20 @@ fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
         file.seconds(),
     );
     let at = |step| {
-        let place = score.metres.place(step);
+        let place = score.time_signatures.position(step);
         let beat = f64::from(place.step_in_bar) / f64::from(score.steps_per_beat);
         match beat == 0.0 {
             true => format!("bar {}", place.bar + 1),
             false => format!("bar {} + {beat:.2} beats", place.bar + 1),
         }
     };
-    let metres = score.metres.changes();
-    let metres = metres.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
+    let time_signatures = score.time_signatures.changes();
+    let time_signatures =
+        time_signatures.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
     list(
         &mut words,
         "metre",
-        metres.map(|(step, m)| format!("{m} from {}", at(step))),
+        time_signatures.map(|(step, m)| format!("{m} from {}", at(step))),
     );
     let tempos = score.tempos.changes().iter();
     list(

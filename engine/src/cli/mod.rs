@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use continuo_cli::{Pages, Progress, note};
-use continuo_engine::options::{ComputeOptions, Places};
+use continuo_engine::options::{ComputeOptions, ModelPaths};
 use continuo_engine::{Model, Runtime};
 
 #[derive(Parser)]
@@ -75,13 +75,13 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// The model that a command plays with, and what of the devices asked for could not be had.
-fn load(places: &Places, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
-    let (library, options) = (places.library()?, compute.model_options()?);
+fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
+    let (library, options) = (places.runtime_library()?, compute.model_options()?);
     let progress = Progress::spinner("loading the model");
     let runtime = Runtime::load(&library)?;
-    let model = Model::load(runtime, &places.directory()?, &options)?;
+    let model = Model::load(runtime, &places.model_directory()?, &options)?;
     drop(progress);
-    for refusal in model.refusals() {
+    for refusal in model.unavailable_devices() {
         note(format_args!(
             "continuo: not on {refusal}; running on {}",
             model.device()

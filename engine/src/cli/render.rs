@@ -7,7 +7,7 @@ use continuo_cli::{Force, Progress, note, print};
 use continuo_files::{Output, kind};
 use continuo_score::Vocabulary;
 use continuo_score::midi::Pedal;
-use continuo_voice::file::{self as wav, Rendered};
+use continuo_synth::wav::{self as wav, Rendered};
 
 use super::hearing::HearingOptions;
 use super::inputs::text;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use continuo_cli::print;
 use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::midi::Pedal;
-use continuo_score::{Drums, PositionScore, Score, Token, Vocabulary};
+use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary};
 
 use super::hearing::HearingOptions;
 
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         false => Drums::Drop,
     };
     let score = chosen.score(drums);
-    let encoded = PositionScore::encode(&score, &vocabulary);
+    let encoded = TokenSequence::encode(&score, &vocabulary);
     let text = match args.ids {
         true => {
             let ids = encoded.ids(&vocabulary).into_iter();
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn by_step(
     score: &Score,
     first_bar: u32,
-    encoded: &PositionScore,
+    encoded: &TokenSequence,
     vocabulary: &Vocabulary,
 ) -> String {
     let mut text = String::new();
@@ -82,7 +82,7 @@ fn by_step(
             if !text.is_empty() {
                 text.push('\n');
             }
-            let place = score.metres.place(placed.step);
+            let place = score.time_signatures.position(placed.step);
             let _ = write!(
                 text,
                 "{:>5}.{:<4}",

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use continuo_cli::Force;
 use continuo_files::{Output, kind};
 use continuo_score::midi::Pedal;
-use continuo_score::roll::{self, Part};
+use continuo_score::roll::{self, RollPart};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 
 use super::hearing::{Chosen, HearingOptions};
@@ -27,8 +27,8 @@ pub(crate) struct Args {
 
 /// Colours of the parts, in turn; the last is for all parts beyond them.
 const COLOURS: [[u8; 3]; 8] = [
-    roll::HEARD,
-    roll::PLAYED,
+    roll::INPUT_COLOUR,
+    roll::GENERATED_COLOUR,
     [120, 210, 130],
     [226, 120, 190],
     [190, 160, 255],
@@ -46,12 +46,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let chosen = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let scores = by_part(&chosen, steps);
-    let parts = scores.iter().map(|(name, score, colour)| Part {
+    let parts = scores.iter().map(|(name, score, colour)| RollPart {
         name,
         score,
         colour: *colour,
     });
-    let parts: Vec<Part> = parts.collect();
+    let parts: Vec<RollPart> = parts.collect();
     let title = chosen.name.file_stem().unwrap_or_default();
     let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar);
     let png = png.with_context(|| chosen.name.display().to_string())?;
@@ -91,6 +91,6 @@ fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])
         score.notes = drums;
         parts.push(("drums".into(), score, DRUMS));
     }
-    parts.iter_mut().for_each(|(_, score, _)| score.tidy());
+    parts.iter_mut().for_each(|(_, score, _)| score.normalise());
     parts
 }

@@ -1,4 +1,4 @@
-//! Pieces that a composer learns by ear, read in slices ([`Composer::read_on`]).
+//! Pieces that a composer learns by ear, read in slices ([`Composer::poll`]).
 
 use std::collections::VecDeque;
 
@@ -6,9 +6,9 @@ use continuo_score::Score;
 
 use super::Composer;
 use super::reading::CHUNK;
-use super::stream::Spelt;
+use super::token_stream::PieceEncoder;
 use crate::error::EngineError;
-use crate::model::{Fed, Lesson, Model};
+use crate::model::{InputToken, Model, Prefill};
 
 /// How far reading has come: in tokens of what is heard, in notes of what is learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,11 +20,11 @@ pub struct Progress {
 }
 
 /// What is still to be learned.
-pub(super) struct Reading {
-    pieces: VecDeque<Spelt>,
+pub(super) struct LearningQueue {
+    pieces: VecDeque<PieceEncoder>,
     /// Of the first piece, tokens that are spelt and not read.
-    tokens: VecDeque<Fed>,
-    lesson: Lesson,
+    tokens: VecDeque<InputToken>,
+    prefill: Prefill,
     progress: Progress,
 }
 
@@ -34,24 +34,24 @@ impl Composer {
     /// is cleared; the XL memory is not touched by them.
     pub fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         self.begin_learning(pieces)?;
-        while self.read_on()?.is_some() {}
+        while self.poll()?.is_some() {}
         Ok(())
     }
 
-    /// The same, to be read by calls of [`Composer::read_on`].
+    /// The same, to be read by calls of [`Composer::poll`].
     pub fn begin_learning(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         for piece in pieces {
             self.check_grid(piece)?;
         }
-        if !self.model.learns() || pieces.is_empty() {
+        if !self.model.can_learn() || pieces.is_empty() {
             return Ok(());
         }
         let reading = self
             .reading
-            .get_or_insert_with(|| Reading::new(&self.model));
+            .get_or_insert_with(|| LearningQueue::new(&self.model));
         for piece in pieces {
             reading.progress.all += piece.notes.len();
-            reading.pieces.push_back(Spelt::new(piece.clone()));
+            reading.pieces.push_back(PieceEncoder::new(piece.clone()));
         }
         Ok(())
     }
@@ -59,15 +59,15 @@ impl Composer {
     /// Forgets what was learned, and what was still to be learned.
     pub fn forget_learned(&mut self) -> Result<(), EngineError> {
         self.begin_forgetting();
-        while self.read_on()?.is_some() {}
+        while self.poll()?.is_some() {}
         Ok(())
     }
 
-    /// The same; what the window saw of it is read again by calls of [`Composer::read_on`].
+    /// The same; what the window saw of it is read again by calls of [`Composer::poll`].
     pub fn begin_forgetting(&mut self) {
         self.reading = None;
-        if let Some(suffix) = &mut self.suffix {
-            suffix.forget_learned(self.model.vocabulary());
+        if let Some(ngram) = &mut self.ngram {
+            ngram.forget_learned(self.model.vocabulary());
         }
         if let Some(knn) = &mut self.memory.knn {
             let knew = knn.learned() > 0;
@@ -100,7 +100,7 @@ impl Composer {
         read
     }
 
-    fn read_lesson_on(&mut self, reading: &mut Reading) -> Result<(), EngineError> {
+    fn read_lesson_on(&mut self, reading: &mut LearningQueue) -> Result<(), EngineError> {
         let Some(piece) = reading.pieces.front_mut() else {
             return Ok(());
         };
@@ -110,7 +110,7 @@ impl Composer {
                 Some(tokens) => reading.tokens.extend(tokens),
                 None => {
                     reading.pieces.pop_front();
-                    reading.lesson = self.model.lesson();
+                    reading.prefill = self.model.prefill();
                     if let Some(knn) = &mut self.memory.knn {
                         knn.end_piece();
                     }
@@ -119,31 +119,31 @@ impl Composer {
             }
             reading.progress.done += left - piece.left();
         }
-        let most = if self.model.reads_one_by_one() {
+        let most = if self.model.reads_single_tokens() {
             8
         } else {
             CHUNK
         };
         let most = most.min(reading.tokens.len());
-        let step: Vec<Fed> = reading.tokens.range(..most).copied().collect();
+        let step: Vec<InputToken> = reading.tokens.range(..most).copied().collect();
         if let Some(knn) = &mut self.memory.knn {
-            let (keys, values) = self.model.study(&mut reading.lesson, &step)?;
+            let (keys, values) = self.model.prefill_keys(&mut reading.prefill, &step)?;
             knn.learn(&keys, &values)?;
         }
-        if let Some(suffix) = &mut self.suffix {
-            suffix.learn(&step);
+        if let Some(ngram) = &mut self.ngram {
+            ngram.learn(&step);
         }
         reading.tokens.drain(..most);
         Ok(())
     }
 }
 
-impl Reading {
+impl LearningQueue {
     fn new(model: &Model) -> Self {
         Self {
             pieces: VecDeque::new(),
             tokens: VecDeque::new(),
-            lesson: model.lesson(),
+            prefill: model.prefill(),
             progress: Progress::default(),
         }
     }

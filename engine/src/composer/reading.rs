@@ -1,6 +1,6 @@
 //! Reading in slices, so that whoever owns several composers can serve the one that matters most.
 //!
-//! Three things are owed, in this order ([`Owed`]): to have read what was just heard, to have
+//! Three things are owed, in this order ([`PendingWork`]): to have read what was just heard, to have
 //! read the past, and to have read what is to be learned.
 //!
 //! Where much is to be read at once (a project that was loaded, a jump far back), the window
@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 use super::Composer;
 use super::learning::Progress;
 use crate::error::EngineError;
-use crate::knn::part::Part;
+use crate::knn::kv_store::KvStore;
 use crate::memory::Memory;
-use crate::model::{Fed, Lesson};
+use crate::model::{InputToken, Prefill};
 
 /// Tokens read in one run where several may be: large enough to use the machine, small enough
 /// that a run stays within a few milliseconds.
@@ -40,19 +40,19 @@ pub(super) const FOLLOWED: usize = 1_024;
 
 /// Reading that a composer still owes, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Owed {
+pub enum PendingWork {
     /// Tokens that an answer waits for.
-    Heard,
+    Input,
     /// Tokens of the long memories. Until they are read, answers know less of it.
-    Past,
+    CatchUp,
     /// Pieces to be learned.
-    Lessons,
+    Learning,
 }
 
 /// A few milliseconds of work.
-pub(super) struct Slice(Instant);
+pub(super) struct TimeSlice(Instant);
 
-impl Slice {
+impl TimeSlice {
     pub(super) fn begin() -> Self {
         Self(Instant::now())
     }
@@ -64,27 +64,27 @@ impl Slice {
 
 /// How the long memories count, 0 to 1, and how many bars back they reach.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Looking {
+pub(super) struct MemorySettings {
     pub(super) recall: f32,
     pub(super) reach: Option<u32>,
 }
 
 /// Where a run of the network ends, whenever there is time for it.
 #[derive(Default)]
-pub(super) struct Runs {
+pub(super) struct RunBoundaries {
     /// Ends of what was listened to at once and is not read, rising.
     ends: VecDeque<usize>,
     /// Settings that hold from a position on that is not read.
-    changes: VecDeque<(usize, Looking)>,
+    changes: VecDeque<(usize, MemorySettings)>,
 }
 
 /// The past, being read again beside the window.
 #[derive(Default)]
-pub(super) struct Past {
+pub(super) struct CatchUp {
     /// Keys and values of the song, where the window's own are not exact.
-    song: Option<Part>,
+    song: Option<KvStore>,
     /// Reads those.
-    lesson: Option<Lesson>,
+    prefill: Option<Prefill>,
     /// Another window, which is to take the place of the one in use.
     window: Option<Memory>,
     logits: Option<Vec<f32>>,
@@ -92,20 +92,23 @@ pub(super) struct Past {
 
 impl Composer {
     /// What is still to be read, and what matters most of it.
-    pub fn owed(&self) -> Option<Owed> {
-        if self.spelling.is_open || self.awaited.is_some() || self.unread() > 0 {
-            return Some(Owed::Heard);
+    pub fn pending_work(&self) -> Option<PendingWork> {
+        if self.spelling.is_open || self.pending_answer.is_some() || self.unread() > 0 {
+            return Some(PendingWork::Input);
         }
-        let suffix = self.suffix.as_ref();
-        if self.past.is_some() || suffix.is_some_and(|s| s.behind(&self.stream) > FOLLOWED) {
-            return Some(Owed::Past);
+        let ngram = self.ngram.as_ref();
+        if self.past.is_some() || ngram.is_some_and(|s| s.behind(&self.stream) > FOLLOWED) {
+            return Some(PendingWork::CatchUp);
         }
-        self.reading.as_ref().map(|_| Owed::Lessons)
+        self.reading.as_ref().map(|_| PendingWork::Learning)
     }
 
     /// Whether the window, and what it recalls, is what reading everything would have given.
     pub fn is_exact(&self) -> bool {
-        !matches!(self.owed(), Some(Owed::Heard | Owed::Past))
+        !matches!(
+            self.pending_work(),
+            Some(PendingWork::Input | PendingWork::CatchUp)
+        )
     }
 
     /// Reads for a few milliseconds. Gives what is owed then; `None` once nothing is left, and all
@@ -113,19 +116,19 @@ impl Composer {
     ///
     /// # Errors
     /// The network or the index failed, or [`Composer::set_stop`]'s flag is up.
-    pub fn read_on(&mut self) -> Result<Option<Owed>, EngineError> {
-        let slice = Slice::begin();
-        while let Some(owed) = self.owed() {
-            match owed {
-                Owed::Heard => self.read_heard(true)?,
-                Owed::Past => self.read_past()?,
-                Owed::Lessons => self.read_lesson()?,
+    pub fn poll(&mut self) -> Result<Option<PendingWork>, EngineError> {
+        let slice = TimeSlice::begin();
+        while let Some(pending_work) = self.pending_work() {
+            match pending_work {
+                PendingWork::Input => self.read_heard(true)?,
+                PendingWork::CatchUp => self.read_past()?,
+                PendingWork::Learning => self.read_lesson()?,
             }
             if slice.is_over() {
                 break;
             }
         }
-        Ok(self.owed())
+        Ok(self.pending_work())
     }
 
     /// Tokens of the stream that the window has not read.
@@ -138,13 +141,13 @@ impl Composer {
     pub(super) fn read_heard(&mut self, near: bool) -> Result<(), EngineError> {
         if self.spelling.is_open {
             self.spell(if near { SPELT } else { usize::MAX })
-        } else if self.awaited.is_some() {
+        } else if self.pending_answer.is_some() {
             self.start_answer()
         } else if near && self.unread() > SOON {
             self.stand_near();
             Ok(())
         } else {
-            let one_by_one = near && self.model.reads_one_by_one();
+            let one_by_one = near && self.model.reads_single_tokens();
             self.read_run(if one_by_one { 4 } else { CHUNK })
         }
     }
@@ -156,7 +159,7 @@ impl Composer {
         report: &mut dyn FnMut(Progress),
     ) -> Result<(), EngineError> {
         let from = self.memory.len();
-        while self.owed() == Some(Owed::Heard) {
+        while self.pending_work() == Some(PendingWork::Input) {
             self.read_heard(false)?;
             let read = |tokens: usize| tokens.saturating_sub(from);
             report(Progress {
@@ -188,7 +191,7 @@ impl Composer {
         self.look_back(from, &tokens);
         let mut logits = self
             .model
-            .feed(&mut self.memory, &tokens, self.looking.recall)?;
+            .forward(&mut self.memory, &tokens, self.looking.recall)?;
         while self.runs.ends.front().is_some_and(|&end| end <= to) {
             self.runs.ends.pop_front();
         }
@@ -216,13 +219,13 @@ impl Composer {
     }
 
     /// The settings last asked for.
-    pub(super) fn wanted(&self) -> Looking {
+    pub(super) fn wanted(&self) -> MemorySettings {
         let last = self.runs.changes.back();
         last.map_or(self.looking, |&(_, looking)| looking)
     }
 
     /// What was heard before is read under the settings it was heard under.
-    pub(super) fn look(&mut self, wanted: Looking) {
+    pub(super) fn look(&mut self, wanted: MemorySettings) {
         if wanted == self.wanted() {
             return;
         }
@@ -245,9 +248,9 @@ impl Composer {
 
     /// How far back tokens read at `position` may recall from: each by its own bar, so that it
     /// does not matter in which portions they are read.
-    fn look_back(&mut self, position: usize, tokens: &[Fed]) {
+    fn look_back(&mut self, position: usize, tokens: &[InputToken]) {
         let (stream, reach) = (&self.stream, self.looking.reach);
-        let earliest = |token: &Fed, reach: u32| {
+        let earliest = |token: &InputToken, reach: u32| {
             stream.partition_point(|t| t.bar.saturating_add(reach) < token.bar)
         };
         let earliest = reach.map_or(Vec::new(), |reach| {
@@ -264,15 +267,15 @@ impl Composer {
         let at = len.saturating_sub(NEAR);
         let again = self.memory.xl.restart_for(len);
         let before = self.past.take();
-        let mut past = Past::default();
+        let mut past = CatchUp::default();
         if let Some(knn) = &mut self.memory.knn {
             let fresh = knn.empty_song_from(len.saturating_sub(knn.held_most()));
             let known = match before {
                 // The song in use is not exact while another is read.
-                Some(Past { song, .. }) if self.is_near => song,
+                Some(CatchUp { song, .. }) if self.is_near => song,
                 _ => Some(knn.take_song(at)),
             };
-            let serves = |song: &Part| song.end() >= fresh.end() && knn.serves(song, again);
+            let serves = |song: &KvStore| song.end() >= fresh.end() && knn.serves(song, again);
             past.song = Some(known.filter(serves).unwrap_or(fresh));
         }
         self.memory.stand_at(at);
@@ -292,10 +295,10 @@ impl Composer {
     /// A step of reading the past.
     fn read_past(&mut self) -> Result<(), EngineError> {
         self.check_stop()?;
-        if let Some(suffix) = &mut self.suffix
-            && suffix.behind(&self.stream) > FOLLOWED
+        if let Some(ngram) = &mut self.ngram
+            && ngram.behind(&self.stream) > FOLLOWED
         {
-            suffix.follow(&self.stream, FOLLOWED);
+            ngram.follow(&self.stream, FOLLOWED);
             return Ok(());
         }
         let Some(mut past) = self.past.take() else {
@@ -313,9 +316,9 @@ impl Composer {
     }
 
     /// Whether it is read.
-    fn read_past_on(&mut self, past: &mut Past) -> Result<bool, EngineError> {
+    fn read_past_on(&mut self, past: &mut CatchUp) -> Result<bool, EngineError> {
         let len = self.memory.len();
-        let one_by_one = self.model.reads_one_by_one();
+        let one_by_one = self.model.reads_single_tokens();
         let window = match past.window.take() {
             Some(window) => window,
             None => {
@@ -328,12 +331,13 @@ impl Composer {
                     if let Some(song) = &mut past.song
                         && song.end() < len
                     {
-                        let lesson = past
-                            .lesson
-                            .get_or_insert_with(|| self.model.lesson_before(song.end()));
-                        let at = lesson.position();
+                        let prefill = past
+                            .prefill
+                            .get_or_insert_with(|| self.model.prefill_before(song.end()));
+                        let at = prefill.position();
                         let to = len.min(at + if one_by_one { 8 } else { CHUNK });
-                        let (keys, values) = self.model.study(lesson, &self.stream[at..to])?;
+                        let (keys, values) =
+                            self.model.prefill_keys(prefill, &self.stream[at..to])?;
                         let known = song.end().clamp(at, to) - at;
                         let skip = known * self.model.sizes().head_dim;
                         if skip < keys.len() {
@@ -343,7 +347,7 @@ impl Composer {
                         return Ok(false);
                     }
                 }
-                past.lesson = None;
+                past.prefill = None;
                 self.model.window_at(again)
             }
         };
@@ -360,12 +364,14 @@ impl Composer {
         };
         exchange(&mut self.memory.knn);
         std::mem::swap(&mut window.knn, &mut self.memory.knn);
-        let fed = self.model.feed(&mut window, &tokens, self.looking.recall);
+        let input_token = self
+            .model
+            .forward(&mut window, &tokens, self.looking.recall);
         std::mem::swap(&mut window.knn, &mut self.memory.knn);
         exchange(&mut self.memory.knn);
         let at = window.len();
         past.window = Some(window);
-        let mut logits = fed?;
+        let mut logits = input_token?;
         let last = logits.len().checked_sub(self.model.sizes().vocabulary);
         if let Some(last) = last {
             past.logits = Some(logits.split_off(last));
@@ -374,15 +380,15 @@ impl Composer {
     }
 
     /// The window that was read beside takes the place of the one in use.
-    fn change_window(&mut self, past: Past) {
-        let Past {
+    fn change_window(&mut self, past: CatchUp) {
+        let CatchUp {
             song,
             window,
             logits,
             ..
         } = past;
         let Some(window) = window else { return };
-        (self.memory.xl, self.memory.lanes) = (window.xl, window.lanes);
+        (self.memory.xl, self.memory.io_buffers) = (window.xl, window.io_buffers);
         if let (Some(knn), Some(mut song)) = (&mut self.memory.knn, song) {
             knn.exchange_song(&mut song);
         }
@@ -398,26 +404,22 @@ impl Composer {
             return Ok(());
         };
         past.logits = None;
-        if let Some(song) = &mut past.song
-            && song.end() > to
-        {
-            match to >= song.first() {
-                true => song.truncate(to)?,
-                false => {
-                    if let Some(knn) = &self.memory.knn {
-                        let from = to.saturating_sub(knn.held_most());
-                        *song = knn.empty_song_from(from);
-                    }
-                    past.lesson = None;
-                }
+        if let (Some(song), Some(knn)) = (&mut past.song, &self.memory.knn) {
+            // From here the window will be read again: what it sees from there on must be held.
+            let again = self.memory.xl.restart_for(to);
+            if to >= song.first() && knn.serves(song, again) {
+                song.truncate(to)?;
+            } else {
+                *song = knn.empty_song_from(to.saturating_sub(knn.held_most()));
+                (past.prefill, past.window) = (None, None);
             }
         }
         if past
-            .lesson
+            .prefill
             .as_mut()
-            .is_some_and(|lesson| !lesson.rewind(to))
+            .is_some_and(|prefill| !prefill.rewind(to))
         {
-            past.lesson = None;
+            past.prefill = None;
         }
         let window = past.window.as_mut();
         if window.is_some_and(|window| !window.xl.rewind(to)) {

@@ -34,7 +34,7 @@ pub(crate) struct Hits {
 }
 
 /// Rows of `dim` numbers, numbered from 0, searched by inner product.
-pub(crate) struct Rows {
+pub(crate) struct VectorIndex {
     dim: usize,
     /// All rows; exact.
     flat: FlatIndex,
@@ -42,7 +42,7 @@ pub(crate) struct Rows {
     lists: Option<IVFFlatIndex>,
 }
 
-impl Rows {
+impl VectorIndex {
     pub(crate) fn new(dim: usize) -> Result<Self, EngineError> {
         static ONCE: Once = Once::new();
         // A matrix product also for the few queries of one token: faiss's loop for fewer than
@@ -110,7 +110,7 @@ impl Rows {
         k: usize,
         hits: &mut Hits,
     ) -> Result<(), EngineError> {
-        let params = Within::new(rows)?;
+        let params = SearchRange::new(rows)?;
         self.run(self.flat.inner_ptr(), queries, k, params.params, hits)
     }
 
@@ -127,7 +127,7 @@ impl Rows {
             None => self.make_lists()?,
         };
         let lists = self.lists.insert(lists).inner_ptr();
-        let params = Within::with_probes(rows)?;
+        let params = SearchRange::with_probes(rows)?;
         self.run(lists, queries, k, params.params, hits)
     }
 
@@ -180,21 +180,21 @@ impl Rows {
 }
 
 /// Search parameters that name a range of rows. The `faiss` crate's own leak the selector.
-struct Within {
+struct SearchRange {
     selector: *mut sys::FaissIDSelector,
     params: *mut sys::FaissSearchParameters,
 }
 
-impl Within {
+impl SearchRange {
     fn new(rows: Range<usize>) -> Result<Self, EngineError> {
-        let mut range = Within::selector(rows)?;
+        let mut range = SearchRange::selector(rows)?;
         // SAFETY: the pointer is written before it is used; the selector outlives the search.
         let code = unsafe { sys::faiss_SearchParameters_new(&mut range.params, range.selector) };
         check(code).map(|()| range)
     }
 
     fn with_probes(rows: Range<usize>) -> Result<Self, EngineError> {
-        let mut range = Within::selector(rows)?;
+        let mut range = SearchRange::selector(rows)?;
         let params = (&raw mut range.params).cast();
         // SAFETY: as above; 0 codes at most means any number.
         let code =
@@ -208,14 +208,14 @@ impl Within {
         // SAFETY: the pointer is written before it is used.
         let code = unsafe { sys::faiss_IDSelectorRange_new(&mut selector, from, to) };
         check(code)?;
-        Ok(Within {
+        Ok(SearchRange {
             selector: selector.cast(),
             params: ptr::null_mut(),
         })
     }
 }
 
-impl Drop for Within {
+impl Drop for SearchRange {
     fn drop(&mut self) {
         // SAFETY: both were made by faiss (or are null, which `delete` ignores) and are used by
         // nobody else.

@@ -20,21 +20,21 @@ struct Plain {
     song: Vec<(Vec<f32>, Vec<f32>)>,
     learned: Vec<(Vec<f32>, Vec<f32>)>,
     /// Whose value a key of the song has.
-    later: usize,
+    value_offset: usize,
 }
 
 impl Plain {
-    fn search(&self, query: &[f32], visible: usize, capacity: usize, k: usize) -> Recalled {
+    fn search(&self, query: &[f32], visible: usize, capacity: usize, k: usize) -> Neighbours {
         let seen = visible.min(self.song.len());
         let seen = (seen.saturating_sub(capacity)..seen)
-            .map(|at| (&self.song[at].0, &self.song[at + self.later].1));
+            .map(|at| (&self.song[at].0, &self.song[at + self.value_offset].1));
         let learned = &self.learned[self.learned.len().saturating_sub(capacity)..];
         let all = seen.chain(learned.iter().map(|(key, value)| (key, value)));
         let dot = |key: &[f32]| key.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
         let mut all: Vec<_> = all.map(|(key, value)| (dot(key), value)).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let mut found = Recalled {
-            places: Vec::new(),
+        let mut found = Neighbours {
+            locations: Vec::new(),
             scores: vec![NOTHING; k],
             values: vec![0.0; k * query.len()],
         };
@@ -62,8 +62,8 @@ fn finds_what_comparing_everything_finds() {
         let mut memory = KnnMemory::new(dim, k, capacity, window, 0);
         let mut plain = Plain::default();
         if window > 1 && rng.random() {
-            memory = memory.with_what_followed();
-            plain.later = 1;
+            memory = memory.with_next_values();
+            plain.value_offset = 1;
         }
         for turn in 0..40 {
             let what = format!("seed {seed}, turn {turn}");
@@ -92,11 +92,13 @@ fn finds_what_comparing_everything_finds() {
                     let (keys, values) = (rows(&mut rng, count, dim), rows(&mut rng, count, dim));
                     // A piece, in two portions.
                     let (begin, end) = (rng.random_range(0..=count) * dim, count * dim);
-                    for part in [0..begin, begin..end] {
-                        memory.learn(&keys[part.clone()], &values[part]).unwrap();
+                    for kv_store in [0..begin, begin..end] {
+                        memory
+                            .learn(&keys[kv_store.clone()], &values[kv_store])
+                            .unwrap();
                     }
                     memory.end_piece();
-                    let values = values.chunks(dim).skip(plain.later);
+                    let values = values.chunks(dim).skip(plain.value_offset);
                     let pairs = keys.chunks(dim).zip(values);
                     plain
                         .learned
@@ -113,7 +115,7 @@ fn finds_what_comparing_everything_finds() {
                         .song
                         .extend(pairs.map(|(k, v)| (k.to_vec(), v.to_vec())));
                     let queries = rows(&mut rng, count * heads, dim);
-                    let mut found = Recalled::default();
+                    let mut found = Neighbours::default();
                     memory.search(&queries, heads, start, &mut found).unwrap();
                     for (at, query) in queries.chunks(dim).enumerate() {
                         let seen = visible(start + at / heads);
@@ -176,7 +178,7 @@ fn the_lists_find_most() {
     }
     memory.append(&keys, &keys).unwrap();
     let queries = keys[..64 * dim].to_vec();
-    let mut found = Recalled::default();
+    let mut found = Neighbours::default();
     memory
         .search(&queries, 4, EXACT + 4_000, &mut found)
         .unwrap();
@@ -225,22 +227,22 @@ fn a_planted_theme_is_what_is_recalled() {
             let position = memory.len();
             memory.append(key, key).unwrap();
             let queries = [key, key].concat();
-            let mut out = Recalled::default();
+            let mut out = Neighbours::default();
             memory.search(&queries, heads, position, &mut out).unwrap();
             let latest: Vec<_> = memory.latest().collect();
             assert_eq!(latest.len(), heads, "seed {seed}");
             for found in latest {
-                let places: Vec<_> = found.iter().take(2).map(|f| f.0).collect();
-                let planted = Place::Song(at + note);
+                let locations: Vec<_> = found.iter().take(2).map(|f| f.0).collect();
+                let planted = MemoryLocation::Song(at + note);
                 // The first was learned as well.
                 let wanted = if note == 0 {
-                    [planted, Place::Learned]
+                    [planted, MemoryLocation::Learned]
                 } else {
                     [planted; 2]
                 };
-                assert!(wanted.contains(&places[0]), "seed {seed}: {found:?}");
+                assert!(wanted.contains(&locations[0]), "seed {seed}: {found:?}");
                 assert!((found[0].1 - 1.0).abs() < 1e-5, "seed {seed}: {found:?}");
-                assert!(found.iter().all(|f| f.0 != Place::Song(position)));
+                assert!(found.iter().all(|f| f.0 != MemoryLocation::Song(position)));
             }
         }
     }
@@ -274,7 +276,7 @@ fn looks_back_no_further_than_it_may() {
                 .collect();
             memory.look_back(at, earliest.clone());
             let queries = rows(&mut rng, count * heads, dim);
-            let mut out = Recalled::default();
+            let mut out = Neighbours::default();
             memory.search(&queries, heads, at, &mut out).unwrap();
             for (number, query) in queries.chunks_exact(dim).enumerate() {
                 let token = number / heads;
@@ -283,7 +285,7 @@ fn looks_back_no_further_than_it_may() {
                 let near = Plain {
                     song: plain.song[from..visible].to_vec(),
                     learned: Vec::new(),
-                    later: 0,
+                    value_offset: 0,
                 };
                 let wanted = near.search(query, visible - from, capacity, k);
                 assert!(

@@ -7,15 +7,15 @@ use continuo_score::manifest::Manifest;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, TensorRef};
 
-use super::Fed;
+use super::InputToken;
 use super::tensors::Tensor;
 use crate::denormals;
 use crate::error::EngineError;
-use crate::knn::Recalled;
-use crate::xl::XlMemory;
+use crate::knn::Neighbours;
+use crate::kv_cache::KvCache;
 
 /// An input or output.
-pub(super) struct Port {
+pub(super) struct TensorPort {
     pub(super) name: String,
     pub(super) tensor: Tensor,
     pub(super) ty: TensorElementType,
@@ -24,8 +24,8 @@ pub(super) struct Port {
 /// A graph, ready to run.
 pub(super) struct Graph {
     pub(super) session: Session,
-    pub(super) inputs: Vec<Port>,
-    pub(super) outputs: Vec<Port>,
+    pub(super) inputs: Vec<TensorPort>,
+    pub(super) outputs: Vec<TensorPort>,
     /// Whether it changes its caches in place.
     in_place: bool,
     /// The windows of the last run, by slot: their memory is used again.
@@ -34,7 +34,7 @@ pub(super) struct Graph {
 
 /// What goes through the graphs for some new tokens.
 #[derive(Default)]
-pub(super) struct Pass {
+pub(super) struct ForwardPass {
     pub(super) steps: usize,
     token: Vec<i64>,
     bar_step: Vec<i64>,
@@ -49,14 +49,14 @@ pub(super) struct Pass {
     local: Vec<f32>,
     /// `[T, heads, head_dim]`.
     pub(super) query: Vec<f32>,
-    pub(super) recalled: Recalled,
+    pub(super) recalled: Neighbours,
     /// `[T, vocabulary]`.
     pub(super) logits: Vec<f32>,
     /// New keys and values by slot, `[heads, T, head_dim]`.
     pub(super) new: Vec<Vec<f32>>,
 }
 
-impl Pass {
+impl ForwardPass {
     pub(super) fn new(layers: usize, recall: f32) -> Self {
         Self {
             recall: [recall],
@@ -66,8 +66,8 @@ impl Pass {
     }
 
     /// Puts other tokens in, the first at `position`.
-    pub(super) fn load(&mut self, tokens: &[Fed], position: usize) {
-        let fill = |column: &mut Vec<i64>, f: fn(&Fed) -> u32| {
+    pub(super) fn load(&mut self, tokens: &[InputToken], position: usize) {
+        let fill = |column: &mut Vec<i64>, f: fn(&InputToken) -> u32| {
             column.clear();
             column.extend(tokens.iter().map(|t| i64::from(f(t))));
         };
@@ -75,10 +75,10 @@ impl Pass {
         fill(&mut self.bar_step, |t| t.rows.bar_step.into());
         fill(&mut self.bar, |t| t.rows.bar.into());
         fill(&mut self.metre, |t| t.rows.metre.into());
-        fill(&mut self.step, |t| t.told.step);
-        fill(&mut self.pitch, |t| t.told.pitch.into());
+        fill(&mut self.step, |t| t.note_context.step);
+        fill(&mut self.pitch, |t| t.note_context.pitch.into());
         self.sounding.clear();
-        let told = tokens.iter().flat_map(|t| t.told.rows);
+        let told = tokens.iter().flat_map(|t| t.note_context.rows);
         self.sounding.extend(told.map(i64::from));
         self.steps = tokens.len();
         self.position.clear();
@@ -91,7 +91,7 @@ impl Pass {
             Tensor::Token => Some(&self.token),
             Tensor::BarStep => Some(&self.bar_step),
             Tensor::Bar => Some(&self.bar),
-            Tensor::Metre => Some(&self.metre),
+            Tensor::TimeSignature => Some(&self.metre),
             Tensor::Sounding => Some(&self.sounding),
             Tensor::Position => Some(&self.position),
             Tensor::Step => Some(&self.step),
@@ -150,7 +150,7 @@ impl Graph {
                 ))
             })?;
             let ty = tensor.check(outlet, manifest, halves).map_err(bad)?;
-            inputs.push(Port { name, tensor, ty });
+            inputs.push(TensorPort { name, tensor, ty });
         }
         let mut outputs = Vec::new();
         for outlet in session.outputs() {
@@ -160,10 +160,10 @@ impl Graph {
             };
             let name = outlet.name().to_owned();
             let ty = tensor.check(outlet, manifest, halves).map_err(bad)?;
-            outputs.push(Port { name, tensor, ty });
+            outputs.push(TensorPort { name, tensor, ty });
         }
         let slots = layers.start * 2..layers.end * 2;
-        let has = |list: &[Port], t: Tensor| list.iter().any(|port| port.tensor == t);
+        let has = |list: &[TensorPort], t: Tensor| list.iter().any(|port| port.tensor == t);
         let mut taken = role.takes().to_vec();
         if manifest.sounding && role != Role::Upper {
             taken.push(Tensor::Sounding);
@@ -212,14 +212,14 @@ impl Graph {
     /// out goes into `pass`. For a graph that does not change its caches in place.
     pub(super) fn run(
         &mut self,
-        pass: &mut Pass,
-        xl: &XlMemory,
+        pass: &mut ForwardPass,
+        xl: &KvCache,
         manifest: &Manifest,
     ) -> Result<(), EngineError> {
         let slots = self.inputs.iter().filter_map(|port| port.tensor.slot());
         slots.for_each(|slot| xl.window(slot, &mut self.windows[slot]));
         let mut inputs: Vec<(&str, SessionInputValue)> = Vec::with_capacity(self.inputs.len());
-        for Port { name, tensor, .. } in &self.inputs {
+        for TensorPort { name, tensor, .. } in &self.inputs {
             let shape = tensor.shape(manifest, pass.steps, xl.past());
             let value = match (pass.ids(*tensor), *tensor) {
                 (Some(ids), _) => TensorRef::from_array_view((shape, ids))?.into(),
@@ -234,7 +234,7 @@ impl Graph {
             let _flushed = denormals::flush();
             self.session.run(inputs)?
         };
-        for Port { name, tensor, .. } in &self.outputs {
+        for TensorPort { name, tensor, .. } in &self.outputs {
             let (_, numbers) = outputs[name.as_str()].try_extract_tensor::<f32>()?;
             let expected: usize = tensor.shape(manifest, pass.steps, 0).iter().product();
             if numbers.len() != expected {
@@ -277,7 +277,7 @@ impl Role {
     fn takes(self) -> &'static [Tensor] {
         use Tensor::*;
         match self {
-            Role::Whole | Role::Lower => &[Token, BarStep, Bar, Metre],
+            Role::Whole | Role::Lower => &[Token, BarStep, Bar, TimeSignature],
             Role::Upper => &[Hidden, Local, Score, Memory, Recall],
         }
     }

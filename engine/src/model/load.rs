@@ -8,10 +8,10 @@ use continuo_score::manifest::Manifest;
 
 use super::graph::{Graph, Role};
 use super::{Model, ModelOptions, bad, directory};
-use crate::device::{self, Device, Refusal};
+use crate::device::{self, Device, UnavailableDevice};
 use crate::error::EngineError;
+use crate::kv_cache::CacheLayout;
 use crate::runtime::Runtime;
-use crate::xl::Layout;
 
 /// Bytes that the caches of one listener may take.
 const MOST_CACHE: usize = 1 << 32;
@@ -24,19 +24,27 @@ pub(super) fn load(
     options: &ModelOptions,
 ) -> Result<Model, EngineError> {
     let (manifest, vocabulary) = directory::read(directory)?;
-    let mut refusals = Vec::new();
+    let mut unavailable_devices = Vec::new();
     for &device in &options.devices {
         match on(runtime, directory, options, &manifest, &vocabulary, device) {
-            Ok(model) => return Ok(Model { refusals, ..model }),
+            Ok(model) => {
+                return Ok(Model {
+                    unavailable_devices,
+                    ..model
+                });
+            }
             // Nothing else to try: the error itself says most.
             Err(error) if options.devices.len() == 1 => return Err(error),
-            Err(error) => refusals.push(Refusal {
+            Err(error) => unavailable_devices.push(UnavailableDevice {
                 device,
                 reason: error.to_string(),
             }),
         }
     }
-    let reasons: Vec<String> = refusals.iter().map(Refusal::to_string).collect();
+    let reasons: Vec<String> = unavailable_devices
+        .iter()
+        .map(UnavailableDevice::to_string)
+        .collect();
     Err(match reasons.is_empty() {
         true => bad(directory, "no device was asked for"),
         false => bad(directory, reasons.join("; ")),
@@ -82,14 +90,14 @@ fn on(
         return Err(bad(directory, reason));
     }
     let trained = manifest.knn.map_or(0, |knn| knn.capacity);
-    let memories = options.memories.unwrap_or(trained);
+    let memories = options.knn_capacity.unwrap_or(trained);
     let model = Model {
         capacity: memories.clamp(1, directory::MOST_MEMORIES),
         manifest: manifest.clone(),
         vocabulary: vocabulary.clone(),
         variant,
         device,
-        refusals: Vec::new(),
+        unavailable_devices: Vec::new(),
         layout,
         graphs: Mutex::new(graphs),
     };
@@ -98,16 +106,16 @@ fn on(
 }
 
 /// What one listener's caches take at most.
-fn cache_bytes(manifest: &Manifest, layout: Layout) -> usize {
+fn cache_bytes(manifest: &Manifest, layout: CacheLayout) -> usize {
     let sizes = &manifest.sizes;
     let row = 2 * sizes.layers * sizes.heads * sizes.head_dim * size_of::<f32>();
     layout.rows.saturating_mul(row)
 }
 
 /// Buffers of twice the window are compacted once a window. CUDA's kernel wants the window.
-fn layout(window: usize, device: Device) -> Layout {
+fn layout(window: usize, device: Device) -> CacheLayout {
     match device {
-        Device::Cuda => Layout::new(window, window),
-        _ => Layout::new(2 * window - 1, window),
+        Device::Cuda => CacheLayout::new(window, window),
+        _ => CacheLayout::new(2 * window - 1, window),
     }
 }

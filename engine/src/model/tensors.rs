@@ -10,7 +10,7 @@ pub(super) enum Tensor {
     Token,
     BarStep,
     Bar,
-    Metre,
+    TimeSignature,
     /// Rows of the notes that sound.
     Sounding,
     Position,
@@ -42,7 +42,7 @@ const NAMES: [(&str, Tensor); 17] = [
     ("token", Tensor::Token),
     ("bar_step", Tensor::BarStep),
     ("bar", Tensor::Bar),
-    ("metre", Tensor::Metre),
+    ("metre", Tensor::TimeSignature),
     ("sounding", Tensor::Sounding),
     ("position", Tensor::Position),
     ("step", Tensor::Step),
@@ -123,8 +123,8 @@ impl Tensor {
         let k = manifest.knn.map_or(0, |knn| knn.k);
         let memory_heads = |slot| super::memory_heads(manifest, slot / 2);
         match self {
-            Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::Metre => vec![1, steps],
-            Tensor::Sounding => vec![1, steps, continuo_score::Sounding::SLOTS],
+            Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::TimeSignature => vec![1, steps],
+            Tensor::Sounding => vec![1, steps, continuo_score::NoteState::SLOTS],
             Tensor::Position | Tensor::Step | Tensor::Pitch => vec![steps],
             Tensor::LastCounted | Tensor::Counted => vec![1],
             Tensor::Past(slot) | Tensor::Present(slot) => vec![1, memory_heads(slot), past, dim],
@@ -143,7 +143,7 @@ impl Tensor {
     fn fits(self, ty: TensorElementType, halves: bool) -> bool {
         use Tensor::*;
         match self {
-            Token | BarStep | Bar | Metre | Sounding | Position | Step | Pitch => {
+            Token | BarStep | Bar | TimeSignature | Sounding | Position | Step | Pitch => {
                 ty == TensorElementType::Int64
             }
             LastCounted | Counted => ty == TensorElementType::Int32,

@@ -31,7 +31,7 @@ impl ComputeOptions {
             threads: usize::from(self.threads),
             devices: Device::list(&self.device)?,
             variants: self.variant.iter().cloned().collect(),
-            memories: self.memories,
+            knn_capacity: self.memories,
         })
     }
 }

@@ -29,7 +29,7 @@ pub struct SamplingOptions {
     #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p, value_parser = number(0.0f32, 1.0))]
     min_p: f32,
     /// What temperatures are multiplied with, at most, when the playing circles; 1 lets it
-    #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().warmest, value_parser = number(1.0, HOTTEST))]
+    #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().loop_temperature, value_parser = number(1.0, HOTTEST))]
     warmest: f32,
     /// Play in this scale only: "D dorian", "Bb minor pentatonic"; auto: the one heard
     #[arg(long, value_name = "SCALE", value_parser = scale)]
@@ -69,7 +69,7 @@ impl SamplingOptions {
             top_k: self.top_k,
             top_p: self.top_p,
             min_p: self.min_p,
-            warmest: self.warmest,
+            loop_temperature: self.warmest,
             constraints: Constraints {
                 scale: self.scale.unwrap_or(free.scale),
                 range: self.range.unwrap_or(free.range),
@@ -160,7 +160,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!((all.pitch_temperature, all.rhythm_temperature), (0.5, 1.5));
-        assert_eq!((all.top_k, all.min_p, all.warmest), (5, 0.1, 1.0));
+        assert_eq!((all.top_k, all.min_p, all.loop_temperature), (5, 0.1, 1.0));
         let c = all.constraints;
         let dorian = "D dorian".parse().unwrap();
         assert_eq!(c.scale, ScaleLock::Fixed(dorian));

@@ -10,7 +10,7 @@ pub enum ScaleLock {
     Off,
     /// Those of this scale.
     Fixed(Scale),
-    /// Those of the scale of what was heard when the answer began ([`Scale::heard`]); all
+    /// Those of the scale of what was heard when the answer began ([`Scale::detect`]); all
     /// where nothing was heard.
     Heard,
 }
@@ -75,7 +75,7 @@ impl Constraints {
 
 /// Constraints as tests on tokens of one vocabulary.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
+pub(super) struct CompiledConstraints {
     /// Bit *p*: pitch *p* is in range, and in the scale.
     pub(super) pitches: u128,
     /// Bit *p*: pitch *p* is in range.
@@ -83,7 +83,7 @@ pub(super) struct Rules {
     /// Most notes at once.
     pub(super) polyphony: usize,
     /// Most notes that begin within a beat.
-    pub(super) a_beat: usize,
+    pub(super) per_beat: usize,
     /// Longest note, in steps.
     pub(super) longest: u16,
     /// Bit *v*: velocity bin *v* is allowed.
@@ -94,10 +94,10 @@ pub(super) struct Rules {
     pub(super) density: Option<f32>,
 }
 
-/// The most constraints [`Rules::yielding`] can take away: then grammar rules alone.
-pub(super) const YIELDS: usize = 4;
+/// The most constraints [`CompiledConstraints::relaxed`] can take away: then grammar rules alone.
+pub(super) const MAX_RELAXATION: usize = 4;
 
-impl Rules {
+impl CompiledConstraints {
     pub(super) fn new(
         constraints: &Constraints,
         heard: Option<Scale>,
@@ -127,7 +127,7 @@ impl Rules {
             polyphony: constraints
                 .polyphony
                 .map_or(usize::MAX, |p| usize::from(p.max(1))),
-            a_beat: density.map_or(usize::MAX, |d| ((2.0 * d).ceil() as usize).max(1)),
+            per_beat: density.map_or(usize::MAX, |d| ((2.0 * d).ceil() as usize).max(1)),
             longest: longest.unwrap_or(u16::MAX),
             velocities: velocities(constraints, vocabulary),
             register: std::array::from_fn(|p| constraints.register.map_or(0.0, |r| r.bias(p))),
@@ -137,27 +137,27 @@ impl Rules {
 
     /// The same with the first so many of what yields taken away, in the order that
     /// [`Constraints`] states.
-    pub(super) fn yielding(&self, yields: usize) -> Self {
-        let mut rules = self.clone();
-        if yields > 0 {
-            rules.a_beat = usize::MAX;
+    pub(super) fn relaxed(&self, relaxation: usize) -> Self {
+        let mut compiled = self.clone();
+        if relaxation > 0 {
+            compiled.per_beat = usize::MAX;
         }
-        if yields > 1 {
-            rules.polyphony = usize::MAX;
+        if relaxation > 1 {
+            compiled.polyphony = usize::MAX;
         }
-        if yields > 2 {
-            rules.pitches = rules.range;
+        if relaxation > 2 {
+            compiled.pitches = compiled.range;
         }
-        if yields > 3 {
-            (rules.pitches, rules.velocities) = (u128::MAX, u128::MAX);
-            rules.longest = u16::MAX;
+        if relaxation > 3 {
+            (compiled.pitches, compiled.velocities) = (u128::MAX, u128::MAX);
+            compiled.longest = u16::MAX;
         }
-        rules
+        compiled
     }
 
     /// Whether no rule asks how many notes there are.
-    pub(super) fn counts_nothing(&self) -> bool {
-        self.polyphony == usize::MAX && self.a_beat == usize::MAX
+    pub(super) fn is_unlimited(&self) -> bool {
+        self.polyphony == usize::MAX && self.per_beat == usize::MAX
     }
 }
 

@@ -1,16 +1,16 @@
 //! One voice's sampler: constraints, what it played, and the draw.
 
-use continuo_score::suffix::Followed;
-use continuo_score::{Grammar, Note, PositionScore, Scale, Score, State, Token, Vocabulary};
+use continuo_score::ngram::Continuations;
+use continuo_score::{Grammar, GrammarState, Note, Scale, Score, Token, TokenSequence, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::Sampling;
-use super::choose::{About, Candidate, Chooser};
-use super::constraints::{Constraints, Rules, YIELDS};
-use super::pace::Pace;
-use super::repeats::Repeats;
-use super::voice::{Grid, Voice, Waits};
+use super::answer_state::{AnswerState, Expected, Grid};
+use super::categorical::{Candidate, CategoricalSampler, TokenGroup};
+use super::constraints::{CompiledConstraints, Constraints, MAX_RELAXATION};
+use super::density_controller::DensityController;
+use super::loop_detector::LoopDetector;
 use crate::error::EngineError;
 
 /// Chooses the tokens of an answer. Follows what is played by [`Sampler::read`], so that it
@@ -22,31 +22,31 @@ use crate::error::EngineError;
 pub struct Sampler {
     vocabulary: Vocabulary,
     grammar: Grammar,
-    spelling: Spelling,
+    spelling: EncodingProgress,
     grid: Grid,
     sampling: Sampling,
     heard: Option<Scale>,
-    rules: Rules,
+    compiled: CompiledConstraints,
     rng: ChaCha8Rng,
-    voice: Voice,
+    answer: AnswerState,
     /// Where a token of several base tokens would lead.
-    ahead: Voice,
-    pace: Pace,
-    repeats: Repeats,
-    chooser: Chooser,
+    ahead: AnswerState,
+    density_controller: DensityController,
+    loop_detector: LoopDetector,
+    chooser: CategoricalSampler,
     /// Whether the grammar allows each id.
     mask: Vec<bool>,
 }
 
 /// The base tokens of every id.
 #[derive(Clone, Debug)]
-struct Spelling {
+struct EncodingProgress {
     tokens: Vec<Token>,
     /// Where each id's begin, and the end of the last.
     bounds: Vec<u32>,
 }
 
-impl Spelling {
+impl EncodingProgress {
     fn new(vocabulary: &Vocabulary) -> Self {
         let (mut tokens, mut bounds) = (Vec::new(), vec![0]);
         for id in 0..vocabulary.size() as u16 {
@@ -67,17 +67,17 @@ impl Sampler {
         let sampling = Sampling::default();
         Self {
             grammar: Grammar::new(vocabulary),
-            spelling: Spelling::new(vocabulary),
+            spelling: EncodingProgress::new(vocabulary),
             grid: Grid::new(vocabulary),
-            rules: Rules::new(&sampling.constraints, None, vocabulary),
+            compiled: CompiledConstraints::new(&sampling.constraints, None, vocabulary),
             sampling,
             heard: None,
             rng: ChaCha8Rng::seed_from_u64(0),
-            voice: Voice::default(),
-            ahead: Voice::default(),
-            pace: Pace::default(),
-            repeats: Repeats::default(),
-            chooser: Chooser::default(),
+            answer: AnswerState::default(),
+            ahead: AnswerState::default(),
+            density_controller: DensityController::default(),
+            loop_detector: LoopDetector::default(),
+            chooser: CategoricalSampler::default(),
             mask: vec![false; vocabulary.size()],
             vocabulary: vocabulary.clone(),
         }
@@ -99,29 +99,30 @@ impl Sampler {
     ) -> u32 {
         self.rng = ChaCha8Rng::seed_from_u64(seed);
         self.heard = heard;
-        self.repeats.clear();
+        self.loop_detector.clear();
         self.tune(sampling);
         // What came before its first note is not its own.
         let from = own.first().map_or(at, |n| n.start.min(at));
-        self.voice.start(from);
+        self.answer.start(from);
         let mut score = Score::new(self.vocabulary.steps_per_beat);
         score.notes = own.to_vec();
         score.notes.retain(|n| (from..at).contains(&n.start));
         score.notes.iter_mut().for_each(|n| n.start -= from);
-        score.tidy();
-        let mut spelt = PositionScore::encode_open(&score, &self.vocabulary);
+        score.normalise();
+        let mut spelt = TokenSequence::encode_open(&score, &self.vocabulary);
         spelt.move_to(at - from, &self.vocabulary);
         spelt.tokens.iter().for_each(|t| self.read(t.token));
-        self.pace = Pace::default();
-        let begins = self.voice.first_room(at, &self.rules, self.grid);
-        self.voice.wait(begins);
+        self.density_controller = DensityController::default();
+        let begins = self.answer.first_room(at, &self.compiled, self.grid);
+        self.answer.wait(begins);
         begins
     }
 
     /// Other settings from the next token on; the seed goes on where it is.
     pub fn tune(&mut self, sampling: &Sampling) {
         self.sampling = *sampling;
-        self.rules = Rules::new(&sampling.constraints, self.heard, &self.vocabulary);
+        self.compiled =
+            CompiledConstraints::new(&sampling.constraints, self.heard, &self.vocabulary);
     }
 
     /// The musician's constraints now.
@@ -130,10 +131,10 @@ impl Sampler {
     }
 
     /// What circling has made the temperatures to be multiplied with: 1 or more.
-    pub fn warmth(&self) -> f32 {
-        let warmest = self.sampling.warmest;
-        match warmest > 1.0 && warmest.is_finite() {
-            true => 1.0 + (warmest - 1.0) * self.repeats.heat(),
+    pub fn temperature_multiplier(&self) -> f32 {
+        let loop_temperature = self.sampling.loop_temperature;
+        match loop_temperature > 1.0 && loop_temperature.is_finite() {
+            true => 1.0 + (loop_temperature - 1.0) * self.loop_detector.intensity(),
             false => 1.0,
         }
     }
@@ -144,7 +145,7 @@ impl Sampler {
     /// `logits` has one entry an id, in nats. Fails on logits that are not numbers or
     /// infinitely large among the tokens that are possible here. Allocates nothing once its
     /// buffers have grown.
-    pub fn choose(&mut self, state: &State, logits: &[f32]) -> Result<u16, EngineError> {
+    pub fn choose(&mut self, state: &GrammarState, logits: &[f32]) -> Result<u16, EngineError> {
         self.choose_with(state, logits, &[])
     }
 
@@ -155,34 +156,38 @@ impl Sampler {
     /// is likely would become certain, and no passage that came back would ever be left.
     pub fn choose_with(
         &mut self,
-        state: &State,
+        state: &GrammarState,
         logits: &[f32],
-        followed: &[Option<(Followed, f32)>],
+        followed: &[Option<(Continuations, f32)>],
     ) -> Result<u16, EngineError> {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
         }
         self.grammar.mask(state, &mut self.mask);
         // Some always remain, but where constraints change while notes sound: see Constraints.
-        let lean = self.lean();
-        for yields in 0..=YIELDS {
-            self.gather(logits, lean, yields);
+        let time_bias = self.time_bias();
+        for relaxation in 0..=MAX_RELAXATION {
+            self.gather(logits, time_bias, relaxation);
             if !self.chooser.candidates.is_empty() {
                 break;
             }
         }
         for (followed, weight) in followed.iter().flatten() {
-            if let Some(id) = self.follow(followed, *weight, lean) {
+            if let Some(id) = self.follow(followed, *weight, time_bias) {
                 return Ok(id);
             }
         }
-        let warmth = self.warmth();
-        self.chooser
-            .choose(&self.sampling, warmth, lean, &mut self.rng)
+        let temperature_multiplier = self.temperature_multiplier();
+        self.chooser.choose(
+            &self.sampling,
+            temperature_multiplier,
+            time_bias,
+            &mut self.rng,
+        )
     }
 
     /// One of the candidates that followed, or none.
-    fn follow(&mut self, followed: &Followed, weight: f32, lean: f32) -> Option<u16> {
+    fn follow(&mut self, followed: &Continuations, weight: f32, time_bias: f32) -> Option<u16> {
         let cold =
             self.sampling.pitch_temperature <= 0.0 && self.sampling.rhythm_temperature <= 0.0;
         let (which, whether) = match cold {
@@ -200,47 +205,49 @@ impl Sampler {
         });
         let &(id, _) = drawn.or_else(|| shares().next_back())?;
         let chosen = candidates.iter().find(|c| c.id == id)?;
-        let alike = candidates.iter().filter(|c| c.about == chosen.about);
+        let alike = candidates.iter().filter(|c| c.group == chosen.group);
         let best = alike.map(|c| c.bias).fold(chosen.bias, f32::max);
-        let against = match chosen.about {
-            About::Sound => lean.max(0.0),
-            About::Time => (-lean).max(0.0),
+        let against = match chosen.group {
+            TokenGroup::Sound => time_bias.max(0.0),
+            TokenGroup::Time => (-time_bias).max(0.0),
         };
-        let heat = self.repeats.heat();
-        let likely = weight * (1.0 - heat) * (chosen.bias - best - against).exp();
+        let intensity = self.loop_detector.intensity();
+        let likely = weight * (1.0 - intensity) * (chosen.bias - best - against).exp();
         (whether < likely).then_some(id)
     }
 
     /// Nats for time to move on.
-    fn lean(&mut self) -> f32 {
-        self.rules.density.map_or(0.0, |aim| self.pace.lean(aim))
+    fn time_bias(&mut self) -> f32 {
+        self.compiled
+            .density
+            .map_or(0.0, |aim| self.density_controller.time_bias(aim))
     }
 
-    /// Collects the candidates under the grammar's mask and the rules, the first `yields` of
+    /// Collects the candidates under the grammar's mask and the rules, the first `relaxation` of
     /// them taken away.
-    fn gather(&mut self, logits: &[f32], lean: f32, yields: usize) {
+    fn gather(&mut self, logits: &[f32], time_bias: f32, relaxation: usize) {
         let relaxed;
-        let rules = match yields {
-            0 => &self.rules,
+        let compiled = match relaxation {
+            0 => &self.compiled,
             _ => {
-                relaxed = self.rules.yielding(yields);
+                relaxed = self.compiled.relaxed(relaxation);
                 &relaxed
             }
         };
-        let view = self.voice.view(rules, self.grid);
+        let allowed_tokens = self.answer.allowed_tokens(compiled, self.grid);
         self.chooser.candidates.clear();
         let ids = self.mask.iter().enumerate().filter(|m| *m.1);
         for (id, _) in ids {
             let (first, others) = match self.spelling.of(id) {
-                [first, others @ ..] if view.allows(*first) => (*first, others),
+                [first, others @ ..] if allowed_tokens.allows(*first) => (*first, others),
                 _ => continue,
             };
             if !others.is_empty() {
                 let ahead = &mut self.ahead;
-                ahead.copy(&self.voice);
+                ahead.copy(&self.answer);
                 ahead.read(first, self.grid);
                 let fits = others.iter().all(|&token| {
-                    let allowed = ahead.view(rules, self.grid).allows(token);
+                    let allowed = ahead.allowed_tokens(compiled, self.grid).allows(token);
                     ahead.read(token, self.grid);
                     allowed
                 });
@@ -248,19 +255,19 @@ impl Sampler {
                     continue;
                 }
             }
-            let (about, bias) = match first {
-                Token::Pitch(p) => (About::Sound, rules.register[usize::from(p & 127)]),
-                Token::Duration(d) if self.voice.waits == Waits::Move => {
+            let (group, bias) = match first {
+                Token::Pitch(p) => (TokenGroup::Sound, compiled.register[usize::from(p & 127)]),
+                Token::Duration(d) if self.answer.expected == Expected::Move => {
                     // Too dense: longer moves, by as many nats for each octave of time.
                     let octaves = (f32::from(d.max(1)) / self.grid.beat as f32).log2();
-                    (About::Time, lean * octaves.clamp(-3.0, 3.0))
+                    (TokenGroup::Time, time_bias * octaves.clamp(-3.0, 3.0))
                 }
-                Token::Duration(_) | Token::Separator => (About::Time, 0.0),
-                _ => (About::Sound, 0.0),
+                Token::Duration(_) | Token::Separator => (TokenGroup::Time, 0.0),
+                _ => (TokenGroup::Sound, 0.0),
             };
             self.chooser.candidates.push(Candidate {
                 id: id as u16,
-                about,
+                group,
                 logit: logits[id],
                 bias,
             });
@@ -269,19 +276,20 @@ impl Sampler {
 
     /// One more base token was played.
     pub fn read(&mut self, token: Token) {
-        match (token, self.voice.waits) {
-            (Token::Duration(d), Waits::Move) => {
-                self.pace.pass(f32::from(d) / self.grid.beat as f32);
+        match (token, self.answer.expected) {
+            (Token::Duration(d), Expected::Move) => {
+                self.density_controller
+                    .pass(f32::from(d) / self.grid.beat as f32);
             }
-            (Token::Duration(_), _) => self.pace.note(),
+            (Token::Duration(_), _) => self.density_controller.note(),
             _ => {}
         }
-        self.voice.read(token, self.grid);
+        self.answer.read(token, self.grid);
         // Another velocity is not another tune.
         match token {
-            Token::Pitch(p) => self.repeats.push(u32::from(p)),
-            Token::Separator => self.repeats.push(128),
-            Token::Duration(d) => self.repeats.push(129 + u32::from(d)),
+            Token::Pitch(p) => self.loop_detector.push(u32::from(p)),
+            Token::Separator => self.loop_detector.push(128),
+            Token::Duration(d) => self.loop_detector.push(129 + u32::from(d)),
             _ => {}
         }
     }

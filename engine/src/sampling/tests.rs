@@ -1,5 +1,5 @@
-use continuo_score::suffix::Followed;
-use continuo_score::{Grammar, Note, PositionScore, Scale, State, Token, Vocabulary};
+use continuo_score::ngram::Continuations;
+use continuo_score::{Grammar, GrammarState, Note, Scale, Token, TokenSequence, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,7 +12,7 @@ pub(super) const PLAIN: Sampling = Sampling {
     top_k: 0,
     top_p: 1.0,
     min_p: 0.0,
-    warmest: 1.0,
+    loop_temperature: 1.0,
     constraints: FREE,
 };
 const FREE: Constraints = Constraints {
@@ -31,7 +31,7 @@ fn logits_that_are_none_are_an_error_and_minus_infinity_is_never_chosen() {
     let mut sampler = Sampler::new(&vocabulary);
     sampler.begin(0, &PLAIN, 1, None, &[]);
     let grammar = Grammar::new(&vocabulary);
-    let state = grammar.next(&State::default(), Token::Start);
+    let state = grammar.next(&GrammarState::default(), Token::Start);
     let pitch = |p| usize::from(vocabulary.id(Token::Pitch(p)).unwrap());
     let mut logits = vec![0.0; vocabulary.size()];
     for bad in [f32::NAN, f32::INFINITY] {
@@ -137,12 +137,12 @@ fn walk(
     let mut sampler = Sampler::new(vocabulary);
     let at = own.iter().map(Note::end).max().unwrap_or(0) / 2;
     let from = sampler.begin(at, sampling, seed, heard, own);
-    let mut stream = PositionScore::encode_open(
+    let mut stream = TokenSequence::encode_open(
         &continuo_score::Score::new(vocabulary.steps_per_beat),
         vocabulary,
     );
     stream.move_to(from, vocabulary);
-    let mut state = State::default();
+    let mut state = GrammarState::default();
     for placed in &stream.tokens {
         state = grammar.next(&state, placed.token);
     }
@@ -152,7 +152,7 @@ fn walk(
         .map(|_| rng.random_range(-8.0..8.0))
         .collect();
     let mut drawn = fixed.clone();
-    while ids.len() < start + tokens || !state.is_settled() {
+    while ids.len() < start + tokens || !state.is_between_notes() {
         // Sometimes a model that wants the same over and over, sometimes one that does not
         // know what it wants.
         if rng.random_bool(0.5) {
@@ -169,7 +169,7 @@ fn walk(
         ids.push(id);
     }
     let read =
-        PositionScore::from_ids(&ids, vocabulary).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        TokenSequence::from_ids(&ids, vocabulary).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
     let mut notes = read.decode(vocabulary).notes;
     for note in &mut notes {
         note.velocity = sampling.constraints.velocity_of(note.velocity);
@@ -179,15 +179,15 @@ fn walk(
 
 /// Both presets in both orders, with merged tokens every other time.
 fn vocabulary(seed: u64) -> Vocabulary {
-    use continuo_score::Order;
+    use continuo_score::NoteOrder;
     let preset = match seed % 2 {
         0 => Vocabulary::midigen(),
         _ => Vocabulary::continuo(),
     };
     let plain = preset.with_order(if seed % 4 < 2 {
-        Order::HighToLow
+        NoteOrder::HighToLow
     } else {
-        Order::LowToHigh
+        NoteOrder::LowToHigh
     });
     match seed % 8 < 4 {
         true => plain,
@@ -201,7 +201,7 @@ fn merged(plain: Vocabulary, seed: u64) -> Vocabulary {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let grammar = Grammar::new(&plain);
     let mut sampler = Sampler::new(&plain);
-    let mut state = grammar.next(&State::default(), Token::Start);
+    let mut state = grammar.next(&GrammarState::default(), Token::Start);
     let mut ids = Vec::new();
     for _ in 0..900 {
         // Few different numbers, so that the walk is likely to come by the same again.
@@ -254,7 +254,7 @@ fn constraints_hold_and_leave_a_way_on() {
             top_k: rng.random_range(0..20),
             top_p: rng.random_range(0.0..1.0),
             min_p: rng.random_range(0.0..1.0),
-            warmest: rng.random_range(0.0..4.0),
+            loop_temperature: rng.random_range(0.0..4.0),
             constraints: c,
         };
         let own: Vec<Note> = (0..rng.random_range(0..12))
@@ -332,7 +332,7 @@ fn changed_constraints_yield_rather_than_stop() {
         let mut sampler = Sampler::new(&v);
         let mut sampling = PLAIN;
         sampler.begin(0, &sampling, seed, None, &[]);
-        let mut state = grammar.next(&State::default(), Token::Start);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
         let mut ids = vec![v.id(Token::Start).unwrap()];
         for _ in 0..400 {
             if rng.random_bool(0.1) {
@@ -347,7 +347,7 @@ fn changed_constraints_yield_rather_than_stop() {
             state = grammar.next_id(&state, id).unwrap();
             ids.push(id);
         }
-        assert!(PositionScore::from_ids(&ids, &v).is_ok(), "seed {seed}");
+        assert!(TokenSequence::from_ids(&ids, &v).is_ok(), "seed {seed}");
     }
 }
 
@@ -384,7 +384,7 @@ fn density_and_register_pull() {
         });
         let mut sampler = Sampler::new(&v);
         sampler.begin(0, &sampling, 5, None, &[]);
-        let mut state = grammar.next(&State::default(), Token::Start);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
         let (mut notes, mut pitches) = (0u32, 0u32);
         for _ in 0..4000 {
             let id = sampler.choose(&state, &logits).unwrap();
@@ -438,11 +438,14 @@ fn circling_warms_and_ends() {
                 .unwrap()
         })
         .collect();
-    let play = |warmest: f32| {
-        let sampling = Sampling { warmest, ..PLAIN };
+    let play = |loop_temperature: f32| {
+        let sampling = Sampling {
+            loop_temperature,
+            ..PLAIN
+        };
         let mut sampler = Sampler::new(&v);
         sampler.begin(0, &sampling, 3, None, &[]);
-        let mut state = grammar.next(&State::default(), Token::Start);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
         let (mut warmest_seen, mut left) = (1.0f32, None);
         for step in 0..1500 {
             // Sure of the next token of the circle as long as it follows it.
@@ -452,27 +455,30 @@ fn circling_warms_and_ends() {
             let id = sampler.choose(&state, &logits).unwrap();
             let token = v.token(id).unwrap();
             if token != wanted && left.is_none() {
-                left = Some((step, sampler.warmth()));
+                left = Some((step, sampler.temperature_multiplier()));
             }
-            warmest_seen = warmest_seen.max(sampler.warmth());
+            warmest_seen = warmest_seen.max(sampler.temperature_multiplier());
             sampler.read(token);
             state = grammar.next(&state, token);
             if let Some((when, _)) = left
                 && step == when + 60
             {
-                return (warmest_seen, left, sampler.warmth());
+                return (warmest_seen, left, sampler.temperature_multiplier());
             }
         }
-        (warmest_seen, left, sampler.warmth())
+        (warmest_seen, left, sampler.temperature_multiplier())
     };
     let (never, stuck, _) = play(1.0);
     assert_eq!((never, stuck), (1.0, None), "without warmth it stays");
-    let (warmest, left, after) = play(4.0);
-    let (_, warmth) = left.expect("it gets out");
-    assert!(warmth > 1.2 && warmest <= 4.0, "{warmth}, {warmest}");
+    let (loop_temperature, left, after) = play(4.0);
+    let (_, temperature_multiplier) = left.expect("it gets out");
     assert!(
-        after < 1.0 + (warmest - 1.0) / 2.0,
-        "{after} after {warmest}"
+        temperature_multiplier > 1.2 && loop_temperature <= 4.0,
+        "{temperature_multiplier}, {loop_temperature}"
+    );
+    assert!(
+        after < 1.0 + (loop_temperature - 1.0) / 2.0,
+        "{after} after {loop_temperature}"
     );
 }
 
@@ -482,36 +488,37 @@ fn circling_warms_and_ends() {
 fn what_followed_is_taken_as_often_as_it_counts() {
     let v = Vocabulary::continuo();
     let grammar = Grammar::new(&v);
-    let state = grammar.next(&State::default(), Token::Start);
+    let state = grammar.next(&GrammarState::default(), Token::Start);
     let id = |token| v.id(token).unwrap();
     let pitch = |p| id(Token::Pitch(p));
     // The network wants nothing but middle C.
     let mut logits = vec![-20.0; v.size()];
     logits[usize::from(pitch(60))] = 20.0;
-    let followed = |shares: &[(u16, f32)]| Followed {
+    let followed = |shares: &[(u16, f32)]| Continuations {
         length: 64,
         shares: shares.to_vec(),
         at: Some(9),
     };
     let two = followed(&[(pitch(64), 0.75), (pitch(67), 0.25)]);
-    let count_all = |sampling: &Sampling, followed: &[Option<(Followed, f32)>], circling: bool| {
-        let mut sampler = Sampler::new(&v);
-        sampler.begin(0, sampling, 3, None, &[]);
-        if circling {
-            for _ in 0..2_000 {
-                sampler.read(Token::Pitch(60));
+    let count_all =
+        |sampling: &Sampling, followed: &[Option<(Continuations, f32)>], circling: bool| {
+            let mut sampler = Sampler::new(&v);
+            sampler.begin(0, sampling, 3, None, &[]);
+            if circling {
+                for _ in 0..2_000 {
+                    sampler.read(Token::Pitch(60));
+                }
             }
-        }
-        let mut counts = [0u32; 4];
-        for _ in 0..4_000 {
-            let chosen = sampler.choose_with(&state, &logits, followed);
-            let chosen = chosen.unwrap();
-            let known = [60, 64, 67].iter().position(|&p| pitch(p) == chosen);
-            counts[known.unwrap_or(3)] += 1;
-        }
-        counts.map(|n| f64::from(n) / 4_000.0)
-    };
-    let count = |sampling: &Sampling, followed: &Followed, weight, circling: bool| {
+            let mut counts = [0u32; 4];
+            for _ in 0..4_000 {
+                let chosen = sampler.choose_with(&state, &logits, followed);
+                let chosen = chosen.unwrap();
+                let known = [60, 64, 67].iter().position(|&p| pitch(p) == chosen);
+                counts[known.unwrap_or(3)] += 1;
+            }
+            counts.map(|n| f64::from(n) / 4_000.0)
+        };
+    let count = |sampling: &Sampling, followed: &Continuations, weight, circling: bool| {
         count_all(
             sampling,
             &[None, Some((followed.clone(), weight))],

@@ -11,18 +11,17 @@ use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
 use super::Joining;
+use super::rings::{Pasts, hand_over, hand_over_all};
 use crate::beside::{Beside, Coming, panic_message};
-use crate::editor_link::{Backstage, ModelState, Wish};
-use crate::gate::Shared;
+use crate::editor_link::{Backstage, EditorRequest};
+use crate::health_report::HealthReport;
 use crate::learning::{Opened, open};
 use crate::messages::{Heard, Planned};
 use crate::player::{ComingModel, EnginePlayer, Models};
-use crate::report::Report;
 use crate::session::{Need, Player, SavedSession, Session};
+use crate::shared::Shared;
+use crate::snapshot::ModelState;
 use crate::state;
-
-/// How long an offline plan waits for room in the ring of planned notes.
-const RING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Messages of one instance taken in before the next instance has its turn.
 const TURN: usize = 512;
@@ -134,7 +133,7 @@ impl Instance {
         self.guard(|instance| {
             if offline {
                 instance.session.work_exactly()?;
-                instance.shared.gate.stir();
+                instance.shared.barrier.heartbeat();
             } else {
                 instance.session.work()?;
             }
@@ -179,13 +178,13 @@ impl Instance {
     fn obey(&mut self, common: &mut Common) -> Result<(), EngineError> {
         while let Ok(wish) = self.backstage.commands.try_recv() {
             match wish {
-                Wish::Midi(wanted) => {
+                EditorRequest::Midi(wanted) => {
                     let file = self.session.midi(wanted.part, wanted.bars);
                     // Whoever asked may be gone.
                     let _ = wanted.reply.try_send(file);
                 }
-                Wish::Learn(paths) => self.session.learn(paths),
-                Wish::Unlearn => self.session.unlearn()?,
+                EditorRequest::Learn(paths) => self.session.learn(paths),
+                EditorRequest::Unlearn => self.session.unlearn()?,
             }
         }
         // Its thread lets go of the result once it is there.
@@ -207,7 +206,7 @@ impl Instance {
                 }
             };
             self.session.opened(opened);
-            self.shared.gate.stir();
+            self.shared.barrier.heartbeat();
         }
         if self.opening.is_none()
             && let Some(path) = self.session.next_file()
@@ -252,7 +251,7 @@ impl Instance {
             nice_error!("Continuo: {problem}");
         }
         // The audio thread may be waiting for the very block that went wrong.
-        self.shared.gate.finish(u64::MAX);
+        self.shared.barrier.finish(u64::MAX);
         self.problem = Some(problem);
         self.coming = None;
         // It goes on listening. Nobody has nothing that could fail.
@@ -280,7 +279,7 @@ impl Instance {
             self.model = choice;
             // Another model may do.
             if self.problem.take().is_some() {
-                self.shared.gate.reopen(self.block);
+                self.shared.barrier.reopen(self.block);
             }
             self.ask_for_model(common);
         }
@@ -360,10 +359,10 @@ impl Instance {
             }
             // Where there is no model, nobody waits.
             if self.problem.is_none() {
-                self.shared.gate.finish(block);
+                self.shared.barrier.finish(block);
             }
         } else if offline {
-            self.shared.gate.stir();
+            self.shared.barrier.heartbeat();
         }
         hand_over(&mut self.session, &mut self.planned);
         Ok(())
@@ -388,8 +387,8 @@ impl Instance {
         });
     }
 
-    pub(super) fn report(&self) -> Report {
-        let mut report = Report::default();
+    pub(super) fn report(&self) -> HealthReport {
+        let mut report = HealthReport::default();
         self.session.player().report(&mut report);
         report.problem.clone_from(&self.problem);
         if self.coming.is_some() {
@@ -398,70 +397,5 @@ impl Instance {
         report.count(&self.shared.counters);
         report.problem = report.problem.or_else(|| self.kept.problem());
         report
-    }
-}
-
-/// Which past the audio thread speaks of, and which one the session has. What was on its way
-/// when a project was loaded is about the past before it, and must not change the one loaded.
-#[derive(Default)]
-struct Pasts {
-    told: u64,
-    mine: u64,
-}
-
-impl Pasts {
-    fn note(&mut self, message: Heard) {
-        if let Heard::Anew { past } = message {
-            self.told = past;
-        }
-    }
-
-    /// Whether a message is about another past than the session's.
-    fn is_stale(&self, message: Heard) -> bool {
-        let mut after = Self { ..*self };
-        after.note(message);
-        after.told < after.mine
-    }
-
-    fn hear(
-        &mut self,
-        session: &mut Session<EnginePlayer>,
-        message: Heard,
-        eager: bool,
-    ) -> Result<(), EngineError> {
-        self.note(message);
-        if self.told < self.mine {
-            session.hear_stale(message);
-            return Ok(());
-        }
-        session.hear(message, eager)
-    }
-}
-
-/// Hands planned notes over as far as there is room.
-fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Producer<Planned>) {
-    let waiting = session.planned();
-    while let Some(&note) = waiting.front() {
-        if planned.push(note).is_err() {
-            return;
-        }
-        waiting.pop_front();
-    }
-}
-
-/// Hands all of them over; the audio thread, waiting at the gate, makes room.
-fn hand_over_all(
-    session: &mut Session<EnginePlayer>,
-    planned: &mut Producer<Planned>,
-    shared: &Shared,
-) {
-    let began = Instant::now();
-    loop {
-        hand_over(session, planned);
-        if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
-            return;
-        }
-        shared.gate.stir();
-        std::thread::sleep(Duration::from_millis(1));
     }
 }

@@ -1,19 +1,22 @@
-//! The menus: presets, what is learned from files, MIDI files, models.
+//! The menus: presets, files to learn, MIDI files, models. Window thread.
 
 use egui::{Button, Frame, Label, Margin, RichText, Ui};
 
 use super::theme;
-use super::view::{Act, Doing, Learning, Part, View};
+use super::view::{UiEvent, View};
+use crate::action::Action;
+use crate::midi_export::ExportPart;
+use crate::snapshot::LearningState;
 
-/// Pieces a menu names; of the others it says how many.
-const NAMED: usize = 8;
+/// Learned pieces listed in the menu; of others it shows the number.
+const MAX_PIECES: usize = 8;
 
 /// Width of a menu's entries, in points.
 const WIDTH: f32 = 190.0;
 
-/// Draws them, in the order in which a row that is filled from the right has them.
-pub fn show(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
-    let mut menus = Menus { view, doings };
+/// Draws the menus in the order of a row that is filled from the right.
+pub fn show(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
+    let mut menus = Menus { view, ui_events };
     menus.model(ui);
     menus.save(ui);
     menus.learn(ui);
@@ -22,52 +25,55 @@ pub fn show(ui: &mut Ui, view: &View, doings: &mut Vec<Doing>) {
 
 struct Menus<'a> {
     view: &'a View,
-    doings: &'a mut Vec<Doing>,
+    ui_events: &'a mut Vec<UiEvent>,
 }
 
 impl Menus<'_> {
-    fn offered(&self, act: &Act) -> bool {
-        self.view.offer(act).is_some()
+    fn has(&self, action: Action) -> bool {
+        self.view.action_state(action).is_some()
     }
 
-    /// An entry, if the act is offered.
-    fn item(&mut self, ui: &mut Ui, act: Act, name: &str, tip: &str) {
-        let Some(offer) = self.view.offer(&act) else {
+    /// The entry of an action, if it is to be drawn.
+    fn add(&mut self, ui: &mut Ui, action: Action) {
+        let info = action.info();
+        self.add_as(ui, action, &info.label, info.help);
+    }
+
+    fn add_as(&mut self, ui: &mut Ui, action: Action, label: &str, help: &str) {
+        let Some(state) = self.view.action_state(action) else {
             return;
         };
-        let button = Button::selectable(offer.on, name).frame_when_inactive(offer.on);
-        let mut response = ui.add_enabled(offer.enabled, button);
-        if !tip.is_empty() {
-            response = response.on_hover_text(tip);
+        let button = Button::selectable(state.on, label).frame_when_inactive(state.on);
+        let mut response = ui.add_enabled(state.enabled, button);
+        if !help.is_empty() {
+            response = response.on_hover_text(help);
         }
         if response.clicked() {
-            self.doings.push(Doing::Act(act));
+            self.ui_events.push(UiEvent::Action(action));
             ui.close();
         }
     }
 
     fn model(&mut self, ui: &mut Ui) {
-        if !self.offered(&Act::LoadModel) {
+        if !self.has(Action::LoadModel) {
             return;
         }
         ui.menu_button("Model", |ui| {
             ui.set_min_width(WIDTH);
-            let tip = "A folder with a model in it; it may be dropped on the window, too";
-            self.item(ui, Act::LoadModel, "Load a model…", tip);
-            let tip = "Back to the model that comes with Continuo";
-            self.item(ui, Act::DefaultModel, "The default model", tip);
+            self.add(ui, Action::LoadModel);
+            self.add(ui, Action::DefaultModel);
         });
     }
 
     fn save(&mut self, ui: &mut Ui) {
         let parts = [
-            (Part::Played, "What it played"),
-            (Part::Heard, "What it heard"),
-            (Part::Both, "Both, as two tracks"),
+            (ExportPart::Played, "What it played"),
+            (ExportPart::Heard, "What it heard"),
+            (ExportPart::Both, "Both, as two tracks"),
         ];
         if !parts
             .iter()
-            .any(|(part, _)| self.offered(&Act::Save(*part, None)))
+            .any(|(part, _)| self.has(Action::SaveMidi(*part, None)))
         {
             return;
         }
@@ -75,10 +81,8 @@ impl Menus<'_> {
             ui.set_min_width(WIDTH);
             for (part, name) in parts {
                 ui.menu_button(name, |ui| {
-                    self.item(ui, Act::Save(part, None), "All of it…", "");
-                    for bars in [4, 8, 16] {
-                        let name = format!("The last {bars} bars…");
-                        self.item(ui, Act::Save(part, Some(bars)), &name, "");
+                    for bars in [None, Some(4), Some(8), Some(16)] {
+                        self.add(ui, Action::SaveMidi(part, bars));
                     }
                 });
             }
@@ -86,18 +90,15 @@ impl Menus<'_> {
     }
 
     fn learn(&mut self, ui: &mut Ui) {
-        if !self.offered(&Act::LearnFiles) {
+        if !self.has(Action::LearnFiles) {
             return;
         }
         ui.menu_button("Learn", |ui| {
             ui.set_min_width(WIDTH);
-            let tip = "Continuo recalls them as it recalls what you played. They may be dropped on \
-                       the window, too";
-            self.item(ui, Act::LearnFiles, "MIDI files…", tip);
-            self.item(ui, Act::LearnFolder, "A folder of them…", tip);
-            let tip = "What you played stays";
-            self.item(ui, Act::Unlearn, "Forget what was learned", tip);
-            let lines = pieces(&self.view.learning);
+            self.add(ui, Action::LearnFiles);
+            self.add(ui, Action::LearnFolder);
+            self.add(ui, Action::Unlearn);
+            let lines = learned_lines(&self.view.snapshot.learning);
             if !lines.is_empty() {
                 ui.separator();
             }
@@ -122,33 +123,32 @@ impl Menus<'_> {
         }
         ui.menu_button("Presets", |ui| {
             ui.set_min_width(WIDTH);
-            // In a small window they do not fit all at once.
+            // In a small window the list scrolls.
             let height = (ui.ctx().content_rect().bottom() - ui.cursor().top() - 4.0 * theme::GAP)
                 .max(4.0 * theme::ROW);
             egui::ScrollArea::vertical()
                 .max_height(height)
                 .show(ui, |ui| {
-                    for (number, preset) in view.presets.iter().enumerate() {
-                        self.item(ui, Act::Preset(number), &preset.name, &preset.about);
+                    for (index, preset) in view.presets.iter().enumerate() {
+                        self.add_as(ui, Action::Preset(index), &preset.name, &preset.about);
                     }
                 });
         });
     }
 }
 
-/// What was learned, a line each.
-fn pieces(learning: &Learning) -> Vec<String> {
+/// The pieces learned, newest first, one a line.
+fn learned_lines(learning: &LearningState) -> Vec<String> {
     if !learning.possible {
         return vec!["This model has no long memory".into()];
     }
     let pieces = &learning.pieces;
-    // The newest, which are looked for.
-    let named = pieces.iter().rev().take(NAMED);
-    let mut lines: Vec<_> = named
+    let newest = pieces.iter().rev().take(MAX_PIECES);
+    let mut lines: Vec<_> = newest
         .map(|piece| format!("{}: {} notes", piece.name, piece.notes))
         .collect();
-    if pieces.len() > NAMED {
-        lines.push(format!("and {} more", pieces.len() - NAMED));
+    if pieces.len() > MAX_PIECES {
+        lines.push(format!("and {} more", pieces.len() - MAX_PIECES));
     }
     lines
 }
@@ -156,25 +156,26 @@ fn pieces(learning: &Learning) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::editor_link::LearnedPiece;
+    use crate::snapshot::LearnedPiece;
 
     #[test]
-    fn the_newest_pieces_are_named() {
-        assert_eq!(pieces(&Learning::default()).len(), 1, "says that it cannot");
+    fn menu_lists_the_newest_pieces() {
+        let impossible = learned_lines(&LearningState::default());
+        assert_eq!(impossible.len(), 1, "the menu gives the reason");
         let piece = |number: usize| LearnedPiece {
             name: format!("{number}.mid"),
             notes: 10 * number,
         };
-        let mut learning = Learning {
+        let mut learning = LearningState {
             possible: true,
-            ..Learning::default()
+            ..LearningState::default()
         };
-        assert!(pieces(&learning).is_empty());
+        assert!(learned_lines(&learning).is_empty());
         learning.pieces = (0..10).map(piece).collect();
-        let lines = pieces(&learning);
-        assert_eq!(lines.len(), NAMED + 1);
+        let lines = learned_lines(&learning);
+        assert_eq!(lines.len(), MAX_PIECES + 1);
         assert_eq!(
-            (lines[0].as_str(), lines[NAMED].as_str()),
+            (lines[0].as_str(), lines[MAX_PIECES].as_str()),
             ("9.mid: 90 notes", "and 2 more")
         );
     }

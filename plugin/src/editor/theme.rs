@@ -1,67 +1,68 @@
-//! Colours and sizes. Made for a dark stage: text and notes carry the light, nothing else does.
-//! Heard is blue and played is orange, as in the pictures of `continuo view`; the two stay
-//! apart for every common kind of colour blindness.
+//! Colours and sizes. The theme is for a dark stage: only text and notes are bright. Heard notes are blue and
+//! played notes orange, as in the pictures of `continuo view`; the two differ for every common kind of colour
+//! blindness. Window thread.
 
 use egui::{Color32, CornerRadius, FontId, Stroke, TextStyle, Visuals};
 
-/// Behind everything.
+/// The smallest window in which everything can be reached, in points: width, height.
+pub const SMALLEST: (f32, f32) = (480.0, 400.0);
+
+/// Ground of the window.
 pub const GROUND: Color32 = Color32::from_rgb(0x14, 0x16, 0x1a);
-/// The roll's own ground, and that of a control.
+/// Ground of the roll and of controls.
 pub const WELL: Color32 = Color32::from_rgb(0x1c, 0x1f, 0x25);
 /// Rows of black keys.
 pub const WELL_DARK: Color32 = Color32::from_rgb(0x18, 0x1b, 0x20);
-/// How far a control stands, and a button that is on.
+/// Bar of a control's value, and a button that is on.
 pub const FILL: Color32 = Color32::from_rgb(0x2f, 0x41, 0x58);
 /// A button.
 pub const BUTTON: Color32 = Color32::from_rgb(0x26, 0x2a, 0x32);
-/// The same under the pointer.
+/// A button under the pointer.
 pub const BUTTON_HOT: Color32 = Color32::from_rgb(0x33, 0x39, 0x44);
-/// Beats.
+/// Lines of beats.
 pub const LINE: Color32 = Color32::from_rgb(0x26, 0x2a, 0x31);
-/// Bars.
+/// Lines of bars.
 pub const LINE_STRONG: Color32 = Color32::from_rgb(0x3d, 0x44, 0x4f);
 /// Text.
 pub const TEXT: Color32 = Color32::from_rgb(0xee, 0xf1, 0xf5);
-/// Text that says what other text is.
+/// Text of labels.
 pub const TEXT_WEAK: Color32 = Color32::from_rgb(0xa6, 0xb0, 0xbd);
-/// Heard.
+/// Notes heard.
 pub const HEARD: Color32 = Color32::from_rgb(0x5c, 0xb2, 0xff);
-/// Played.
+/// Notes played.
 pub const PLAYED: Color32 = Color32::from_rgb(0xff, 0xa5, 0x3d);
-/// Recalled.
+/// Bars recalled, and learning.
 pub const RECALLED: Color32 = Color32::from_rgb(0xb9, 0x9c, 0xff);
-/// All is well.
-pub const GOOD: Color32 = Color32::from_rgb(0x6d, 0xd5, 0x8c);
-/// Something is wrong.
+/// Problems.
 pub const BAD: Color32 = Color32::from_rgb(0xff, 0x7b, 0x72);
-/// Behind a problem in words.
+/// Ground of the text of a problem.
 pub const BAD_GROUND: Color32 = Color32::from_rgb(0x43, 0x1f, 0x22);
 
-/// Between things, in points.
+/// Gap between widgets, in points.
 pub const GAP: f32 = 8.0;
-/// Between things that belong together.
+/// Gap between widgets that belong together, in points.
 pub const SMALL_GAP: f32 = 3.0;
-/// Height of a control and of a button.
+/// Height of a control and of a button, in points.
 pub const ROW: f32 = 23.0;
 /// Corners of both.
 pub const ROUND: CornerRadius = CornerRadius::same(4);
 
-/// The text of controls and figures.
+/// Font of controls and of the status bar.
 pub fn text() -> FontId {
     FontId::proportional(13.5)
 }
 
-/// Labels of the roll, and titles.
+/// Font of the roll's labels and of titles.
 pub fn small() -> FontId {
     FontId::proportional(11.5)
 }
 
-/// A colour some way towards another, 0 to 1.
-pub fn towards(from: Color32, to: Color32, share: f32) -> Color32 {
+/// A colour between two others; `share` is 0 for the first, 1 for the second.
+pub fn mix(from: Color32, to: Color32, share: f32) -> Color32 {
     from.lerp_to_gamma(to, share.clamp(0.0, 1.0))
 }
 
-/// Makes a window look like this.
+/// Applies the theme to a window.
 pub fn apply(ctx: &egui::Context) {
     ctx.set_theme(egui::Theme::Dark);
     ctx.all_styles_mut(|style| {

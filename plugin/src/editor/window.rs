@@ -1,6 +1,5 @@
-//! The window: what the instance says becomes a [`View`], and what hands do becomes the host's
-//! gestures and the instance's commands. On the window's own thread, or the host's main one;
-//! nothing here waits for the composer or the audio thread.
+//! The window: makes the [`View`] of each frame, and turns [`UiEvent`]s into gestures of the host and requests
+//! to the instance. On the window's own thread, or the host's main thread; it waits for no other thread.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,182 +14,189 @@ use nice_plug_egui::{
     EguiEditor, EguiNiceSettings, Frame, Key, KeyCapture, NiceEguiApp, create_egui_editor,
 };
 
-use super::clock::Clock;
-use super::drop::Dropped;
-use super::files::{self, Answer, Dialogs, News, Purpose};
-use super::knobs::Knobs;
-use super::seen;
-use super::view::{Act, Doing, Part, View};
-use super::{Panel, SMALLEST, draw, theme};
-use crate::editor_link::{Command, EditorLink, MidiWanted};
+use super::file_dialogs::{self, DialogAnswer, DialogEvent, DialogPurpose, Dialogs};
+use super::file_drop::Dropped;
+use super::param_binding::ParamBinding;
+use super::smooth_playhead::SmoothPlayhead;
+use super::view::{UiEvent, View};
+use super::view_model::action_states;
+use super::{UiState, draw, theme};
+use crate::action::Action;
+use crate::editor_link::{EditorLink, EditorRequest, MidiExportRequest};
+use crate::midi_export::ExportPart;
 use crate::resources;
+use crate::trigger::Trigger;
 
-/// Between two frames while something moves.
+/// Interval of frames while the view is animated.
 const FRAME: Duration = Duration::from_micros(16_600);
 
-/// How long the composer thread may take to answer: it may be loading a model.
+/// Time in which the composer thread has to answer: it may be loading a model.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long what came of an act stays on the screen.
+/// Time for which a notice is shown.
 const NOTICE: Duration = Duration::from_secs(8);
 
-/// What is remembered flickers behind what is heard; longer than this it is news.
-const BEHIND: Duration = Duration::from_secs(1);
+/// Time after which reading the memory is shown: each note makes the model read for a moment.
+const REBUILDING_AFTER: Duration = Duration::from_secs(1);
 
-/// The editor of an instance, for the host to open and close as it likes.
-pub fn editor(params: Arc<dyn Params>, link: Arc<EditorLink>) -> Option<EguiEditor<Window>> {
+/// Makes the editor of an instance, which the host opens and closes. Main thread.
+pub fn create_editor(
+    params: Arc<dyn Params>,
+    link: Arc<EditorLink>,
+) -> Option<EguiEditor<EditorWindow>> {
     let mut resize = ResizeHint::RESIZABLE;
-    let smallest = LogicalSize::new(SMALLEST.0, SMALLEST.1);
+    let smallest = LogicalSize::new(theme::SMALLEST.0, theme::SMALLEST.1);
     resize.size_constraints = SizeConstraints::min_logical_size(smallest);
     let settings = EguiNiceSettings::new()
         .with_tile("Continuo")
         .with_resize_hint(resize);
     let (state, repaint) = (link.window.clone(), link.repaint.clone());
-    create_egui_editor(state, repaint, settings, Window::new(params, link))
+    create_egui_editor(state, repaint, settings, EditorWindow::new(params, link))
 }
 
-/// The window's contents; they outlive the window, so that it opens as it was closed.
-pub struct Window {
-    knobs: Knobs,
+/// The window's contents. They outlive the window, so that it reopens as it was. Owned by the window's thread.
+pub struct EditorWindow {
+    param_binding: ParamBinding,
     link: Arc<EditorLink>,
-    panel: Panel,
+    ui_state: UiState,
     view: View,
-    doings: Vec<Doing>,
-    clock: Clock,
+    ui_events: Vec<UiEvent>,
+    smooth_playhead: SmoothPlayhead,
     dialogs: Dialogs,
     notice: Option<(String, Instant)>,
-    /// Since when memory lags behind what was heard.
-    behind: Option<Instant>,
-    /// How many files were refused when it was last looked.
+    /// Time since which the model reads the memory.
+    behind_since: Option<Instant>,
+    /// Number of refused files in the last frame.
     refused: usize,
     host: Option<GuiContext>,
 }
 
-impl Window {
+impl EditorWindow {
     fn new(params: Arc<dyn Params>, link: Arc<EditorLink>) -> Self {
-        let knobs = Knobs::new(params);
+        let param_binding = ParamBinding::new(params);
         let view = View {
-            presets: knobs.presets().to_vec(),
+            presets: param_binding.presets().to_vec(),
             ..View::default()
         };
         Self {
-            knobs,
+            param_binding,
             view,
             dialogs: Dialogs::new(link.repaint.clone()),
             link,
-            panel: Panel::default(),
-            doings: Vec::new(),
-            clock: Clock::default(),
+            ui_state: UiState::default(),
+            ui_events: Vec::new(),
+            smooth_playhead: SmoothPlayhead::default(),
             notice: None,
-            behind: None,
+            behind_since: None,
             refused: 0,
             host: None,
         }
     }
 
-    /// The view of this moment.
-    fn look(&mut self, seconds: f64) {
+    /// Updates the view; `seconds` is egui's time.
+    fn update_view(&mut self, seconds: f64) {
         let snapshot = self.link.look();
-        seen::see(&snapshot, &mut self.view);
-        let tempo = if snapshot.time.playing {
-            snapshot.time.tempo
-        } else {
-            0.0
-        };
-        self.view.roll.now = self.clock.show(seconds, snapshot.time.beat, tempo);
-        if snapshot.time.playing && self.clock.stands() {
-            seen::stop(&mut self.view);
-            self.view.roll.now = snapshot.time.beat;
+        let time = snapshot.time;
+        let behind = snapshot.memory.behind;
+        self.view.show(snapshot.clone());
+        let tempo = if time.playing { time.tempo } else { 0.0 };
+        self.view.playhead = self.smooth_playhead.advance(seconds, time.beat, tempo);
+        if time.playing && self.smooth_playhead.is_stalled() {
+            self.view.playing = false;
+            self.view.playhead = time.beat;
         }
-        self.behind = match self.behind {
-            since if snapshot.memory.behind => since.or_else(|| Some(Instant::now())),
+        self.behind_since = match self.behind_since {
+            since if behind => since.or_else(|| Some(Instant::now())),
             _ => None,
         };
-        self.view.health.memory.rebuilding = self.behind.is_some_and(|b| b.elapsed() > BEHIND);
-        self.view.controls = self.knobs.controls();
-        let learned = &self.view.learning;
-        if learned.refused.len() != self.refused {
-            let newer = learned.refused.len() > self.refused;
-            self.refused = learned.refused.len();
-            if let Some(why) = learned.refused.last().filter(|_| newer) {
-                self.tell(format!("Not learned: {why}"));
+        let behind_since = self.behind_since;
+        self.view.rebuilding = behind_since.is_some_and(|b| b.elapsed() > REBUILDING_AFTER);
+        self.view.controls = self.param_binding.controls();
+        let refused = &snapshot.learning.refused;
+        if refused.len() != self.refused {
+            let more = refused.len() > self.refused;
+            self.refused = refused.len();
+            if let Some(why) = refused.last().filter(|_| more) {
+                self.notify(format!("Not learned: {why}"));
             }
         }
-        self.view.offers = self.knobs.offers();
-        self.view.offers.extend(seen::offers(&snapshot));
+        self.view.action_states = self.param_binding.action_states();
+        self.view.action_states.extend(action_states(&snapshot));
         self.notice.take_if(|(_, since)| since.elapsed() > NOTICE);
         self.view.notice = self.notice.as_ref().map(|(text, _)| text.clone());
     }
 
-    fn tell(&mut self, text: impl Into<String>) {
+    /// Shows a notice.
+    fn notify(&mut self, text: impl Into<String>) {
         self.notice = Some((text.into(), Instant::now()));
     }
 
-    fn act(&mut self, act: &Act) {
-        let command = match act {
-            Act::Panic => Command::Panic,
-            Act::Regenerate => Command::Regenerate,
-            Act::Clear => Command::Clear,
-            Act::Unlearn => Command::Unlearn,
-            Act::Undo => Command::Undo,
-            Act::Redo => Command::Redo,
-            Act::Save(part, bars) => return self.dialogs.open(Purpose::Save(*part, *bars)),
-            Act::LoadModel => return self.dialogs.open(Purpose::Model),
-            Act::DefaultModel => return self.load(None),
-            Act::LearnFiles => return self.dialogs.open(Purpose::Learn),
-            Act::LearnFolder => return self.dialogs.open(Purpose::LearnFolder),
-            // Parameters.
-            Act::Freeze | Act::Vary(_) | Act::Preset(_) => return,
-        };
-        self.send(command);
-        // The instance knows what it did, the host sets what is a parameter of it.
+    fn execute(&mut self, action: Action) {
+        match action {
+            Action::Trigger(trigger) => self.press(trigger),
+            Action::Unlearn => self.send(EditorRequest::Unlearn),
+            Action::SaveMidi(part, bars) => self.dialogs.open(DialogPurpose::SaveMidi(part, bars)),
+            Action::LoadModel => self.dialogs.open(DialogPurpose::LoadModel),
+            Action::DefaultModel => self.load_model(None),
+            Action::LearnFiles => self.dialogs.open(DialogPurpose::LearnFiles),
+            Action::LearnFolder => self.dialogs.open(DialogPurpose::LearnFolder),
+            // The parameter binding executes these.
+            Action::Freeze | Action::Vary(_) | Action::Preset(_) => {}
+        }
+    }
+
+    fn press(&mut self, trigger: Trigger) {
+        self.link.press(trigger);
+        // The instance knows the step of undo or redo; a parameter of it is set through the host.
         let history = self.link.look().history;
-        let step = match act {
-            Act::Undo => history.undo,
-            Act::Redo => history.redo,
-            _ => None,
+        let step = match trigger {
+            Trigger::Undo => history.undo,
+            Trigger::Redo => history.redo,
+            Trigger::Panic | Trigger::Regenerate | Trigger::Clear => None,
         };
         if let (Some(step), Some(host)) = (step, &self.host) {
-            self.knobs.step(step, host);
+            self.param_binding.undo_step(step, host);
         }
     }
 
-    fn send(&mut self, command: Command) {
-        if !self.link.send(command) {
-            self.tell("Too much was asked for at once; try again in a moment.");
+    fn send(&mut self, request: EditorRequest) {
+        if !self.link.send(request) {
+            self.notify("Too much was asked for at once; try again in a moment.");
         }
     }
 
-    fn answered(&mut self, purpose: Purpose, answer: Answer) {
+    fn dialog_answered(&mut self, purpose: DialogPurpose, answer: DialogAnswer) {
         let paths = match answer {
-            Answer::Chosen(paths) => paths,
-            Answer::Nothing => return,
-            Answer::Missing => return self.without_dialog(purpose),
+            DialogAnswer::Chosen(paths) => paths,
+            DialogAnswer::Cancelled => return,
+            DialogAnswer::Unavailable => return self.without_dialog(purpose),
         };
         match purpose {
-            Purpose::Learn | Purpose::LearnFolder => self.send(Command::Learn(paths)),
-            Purpose::Save(part, bars) => {
+            DialogPurpose::LearnFiles | DialogPurpose::LearnFolder => {
+                self.send(EditorRequest::Learn(paths));
+            }
+            DialogPurpose::SaveMidi(part, bars) => {
                 for path in paths {
-                    self.save(path, part, bars);
+                    self.save_midi(path, part, bars);
                 }
             }
-            Purpose::Model => self.load(paths.into_iter().next()),
+            DialogPurpose::LoadModel => self.load_model(paths.into_iter().next()),
         }
     }
 
     fn dropped(&mut self, paths: &[PathBuf]) {
         match Dropped::of(paths.to_vec()) {
-            Dropped::Model(folder) => self.load(Some(folder)),
-            Dropped::Music(paths) => self.send(Command::Learn(paths)),
+            Dropped::Model(folder) => self.load_model(Some(folder)),
+            Dropped::Music(paths) => self.send(EditorRequest::Learn(paths)),
         }
     }
 
-    /// Asks the composer for the notes, and writes them on a thread that may wait.
-    fn save(&mut self, path: PathBuf, part: Part, bars: Option<u32>) {
+    /// Requests the notes from the composer, and writes them on a thread that may wait.
+    fn save_midi(&mut self, path: PathBuf, part: ExportPart, bars: Option<u32>) {
         let (reply, notes) = crossbeam_channel::bounded(1);
-        self.send(Command::Midi(MidiWanted { part, bars, reply }));
+        self.send(EditorRequest::Midi(MidiExportRequest { part, bars, reply }));
         self.dialogs
-            .work(move || match notes.recv_timeout(PATIENCE) {
+            .run(move || match notes.recv_timeout(PATIENCE) {
                 Ok(Some(file)) => match file.write_file(&path) {
                     Ok(()) => format!("Saved as {}", path.display()),
                     Err(why) => format!("Not saved: {why}"),
@@ -200,41 +206,41 @@ impl Window {
             });
     }
 
-    /// What is remembered is kept for the new model first, and that may take a moment.
-    fn load(&mut self, path: Option<PathBuf>) {
+    /// Loads a model on a thread that may wait: the instance first saves its session for the new model.
+    fn load_model(&mut self, path: Option<PathBuf>) {
         let link = self.link.clone();
-        self.dialogs.work(move || {
-            let words = match &path {
+        self.dialogs.run(move || {
+            let text = match &path {
                 Some(path) => format!("Loading {}", path.display()),
                 None => "Loading the default model".into(),
             };
-            link.send(Command::LoadModel(path));
-            words
+            link.load_model(path);
+            text
         });
     }
 
-    fn without_dialog(&mut self, purpose: Purpose) {
+    fn without_dialog(&mut self, purpose: DialogPurpose) {
         match purpose {
-            Purpose::Save(part, bars) => match own_place(part) {
-                Ok(path) => self.save(path, part, bars),
-                Err(why) => self.tell(format!("Not saved: {why}")),
+            DialogPurpose::SaveMidi(part, bars) => match default_path(part) {
+                Ok(path) => self.save_midi(path, part, bars),
+                Err(why) => self.notify(format!("Not saved: {why}")),
             },
-            Purpose::Learn | Purpose::LearnFolder => self.tell(
+            DialogPurpose::LearnFiles | DialogPurpose::LearnFolder => self.notify(
                 "This desktop has no file dialogs (install xdg-desktop-portal or zenity); drop the \
                  files on this window.",
             ),
-            Purpose::Model => self
-                .tell("This desktop has no file dialogs (install xdg-desktop-portal or zenity)."),
+            DialogPurpose::LoadModel => self
+                .notify("This desktop has no file dialogs (install xdg-desktop-portal or zenity)."),
         }
     }
 }
 
-fn own_place(part: Part) -> Result<PathBuf, String> {
+fn default_path(part: ExportPart) -> Result<PathBuf, String> {
     let home = std::env::home_dir().ok_or("no home folder is known")?;
-    files::own_place(&home, part).map_err(|why| format!("{}: {why}", home.display()))
+    file_dialogs::default_path(&home, part).map_err(|why| format!("{}: {why}", home.display()))
 }
 
-impl NiceEguiApp for Window {
+impl NiceEguiApp for EditorWindow {
     fn build(
         &mut self,
         ctx: egui::Context,
@@ -250,35 +256,35 @@ impl NiceEguiApp for Window {
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, frame: &mut Frame) {
-        self.look(ui.input(|i| i.time));
-        while let Some(news) = self.dialogs.news() {
-            match news {
-                News::Answered(purpose, answer) => self.answered(purpose, answer),
-                News::Done(words) => self.tell(words),
+        self.update_view(ui.input(|i| i.time));
+        while let Some(event) = self.dialogs.next_event() {
+            match event {
+                DialogEvent::Answered(purpose, answer) => self.dialog_answered(purpose, answer),
+                DialogEvent::Done(text) => self.notify(text),
             }
         }
-        let mut doings = std::mem::take(&mut self.doings);
-        draw(ui, &self.view, &mut self.panel, &mut doings);
+        let mut ui_events = std::mem::take(&mut self.ui_events);
+        draw(ui, &self.view, &mut self.ui_state, &mut ui_events);
         if let Some(host) = self.host.clone() {
-            for doing in doings.drain(..) {
-                if self.knobs.apply(&doing, &host) {
+            for ui_event in ui_events.drain(..) {
+                if self.param_binding.apply(&ui_event, &host) {
                     continue;
                 }
-                match &doing {
-                    Doing::Act(act) => self.act(act),
-                    Doing::Drop(paths) => self.dropped(paths),
+                match &ui_event {
+                    UiEvent::Action(action) => self.execute(*action),
+                    UiEvent::Drop(paths) => self.dropped(paths),
                     _ => {}
                 }
             }
         }
-        self.doings = doings;
-        frame.set_key_capture(if self.panel.types() {
+        self.ui_events = ui_events;
+        frame.set_key_capture(if self.ui_state.is_typing() {
             KeyCapture::CaptureAll
         } else {
             KeyCapture::IgnoreKeys(vec![Key::Character(" ".into())])
         });
-        // When nothing moves, whoever changes something asks for the next frame.
-        if self.view.moves() {
+        // Without animation, the next frame comes when something requests a repaint.
+        if self.view.is_animated() {
             ui.ctx().request_repaint_after(FRAME);
         } else if self.notice.is_some() {
             ui.ctx().request_repaint_after(NOTICE / 8);

@@ -1,22 +1,25 @@
-//! The host's events, and what the performer makes of them. Audio thread.
+//! Note events between host and plugin. Audio thread.
 
 use nice_plug::midi::sysex::SysExMessage;
 use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::NoteEvent;
 
-/// A note event of the host's.
+use super::{AudioProcessor, INPUT_CAPACITY};
+use crate::choices::Mode;
+
+/// A note event in nice-plug's form.
 pub type Event = NoteEvent<SysEx>;
 
-/// The host's side of one block.
+/// The host's event queues of one block.
 pub trait Host {
-    /// The next event of the block, in order of time.
+    /// The next input event of the block, in order of time.
     fn next_event(&mut self) -> Option<Event>;
     /// Sends an event; `false` if the host has no room for it.
     fn send(&mut self, event: Event) -> bool;
 }
 
-/// A system exclusive message, only ever passed through. Longer ones than [`SysEx::LONGEST`]
-/// bytes do not pass: events are copied and never freed, so they have a fixed size.
+/// A system exclusive message, which only passes through. It has a fixed size, as the audio thread copies
+/// events and frees none: messages longer than [`SysEx::LONGEST`] bytes are dropped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SysEx {
     bytes: [u8; Self::LONGEST],
@@ -24,7 +27,7 @@ pub struct SysEx {
 }
 
 impl SysEx {
-    /// Bytes of the longest message, with its first and last.
+    /// Size of the longest message in bytes, with its first and last byte.
     pub const LONGEST: usize = 128;
 }
 
@@ -43,9 +46,9 @@ impl SysExMessage for SysEx {
     }
 }
 
-/// What the player does with keys and pedal.
+/// An event that the composer knows: keys and sustain pedal of the player.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Touch {
+pub(super) enum PlayerEvent {
     On {
         channel: u8,
         pitch: u8,
@@ -61,7 +64,8 @@ pub(super) enum Touch {
     },
 }
 
-impl Touch {
+impl PlayerEvent {
+    /// The player event in a host event, if it is one.
     pub(super) fn of(event: &Event) -> Option<Self> {
         match *event {
             NoteEvent::NoteOn {
@@ -72,14 +76,14 @@ impl Touch {
             } => {
                 let channel = channel.number().unwrap_or(0) & 15;
                 let velocity = (velocity * 127.0).round().clamp(1.0, 127.0) as u8;
-                Some(Touch::On {
+                Some(PlayerEvent::On {
                     channel,
                     pitch: pitch & 127,
                     velocity,
                 })
             }
             NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
-                Some(Touch::Off {
+                Some(PlayerEvent::Off {
                     channel: channel.number(),
                     pitch: key.number(),
                 })
@@ -87,39 +91,66 @@ impl Touch {
             NoteEvent::MidiCC {
                 channel, cc, value, ..
             } => match cc {
-                control_change::DAMPER_PEDAL => Some(Touch::Pedal {
+                control_change::DAMPER_PEDAL => Some(PlayerEvent::Pedal {
                     channel: channel & 15,
                     down: value >= 0.5,
                 }),
-                control_change::RESET_ALL_CONTROLLERS => Some(Touch::Pedal {
+                control_change::RESET_ALL_CONTROLLERS => Some(PlayerEvent::Pedal {
                     channel: channel & 15,
                     down: false,
                 }),
-                control_change::ALL_SOUND_OFF | control_change::ALL_NOTES_OFF => Some(Touch::Off {
-                    channel: Some(channel & 15),
-                    pitch: None,
-                }),
+                control_change::ALL_SOUND_OFF | control_change::ALL_NOTES_OFF => {
+                    Some(PlayerEvent::Off {
+                        channel: Some(channel & 15),
+                        pitch: None,
+                    })
+                }
                 _ => None,
             },
             _ => None,
         }
     }
 
-    /// Whether it is on the channel that is listened to; `None` listens to all.
-    pub(super) fn is_on(&self, listened: Option<u8>) -> bool {
+    /// Whether it is on the input channel; `None` is all channels.
+    pub(super) fn is_on(&self, input: Option<u8>) -> bool {
         let channel = match *self {
-            Touch::On { channel, .. } | Touch::Pedal { channel, .. } => Some(channel),
-            Touch::Off { channel, .. } => channel,
+            PlayerEvent::On { channel, .. } | PlayerEvent::Pedal { channel, .. } => Some(channel),
+            PlayerEvent::Off { channel, .. } => channel,
         };
-        listened.is_none_or(|l| channel.is_none_or(|c| c == l))
+        input.is_none_or(|l| channel.is_none_or(|c| c == l))
     }
 }
 
-/// Whether a key goes down.
-pub(super) fn is_note_on(event: &Event) -> bool {
-    matches!(Touch::of(event), Some(Touch::On { .. }))
+impl AudioProcessor {
+    /// Takes the host's events, each with a sample of the block, in ascending order even where the host
+    /// gives another.
+    pub(super) fn collect_events(&mut self, frames: u32, host: &mut impl Host) {
+        self.events.clear();
+        let mut earliest = 0;
+        while self.events.len() < INPUT_CAPACITY {
+            let Some(event) = host.next_event() else {
+                return;
+            };
+            earliest = event.timing().max(earliest).min(frames.saturating_sub(1));
+            self.events.push((earliest, event));
+        }
+    }
+
+    /// Whether an event ends all generated notes: a key of the player in Continue mode.
+    pub(super) fn yields_to(&self, event: &Event) -> bool {
+        self.mode == Mode::Continue
+            && PlayerEvent::of(event).is_some_and(|e| {
+                matches!(e, PlayerEvent::On { .. }) && e.is_on(self.audio_settings.input)
+            })
+    }
 }
 
+/// Whether the event is a note-on.
+pub(super) fn is_note_on(event: &Event) -> bool {
+    matches!(PlayerEvent::of(event), Some(PlayerEvent::On { .. }))
+}
+
+/// A note-on of the plugin.
 pub(super) fn on(timing: u32, channel: u8, pitch: u8, velocity: u8) -> Event {
     NoteEvent::NoteOn {
         timing,
@@ -130,6 +161,7 @@ pub(super) fn on(timing: u32, channel: u8, pitch: u8, velocity: u8) -> Event {
     }
 }
 
+/// Sends a note-off; `false` if the host has no room for it.
 pub(super) fn send_off(host: &mut impl Host, timing: u32, channel: u8, pitch: u8) -> bool {
     host.send(NoteEvent::NoteOff {
         timing,
@@ -140,8 +172,8 @@ pub(super) fn send_off(host: &mut impl Host, timing: u32, channel: u8, pitch: u8
     })
 }
 
-/// The event with a velocity that can be heard, if it is a note-on. One without (0, or no number)
-/// becomes a note-off, or with `keep` a note as soft as MIDI can say.
+/// Gives a note-on an audible velocity. One with velocity 0 (or NaN) becomes a note-off, or with `keep` a
+/// note-on of MIDI velocity 1.
 pub fn audible(mut event: Event, keep: bool) -> Event {
     if let NoteEvent::NoteOn {
         timing,
@@ -167,8 +199,8 @@ pub fn audible(mut event: Event, keep: bool) -> Event {
     event
 }
 
-/// The event on another sample. A choke, which no output can say, becomes a note-off.
-pub(super) fn placed(mut event: Event, sample: u32) -> Event {
+/// The event on another sample. A choke becomes a note-off, as no output format has chokes.
+pub(super) fn at_sample(mut event: Event, sample: u32) -> Event {
     if let NoteEvent::Choke {
         voice_id,
         channel,
@@ -218,23 +250,23 @@ mod tests {
     }
 
     #[test]
-    fn pedals_and_panics_of_controllers_are_understood() {
-        let pedal = |down| Some(Touch::Pedal { channel: 3, down });
-        assert_eq!(Touch::of(&control(64, 1.0)), pedal(true));
-        assert_eq!(Touch::of(&control(64, 63.0 / 127.0)), pedal(false));
-        assert_eq!(Touch::of(&control(64, 64.0 / 127.0)), pedal(true));
-        assert_eq!(Touch::of(&control(121, 0.0)), pedal(false));
-        let all = Some(Touch::Off {
+    fn controllers_become_pedal_and_all_notes_off() {
+        let pedal = |down| Some(PlayerEvent::Pedal { channel: 3, down });
+        assert_eq!(PlayerEvent::of(&control(64, 1.0)), pedal(true));
+        assert_eq!(PlayerEvent::of(&control(64, 63.0 / 127.0)), pedal(false));
+        assert_eq!(PlayerEvent::of(&control(64, 64.0 / 127.0)), pedal(true));
+        assert_eq!(PlayerEvent::of(&control(121, 0.0)), pedal(false));
+        let all = Some(PlayerEvent::Off {
             channel: Some(3),
             pitch: None,
         });
-        assert_eq!(Touch::of(&control(123, 0.0)), all);
-        assert_eq!(Touch::of(&control(1, 0.5)), None);
-        assert_eq!(placed(control(1, 0.5), 9).timing(), 9);
+        assert_eq!(PlayerEvent::of(&control(123, 0.0)), all);
+        assert_eq!(PlayerEvent::of(&control(1, 0.5)), None);
+        assert_eq!(at_sample(control(1, 0.5), 9).timing(), 9);
     }
 
     #[test]
-    fn a_note_on_without_a_velocity_is_a_note_off_or_very_soft() {
+    fn a_note_on_without_velocity_becomes_a_note_off_or_very_soft() {
         let note = |velocity| NoteEvent::NoteOn {
             timing: 3,
             voice_id: VoiceID::ID(9),
@@ -259,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_system_exclusive_message_comes_back_whole_or_not_at_all() {
+    fn sysex_passes_whole_or_not_at_all() {
         let message: Vec<u8> = std::iter::once(0xf0).chain(1..100).chain([0xf7]).collect();
         let (buffer, length) = SysEx::from_buffer(&message).unwrap().as_buffer();
         assert_eq!(buffer[..length], message);

@@ -1,7 +1,7 @@
 //! A host and a player at their worst.
 
 use super::*;
-use crate::params::{Memory, Variation};
+use crate::choices::{Memory, Variation};
 
 const MODES: [Mode; 5] = [
     Mode::Off,
@@ -24,18 +24,27 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             0 => playing = !playing,
             1 => beat = (rng.unit() * 40.0 - 4.0) * [1.0, 0.0][rng.below(2) as usize],
             2 => tempo = 20.0 + rng.unit() * 300.0,
-            3 => rehearsal.performer.reset(),
+            3 => rehearsal.processor.reset(),
             4 => rehearsal.settings.mode = MODES[rng.below(5) as usize],
             5 => rehearsal.controls.thru = rng.below(3) > 0,
             6 => rehearsal.settings.gap = 0.25 + rng.unit(),
             7 => cycle = [None, Some((1.0, 3.3)), Some((4.0, 4.001))][rng.below(3) as usize],
             8 => rehearsal.settings.enter = [Enter::Step, Enter::Bar][rng.below(2) as usize],
-            9 => rehearsal.performer.set_sample_rate(RATE),
+            9 => rehearsal.processor.set_sample_rate(RATE),
             10 => rehearsal.controls.offset = (rng.unit() - 0.5) / 10.0,
             11 => rehearsal.controls.input = [None, Some(3)][rng.below(2) as usize],
-            12 => rehearsal.controls.buttons.panic = rng.below(2) == 0,
-            13 => rehearsal.controls.buttons.regenerate = rng.below(2) == 0,
-            14 => rehearsal.controls.buttons.clear = rng.below(2) == 0,
+            12 => rehearsal
+                .controls
+                .triggers
+                .set(Trigger::Panic, rng.below(2) == 0),
+            13 => rehearsal
+                .controls
+                .triggers
+                .set(Trigger::Regenerate, rng.below(2) == 0),
+            14 => rehearsal
+                .controls
+                .triggers
+                .set(Trigger::Clear, rng.below(2) == 0),
             15 => {
                 rehearsal.settings.memory = [Memory::Song, Memory::Session][rng.below(2) as usize]
             }
@@ -47,8 +56,8 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             }
             20 => rehearsal.settings.length = 0.1 + 2.0 * rng.unit(),
             21 => rehearsal.settings.lead = rng.unit(),
-            22 => rehearsal.press(|buttons| buttons.undo = true),
-            23 => rehearsal.press(|buttons| buttons.redo = true),
+            22 => rehearsal.press(Trigger::Undo),
+            23 => rehearsal.press(Trigger::Redo),
             24..34 => playing = true,
             _ => {}
         }
@@ -113,7 +122,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
         for (channel, pitch) in held.drain(..) {
             block.input.push_back(key(0, false, channel, pitch));
         }
-        rehearsal.performer.reset();
+        rehearsal.processor.reset();
         rehearsal.block(&standing(), 64, &mut block);
         listener.check(at, 64, &block.output);
         at += 64;

@@ -2,8 +2,8 @@
 
 use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
 use super::*;
-use crate::editor_link::{History, Step};
-use crate::params::{Memory, Variation};
+use crate::choices::{Memory, Variation};
+use crate::snapshot::{UndoHistory, UndoStep};
 use crate::timeline::Known;
 
 /// What the plugin starts in these beats.
@@ -15,23 +15,23 @@ fn within(played: &Played, from: f64, to: f64) -> Played {
 }
 
 fn regenerate(rehearsal: &mut Rehearsal) {
-    rehearsal.press(|buttons| buttons.regenerate = true);
+    rehearsal.press(Trigger::Regenerate);
 }
 
 fn clear(rehearsal: &mut Rehearsal) {
-    rehearsal.press(|buttons| buttons.clear = true);
+    rehearsal.press(Trigger::Clear);
 }
 
 fn undo(rehearsal: &mut Rehearsal) {
-    rehearsal.press(|buttons| buttons.undo = true);
+    rehearsal.press(Trigger::Undo);
 }
 
 fn redo(rehearsal: &mut Rehearsal) {
-    rehearsal.press(|buttons| buttons.redo = true);
+    rehearsal.press(Trigger::Redo);
 }
 
 impl Rehearsal {
-    fn history(&self) -> History {
+    fn history(&self) -> UndoHistory {
         self.composer.lock().unwrap().session.show().history
     }
 
@@ -57,14 +57,17 @@ fn the_earlier_answer_comes_back_and_the_later_one_again() {
     assert_eq!(within(&back, 6.7, 10.0), within(&expected, 6.7, 10.0));
     assert!(within(&back, 10.0, 15.0).len() > 3, "and it goes on");
     let history = rehearsal.history();
-    assert_eq!((history.undo, history.redo), (None, Some(Step::Regenerate)));
+    assert_eq!(
+        (history.undo, history.redo),
+        (None, Some(UndoStep::Regenerate))
+    );
 
     let (rehearsal, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
     assert_eq!(within(&again, 7.0, 10.0), within(&anew, 7.0, 10.0));
-    assert_eq!(rehearsal.history().undo, Some(Step::Regenerate));
+    assert_eq!(rehearsal.history().undo, Some(UndoStep::Regenerate));
     // More than there is to take back changes nothing but what is cut.
     let (rehearsal, _) = pressing(&[(6.3, &undo), (7.0, &redo)]);
-    assert_eq!(rehearsal.history(), History::default());
+    assert_eq!(rehearsal.history(), UndoHistory::default());
 }
 
 #[test]
@@ -116,7 +119,7 @@ fn what_was_forgotten_comes_back_before_what_came_since() {
         let all = with(false).memory();
         let mut cleared = with(true);
         assert_eq!(cleared.memory(), all[3..], "{memory:?}");
-        assert_eq!(cleared.history().undo, Some(Step::Clear));
+        assert_eq!(cleared.history().undo, Some(UndoStep::Clear));
         undo(&mut cleared);
         cleared.stand();
         assert_eq!(cleared.memory(), all, "{memory:?}");
@@ -165,27 +168,27 @@ fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
     rehearsal.stand();
     assert_eq!(
         rehearsal.history(),
-        History::default(),
+        UndoHistory::default(),
         "as the project had it"
     );
     rehearsal.settings.variation = Variation::B;
     rehearsal.stand();
     rehearsal.settings.freeze = true;
     rehearsal.stand();
-    let step = |rehearsal: &mut Rehearsal, press: fn(&mut Rehearsal), step: Step| {
+    let step = |rehearsal: &mut Rehearsal, press: fn(&mut Rehearsal), step: UndoStep| {
         press(rehearsal);
         // The host takes its time.
         rehearsal.stand();
         match step {
-            Step::Vary(variation) => rehearsal.settings.variation = variation,
-            Step::Freeze(on) => rehearsal.settings.freeze = on,
+            UndoStep::Vary(variation) => rehearsal.settings.variation = variation,
+            UndoStep::Freeze(on) => rehearsal.settings.freeze = on,
             _ => {}
         }
         rehearsal.stand();
     };
     let at = |rehearsal: &Rehearsal| (rehearsal.history().undo, rehearsal.history().redo);
-    let (thaw, freeze) = (Step::Freeze(false), Step::Freeze(true));
-    let (b, c) = (Step::Vary(Variation::B), Step::Vary(Variation::C));
+    let (thaw, freeze) = (UndoStep::Freeze(false), UndoStep::Freeze(true));
+    let (b, c) = (UndoStep::Vary(Variation::B), UndoStep::Vary(Variation::C));
     assert_eq!(at(&rehearsal), (Some(thaw), None));
     step(&mut rehearsal, undo, thaw);
     assert_eq!(at(&rehearsal), (Some(c), Some(freeze)));

@@ -180,3 +180,108 @@ fn a_false_jump_forgets_nothing() {
     rehearsal.block(&rolling(16.02), 480, &mut Block::default());
     assert_eq!(count(&rehearsal), before);
 }
+
+#[test]
+fn blocks_with_values_that_are_none_are_gaps() {
+    for seed in 0..12 {
+        let piece = piece(seed);
+        let expected = perform(&piece, &mut Rehearsal::new(true, 1 << 14), || 256);
+        let (mut rng, mut rehearsal) = (Rng::new(seed), Rehearsal::new(true, 1 << 14));
+        let mut rolls = false;
+        let odd = |reading: Reading| {
+            if !std::mem::replace(&mut rolls, true) || rng.below(4) > 0 {
+                return reading;
+            }
+            let value = [f64::NAN, f64::INFINITY, -1e300, 4e9][rng.below(4) as usize];
+            match rng.below(3) {
+                0 => Reading {
+                    beat: Some(value),
+                    ..reading
+                },
+                1 => Reading {
+                    tempo: Some(value),
+                    ..reading
+                },
+                _ => Reading {
+                    cycle: Some((value, -value)),
+                    ..reading
+                },
+            }
+        };
+        let played = perform_in(&piece, &mut rehearsal, || 256, |_, _| (), odd);
+        same(&played, &expected, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
+    for factor in [0.5, 2.0] {
+        let mut rehearsal = Rehearsal::new(true, 1 << 14);
+        rehearsal.settings.mode = crate::choices::Mode::Free;
+        let (mut listener, mut struck) = (Listener::default(), Vec::new());
+        for block in 0..400u32 {
+            let at = u64::from(block) * 4_096;
+            let beat = at as f64 / BEAT as f64 * factor;
+            let mut events = Block::default();
+            rehearsal.block(&rolling(beat), 4_096, &mut events);
+            listener.check(at, 4_096, &events.output);
+            let ons = events.output.iter().map(|event| plain(event, at));
+            struck.extend(ons.filter(|event| event.1).map(|event| event.0));
+        }
+        let late = struck.iter().filter(|&&at| at > 8 * 4_096).count();
+        assert!(late > 40, "{factor}: {late} notes");
+        let shared = &rehearsal.shared;
+        assert!(shared.tempo_distrusted.load(Ordering::Relaxed));
+
+        // Its steps are those of the positions, to the sample.
+        let step = BEAT as f64 / factor / 12.0;
+        for at in struck.into_iter().filter(|&at| at > 8 * 4_096) {
+            let off = at as f64 / step;
+            assert!((off - off.round()).abs() * step < 1.0, "{factor}: {at}");
+        }
+    }
+}
+
+/// Some hosts send events with blocks that have no samples.
+#[test]
+fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
+    let mut rehearsal = Rehearsal::new(true, 1 << 14);
+    let mut listener = Listener::default();
+    for block in 0..600u32 {
+        let reading = rolling(f64::from(block) * 0.02);
+        for frames in [0, 480] {
+            let mut events = Block::default();
+            match (frames, block) {
+                (0, 100 | 400) => events.input.push_back(key(0, true, 1, 60)),
+                (0, 125 | 425) => events.input.push_back(key(0, false, 1, 60)),
+                _ => {}
+            }
+            rehearsal.block(&reading, frames, &mut events);
+            if frames == 0 {
+                // A key makes the answer yield, here as elsewhere.
+                for event in &events.output {
+                    let (_, on, channel, pitch, _) = plain(event, 0);
+                    match on {
+                        true => drop(listener.sounding.insert((channel, pitch), 0)),
+                        false => drop(listener.sounding.remove(&(channel, pitch))),
+                    }
+                }
+                if block == 400 {
+                    assert_eq!(listener.generated(), 0, "it plays on over the key");
+                }
+            } else {
+                listener.check(u64::from(block) * 480 + 1, frames, &events.output);
+            }
+        }
+    }
+    let composer = rehearsal.composer.lock().unwrap();
+    let heard = composer
+        .session
+        .timeline()
+        .notes()
+        .filter(|note| !note.ours);
+    let heard: Vec<_> = heard.map(|note| (note.start, note.end)).collect();
+    assert_eq!(heard, [(24, Some(30)), (96, Some(102))]);
+    drop(composer);
+    assert!(rehearsal.count(|c| &c.played) > 10);
+}

@@ -1,7 +1,7 @@
 //! The modes that are not Continue, the buttons, and what becomes of memory.
 
 use super::*;
-use crate::params::{Memory, Variation};
+use crate::choices::{Memory, Variation};
 
 pub(super) const BEAT: u64 = 24_000;
 /// Of [`perform`]: three quarters.
@@ -230,7 +230,7 @@ fn variations_answer_the_same_moment_differently_and_back() {
 #[test]
 fn regenerate_thinks_anew_from_the_next_beat() {
     let expected = pressed(0.0, |_| ());
-    let again = pressed(6.3, |r| r.controls.buttons.regenerate = true);
+    let again = pressed(6.3, |r| r.controls.triggers.set(Trigger::Regenerate, true));
     let from = starts(&again)
         .into_iter()
         .find(|&s| s as f64 >= 6.3 * BEAT as f64);
@@ -244,13 +244,13 @@ fn regenerate_thinks_anew_from_the_next_beat() {
     assert_eq!(before(&again), before(&expected));
     assert_ne!(after(&again, 7), after(&expected, 7));
     // From the editor it is the same.
-    let editor = pressed(6.3, |r| r.press(|buttons| buttons.regenerate = true));
+    let editor = pressed(6.3, |r| r.press(Trigger::Regenerate));
     assert_eq!(editor, again);
 }
 
 #[test]
 fn panic_is_silence_until_the_player_plays() {
-    let played = pressed(6.3, |r| r.controls.buttons.panic = true);
+    let played = pressed(6.3, |r| r.controls.triggers.set(Trigger::Panic, true));
     assert!(after(&played, 7).is_empty() && !after(&played, 4).is_empty());
     let mut sounding = std::collections::BTreeSet::new();
     for event in &played {
@@ -267,7 +267,7 @@ fn panic_is_silence_until_the_player_plays() {
 fn clear_forgets_everything() {
     let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
     perform(&beats(&[0, 1, 2], 8), &mut rehearsal, || 480);
-    rehearsal.press(|buttons| buttons.clear = true);
+    rehearsal.press(Trigger::Clear);
     rehearsal.block(&standing(), 64, &mut Block::default());
     let mut composer = rehearsal.composer.lock().unwrap();
     composer.run();
@@ -335,7 +335,7 @@ fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
 
 #[test]
 fn note_length_velocity_and_feel_are_as_asked() {
-    use crate::params::VelocityFrom;
+    use crate::choices::VelocityFrom;
     let plain_notes = pressed(0.0, |_| ());
     let fixed = pressed(0.0, |r| {
         r.settings.velocity_from = VelocityFrom::Fixed;

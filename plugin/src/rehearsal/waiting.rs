@@ -1,131 +1,17 @@
-//! Several instances that share one thread: counted in slices of its work, not in seconds.
+//! Several instances that share one thread: counted in slices of its work, not in seconds. What
+//! work costs is counted in steps of the network.
 
-use continuo_engine::composer::Owed;
-
+use super::arpeggio::{NEAR, STEPS, TOKENS, Work};
 use super::*;
 use crate::session::most_needed;
 
-/// A slice, in milliseconds.
-const SLICE: f64 = 5.0;
-/// Slices that a part of an answer takes, a sixteenth of music at most.
-const PART: usize = 4;
-/// Notes read in a slice.
-const READ: usize = 3;
-/// Slices of what was heard after which the rest is read as the past.
-const SOON: usize = 40;
-/// Slices of it that an answer waits for then.
-const NEAR: usize = 15;
-
-/// An [`Arpeggio`] that takes its time.
-struct Slow {
-    inner: Arpeggio,
-    ready: bool,
-    notes: usize,
-    heard: usize,
-    past: usize,
-    lessons: usize,
-    /// Slices spent on the part of an answer that is asked for.
-    spent: usize,
-    slices: usize,
-}
-
-impl Slow {
-    fn new(ready: bool) -> Self {
-        let inner = Arpeggio {
-            steps_per_beat: 12,
-            ..Arpeggio::default()
-        };
-        Self {
-            inner,
-            ready,
-            notes: 0,
-            heard: 0,
-            past: 0,
-            lessons: 0,
-            spent: 0,
-            slices: 0,
-        }
-    }
-}
-
-impl Player for Slow {
-    type Error = Infallible;
-
-    fn steps_per_beat(&self) -> u32 {
-        12
-    }
-
-    fn is_ready(&self) -> bool {
-        self.ready
-    }
-
-    fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
-        let new = score.notes.len().abs_diff(self.notes).div_ceil(READ);
-        self.notes = score.notes.len();
-        self.spent = 0;
-        if new > SOON {
-            (self.heard, self.past) = (NEAR, self.past + new);
-        } else {
-            self.heard += new;
-        }
-        self.inner.listen(score)
-    }
-
-    fn answer(
-        &mut self,
-        at: u32,
-        settings: &Settings,
-        seed: u64,
-        own: &[Note],
-    ) -> Result<(), Infallible> {
-        self.inner.answer(at, settings, seed, own)
-    }
-
-    fn tune(&mut self, settings: &Settings) {
-        self.inner.tune(settings);
-    }
-
-    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
-        self.slices += 1;
-        if self.heard > 0 {
-            self.heard -= 1;
-            return Ok(None);
-        }
-        self.spent += 1;
-        if self.spent < PART {
-            return Ok(None);
-        }
-        self.spent = 0;
-        self.inner.play_until(until)
-    }
-
-    fn owed(&self) -> Option<Owed> {
-        let owed = [
-            (self.heard, Owed::Heard),
-            (self.past, Owed::Past),
-            (self.lessons, Owed::Lessons),
-        ];
-        let some = owed.into_iter().find(|&(slices, _)| slices > 0);
-        some.map(|(_, owed)| owed)
-    }
-
-    fn read_on(&mut self) -> Result<(), Infallible> {
-        self.slices += 1;
-        let owed = [&mut self.heard, &mut self.past, &mut self.lessons];
-        if let Some(slices) = owed.into_iter().find(|slices| **slices > 0) {
-            *slices -= 1;
-        }
-        Ok(())
-    }
-
-    fn learns(&self) -> bool {
-        true
-    }
-}
+/// Slices in a quarter note at 120 BPM: of 4 ms each, and of the run of the network that begins
+/// within them.
+const BEAT: f64 = 100.0;
 
 /// An instance whose player plays a bar of eighths, in 4/4, and then listens for one.
 struct Trader {
-    session: Session<Slow>,
+    session: Session<Arpeggio>,
     tempo: f64,
     /// Messages to come, each with its beat.
     next: u32,
@@ -140,7 +26,7 @@ struct Trader {
 }
 
 impl Trader {
-    fn new(tempo: f64, from: usize, session: Session<Slow>) -> Self {
+    fn new(tempo: f64, from: usize, session: Session<Arpeggio>) -> Self {
         // Where its project ends, and its player's bar begins.
         let steps = session.timeline().end().unwrap_or(0);
         let at = (steps as f64 / 12.0 / 8.0).ceil() * 8.0;
@@ -170,7 +56,7 @@ impl Trader {
                 lookahead: 4.0,
                 ..Settings::default()
             };
-            let metre = Heard::Metre {
+            let metre = Heard::TimeSignature {
                 bar_start: self.at,
                 numerator: 4,
                 denominator: 4,
@@ -216,7 +102,7 @@ impl Trader {
     }
 
     fn beat_at(&self, now: usize) -> f64 {
-        self.at + now.saturating_sub(self.from) as f64 * SLICE * self.tempo / 60_000.0
+        self.at + now.saturating_sub(self.from) as f64 * self.tempo / (120.0 * BEAT)
     }
 
     fn take_in(&mut self, message: Heard) -> bool {
@@ -239,8 +125,8 @@ impl Trader {
 }
 
 /// Notes of a project, 64 a bar, up to a bar line.
-fn project(notes: usize) -> Session<Slow> {
-    let mut session = Session::new(Slow::new(true));
+fn project(notes: usize) -> Session<Arpeggio> {
+    let mut session = Session::new(Arpeggio::working(true));
     let Ok(()) = session.hear(Heard::Arrive { beat: 0.0 }, false);
     for note in 0..notes {
         let beat = note as f64 / 16.0;
@@ -253,7 +139,7 @@ fn project(notes: usize) -> Session<Slow> {
         let Ok(()) = session.hear(on, false);
     }
     let saved = session.save();
-    let mut session = Session::new(Slow::new(true));
+    let mut session = Session::new(Arpeggio::working(true));
     let Ok(lost) = session.restore(&saved);
     assert_eq!(lost, 0);
     session
@@ -273,17 +159,22 @@ fn run(
         let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
         if let Some(next) = whose(&needs, first) {
             first = next + 1;
-            let before = traders[next].session.player().slices;
+            let before = work(&traders[next].session).slices;
             let Ok(_) = traders[next].session.work();
-            let spent = traders[next].session.player().slices - before;
+            let spent = work(&traders[next].session).slices - before;
             assert!(spent <= 1, "{spent} slices at once");
             traders[next].hand_over(now + 1);
         }
     }
 }
 
-fn empty() -> Session<Slow> {
-    Session::new(Slow::new(true))
+/// What a session's player has to do.
+fn work(session: &Session<Arpeggio>) -> &Work {
+    session.player().work.as_ref().unwrap()
+}
+
+fn empty() -> Session<Arpeggio> {
+    Session::new(Arpeggio::working(true))
 }
 
 /// Whoever has work has a slice, by turns: as it was before needs were weighed.
@@ -298,9 +189,9 @@ fn a_project_and_an_album_delay_nobody() {
         let tempos = [97.0, 110.0, 120.0, 133.0];
         let mut traders: Vec<_> = tempos.map(|t| Trader::new(t, 0, empty())).into();
         traders.push(Trader::new(120.0, 100, project(notes)));
-        for _ in 0..3 {
+        for _ in 0..7 {
             let mut learner = empty();
-            learner.player_mut().lessons = 1 << 20;
+            learner.player_mut().work.as_mut().unwrap().lessons = 1 << 23;
             traders.push(Trader::new(60.0, usize::MAX, learner));
         }
         traders
@@ -320,11 +211,8 @@ fn a_project_and_an_album_delay_nobody() {
         "{first}, {} late",
         loaded.late
     );
-    let left = (
-        loaded.session.player().past,
-        fair[5].session.player().lessons,
-    );
-    assert!(left.0 < 65_000 / READ && left.1 > 0, "{left:?}");
+    let left = (work(&loaded.session).past, work(&fair[5].session).lessons);
+    assert!(left.0 < 65_000 * TOKENS && left.1 > 0, "{left:?}");
 
     let mut unfair = traders(3_000);
     run(&mut unfair, slices, by_turns);
@@ -334,10 +222,11 @@ fn a_project_and_an_album_delay_nobody() {
 
 #[test]
 fn sixteen_projects_opened_at_once_answer_soon() {
+    // Their bars begin a quarter of a beat apart.
     let mut traders: Vec<_> = (0..16)
-        .map(|number| Trader::new(120.0, number, project(3_000)))
+        .map(|number| Trader::new(120.0, 25 * number, project(3_000)))
         .collect();
-    // Every slice of what must be read first, one after the other: under two seconds.
+    // Not one slice is spent on anything else than what an answer waits for.
     let mut slices = 0;
     let ready = |t: &Trader| !matches!(t.session.need(), Some(crate::session::Need::Heard));
     while !traders.iter().all(ready) {
@@ -346,31 +235,28 @@ fn sixteen_projects_opened_at_once_answer_soon() {
         let Ok(_) = traders[next].session.work();
         slices += 1;
     }
-    assert!(slices as f64 * SLICE < 2_000.0, "{slices} slices");
-    assert!(traders.iter().all(|t| t.session.player().past > 900));
-    // Four of them play; the past of all is read in between.
-    let mut playing = traders.split_off(12);
-    playing.append(&mut traders);
-    for trader in &mut playing[4..] {
-        trader.from = usize::MAX;
+    assert!(slices <= 16 * (NEAR / STEPS + 1), "{slices} slices");
+    let past = |traders: &[Trader]| -> usize {
+        let past = traders.iter().map(|t| work(&t.session).past);
+        past.sum()
+    };
+    let before = past(&traders);
+    assert_eq!(before, 16 * (3_000 * TOKENS - NEAR));
+    // All of them play, and the past of all is read in between.
+    run(&mut traders, 4_000, most_needed);
+    for (number, trader) in traders.iter().enumerate() {
+        assert!(trader.planned > 60, "{number}: {} notes", trader.planned);
+        assert_eq!(trader.late, 0, "{number}, of {} notes", trader.planned);
     }
-    run(&mut playing, 4_000, most_needed);
-    for trader in &playing[..4] {
-        assert!(
-            trader.planned > 0 && trader.late == 0,
-            "{} late",
-            trader.late
-        );
-    }
-    assert!(playing.iter().any(|t| t.session.player().past < 1_000));
+    assert!(past(&traders) < before, "nothing of the past was read");
 }
 
 #[test]
 fn what_is_heard_while_there_is_no_model_is_saved() {
-    let mut session = Session::new(Slow::new(false));
+    let mut session = Session::new(Arpeggio::working(false));
     let Ok(_) = session.restore(&project(100).save());
     let Ok(()) = session.hear(Heard::Arrive { beat: 60.0 }, false);
-    let hear = |session: &mut Session<Slow>, beat: f64| {
+    let hear = |session: &mut Session<Arpeggio>, beat: f64| {
         for message in [
             Heard::On {
                 beat,
@@ -391,17 +277,17 @@ fn what_is_heard_while_there_is_no_model_is_saved() {
     };
     hear(&mut session, 61.0);
     hear(&mut session, 66.0);
-    let notes = |session: &Session<Slow>| {
+    let notes = |session: &Session<Arpeggio>| {
         let notes = session.timeline().notes();
         notes.map(|n| (n.start, n.end, n.pitch)).collect::<Vec<_>>()
     };
     let heard = notes(&session);
     assert_eq!((heard.len(), heard[101].2), (102, 90));
-    let mut again = Session::new(Slow::new(true));
+    let mut again = Session::new(Arpeggio::working(true));
     let Ok(lost) = again.restore(&session.save());
     assert_eq!((lost, notes(&again)), (0, heard.clone()));
     // The model comes: nothing of it is lost, and it is answered.
-    let Ok(()) = session.change_player(Slow::new(true));
+    let Ok(()) = session.change_player(Arpeggio::working(true));
     assert_eq!(notes(&session), heard);
     hear(&mut session, 70.0);
     let now = Heard::Now {

@@ -1,12 +1,12 @@
 //! Tests of the rules.
 
 use super::*;
-use crate::params::Enter;
-use continuo_score::Metre;
+use crate::choices::Enter;
+use continuo_score::TimeSignature;
 
 fn common() -> Timeline {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, Metre::COMMON);
+    timeline.metre(0.0, TimeSignature::COMMON);
     timeline
 }
 

@@ -1,8 +1,8 @@
 //! How the player plays, as far as generated notes take it over: how loud, and how far beside
 //! the beat.
 
+use crate::choices::VelocityFrom;
 use crate::messages::Settings;
-use crate::params::VelocityFrom;
 use crate::timeline::Timeline;
 
 /// So many of the player's last notes say how loud the player is.

@@ -64,12 +64,12 @@ impl Frozen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use continuo_score::Metre;
+    use continuo_score::TimeSignature;
 
     #[test]
     fn the_last_bars_repeat_in_phase() {
         let mut timeline = Timeline::new(12);
-        timeline.metre(0.0, Metre::COMMON);
+        timeline.metre(0.0, TimeSignature::COMMON);
         timeline.on(1.0, 0, 50, 90);
         timeline.off(2.0, None, None);
         for (id, start) in [(1, 48), (2, 60), (3, 96), (4, 110)] {

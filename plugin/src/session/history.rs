@@ -10,11 +10,11 @@ use super::frozen::Frozen;
 use super::planning::Answer;
 use super::playhead::Arrival;
 use super::{Player, Session};
-use crate::editor_link::{History, Step};
+use crate::choices::Variation;
 use crate::learning::Learned;
 use crate::messages::Settings;
-use crate::params::Variation;
 use crate::rules::Entry;
+use crate::snapshot::{UndoHistory, UndoStep};
 use crate::timeline::{Known, PlayedOver, Timeline};
 
 /// Deeds remembered at most.
@@ -155,16 +155,16 @@ impl Deeds {
         self.voided.take().filter(|voided| voided.at == now)
     }
 
-    fn show(&self) -> History {
+    fn show(&self) -> UndoHistory {
         let step = |deed: &Deed, back: bool| match *deed {
-            Deed::Regenerate { .. } => Step::Regenerate,
-            Deed::Clear { .. } => Step::Clear,
-            Deed::Unlearn { .. } => Step::Unlearn,
-            Deed::PlayOver { .. } => Step::PlayOver,
-            Deed::Vary { from, to } => Step::Vary(if back { from } else { to }),
-            Deed::Freeze { on, .. } => Step::Freeze(on != back),
+            Deed::Regenerate { .. } => UndoStep::Regenerate,
+            Deed::Clear { .. } => UndoStep::Clear,
+            Deed::Unlearn { .. } => UndoStep::Unlearn,
+            Deed::PlayOver { .. } => UndoStep::PlayOver,
+            Deed::Vary { from, to } => UndoStep::Vary(if back { from } else { to }),
+            Deed::Freeze { on, .. } => UndoStep::Freeze(on != back),
         };
-        History {
+        UndoHistory {
             undo: self.done.back().map(|deed| step(deed, true)),
             redo: self.undone.last().map(|deed| step(deed, false)),
         }
@@ -173,7 +173,7 @@ impl Deeds {
 
 impl<P: Player> Session<P> {
     /// What can be taken back and done again.
-    pub(super) fn history(&self) -> History {
+    pub(super) fn history(&self) -> UndoHistory {
         self.deeds.show()
     }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use continuo_score::Score;
 
 use super::{Player, Session};
-use crate::editor_link::{LearnedPiece, Learning};
 use crate::learning::{Learned, Opened};
+use crate::snapshot::{LearnedPiece, LearningState};
 
 /// Why files are refused where they cannot be learned at all.
 const NO_MEMORY: &str =
@@ -97,12 +97,12 @@ impl<P: Player> Session<P> {
     }
 
     /// How far it is.
-    pub(super) fn learning(&self) -> Learning {
+    pub(super) fn learning(&self) -> LearningState {
         let piece = |piece: &Learned| LearnedPiece {
             name: piece.name.clone(),
             notes: piece.notes,
         };
-        Learning {
+        LearningState {
             possible: self.player.learns(),
             pieces: self.lessons.learned().iter().map(piece).collect(),
             waiting: self.lessons.waiting(),

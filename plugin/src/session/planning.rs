@@ -4,8 +4,8 @@ use continuo_score::Note;
 
 use super::feel::Feel;
 use super::{Player, Session};
+use crate::choices::{Mode, Variation};
 use crate::messages::Planned;
-use crate::params::{Mode, Variation};
 use crate::rules::Entry;
 use crate::timeline::Known;
 

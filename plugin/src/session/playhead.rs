@@ -2,7 +2,7 @@
 
 use super::work::HeldUp;
 use super::{Player, Session};
-use crate::params::Memory;
+use crate::choices::Memory;
 use crate::transport::Seam;
 
 /// How the playhead came to where it goes on from.

@@ -1,19 +1,19 @@
 //! A session as others see it: on the screen, and as a MIDI file.
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 use continuo_score::midi::MidiFile;
 
 use super::{LookBack, Player, Session};
-use crate::editor::save::midi;
-use crate::editor::seen::see;
-use crate::editor::view::{Part, View};
-use crate::editor_link::{MemoryState, RecalledBar, SHOWN_BEATS, ShownNote, Snapshot, Time};
+use crate::midi_export::{ExportPart, export};
+use crate::snapshot::{
+    MemoryState, RecalledBar, RollNote, SNAPSHOT_BEATS, Snapshot, TransportState,
+};
 
 impl<P: Player> Session<P> {
     /// What it hears, plans and remembers; what the model and the audio thread know is left
     /// out.
     pub fn show(&self) -> Snapshot {
-        self.show_from(self.now - SHOWN_BEATS)
+        self.show_from(self.now - SNAPSHOT_BEATS)
     }
 
     /// The same with the notes from some position on.
@@ -24,19 +24,19 @@ impl<P: Player> Session<P> {
             end >= from
         });
         let mut notes: Vec<_> = shown
-            .map(|n| ShownNote {
+            .map(|n| RollNote {
                 start: n.start_beat - self.ahead,
                 end: n.end.map(|end| self.timeline.beat(end) - self.ahead),
                 pitch: n.pitch,
                 velocity: n.velocity,
-                ours: n.ours,
+                generated: n.ours,
             })
             .collect();
         notes.sort_by(|a, b| a.start.total_cmp(&b.start));
         let planned_to = self.planned_to().map(|beat| beat - self.ahead);
         let beat = self.now - self.ahead;
         let mut snapshot = Snapshot {
-            time: Time {
+            time: TransportState {
                 playing: self.running,
                 beat,
                 bar_start: bar_start - self.ahead,
@@ -47,9 +47,9 @@ impl<P: Player> Session<P> {
             mode: Some(self.settings.mode),
             answering: planned_to.is_some(),
             notes,
-            metres: self
+            time_signatures: self
                 .timeline
-                .metres()
+                .time_signatures()
                 .iter()
                 .map(|&(at, metre)| (at - self.ahead, metre))
                 .collect(),
@@ -58,7 +58,7 @@ impl<P: Player> Session<P> {
                 notes: self.timeline.notes().count(),
                 bars: self.timeline.bars(),
                 tokens: 0,
-                behind: self.behind.is_some() || self.player.owed() == Some(Owed::Past),
+                behind: self.behind.is_some() || self.player.owed() == Some(PendingWork::CatchUp),
             },
             learning: self.learning(),
             history: self.history(),
@@ -90,10 +90,8 @@ impl<P: Player> Session<P> {
             .looks_back(step(self.now - 1.0)..step(self.now) + 1)
     }
 
-    /// What was heard or played up to now, as [`midi`] makes a file of it.
-    pub fn midi(&self, part: Part, bars: Option<u32>) -> Option<MidiFile> {
-        let mut view = View::default();
-        see(&self.show_from(f64::NEG_INFINITY), &mut view);
-        midi(&view.roll, part, bars, self.tempo)
+    /// The notes up to now as a MIDI file: see [`export`].
+    pub fn midi(&self, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
+        export(&self.show_from(f64::NEG_INFINITY), part, bars)
     }
 }

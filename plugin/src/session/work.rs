@@ -1,6 +1,6 @@
 //! Time that passes, and the work it brings, in slices of a few milliseconds.
 
-use continuo_engine::composer::Owed;
+use continuo_engine::composer::PendingWork;
 
 use super::{Player, Session};
 use crate::messages::Heard;
@@ -68,7 +68,10 @@ impl<P: Player> Session<P> {
         if !self.player.is_ready() {
             return Ok(());
         }
-        let owed = matches!(self.player.owed(), Some(Owed::Heard | Owed::Past));
+        let owed = matches!(
+            self.player.owed(),
+            Some(PendingWork::Input | PendingWork::CatchUp)
+        );
         if exact && owed {
             return self.player.read_on();
         }
@@ -83,7 +86,7 @@ impl<P: Player> Session<P> {
         }
         self.catch_up()?;
         match self.player.owed() {
-            Some(Owed::Heard | Owed::Past) => self.player.read_on(),
+            Some(PendingWork::Input | PendingWork::CatchUp) => self.player.read_on(),
             _ => self.study(),
         }
     }
@@ -104,9 +107,9 @@ impl<P: Player> Session<P> {
         let owed = self.player.owed();
         match left {
             Some(left) if left < SOON => Some(Need::Due(left as u32)),
-            _ if owed == Some(Owed::Heard) || self.behind.is_some() => Some(Need::Heard),
+            _ if owed == Some(PendingWork::Input) || self.behind.is_some() => Some(Need::Heard),
             Some(left) => Some(Need::Ahead(left as u32)),
-            None if owed == Some(Owed::Past) => Some(Need::Past),
+            None if owed == Some(PendingWork::CatchUp) => Some(Need::Past),
             None if owed.is_some() || self.has_lessons() => Some(Need::Lessons),
             None => None,
         }
@@ -175,7 +178,7 @@ impl<P: Player> Session<P> {
 
     /// Whether a project that was loaded, or another model, has not read what an answer waits for.
     pub(super) fn is_opening(&mut self) -> bool {
-        self.opening &= self.behind.is_some() || self.player.owed() == Some(Owed::Heard);
+        self.opening &= self.behind.is_some() || self.player.owed() == Some(PendingWork::Input);
         self.opening
     }
 

@@ -1,9 +1,9 @@
 //! Bars of the timeline: where they begin, whose they are, where an answer may.
 
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 
 use super::{SAME, Timeline, Turn};
-use crate::params::Enter;
+use crate::choices::Enter;
 
 impl Timeline {
     /// The first place at or after song step `step` where an answer may begin.
@@ -18,10 +18,10 @@ impl Timeline {
             Enter::Step => at,
             Enter::Bar => map.next_bar(at),
             Enter::Beat => {
-                let place = map.place(at);
+                let place = map.position(at);
                 // Written beat n of the bar begins n * whole / denominator steps into it, or on
                 // the next whole step.
-                let denominator = u32::from(map.metre(at).denominator.max(1));
+                let denominator = u32::from(map.time_signature(at).denominator.max(1));
                 let whole = 4 * self.steps_per_beat;
                 let n = place
                     .step_in_bar
@@ -40,7 +40,7 @@ impl Timeline {
         let origin = self.origin.filter(|_| !self.notes.is_empty())?;
         let at = u32::try_from(step - origin).ok()?;
         let map = self.metre_map(origin);
-        let bar = map.place(at).bar;
+        let bar = map.position(at).bar;
         let number = bar / bars.max(1);
         let first = number * bars.max(1);
         let line = |bar: u32| origin + i64::from(bar_line(&map, bar));
@@ -65,13 +65,13 @@ impl Timeline {
         let span = self.origin.zip(last);
         span.and_then(|(origin, last)| {
             let last = u32::try_from(last - origin).ok()?;
-            Some(self.metre_map(origin).place(last).bar + 1)
+            Some(self.metre_map(origin).position(last).bar + 1)
         })
         .unwrap_or(0)
     }
 
     /// The bar line at or before `beat`, with the metre there.
-    pub fn bar_at(&self, beat: f64) -> (f64, Metre) {
+    pub fn bar_at(&self, beat: f64) -> (f64, TimeSignature) {
         let (anchor, metre) = self.metre_at(self.step(beat));
         let bars = ((beat - anchor) / metre.bar_beats() + SAME).floor();
         (anchor + bars * metre.bar_beats(), metre)
@@ -88,24 +88,24 @@ impl Timeline {
     }
 
     /// The metre in force at `step`, with the position of one of its bar lines.
-    pub(super) fn metre_at(&self, step: i64) -> (f64, Metre) {
+    pub(super) fn metre_at(&self, step: i64) -> (f64, TimeSignature) {
         let after = self
-            .metres
+            .time_signatures
             .partition_point(|&(at, _)| self.step(at) <= step);
-        let known = self.metres.get(after.saturating_sub(1));
-        known.copied().unwrap_or((0.0, Metre::COMMON))
+        let known = self.time_signatures.get(after.saturating_sub(1));
+        known.copied().unwrap_or((0.0, TimeSignature::COMMON))
     }
 
     /// The bars, counted from a bar line `origin`.
-    pub(super) fn metre_map(&self, origin: i64) -> MetreMap {
+    pub(super) fn metre_map(&self, origin: i64) -> TimeSignatureMap {
         let first = self.metre_at(origin).1;
-        let later = self.metres.iter().filter_map(|&(at, metre)| {
+        let later = self.time_signatures.iter().filter_map(|&(at, metre)| {
             let step = u32::try_from(self.step(at) - origin)
                 .ok()
                 .filter(|&s| s > 0)?;
             Some((step, metre))
         });
-        MetreMap::new(
+        TimeSignatureMap::new(
             self.steps_per_beat,
             std::iter::once((0, first)).chain(later).collect(),
         )
@@ -113,16 +113,16 @@ impl Timeline {
 }
 
 /// The first step of a bar.
-fn bar_line(map: &MetreMap, bar: u32) -> u32 {
+fn bar_line(map: &TimeSignatureMap, bar: u32) -> u32 {
     // Between two changes of metre bars are alike: jump by whole bars, then walk.
     let changes = map.changes().map(|(step, _)| step);
     let mut step = changes
-        .take_while(|&step| map.place(step).bar <= bar)
+        .take_while(|&step| map.position(step).bar <= bar)
         .last()
         .unwrap_or(0);
-    while map.place(step).bar < bar {
-        let whole = map.place(step).bar_steps.max(1);
-        let left = bar - map.place(step).bar;
+    while map.position(step).bar < bar {
+        let whole = map.position(step).bar_steps.max(1);
+        let left = bar - map.position(step).bar;
         // A bar of fractional length may be a step shorter than this one.
         let far = step + (left - 1) * whole.saturating_sub(1);
         step = map.next_bar(far.max(step) + 1);

@@ -1,6 +1,6 @@
 //! Notes ahead of the playhead, from an earlier pass: kept until the playhead plays over them.
 
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 
 use super::{Entry, MOST_NOTES, SAME, Timeline};
 
@@ -11,7 +11,7 @@ pub(super) struct Later {
     /// In order of start.
     pub(super) notes: Vec<Entry>,
     /// Bar lines with a metre, rising.
-    metres: Vec<(f64, Metre)>,
+    time_signatures: Vec<(f64, TimeSignature)>,
 }
 
 impl Later {
@@ -61,20 +61,23 @@ impl Timeline {
         sort(&mut later);
         later.truncate(MOST_NOTES);
 
-        type Metres = Vec<(f64, Metre)>;
-        let (mut metres, ahead): (Metres, Metres) =
-            self.metres.iter().partition(|(at, _)| before(at));
-        let (back, mut later_metres): (Metres, Metres) =
-            self.later.metres.iter().partition(|(at, _)| before(at));
-        metres.extend(back);
+        type Metres = Vec<(f64, TimeSignature)>;
+        let (mut time_signatures, ahead): (Metres, Metres) =
+            self.time_signatures.iter().partition(|(at, _)| before(at));
+        let (back, mut later_metres): (Metres, Metres) = self
+            .later
+            .time_signatures
+            .iter()
+            .partition(|(at, _)| before(at));
+        time_signatures.extend(back);
         later_metres.extend(ahead);
-        metres.sort_by(|a, b| a.0.total_cmp(&b.0));
+        time_signatures.sort_by(|a, b| a.0.total_cmp(&b.0));
         later_metres.sort_by(|a, b| a.0.total_cmp(&b.0));
 
-        (self.notes, self.metres) = (notes, metres);
+        (self.notes, self.time_signatures) = (notes, time_signatures);
         self.later = Later {
             notes: later,
-            metres: later_metres,
+            time_signatures: later_metres,
         };
         self.end_notes_at(beat);
         self.settle();
@@ -85,8 +88,11 @@ impl Timeline {
     /// heard there, and given.
     pub fn play_over(&mut self, beat: f64) -> PlayedOver {
         let before = |&at: &f64| at < beat - SAME;
-        let bars = self.later.metres.partition_point(|(at, _)| before(at));
-        self.later.metres.drain(..bars);
+        let bars = self
+            .later
+            .time_signatures
+            .partition_point(|(at, _)| before(at));
+        self.later.time_signatures.drain(..bars);
         let notes = &mut self.later.notes;
         let over = notes.partition_point(|note| before(&note.start_beat));
         PlayedOver(notes.drain(..over).collect())
@@ -180,12 +186,12 @@ mod tests {
 
     #[test]
     fn a_jump_before_the_first_note_and_back_keeps_bars_and_origin() {
-        let three = Metre {
+        let three = TimeSignature {
             numerator: 3,
             denominator: 4,
         };
         let mut timeline = timeline(&[]);
-        timeline.metre(0.0, Metre::COMMON);
+        timeline.metre(0.0, TimeSignature::COMMON);
         timeline.metre(4.0, three);
         timeline.on(5.0, 0, 60, 90);
         timeline.off(5.5, Some(0), Some(60));

@@ -1,6 +1,6 @@
 //! The timeline as it stands in a project.
 
-use continuo_score::Metre;
+use continuo_score::TimeSignature;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -46,7 +46,8 @@ pub struct SavedTimeline {
     /// Step 0 of scores.
     origin: Option<i64>,
     /// `[bar line in quarter notes, beats in a bar, note value of a beat]`.
-    metres: Vec<(Beats, u16, u16)>,
+    #[serde(rename = "metres")]
+    time_signatures: Vec<(Beats, u16, u16)>,
     notes: Vec<SavedNote>,
     /// Notes of an earlier pass ahead of the playhead, in order of start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -88,11 +89,12 @@ impl Timeline {
             } = *note;
             SavedNote(start, Beats(start_beat), end, pitch, velocity, by)
         };
-        let metre = |&(at, metre): &(f64, Metre)| (Beats(at), metre.numerator, metre.denominator);
+        let metre =
+            |&(at, metre): &(f64, TimeSignature)| (Beats(at), metre.numerator, metre.denominator);
         SavedTimeline {
             steps_per_beat: self.steps_per_beat,
             origin: self.origin,
-            metres: self.metres.iter().map(metre).collect(),
+            time_signatures: self.time_signatures.iter().map(metre).collect(),
             notes: self.notes.iter().map(note).collect(),
             later: self.later.notes.iter().map(note).collect(),
         }
@@ -112,17 +114,20 @@ impl Timeline {
             false => (step as f64 * new / old).round() as i64,
         };
         let now = timeline.step(now);
-        for &(Beats(at), numerator, denominator) in &saved.metres {
+        for &(Beats(at), numerator, denominator) in &saved.time_signatures {
             let known = at.is_finite()
                 && numerator > 0
                 && denominator.is_power_of_two()
-                && timeline.metres.last().is_none_or(|&(last, _)| last < at);
+                && timeline
+                    .time_signatures
+                    .last()
+                    .is_none_or(|&(last, _)| last < at);
             if known {
-                let metre = Metre {
+                let metre = TimeSignature {
                     numerator,
                     denominator,
                 };
-                timeline.metres.push((at, metre));
+                timeline.time_signatures.push((at, metre));
             }
         }
         let within = |step: i64| (-LAST..LAST).contains(&step);
@@ -177,7 +182,7 @@ mod tests {
 
     fn any_timeline(random: &mut Rng) -> Timeline {
         let mut timeline = Timeline::new(12);
-        timeline.metre(0.0, Metre::COMMON);
+        timeline.metre(0.0, TimeSignature::COMMON);
         let (mut beat, mut id) = (random.unit(), 1);
         for _ in 0..random.below(60) {
             beat += random.unit();
@@ -255,7 +260,7 @@ mod tests {
         let saved: SavedTimeline = serde_json::from_str(json).unwrap();
         let (back, lost) = Timeline::restore(&saved, 12, 2.0);
         assert_eq!((back.notes.len(), lost), (1, 6));
-        assert_eq!((back.metres.len(), back.origin()), (1, Some(0)));
+        assert_eq!((back.time_signatures.len(), back.origin()), (1, Some(0)));
         assert_eq!(back.score(99, 99).notes.len(), 1);
     }
 }

@@ -1,9 +1,9 @@
 //! Tests of the timeline.
 
 use super::*;
-use crate::params::Enter;
+use crate::choices::Enter;
 
-const THREE_FOUR: Metre = Metre {
+const THREE_FOUR: TimeSignature = TimeSignature {
     numerator: 3,
     denominator: 4,
 };
@@ -25,7 +25,7 @@ fn heard(timeline: &mut Timeline, from: f64, to: f64, pitch: u8) {
 #[test]
 fn scores_count_from_the_bar_line_before_the_first_note() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(8.0, Metre::COMMON);
+    timeline.metre(8.0, TimeSignature::COMMON);
     heard(&mut timeline, 9.0, 9.5, 60);
     heard(&mut timeline, 10.02, 10.99, 62);
     assert_eq!(timeline.origin(), Some(96));
@@ -36,7 +36,7 @@ fn scores_count_from_the_bar_line_before_the_first_note() {
 #[test]
 fn a_count_in_has_negative_steps() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(-4.0, Metre::COMMON);
+    timeline.metre(-4.0, TimeSignature::COMMON);
     heard(&mut timeline, -1.0, 0.0, 60);
     assert_eq!(
         (timeline.origin(), notes(&timeline, 0)),
@@ -48,7 +48,7 @@ fn a_count_in_has_negative_steps() {
 #[test]
 fn a_note_slightly_before_the_bar_belongs_to_it() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, Metre::COMMON);
+    timeline.metre(0.0, TimeSignature::COMMON);
     heard(&mut timeline, 3.98, 4.5, 60);
     assert_eq!(
         (timeline.origin(), notes(&timeline, 99)),
@@ -109,7 +109,7 @@ fn a_cut_ends_what_sounds_and_undoes_what_was_planned() {
 #[test]
 fn a_jump_forgets_what_lies_ahead() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(4.0, Metre::COMMON);
+    timeline.metre(4.0, TimeSignature::COMMON);
     heard(&mut timeline, 4.0, 5.0, 60);
     heard(&mut timeline, 6.0, 9.0, 62);
     heard(&mut timeline, 8.0, 9.0, 64);
@@ -123,7 +123,7 @@ fn a_jump_forgets_what_lies_ahead() {
 #[test]
 fn boundaries_follow_the_host() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, Metre::COMMON);
+    timeline.metre(0.0, TimeSignature::COMMON);
     timeline.metre(8.0, THREE_FOUR);
     heard(&mut timeline, 1.0, 2.0, 60);
     assert_eq!(timeline.boundary(25, Enter::Step), 25);
@@ -134,7 +134,7 @@ fn boundaries_follow_the_host() {
     // 7/8 counts eighths from its bar line.
     timeline.metre(
         11.0,
-        Metre {
+        TimeSignature {
             numerator: 7,
             denominator: 8,
         },
@@ -150,7 +150,7 @@ fn boundaries_are_the_first_ones() {
         let mut timeline = Timeline::new(12);
         timeline.metre(
             1.0,
-            Metre {
+            TimeSignature {
                 numerator,
                 denominator,
             },
@@ -195,7 +195,7 @@ fn the_pedal_holds_what_the_hand_lets_go() {
 #[test]
 fn turns_over_a_change_of_metre() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, Metre::COMMON);
+    timeline.metre(0.0, TimeSignature::COMMON);
     timeline.metre(12.0, THREE_FOUR);
     assert_eq!(timeline.turn(0, 2), None, "nobody has played");
     heard(&mut timeline, 4.5, 5.0, 60);

@@ -34,6 +34,8 @@ pub(super) struct Gaps {
     own_beat: f64,
     /// The position that the host reported last, in quarter notes.
     host_beat: f64,
+    /// The loop that it reported last.
+    cycle: Option<(f64, f64)>,
 }
 
 impl Gaps {
@@ -62,6 +64,7 @@ impl Gaps {
         let own_time = Reading {
             playing: true,
             beat: Some(at),
+            counted: true,
             tempo: Some(own.tempo),
             bar_start: None,
             cycle: None,
@@ -79,6 +82,7 @@ impl Gaps {
         if whole || !(reading.playing || nothing) {
             self.missing = 0.0;
             self.host_beat = reading.beat.unwrap_or(self.host_beat);
+            self.cycle = reading.cycle;
             return *reading;
         }
 
@@ -95,6 +99,8 @@ impl Gaps {
                     Reading {
                         playing: true,
                         beat: reading.beat.or(Some(at)),
+                        counted: reading.beat.is_none(),
+                        cycle: reading.cycle.or(self.cycle.filter(|_| nothing)),
                         tempo: reading.tempo.or(Some(running.tempo)),
                         ..*reading
                     }

@@ -32,7 +32,7 @@ pub(super) fn reported(span: &Span, cycle: Option<(f64, f64)>) -> Option<(u32, f
 ///
 /// The host has played `beat - start` quarter notes since the seam, so that, and the end of
 /// `last`, give the loop's end for each start. Loops that are known come first (`loops`); then
-/// a start and an end on bar lines, on beats, or on sixteenths.
+/// a start and an end on bar lines, on beats, on sixteenths, or on twelfths of a beat.
 pub(super) fn inferred(
     last: &Span,
     beat: f64,
@@ -77,4 +77,47 @@ pub(super) fn inferred(
         .or_else(bars)
         .or_else(|| grid(1.0))
         .or_else(|| grid(4.0))
+        .or_else(|| grid(12.0))
+}
+
+/// A jump back. It may be a loop whose ends lie anywhere: where the playhead goes back by the same
+/// length again, it is one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JumpBack {
+    /// By how much it went back, in quarter notes: as long as the loop.
+    length: f64,
+    /// The loop starts after this position, and at `latest` or before it.
+    earliest: f64,
+    latest: f64,
+}
+
+impl JumpBack {
+    /// The jump from the end of `last` to `beat`, if it goes back by more than that span.
+    pub(super) fn of(last: &Span, beat: f64) -> Option<Self> {
+        let block = last.end_beat() - last.start_beat;
+        let length = last.end_beat() - beat;
+        (length > block).then_some(Self {
+            length,
+            earliest: beat - block,
+            latest: beat,
+        })
+    }
+
+    /// The seam, if the jump `before` was of the same loop, and what both say of its start. The
+    /// seam is taken to be where it is at the earliest: what begins behind it is more likely the
+    /// beginning of a loop than its end.
+    pub(super) fn again(&mut self, before: Option<Self>, slack: f64) -> Option<Seam> {
+        let before = before.filter(|b| (b.length - self.length).abs() < 2.0 * slack)?;
+        let earliest = self.earliest.max(before.earliest);
+        let latest = self.latest.min(before.latest);
+        if earliest > latest + slack {
+            return None;
+        }
+        (self.earliest, self.latest) = (earliest, latest.max(earliest));
+        Some(Seam {
+            end: earliest + self.length,
+            start: earliest,
+            slack,
+        })
+    }
 }

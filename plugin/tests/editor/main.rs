@@ -1,11 +1,13 @@
-//! The editor, drawn and pressed without a window: pictures of its main states, and a hand that
-//! goes by AccessKit's labels.
+//! Tests of the editor without a window: pictures of its states, and widgets driven by AccessKit labels.
 //!
-//! A picture that should look different now: `UPDATE_SNAPSHOTS=true cargo test -p continuo --test
-//! editor`, then look at it. What a failed comparison saw lies beside the picture.
+//! To accept changed pictures, run `UPDATE_SNAPSHOTS=true cargo test --workspace --test editor` and look at them.
+//! A failed comparison leaves its picture beside the expected one.
 
-mod cost;
-mod hands;
-mod raster;
-mod scenes;
+mod actions;
+mod fixtures;
+mod frame_cost;
+mod harness;
+mod interaction;
+mod keyboard;
 mod snapshots;
+mod software_renderer;

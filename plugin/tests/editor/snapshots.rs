@@ -1,14 +1,14 @@
-//! Pictures of the main states, compared with those in `tests/snapshots`.
+//! Pictures of the editor's states, compared with those in `tests/snapshots`.
 
-use continuo::editor::{Panel, View, draw, theme};
+use continuo::editor::{UiState, View, draw, theme};
 use egui_kittest::kittest::Queryable;
 use egui_kittest::{Harness, SnapshotOptions};
 
-use crate::raster::Raster;
-use crate::scenes;
+use crate::fixtures;
+use crate::software_renderer::SnapshotRenderer;
 
-/// How far a pixel may be off before it counts (kittest's weighted YIQ distance, squared), and
-/// how many may. The rasteriser is exact, so this is for differences of the last bit in text.
+/// Threshold of a pixel's difference (kittest's weighted YIQ distance, squared), and the number of pixels that
+/// may exceed it. The renderer is exact, so both allow for differences of the last bit in text.
 const TOLERANCE: f32 = 0.6;
 const PIXELS: usize = 10;
 
@@ -16,7 +16,7 @@ fn picture(name: &str, view: View, size: (f32, f32), scale: f32) {
     picture_of(name, view, size, scale, |_| ());
 }
 
-/// The same, after something was done.
+/// The same, after a step.
 fn picture_of(
     name: &str,
     view: View,
@@ -24,17 +24,17 @@ fn picture_of(
     scale: f32,
     first: impl FnOnce(&mut Harness),
 ) {
-    let mut panel = Panel::default();
+    let mut ui_state = UiState::default();
     let mut harness = Harness::builder()
         .with_size(size)
         .with_pixels_per_point(scale)
         .with_max_steps(60)
-        .renderer(Raster::default())
+        .renderer(SnapshotRenderer::default())
         .with_context_setup(theme::apply)
-        .build_ui(move |ui| draw(ui, &view, &mut panel, &mut Vec::new()));
+        .build_ui(move |ui| draw(ui, &view, &mut ui_state, &mut Vec::new()));
     harness.run();
     first(&mut harness);
-    // A few, and not until nothing moves: while a file is dragged, something always does.
+    // A fixed number of steps: while a file is dragged, the editor never stops repainting.
     harness.run_steps(4);
     let options = SnapshotOptions::new()
         .threshold(TOLERANCE)
@@ -46,33 +46,32 @@ const NORMAL: (f32, f32) = continuo::editor::SIZE;
 
 #[test]
 fn empty() {
-    picture("empty", scenes::empty(), NORMAL, 1.0);
+    picture("empty", fixtures::empty(), NORMAL, 1.0);
 }
 
 #[test]
 fn listening() {
-    picture("listening", scenes::listening(), NORMAL, 1.0);
+    picture("listening", fixtures::listening(), NORMAL, 1.0);
 }
 
 #[test]
 fn playing() {
-    picture("playing", scenes::playing(), NORMAL, 1.0);
+    picture("playing", fixtures::playing(), NORMAL, 1.0);
 }
 
 #[test]
 fn recalling() {
-    picture("recalling", scenes::recalling(), NORMAL, 1.0);
+    picture("recalling", fixtures::recalling(), NORMAL, 1.0);
 }
 
 #[test]
 fn learning() {
-    picture("learning", scenes::learning(), NORMAL, 1.0);
+    picture("learning", fixtures::learning(), NORMAL, 1.0);
 }
 
-/// What is dragged over the window, and a menu that is open.
 #[test]
 fn dropping() {
-    picture_of("dropping", scenes::playing(), NORMAL, 1.0, |harness| {
+    picture_of("dropping", fixtures::playing(), NORMAL, 1.0, |harness| {
         let file = egui::HoveredFile {
             path: Some("song.mid".into()),
             ..egui::HoveredFile::default()
@@ -83,40 +82,40 @@ fn dropping() {
 
 #[test]
 fn presets() {
-    picture_of("presets", scenes::learning(), NORMAL, 1.0, |harness| {
+    picture_of("presets", fixtures::learning(), NORMAL, 1.0, |harness| {
         harness.get_by_label("Presets").click();
     });
 }
 
 #[test]
 fn learned() {
-    picture_of("learned", scenes::learning(), NORMAL, 1.0, |harness| {
+    picture_of("learned", fixtures::learning(), NORMAL, 1.0, |harness| {
         harness.get_by_label("Learn").click();
     });
 }
 
 #[test]
 fn error() {
-    picture("error", scenes::error(), NORMAL, 1.0);
+    picture("error", fixtures::error(), NORMAL, 1.0);
 }
 
 #[test]
 fn tiny() {
-    picture("tiny", scenes::playing(), continuo::editor::SMALLEST, 1.0);
+    picture("tiny", fixtures::playing(), continuo::editor::SMALLEST, 1.0);
 }
 
 #[test]
 fn large() {
-    picture("large", scenes::playing(), (1720.0, 980.0), 1.0);
+    picture("large", fixtures::playing(), (1720.0, 980.0), 1.0);
 }
 
 #[test]
 fn twice() {
-    picture("twice", scenes::playing(), NORMAL, 2.0);
+    picture("twice", fixtures::playing(), NORMAL, 2.0);
 }
 
 #[test]
 fn thrice() {
     let smallest = continuo::editor::SMALLEST;
-    picture("thrice", scenes::listening(), smallest, 3.0);
+    picture("thrice", fixtures::listening(), smallest, 3.0);
 }

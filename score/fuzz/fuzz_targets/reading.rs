@@ -2,7 +2,7 @@
 #![no_main]
 
 #[allow(dead_code, unreachable_pub)]
-#[path = "../../tests/common/bodies.rs"]
-mod bodies;
+#[path = "../../tests/common/properties.rs"]
+mod properties;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::reading(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| properties::reading(bytes));

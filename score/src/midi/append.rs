@@ -7,8 +7,8 @@ use super::MidiNote;
 use super::document::{MidiDocument, PartSound};
 use super::read::MOST_TRACKS;
 use super::text::Text;
-use super::write::{self, BuildError, Placed};
-use crate::time::Metre;
+use super::write::{self, BuildError, TimedEvent};
+use crate::time::TimeSignature;
 
 /// A track to be added, or written alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct NewTrack {
     /// `(tick, microseconds a quarter note)`.
     pub tempos: Vec<(u64, u32)>,
     /// `(tick, metre)`.
-    pub metres: Vec<(u64, Metre)>,
+    pub time_signatures: Vec<(u64, TimeSignature)>,
     /// The notes; their `track` is not used.
     pub notes: Vec<MidiNote>,
     /// The tick on which the track ends, unless notes end later.
@@ -50,8 +50,8 @@ impl NewTrack {
     }
 
     fn events(&self) -> Result<Vec<TrackEvent<'_>>, BuildError> {
-        let mut events: Vec<Placed> = Vec::with_capacity(2 * self.notes.len() + 16);
-        let meta = |message| -> Placed { (0, 0, TrackEventKind::Meta(message)) };
+        let mut events: Vec<TimedEvent> = Vec::with_capacity(2 * self.notes.len() + 16);
+        let meta = |message| -> TimedEvent { (0, 0, TrackEventKind::Meta(message)) };
         if !self.name.is_empty() {
             events.push(meta(MetaMessage::TrackName(self.name.as_bytes())));
         }
@@ -70,7 +70,7 @@ impl NewTrack {
             let program = u7::new(program & 127);
             events.push(midi(MidiMessage::ProgramChange { program }));
         }
-        for event in write::conductor(&self.tempos, &self.metres) {
+        for event in write::conductor(&self.tempos, &self.time_signatures) {
             events.push(event);
         }
         for note in &self.notes {

@@ -1,6 +1,6 @@
 //! The outside of a Standard MIDI file: the RIFF wrapping, the header, the chunks.
 
-use super::Broken;
+use super::ParseError;
 
 /// What the header says, and where the chunks after it stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,9 +54,9 @@ fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// Finds and reads the header.
-pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header, ParseError> {
     if bytes.is_empty() {
-        return Err(Broken::new(0, "the file is empty"));
+        return Err(ParseError::new(0, "the file is empty"));
     }
     let (start, end) = if bytes.starts_with(b"RIFF") {
         riff(bytes)?
@@ -70,7 +70,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
         } else {
             "not a MIDI file: it does not begin with MThd"
         };
-        return Err(Broken::new(start, why));
+        return Err(ParseError::new(start, why));
     }
     let fields = (
         be32(bytes, start + 4),
@@ -79,11 +79,11 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
         be16(bytes, start + 12),
     );
     let (Some(length), Some(format), Some(tracks), Some(division)) = fields else {
-        return Err(Broken::new(end, "the file ends inside its header"));
+        return Err(ParseError::new(end, "the file ends inside its header"));
     };
     if length < 6 {
         let why = format!("the header's length is {length}; it needs 6 bytes");
-        return Err(Broken::new(start + 4, why));
+        return Err(ParseError::new(start + 4, why));
     }
     let said = (start + 8).saturating_add(length);
     let usual = start + 14;
@@ -92,14 +92,14 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
     let division = match division {
         0 => {
             let why = "0 ticks to the quarter note: the file's times have no meaning";
-            return Err(Broken::new(start + 12, why));
+            return Err(ParseError::new(start + 12, why));
         }
         ticks @ 1..=0x7fff => Division::Metrical(ticks),
         smpte => match ((smpte >> 8) as u8).wrapping_neg() {
             frames if smpte & 0xff > 0 => Division::Smpte(frames, smpte as u8),
             _ => {
                 let why = "0 ticks to the SMPTE frame: the file's times have no meaning";
-                return Err(Broken::new(start + 12, why));
+                return Err(ParseError::new(start + 12, why));
             }
         },
     };
@@ -119,10 +119,13 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, Broken> {
 }
 
 /// The MIDI data inside a RIFF file (`.rmi`): begin and end.
-fn riff(bytes: &[u8]) -> Result<(usize, usize), Broken> {
+fn riff(bytes: &[u8]) -> Result<(usize, usize), ParseError> {
     if bytes.get(8..12) != Some(b"RMID") {
         let at = bytes.len().min(8);
-        return Err(Broken::new(at, "a RIFF file that holds no MIDI (no RMID)"));
+        return Err(ParseError::new(
+            at,
+            "a RIFF file that holds no MIDI (no RMID)",
+        ));
     }
     let mut at = 12;
     while let Some(field) = bytes.get(at + 4..at + 8) {
@@ -135,7 +138,7 @@ fn riff(bytes: &[u8]) -> Result<(usize, usize), Broken> {
         at = end + (length & 1);
     }
     let why = "a RIFF file without MIDI data (no data chunk)";
-    Err(Broken::new(at.min(bytes.len()), why))
+    Err(ParseError::new(at.min(bytes.len()), why))
 }
 
 /// What stands at `at`, in a file that ends at `end`.

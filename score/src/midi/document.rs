@@ -2,11 +2,11 @@
 
 use super::chunks::{Division, Header};
 use super::read::{self, MOST_TRACKS};
-use super::{Broken, MidiFile, MidiNote, Reading};
+use super::{MidiFile, MidiNote, ParseError, ReadOptions};
 
 /// Where a track stands in the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct TrackSpan {
     /// Offset of its chunk's first byte.
     pub(super) head: usize,
     /// Offset of its end by the length it names.
@@ -17,7 +17,7 @@ pub(super) struct Span {
 
 /// A message that sets how a channel sounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Setting {
+pub(super) enum ChannelSetting {
     Program(u8),
     /// Controller, value.
     Control(u8, u8),
@@ -27,11 +27,11 @@ pub(super) enum Setting {
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     pub(super) header: Header,
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<TrackSpan>,
     /// For each track with channel messages, a bit for each channel.
     used: Vec<(u16, u16)>,
     /// `(tick, track, channel, setting)`, track by track.
-    pub(super) settings: Vec<(u64, u16, u8, Setting)>,
+    pub(super) settings: Vec<(u64, u16, u8, ChannelSetting)>,
 }
 
 impl Layout {
@@ -83,7 +83,7 @@ impl MidiDocument {
     ///
     /// # Errors
     /// As [`super::read`].
-    pub fn read(bytes: Vec<u8>, reading: &Reading) -> Result<Self, Broken> {
+    pub fn read(bytes: Vec<u8>, reading: &ReadOptions) -> Result<Self, ParseError> {
         let (file, layout) = read::run(&bytes, reading, true)?;
         Ok(Self {
             bytes,
@@ -125,7 +125,7 @@ impl MidiDocument {
     /// has them when the note begins, but volume and expression as they were at their highest.
     pub fn sound_of(&self, note: &MidiNote) -> PartSound {
         let port = self.file.drums.port(note.track);
-        let here = |&&(tick, track, channel, _): &&(u64, u16, u8, Setting)| {
+        let here = |&&(tick, track, channel, _): &&(u64, u16, u8, ChannelSetting)| {
             channel == note.channel && tick <= note.start && self.file.drums.port(track) == port
         };
         let mut settings: Vec<_> = self.layout.settings.iter().filter(here).collect();
@@ -133,8 +133,8 @@ impl MidiDocument {
         let (mut controls, mut program) = ([None; SOUND.len()], None);
         for (.., setting) in settings {
             match *setting {
-                Setting::Program(number) => program = Some(number),
-                Setting::Control(controller, value) => {
+                ChannelSetting::Program(number) => program = Some(number),
+                ChannelSetting::Control(controller, value) => {
                     if let Some(index) = SOUND.iter().position(|&c| c == controller) {
                         let loudest = LOUDNESS.contains(&controller);
                         let before = controls[index].filter(|_| loudest).unwrap_or(0);

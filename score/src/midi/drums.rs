@@ -42,9 +42,9 @@ impl DrumMap {
 
 /// A message that may turn a channel into drums or back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub(super) enum DrumMessage {
     /// A reset that puts the device into this standard.
-    Reset(Standard),
+    Reset(DeviceStandard),
     /// The part on this channel plays drums, or does not.
     Part(u8, bool),
     /// Bank select, most significant byte: channel, bank.
@@ -55,7 +55,7 @@ pub(super) enum Message {
 
 /// The standard a device follows; it decides what a bank number means.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Standard {
+pub(super) enum DeviceStandard {
     #[default]
     Gm,
     Gm2,
@@ -63,19 +63,21 @@ pub(super) enum Standard {
     Xg,
 }
 
-impl Message {
+impl DrumMessage {
     /// Reads a system-exclusive message, given without its first byte 0xf0.
     pub(super) fn of_exclusive(data: &[u8]) -> Option<Self> {
         Some(match *data {
-            [0x7e, _, 0x09, 0x01 | 0x02, ..] => Self::Reset(Standard::Gm),
-            [0x7e, _, 0x09, 0x03, ..] => Self::Reset(Standard::Gm2),
+            [0x7e, _, 0x09, 0x01 | 0x02, ..] => Self::Reset(DeviceStandard::Gm),
+            [0x7e, _, 0x09, 0x03, ..] => Self::Reset(DeviceStandard::Gm2),
             // Roland: address 40 00 7F resets; 40 1x 15 says which drum map part x plays.
-            [0x41, _, 0x42, 0x12, 0x40, 0x00, 0x7f, 0x00, ..] => Self::Reset(Standard::Gs),
+            [0x41, _, 0x42, 0x12, 0x40, 0x00, 0x7f, 0x00, ..] => Self::Reset(DeviceStandard::Gs),
             [0x41, _, 0x42, 0x12, 0x40, part @ 0x10..=0x1f, 0x15, map, ..] => {
                 Self::Part(gs_channel(part & 15), map > 0)
             }
             // Yamaha: address 00 00 7E switches XG on; 08 pp 07 is the mode of part pp.
-            [0x43, 0x10..=0x1f, 0x4c, 0x00, 0x00, 0x7e, 0x00, ..] => Self::Reset(Standard::Xg),
+            [0x43, 0x10..=0x1f, 0x4c, 0x00, 0x00, 0x7e, 0x00, ..] => {
+                Self::Reset(DeviceStandard::Xg)
+            }
             [0x43, 0x10..=0x1f, 0x4c, 0x08, part @ ..16, 0x07, mode, ..] => {
                 Self::Part(part, mode > 0)
             }
@@ -95,14 +97,14 @@ fn gs_channel(part: u8) -> u8 {
 
 /// Collects the messages of a file.
 #[derive(Debug, Default)]
-pub(super) struct Collector {
+pub(super) struct DrumMapBuilder {
     /// `(tick, track, message)`, in the order read.
-    messages: Vec<(u64, u16, Message)>,
+    messages: Vec<(u64, u16, DrumMessage)>,
     ports: Vec<(u16, u8)>,
 }
 
-impl Collector {
-    pub(super) fn add(&mut self, tick: u64, track: u16, message: Message) {
+impl DrumMapBuilder {
+    pub(super) fn add(&mut self, tick: u64, track: u16, message: DrumMessage) {
         self.messages.push((tick, track, message));
     }
 
@@ -124,7 +126,7 @@ impl Collector {
         for (tick, track, message) in self.messages {
             let port = map.port(track);
             let index = ports.iter().position(|p| p.0 == port).unwrap_or_else(|| {
-                ports.push((port, Device::new(Standard::Gm)));
+                ports.push((port, Device::new(DeviceStandard::Gm)));
                 ports.len() - 1
             });
             let device = &mut ports[index].1;
@@ -143,13 +145,13 @@ impl Collector {
 
 /// The sixteen channels of one port.
 struct Device {
-    standard: Standard,
+    standard: DeviceStandard,
     banks: [Option<u8>; 16],
     drums: [bool; 16],
 }
 
 impl Device {
-    fn new(standard: Standard) -> Self {
+    fn new(standard: DeviceStandard) -> Self {
         let mut drums = [false; 16];
         drums[usize::from(GENERAL_MIDI)] = true;
         Self {
@@ -159,21 +161,23 @@ impl Device {
         }
     }
 
-    fn take(&mut self, message: Message) {
+    fn take(&mut self, message: DrumMessage) {
         match message {
-            Message::Reset(standard) => *self = Self::new(standard),
-            Message::Part(channel, drums) => self.drums[usize::from(channel & 15)] = drums,
-            Message::Bank(channel, bank) => self.banks[usize::from(channel & 15)] = Some(bank),
-            Message::Program(channel) => {
+            DrumMessage::Reset(standard) => *self = Self::new(standard),
+            DrumMessage::Part(channel, drums) => self.drums[usize::from(channel & 15)] = drums,
+            DrumMessage::Bank(channel, bank) => self.banks[usize::from(channel & 15)] = Some(bank),
+            DrumMessage::Program(channel) => {
                 let channel = usize::from(channel & 15);
                 // A channel whose bank was never named keeps what it plays.
                 let Some(bank) = self.banks[channel] else {
                     return;
                 };
                 match (self.standard, bank) {
-                    (Standard::Xg, bank) => self.drums[channel] = XG_KITS.contains(&bank),
-                    (Standard::Gm | Standard::Gm2, GM2_DRUMS) => self.drums[channel] = true,
-                    (Standard::Gm2, GM2_MELODIC) => self.drums[channel] = false,
+                    (DeviceStandard::Xg, bank) => self.drums[channel] = XG_KITS.contains(&bank),
+                    (DeviceStandard::Gm | DeviceStandard::Gm2, GM2_DRUMS) => {
+                        self.drums[channel] = true
+                    }
+                    (DeviceStandard::Gm2, GM2_MELODIC) => self.drums[channel] = false,
                     // In GS a bank never makes drums; elsewhere it means nothing.
                     _ => {}
                 }
@@ -186,8 +190,8 @@ impl Device {
 mod tests {
     use super::*;
 
-    fn map(messages: &[(u64, Message)]) -> DrumMap {
-        let mut collector = Collector::default();
+    fn map(messages: &[(u64, DrumMessage)]) -> DrumMap {
+        let mut collector = DrumMapBuilder::default();
         for &(tick, message) in messages {
             collector.add(tick, 0, message);
         }
@@ -201,42 +205,42 @@ mod tests {
     #[test]
     fn channel_10_unless_told_otherwise() {
         assert_eq!(drums(&DrumMap::default(), 0), [9]);
-        assert_eq!(drums(&map(&[(0, Message::Program(3))]), 0), [9]);
+        assert_eq!(drums(&map(&[(0, DrumMessage::Program(3))]), 0), [9]);
     }
 
     #[test]
     fn exclusive_messages_name_parts() {
         let gs = |part: u8, on: u8| {
             let data = [0x41, 0x10, 0x42, 0x12, 0x40, 0x10 | part, 0x15, on, 0, 0xf7];
-            Message::of_exclusive(&data)
+            DrumMessage::of_exclusive(&data)
         };
-        assert_eq!(gs(0, 0), Some(Message::Part(9, false)));
-        assert_eq!(gs(1, 1), Some(Message::Part(0, true)));
-        assert_eq!(gs(9, 1), Some(Message::Part(8, true)));
-        assert_eq!(gs(10, 2), Some(Message::Part(10, true)));
-        let xg = |data: &[u8]| Message::of_exclusive(data);
+        assert_eq!(gs(0, 0), Some(DrumMessage::Part(9, false)));
+        assert_eq!(gs(1, 1), Some(DrumMessage::Part(0, true)));
+        assert_eq!(gs(9, 1), Some(DrumMessage::Part(8, true)));
+        assert_eq!(gs(10, 2), Some(DrumMessage::Part(10, true)));
+        let xg = |data: &[u8]| DrumMessage::of_exclusive(data);
         let mode = xg(&[0x43, 0x10, 0x4c, 8, 3, 7, 2, 0xf7]);
-        assert_eq!(mode, Some(Message::Part(3, true)));
+        assert_eq!(mode, Some(DrumMessage::Part(3, true)));
         let on = xg(&[0x43, 0x10, 0x4c, 0, 0, 0x7e, 0, 0xf7]);
-        assert_eq!(on, Some(Message::Reset(Standard::Xg)));
-        let general = Message::of_exclusive(&[0x7e, 0x7f, 9, 3, 0xf7]);
-        assert_eq!(general, Some(Message::Reset(Standard::Gm2)));
+        assert_eq!(on, Some(DrumMessage::Reset(DeviceStandard::Xg)));
+        let general = DrumMessage::of_exclusive(&[0x7e, 0x7f, 9, 3, 0xf7]);
+        assert_eq!(general, Some(DrumMessage::Reset(DeviceStandard::Gm2)));
         for other in [
             &[][..],
             &[0x41],
             &[0x43, 0x10, 0x4c, 8, 3, 8, 2],
             &[0x7e, 1, 9],
         ] {
-            assert_eq!(Message::of_exclusive(other), None);
+            assert_eq!(DrumMessage::of_exclusive(other), None);
         }
     }
 
     #[test]
     fn parts_change_in_time_and_resets_undo_them() {
         let map = map(&[
-            (10, Message::Part(10, true)),
-            (10, Message::Part(9, false)),
-            (30, Message::Reset(Standard::Gs)),
+            (10, DrumMessage::Part(10, true)),
+            (10, DrumMessage::Part(9, false)),
+            (30, DrumMessage::Reset(DeviceStandard::Gs)),
         ]);
         assert_eq!(drums(&map, 9), [9]);
         assert_eq!(drums(&map, 10), [10]);
@@ -248,25 +252,25 @@ mod tests {
     fn a_bank_means_what_the_standard_says() {
         let with = |standard, channel, bank| {
             map(&[
-                (0, Message::Reset(standard)),
-                (0, Message::Bank(channel, bank)),
-                (0, Message::Program(channel)),
+                (0, DrumMessage::Reset(standard)),
+                (0, DrumMessage::Bank(channel, bank)),
+                (0, DrumMessage::Program(channel)),
             ])
         };
-        assert_eq!(drums(&with(Standard::Xg, 2, 127), 0), [2, 9]);
-        assert_eq!(drums(&with(Standard::Xg, 9, 0), 0), [0u8; 0]);
-        assert_eq!(drums(&with(Standard::Gm2, 2, 120), 0), [2, 9]);
-        assert_eq!(drums(&with(Standard::Gm2, 9, 121), 0), [0u8; 0]);
+        assert_eq!(drums(&with(DeviceStandard::Xg, 2, 127), 0), [2, 9]);
+        assert_eq!(drums(&with(DeviceStandard::Xg, 9, 0), 0), [0u8; 0]);
+        assert_eq!(drums(&with(DeviceStandard::Gm2, 2, 120), 0), [2, 9]);
+        assert_eq!(drums(&with(DeviceStandard::Gm2, 9, 121), 0), [0u8; 0]);
         // In GS this is the bank of the older MT-32's sounds.
-        assert_eq!(drums(&with(Standard::Gs, 2, 127), 0), [9]);
-        assert_eq!(drums(&with(Standard::Gm, 2, 127), 0), [9]);
+        assert_eq!(drums(&with(DeviceStandard::Gs, 2, 127), 0), [9]);
+        assert_eq!(drums(&with(DeviceStandard::Gm, 2, 127), 0), [9]);
     }
 
     #[test]
     fn ports_are_apart() {
-        let mut collector = Collector::default();
+        let mut collector = DrumMapBuilder::default();
         collector.port(1, 1);
-        collector.add(0, 1, Message::Part(10, true));
+        collector.add(0, 1, DrumMessage::Part(10, true));
         let map = collector.finish();
         assert!(map.is_drum(1, 10, 0) && !map.is_drum(0, 10, 0));
         assert!(map.is_drum(1, 9, 0) && map.is_drum(0, 9, 0));

@@ -5,11 +5,11 @@
 //! are skipped. Strict where it is not: a data byte above 127, or one with no status before
 //! it, ends the track, since what follows could be anything.
 
-use super::Broken;
+use super::ParseError;
 
 /// An event, as far as notes, bars, tempo and sound need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event<'a> {
+pub(super) enum MidiEvent<'a> {
     /// Channel, key, velocity; never velocity 0.
     On(u8, u8, u8),
     /// Channel, key.
@@ -32,16 +32,16 @@ pub(super) enum Event<'a> {
 
 /// Why there is no next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(super) enum EventError {
     /// The event runs past the end of the track's bytes; it began here.
-    Cut(usize),
+    Truncated(usize),
     /// It is no event.
-    Broken(Broken),
+    Malformed(ParseError),
 }
 
 /// A walk over a track's bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Events<'a> {
+pub(super) struct EventReader<'a> {
     bytes: &'a [u8],
     /// Offset of the next event.
     pub(super) at: usize,
@@ -54,7 +54,7 @@ pub(super) struct Events<'a> {
 /// Delta times have 28 bits.
 const LONGEST_DELTA: u32 = 0x0fff_ffff;
 
-impl<'a> Events<'a> {
+impl<'a> EventReader<'a> {
     /// Over `bytes[at..end]`; `end` must not lie beyond the bytes.
     pub(super) fn new(bytes: &'a [u8], at: usize, end: usize) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl<'a> Events<'a> {
 
     /// The next delta time and event. After a fault the walk stands where it stood.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<(u32, Event<'a>), Fault> {
+    pub(super) fn next(&mut self) -> Result<(u32, MidiEvent<'a>), EventError> {
         let mut cursor = Cursor {
             bytes: &self.bytes[..self.end],
             at: self.at,
@@ -78,12 +78,12 @@ impl<'a> Events<'a> {
             (self.at, self.status) = (cursor.at, status);
             return Ok(read);
         }
-        read.map_err(|fault| fault.unwrap_or(Fault::Cut(start)))
+        read.map_err(|fault| fault.unwrap_or(EventError::Truncated(start)))
     }
 }
 
 /// `None` stands for bytes that are not there.
-type Read<T> = Result<T, Option<Fault>>;
+type Read<T> = Result<T, Option<EventError>>;
 
 struct Cursor<'a> {
     bytes: &'a [u8],
@@ -99,7 +99,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn broken<T>(offset: usize, reason: impl Into<String>) -> Read<T> {
-        Err(Some(Fault::Broken(Broken::new(offset, reason))))
+        Err(Some(EventError::Malformed(ParseError::new(offset, reason))))
     }
 
     /// A variable-length quantity. Needless leading zeros are read as what they mean.
@@ -138,7 +138,7 @@ impl<'a> Cursor<'a> {
     }
 
     #[inline]
-    fn event(&mut self, running: &mut u8) -> Read<(u32, Event<'a>)> {
+    fn event(&mut self, running: &mut u8) -> Read<(u32, MidiEvent<'a>)> {
         let delta = self.quantity()?;
         let status = match self.byte()? {
             status @ 0x80.. => status,
@@ -160,43 +160,43 @@ impl<'a> Cursor<'a> {
         let event = match status {
             0x80..=0x8f => {
                 let (key, _) = (self.data(status)?, self.data(status)?);
-                Event::Off(channel, key)
+                MidiEvent::Off(channel, key)
             }
             0x90..=0x9f => match (self.data(status)?, self.data(status)?) {
-                (key, 0) => Event::Off(channel, key),
-                (key, velocity) => Event::On(channel, key, velocity),
+                (key, 0) => MidiEvent::Off(channel, key),
+                (key, velocity) => MidiEvent::On(channel, key, velocity),
             },
-            0xb0..=0xbf => Event::Control(channel, self.data(status)?, self.data(status)?),
+            0xb0..=0xbf => MidiEvent::Control(channel, self.data(status)?, self.data(status)?),
             0xa0..=0xaf | 0xe0..=0xef => {
                 self.data(status)?;
                 self.data(status)?;
-                Event::Channel(channel)
+                MidiEvent::Channel(channel)
             }
-            0xc0..=0xcf => Event::Program(channel, self.data(status)?),
+            0xc0..=0xcf => MidiEvent::Program(channel, self.data(status)?),
             0xd0..=0xdf => {
                 self.data(status)?;
-                Event::Channel(channel)
+                MidiEvent::Channel(channel)
             }
             0xff => {
                 let kind = self.byte()?;
-                Event::Meta(kind, self.block()?)
+                MidiEvent::Meta(kind, self.block()?)
             }
-            0xf0 => Event::Exclusive(self.block()?),
+            0xf0 => MidiEvent::Exclusive(self.block()?),
             0xf7 => {
                 self.block()?;
-                Event::Raw
+                MidiEvent::Raw
             }
             // System common and real-time messages, with the data bytes they have.
             0xf2 => {
                 self.data(status)?;
                 self.data(status)?;
-                Event::System(status)
+                MidiEvent::System(status)
             }
             0xf1 | 0xf3 => {
                 self.data(status)?;
-                Event::System(status)
+                MidiEvent::System(status)
             }
-            _ => Event::System(status),
+            _ => MidiEvent::System(status),
         };
         Ok((delta, event))
     }
@@ -206,8 +206,8 @@ impl<'a> Cursor<'a> {
 mod tests {
     use super::*;
 
-    fn all(bytes: &[u8]) -> (Vec<(u32, Event<'_>)>, Option<Fault>) {
-        let mut walk = Events::new(bytes, 0, bytes.len());
+    fn all(bytes: &[u8]) -> (Vec<(u32, MidiEvent<'_>)>, Option<EventError>) {
+        let mut walk = EventReader::new(bytes, 0, bytes.len());
         let mut events = Vec::new();
         while walk.at < walk.end {
             match walk.next() {
@@ -223,9 +223,9 @@ mod tests {
         let (events, fault) = all(&[0, 0x91, 60, 9, 0, 0xff, 1, 1, b'x', 5, 60, 0]);
         assert_eq!(fault, None);
         let expected = [
-            (0, Event::On(1, 60, 9)),
-            (0, Event::Meta(1, b"x")),
-            (5, Event::Off(1, 60)),
+            (0, MidiEvent::On(1, 60, 9)),
+            (0, MidiEvent::Meta(1, b"x")),
+            (5, MidiEvent::Off(1, 60)),
         ];
         assert_eq!(events, expected);
     }
@@ -241,7 +241,7 @@ mod tests {
         let too_much = all(&[0, 0xc0, 1, 0xff, 0xff, 0xff, 0xff, 0x7f, 0xc0, 1]).1;
         assert!(matches!(
             too_much,
-            Some(Fault::Broken(Broken { offset: 3, .. }))
+            Some(EventError::Malformed(ParseError { offset: 3, .. }))
         ));
     }
 
@@ -252,11 +252,11 @@ mod tests {
         ];
         let events: Vec<_> = all(&bytes).0.into_iter().map(|e| e.1).collect();
         let expected = [
-            Event::Control(2, 64, 127),
-            Event::Program(3, 40),
-            Event::Channel(4),
-            Event::Channel(5),
-            Event::Exclusive(&[1, 0xf7]),
+            MidiEvent::Control(2, 64, 127),
+            MidiEvent::Program(3, 40),
+            MidiEvent::Channel(4),
+            MidiEvent::Channel(5),
+            MidiEvent::Exclusive(&[1, 0xf7]),
         ];
         assert_eq!(events, expected);
     }
@@ -265,7 +265,7 @@ mod tests {
     fn system_messages_are_stepped_over() {
         let (events, fault) = all(&[0, 0xf4, 0, 0xf2, 1, 2, 0, 0xf8, 3, 0x80, 60, 0]);
         assert_eq!(fault, None);
-        assert_eq!(events[3], (3, Event::Off(0, 60)));
+        assert_eq!(events[3], (3, MidiEvent::Off(0, 60)));
     }
 
     #[test]
@@ -277,13 +277,13 @@ mod tests {
         ] {
             let fault = all(bytes).1;
             assert!(
-                matches!(&fault, Some(Fault::Broken(b)) if b.offset == offset),
+                matches!(&fault, Some(EventError::Malformed(b)) if b.offset == offset),
                 "{bytes:?}: {fault:?}"
             );
         }
         assert_eq!(
             all(&[0, 0xc0, 1, 0, 0xff, 3, 9, b'x']).1,
-            Some(Fault::Cut(3))
+            Some(EventError::Truncated(3))
         );
     }
 }

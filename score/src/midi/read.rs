@@ -1,13 +1,13 @@
 //! A file's bytes become a [`MidiFile`].
 
 use super::chunks::{self, Chunk, Division, Header};
-use super::document::{Layout, Setting, Span};
-use super::drums::{self, Message};
-use super::events::{Event, Events, Fault};
-use super::notes::{self, OPEN, Pairing, Pedalling};
+use super::document::{ChannelSetting, Layout, TrackSpan};
+use super::drums::{self, DrumMessage};
+use super::events::{EventError, EventReader, MidiEvent};
+use super::note_pairing::{self, NotePairing, OPEN, PedalEvent};
 use super::text::{Text, TextEncoding};
-use super::{Broken, MidiFile, MidiNote, Pedal, Reading};
-use crate::time::Metre;
+use super::{MidiFile, MidiNote, ParseError, Pedal, ReadOptions};
+use crate::time::TimeSignature;
 
 /// Warnings kept; of more only the number is told.
 const MOST_WARNINGS: usize = 50;
@@ -26,7 +26,7 @@ const BANK: u8 = 0;
 /// What is damaged is left out with a warning that names the offset; a file of which nothing
 /// could be read because of its damage is refused. Time and memory are in proportion to the
 /// bytes, whatever they say.
-pub fn read(bytes: &[u8], reading: &Reading) -> Result<MidiFile, Broken> {
+pub fn read(bytes: &[u8], reading: &ReadOptions) -> Result<MidiFile, ParseError> {
     run(bytes, reading, false).map(|(file, _)| file)
 }
 
@@ -34,11 +34,11 @@ pub fn read(bytes: &[u8], reading: &Reading) -> Result<MidiFile, Broken> {
 /// the program and controller changes too.
 pub(super) fn run(
     bytes: &[u8],
-    reading: &Reading,
+    reading: &ReadOptions,
     settings: bool,
-) -> Result<(MidiFile, Layout), Broken> {
+) -> Result<(MidiFile, Layout), ParseError> {
     if u32::try_from(bytes.len()).is_err() {
-        return Err(Broken::new(0, "the file is larger than 4 GiB"));
+        return Err(ParseError::new(0, "the file is larger than 4 GiB"));
     }
     let header = chunks::header(bytes)?;
     let mut reader = Reader {
@@ -51,10 +51,10 @@ pub(super) fn run(
         },
         layout: Layout::new(header),
         settings,
-        pairing: Pairing::new(),
+        pairing: NotePairing::new(),
         pedal: Vec::new(),
-        drums: drums::Collector::default(),
-        metres: Vec::new(),
+        drums: drums::DrumMapBuilder::default(),
+        time_signatures: Vec::new(),
         texts: Vec::new(),
         text_bytes: 0,
         damage: None,
@@ -71,21 +71,21 @@ pub(super) fn run(
 struct Reader<'a> {
     bytes: &'a [u8],
     header: Header,
-    reading: Reading,
+    reading: ReadOptions,
     file: MidiFile,
     layout: Layout,
     /// Whether program and controller changes are kept in the layout.
     settings: bool,
-    pairing: Pairing,
-    pedal: Vec<Pedalling>,
-    drums: drums::Collector,
+    pairing: NotePairing,
+    pedal: Vec<PedalEvent>,
+    drums: drums::DrumMapBuilder,
     /// `(tick, metre, track)`, in the order read.
-    metres: Vec<(u64, Metre, u16)>,
+    time_signatures: Vec<(u64, TimeSignature, u16)>,
     /// Text events, as far as the encoding is guessed from them.
     texts: Vec<&'a [u8]>,
     text_bytes: usize,
     /// The first thing that could not be read.
-    damage: Option<Broken>,
+    damage: Option<ParseError>,
     more_warnings: usize,
 }
 
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn damaged(&mut self, broken: Broken) {
+    fn damaged(&mut self, broken: ParseError) {
         self.warn(broken.offset, &broken.reason);
         self.damage.get_or_insert(broken);
     }
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
                 }
                 Chunk::Track(body, said) => {
                     let next = self.track(body, said);
-                    self.layout.spans.push(Span {
+                    self.layout.spans.push(TrackSpan {
                         head: at,
                         said,
                         next,
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
                     let next = chunks::next_track(self.bytes, at, end);
                     let what = format!("{} bytes that are no chunk", next - at);
                     if next < end || self.file.tracks.len() < announced {
-                        self.damaged(Broken::new(at, what));
+                        self.damaged(ParseError::new(at, what));
                     } else {
                         self.warn(at, what);
                     }
@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
         if found != announced {
             let what = format!("the header announces {announced} tracks, {found} are there");
             if found < announced {
-                self.damaged(Broken::new(end, what));
+                self.damaged(ParseError::new(end, what));
             } else {
                 self.warn(end, what);
             }
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
         let track = index as u16;
         self.file.tracks.push(Text::default());
         let file_end = self.header.end;
-        let mut walk = Events::new(self.bytes, body, said.min(file_end));
+        let mut walk = EventReader::new(self.bytes, body, said.min(file_end));
         // Type 2 holds pieces one after the other, not parts side by side.
         let mut now = match self.header.format {
             2 => self.file.end,
@@ -192,26 +192,26 @@ impl<'a> Reader<'a> {
             let at = walk.at;
             let (delta, event) = match walk.next() {
                 Ok(read) => read,
-                Err(Fault::Cut(_)) if self.reads_on(walk.end, said) => {
+                Err(EventError::Truncated(_)) if self.reads_on(walk.end, said) => {
                     walk.end = chunks::next_track(self.bytes, walk.end, file_end);
                     let what = format!("track {index} is longer than it says");
                     self.warn(body - 4, what);
                     continue;
                 }
-                Err(Fault::Cut(at)) => {
+                Err(EventError::Truncated(at)) => {
                     let what = format!("track {index} ends inside an event");
-                    fault = Some(Broken::new(at, what));
+                    fault = Some(ParseError::new(at, what));
                     break;
                 }
-                Err(Fault::Broken(broken)) => {
+                Err(EventError::Malformed(broken)) => {
                     let what = format!("track {index}: {}; its rest is left out", broken.reason);
-                    fault = Some(Broken::new(broken.offset, what));
+                    fault = Some(ParseError::new(broken.offset, what));
                     break;
                 }
             };
             now += u64::from(delta);
             match event {
-                Event::On(channel, pitch, velocity) => {
+                MidiEvent::On(channel, pitch, velocity) => {
                     let note = MidiNote {
                         start: now,
                         end: now,
@@ -223,29 +223,29 @@ impl<'a> Reader<'a> {
                     self.layout.uses(track, channel);
                     self.pairing.on(&mut self.file.notes, note);
                 }
-                Event::Off(channel, pitch) => {
+                MidiEvent::Off(channel, pitch) => {
                     self.pairing.off(&mut self.file.notes, channel, pitch, now);
                 }
-                Event::Meta(0x2f, _) => ended = true,
-                Event::Meta(kind, data) => self.meta(kind, data, now, track, at),
-                Event::Control(channel, controller, value) => {
+                MidiEvent::Meta(0x2f, _) => ended = true,
+                MidiEvent::Meta(kind, data) => self.meta(kind, data, now, track, at),
+                MidiEvent::Control(channel, controller, value) => {
                     self.control(channel, controller, value, now, track);
                 }
-                Event::Program(channel, program) => {
-                    self.drums.add(now, track, Message::Program(channel));
-                    self.set(channel, Setting::Program(program), now, track);
+                MidiEvent::Program(channel, program) => {
+                    self.drums.add(now, track, DrumMessage::Program(channel));
+                    self.set(channel, ChannelSetting::Program(program), now, track);
                 }
-                Event::Channel(channel) => self.layout.uses(track, channel),
-                Event::Exclusive(data) => {
-                    if let Some(message) = Message::of_exclusive(data) {
+                MidiEvent::Channel(channel) => self.layout.uses(track, channel),
+                MidiEvent::Exclusive(data) => {
+                    if let Some(message) = DrumMessage::of_exclusive(data) {
                         self.drums.add(now, track, message);
                     }
                 }
-                Event::System(status) => {
+                MidiEvent::System(status) => {
                     let what = format!("track {index}: system message {status:#04x}, left out");
                     self.warn(at, what);
                 }
-                Event::Raw => {}
+                MidiEvent::Raw => {}
             }
         }
         self.file.end = self.file.end.max(now);
@@ -257,7 +257,7 @@ impl<'a> Reader<'a> {
             self.damaged(broken);
         } else if said > file_end && !ended {
             let what = format!("track {index} says it goes on to byte {said}");
-            self.damaged(Broken::new(file_end, what));
+            self.damaged(ParseError::new(file_end, what));
         } else if !ended {
             self.warn(walk.at, format!("track {index} has no end-of-track event"));
         }
@@ -288,7 +288,7 @@ impl<'a> Reader<'a> {
         index: usize,
         body: usize,
         said: usize,
-        walk: &Events,
+        walk: &EventReader,
         ended: bool,
     ) -> usize {
         let file_end = self.header.end;
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
         walk.end
     }
 
-    fn set(&mut self, channel: u8, setting: Setting, now: u64, track: u16) {
+    fn set(&mut self, channel: u8, setting: ChannelSetting, now: u64, track: u16) {
         self.layout.uses(track, channel);
         if self.settings {
             self.layout.settings.push((now, track, channel, setting));
@@ -323,14 +323,21 @@ impl<'a> Reader<'a> {
     }
 
     fn control(&mut self, channel: u8, controller: u8, value: u8, now: u64, track: u16) {
-        self.set(channel, Setting::Control(controller, value), now, track);
+        self.set(
+            channel,
+            ChannelSetting::Control(controller, value),
+            now,
+            track,
+        );
         match controller {
-            SUSTAIN if self.reading.pedal == Pedal::Lengthen => self.pedal.push(Pedalling {
+            SUSTAIN if self.reading.pedal == Pedal::Lengthen => self.pedal.push(PedalEvent {
                 tick: now,
                 channel,
                 down: value >= PEDAL_DOWN,
             }),
-            BANK => self.drums.add(now, track, Message::Bank(channel, value)),
+            BANK => self
+                .drums
+                .add(now, track, DrumMessage::Bank(channel, value)),
             _ => {}
         }
     }
@@ -358,11 +365,11 @@ impl<'a> Reader<'a> {
                 }
             }
             (0x58, &[numerator, power, ..]) if numerator > 0 && power < 8 => {
-                let metre = Metre {
+                let metre = TimeSignature {
                     numerator: numerator.into(),
                     denominator: 1 << power,
                 };
-                self.metres.push((now, metre, track));
+                self.time_signatures.push((now, metre, track));
             }
             (0x51, data) => {
                 let data = &data[..data.len().min(8)];
@@ -382,7 +389,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<(MidiFile, Layout), Broken> {
+    fn finish(mut self) -> Result<(MidiFile, Layout), ParseError> {
         if let Some(broken) = self.damage.take()
             && self.file.notes.is_empty()
         {
@@ -397,7 +404,7 @@ impl<'a> Reader<'a> {
             together.sort_by_key(|n| (n.track, n.channel, n.pitch));
         }
         if !self.pedal.is_empty() {
-            notes::lengthen(&mut file.notes, self.pedal, file.end);
+            note_pairing::lengthen(&mut file.notes, self.pedal, file.end);
         }
         file.tempos.sort_by_key(|t| t.0);
         file.drums = self.drums.finish();
@@ -412,15 +419,15 @@ impl<'a> Reader<'a> {
     /// Sorts the metres. Where two tracks contradict each other the first counts, as the
     /// conductor's track, and that is said.
     fn keep_metres(&mut self) {
-        let mut metres = std::mem::take(&mut self.metres);
-        metres.sort_by_key(|m| m.0);
+        let mut time_signatures = std::mem::take(&mut self.time_signatures);
+        time_signatures.sort_by_key(|m| m.0);
         let mut contradictions = 0;
         let mut said = String::new();
-        for together in metres.chunk_by(|a, b| a.0 == b.0) {
+        for together in time_signatures.chunk_by(|a, b| a.0 == b.0) {
             let (tick, first, track) = together[0];
             for &(_, metre, other) in together {
                 if other == track {
-                    self.file.metres.push((tick, metre));
+                    self.file.time_signatures.push((tick, metre));
                 } else if metre != first {
                     contradictions += 1;
                     if said.is_empty() {

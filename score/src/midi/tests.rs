@@ -64,9 +64,9 @@ fn what_is_written_is_read_back() {
             note(480, 500, 64, 2),
         ],
         tempos: vec![(0, 600_000), (960, 500_000)],
-        metres: vec![(
+        time_signatures: vec![(
             0,
-            Metre {
+            TimeSignature {
                 numerator: 6,
                 denominator: 8,
             },

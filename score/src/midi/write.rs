@@ -8,7 +8,7 @@ use midly::{Format, Header, MetaMessage, MidiMessage, Timing, TrackEvent, TrackE
 
 use super::read::MOST_TRACKS;
 use super::{MidiError, MidiFile, MidiNote};
-use crate::time::Metre;
+use crate::time::TimeSignature;
 
 /// Delta times have 28 bits.
 const LONGEST_DELTA: u64 = 0x0fff_ffff;
@@ -50,7 +50,7 @@ pub enum BuildError {
 }
 
 /// Tick, order among the events of that tick, event.
-pub(super) type Placed<'a> = (u64, u8, TrackEventKind<'a>);
+pub(super) type TimedEvent<'a> = (u64, u8, TrackEventKind<'a>);
 
 impl MidiFile {
     /// As the bytes of a type 1 file: a first track of tempo and metre, then one a part.
@@ -60,8 +60,8 @@ impl MidiFile {
     /// # Errors
     /// If a MIDI file cannot hold the music: too many tracks, too long a wait.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BuildError> {
-        let mut parts: Vec<Vec<Placed>> = Vec::with_capacity(self.tracks.len() + 1);
-        parts.push(conductor(&self.tempos, &self.metres).collect());
+        let mut parts: Vec<Vec<TimedEvent>> = Vec::with_capacity(self.tracks.len() + 1);
+        parts.push(conductor(&self.tempos, &self.time_signatures).collect());
         for name in &self.tracks {
             let title = MetaMessage::TrackName(name.as_bytes());
             parts.push(vec![(0, 0, TrackEventKind::Meta(title))]);
@@ -100,22 +100,22 @@ impl MidiFile {
 /// Tempos and metres as events, before whatever begins on their tick.
 pub(super) fn conductor(
     tempos: &[(u64, u32)],
-    metres: &[(u64, Metre)],
-) -> impl Iterator<Item = Placed<'static>> {
+    time_signatures: &[(u64, TimeSignature)],
+) -> impl Iterator<Item = TimedEvent<'static>> {
     let tempos = tempos.iter().map(|&(tick, micros)| {
         let micros = u24::new(micros.clamp(1, 0xff_ffff));
         (tick, 0, TrackEventKind::Meta(MetaMessage::Tempo(micros)))
     });
-    let metres = metres.iter().map(|&(tick, metre)| {
+    let time_signatures = time_signatures.iter().map(|&(tick, metre)| {
         let power = metre.denominator.max(1).ilog2() as u8;
         let numerator = metre.numerator.min(255) as u8;
         let meta = MetaMessage::TimeSignature(numerator, power, 24, 8);
         (tick, 0, TrackEventKind::Meta(meta))
     });
-    tempos.chain(metres)
+    tempos.chain(time_signatures)
 }
 
-pub(super) fn on_and_off(note: &MidiNote) -> [Placed<'static>; 2] {
+pub(super) fn on_and_off(note: &MidiNote) -> [TimedEvent<'static>; 2] {
     let channel = u4::new(note.channel & 15);
     let key = u7::new(note.pitch & 127);
     let on = MidiMessage::NoteOn {
@@ -135,7 +135,7 @@ pub(super) fn on_and_off(note: &MidiNote) -> [Placed<'static>; 2] {
 /// Puts the events in order and ends the track at `end`, or with its last event. A wait
 /// longer than a delta time is divided by empty text events.
 pub(super) fn finish_track(
-    mut events: Vec<Placed>,
+    mut events: Vec<TimedEvent>,
     end: u64,
 ) -> Result<Vec<TrackEvent>, BuildError> {
     events.sort_by_key(|&(tick, rank, _)| (tick, rank));

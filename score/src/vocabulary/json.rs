@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Vocabulary, VocabularyError};
+use super::{NoteOrder, Vocabulary, VocabularyError};
 use crate::merges::Merges;
 
 /// `vocabulary.json`.
@@ -19,7 +19,7 @@ pub(super) struct Json {
     pub(super) shortest: u16,
     pub(super) longest: u16,
     pub(super) velocity_bins: u8,
-    pub(super) order: Order,
+    pub(super) order: NoteOrder,
     /// Which id each special token has: a permutation of `sos eos pad sep`.
     pub(super) specials: [String; 4],
     /// Pairs of ids that are one token, by rank.
@@ -51,7 +51,7 @@ impl TryFrom<Json> for Vocabulary {
     type Error = VocabularyError;
 
     fn try_from(j: Json) -> Result<Self, VocabularyError> {
-        let fail = |why: String| Err(VocabularyError::Senseless(why));
+        let fail = |why: String| Err(VocabularyError::Invalid(why));
         let newest = Vocabulary::VERSION;
         if !(1..=newest).contains(&j.version) {
             return fail(format!(
@@ -92,7 +92,7 @@ impl TryFrom<Json> for Vocabulary {
         // At most 4 + 128 + 4097 + 128 base ids.
         let base = vocabulary.base_size() as u16;
         let merges = Merges::new(base, &[pad, sos, eos].map(|id| id as u16), j.merges);
-        vocabulary.merges = Arc::new(merges.map_err(VocabularyError::Senseless)?);
+        vocabulary.merges = Arc::new(merges.map_err(VocabularyError::Invalid)?);
         Ok(vocabulary)
     }
 }

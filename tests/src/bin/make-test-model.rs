@@ -1,5 +1,6 @@
-//! Makes the model that the host tests play with, through the trainer's own commands, from
-//! music made here. It is tiny and hardly trained: what is tested is when notes sound.
+//! Makes the test model with the trainer's commands, from the minuet in twelve keys.
+//!
+//! The model is tiny and trained for 200 steps: tests check when notes sound, not which.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,22 +10,22 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use continuo_score::tune;
 
-/// Makes the model for the host tests, unless it is newer than the trainer and this program.
+/// Makes the test model, unless it is newer than the trainer and this program.
 #[derive(Parser)]
 struct Options {
-    /// The `continuo-trainer` to make it with.
+    /// The program continuo-trainer
     #[arg(long)]
     trainer: PathBuf,
-    /// ONNX Runtime's library, with which the trainer proves its export.
+    /// ONNX Runtime's library, for the trainer's check of its export
     #[arg(long)]
     runtime: PathBuf,
-    /// Give it a kNN memory, and so two graphs. Without, it is one graph.
+    /// With a kNN memory, and therefore two graphs instead of one
     #[arg(long)]
     knn: bool,
-    /// Give it merged tokens: so many ids. Without, it has base tokens only.
+    /// Size of a vocabulary with merged tokens [default: base tokens only]
     #[arg(long)]
     ids: Option<usize>,
-    /// The model directory to make. Folders beside it hold what it is made from.
+    /// Model directory to make; a folder beside it holds intermediate files
     #[arg(long)]
     out: PathBuf,
 }
@@ -92,14 +93,17 @@ fn run(options: &Options) -> Result<()> {
     )?;
     remove(&options.out)?;
     fs::rename(&model, &options.out)
-        .with_context(|| format!("cannot put the test model at {}", options.out.display()))
+        .with_context(|| format!("cannot move the test model to {}", options.out.display()))
 }
 
+/// Whether the model is newer than the trainer and this program.
 fn is_fresh(options: &Options) -> bool {
-    let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let made = age(&options.out.join("model.json"));
-    let own = std::env::current_exe().ok().and_then(|path| age(&path));
-    made.is_some() && made > age(&options.trainer) && made > own
+    let modified = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let made = modified(&options.out.join("model.json"));
+    let own = std::env::current_exe()
+        .ok()
+        .and_then(|path| modified(&path));
+    made.is_some() && made > modified(&options.trainer) && made > own
 }
 
 fn remove(folder: &Path) -> Result<()> {
@@ -110,14 +114,14 @@ fn remove(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The minuet in every key.
+/// Writes the minuet in twelve keys as MIDI files.
 fn write_songs(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let minuet = tune::minuet();
     for shift in 0..12i8 {
         let song = minuet
             .transposed(shift - 6)
-            .context("the minuet leaves the keyboard")?;
+            .context("the transposed minuet exceeds the MIDI range")?;
         song.to_midi()
             .write_file(&folder.join(format!("minuet-{shift:02}.mid")))?;
     }

@@ -16,11 +16,11 @@ struct Cli {
     #[arg(long, default_value = "target/bundled")]
     bundles: PathBuf,
     #[command(subcommand)]
-    what: What,
+    what: Measurement,
 }
 
 #[derive(Subcommand)]
-enum What {
+enum Measurement {
     /// How long process() takes
     Process {
         /// Block lengths, in samples
@@ -87,7 +87,7 @@ fn main() -> Result<()> {
         cli.bundles.join(name).canonicalize()
     };
     match cli.what {
-        What::Process {
+        Measurement::Process {
             samples,
             notes,
             blocks,
@@ -123,7 +123,7 @@ fn main() -> Result<()> {
                 );
             }
         }
-        What::Trades {
+        Measurement::Trades {
             instances,
             minutes,
             load,
@@ -144,7 +144,7 @@ fn main() -> Result<()> {
                 all.host_late
             );
         }
-        What::Waiting {
+        Measurement::Waiting {
             instances,
             minutes,
             realtime,
@@ -176,7 +176,7 @@ fn main() -> Result<()> {
                 println!("| {name} | {row} | {:.1} |", all.host_late);
             }
         }
-        What::Syscalls { blocks, seed } => syscalls(&bundle, blocks, seed)?,
+        Measurement::Syscalls { blocks, seed } => syscalls(&bundle, blocks, seed)?,
     }
     Ok(())
 }
@@ -194,7 +194,7 @@ fn syscalls(
     println!("|---|---|---|---|---|---|");
     let mut made = 0;
     for format in Format::ALL {
-        let seen = syscalls::tortured(&bundle(format)?, format, seed, blocks)?;
+        let seen = syscalls::trace_stress(&bundle(format)?, format, seed, blocks)?;
         let total = |calls: &syscalls::Calls| calls.values().sum::<u64>();
         let (inside, outside) = (total(&seen.inside), total(&seen.outside));
         let summary = seen.result;

@@ -1,24 +1,24 @@
-//! A host as a program of its own: plays the opening of the minuet to a bundle and prints what
-//! came out, for tests that need another environment than their neighbours.
+//! A host in a process of its own, for tests that need other environment variables: plays the opening of
+//! the minuet to a bundle and prints the number of notes that come out.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use continuo_tests::daw::Daw;
 use continuo_tests::host::Format;
-use continuo_tests::player::Player;
-use continuo_tests::{check, scene};
+use continuo_tests::{assertions, scenario};
 
 /// Plays the opening of the minuet to a plugin, stops four bars later, and prints how many
 /// notes came out.
 #[derive(Parser)]
 struct Options {
-    /// The bundle, a .clap or .vst3.
+    /// Bundle: a .clap or .vst3
     bundle: PathBuf,
-    /// A parameter and its value, such as thru=Off.
+    /// Parameter and value, such as thru=Off
     #[arg(long = "set", value_name = "ID=VALUE")]
     set: Vec<String>,
-    /// A state to load first.
+    /// State to load first
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
 }
@@ -43,15 +43,15 @@ fn run(options: &Options) -> Result<()> {
         let state = std::fs::read(path).with_context(|| path.display().to_string())?;
         plugin.load(&state)?;
     }
-    let mut player = Player::new(plugin, scene::any_setup(), &scene::opening())?;
+    let mut daw = Daw::new(plugin, scenario::default_setup(), &scenario::opening())?;
     for setting in &options.set {
         let Some((id, value)) = setting.split_once('=') else {
-            bail!("--set {setting}: no = in it");
+            bail!("--set {setting} has no =; write ID=VALUE");
         };
-        player.set(&[(id, value)])?;
+        daw.set(&[(id, value)])?;
     }
-    player.play_to(scene::END)?;
-    player.stand(1000)?;
-    println!("{}", check::pair(player.sent())?.len());
-    player.finish()
+    daw.play_to(scenario::END)?;
+    daw.run_stopped(1000)?;
+    println!("{}", assertions::pair_notes(daw.sent())?.len());
+    daw.finish()
 }

@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{prioritise, quantile};
-use crate::host::{Block, Format, Mode, NoteEvent, Tells, Transport};
+use crate::host::{Block, Format, Mode, NoteEvent, Transport, TransportDetail};
 
 /// Samples a second.
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -124,8 +124,8 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
             metre: (4, 4),
             bar_start: (beat / 4.0).floor() * 4.0,
             bar: (beat / 4.0) as i32,
-            cycle: None,
-            tells: Tells::Everything,
+            loop_range: None,
+            detail: TransportDetail::Full,
         };
         let block = Block {
             frames: options.frames,
@@ -137,9 +137,9 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
         plugin.process(&block, &mut out)?;
         let half = wait / 2;
         options.wait_until(next + half, half / 2);
-        let interrupted = watch(plugin.took());
+        let interrupted = watch(plugin.process_time());
         if number >= warm_up {
-            times.push(plugin.took().as_secs_f64() * 1e6);
+            times.push(plugin.process_time().as_secs_f64() * 1e6);
             machine.push(interrupted.as_secs_f64() * 1e6);
             if std::env::var_os("DUMP").is_some() {
                 dump.push((
@@ -147,7 +147,7 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
                     beat,
                     notes.len(),
                     out.len(),
-                    plugin.took().as_secs_f64() * 1e6,
+                    plugin.process_time().as_secs_f64() * 1e6,
                 ));
             }
             played += out.iter().filter(|event| event.on).count() as u64;

@@ -11,13 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{prioritise, quantile};
+use crate::daw::{Blocks, Daw, Sent, Setup, TrackNote};
 use crate::host::{Format, Mode};
-use crate::player::{Blocks, Player, Sent, Setup, TrackNote};
 
 /// Beats of a bar, and of a turn.
 const BAR: f64 = 2.0;
@@ -50,7 +50,7 @@ pub struct Trade {
     /// Quarter notes a minute.
     pub bpm: f64,
     /// What became of its first note.
-    pub first: First,
+    pub first: FirstNote,
 }
 
 /// What came of it all.
@@ -64,7 +64,7 @@ pub struct Outcome {
 
 /// What became of an answer's first note.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum First {
+pub enum FirstNote {
     /// It began on its sample.
     Exact,
     /// It began so many milliseconds late.
@@ -113,7 +113,7 @@ pub fn measure(bundle: &Path, options: Options) -> Result<Outcome> {
 }
 
 fn setup(bpm: f64, mode: Mode) -> Setup {
-    let metre = Metre {
+    let metre = TimeSignature {
         numerator: 2,
         denominator: 4,
     };
@@ -121,7 +121,7 @@ fn setup(bpm: f64, mode: Mode) -> Setup {
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(FRAMES),
         tempos: vec![(0.0, bpm)],
-        metres: MetreMap::constant(metre, 12),
+        time_signatures: TimeSignatureMap::constant(metre, 12),
         mode,
     }
 }
@@ -143,22 +143,22 @@ fn notes(rng: &mut ChaCha8Rng) -> Vec<TrackNote> {
     notes
 }
 
-fn start(bundle: &Path, setup: Setup, notes: &[TrackNote]) -> Result<Player> {
-    let mut player = Player::new(Format::Clap.load(bundle)?, setup, notes)?;
-    player.set(&[("thru", "Off"), ("mode", "Off"), ("bars", "1")])?;
-    player.stand(1_000)?;
-    Ok(player)
+fn start(bundle: &Path, setup: Setup, notes: &[TrackNote]) -> Result<Daw> {
+    let mut daw = Daw::new(Format::Clap.load(bundle)?, setup, notes)?;
+    daw.set(&[("thru", "Off"), ("mode", "Off"), ("bars", "1")])?;
+    daw.run_stopped(1_000)?;
+    Ok(daw)
 }
 
 /// One round: where its answer's bar begins, in samples, and the plugin's notes since.
-fn round(player: &mut Player, seed: usize, pace: &mut dyn FnMut(u64)) -> Result<(f64, Vec<Sent>)> {
-    player.set(&[("seed", &(seed + 1).to_string()), ("mode", "Trade")])?;
-    player.jump(ROUND);
-    player.play_paced(ROUND + BAR, pace)?;
-    let line = player.clock().exact(ROUND + BAR, player.now());
-    let before = player.sent().len();
-    player.play_paced(ROUND + 2.0 * BAR, pace)?;
-    Ok((line, player.sent()[before..].to_vec()))
+fn round(daw: &mut Daw, seed: usize, pace: &mut dyn FnMut(u64)) -> Result<(f64, Vec<Sent>)> {
+    daw.set(&[("seed", &(seed + 1).to_string()), ("mode", "Trade")])?;
+    daw.seek(ROUND);
+    daw.play_paced(ROUND + BAR, pace)?;
+    let line = daw.clock().sample_at(ROUND + BAR, daw.now());
+    let before = daw.sent().len();
+    daw.play_paced(ROUND + 2.0 * BAR, pace)?;
+    Ok((line, daw.sent()[before..].to_vec()))
 }
 
 fn first(sent: &[Sent]) -> Option<&Sent> {
@@ -184,12 +184,12 @@ fn trade(bundle: &Path, seed: u64, options: Options) -> Result<Outcome> {
     ensure!(right.iter().any(Option::is_some), "it never answers");
     drop(offline);
 
-    let mut player = start(bundle, setup(bpm, Mode::Realtime), &notes)?;
+    let mut daw = start(bundle, setup(bpm, Mode::Realtime), &notes)?;
     if options.priority {
         prioritise()?;
     }
     let began = Instant::now();
-    let origin = player.now();
+    let origin = daw.now();
     let mut late: f64 = 0.0;
     let mut pace = |sample: u64| {
         let due = Duration::from_secs_f64((sample - origin) as f64 / SAMPLE_RATE);
@@ -197,23 +197,23 @@ fn trade(bundle: &Path, seed: u64, options: Options) -> Result<Outcome> {
         std::thread::sleep(due.saturating_sub(passed));
         late = late.max(began.elapsed().saturating_sub(due).as_secs_f64() * 1e3);
     };
-    player.play_paced(ROUND, &mut pace)?;
+    daw.play_paced(ROUND, &mut pace)?;
     let mut trades = Vec::new();
     for seed in (0..SEEDS).cycle() {
         if began.elapsed() > options.time {
             break;
         }
-        let (line, sent) = round(&mut player, seed, &mut pace)?;
+        let (line, sent) = round(&mut daw, seed, &mut pace)?;
         let Some((beats, key)) = right[seed] else {
             continue;
         };
         let wanted = (line + beats * 60.0 / bpm * SAMPLE_RATE + 0.5).floor() as u64;
         let first = match first(&sent) {
-            Some(sent) if sent.event.key == key && sent.sample == wanted => First::Exact,
+            Some(sent) if sent.event.key == key && sent.sample == wanted => FirstNote::Exact,
             Some(sent) if sent.event.key == key && sent.sample > wanted => {
-                First::Late((sent.sample - wanted) as f64 / SAMPLE_RATE * 1e3)
+                FirstNote::Late((sent.sample - wanted) as f64 / SAMPLE_RATE * 1e3)
             }
-            _ => First::Missing,
+            _ => FirstNote::Missing,
         };
         trades.push(Trade { bpm, first });
     }
@@ -242,11 +242,11 @@ pub fn table(trades: &[Trade]) -> String {
 
 /// How many, those on their sample, those late, the latest and those not played: cells of a table.
 pub fn row(trades: &[Trade]) -> String {
-    let count = |first: fn(&First) -> bool| trades.iter().filter(|t| first(&t.first)).count();
-    let exact = count(|first| *first == First::Exact);
+    let count = |first: fn(&FirstNote) -> bool| trades.iter().filter(|t| first(&t.first)).count();
+    let exact = count(|first| *first == FirstNote::Exact);
     let late = |trade: &Trade| match trade.first {
-        First::Late(ms) => Some(ms),
-        First::Exact | First::Missing => None,
+        FirstNote::Late(ms) => Some(ms),
+        FirstNote::Exact | FirstNote::Missing => None,
     };
     let mut late: Vec<f64> = trades.iter().filter_map(late).collect();
     late.sort_by(f64::total_cmp);
@@ -259,6 +259,6 @@ pub fn row(trades: &[Trade]) -> String {
         trades.len(),
         100.0 * exact as f64 / trades.len().max(1) as f64,
         late.len(),
-        count(|first| *first == First::Missing),
+        count(|first| *first == FirstNote::Missing),
     )
 }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use continuo_score::{Metre, MetreMap};
+use continuo_score::{TimeSignature, TimeSignatureMap};
 use serde_json::{Value, json};
 
 use super::trades;
+use crate::daw::{Blocks, Daw, Setup};
 use crate::host::{Format, Mode};
-use crate::player::{Blocks, Player, Setup};
-use crate::{lab, project};
+use crate::{artifacts, state_file};
 
 /// Samples a second, and in a block.
 const SAMPLE_RATE: f64 = 48_000.0;
@@ -23,11 +23,11 @@ const BPM: f64 = 120.0;
 /// Steps in a quarter note.
 const STEPS: u64 = 12;
 /// How long a first note is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The first note of an instance that was loaded.
 #[derive(Clone, Copy, Debug)]
-pub struct Opened {
+pub struct LoadedInstance {
     /// When the host had loaded and activated it.
     pub loaded: Instant,
     /// How long that took, in milliseconds.
@@ -53,57 +53,9 @@ pub enum Disturbance {
     Model,
 }
 
-/// A session of so many notes: melody and bass, never the same bar twice.
-fn session(notes: usize) -> Value {
-    let note = |n: usize| {
-        let (step, bass) = (n as u64 / 2 * 6, n % 2 == 1);
-        let pitch = if bass {
-            36 + n / 16 % 12
-        } else {
-            60 + n * n / 7 % 24
-        };
-        let beat = step as f64 / STEPS as f64;
-        let channel = 0;
-        json!([
-            step,
-            beat.to_string(),
-            step + 6,
-            pitch,
-            50 + n % 60,
-            channel
-        ])
-    };
-    let end = notes as f64 / 2.0 * 0.5;
-    json!({
-        "version": 1,
-        "session": {
-            "now": end.to_string(),
-            "timeline": {
-                "steps_per_beat": STEPS, "origin": 0, "metres": [["0", 4, 4]],
-                "notes": (0..notes).map(note).collect::<Vec<_>>(),
-            },
-        },
-    })
-}
-
-/// A session that has learned pieces of 4,096 notes.
-fn album(notes: usize, seed: usize) -> Value {
-    let piece = |number: usize| {
-        let count = 4_096.min(notes - number * 4_096);
-        let note = |n: usize| json!([3, 3, 48 + (n * n / 5 + number + seed) % 36, 80]);
-        let notes: Vec<_> = (0..count).map(note).collect();
-        json!({
-            "name": format!("{number}.mid"), "notes": count,
-            "piece": { "steps_per_beat": STEPS, "notes": notes, "metres": [[0, 4, 4]] },
-        })
-    };
-    let pieces: Vec<_> = (0..notes.div_ceil(4_096)).map(piece).collect();
-    json!({ "version": 1, "session": { "learned": pieces } })
-}
-
 fn state(bundle: &Path, session: &Value) -> Result<Vec<u8>> {
     let empty = Format::Clap.load(bundle)?.save()?;
-    project::with_session(Format::Clap, &empty, session)
+    state_file::with_session(Format::Clap, &empty, session)
 }
 
 fn setup() -> Setup {
@@ -111,26 +63,32 @@ fn setup() -> Setup {
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(FRAMES),
         tempos: vec![(0.0, BPM)],
-        metres: MetreMap::constant(Metre::COMMON, STEPS as u32),
+        time_signatures: TimeSignatureMap::constant(TimeSignature::COMMON, STEPS as u32),
         mode: Mode::Realtime,
     }
 }
 
 /// Opens a project of so many notes and plays on from its end, freely and by the clock.
-fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) -> Result<Opened> {
+fn open(
+    bundle: &Path,
+    state: &[u8],
+    notes: usize,
+    seed: usize,
+    wait: &Barrier,
+) -> Result<LoadedInstance> {
     wait.wait();
     let began = Instant::now();
     let mut plugin = Format::Clap.load(bundle)?;
     plugin.load(state)?;
-    let mut player = Player::new(plugin, setup(), &[])?;
+    let mut daw = Daw::new(plugin, setup(), &[])?;
     let loaded = Instant::now();
     let seed = (seed + 1).to_string();
     let free = [("mode", "Free"), ("enter", "Step"), ("thru", "Off")];
-    player.set(&free)?;
-    player.set(&[("seed", &seed)])?;
+    daw.set(&free)?;
+    daw.set(&[("seed", &seed)])?;
     let from = notes as f64 / 4.0;
-    player.jump(from);
-    let origin = player.now();
+    daw.seek(from);
+    let origin = daw.now();
     let began_to_play = Instant::now();
     let pace = |sample: u64| {
         let due = Duration::from_secs_f64((sample - origin) as f64 / SAMPLE_RATE);
@@ -140,42 +98,42 @@ fn open(bundle: &Path, state: &[u8], notes: usize, seed: usize, wait: &Barrier) 
     let (mut played, mut until) = (None, f64::INFINITY);
     while beat < until {
         beat += 1.0 / STEPS as f64;
-        player.play_paced(beat, &mut { pace })?;
-        ensure!(began_to_play.elapsed() < PATIENCE, "no note came out");
-        if played.is_none() && player.sent().iter().any(|sent| sent.event.on) {
+        daw.play_paced(beat, &mut { pace })?;
+        ensure!(began_to_play.elapsed() < TIMEOUT, "no note came out");
+        if played.is_none() && daw.sent().iter().any(|sent| sent.event.on) {
             played = Some(Instant::now());
             until = beat + 16.0;
         }
     }
     let per_step = SAMPLE_RATE * 60.0 / BPM / STEPS as f64;
     let late = |sample: u64| {
-        let since = sample.saturating_sub(origin);
+        let since = sample - origin;
         let step = (since as f64 / per_step).floor();
-        since.saturating_sub((step * per_step + 0.5).floor() as u64)
+        since - (step * per_step + 0.5).floor() as u64
     };
-    let ons = player.sent().iter().filter(|sent| sent.event.on);
+    let ons = daw.sent().iter().filter(|sent| sent.event.on);
     let ons: Vec<u64> = ons.map(|sent| late(sent.sample)).collect();
     let off = ons.iter().filter(|&&late| late > 0).count();
-    let opened = Opened {
+    let opened = LoadedInstance {
         loaded,
         load_ms: loaded.duration_since(began).as_secs_f64() * 1e3,
         played: played.context("no note came out")?,
         late: ons.first().copied().unwrap_or(0),
         after: (ons.len(), off),
     };
-    player.finish()?;
+    daw.finish()?;
     Ok(opened)
 }
 
 /// Opens so many projects of so many notes at once, each on a thread of its own.
-pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<Opened>> {
-    let state = state(bundle, &session(notes))?;
+pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<LoadedInstance>> {
+    let state = state(bundle, &state_file::long_session(notes))?;
     let wait = Barrier::new(instances);
     std::thread::scope(|scope| {
         let (state, wait) = (&state, &wait);
         let instance = |number| scope.spawn(move || open(bundle, state, notes, number, wait));
         let instances: Vec<_> = (0..instances).map(instance).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Opened>>| {
+        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<LoadedInstance>>| {
             thread
                 .join()
                 .map_err(|_| anyhow!("an instance's thread panicked"))?
@@ -243,17 +201,20 @@ fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result
     let states = match disturbance {
         Disturbance::Nothing => return Ok(0),
         Disturbance::Project(notes) => {
-            vec![state(bundle, &session(notes))?, state(bundle, &session(1))?]
+            vec![
+                state(bundle, &state_file::long_session(notes))?,
+                state(bundle, &state_file::long_session(1))?,
+            ]
         }
         Disturbance::Album(notes) => {
             vec![
-                state(bundle, &album(notes, 0))?,
-                state(bundle, &album(notes, 1))?,
+                state(bundle, &state_file::album(notes, 0))?,
+                state(bundle, &state_file::album(notes, 1))?,
             ]
         }
         Disturbance::Model => {
             let copy = folder.path().join("copy");
-            lab::copy(&model(bundle)?, &copy)?;
+            artifacts::copy_folder(&model(bundle)?, &copy)?;
             let with = |model: Value| json!({ "version": 1, "model": model });
             let copy = state(bundle, &with(json!(copy)))?;
             vec![copy, state(bundle, &with(Value::Null))?]
@@ -261,19 +222,19 @@ fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result
     };
     let mut plugin = Format::Clap.load(bundle)?;
     plugin.load(&states[0])?;
-    let mut player = Player::new(plugin, setup(), &[])?;
+    let mut daw = Daw::new(plugin, setup(), &[])?;
     let mut loads = 0;
     for state in states.iter().cycle() {
         let until = Instant::now() + Duration::from_secs(2);
         while Instant::now() < until {
             if over.load(Ordering::Relaxed) {
-                player.finish()?;
+                daw.finish()?;
                 return Ok(loads);
             }
             std::thread::sleep(Duration::from_millis(5));
-            player.stand(u64::from(FRAMES))?;
+            daw.run_stopped(u64::from(FRAMES))?;
         }
-        player.plugin().load(state)?;
+        daw.plugin().load(state)?;
         loads += 1;
     }
     Ok(loads)

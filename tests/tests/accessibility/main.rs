@@ -1,7 +1,7 @@
-//! The editor of the built plugin, CLAP and VST3, as a screen reader meets it: over AT-SPI, on
-//! a session's bus of the test's own; and with the keyboard, in a real window.
+//! The editor of the built CLAP and VST3 through a screen reader's interface (AT-SPI, on a session bus of
+//! the test) and the keyboard.
 //!
-//! One test: a display and a bus are named in the environment, which is the whole process's.
+//! There is one test, since display and bus are named in the environment of the whole process.
 
 #![cfg(target_os = "linux")]
 
@@ -9,16 +9,16 @@ mod reader;
 
 use anyhow::{Context, Result, ensure};
 use atspi::Role;
+use continuo_tests::editor_host::{EditorHost, OpenResources, abort_on_hang};
 use continuo_tests::host::Format;
-use continuo_tests::screen::Screen;
-use continuo_tests::stage::{Held, Stage, watched};
+use continuo_tests::virtual_display::VirtualDisplay;
 
-use reader::{Node, Reader, Session};
+use reader::{Node, ScreenReader, SessionBus};
 
-/// What the editor's window is called.
+/// Accessible name of the editor's window.
 const WINDOW: &str = "Continuo";
 
-/// X11's names of keys.
+/// X11 keysyms.
 const TAB: u32 = 0xff09;
 const RETURN: u32 = 0xff0d;
 const ESCAPE: u32 = 0xff1b;
@@ -28,65 +28,65 @@ const SPACE: u32 = 0x20;
 const PERIOD: u32 = 0x2e;
 const ONE: u32 = 0x31;
 
-/// A display, a session's bus and a screen reader on it, or `None` and a word about it.
-fn desk() -> Result<Option<(Screen, Session, Reader)>> {
+/// Starts a display, a session bus and a screen reader, or prints why the test is skipped.
+fn desktop() -> Result<Option<(VirtualDisplay, SessionBus, ScreenReader)>> {
     let missing = |what| {
         eprintln!("skipped: {what}");
         Ok(None)
     };
-    let Some(screen) = Screen::start()? else {
+    let Some(display) = VirtualDisplay::start()? else {
         return missing("Xvfb is not installed (apt-get install xvfb)");
     };
-    let Some(session) = Session::start(&screen.name)? else {
+    let Some(session) = SessionBus::start(&display.name)? else {
         return missing("D-Bus is not installed (apt-get install dbus)");
     };
-    let Some(reader) = Reader::new(&session)? else {
+    let Some(reader) = ScreenReader::new(&session)? else {
         return missing("AT-SPI is not installed (apt-get install at-spi2-core)");
     };
-    // SAFETY: the one test of this process calls this before it starts a thread that looks at
-    // the environment; those of the reader have what they need.
+    // SAFETY: the one test of this process calls this before any thread reads the environment; the
+    // reader's threads have read theirs.
     unsafe {
-        std::env::set_var("DISPLAY", &screen.name);
+        std::env::set_var("DISPLAY", &display.name);
         std::env::set_var("DBUS_SESSION_BUS_ADDRESS", &session.address);
         std::env::remove_var("AT_SPI_BUS_ADDRESS");
     }
-    Ok(Some((screen, session, reader)))
+    Ok(Some((display, session, reader)))
 }
 
 #[test]
-fn a_screen_reader_and_a_keyboard_do_all_that_a_mouse_does() -> Result<()> {
-    let alive = watched();
-    let Some((screen, _session, reader)) = desk()? else {
+fn screen_reader_and_keyboard_operate_every_control() -> Result<()> {
+    let alive = abort_on_hang();
+    let Some((display, _session, reader)) = desktop()? else {
         return Ok(());
     };
     for format in [Format::Clap, Format::Vst3] {
-        let mut stage = Stage::new(format, &screen)?;
-        tells_nobody_who_does_not_ask(&mut stage, &reader)?;
-        let nodes = window(&mut stage, &reader)?;
-        has_names_and_roles(&nodes)?;
-        does_what_is_asked(&mut stage, &reader)?;
-        takes_the_keys_it_has_a_use_for(&mut stage, &reader)?;
-        comes_and_goes_with_the_reader(&mut stage, &reader)?;
-        leaves_nothing_behind(&mut stage, &reader)?;
-        reader.reads(false)?;
-        stage.player.finish()?;
+        let mut host = EditorHost::new(format, &display)?;
+        is_hidden_until_a_reader_asks(&mut host, &reader)?;
+        let nodes = window(&mut host, &reader)?;
+        controls_have_names_and_roles(&nodes)?;
+        controls_obey_the_reader(&mut host, &reader)?;
+        keyboard_focus_decides_who_gets_a_key(&mut host, &reader)?;
+        tree_follows_the_reader(&mut host, &reader)?;
+        repeated_opening_leaks_nothing(&mut host, &reader)?;
+        reader.set_active(false)?;
+        host.daw.finish()?;
     }
     drop(alive);
     Ok(())
 }
 
-/// What is in the editor's window, once there is one with controls in it.
-fn window(stage: &mut Stage, reader: &Reader) -> Result<Vec<Node>> {
-    stage.wait("a screen reader sees one window", |_| {
+/// The nodes of the editor's window, once there is one with controls.
+fn window(host: &mut EditorHost, reader: &ScreenReader) -> Result<Vec<Node>> {
+    host.wait("a screen reader sees one window", |_| {
         let mut windows = reader.windows(WINDOW);
         let whole = windows.len() == 1 && windows[0].len() > 20;
         Ok(if whole { windows.pop() } else { None })
     })
 }
 
-/// The one thing of this role and name.
-fn find(stage: &mut Stage, reader: &Reader, role: Role, name: &str) -> Result<Node> {
-    stage.wait(&format!("there is a {role:?} {name:?}"), |_| {
+/// The node of this role and name; there must be only one.
+fn find(host: &mut EditorHost, reader: &ScreenReader, role: Role, name: &str) -> Result<Node> {
+    host.wait(&format!("there is a {role:?} {name:?}"), |_| {
         let nodes = reader.windows(WINDOW).into_iter().flatten();
         let mut found: Vec<_> = nodes
             .filter(|node| node.role == role && node.name == name)
@@ -96,9 +96,9 @@ fn find(stage: &mut Stage, reader: &Reader, role: Role, name: &str) -> Result<No
     })
 }
 
-/// Waits until what has the focus is called so.
-fn wait_focus(stage: &mut Stage, reader: &Reader, name: &str) -> Result<()> {
-    stage.wait(&format!("{name:?} has the focus"), |_| {
+/// Waits until the node of this name has the focus.
+fn wait_focus(host: &mut EditorHost, reader: &ScreenReader, name: &str) -> Result<()> {
+    host.wait(&format!("{name:?} has the focus"), |_| {
         let mut nodes = reader.windows(WINDOW).into_iter().flatten();
         Ok(nodes
             .any(|node| node.focused && node.name == name)
@@ -106,14 +106,17 @@ fn wait_focus(stage: &mut Stage, reader: &Reader, name: &str) -> Result<()> {
     })
 }
 
-fn tells_nobody_who_does_not_ask(stage: &mut Stage, reader: &Reader) -> Result<()> {
-    stage.open()?;
-    ensure!(reader.count(WINDOW) == 0, "nobody had asked");
-    reader.reads(true)
+fn is_hidden_until_a_reader_asks(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
+    host.open()?;
+    ensure!(
+        reader.count(WINDOW) == 0,
+        "the window is visible without a reader"
+    );
+    reader.set_active(true)
 }
 
-/// The window's name; every kind of control; none without a name; in the order they are read.
-fn has_names_and_roles(nodes: &[Node]) -> Result<()> {
+/// The window comes first, every kind of control exists, and every control has a name.
+fn controls_have_names_and_roles(nodes: &[Node]) -> Result<()> {
     ensure!(nodes[0].role == Role::Frame, "{:?}", nodes[0]);
     for (role, name) in [
         (Role::Button, "Panic"),
@@ -133,131 +136,140 @@ fn has_names_and_roles(nodes: &[Node]) -> Result<()> {
     Ok(())
 }
 
-/// A button, a switch and a slider, each through the interface a screen reader uses for it.
-fn does_what_is_asked(stage: &mut Stage, reader: &Reader) -> Result<()> {
+/// Operates a button, a switch and a slider through the reader's interfaces.
+fn controls_obey_the_reader(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
     for mode in ["Off", "Continue"] {
         let name = format!("Mode: {mode}");
-        let nodes = window(stage, reader)?;
+        let nodes = window(host, reader)?;
         let button = nodes.iter().find(|node| node.name == name && node.presses);
-        let button = button.with_context(|| format!("nothing to press is called {name:?}"))?;
+        let button = button.with_context(|| format!("no button has the name {name:?}"))?;
         reader.press(button)?;
-        stage.wait_for("mode", mode)?;
+        host.wait_for("mode", mode)?;
     }
-    let switch = find(stage, reader, Role::CheckBox, "Through")?;
+    let switch = find(host, reader, Role::CheckBox, "Through")?;
     for shown in ["On", "Off"] {
         reader.press(&switch)?;
-        stage.wait_for("thru", shown)?;
+        host.wait_for("thru", shown)?;
     }
-    // From 0.1 to 2 in the plugin's terms, a share of the way in the reader's.
-    let slider = find(stage, reader, Role::Slider, "Temperature")?;
+    // The plugin's range is 0.1 to 2; the reader's is 0 to 1.
+    let slider = find(host, reader, Role::Slider, "Temperature")?;
     for (share, shown) in [(1.0, "2.00"), (0.0, "0.10")] {
         reader.set(&slider, share)?;
-        stage.wait_for("temp", shown)?;
-        stage.wait(&format!("it reads {shown}"), |_| {
+        host.wait_for("temp", shown)?;
+        host.wait(&format!("it reads {shown}"), |_| {
             let read = reader.value(&slider)? == [0.0, share, 1.0];
             let mut nodes = reader.windows(WINDOW).into_iter().flatten();
-            let told = nodes.any(|n| n.name == "Temperature" && n.description == shown);
-            Ok((read && told).then_some(()))
+            let described = nodes.any(|n| n.name == "Temperature" && n.description == shown);
+            Ok((read && described).then_some(()))
         })?;
     }
     Ok(())
 }
 
-/// With the keyboard in the window: arrows and typing are the control's that has the focus,
-/// Tab goes on, Return presses, Escape leaves; the space bar is the host's all the while.
-fn takes_the_keys_it_has_a_use_for(stage: &mut Stage, reader: &Reader) -> Result<()> {
-    // A click gives the window the keyboard: on the mode that is in force, so nothing changes.
-    stage.window.click(90, 20)?;
-    let slider = find(stage, reader, Role::Slider, "Temperature")?;
+/// Arrows and digits go to the focused control, Tab moves the focus, Return presses, Escape cancels. The
+/// space bar always goes to the host.
+fn keyboard_focus_decides_who_gets_a_key(
+    host: &mut EditorHost,
+    reader: &ScreenReader,
+) -> Result<()> {
+    // A click gives the window the keyboard focus; the clicked mode is on already.
+    host.window.click(90, 20)?;
+    let slider = find(host, reader, Role::Slider, "Temperature")?;
     reader.focus(&slider)?;
-    wait_focus(stage, reader, "Temperature")?;
-    stage.window.given(SPACE)?;
-    stage.window.press(SPACE)?;
-    given(stage, SPACE)?;
+    wait_focus(host, reader, "Temperature")?;
+    host.window.received_key(SPACE)?;
+    host.window.press(SPACE)?;
+    wait_for_host_key(host, SPACE)?;
 
     reader.set(&slider, 1.0)?;
-    stage.wait_for("temp", "2.00")?;
-    stage.window.press(LEFT)?;
-    stage.wait_for("temp", "1.96")?;
-    stage.window.press(HOME)?;
-    stage.wait_for("temp", "0.10")?;
+    host.wait_for("temp", "2.00")?;
+    host.window.press(LEFT)?;
+    host.wait_for("temp", "1.96")?;
+    host.window.press(HOME)?;
+    host.wait_for("temp", "0.10")?;
 
-    // Typed, and left with Escape; typed, and entered.
+    // A typed value, cancelled with Escape and then confirmed with Return.
     for (end, shown) in [(ESCAPE, "0.10"), (RETURN, "1.10")] {
         reader.focus(&slider)?;
-        wait_focus(stage, reader, "Temperature")?;
-        stage.window.press(ONE)?;
-        find(stage, reader, Role::Entry, "Temperature, value")?;
-        wait_focus(stage, reader, "Temperature, value")?;
-        stage.window.press(PERIOD)?;
-        stage.window.press(ONE)?;
-        stage.window.press(end)?;
-        find(stage, reader, Role::Slider, "Temperature")?;
-        stage.wait_for("temp", shown)?;
+        wait_focus(host, reader, "Temperature")?;
+        host.window.press(ONE)?;
+        find(host, reader, Role::Entry, "Temperature, value")?;
+        wait_focus(host, reader, "Temperature, value")?;
+        host.window.press(PERIOD)?;
+        host.window.press(ONE)?;
+        host.window.press(end)?;
+        find(host, reader, Role::Slider, "Temperature")?;
+        host.wait_for("temp", shown)?;
     }
-    ensure!(!stage.window.given(ONE)?, "the host had a key of the field");
+    ensure!(
+        !host.window.received_key(ONE)?,
+        "the host received a key of the text field"
+    );
 
-    let switch = find(stage, reader, Role::CheckBox, "Through")?;
+    let switch = find(host, reader, Role::CheckBox, "Through")?;
     reader.focus(&switch)?;
-    wait_focus(stage, reader, "Through")?;
+    wait_focus(host, reader, "Through")?;
     for shown in ["On", "Off"] {
-        stage.window.press(RETURN)?;
-        stage.wait_for("thru", shown)?;
+        host.window.press(RETURN)?;
+        host.wait_for("thru", shown)?;
     }
-    stage.window.press(TAB)?;
-    stage.wait("Tab goes on", |_| {
+    host.window.press(TAB)?;
+    host.wait("Tab moves the focus", |_| {
         let nodes: Vec<_> = reader.windows(WINDOW).into_iter().flatten().collect();
         let focused = nodes.iter().find(|node| node.focused);
         Ok(focused.and_then(|node| (node.name != "Through").then_some(())))
     })?;
-    ensure!(!stage.window.given(TAB)?, "the host had the editor's Tab");
+    ensure!(
+        !host.window.received_key(TAB)?,
+        "the host received the editor's Tab"
+    );
 
-    // Nothing has the focus: what the editor has no use for goes on to the host.
-    stage.window.press(ESCAPE)?;
-    stage.wait("nothing has the focus", |_| {
+    // Without a focused control, keys go to the host.
+    host.window.press(ESCAPE)?;
+    host.wait("nothing has the focus", |_| {
         let nodes: Vec<_> = reader.windows(WINDOW).into_iter().flatten().collect();
         let on = |node: &Node| node.focused && node.role != Role::Frame;
         Ok((!nodes.is_empty() && !nodes.iter().any(on)).then_some(()))
     })?;
     for key in [SPACE, ONE] {
-        stage.window.press(key)?;
-        given(stage, key)?;
+        host.window.press(key)?;
+        wait_for_host_key(host, key)?;
     }
     Ok(())
 }
 
-/// Waits until the host has a key that was pressed in the editor.
-fn given(stage: &mut Stage, keysym: u32) -> Result<()> {
-    stage.wait(&format!("the host has key {keysym:#x}"), |stage| {
-        Ok(stage.window.given(keysym)?.then_some(()))
+/// Waits until the host has received a key that was pressed in the editor.
+fn wait_for_host_key(host: &mut EditorHost, keysym: u32) -> Result<()> {
+    host.wait(&format!("the host has key {keysym:#x}"), |host| {
+        Ok(host.window.received_key(keysym)?.then_some(()))
     })
 }
 
-fn comes_and_goes_with_the_reader(stage: &mut Stage, reader: &Reader) -> Result<()> {
-    reader.reads(false)?;
-    stage.wait("the window is not read", |_| {
+fn tree_follows_the_reader(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
+    reader.set_active(false)?;
+    host.wait("the window is not read", |_| {
         Ok((reader.count(WINDOW) == 0).then_some(()))
     })?;
-    reader.reads(true)?;
-    window(stage, reader).map(|_| ())
+    reader.set_active(true)?;
+    window(host, reader).map(|_| ())
 }
 
-/// Twenty windows, each seen by the reader before it is closed.
-fn leaves_nothing_behind(stage: &mut Stage, reader: &Reader) -> Result<()> {
-    let close = |stage: &mut Stage| {
-        stage.close()?;
-        stage.wait("a closed window is gone", |_| {
+/// Opens twenty windows, each read before it is closed.
+fn repeated_opening_leaks_nothing(host: &mut EditorHost, reader: &ScreenReader) -> Result<()> {
+    let close = |host: &mut EditorHost| {
+        host.close()?;
+        host.wait("a closed window is gone", |_| {
             Ok((reader.count(WINDOW) == 0).then_some(()))
         })
     };
-    close(stage)?;
-    let before = Held::settled()?;
+    close(host)?;
+    let before = OpenResources::settled()?;
     for _ in 0..20 {
-        stage.open()?;
-        stage.wait("an opened window is seen", |_| {
+        host.open()?;
+        host.wait("the reader sees an opened window", |_| {
             Ok((reader.count(WINDOW) == 1).then_some(()))
         })?;
-        close(stage)?;
+        close(host)?;
     }
-    Held::settled()?.no_more_than(before, "twenty windows that were read")
+    OpenResources::settled()?.no_more_than(before, "twenty windows that were read")
 }

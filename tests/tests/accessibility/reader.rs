@@ -1,4 +1,4 @@
-//! A session's bus of its own, and a screen reader on it: what Orca would ask over AT-SPI.
+//! A session bus, and a screen reader on it with the AT-SPI requests of Orca. Calls block.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -14,16 +14,16 @@ use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, Error};
 
-/// The bus of a desktop's session, with nobody on it. It ends when this is dropped.
-pub(crate) struct Session {
+/// A D-Bus session bus of this process. Dropping it ends the daemon.
+pub(crate) struct SessionBus {
     daemon: Child,
     pub(crate) address: String,
-    /// Where the accessibility bus has its socket.
+    /// Folder of the accessibility bus's socket.
     _runtime: TempDir,
 }
 
-impl Session {
-    /// Starts one; `None` if D-Bus is not installed. `display` is where its programs would be.
+impl SessionBus {
+    /// Starts a bus. Returns `None` if D-Bus is not installed. `display` is the X11 display of its programs.
     pub(crate) fn start(display: &str) -> Result<Option<Self>> {
         let runtime = tempfile::tempdir()?;
         let daemon = Command::new("dbus-daemon")
@@ -39,9 +39,9 @@ impl Session {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).context("cannot start dbus-daemon"),
         };
-        let told = daemon.stdout.take().context("dbus-daemon has no output")?;
+        let stdout = daemon.stdout.take().context("dbus-daemon has no output")?;
         let mut line = String::new();
-        BufReader::new(told).read_line(&mut line)?;
+        BufReader::new(stdout).read_line(&mut line)?;
         let session = Self {
             daemon,
             address: line.trim().to_string(),
@@ -54,15 +54,15 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for SessionBus {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The daemon may have ended already.
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
     }
 }
 
-/// Something the screen reader found.
+/// A node of an accessibility tree, as it was when it was read.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     object: ObjectRefOwned,
@@ -70,19 +70,20 @@ pub(crate) struct Node {
     pub(crate) description: String,
     pub(crate) role: Role,
     pub(crate) focused: bool,
+    /// Whether it has the action interface.
     pub(crate) presses: bool,
 }
 
-/// A screen reader: it asks, and waits for each answer.
-pub(crate) struct Reader {
+/// A screen reader.
+pub(crate) struct ScreenReader {
     session: Connection,
     /// The accessibility bus.
     bus: Connection,
 }
 
-impl Reader {
-    /// Comes to a session; `None` if AT-SPI is not installed there.
-    pub(crate) fn new(session: &Session) -> Result<Option<Self>> {
+impl ScreenReader {
+    /// Connects to a session's accessibility bus. Returns `None` if AT-SPI is not installed.
+    pub(crate) fn new(session: &SessionBus) -> Result<Option<Self>> {
         block_on(async {
             let session = Builder::address(session.address.as_str())?.build().await?;
             let address = match BusProxy::new(&session).await?.get_address().await {
@@ -94,7 +95,7 @@ impl Reader {
                 }
                 Err(error) => return Err(error).context("no accessibility bus"),
             };
-            // Without a desktop's settings it takes everybody for blind.
+            // Without desktop settings, AT-SPI reports a screen reader from the start.
             StatusProxy::new(&session)
                 .await?
                 .set_is_enabled(false)
@@ -104,20 +105,20 @@ impl Reader {
         })
     }
 
-    /// Tells the session that somebody reads it, or nobody any more.
-    pub(crate) fn reads(&self, reads: bool) -> Result<()> {
+    /// Reports to the session that a screen reader is active, or none.
+    pub(crate) fn set_active(&self, active: bool) -> Result<()> {
         block_on(async {
             let status = StatusProxy::new(&self.session).await?;
-            Ok(status.set_is_enabled(reads).await?)
+            Ok(status.set_is_enabled(active).await?)
         })
     }
 
-    /// How many windows of this name there are, of any program.
+    /// Number of windows of this name, of all programs.
     pub(crate) fn count(&self, name: &str) -> usize {
         block_on(self.named(name)).map_or(0, |windows| windows.len())
     }
 
-    /// Every window of this name and what is in it. The window comes first.
+    /// The nodes of every window of this name; the window itself comes first.
     pub(crate) fn windows(&self, name: &str) -> Vec<Vec<Node>> {
         block_on(async {
             let mut found = Vec::new();
@@ -126,11 +127,11 @@ impl Reader {
             }
             anyhow::Ok(found)
         })
-        // A tree that changes under the reader's hands is read again.
+        // A tree that changes while it is read counts as empty; the caller reads it again.
         .unwrap_or_default()
     }
 
-    /// Presses something.
+    /// Presses a node.
     pub(crate) fn press(&self, node: &Node) -> Result<()> {
         block_on(async {
             let object = node.object.as_accessible_proxy(&self.bus).await?;
@@ -140,7 +141,7 @@ impl Reader {
         })
     }
 
-    /// Gives something the focus.
+    /// Gives a node the focus.
     pub(crate) fn focus(&self, node: &Node) -> Result<()> {
         block_on(async {
             let object = node.object.as_accessible_proxy(&self.bus).await?;
@@ -150,7 +151,7 @@ impl Reader {
         })
     }
 
-    /// Least, present and greatest value of something.
+    /// Least, current and greatest value of a node.
     pub(crate) fn value(&self, node: &Node) -> Result<[f64; 3]> {
         block_on(async {
             let object = node.object.as_accessible_proxy(&self.bus).await?;
@@ -163,7 +164,7 @@ impl Reader {
         })
     }
 
-    /// Sets the value of something.
+    /// Sets the value of a node.
     pub(crate) fn set(&self, node: &Node, to: f64) -> Result<()> {
         block_on(async {
             let object = node.object.as_accessible_proxy(&self.bus).await?;
@@ -172,7 +173,7 @@ impl Reader {
         })
     }
 
-    /// Every program that may be read: the children of the desktop.
+    /// Every accessible program: the children of the desktop.
     async fn programs(&self) -> Result<Vec<ObjectRefOwned>> {
         let root = AccessibleProxy::builder(&self.bus)
             .destination("org.a11y.atspi.Registry")?
@@ -183,12 +184,13 @@ impl Reader {
         Ok(root.get_children().await?)
     }
 
+    /// Every window of this name.
     async fn named(&self, name: &str) -> Result<Vec<ObjectRefOwned>> {
         let mut found = Vec::new();
         for program in self.programs().await? {
-            // A program that has just left is none.
+            // A program that has just ended has no windows.
             for window in self.children(&program).await.unwrap_or_default() {
-                if self.look(&window).await?.name == name {
+                if self.read_node(&window).await?.name == name {
                     found.push(window);
                 }
             }
@@ -201,24 +203,25 @@ impl Reader {
         Ok(object.get_children().await?)
     }
 
-    async fn look(&self, object: &ObjectRefOwned) -> Result<Node> {
-        let seen = object.as_accessible_proxy(&self.bus).await?;
+    /// Reads a node.
+    async fn read_node(&self, object: &ObjectRefOwned) -> Result<Node> {
+        let proxy = object.as_accessible_proxy(&self.bus).await?;
         Ok(Node {
             object: object.clone(),
-            name: seen.name().await?,
-            description: seen.description().await?,
-            role: seen.get_role().await?,
-            focused: seen.get_state().await?.contains(State::Focused),
-            presses: seen.get_interfaces().await?.contains(Interface::Action),
+            name: proxy.name().await?,
+            description: proxy.description().await?,
+            role: proxy.get_role().await?,
+            focused: proxy.get_state().await?.contains(State::Focused),
+            presses: proxy.get_interfaces().await?.contains(Interface::Action),
         })
     }
 
-    /// Something and all in it, in the order a reader goes.
+    /// A node and its descendants, in reading order.
     async fn all(&self, top: ObjectRefOwned) -> Result<Vec<Node>> {
         let mut found = Vec::new();
         let mut ahead = vec![top];
         while let Some(next) = ahead.pop() {
-            found.push(self.look(&next).await?);
+            found.push(self.read_node(&next).await?);
             ahead.extend(self.children(&next).await?.into_iter().rev());
         }
         Ok(found)

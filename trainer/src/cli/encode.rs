@@ -1,4 +1,4 @@
-//! `continuo-trainer encode`.
+//! Command `continuo-trainer encode`.
 
 use std::fs::File;
 use std::io;
@@ -8,40 +8,38 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use continuo_cli::{Force, PedalOption, at_least, note, number, print};
 use continuo_files::{Output, ScratchFolder};
-use continuo_trainer::encode::{Options, Outcome, by_style};
-use continuo_trainer::kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
+use continuo_trainer::data::encode::{EncodeOptions, EncodeOutcome, by_style};
+use continuo_trainer::data::file_kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
 
-use super::folders;
+use super::encoding;
 
 /// Encode folders of MIDI files into one corpus file.
 ///
 /// Files are searched recursively and encoded in parallel. Broken and empty files, songs of
-/// fewer than 16 or more than 100,000 notes and duplicates (also in another key or at another
-/// tempo) are left out; how many and why is told at the end, and each of them is listed in
-/// FILE.skipped.tsv. Versions of one piece are all kept apart or all not. Drums
-/// are left out, and notes end where their keys are let go, unless --pedal is given. An encoding that was interrupted goes on where it was when the same command
-/// is given again.
+/// fewer than 16 or more than 100,000 notes, and duplicates (also in another key or at another
+/// tempo) are left out; the command prints their numbers by reason, and FILE.skipped.tsv lists
+/// each of them. Versions of one piece are all held out or all not. Drums are left out, and
+/// notes end where their keys are released, unless --pedal is given. The same command resumes an interrupted encoding.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// Folders of MIDI files (.mid, .midi, .kar, .rmi). Files in different subfolders count as different
-    /// styles, which `train` balances.
+    /// Folders of MIDI files (.mid, .midi, .kar, .rmi). Each subfolder is a style of its own, and
+    /// `train` balances styles.
     #[arg(required = true, value_name = "FOLDER")]
     folders: Vec<PathBuf>,
-    /// The corpus to write; `-` writes it to standard output.
+    /// Corpus to write; `-` writes it to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The vocabulary: continuo (with velocity, 12 steps a beat) or midigen.
+    /// Vocabulary: continuo (with velocity, 12 steps a beat) or midigen.
     #[arg(long, default_value = "continuo")]
     preset: String,
-    /// A vocabulary.json in place of a preset: one with merged tokens, made by `vocab`, or a
-    /// model's.
+    /// A vocabulary.json instead of a preset: with merged tokens from `vocab`, or of a model.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
-    /// Share of songs kept apart for `eval`.
+    /// Share of songs held out for `eval`, 0 to 1.
     #[arg(long, default_value_t = 0.03, value_name = "SHARE",
-        value_parser = number(0.0, folders::MOST_HELD_OUT))]
+        value_parser = number(0.0, encoding::MOST_HELD_OUT))]
     held_out: f64,
-    /// Decides which songs those are.
+    /// Seed that selects the held-out songs.
     #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Print the result as JSON.
@@ -53,6 +51,10 @@ pub(super) struct Arguments {
     force: Force,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let output = Output::check(&a.output, &CORPUS, a.force.replace())?;
     ensure!(
@@ -61,28 +63,28 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     );
     let list = list(a, &output)?;
     let vocabulary = match &a.vocabulary {
-        Some(path) => folders::vocabulary(path)?,
-        None => folders::preset(&a.preset)?,
+        Some(path) => encoding::vocabulary(path)?,
+        None => encoding::preset(&a.preset)?,
     };
-    // What goes through a pipe is whole before its first byte goes.
+    // A corpus is complete before its first byte enters a pipe.
     let scratch = match output.target() {
         Some(_) => None,
         None => Some(ScratchFolder::within(&std::env::temp_dir()).context("no scratch folder")?),
     };
-    let beside = scratch.as_ref().map(|s| s.path().join("songs.corpus"));
-    let options = Options {
+    let scratch_file = scratch.as_ref().map(|s| s.path().join("songs.corpus"));
+    let options = EncodeOptions {
         folders: &a.folders,
-        output: beside.as_deref().unwrap_or(&a.output),
+        output: scratch_file.as_deref().unwrap_or(&a.output),
         replace: a.force.replace(),
         vocabulary,
-        reading: folders::reading(a.pedal),
+        reading: encoding::reading(a.pedal),
         held_out: a.held_out,
         seed: a.seed,
     };
     let start = std::time::Instant::now();
-    let outcome = folders::encode(&options)?;
-    if let Some(beside) = &beside {
-        send(beside, &output)?;
+    let outcome = encoding::encode(&options)?;
+    if let Some(file) = &scratch_file {
+        send(file, &output)?;
     }
     let listed = match &list {
         Some(list) => list_skipped(list, &outcome)?,
@@ -101,7 +103,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a corpus through a pipe.
+/// Copies a corpus into a pipe.
 fn send(corpus: &Path, output: &Output) -> anyhow::Result<()> {
     let mut draft = output.begin()?;
     let mut file = File::open(corpus)?;
@@ -109,7 +111,7 @@ fn send(corpus: &Path, output: &Output) -> anyhow::Result<()> {
     Ok(draft.finish()?)
 }
 
-/// FILE.skipped.tsv, if the corpus is a file.
+/// FILE.skipped.tsv; `None` if the corpus is no file.
 fn list(a: &Arguments, output: &Output) -> anyhow::Result<Option<Output>> {
     if output.target().is_none() {
         return Ok(None);
@@ -123,10 +125,10 @@ fn list(a: &Arguments, output: &Output) -> anyhow::Result<Option<Output>> {
     )?))
 }
 
-/// Writes FILE.skipped.tsv; whether there is anything to say.
-fn list_skipped(list: &Output, outcome: &Outcome) -> anyhow::Result<bool> {
+/// Writes FILE.skipped.tsv, or removes an old one; whether it lists any file.
+fn list_skipped(list: &Output, outcome: &EncodeOutcome) -> anyhow::Result<bool> {
     if outcome.skipped.is_empty() {
-        // What an earlier run left would be untrue now; that it is such a list was checked.
+        // The list of an earlier run is wrong now; its kind was checked.
         if let Some(path) = list.target().filter(|path| path.exists()) {
             std::fs::remove_file(path).with_context(|| path.display().to_string())?;
         }
@@ -141,14 +143,15 @@ fn list_skipped(list: &Output, outcome: &Outcome) -> anyhow::Result<bool> {
     Ok(true)
 }
 
-/// A field of a table: tabs and line ends would be others' borders.
+/// A field of the table: tabs and line ends are separators there.
 fn field(text: &str) -> String {
     text.replace(['\t', '\n', '\r'], " ")
 }
 
-fn as_json(outcome: &Outcome) -> anyhow::Result<String> {
+fn as_json(outcome: &EncodeOutcome) -> anyhow::Result<String> {
     let songs = &outcome.songs;
-    let sum = |f: fn(&continuo_trainer::corpus::Song) -> u64| songs.iter().map(f).sum::<u64>();
+    let sum =
+        |f: fn(&continuo_trainer::data::corpus::Song) -> u64| songs.iter().map(f).sum::<u64>();
     let json = serde_json::json!({
         "songs": songs.len(),
         "held_out": songs.iter().filter(|s| s.held_out).count(),
@@ -159,7 +162,7 @@ fn as_json(outcome: &Outcome) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(&json)? + "\n")
 }
 
-fn table(output: &Output, outcome: &Outcome, seconds: f64, list: Option<Output>) -> String {
+fn table(output: &Output, outcome: &EncodeOutcome, seconds: f64, list: Option<Output>) -> String {
     let mut text = String::new();
     text += &format!(
         "{:<24} {:>8} {:>9} {:>12} {:>12}\n",

@@ -1,4 +1,4 @@
-//! `continuo-trainer eval`.
+//! Command `continuo-trainer eval`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,43 +6,46 @@ use std::process::ExitCode;
 use anyhow::bail;
 use burn::tensor::Device;
 use continuo_cli::{Progress, print};
-use continuo_trainer::checkpoint::Checkpoint;
-use continuo_trainer::corpus::Corpus;
-use continuo_trainer::eval::cells::{Cell, Sum};
-use continuo_trainer::eval::{self, Evaluation, Measure};
+use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::eval::{self, Evaluation, Measure, MemoryAblation, SongSums};
+use continuo_trainer::train::checkpoint::Checkpoint;
 
 /// Measure a checkpoint on the corpus's held-out songs.
 ///
-/// Prints nats per token and per note, by style, against two baselines: every token as likely
-/// as it is in the training songs (unigram), and all tokens alike (uniform). Songs are read
-/// from their first note to their last with the memory a player has.
+/// Prints the loss in nats per token and per note, by style, against two baselines: the token
+/// frequencies of the training songs (unigram), and equal probabilities (uniform). Songs are read
+/// from beginning to end with both memories, as in playing.
 ///
-/// Then what each memory is worth: the same without the XL memory (a song falls into segments
-/// of one window, and a token sees those of its own segment only), without the kNN memory (its
-/// gate is shut: recall 0), and without both, by length of the pieces; what can be recalled is
-/// the same with and without XL memory. Tokens a second are those of one core, on this
-/// machine, at the time.
+/// A second table shows the value of each memory: the loss without the XL memory (a song is cut
+/// into segments of one window, and a token sees only its own segment), without the kNN memory
+/// (recall 0), and without both, by length of the pieces. The XL memory does not change which
+/// tokens can be recalled. Tokens a second are those of one core of this machine.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A training's folder (its newest checkpoint is measured), or one checkpoint step-….
+    /// Folder of a training (its newest checkpoint is measured), a checkpoint step-…, or a model
+    /// directory.
     #[arg(long, value_name = "DIR")]
     checkpoint: PathBuf,
-    /// The corpus, made by `encode`.
+    /// Corpus, made by `encode`.
     #[arg(long, value_name = "FILE")]
     corpus: PathBuf,
-    /// Only with all memories: a quarter of the work.
+    /// Measure only with both memories: a quarter of the work.
     #[arg(long)]
     quick: bool,
-    /// Print the result as JSON, as `export --held-out-json` reads it.
+    /// Print the result as JSON, for `export --held-out-json`.
     #[arg(long)]
     json: bool,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let checkpoint = Checkpoint::open(&a.checkpoint)?;
     let corpus = Corpus::open(&a.corpus)?;
     corpus
-        .fits(&checkpoint.vocabulary, &checkpoint.config.shape.sizes)
+        .fits(&checkpoint.vocabulary, &checkpoint.config.model.sizes)
         .map_err(anyhow::Error::msg)?;
     let model = checkpoint.model(&Device::flex())?;
     let progress = Progress::new("measuring", "tokens", 0);
@@ -94,33 +97,33 @@ fn table(evaluation: &Evaluation) -> String {
         line(&mut text, style, measure);
     }
     line(&mut text, "all", &evaluation.all);
-    for (kind, k) in &evaluation.kinds {
-        let mean = k.nats / k.tokens.max(1) as f64;
+    for (name, group) in &evaluation.token_groups {
+        let mean = group.nats / group.tokens.max(1) as f64;
         text += &format!(
-            "  {kind:<22} {:>6} {:>9} {:>8}   {mean:>7.3}\n",
-            "", k.tokens, ""
+            "  {name:<22} {:>6} {:>9} {:>8}   {mean:>7.3}\n",
+            "", group.tokens, ""
         );
     }
-    text + &cells(&evaluation.cells)
+    text + &ablation_table(&evaluation.ablations)
 }
 
-fn cells(cells: &[Cell]) -> String {
+fn ablation_table(ablations: &[MemoryAblation]) -> String {
     let mut text = String::new();
-    let Some(first) = cells.first() else {
+    let Some(first) = ablations.first() else {
         return text;
     };
     let on = |on| if on { "on" } else { "off" };
-    let title = |c: &Cell| format!("XL {}, kNN {}", on(c.xl), on(c.knn));
+    let title = |a: &MemoryAblation| format!("XL {}, kNN {}", on(a.xl), on(a.knn));
     text += &format!(
         "\n{:<24} {:>6} {:>9}   nats per token | per note\n",
         "", "", ""
     );
     text += &format!("{:<24} {:>6} {:>9}", "piece", "songs", "tokens");
-    for cell in cells {
-        text += &format!("   {:>15}", title(cell));
+    for ablation in ablations {
+        text += &format!("   {:>15}", title(ablation));
     }
     text.push('\n');
-    let line = |text: &mut String, name: &str, of: &Sum, sums: Vec<Sum>| {
+    let line = |text: &mut String, name: &str, of: &SongSums, sums: Vec<SongSums>| {
         *text += &format!("{name:<24} {:>6} {:>9}", of.songs, of.tokens);
         for sum in sums {
             *text += &format!(
@@ -135,18 +138,18 @@ fn cells(cells: &[Cell]) -> String {
             Some(most) => format!("up to {most} tokens"),
             None => "longer".to_owned(),
         };
-        let sums = cells.iter().map(|c| c.lengths[i].songs).collect();
+        let sums = ablations.iter().map(|c| c.lengths[i].songs).collect();
         line(&mut text, &name, &length.songs, sums);
     }
     line(
         &mut text,
         "all",
         &first.all,
-        cells.iter().map(|c| c.all).collect(),
+        ablations.iter().map(|c| c.all).collect(),
     );
     text += &format!("{:<41}", "tokens a second");
-    for cell in cells {
-        text += &format!("   {:>15.0}", cell.all.tokens_per_second);
+    for ablation in ablations {
+        text += &format!("   {:>15.0}", ablation.all.tokens_per_second);
     }
     text.push('\n');
     text

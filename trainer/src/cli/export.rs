@@ -1,4 +1,4 @@
-//! `continuo-trainer export`.
+//! Command `continuo-trainer export`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,67 +7,72 @@ use anyhow::Context;
 use continuo_cli::{Progress, print};
 use continuo_files::{FolderOutput, MOST_BYTES, Replace, read_text};
 use continuo_score::manifest::HeldOut;
-use continuo_trainer::checkpoint::Checkpoint;
-use continuo_trainer::corpus::Corpus;
-use continuo_trainer::export::{Exported, Options, export};
-use continuo_trainer::kinds::MODEL;
-use continuo_trainer::onnx::kind::Kind;
-use continuo_trainer::parity::find_runtime;
-use continuo_trainer::parity::loss::Loss;
+use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::data::file_kinds::MODEL;
+use continuo_trainer::export::onnx::variant::Variant;
+use continuo_trainer::export::parity::find_runtime;
+use continuo_trainer::export::parity::variant_loss::VariantLoss;
+use continuo_trainer::export::{ExportOptions, Exported, export};
+use continuo_trainer::train::checkpoint::Checkpoint;
 
-/// Write a checkpoint as a model directory, and prove it.
+/// Write a checkpoint as a model directory, and prove that they are equal.
 ///
-/// The proof: ONNX Runtime's logits equal the trainer's to 1e-4 on held-out songs of the
-/// corpus, in one piece, in chunks and token by token, with both memories in use, and with
-/// recall 0. Without it nothing is written.
+/// The proof: ONNX Runtime's logits equal the trainer's to 1e-4 on held-out songs of the corpus, in
+/// one piece, in chunks and token by token, with both memories in use, and with recall 0. If it
+/// fails, nothing is written.
 ///
 /// Variants: `plain` (f32, any ONNX runtime), `cpu` (8-bit matrices, for one core with ONNX
-/// Runtime; 4-bit ones where these lose at most 0.001 nats a token more), `gpu` (f16, for CUDA
-/// with ONNX Runtime); and how much the suffix memory shall count, what followed where a piece has
-/// been before. For each variant the table says its size, the time ONNX Runtime takes for a token
-/// on one thread of this machine, and what rounding loses in nats; a variant that loses more
-/// than 0.02 nats a token is not written.
+/// Runtime; 4-bit matrices if these lose at most 0.001 nats a token more), `gpu` (f16, for CUDA
+/// with ONNX Runtime). The weights of the n-gram memory (suffix memory), which continues earlier
+/// passages of a piece, are fitted as well. The table shows the size of each variant, ONNX
+/// Runtime's time per token on one thread of this machine, and the loss by rounding in nats; a
+/// variant that loses more than 0.02 nats a token is not written.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A training's folder (its newest checkpoint is taken), or one checkpoint step-….
+    /// Folder of a training (its newest checkpoint is exported), a checkpoint step-…, or a model
+    /// directory.
     #[arg(long, value_name = "DIR")]
     checkpoint: PathBuf,
-    /// The model directory to write. One already there is replaced, but for its README.md.
+    /// Model directory to write. An existing one is replaced; its README.md stays.
     #[arg(short, long, value_name = "MODELDIR")]
     output: PathBuf,
-    /// The corpus whose songs prove it.
+    /// Corpus with songs for the proof.
     #[arg(long, value_name = "FILE")]
     corpus: PathBuf,
-    /// Make the model as sure of itself as it is right on the held-out songs of this corpus: for
-    /// one trained long on few songs, which is surer of others than it should be.
+    /// Calibrate the model's certainty on the held-out songs of this corpus: a model trained long on
+    /// few songs is too certain about others.
     #[arg(long, value_name = "FILE")]
     calibrate: Option<PathBuf>,
     /// Variants to write: plain, cpu, gpu.
     #[arg(long, value_delimiter = ',', default_value = "plain")]
-    variants: Vec<Kind>,
-    /// The model's name, for people.
+    variants: Vec<Variant>,
+    /// Name of the model.
     #[arg(long, default_value = "unnamed")]
     name: String,
     /// Licence of the weights (an SPDX expression).
     #[arg(long, default_value = "")]
     licence: String,
-    /// What it was trained on, with attribution.
+    /// Training data, with attribution.
     #[arg(long, default_value = "", value_name = "TEXT")]
     training_data: String,
-    /// What `eval --json` printed, for the model's measured loss. Not with --calibrate: a
-    /// calibrated model has another.
+    /// Output of `eval --json`, for the model's measured loss. Not with --calibrate, which changes
+    /// the loss.
     #[arg(long, value_name = "FILE", conflicts_with = "calibrate")]
     held_out_json: Option<PathBuf>,
-    /// ONNX Runtime's library [default: CONTINUO_RUNTIME, or what `cargo xtask runtime` fetched].
+    /// Library of ONNX Runtime [default: CONTINUO_RUNTIME, or what `cargo xtask runtime` fetched].
     #[arg(long, value_name = "LIBRARY")]
     runtime: Option<PathBuf>,
-    /// Print the differences as JSON.
+    /// Print the result as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
-    // Before anything is read: the folder is the first thing that may be wrong.
+    // A wrong folder must not be noticed only after minutes of work.
     FolderOutput::check(&a.output, &MODEL, Replace::SameKind)?;
     let checkpoint = Checkpoint::open(&a.checkpoint)?;
     let corpus = Corpus::open(&a.corpus)?;
@@ -81,7 +86,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         left_out,
         calibration,
         suffix,
-    } = export(&Options {
+    } = export(&ExportOptions {
         variants: &a.variants,
         checkpoint: &checkpoint,
         output: &a.output,
@@ -149,8 +154,8 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         for (v, not) in written.chain(left_out.iter().map(|v| (v, "  not written"))) {
             text += &format!(
                 "{:<8} {:>5} {:>8.2} {:>12.3} {:>16.5} {:>12.4}{not}\n",
-                v.kind.name(),
-                v.kind.bits(),
+                v.variant.name(),
+                v.variant.bits(),
                 v.bytes as f64 / 1e6,
                 v.milliseconds,
                 v.per_token,
@@ -177,10 +182,10 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn json(v: &Loss) -> serde_json::Value {
+fn json(v: &VariantLoss) -> serde_json::Value {
     serde_json::json!({
-        "variant": v.kind.name(),
-        "bits": v.kind.bits(),
+        "variant": v.variant.name(),
+        "bits": v.variant.bits(),
         "bytes": v.bytes,
         "tokens": v.tokens,
         "milliseconds_per_token": v.milliseconds,

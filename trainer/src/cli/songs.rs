@@ -1,27 +1,31 @@
-//! `continuo-trainer songs`.
+//! Command `continuo-trainer songs`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use continuo_cli::print;
-use continuo_trainer::corpus::Corpus;
+use continuo_trainer::data::corpus::Corpus;
 
-/// List the songs of a corpus: paths below the folder that was encoded, one a line.
+/// List the songs of a corpus, one path below the encoded folder a line.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The corpus.
+    /// Corpus.
     corpus: PathBuf,
-    /// Only those kept apart for measuring.
+    /// List only held-out songs.
     #[arg(long, conflicts_with = "training")]
     held_out: bool,
-    /// Only those to train on.
+    /// List only training songs.
     #[arg(long)]
     training: bool,
-    /// One JSON object a line: path, style, tokens, notes, held_out.
+    /// Print one JSON object a line: path, style, tokens, notes, held_out.
     #[arg(long)]
     json: bool,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let corpus = Corpus::open(&a.corpus)?;
     let mut text = String::new();

@@ -1,7 +1,7 @@
-//! `continuo-trainer train`.
+//! Command `continuo-trainer train`.
 
-mod start;
-mod view;
+mod new_training;
+mod progress_view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,128 +10,127 @@ use std::time::Duration;
 
 use continuo_cli::{above, at_least, note, number};
 use continuo_files::check_folder;
-use continuo_trainer::augment::Reach;
-use continuo_trainer::corpus::{Corpus, Location};
-use continuo_trainer::device::{Choice, Place};
-use continuo_trainer::lanes::Batches;
+use continuo_trainer::data::augment::AugmentRange;
+use continuo_trainer::data::corpus::{Corpus, Location};
+use continuo_trainer::data::stream_batcher::Batching;
 use continuo_trainer::model::Precision;
-use continuo_trainer::schedule::Budget;
-use continuo_trainer::train::{self, Ending, Options, Start};
+use continuo_trainer::train::device::{DeviceChoice, Devices};
+use continuo_trainer::train::schedule::Budget;
+use continuo_trainer::train::{self, Ending, Start, TrainOptions};
 
-use self::view::View;
+use self::progress_view::ProgressView;
 
-/// The widest that music is played higher or lower: an octave.
+/// Largest transposition in semitones: an octave.
 const MOST_SEMITONES: u8 = 12;
-/// The most that music is played louder or softer; a vocabulary has 16 bins.
+/// Largest change of velocity in bins; a vocabulary has 16.
 const MOST_BINS: u8 = 15;
-/// More lanes, tokens or numbers than any machine has room for.
+/// Upper limit of counts, beyond the memory of any machine.
 const MOST: usize = 1 << 20;
 
 /// Train a model on a corpus.
 ///
 /// Checkpoints, losses.csv, held_out.csv, TensorBoard's events and samples appear in the
 /// output folder. Ctrl-C saves a checkpoint and ends with exit code 130 (a second Ctrl-C ends
-/// at once); --resume goes on from the newest checkpoint, with the same losses as if nothing
-/// had happened.
+/// at once). --resume continues from the newest checkpoint, with the same losses as a training
+/// without interruption.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// The corpus, made by `encode`.
+    /// Corpus, made by `encode`.
     #[arg(long, value_name = "FILE")]
     corpus: PathBuf,
-    /// The folder for checkpoints.
+    /// Folder for checkpoints.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Sizes and recipe: tiny (tests), small (3.4 M parameters), base (25.7 M), large (114 M)
+    /// Sizes and training settings: tiny (tests), small (3.4 M parameters), base (25.7 M), large (114 M)
     /// [default: small].
     #[arg(long)]
     preset: Option<String>,
-    /// Begin with the parameters of this training, checkpoint or model directory
-    /// (fine-tuning): its sizes, its vocabulary, a fifth of its preset's learning rate.
+    /// Start from the parameters of a training, checkpoint or model directory (fine-tuning), with
+    /// its sizes, its vocabulary, and a fifth of its preset's learning rate.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "window", "layers", "width", "resume"])]
     from: Option<PathBuf>,
-    /// Where the network runs: auto, cpu, cuda or cuda:1; several GPUs (cuda:0,cuda:1) share
-    /// the lanes of each step.
+    /// Device: auto, cpu, cuda or cuda:1; several GPUs (cuda:0,cuda:1) share the batch rows of each
+    /// step.
     #[arg(
         long,
         default_value = "auto",
         value_name = "DEVICE",
         value_delimiter = ','
     )]
-    device: Vec<Choice>,
-    /// Keep fewer numbers for the backward pass and compute them again there: less memory, the
-    /// same gradients, somewhat slower.
+    device: Vec<DeviceChoice>,
+    /// Compute cheap activations again in the backward pass (gradient checkpointing): less memory,
+    /// the same gradients, somewhat slower.
     #[arg(long)]
     recompute: bool,
-    /// Numbers of the products: f32 or bf16 [default: bf16 on a GPU].
-    #[arg(long, value_name = "NUMBERS", value_parser = precision)]
+    /// Number format of the matrix products: f32 or bf16 [default: bf16 on a GPU].
+    #[arg(long, value_name = "FORMAT", value_parser = precision)]
     precision: Option<Precision>,
-    /// Where the corpus is kept: mmap, cpu (in memory) or gpu (on the device).
+    /// Storage of the corpus: mmap, cpu (in memory) or gpu (on the device).
     #[arg(long, default_value = "mmap", value_name = "PLACE")]
     data: Location,
-    /// How lanes go through songs: contiguous (one song after the other, with memory), songs
-    /// (each from a segment's start, padded at its end) or random (pieces without memory).
-    #[arg(long, default_value = "contiguous", value_parser = batches)]
-    batches: Batches,
-    /// Play each song up to so many semitones higher or lower.
-    #[arg(long, default_value_t = Reach::DEFAULT.transpose, value_name = "SEMITONES", value_parser = number(0u8, MOST_SEMITONES))]
+    /// Order of the songs in a batch row: contiguous (one song after the other, with memory), songs
+    /// (each begins with a segment and is padded at its end) or random (excerpts without memory).
+    #[arg(long, default_value = "contiguous", value_parser = batching)]
+    batches: Batching,
+    /// Transpose each song at random, by at most this many semitones up or down.
+    #[arg(long, default_value_t = AugmentRange::DEFAULT.transpose, value_name = "SEMITONES", value_parser = number(0u8, MOST_SEMITONES))]
     transpose: u8,
-    /// Play each song up to so many velocity bins louder or softer.
-    #[arg(long, default_value_t = Reach::DEFAULT.velocity, value_name = "BINS", value_parser = number(0u8, MOST_BINS))]
+    /// Change the loudness of each song at random, by at most this many velocity bins.
+    #[arg(long, default_value_t = AugmentRange::DEFAULT.velocity, value_name = "BINS", value_parser = number(0u8, MOST_BINS))]
     loudness: u8,
-    /// Train for so many steps.
+    /// Length of the training in steps.
     #[arg(long, value_name = "N", conflicts_with = "minutes", value_parser = at_least(1u64))]
     steps: Option<u64>,
-    /// Train for so many minutes [default: 60]. The learning rate follows the share of the
+    /// Length of the training in minutes [default: 60]. The learning rate follows the share of the
     /// time that is spent.
     #[arg(long, value_name = "M", value_parser = above(0.0))]
     minutes: Option<f64>,
-    /// Lanes: songs side by side in one step [default: the preset's, or as many as there are
-    /// songs].
-    #[arg(long, value_name = "LANES", value_parser = number(1usize, MOST))]
+    /// Batch rows: songs side by side in one step [default: the preset's, but no more than songs].
+    #[arg(long, value_name = "ROWS", value_parser = number(1usize, MOST))]
     batch: Option<usize>,
-    /// Lanes that pass through the network at once [default: the preset's].
-    #[arg(long, value_name = "LANES", value_parser = number(1usize, MOST))]
-    group: Option<usize>,
-    /// Tokens of a lane in one segment [default: the preset's].
+    /// Batch rows that pass through the network at once [default: the preset's].
+    #[arg(long, alias = "group", value_name = "ROWS", value_parser = number(1usize, MOST))]
+    micro_batch: Option<usize>,
+    /// Tokens of a batch row in one segment [default: the preset's].
     #[arg(long, value_name = "TOKENS", value_parser = number(1usize, MOST))]
     segment: Option<usize>,
-    /// Segments of every lane whose gradients make one step [default: 1].
-    #[arg(long, value_name = "SEGMENTS", value_parser = number(1usize, MOST))]
-    accumulate: Option<usize>,
-    /// Tokens each token attends to [default: the preset's].
+    /// Segments of every batch row whose gradients are added up in one step [default: 1].
+    #[arg(long, alias = "accumulate", value_name = "SEGMENTS", value_parser = number(1usize, MOST))]
+    accumulation_steps: Option<usize>,
+    /// Tokens that each token attends to [default: the preset's].
     #[arg(long, value_name = "TOKENS", value_parser = number(1usize, MOST))]
     window: Option<usize>,
-    /// Layers [default: the preset's].
+    /// Number of layers [default: the preset's].
     #[arg(long, value_name = "LAYERS", value_parser = number(1usize, 1024))]
     layers: Option<usize>,
     /// Width of the network, a multiple of 64 [default: the preset's].
     #[arg(long, value_name = "NUMBERS", value_parser = number(1usize, MOST))]
     width: Option<usize>,
-    /// Leave out the kNN memory: what has left the window is forgotten.
+    /// Leave out the kNN memory: tokens that have left the window are forgotten.
     #[arg(long)]
     without_knn: bool,
     /// The layer with the kNN memory, counted from 0 [default: the preset's, or the last but
     /// one].
     #[arg(long, value_name = "LAYER", conflicts_with_all = ["without_knn", "from"])]
     knn_layer: Option<usize>,
-    /// Memories each token recalls [default: 32].
+    /// Tokens that each query recalls [default: 32].
     #[arg(long, value_name = "K", conflicts_with_all = ["without_knn", "from"], value_parser = number(1usize, MOST))]
     knn_k: Option<usize>,
-    /// What the kNN memory brings of the tokens that are like the present one: the tokens that
-    /// followed them, or they themselves [default: next, or as the model of --from has it].
+    /// Values that the kNN memory returns for a match: those of the next token, or its own
+    /// [default: next, or that of the model of --from].
     #[arg(long, value_name = "WHAT", conflicts_with = "without_knn")]
-    knn_recalls: Option<Recalls>,
+    knn_recalls: Option<RecallTarget>,
     /// Learning rate of the kNN memory's scale and gate, as a multiple of the others'
     /// [default: 1].
     #[arg(long, value_name = "FACTOR", value_parser = number(0.0, 1000.0))]
     knn_rate: Option<f64>,
-    /// Parts to leave out, to see what they are worth: grid (step in bar, bar, metre), pitch
-    /// (pitch classes and octaves), sounding (the notes that sound), relative (how far apart
-    /// tokens are in time and pitch), gate (of the kNN memory).
-    #[arg(long, value_name = "PART", value_delimiter = ',')]
-    without: Vec<Part>,
-    /// Parts to make as in MIDIGen, the network this one grew from, to see what ours are worth:
-    /// norm (LayerNorm), feed-forward (GELU), positions (learned biases by distance). Such a
+    /// Parts to leave out, to measure their value: grid (step in bar, bar, metre), pitch (pitch
+    /// classes and octaves), sounding (the notes that sound), relative (distances in time and
+    /// pitch), gate (of the kNN memory).
+    #[arg(long, alias = "without", value_name = "PART", value_delimiter = ',')]
+    ablate: Vec<AblationPart>,
+    /// Parts to build as in MIDIGen, the network that this one is derived from, to measure the
+    /// value of ours: norm (LayerNorm), feed-forward (GELU), positions (learned biases by distance). Such a
     /// network cannot be exported.
     #[arg(
         long,
@@ -139,36 +138,36 @@ pub(super) struct Arguments {
         value_delimiter = ',',
         conflicts_with = "from"
     )]
-    like_midigen: Vec<Likeness>,
-    /// Share of the numbers that dropout leaves out in training [default: 0].
+    like_midigen: Vec<MidigenPart>,
+    /// Share of the values that dropout sets to zero in training [default: 0].
     #[arg(long, value_name = "SHARE", value_parser = number(0.0, 0.9))]
     dropout: Option<f64>,
-    /// Weight decay (AdamW): each step makes the matrices inside the layers smaller by this times
-    /// the learning rate [default: 0.1].
+    /// Weight decay (AdamW): each step shrinks the matrices inside the layers by this share times the
+    /// learning rate [default: 0.1].
     #[arg(long, value_name = "DECAY", value_parser = number(0.0, 100.0))]
     weight_decay: Option<f64>,
-    /// Put the preset's kNN memory into the network of --from, which has none: the queries,
-    /// keys and values of that layer begin anew.
+    /// Add the preset's kNN memory to the network of --from: the queries, keys and values of that
+    /// layer are initialised again.
     #[arg(long, requires = "from", conflicts_with = "without_knn")]
     with_knn: bool,
-    /// Tell the network of --from, which was not told, which notes sound: it begins as it was,
-    /// and learns to use it.
+    /// Add the notes that sound to the input of the network of --from. Its outputs stay the same
+    /// until it has learnt to use them.
     #[arg(long, requires = "from")]
     with_sounding: bool,
-    /// Tell the attention of the network of --from, which was not told, how far apart tokens are
-    /// in time and pitch. It has to learn anew what some of its numbers mean.
+    /// Add distances in time and pitch to the attention of the network of --from. Some of its
+    /// parameters get another meaning and have to be learnt again.
     #[arg(long, requires = "from")]
     with_relative: bool,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE", value_parser = above(0.0))]
     lr: Option<f64>,
-    /// How much large styles count: 1 by their tokens, 0 all alike.
+    /// Weight of large styles: 1 in proportion to their tokens, 0 all alike.
     #[arg(long, default_value_t = 0.5, value_name = "POWER", value_parser = number(0.0, 1.0))]
     balance: f64,
-    /// Seed of the parameters and of the order of songs.
+    /// Seed of the initial parameters and of the order of songs.
     #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
-    /// Threads [default: all cores].
+    /// Number of threads on the CPU [default: all cores].
     #[arg(long, value_parser = number(1usize, 4096))]
     threads: Option<usize>,
     /// Time between checkpoints: 90s, 5m, 1h.
@@ -180,22 +179,22 @@ pub(super) struct Arguments {
     /// Time between samples (DIR/samples/*.mid and *.png); 0 for none.
     #[arg(long, default_value = "15m", value_name = "TIME", value_parser = duration)]
     sample_every: Duration,
-    /// Go on from the newest checkpoint in DIR. Preset, recipe and seed are the saved ones;
-    /// --steps or --minutes set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "group", "segment", "accumulate", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "without", "like_midigen", "dropout", "weight_decay", "recompute", "precision", "lr", "threads"])]
+    /// Continue from the newest checkpoint in DIR with its settings and seed; --steps or --minutes
+    /// set another end.
+    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "weight_decay", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 
-/// What `--knn-recalls` asks for.
+/// Values of `--knn-recalls`.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Recalls {
+enum RecallTarget {
     Next,
     Own,
 }
 
-/// What `--without` leaves out.
+/// Values of `--ablate`.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Part {
+enum AblationPart {
     Grid,
     Pitch,
     Sounding,
@@ -203,9 +202,9 @@ enum Part {
     Gate,
 }
 
-/// What `--like-midigen` makes otherwise.
+/// Values of `--like-midigen`.
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
-enum Likeness {
+enum MidigenPart {
     Norm,
     FeedForward,
     Positions,
@@ -235,19 +234,22 @@ fn precision(text: &str) -> Result<Precision, String> {
     }
 }
 
-fn batches(text: &str) -> Result<Batches, String> {
+fn batching(text: &str) -> Result<Batching, String> {
     match text {
-        "contiguous" => Ok(Batches::Contiguous),
-        "songs" => Ok(Batches::Songs),
-        "random" => Ok(Batches::Random),
+        "contiguous" => Ok(Batching::Contiguous),
+        "songs" => Ok(Batching::Songs),
+        "random" => Ok(Batching::Random),
         _ => Err("contiguous, songs or random".into()),
     }
 }
 
-/// Trains. `stop` is raised by the first Ctrl-C: a checkpoint is saved, and the command ends.
+/// Runs the command. The first Ctrl-C sets `stop`: a checkpoint is saved, and the command ends.
+///
+/// # Errors
+/// The training cannot start or continue.
 pub(super) fn run(a: &Arguments, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
     check_folder(&a.output)?;
-    let place = Place::open(&a.device)?;
+    let devices = Devices::open(&a.device)?;
     let corpus = Corpus::open_in(&a.corpus, a.data)?;
     let budget = match (a.steps, a.minutes) {
         (Some(n), _) => Some(Budget::Steps(n)),
@@ -257,19 +259,19 @@ pub(super) fn run(a: &Arguments, stop: &AtomicBool) -> anyhow::Result<ExitCode> 
     let start = if a.resume {
         Start::Resume { budget }
     } else {
-        start::new(a, &corpus, budget, &place)?
+        new_training::start(a, &corpus, budget, &devices)?
     };
-    let options = Options {
+    let options = TrainOptions {
         corpus: &corpus,
         output: &a.output,
         start,
         checkpoint_every: a.checkpoint_every,
         measure_every: Some(a.measure_every).filter(|t| !t.is_zero()),
         sample_every: Some(a.sample_every).filter(|t| !t.is_zero()),
-        place: &place,
+        devices: &devices,
         stop,
     };
-    let mut view = View::new(&corpus, place.name.clone())?;
+    let mut view = ProgressView::new(&corpus, devices.name.clone())?;
     let ending = train::train(&options, |event| view.show(&event));
     view.clear();
     match ending? {
@@ -281,7 +283,7 @@ pub(super) fn run(a: &Arguments, stop: &AtomicBool) -> anyhow::Result<ExitCode> 
             Ok(ExitCode::SUCCESS)
         }
         Ending::Stopped => {
-            note("stopped and saved; go on with --resume");
+            note("stopped and saved; continue with --resume");
             Ok(ExitCode::from(130))
         }
     }

@@ -1,4 +1,4 @@
-//! `continuo-trainer vocab`.
+//! Command `continuo-trainer vocab`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,37 +8,37 @@ use anyhow::{Context, ensure};
 use continuo_cli::{Force, PedalOption, Progress, at_least, note, number, print};
 use continuo_files::{Output, Replace, ScratchFolder};
 use continuo_score::Vocabulary;
-use continuo_trainer::corpus::Corpus;
-use continuo_trainer::kinds::VOCABULARY;
-use continuo_trainer::{encode, vocab};
+use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::data::file_kinds::VOCABULARY;
+use continuo_trainer::data::{encode, merges};
 
-use super::folders;
+use super::encoding;
 
 /// Learn merged tokens: a vocabulary for `encode --vocabulary`.
 ///
-/// Byte-pair encoding finds the pairs of tokens that most often stand side by side, across
-/// steps and bars too, and makes each one token, until there are as many ids as asked for.
-/// Held-out songs are not learnt from, and measured apart.
+/// Byte-pair encoding finds the most frequent pairs of adjacent tokens, also across steps and
+/// bars, and makes each pair one token, until the vocabulary has --ids ids. It does not learn from
+/// held-out songs; their figures are printed separately.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// A corpus made by `encode`, or folders of MIDI files.
+    /// Corpus made by `encode`, or folders of MIDI files.
     #[arg(required = true, value_name = "FOLDER|CORPUS")]
     songs: Vec<PathBuf>,
-    /// Ids of the vocabulary, base tokens and merged ones together.
+    /// Number of ids, base tokens and merged tokens together.
     #[arg(long, value_name = "N", value_parser = number(1usize, 65_535))]
     ids: usize,
-    /// The vocabulary to write, as JSON.
+    /// Vocabulary to write, as JSON.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// The base tokens for folders: continuo or midigen. A corpus has its own.
+    /// Base vocabulary for folders: continuo or midigen. A corpus has its own.
     #[arg(long, default_value = "continuo")]
     preset: String,
-    /// Share of songs of folders not learnt from; `encode` with the same share and seed holds
-    /// out the same.
+    /// Share of the folders' songs that are held out, 0 to 1; `encode` with the same share and
+    /// seed holds out the same songs.
     #[arg(long, default_value_t = 0.03, value_name = "SHARE",
-        value_parser = number(0.0, folders::MOST_HELD_OUT))]
+        value_parser = number(0.0, encoding::MOST_HELD_OUT))]
     held_out: f64,
-    /// Decides which songs those are.
+    /// Seed that selects the held-out songs.
     #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Print the result as JSON.
@@ -50,23 +50,27 @@ pub(super) struct Arguments {
     force: Force,
 }
 
+/// Runs the command.
+///
+/// # Errors
+/// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let output = Output::check(&a.output, &VOCABULARY, a.force.replace())?;
     ensure!(
         !(a.json && output.is_standard()),
         "--json: standard output holds the vocabulary; name a file for one of the two"
     );
-    // Dropped in this order's reverse: the folder goes once nothing in it is mapped.
+    // Variables are dropped in reverse order: the mapped corpus before its folder.
     let (_scratch, corpus) = corpus(a, &output)?;
-    let begun = Instant::now();
+    let started = Instant::now();
     let progress = Progress::spinner(&format!(
         "learning {} ids from {} songs",
         a.ids,
         corpus.songs.len()
     ));
-    let learnt = vocab::learn(&corpus, a.ids, |left| progress.expect(left))?;
+    let learnt = merges::learn(&corpus, a.ids, |left| progress.expect(left))?;
     drop(progress);
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = started.elapsed().as_secs_f64();
     output.write((learnt.to_json() + "\n").as_bytes())?;
 
     let progress = Progress::new("measuring", "songs", corpus.songs.len() as u64);
@@ -113,14 +117,14 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The corpus named, or one of the folders named, and the scratch folder that one is in.
+/// The given corpus, or a new one of the given folders and its scratch folder.
 fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolder>, Corpus)> {
     if let [file] = &a.songs[..]
         && !file.is_dir()
     {
         return Ok((None, Corpus::open(file)?));
     }
-    // Beside the output, where there is room; a pipe has no folder.
+    // Beside the output, where space is likely; a pipe has no folder.
     let folder = output.target().and_then(Path::parent);
     let folder = match folder {
         Some(folder) if folder.as_os_str().is_empty() => PathBuf::from("."),
@@ -129,21 +133,21 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
     };
     let scratch = ScratchFolder::within(&folder).with_context(|| folder.display().to_string())?;
     let path = scratch.path().join("songs.corpus");
-    let options = encode::Options {
+    let options = encode::EncodeOptions {
         folders: &a.songs,
         output: &path,
         replace: Replace::SameKind,
-        vocabulary: folders::preset(&a.preset)?,
-        reading: folders::reading(a.pedal),
+        vocabulary: encoding::preset(&a.preset)?,
+        reading: encoding::reading(a.pedal),
         held_out: a.held_out,
         seed: a.seed,
     };
-    folders::encode(&options)?;
+    encoding::encode(&options)?;
     let corpus = Corpus::open(&path)?;
     Ok((Some(scratch), corpus))
 }
 
-/// Songs, notes, base tokens and tokens of the songs held out, or of the others.
+/// Songs, notes, base tokens and tokens of the held-out songs, or of the others.
 fn counts(
     corpus: &Corpus,
     vocabulary: &Vocabulary,
@@ -153,7 +157,7 @@ fn counts(
     let mut counts = [0; 4];
     for (song, info) in corpus.songs.iter().enumerate() {
         if info.held_out == held_out {
-            let base = vocab::base_ids(corpus, song);
+            let base = merges::base_ids(corpus, song);
             let tokens = base.len() as u64;
             let merged = vocabulary.merge(base).len() as u64;
             let more = [1, info.notes, tokens, merged];

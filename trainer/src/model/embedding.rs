@@ -1,125 +1,107 @@
-//! Embeddings of tokens and of their place in time.
+//! Embedding of tokens and of their positions in time.
 //!
-//! A token's row is `E = token + A·pitch`, where `A` is constant, `[vocabulary, 12 + 11]`:
-//! pitch tokens have a one in the column of their pitch class and in that of their octave, so
-//! that a pitch shares what it knows with its octaves and neighbours. A merged token has the
-//! average of its pitches' rows: it knows which they are, and is no larger for having several.
+//! The token table is `E = token + A·pitch`, where `A` is constant, `[vocabulary, 12 + 11]`:
+//! pitch tokens have a 1 in the column of their pitch class and in that of their octave, so that
+//! a pitch shares parameters with its octaves and neighbours. A merged token has the average of
+//! its pitches' rows, which keeps its length independent of their number.
 //!
-//! To that come one row each for its place in time, and the rows of the notes that sound
-//! ([`Sounding`]).
+//! One row each for the position in time, and the rows of the notes that sound ([`NoteState`]),
+//! are added.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use continuo_score::{Sounding, Token, Told, Vocabulary};
+use burn::module::{Module, Param};
+use burn::nn::Embedding;
+use burn::tensor::{Device, Tensor, TensorData};
+use continuo_score::{NoteContext, NoteState, Token, Vocabulary};
 
-use super::{Input, Make};
-use crate::config::Shape;
+use super::config::ModelConfig;
+use super::input::Input;
+use super::parameters::{Builder, ParamInit, ParamRole, TableRole};
+use super::tensors::ids;
 
 /// Columns of `A`: twelve pitch classes, then eleven octaves.
 pub const PITCH_FEATURES: usize = 12 + 11;
 
-/// The name of the rows for the notes that sound.
+/// Name of the table for the notes that sound.
 pub(crate) const SOUNDING: &str = "embedding.sounding";
 
-pub(super) struct Embedding {
-    /// The constant `A`.
-    pub(super) features: Tensor<2>,
-    token: Tensor<2>,
-    pitch: Tensor<2>,
-    bar_step: Tensor<2>,
-    bar: Tensor<2>,
-    metre: Tensor<2>,
-    /// In networks that are told which notes sound.
-    sounding: Option<Tensor<2>>,
+/// Tables of the input embedding.
+#[derive(Module, Debug)]
+pub(super) struct InputEmbedding {
+    token: Param<Tensor<2>>,
+    pitch: Param<Tensor<2>>,
+    bar_step: Embedding,
+    bar: Embedding,
+    metre: Embedding,
+    /// Only in networks whose input includes the notes that sound.
+    sounding: Option<Param<Tensor<2>>>,
 }
 
-impl Embedding {
+impl InputEmbedding {
     pub(super) fn build<E>(
-        shape: &Shape,
-        features: Tensor<2>,
-        make: &mut impl Make<E>,
+        config: &ModelConfig,
+        mut builder: Builder<'_, impl ParamInit<E>>,
     ) -> Result<Self, E> {
-        let s = &shape.sizes;
+        let s = &config.sizes;
+        let table = ParamRole::Table;
         Ok(Self {
-            features,
-            token: make("embedding.token", [s.vocabulary, s.width])?,
-            pitch: make("embedding.pitch", [PITCH_FEATURES, s.width])?,
-            bar_step: make("embedding.bar_step", [s.bar_steps, s.width])?,
-            bar: make("embedding.bar", [s.bars, s.width])?,
-            metre: make("embedding.metre", [s.bar_steps, s.width])?,
-            sounding: match shape.sounding {
-                true => Some(make(SOUNDING, [Sounding::ROWS, s.width])?),
+            token: builder.matrix("token", table(TableRole::Token), [s.vocabulary, s.width])?,
+            pitch: builder.matrix("pitch", table(TableRole::Pitch), [PITCH_FEATURES, s.width])?,
+            bar_step: builder.embedding("bar_step", TableRole::Grid, [s.bar_steps, s.width])?,
+            bar: builder.embedding("bar", TableRole::Grid, [s.bars, s.width])?,
+            metre: builder.embedding("metre", TableRole::Grid, [s.bar_steps, s.width])?,
+            sounding: match config.sounding {
+                true => Some(builder.matrix(
+                    "sounding",
+                    table(TableRole::Sounding),
+                    [NoteState::ROWS, s.width],
+                )?),
                 false => None,
             },
         })
     }
 
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &Tensor<2>> {
-        let all = [
-            &self.token,
-            &self.pitch,
-            &self.bar_step,
-            &self.bar,
-            &self.metre,
-        ];
-        all.into_iter().chain(&self.sounding)
+    /// The token table `E`, `[vocabulary, width]`; `features` is the constant `A`.
+    pub(super) fn table(&self, features: &Tensor<2>) -> Tensor<2> {
+        self.token.val() + features.clone().matmul(self.pitch.val())
     }
 
-    pub(super) fn parameters_mut(&mut self) -> impl Iterator<Item = &mut Tensor<2>> {
-        let all = [
-            &mut self.token,
-            &mut self.pitch,
-            &mut self.bar_step,
-            &mut self.bar,
-            &mut self.metre,
-        ];
-        all.into_iter().chain(&mut self.sounding)
-    }
-
-    /// `E`, `[vocabulary, width]`.
-    pub(super) fn table(&self) -> Tensor<2> {
-        self.token.clone() + self.features.clone().matmul(self.pitch.clone())
-    }
-
-    /// `[lanes * length, width]`, given `E`.
+    /// Input of the first layer, `[batch * length, width]`, given the token table.
     pub(super) fn embed(&self, input: &Input, table: Tensor<2>, device: &Device) -> Tensor<2> {
-        let rows = |table: Tensor<2>, column: usize, rows: &[u16]| {
-            let rows = match &input.resident {
-                Some(resident) => resident[column].clone(),
-                None => ids(rows.iter().copied(), device),
-            };
-            table.select(0, rows)
+        let indices = |column: usize, rows: &[u16]| match &input.device_rows {
+            Some(rows) => rows[column].clone(),
+            None => ids(rows.iter().copied(), device),
         };
-        let h = rows(table, 0, &input.tokens)
-            + rows(self.bar_step.clone(), 1, &input.bar_step)
-            + rows(self.bar.clone(), 2, &input.bar)
-            + rows(self.metre.clone(), 3, &input.metre);
+        let rows = |embedding: &Embedding, column: usize, rows: &[u16]| {
+            let indices = indices(column, rows).unsqueeze::<2>();
+            embedding.forward(indices).squeeze_dim::<2>(0)
+        };
+        let h = table.select(0, indices(0, &input.tokens))
+            + rows(&self.bar_step, 1, &input.bar_step)
+            + rows(&self.bar, 2, &input.bar)
+            + rows(&self.metre, 3, &input.metre);
         match &self.sounding {
-            Some(table) => h + counts(&input.told, device).matmul(table.clone()),
+            Some(table) => h + counts(&input.contexts, device).matmul(table.val()),
             None => h,
         }
     }
 }
 
-/// How often each row is to be added, `[tokens, Sounding::ROWS]`: a product with it is quicker to
-/// go back through than so many gathered rows.
-fn counts(told: &[Told], device: &Device) -> Tensor<2> {
-    let mut data = vec![0.0f32; told.len() * Sounding::ROWS];
-    for (token, told) in data.chunks_exact_mut(Sounding::ROWS).zip(told) {
-        for row in told.rows {
-            // The row that adds nothing lies outside.
+/// Multiplicity of each sounding row, `[tokens, NoteState::ROWS]`. The backward pass of a product
+/// with it is faster than that of gathered rows.
+fn counts(contexts: &[NoteContext], device: &Device) -> Tensor<2> {
+    let mut data = vec![0.0f32; contexts.len() * NoteState::ROWS];
+    for (token, context) in data.chunks_exact_mut(NoteState::ROWS).zip(contexts) {
+        for row in context.rows {
+            // The padding row lies outside the table and adds nothing.
             if let Some(count) = token.get_mut(usize::from(row)) {
                 *count += 1.0;
             }
         }
     }
-    Tensor::from_data(TensorData::new(data, [told.len(), Sounding::ROWS]), device)
-}
-
-/// Ids or rows, on a device.
-pub(crate) fn ids(rows: impl Iterator<Item = u16>, device: &Device) -> Tensor<1, Int> {
-    let rows: Vec<i64> = rows.map(i64::from).collect();
-    let count = rows.len();
-    Tensor::from_data(TensorData::new(rows, [count]), device)
+    Tensor::from_data(
+        TensorData::new(data, [contexts.len(), NoteState::ROWS]),
+        device,
+    )
 }
 
 /// The pitch class and octave columns of a token, if it is a pitch.

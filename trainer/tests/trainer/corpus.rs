@@ -1,20 +1,21 @@
-//! Encoding: what goes in comes out, once, and on one side of the split.
+//! Encoding: round trip, deduplication, split, resumption.
 
 use std::collections::HashSet;
 use std::fs;
 
-use continuo_score::midi::{Pedal, Reading};
-use continuo_score::{PositionScore, Token, Vocabulary};
-use continuo_trainer::config::grid_sizes;
-use continuo_trainer::corpus::Corpus;
-use continuo_trainer::encode::{self, Reason};
+use continuo_score::midi::{Pedal, ReadOptions};
+use continuo_score::{Token, TokenSequence, Vocabulary};
+use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::data::encode;
+use continuo_trainer::data::skipped::SkipReason;
+use continuo_trainer::model::config::grid_sizes;
 
-use crate::songs;
+use crate::fixtures;
 
 #[test]
-fn round_trip() {
+fn corpus_round_trip() {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 7, 40);
+    let corpus = fixtures::corpus(folder.path(), 7, 40);
     assert_eq!(corpus.songs.len(), 7);
     let paths: Vec<_> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
     assert_eq!(
@@ -27,12 +28,12 @@ fn round_trip() {
     let sizes = grid_sizes(&vocabulary);
     for (i, song) in corpus.songs.iter().enumerate() {
         let number = song.path[2..3].parse().unwrap();
-        let score = songs::tune(number, 40);
+        let score = fixtures::tune(number, 40);
         assert_eq!(song.style, song.path[..1]);
         assert_eq!(song.notes, score.notes.len() as u64);
         let records: Vec<_> = corpus.records(i, 0, song.tokens as usize).collect();
         let ids: Vec<u16> = records.iter().map(|r| r.id).collect();
-        let read = PositionScore::from_ids(&ids, &vocabulary).unwrap();
+        let read = TokenSequence::from_ids(&ids, &vocabulary).unwrap();
         // Velocities are binned, everything else is exact.
         let notes = read.decode(&vocabulary).notes;
         assert_eq!(notes.len(), score.notes.len());
@@ -41,7 +42,7 @@ fn round_trip() {
         }
         assert_eq!(read.tokens.last().map(|t| t.token), Some(Token::End));
         for (record, placed) in records.iter().zip(&read.tokens) {
-            let rows = sizes.rows(score.metres.place(placed.step));
+            let rows = sizes.rows(score.time_signatures.position(placed.step));
             let got = [record.bar_step, record.bar, record.metre];
             assert_eq!(got, [rows.bar_step, rows.bar, rows.metre]);
         }
@@ -53,23 +54,23 @@ fn round_trip() {
 fn duplicates_are_dropped_and_never_straddle() {
     let folder = tempfile::tempdir().unwrap();
     let [one, two] = ["one", "two"].map(|f| folder.path().join(f));
-    songs::write(&one, 20, 20);
+    fixtures::write(&one, 20, 20);
     // The same music under other names, in another style, with another track name.
     for i in 0..20 {
         let style = two.join("copies");
         fs::create_dir_all(&style).unwrap();
-        let midi = continuo_score::Score::parts_to_midi(&[("copy", &songs::tune(i, 20))]);
+        let midi = continuo_score::Score::parts_to_midi(&[("copy", &fixtures::tune(i, 20))]);
         midi.write_file(&style.join(format!("copy{i}.mid")))
             .unwrap();
     }
     let path = folder.path().join("both.corpus");
-    let outcome = songs::encode(&[one.clone(), two.clone()], &path, 0.5).unwrap();
+    let outcome = fixtures::encode(&[one.clone(), two.clone()], &path, 0.5).unwrap();
     assert_eq!(outcome.songs.len(), 20);
-    assert_eq!(outcome.skipped_by_reason()[&Reason::Duplicate], 20);
+    assert_eq!(outcome.skipped_by_reason()[&SkipReason::Duplicate], 20);
     // Alone, the copies are held out exactly where the originals are.
     let split = |folder: &std::path::Path| -> HashSet<(u64, bool)> {
         let path = path.with_extension("one");
-        songs::encode(&[folder.to_owned()], &path, 0.5).unwrap();
+        fixtures::encode(&[folder.to_owned()], &path, 0.5).unwrap();
         Corpus::open(&path)
             .unwrap()
             .songs
@@ -88,7 +89,7 @@ fn copies_in_other_keys_are_dropped_and_versions_stay_together() {
     let midi = folder.path().join("midi");
     fs::create_dir(&midi).unwrap();
     for i in 0..24 {
-        let mut score = songs::tune(i, 120);
+        let mut score = fixtures::tune(i, 120);
         let write = |score: &continuo_score::Score, name: &str| {
             let path = midi.join(format!("{i:02}-{name}.mid"));
             score.to_midi().write_file(&path).unwrap();
@@ -99,15 +100,15 @@ fn copies_in_other_keys_are_dropped_and_versions_stay_together() {
         for note in &mut score.notes {
             note.start *= 2;
         }
-        score.tidy();
+        score.normalise();
         write(&score, "c-slower");
         score.notes.truncate(110);
         score.length = 0;
-        score.tidy();
+        score.normalise();
         write(&score, "d-shorter");
     }
-    let outcome = songs::encode(&[midi], &folder.path().join("c"), 0.4).unwrap();
-    assert_eq!(outcome.skipped_by_reason()[&Reason::Duplicate], 2 * 24);
+    let outcome = fixtures::encode(&[midi], &folder.path().join("c"), 0.4).unwrap();
+    assert_eq!(outcome.skipped_by_reason()[&SkipReason::Duplicate], 2 * 24);
     assert_eq!(outcome.songs.len(), 2 * 24);
     let mut held_out = 0;
     for pair in outcome.songs.chunks(2) {
@@ -119,10 +120,10 @@ fn copies_in_other_keys_are_dropped_and_versions_stay_together() {
 }
 
 #[test]
-fn a_killed_encoding_goes_on() {
+fn killed_encoding_resumes() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    songs::write(&at.join("midi"), 700, 30);
+    fixtures::write(&at.join("midi"), 700, 30);
     // Some to skip, before and after it is killed.
     fs::write(at.join("midi/a/1.mid"), "no music").unwrap();
     fs::write(at.join("midi/b/zz.mid"), "no music").unwrap();
@@ -140,7 +141,7 @@ fn a_killed_encoding_goes_on() {
     };
     let whole = output(&mut encode("whole"));
     assert!(!whole.contains("done before"), "{whole}");
-    // The first line says what is encoded, the second that a batch is done; half a line, nothing.
+    // The first line identifies the encoding, the second is a finished batch; half a line is void.
     let journal = at.join("killed.journal");
     let lines = || fs::read_to_string(&journal).map_or(0, |text| text.matches('\n').count());
     // On a busy machine it may be through before it is killed: then once more.
@@ -201,9 +202,9 @@ fn a_killed_encoding_goes_on() {
 #[test]
 fn songs_are_listed_by_side() {
     let folder = tempfile::tempdir().unwrap();
-    songs::write(&folder.path().join("midi"), 40, 20);
+    fixtures::write(&folder.path().join("midi"), 40, 20);
     let path = folder.path().join("c");
-    let outcome = songs::encode(&[folder.path().join("midi")], &path, 0.3).unwrap();
+    let outcome = fixtures::encode(&[folder.path().join("midi")], &path, 0.3).unwrap();
     let list = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_continuo-trainer"));
         let output = command.arg("songs").arg(&path).args(arguments).output();
@@ -224,26 +225,26 @@ fn songs_are_listed_by_side() {
 }
 
 #[test]
-fn what_is_unusable_is_left_out_with_its_reason() {
+fn unusable_files_are_skipped_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let midi = folder.path().join("midi");
-    songs::write(&midi, 2, 20);
+    fixtures::write(&midi, 2, 20);
     fs::write(midi.join("broken.mid"), b"MThd and then nothing").unwrap();
     fs::write(midi.join("empty.MID"), b"").unwrap();
     let silent = continuo_score::Score::new(12).to_midi();
     silent.write_file(&midi.join("silent.mid")).unwrap();
     fs::write(midi.join("notes.txt"), b"not music").unwrap();
-    songs::tune(9, 15)
+    fixtures::tune(9, 15)
         .to_midi()
         .write_file(&midi.join("short.midi"))
         .unwrap();
-    let outcome = songs::encode(&[midi], &folder.path().join("c"), 0.0).unwrap();
+    let outcome = fixtures::encode(&[midi], &folder.path().join("c"), 0.0).unwrap();
     assert_eq!(outcome.songs.len(), 2);
     let reasons = outcome.skipped_by_reason();
     let expected = [
-        (Reason::Broken, 1),
-        (Reason::Empty, 2),
-        (Reason::TooShort, 1),
+        (SkipReason::Broken, 1),
+        (SkipReason::Empty, 2),
+        (SkipReason::TooShort, 1),
     ];
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), expected);
 }
@@ -267,12 +268,12 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
     let path = folder.path().join("songs.corpus");
     let vocabulary = Vocabulary::continuo();
     let lengths = |pedal| {
-        let options = encode::Options {
+        let options = encode::EncodeOptions {
             folders: std::slice::from_ref(&songs),
             output: &path,
             replace: continuo_files::Replace::SameKind,
             vocabulary: vocabulary.clone(),
-            reading: Reading { pedal },
+            reading: ReadOptions { pedal },
             held_out: 0.0,
             seed: 1,
         };
@@ -280,7 +281,7 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
         let corpus = Corpus::open(&path).unwrap();
         let records = corpus.records(0, 0, corpus.songs[0].tokens as usize);
         let ids: Vec<u16> = records.map(|r| r.id).collect();
-        let read = PositionScore::from_ids(&ids, &vocabulary).unwrap();
+        let read = TokenSequence::from_ids(&ids, &vocabulary).unwrap();
         let notes = read.decode(&vocabulary).notes;
         notes.iter().map(|note| note.length).collect::<Vec<_>>()
     };
@@ -289,9 +290,9 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
 }
 
 #[test]
-fn a_damaged_corpus_is_refused() {
+fn damaged_corpora_are_rejected() {
     let folder = tempfile::tempdir().unwrap();
-    let path = songs::corpus(folder.path(), 3, 20).path().to_owned();
+    let path = fixtures::corpus(folder.path(), 3, 20).path().to_owned();
     let whole = fs::read(&path).unwrap();
     let mut versions = vec![
         whole[..whole.len() - 5].to_vec(),

@@ -1,12 +1,11 @@
-//! The memories: each token sees exactly the last `window` tokens of its own song, and those
-//! the kNN layer recalls of what stood before.
+//! Memories: each token sees exactly the last `window` tokens of its own song, and the tokens that
+//! the kNN layer recalls from before them.
 
 use burn::tensor::{Device, Tensor};
 use continuo_score::manifest::Knn;
-use continuo_score::{Sounding, Told, Vocabulary};
-use continuo_trainer::config::{LikeMidigen, preset};
-use continuo_trainer::learner::initial;
-use continuo_trainer::model::{Input, Memory, Model, Use, numbers};
+use continuo_score::{NoteContext, NoteState, Vocabulary};
+use continuo_trainer::model::{Input, LikeMidigen, Memory, MemoryMode, Model, initial, values};
+use continuo_trainer::train::config::preset;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -22,11 +21,11 @@ fn with(layers: usize, knn: Option<Knn>) -> Model {
 
 fn like(layers: usize, knn: Option<Knn>, like_midigen: LikeMidigen) -> Model {
     let vocabulary = Vocabulary::continuo();
-    let (mut shape, _) = preset("tiny", &vocabulary).unwrap();
-    shape.sizes.layers = layers;
-    shape.knn = knn;
-    shape.like_midigen = like_midigen;
-    initial(shape, &vocabulary, &Device::flex(), 7)
+    let (mut config, _) = preset("tiny", &vocabulary).unwrap();
+    config.sizes.layers = layers;
+    config.knn = knn;
+    config.like_midigen = like_midigen;
+    initial(config, &vocabulary, &Device::flex(), 7)
 }
 
 fn knn(layer: usize, k: usize, capacity: usize) -> Knn {
@@ -38,66 +37,66 @@ fn knn(layer: usize, k: usize, capacity: usize) -> Knn {
     }
 }
 
-/// One lane of random tokens, all of one song.
+/// One row of random tokens, all of one song.
 fn stream(length: usize, seed: u64) -> Input {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut draw = |below: u16| -> Vec<u16> {
         let drawn = (0..length).map(|_| random.random_range(0..below));
         drawn.collect()
     };
-    let rows = draw(Sounding::ROWS as u16);
+    let rows = draw(NoteState::ROWS as u16);
     let pitches = draw(128);
-    // Time goes on, and now and then stands still.
+    // Time advances by 0 to 6 steps.
     let steps = draw(7).into_iter().scan(0, |step, by| {
         *step += u32::from(by);
         Some(*step)
     });
     let steps: Vec<u32> = steps.collect();
-    let told = |i: usize| Told {
-        rows: std::array::from_fn(|slot| (rows[i] + 29 * slot as u16).min(Sounding::NOTHING)),
+    let contexts = |i: usize| NoteContext {
+        rows: std::array::from_fn(|slot| (rows[i] + 29 * slot as u16).min(NoteState::NOTHING)),
         step: steps[i],
         pitch: pitches[i] as u8,
     };
     Input {
-        lanes: 1,
+        batch_rows: 1,
         length,
         tokens: draw(340),
         bar_step: draw(48),
         bar: draw(16),
         metre: draw(49),
-        told: (0..length).map(told).collect(),
-        song: vec![0; length],
-        resident: None,
+        contexts: (0..length).map(contexts).collect(),
+        song_start: vec![0; length],
+        device_rows: None,
     }
 }
 
 fn part(input: &Input, from: usize, to: usize) -> Input {
     Input {
-        lanes: 1,
+        batch_rows: 1,
         length: to - from,
         tokens: input.tokens[from..to].to_vec(),
         bar_step: input.bar_step[from..to].to_vec(),
         bar: input.bar[from..to].to_vec(),
         metre: input.metre[from..to].to_vec(),
-        told: input.told[from..to].to_vec(),
-        song: input.song[from..to].to_vec(),
-        resident: None,
+        contexts: input.contexts[from..to].to_vec(),
+        song_start: input.song_start[from..to].to_vec(),
+        device_rows: None,
     }
 }
 
 /// Logits of a stream fed in chunks of `size`, row after row.
 fn logits(model: &Model, input: &Input, size: usize) -> Vec<f32> {
-    using(model, input, size, Use::BOTH)
+    using(model, input, size, MemoryMode::BOTH)
 }
 
-fn using(model: &Model, input: &Input, size: usize, memories: Use) -> Vec<f32> {
+fn using(model: &Model, input: &Input, size: usize, memories: MemoryMode) -> Vec<f32> {
     let mut memory = Memory::default();
     let mut all = Vec::new();
     for from in (0..input.length).step_by(size) {
         let chunk = part(input, from, (from + size).min(input.length));
-        all.extend(numbers(&model.forward_with(&chunk, &mut memory, memories)));
+        all.extend(values(&model.forward_with(&chunk, &mut memory, memories)));
         assert_eq!(memory.position, (from + chunk.length) as u64);
-        assert!(memory.length() < model.shape.window);
+        assert!(memory.length() < model.config.window);
     }
     all
 }
@@ -111,7 +110,7 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[test]
-fn chunked_is_whole_is_streamed() {
+fn chunk_size_does_not_change_the_logits() {
     // Long enough for the kNN memory to overflow.
     let input = stream(150, 1);
     let knn = knn(1, 64, 64);
@@ -138,9 +137,9 @@ fn chunked_is_whole_is_streamed() {
     }
 }
 
-/// However positions are told: two tokens that change places are another past, to one layer.
+/// With either kind of positions, swapping two tokens changes the output of one layer.
 #[test]
-fn the_order_of_tokens_matters() {
+fn token_order_changes_the_logits() {
     for positions in [false, true] {
         let theirs = LikeMidigen {
             positions,
@@ -160,19 +159,19 @@ fn the_order_of_tokens_matters() {
     }
 }
 
-/// Time and pitch turn queries and keys alike, so that distances count: all of it later and higher
-/// is the same, and one token later or higher is not. To a model that is not told it is all one.
+/// Time and pitch rotate queries and keys alike, so that only distances count: moving all tokens
+/// changes nothing, moving one token does. Without relative positions nothing changes.
 #[test]
-fn time_and_pitch_count_by_their_distance() {
-    let told = with(3, None);
-    let mut untold = with(3, None);
-    untold.shape.relative = None;
+fn only_distances_in_time_and_pitch_count() {
+    let relative = with(3, None);
+    let mut absolute = with(3, None);
+    absolute.config.relative = None;
     let input = stream(40, 9);
     let moved = |tokens: std::ops::Range<usize>, steps: u32, semitones: u8| {
         let mut input = input.clone();
-        for told in &mut input.told[tokens] {
-            told.step += steps;
-            told.pitch += semitones;
+        for context in &mut input.contexts[tokens] {
+            context.step += steps;
+            context.pitch += semitones;
         }
         input
     };
@@ -189,35 +188,35 @@ fn time_and_pitch_count_by_their_distance() {
         moved(0..40, 7, 0),
         moved(0..40, 0, 5),
     ] {
-        let off = off(&told, &all);
+        let off = off(&relative, &all);
         assert!(off.iter().all(|&off| off < 1e-4), "{off:?}");
     }
     for one in [moved(20..21, 6, 0), moved(20..21, 0, 7)] {
-        let off = off(&told, &one);
+        let off = off(&relative, &one);
         assert!(off[..20].iter().all(|&off| off == 0.0), "{off:?}");
         assert!(off[20..].iter().any(|&off| off > 1e-3), "{off:?}");
     }
-    let off = off(&untold, &moved(20..21, 6, 7));
+    let off = off(&absolute, &moved(20..21, 6, 7));
     assert!(off.iter().all(|&off| off == 0.0), "{off:?}");
 }
 
 #[test]
-fn what_is_recalled_does_not_depend_on_the_chunks() {
+fn retrieval_does_not_depend_on_the_chunks() {
     // Of memories equally near, to rounding, any may be chosen, and then all is different; up
     // to there everything is the same.
     let input = stream(150, 1);
     let (k, capacity) = (8, 64);
     let model = with(3, Some(knn(1, k, capacity)));
-    let (heads, size) = (model.shape.sizes.heads, model.shape.sizes.vocabulary);
+    let (heads, size) = (model.config.sizes.heads, model.config.sizes.vocabulary);
     let chosen = |chunk: usize| {
         let mut memory = Memory::default();
         let mut logits = Vec::new();
         let mut choices = Vec::new();
         for from in (0..input.length).step_by(chunk) {
             let part = part(&input, from, (from + chunk).min(input.length));
-            memory.chosen = Some(Vec::new());
-            logits.extend(numbers(&model.forward(&part, &mut memory)));
-            let by_head = memory.chosen.take().unwrap();
+            memory.retrieved = Some(Vec::new());
+            logits.extend(values(&model.forward(&part, &mut memory)));
+            let by_head = memory.retrieved.take().unwrap();
             assert_eq!(by_head.len(), heads * part.length);
             choices.extend((0..part.length).map(|i| {
                 let heads = (0..heads).map(|h| by_head[h * part.length + i].clone());
@@ -229,7 +228,7 @@ fn what_is_recalled_does_not_depend_on_the_chunks() {
     let (whole, choices) = chosen(150);
     for (position, heads) in choices.iter().enumerate() {
         let seen = (position + 1)
-            .saturating_sub(model.shape.window)
+            .saturating_sub(model.config.window)
             .min(capacity);
         assert!(heads.iter().all(|chosen| chosen.len() == seen.min(k)));
     }
@@ -246,12 +245,12 @@ fn what_is_recalled_does_not_depend_on_the_chunks() {
 }
 
 #[test]
-fn sees_as_far_as_the_windows_reach_and_no_further() {
+fn tokens_see_exactly_their_windows() {
     let model = with(2, None);
     // Layer by layer a token reaches `window - 1` tokens further back.
-    let reach = model.shape.sizes.layers * (model.shape.window - 1);
+    let reach = model.config.sizes.layers * (model.config.window - 1);
     for chunk in [reach + 20, 8] {
-        let seeing = who_sees(&model, 5, reach + 20, chunk, Use::BOTH);
+        let seeing = who_sees(&model, 5, reach + 20, chunk, MemoryMode::BOTH);
         for (i, sees) in seeing.into_iter().enumerate() {
             let reached = (5..=5 + reach).contains(&i);
             // At the very end of its reach a change may be too faint for f32.
@@ -263,8 +262,14 @@ fn sees_as_far_as_the_windows_reach_and_no_further() {
 }
 
 /// Which of the tokens of a stream notice that token `at` is another.
-fn who_sees(model: &Model, at: usize, length: usize, chunk: usize, memories: Use) -> Vec<bool> {
-    let size = model.shape.sizes.vocabulary;
+fn who_sees(
+    model: &Model,
+    at: usize,
+    length: usize,
+    chunk: usize,
+    memories: MemoryMode,
+) -> Vec<bool> {
+    let size = model.config.sizes.vocabulary;
     let input = stream(length, 2);
     let mut other = input.clone();
     other.tokens[at] = (other.tokens[at] + 1) % 340;
@@ -274,30 +279,30 @@ fn who_sees(model: &Model, at: usize, length: usize, chunk: usize, memories: Use
 }
 
 #[test]
-fn recalls_exactly_what_has_left_the_window_and_fits() {
+fn retrieval_covers_exactly_the_memory_capacity() {
     // One layer, and all memories are among the nearest: nothing else can carry a change.
     let capacity = 40;
     let model = with(1, Some(knn(0, capacity, capacity)));
-    let window = model.shape.window;
+    let window = model.config.window;
     for chunk in [100, 30, 7, 1] {
         let sees = |memories| who_sees(&model, 5, 100, chunk, memories);
         let range = |end: usize| (0..100).map(|i| (5..end).contains(&i)).collect::<Vec<_>>();
         assert_eq!(
-            sees(Use::BOTH),
+            sees(MemoryMode::BOTH),
             range(5 + window + capacity),
             "chunks of {chunk}"
         );
         assert_eq!(
-            sees(Use::XL),
+            sees(MemoryMode::XL),
             range(5 + window),
             "chunks of {chunk}, recall 0"
         );
     }
 }
 
-/// A memory that `follows` is one whose values all stand one token earlier.
+/// A memory with `following` equals one whose values are shifted by one token.
 #[test]
-fn what_followed_is_recalled() {
+fn following_memories_return_the_next_value() {
     let input = stream(60, 8);
     let plain = knn(0, 5, 80);
     let following = Knn {
@@ -308,25 +313,25 @@ fn what_followed_is_recalled() {
     let mut memory = Memory::default();
     following.forward(&part(&input, 0, 59), &mut memory);
     let [mut as_it_was, mut shifted] = [memory.clone(), memory.clone()];
-    let (keys, values) = memory.recalled.clone().unwrap();
-    let [lanes, heads, count, dim] = values.dims();
+    let (keys, recalled) = memory.recalled.clone().unwrap();
+    let [batch, heads, count, dim] = recalled.dims();
     let (_, window) = &memory.layers[0];
-    let first = window.clone().slice([0..lanes, 0..heads, 0..1, 0..dim]);
-    let later = values.slice([0..lanes, 0..heads, 1..count, 0..dim]);
+    let first = window.clone().slice([0..batch, 0..heads, 0..1, 0..dim]);
+    let later = recalled.slice([0..batch, 0..heads, 1..count, 0..dim]);
     shifted.recalled = Some((keys, Tensor::cat(vec![later, first], 2)));
     let last = part(&input, 59, 60);
-    let found = numbers(&following.forward(&last, &mut memory));
-    let expected = numbers(&plain.forward(&last, &mut shifted));
+    let found = values(&following.forward(&last, &mut memory));
+    let expected = values(&plain.forward(&last, &mut shifted));
     assert!(largest_difference(&found, &expected) < 1e-6);
-    let other = numbers(&plain.forward(&last, &mut as_it_was));
+    let other = values(&plain.forward(&last, &mut as_it_was));
     assert!(largest_difference(&found, &other) > 1e-4);
 }
 
 #[test]
-fn without_xl_memory_a_token_sees_its_own_segment() {
+fn without_xl_memory_a_token_sees_only_its_segment() {
     let model = with(2, None);
-    let window = model.shape.window;
-    let memories = Use {
+    let window = model.config.window;
+    let memories = MemoryMode {
         xl: false,
         recall: 1.0,
     };
@@ -340,16 +345,16 @@ fn without_xl_memory_a_token_sees_its_own_segment() {
 }
 
 #[test]
-fn recalls_the_nearest_only() {
+fn only_the_nearest_are_retrieved() {
     let capacity = 80;
     let model = |k| with(1, Some(knn(0, k, capacity)));
     let notice = |k| {
-        let sees = who_sees(&model(k), 5, 100, 100, Use::BOTH);
-        let far = &sees[5 + model(k).shape.window..];
+        let sees = who_sees(&model(k), 5, 100, 100, MemoryMode::BOTH);
+        let far = &sees[5 + model(k).config.window..];
         (far.iter().filter(|sees| **sees).count(), far.len())
     };
-    // Once it is out of the window, all notice another memory if all are recalled; if one is,
-    // those few to which it is, or was, the nearest.
+    // Outside the window a change reaches all tokens if all memories are retrieved; with k = 1 only
+    // those for which the token is the nearest.
     let (all, of) = notice(capacity);
     assert_eq!(all, of);
     let (few, of) = notice(1);
@@ -357,14 +362,14 @@ fn recalls_the_nearest_only() {
 }
 
 #[test]
-fn a_secret_of_one_song_is_invisible_to_the_next() {
+fn a_song_does_not_see_the_one_before() {
     let model = tiny();
-    let size = model.shape.sizes.vocabulary;
+    let size = model.config.sizes.vocabulary;
     let length = 120;
     let mut input = stream(length, 3);
     // The second song begins inside a segment, both memories full of the first.
     let begins = 53;
-    input.song[begins..].fill(begins as u64);
+    input.song_start[begins..].fill(begins as u64);
     let mut secret = input.clone();
     for i in 0..begins {
         secret.tokens[i] = (secret.tokens[i] + 100) % 340;
@@ -377,12 +382,12 @@ fn a_secret_of_one_song_is_invisible_to_the_next() {
         );
         assert_ne!(a[..begins * size], b[..begins * size]);
         assert_eq!(a[begins * size..], b[begins * size..], "chunks of {chunk}");
-        let forgetful = using(&model, &input, chunk, Use::XL);
+        let forgetful = using(&model, &input, chunk, MemoryMode::XL);
         assert_ne!(a[begins * size..], forgetful[begins * size..]);
     }
-    // And it plays as it would alone, wherever in the stream it begins.
+    // Its logits are those of the song alone, at any position of the stream.
     let alone = Input {
-        song: vec![0; length - begins],
+        song_start: vec![0; length - begins],
         ..part(&input, begins, length)
     };
     let alone = logits(&model, &alone, 39);
@@ -391,31 +396,31 @@ fn a_secret_of_one_song_is_invisible_to_the_next() {
 }
 
 #[test]
-fn what_all_lanes_have_left_behind_is_dropped() {
+fn memory_drops_songs_that_all_rows_have_left() {
     let model = tiny();
     let mut memory = Memory::default();
     let mut input = stream(60, 6);
     model.forward(&part(&input, 0, 40), &mut memory);
-    assert_eq!(memory.recallable(), 40 - (model.shape.window - 1));
-    input.song[40..].fill(40);
+    assert_eq!(memory.recallable(), 40 - (model.config.window - 1));
+    input.song_start[40..].fill(40);
     model.forward(&part(&input, 40, 60), &mut memory);
-    assert_eq!(memory.recallable(), 60 - 40 - (model.shape.window - 1));
+    assert_eq!(memory.recallable(), 60 - 40 - (model.config.window - 1));
 }
 
 #[test]
-fn lanes_do_not_hear_each_other() {
+fn batch_rows_are_independent() {
     let model = tiny();
     let (a, b) = (stream(20, 4), stream(20, 5));
     let mut both = a.clone();
-    both.lanes = 2;
+    both.batch_rows = 2;
     both.tokens.extend(&b.tokens);
     both.bar_step.extend(&b.bar_step);
     both.bar.extend(&b.bar);
     both.metre.extend(&b.metre);
-    both.told.extend(&b.told);
-    both.song.extend(&b.song);
+    both.contexts.extend(&b.contexts);
+    both.song_start.extend(&b.song_start);
     let mut memory = Memory::default();
-    let together = numbers(&model.forward(&both, &mut memory));
+    let together = values(&model.forward(&both, &mut memory));
     let apart = [logits(&model, &a, 20), logits(&model, &b, 20)].concat();
     assert!(largest_difference(&together, &apart) < 1e-5);
 }

@@ -1,4 +1,4 @@
-//! What is exported is what was trained.
+//! Exported models equal trained ones.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -7,31 +7,33 @@ use burn::tensor::Device;
 use continuo_files::WriteError;
 use continuo_score::Vocabulary;
 use continuo_score::manifest::{Knn, Manifest};
-use continuo_trainer::calibrate::calibrate;
-use continuo_trainer::checkpoint::Checkpoint;
-use continuo_trainer::corpus::Corpus;
-use continuo_trainer::export::{ExportError, Exported, FREE, Options, export};
-use continuo_trainer::learner::initial;
-use continuo_trainer::onnx::kind::Kind;
-use continuo_trainer::onnx::network;
-use continuo_trainer::parity::loss::measure;
-use continuo_trainer::parity::{ParityError, compare, find_runtime};
+use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::export::calibration::calibrate;
+use continuo_trainer::export::onnx::network;
+use continuo_trainer::export::onnx::variant::Variant;
+use continuo_trainer::export::parity::variant_loss::measure;
+use continuo_trainer::export::parity::{ParityError, compare, find_runtime};
+use continuo_trainer::export::{
+    ExportError, ExportOptions, Exported, MOST_LOST_BY_FOUR_BITS, export,
+};
+use continuo_trainer::model::initial;
+use continuo_trainer::train::checkpoint::Checkpoint;
 use continuo_trainer::train::train;
 
-use crate::songs;
+use crate::fixtures;
 
 /// A corpus in `folder`, and a network trained on it for a moment.
 fn trained(folder: &Path) -> (Corpus, Checkpoint) {
-    let corpus = songs::corpus(folder, 12, 60);
+    let corpus = fixtures::corpus(folder, 12, 60);
     let trained = folder.join("trained");
     let stop = AtomicBool::new(false);
-    let begin = songs::begin(&corpus, 15);
-    train(&songs::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
+    let begin = fixtures::begin(&corpus, 15);
+    train(&fixtures::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
     (corpus, Checkpoint::open(&trained).unwrap())
 }
 
 #[test]
-fn onnx_runtime_computes_what_the_trainer_does() {
+fn onnx_runtime_computes_the_logits_of_the_trainer() {
     let runtime = match find_runtime(None) {
         Ok(runtime) => runtime,
         Err(e) => panic!("this test needs ONNX Runtime: {e}"),
@@ -39,12 +41,12 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     let folder = tempfile::tempdir().unwrap();
     let (corpus, checkpoint) = trained(folder.path());
     let output = folder.path().join("model");
-    let options = Options {
+    let options = ExportOptions {
         checkpoint: &checkpoint,
         output: &output,
         corpus: &corpus,
         calibrate: None,
-        variants: &Kind::ALL,
+        variants: &Variant::ALL,
         runtime: &runtime,
         name: "test".into(),
         licence: "MIT".into(),
@@ -60,37 +62,37 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         suffix,
     } = export(&options).unwrap();
     println!("{parity:?} {variants:?} {left_out:?} {suffix:?}");
-    let names: Vec<&str> = variants.iter().map(|v| v.kind.name()).collect();
-    assert_eq!(names, Kind::ALL.map(Kind::name));
+    let names: Vec<&str> = variants.iter().map(|v| v.variant.name()).collect();
+    assert_eq!(names, Variant::ALL.map(Variant::name));
     // Of 8 and 4 bits one was written: 4 where they lose next to nothing.
-    let of = |kind| variants.iter().chain(&left_out).find(|v| v.kind == kind);
-    let (eight, four) = (of(Kind::Cpu).unwrap(), of(Kind::Cpu4).unwrap());
+    let of = |kind| variants.iter().chain(&left_out).find(|v| v.variant == kind);
+    let (eight, four) = (of(Variant::Cpu).unwrap(), of(Variant::Cpu4).unwrap());
     assert!(four.bytes < eight.bytes);
-    let free = four.per_token <= eight.per_token + FREE;
-    let kept = if free { Kind::Cpu4 } else { Kind::Cpu };
-    assert_eq!((variants[1].kind, left_out.len()), (kept, 1));
+    let free = four.per_token <= eight.per_token + MOST_LOST_BY_FOUR_BITS;
+    let kept = if free { Variant::Cpu4 } else { Variant::Cpu };
+    assert_eq!((variants[1].variant, left_out.len()), (kept, 1));
     assert!(
         variants.iter().all(|v| v.per_token.abs() < 0.01),
         "{variants:?}"
     );
     assert_eq!(parity.songs, 3);
     assert!(
-        parity.tokens > 3 * 4 * checkpoint.config.shape.window,
+        parity.tokens > 3 * 4 * checkpoint.config.model.window,
         "the memory was full"
     );
     assert!(parity.scale > 1.0, "logits say something");
     parity.check().unwrap();
-    let knn = checkpoint.config.shape.knn.unwrap();
+    let knn = checkpoint.config.model.knn.unwrap();
     assert_eq!(parity.memories, knn.capacity, "the kNN memory was full");
     assert!(parity.recall > 0.1, "the kNN memory matters");
 
     // The directory is what the engine reads.
     let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap();
     let manifest: Manifest = serde_json::from_str(&read("model.json")).unwrap();
-    assert_eq!(manifest.window, checkpoint.config.shape.window);
-    assert_eq!(manifest.sizes, checkpoint.config.shape.sizes);
+    assert_eq!(manifest.window, checkpoint.config.model.window);
+    assert_eq!(manifest.sizes, checkpoint.config.model.sizes);
     assert_eq!(manifest.knn, Some(knn));
-    assert!(manifest.relative && checkpoint.config.shape.relative.is_some());
+    assert!(manifest.relative && checkpoint.config.model.relative.is_some());
     let suffix = suffix.unwrap();
     assert_eq!(manifest.suffix, Some(suffix.weights.same));
     assert_eq!(manifest.suffix_transposed, Some(suffix.weights.transposed));
@@ -98,7 +100,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         manifest.mixture() == suffix.weights && suffix.with < suffix.without,
         "{suffix:?}"
     );
-    for kind in Kind::ALL.map(Kind::name) {
+    for kind in Variant::ALL.map(Variant::name) {
         let graphs = &manifest.variants[kind].graphs;
         let expected = ["lower", "upper"].map(|graph| format!("{kind}/{graph}.onnx"));
         assert_eq!(graphs[..], expected);
@@ -109,7 +111,7 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         corpus.vocabulary
     );
 
-    // Exported again it replaces the old one, but for what people wrote beside it.
+    // A second export replaces the first and keeps other files.
     std::fs::write(output.join("README.md"), "mine").unwrap();
     std::fs::write(output.join("takes.txt"), "mine, too").unwrap();
     std::fs::write(output.join("plain/stale"), "").unwrap();
@@ -118,12 +120,12 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     assert_eq!(read("takes.txt"), "mine, too");
     assert!(!output.join("plain/stale").exists());
 
-    // Another model's graph is told apart.
+    // The graph of another model is rejected.
     let device = Device::flex();
-    let mut shape = checkpoint.config.shape;
+    let mut shape = checkpoint.config.model;
     let prove = |shape| {
         let [model, other] = [98, 99].map(|seed| initial(shape, &corpus.vocabulary, &device, seed));
-        let graphs = network::write(&other, Kind::Plain, "other");
+        let graphs = network::write(&other, Variant::Plain, "other");
         compare(&model, &graphs, &corpus, &runtime).and_then(|parity| parity.check())
     };
     let error = prove(shape).unwrap_err();
@@ -132,11 +134,11 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     let error = prove(shape).unwrap_err();
     assert!(matches!(error, ParityError::Differs { .. }), "{error}");
 
-    // Wherever the kNN layer stands, and without one.
+    // Any position of the kNN layer, and none.
     for (layers, layer) in [(3, Some(0)), (3, Some(1)), (2, None)] {
-        // What followed and what was there; told of distances in time and pitch, and not.
+        // Next and own values; with and without distances in time and pitch.
         let following = layer != Some(1);
-        let mut shape = checkpoint.config.shape;
+        let mut shape = checkpoint.config.model;
         shape.relative = shape.relative.filter(|_| following);
         shape.sizes.layers = layers;
         shape.knn = layer.map(|layer| Knn {
@@ -145,13 +147,17 @@ fn onnx_runtime_computes_what_the_trainer_does() {
             ..knn
         });
         let model = initial(shape, &corpus.vocabulary, &device, 3);
-        let graphs = network::write(&model, Kind::Plain, "test");
+        let graphs = network::write(&model, Variant::Plain, "test");
         assert_eq!(graphs.len(), if layer.is_some() { 2 } else { 1 });
         let parity = compare(&model, &graphs, &corpus, &runtime).unwrap();
         println!("{layer:?} of {layers}: {parity:?}");
         parity.check().unwrap();
         // Between others the kNN layer has caches in both graphs.
-        let kinds = [(Kind::Cpu, 0.01), (Kind::Cpu4, 0.1), (Kind::Gpu, 0.01)];
+        let kinds = [
+            (Variant::Cpu, 0.01),
+            (Variant::Cpu4, 0.1),
+            (Variant::Gpu, 0.01),
+        ];
         for (kind, most) in kinds.into_iter().filter(|_| layer == Some(1)) {
             let graphs = network::write(&model, kind, "test");
             let loss = measure(&model, &graphs, kind, &corpus, &runtime).unwrap();
@@ -160,11 +166,11 @@ fn onnx_runtime_computes_what_the_trainer_does() {
         }
     }
 
-    // What cannot be proved leaves nothing behind, and what is no model stays.
+    // A failed export writes nothing, and a folder that is no model stays.
     let nowhere = folder.path().join("no-runtime.so");
     std::fs::write(&nowhere, "").unwrap();
     let taken = folder.path().join("midi");
-    let error = export(&Options {
+    let error = export(&ExportOptions {
         output: &taken,
         ..options
     })
@@ -174,19 +180,19 @@ fn onnx_runtime_computes_what_the_trainer_does() {
     assert!(find_runtime(Some(&folder.path().join("missing"))).is_err());
 }
 
-/// A model is as sure as it is right once it was exported so.
+/// A calibrated model needs no further calibration.
 #[test]
-fn a_calibrated_model_is_as_sure_as_it_is_right() {
+fn calibration_is_idempotent() {
     let runtime = find_runtime(None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (corpus, checkpoint) = trained(folder.path());
     let output = folder.path().join("model");
-    let options = Options {
+    let options = ExportOptions {
         checkpoint: &checkpoint,
         output: &output,
         corpus: &corpus,
         calibrate: Some(&corpus),
-        variants: &[Kind::Plain],
+        variants: &[Variant::Plain],
         runtime: &runtime,
         name: "test".into(),
         licence: "MIT".into(),
@@ -205,11 +211,11 @@ fn a_calibrated_model_is_as_sure_as_it_is_right() {
     assert!((again.temperature - 1.0).abs() < 0.01, "{again:?}");
     assert!((again.before - first.after).abs() < 1e-4, "{again:?}");
 
-    // Songs that it was trained on say nothing of that.
+    // Without held-out songs there is nothing to calibrate on.
     let path = folder.path().join("all.corpus");
-    songs::encode(&[folder.path().join("midi")], &path, 0.0).unwrap();
+    fixtures::encode(&[folder.path().join("midi")], &path, 0.0).unwrap();
     let all = Corpus::open(&path).unwrap();
-    let refused = export(&Options {
+    let refused = export(&ExportOptions {
         calibrate: Some(&all),
         ..options
     });

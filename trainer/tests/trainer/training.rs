@@ -1,4 +1,4 @@
-//! Training: it learns, it can be interrupted, it shows how it goes.
+//! Training: learning, interruption and resumption, validation.
 
 use std::fs;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use burn::tensor::Device;
-use continuo_trainer::checkpoint::{self, Checkpoint};
-use continuo_trainer::config::{Recipe, Without, preset};
-use continuo_trainer::corpus::{Corpus, Location};
+use continuo_trainer::data::corpus::{Corpus, Location};
+use continuo_trainer::data::stream_batcher::{Batching, StreamBatcher};
 use continuo_trainer::eval::evaluate;
-use continuo_trainer::lanes::{Batches, Lanes};
-use continuo_trainer::learner::{Learner, initial};
-use continuo_trainer::model::{Model, Precision, numbers};
-use continuo_trainer::train::{Ending, Event, Start, train};
+use continuo_trainer::model::{Model, Precision, initial, values};
+use continuo_trainer::train::checkpoint::{self, Checkpoint};
+use continuo_trainer::train::config::{Ablation, TrainConfig, preset};
+use continuo_trainer::train::trainer::Trainer;
+use continuo_trainer::train::{Ending, Start, TrainEvent, train};
 
-use crate::songs;
+use crate::fixtures;
 
 /// Step, loss and norm columns of `losses.csv`.
 fn losses(folder: &Path) -> Vec<[String; 3]> {
@@ -28,43 +28,46 @@ fn losses(folder: &Path) -> Vec<[String; 3]> {
 }
 
 #[test]
-fn resumed_is_uninterrupted() {
-    for (batches, accumulate, dropout) in [
-        (Batches::Contiguous, 1, 0.0),
-        (Batches::Contiguous, 3, 0.2),
-        (Batches::Songs, 1, 0.0),
-        (Batches::Random, 2, 0.0),
+fn resumed_training_equals_uninterrupted_one() {
+    for (batching, accumulation_steps, dropout) in [
+        (Batching::Contiguous, 1, 0.0),
+        (Batching::Contiguous, 3, 0.2),
+        (Batching::Songs, 1, 0.0),
+        (Batching::Random, 2, 0.0),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let corpus = songs::corpus(folder.path(), 8, 30);
+        let corpus = fixtures::corpus(folder.path(), 8, 30);
         let [whole, parts] = ["whole", "parts"].map(|f| folder.path().join(f));
         let stop = AtomicBool::new(false);
         let begin = || {
-            let mut begin = songs::begin(&corpus, 12);
-            if let Start::New { plan, recipe, .. } = &mut begin {
-                plan.batches = batches;
-                recipe.accumulate = accumulate;
-                recipe.dropout = dropout;
+            let mut begin = fixtures::begin(&corpus, 12);
+            if let Start::New {
+                batches, config, ..
+            } = &mut begin
+            {
+                batches.batching = batching;
+                config.accumulation_steps = accumulation_steps;
+                config.dropout = dropout;
             }
             begin
         };
-        let all = songs::options(&corpus, &whole, begin(), &stop);
+        let all = fixtures::options(&corpus, &whole, begin(), &stop);
         assert_eq!(train(&all, |_| {}).unwrap(), Ending::Done);
 
-        // Stopped after step 5, as Ctrl-C does it, and again after step 9.
+        // Stopped after step 5, as by Ctrl-C, and again after step 9.
         let mut start = begin();
         for at in [5, 9] {
             stop.store(false, Ordering::Relaxed);
-            let part = songs::options(&corpus, &parts, start, &stop);
+            let part = fixtures::options(&corpus, &parts, start, &stop);
             let ending = train(&part, |event| {
-                if matches!(event, Event::Step(t) if t.steps == at) {
+                if matches!(event, TrainEvent::Step(t) if t.steps == at) {
                     stop.store(true, Ordering::Relaxed);
                 }
             });
             assert_eq!(ending.unwrap(), Ending::Stopped);
             start = Start::Resume { budget: None };
         }
-        // What was logged after the last checkpoint is logged anew, not twice.
+        // Lines of steps after the last checkpoint are replaced.
         let log = parts.join("losses.csv");
         fs::write(
             &log,
@@ -72,10 +75,10 @@ fn resumed_is_uninterrupted() {
         )
         .unwrap();
         stop.store(false, Ordering::Relaxed);
-        let rest = songs::options(&corpus, &parts, start, &stop);
+        let rest = fixtures::options(&corpus, &parts, start, &stop);
         assert_eq!(train(&rest, |_| {}).unwrap(), Ending::Done);
 
-        assert_eq!(losses(&whole), losses(&parts), "{batches:?}");
+        assert_eq!(losses(&whole), losses(&parts), "{batching:?}");
         let weights = |f: &Path| {
             let newest = Checkpoint::open(f).unwrap().path;
             ["weights", "training"]
@@ -83,130 +86,137 @@ fn resumed_is_uninterrupted() {
         };
         assert!(
             weights(&whole) == weights(&parts),
-            "{batches:?}: parameters, moments and memory to the bit"
+            "{batching:?}: parameters, moments and memory to the bit"
         );
     }
 }
 
-/// The same gradient, whether a step's lanes come in one round or in several.
+/// The gradient is the same whether the rows come in one accumulation step or in several.
 #[test]
-fn accumulated_rounds_are_one_step() {
+fn accumulation_steps_add_up_to_one_step() {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 30);
-    let (shape, recipe) = preset("tiny", &corpus.vocabulary).unwrap();
-    let learner = |groups| {
+    let corpus = fixtures::corpus(folder.path(), 12, 30);
+    let (shape, config) = preset("tiny", &corpus.vocabulary).unwrap();
+    let trainer = |micro_batches| {
         let model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
-        let moments = Learner::no_moments(&model);
-        Learner::new(model, moments, groups, vec![Device::flex()]).unwrap()
+        let moments = Trainer::no_moments(&model);
+        Trainer::new(model, moments, micro_batches, vec![Device::flex()]).unwrap()
     };
-    // Random pieces: no memory from one round to the next.
-    let plan = songs::plan(4, Batches::Random);
-    let groups = Lanes::new(&corpus, plan).unwrap().next(2, 16);
-    let (mut at_once, mut in_turn) = (learner(2), learner(1));
-    let one = at_once.step(std::slice::from_ref(&groups), 1e-3, &recipe);
-    let mut rounds: Vec<_> = groups.into_iter().map(|g| vec![g]).collect();
-    // In turn, the second follows the first in the stream, and is another song.
-    rounds[1][0].input.song.fill(16);
-    let two = in_turn.step(&rounds, 1e-3, &recipe);
+    // Random excerpts: no memory from one accumulation step to the next.
+    let batches = fixtures::batch_config(4, Batching::Random);
+    let batches = StreamBatcher::new(&corpus, batches).unwrap().next(2, 16);
+    let (mut at_once, mut in_turn) = (trainer(2), trainer(1));
+    let one = at_once.step(std::slice::from_ref(&batches), 1e-3, &config);
+    let mut steps: Vec<_> = batches.into_iter().map(|b| vec![b]).collect();
+    // In turn, the second follows the first in the stream and is another song.
+    steps[1][0].input.song_start.fill(16);
+    let two = in_turn.step(&steps, 1e-3, &config);
     assert_eq!(one.tokens, two.tokens);
     assert!((one.loss - two.loss).abs() < 1e-6, "{one:?} {two:?}");
-    assert!((one.norm - two.norm).abs() < 1e-5, "{one:?} {two:?}");
+    assert!(
+        (one.gradient_norm - two.gradient_norm).abs() < 1e-5,
+        "{one:?} {two:?}"
+    );
 }
 
-/// What a training of some steps with a recipe ends with: losses and parameters.
-fn trained(change: impl FnOnce(&mut Recipe)) -> (Vec<f64>, Model) {
+/// Losses and network of a short training with changed settings.
+fn trained(change: impl FnOnce(&mut TrainConfig)) -> (Vec<f64>, Model) {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 30);
-    let (shape, mut recipe) = preset("tiny", &corpus.vocabulary).unwrap();
-    change(&mut recipe);
+    let corpus = fixtures::corpus(folder.path(), 12, 30);
+    let (shape, mut changed) = preset("tiny", &corpus.vocabulary).unwrap();
+    change(&mut changed);
     let output = folder.path().join("out");
     let stop = AtomicBool::new(false);
-    let mut begin = songs::begin(&corpus, 8);
-    if let Start::New { recipe: r, .. } = &mut begin {
-        *r = recipe;
+    let mut begin = fixtures::begin(&corpus, 8);
+    if let Start::New { config, .. } = &mut begin {
+        *config = changed;
     }
     let mut losses = Vec::new();
-    let ending = train(&songs::options(&corpus, &output, begin, &stop), |event| {
-        if let Event::Step(t) = event {
-            losses.push(t.loss);
-        }
-    });
+    let ending = train(
+        &fixtures::options(&corpus, &output, begin, &stop),
+        |event| {
+            if let TrainEvent::Step(t) = event {
+                losses.push(t.loss);
+            }
+        },
+    );
     assert_eq!(ending.unwrap(), Ending::Done);
     let model = Checkpoint::open(&output).unwrap().model(&Device::flex());
     let model = model.unwrap();
-    assert_eq!(model.shape, shape);
+    assert_eq!(model.config, shape);
     (losses, model)
 }
 
 #[test]
-fn what_is_computed_again_has_the_same_gradient() {
+fn gradient_checkpointing_keeps_the_losses() {
     let (kept, _) = trained(|_| {});
-    let (again, _) = trained(|recipe| recipe.recompute = true);
+    let (again, _) = trained(|config| config.recompute = true);
     for (kept, again) in kept.iter().zip(&again) {
         assert!((kept - again).abs() < 1e-5, "{kept} {again}");
     }
 }
 
 #[test]
-fn what_is_left_out_stays_zero() {
-    let all = Without {
+fn ablated_parameters_stay_zero() {
+    let all = Ablation {
         grid: true,
         pitch: true,
         sounding: true,
         gate: true,
     };
     let (with, _) = trained(|_| {});
-    let (without, model) = trained(|recipe| recipe.without = all);
+    let (without, model) = trained(|config| config.ablation = all);
     assert_ne!(with, without);
     let mut left_out = 0;
-    for (name, parameter) in model.parameters() {
-        let zero = numbers(parameter).iter().all(|&x| x == 0.0);
-        assert_eq!(zero, all.leaves_out(&name), "{name}");
+    for (spec, parameter) in model.specs().iter().zip(model.parameters()) {
+        let zero = values(&parameter).iter().all(|&x| x == 0.0);
+        assert_eq!(zero, all.removes(spec.role), "{}", spec.name);
         left_out += usize::from(zero);
     }
     assert_eq!(
         left_out, 8,
-        "three of the grid, one of pitch, one of what sounds, three of the gate"
+        "three of the grid, one of pitch, one of the notes that sound, three of the gate"
     );
 }
 
 #[test]
-fn wherever_the_corpus_is_the_losses_are_the_same() {
+fn losses_do_not_depend_on_the_corpus_storage() {
     let folder = tempfile::tempdir().unwrap();
-    let path = songs::corpus(folder.path(), 8, 30).path().to_owned();
-    for batches in [Batches::Contiguous, Batches::Songs, Batches::Random] {
+    let path = fixtures::corpus(folder.path(), 8, 30).path().to_owned();
+    for batching in [Batching::Contiguous, Batching::Songs, Batching::Random] {
         let of = |location| {
             let corpus = Corpus::open_in(&path, location).unwrap();
-            let output = folder.path().join(format!("{location:?}-{batches:?}"));
+            let output = folder.path().join(format!("{location:?}-{batching:?}"));
             let stop = AtomicBool::new(false);
-            let mut begin = songs::begin(&corpus, 10);
-            if let Start::New { plan, .. } = &mut begin {
-                plan.batches = batches;
+            let mut begin = fixtures::begin(&corpus, 10);
+            if let Start::New { batches, .. } = &mut begin {
+                batches.batching = batching;
             }
-            train(&songs::options(&corpus, &output, begin, &stop), |_| {}).unwrap();
+            train(&fixtures::options(&corpus, &output, begin, &stop), |_| {}).unwrap();
             losses(&output)
         };
         let mapped = of(Location::Mmap);
         assert_eq!(mapped.len(), 10);
-        assert_eq!(mapped, of(Location::Cpu), "{batches:?}");
-        assert_eq!(mapped, of(Location::Gpu), "{batches:?}");
+        assert_eq!(mapped, of(Location::Cpu), "{batching:?}");
+        assert_eq!(mapped, of(Location::Gpu), "{batching:?}");
     }
 }
 
 #[test]
-fn half_as_precise_is_nearly_the_same() {
+fn bf16_learns_nearly_as_f32() {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 30);
-    let (shape, recipe) = preset("tiny", &corpus.vocabulary).unwrap();
+    let corpus = fixtures::corpus(folder.path(), 12, 30);
+    let (shape, config) = preset("tiny", &corpus.vocabulary).unwrap();
     let of = |precision| {
         let mut model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
         model.precision = precision;
-        let moments = Learner::no_moments(&model);
-        let mut learner = Learner::new(model, moments, 2, vec![Device::flex()]).unwrap();
-        let mut lanes = Lanes::new(&corpus, songs::plan(4, Batches::Contiguous)).unwrap();
+        let moments = Trainer::no_moments(&model);
+        let mut trainer = Trainer::new(model, moments, 2, vec![Device::flex()]).unwrap();
+        let mut batcher =
+            StreamBatcher::new(&corpus, fixtures::batch_config(4, Batching::Contiguous)).unwrap();
         let mut last = 0.0;
         for _ in 0..40 {
-            last = learner.step(&[lanes.next(2, 16)], 3e-3, &recipe).loss;
+            last = trainer.step(&[batcher.next(2, 16)], 3e-3, &config).loss;
         }
         last
     };
@@ -217,18 +227,18 @@ fn half_as_precise_is_nearly_the_same() {
 }
 
 #[test]
-fn it_measures_and_plays_while_it_learns() {
+fn training_measures_and_samples() {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 16, 80);
+    let corpus = fixtures::corpus(folder.path(), 16, 80);
     let output = folder.path().join("out");
     let stop = AtomicBool::new(false);
-    let mut options = songs::options(&corpus, &output, songs::begin(&corpus, 3), &stop);
+    let mut options = fixtures::options(&corpus, &output, fixtures::begin(&corpus, 3), &stop);
     options.measure_every = Some(Duration::ZERO);
     options.sample_every = Some(Duration::ZERO);
     let (mut measured, mut sampled) = (Vec::new(), 0);
     train(&options, |event| match event {
-        Event::Measured(m) => measured.push(m),
-        Event::Sampled(path) => {
+        TrainEvent::Measured(m) => measured.push(m),
+        TrainEvent::Sampled(path) => {
             sampled += 1;
             assert!(path.with_extension("png").is_file());
             let file = continuo_score::midi::read_file(path).unwrap();
@@ -243,7 +253,7 @@ fn it_measures_and_plays_while_it_learns() {
     })
     .unwrap();
     assert_eq!((measured.len(), sampled), (3, 3));
-    // What it measures is what `eval` does: here, all held-out songs fit.
+    // `eval` measures the same: here, all held-out songs fit.
     let model = Checkpoint::open(&output).unwrap().model(&Device::flex());
     let eval = evaluate(&model.unwrap(), &corpus, false, |_, _| {}).unwrap();
     let (a, b) = (measured[2], eval.held_out);
@@ -259,54 +269,57 @@ fn it_measures_and_plays_while_it_learns() {
 }
 
 #[test]
-fn a_model_learns_on_from_another() {
-    // From one like itself, and from those that have no kNN memory yet, or are not told what sounds.
+fn training_starts_from_another_model() {
+    // From an equal network, and from one without kNN memory or without the notes that sound.
     for (knn, sounding) in [(true, true), (false, true), (true, false), (false, false)] {
         let folder = tempfile::tempdir().unwrap();
-        let corpus = songs::corpus(folder.path(), 8, 30);
+        let corpus = fixtures::corpus(folder.path(), 8, 30);
         let [first, second] = ["first", "second"].map(|f| folder.path().join(f));
         let stop = AtomicBool::new(false);
-        let mut start = songs::begin(&corpus, 60);
-        if let Start::New { config, .. } = &mut start {
-            config.shape.knn = config.shape.knn.filter(|_| knn);
-            config.shape.sounding = sounding;
+        let mut start = fixtures::begin(&corpus, 60);
+        if let Start::New { model, .. } = &mut start {
+            model.model.knn = model.model.knn.filter(|_| knn);
+            model.model.sounding = sounding;
         }
         let mut last = 0.0;
-        train(&songs::options(&corpus, &first, start, &stop), |event| {
-            if let Event::Step(t) = event {
-                last = t.smooth;
+        train(&fixtures::options(&corpus, &first, start, &stop), |event| {
+            if let TrainEvent::Step(t) = event {
+                last = t.smooth_loss;
             }
         })
         .unwrap();
-        let mut start = songs::begin(&corpus, 1);
+        let mut start = fixtures::begin(&corpus, 1);
         if let Start::New { from, .. } = &mut start {
             *from = Some(Checkpoint::open(&first).unwrap());
         }
         let mut begins = 0.0;
-        train(&songs::options(&corpus, &second, start, &stop), |event| {
-            if let Event::Step(t) = event {
-                begins = t.loss;
-            }
-        })
+        train(
+            &fixtures::options(&corpus, &second, start, &stop),
+            |event| {
+                if let TrainEvent::Step(t) = event {
+                    begins = t.loss;
+                }
+            },
+        )
         .unwrap();
-        // It begins where the first ended, not where random parameters do (ln 340 = 5.8).
+        // It begins near the first one's end, not at the loss of random parameters (ln 340 = 5.8).
         assert!(begins < last + 0.5 && last < 5.0, "{begins} after {last}");
         let second = Checkpoint::open(&second).unwrap();
-        assert!(second.config.shape.knn.is_some() && second.config.shape.sounding);
+        assert!(second.config.model.knn.is_some() && second.config.model.sounding);
     }
 }
 
 #[test]
-fn learns_what_it_hears() {
+fn training_beats_unigram_and_both_memories_help() {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 60);
+    let corpus = fixtures::corpus(folder.path(), 12, 60);
     let output = folder.path().join("out");
     let stop = AtomicBool::new(false);
-    let mut begin = songs::begin(&corpus, 150);
-    if let Start::New { recipe, .. } = &mut begin {
-        recipe.learning_rate = 1e-2;
+    let mut begin = fixtures::begin(&corpus, 150);
+    if let Start::New { config, .. } = &mut begin {
+        config.learning_rate = 1e-2;
     }
-    let options = songs::options(&corpus, &output, begin, &stop);
+    let options = fixtures::options(&corpus, &output, begin, &stop);
     train(&options, |_| {}).unwrap();
     let model = Checkpoint::open(&output)
         .unwrap()
@@ -323,11 +336,15 @@ fn learns_what_it_hears() {
     let (tokens, notes) = songs.fold((0, 0), |(t, n), s| (t + s.tokens - 1, n + s.notes));
     assert_eq!((all.tokens, all.notes), (tokens, notes));
     assert_eq!(
-        measured.kinds.values().map(|k| k.tokens).sum::<u64>(),
+        measured
+            .token_groups
+            .values()
+            .map(|k| k.tokens)
+            .sum::<u64>(),
         tokens
     );
     assert_eq!(measured.held_out.nats_per_token, model);
-    let cells = &measured.cells;
+    let cells = &measured.ablations;
     let on: Vec<_> = cells.iter().map(|c| (c.xl, c.knn)).collect();
     assert_eq!(
         on,
@@ -348,10 +365,10 @@ fn learns_what_it_hears() {
 #[test]
 fn only_the_newest_two_checkpoints_stay() {
     let folder = tempfile::tempdir().unwrap();
-    let corpus = songs::corpus(folder.path(), 12, 20);
+    let corpus = fixtures::corpus(folder.path(), 12, 20);
     let output = folder.path().join("out");
     let stop = AtomicBool::new(false);
-    let mut options = songs::options(&corpus, &output, songs::begin(&corpus, 5), &stop);
+    let mut options = fixtures::options(&corpus, &output, fixtures::begin(&corpus, 5), &stop);
     options.checkpoint_every = Duration::ZERO;
     train(&options, |_| {}).unwrap();
     let steps: Vec<u64> = checkpoint::steps(&output)

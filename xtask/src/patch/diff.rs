@@ -6,12 +6,12 @@ use anyhow::{Context, Result, bail};
 use diffy::patch_set::{FileOperation, ParseOptions, PatchSet};
 use diffy::{DiffOptions, Patch};
 
-use super::Tree;
+use super::tree::Tree;
 
-/// In place of a path: the file is not there.
+/// Path of a missing file in a diff.
 const NO_FILE: &str = "/dev/null";
-/// Lines of context around each change. Fewest first; none at all would let a change go into the
-/// wrong place of another release without an error.
+/// Lines of context around each change, fewest first. Without context, a change could apply at the wrong
+/// place of another release.
 const CONTEXTS: [usize; 3] = [1, 2, 3];
 
 /// Applies a unified diff of many files.
@@ -57,7 +57,7 @@ fn apply_file(before: &str, patch: &Patch<'_, str>) -> Result<String> {
     diffy::apply(before, patch).context("the released file does not have the lines to be changed")
 }
 
-/// Makes the unified diff from one tree to another, with as little context as will do.
+/// Makes the unified diff from one tree to another, with as little context as possible.
 ///
 /// # Errors
 ///

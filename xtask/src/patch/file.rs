@@ -1,4 +1,4 @@
-//! A patch file: why, for which released crate, and the changes.
+//! A patch file: an explanation, the hash of the released crate, and the changes.
 //!
 //! ```text
 //! nice-plug 0.4.2, four fixes             explanation: any text
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// Begins the line with the hash.
+/// Prefix of the line with the hash.
 const HASH: &str = "SHA-256: ";
 
 /// A patch file as read.
@@ -21,7 +21,7 @@ pub(super) struct PatchFile {
     pub(super) path: PathBuf,
     /// Name of the crate.
     pub(super) name: String,
-    /// Its release.
+    /// Version of the crate.
     pub(super) version: String,
     /// SHA-256 of the `.crate` file, in hexadecimal digits.
     pub(super) sha256: String,
@@ -32,9 +32,11 @@ pub(super) struct PatchFile {
 }
 
 impl PatchFile {
+    /// Reads a patch file.
+    ///
     /// # Errors
     ///
-    /// When the file cannot be read, has no line that names its crate, or has another's name.
+    /// When the file cannot be read, has no line that names its crate, or is named for another crate.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text =
             fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -51,7 +53,11 @@ impl PatchFile {
         Ok(file)
     }
 
-    /// As [`read`](Self::read), for a text in memory; `path` is where to write it.
+    /// Parses a patch file's text; `path` is its path.
+    ///
+    /// # Errors
+    ///
+    /// When no line names its crate.
     pub(super) fn from_text(path: &Path, text: String) -> Result<Self> {
         let line = text.lines().find_map(|line| line.strip_prefix(HASH));
         let parsed = line.and_then(|line| {
@@ -79,7 +85,7 @@ impl PatchFile {
         })
     }
 
-    /// All that decides what the patched crate is: the file without its explanation.
+    /// The file without its explanation: hash and changes.
     pub(super) fn content(&self) -> &str {
         &self.text[self.content_at..]
     }
@@ -104,7 +110,7 @@ impl PatchFile {
     }
 }
 
-/// Splits NAME-VERSION. Either may have dashes; a version begins with a number and a dot.
+/// Splits NAME-VERSION. Both may contain dashes; a version begins with a number and a dot.
 fn split(crate_file: &str) -> Option<(&str, &str)> {
     let dashes = crate_file.match_indices('-');
     let mut splits = dashes.map(|(at, _)| (&crate_file[..at], &crate_file[at + 1..]));

@@ -1,8 +1,7 @@
-//! Released crates, through cargo.
+//! Released crates from cargo's cache, or downloaded with cargo.
 //!
-//! Cargo keeps each crate it downloads as `registry/cache/*/NAME-VERSION.crate` in its own folder
-//! (CARGO_HOME). One that is not there yet is downloaded by `cargo info`, which takes that one
-//! crate and none of its dependencies, from wherever cargo is set up to take crates.
+//! Cargo stores each downloaded crate as `registry/cache/*/NAME-VERSION.crate` in its folder (CARGO_HOME).
+//! `cargo info` downloads a missing one without its dependencies, from the sources cargo is configured for.
 
 use std::fs;
 use std::io::Read;
@@ -17,13 +16,13 @@ use super::tree::{self, Tree};
 use crate::runtime::sha256;
 use crate::shell;
 
-/// Cargo's store of downloaded crates.
+/// Cargo's cache of downloaded crates.
 pub(super) struct Registry {
     pub(super) cargo_home: PathBuf,
 }
 
 impl Registry {
-    /// The store of whoever runs this.
+    /// The cache of the current user.
     pub(super) fn of_user() -> Result<Self> {
         let set = std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty());
         let cargo_home = set
@@ -74,7 +73,7 @@ impl Registry {
         unpack(&bytes, &name).with_context(|| format!("cannot unpack {name}.crate"))
     }
 
-    /// Every crate of that name and version in the store: one for each source of crates.
+    /// Every file of a crate in the cache: one for each source of crates.
     fn cached(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let sources = fs::read_dir(self.cache()).into_iter().flatten().flatten();
         let paths = sources.map(|source| source.path().join(format!("{name}.crate")));
@@ -87,7 +86,7 @@ impl Registry {
         self.cargo_home.join("registry").join("cache")
     }
 
-    /// Has cargo download the crate.
+    /// Downloads the crate with cargo.
     fn download(&self, patch: &PatchFile) -> Result<()> {
         let spec = format!("{}@{}", patch.name, patch.version);
         let mut cargo = shell::cargo();
@@ -114,7 +113,7 @@ impl Registry {
     }
 }
 
-/// The files in a `.crate`: a gzipped tar with all in one folder called NAME-VERSION.
+/// The files in a `.crate`: a gzipped tar with one folder NAME-VERSION.
 fn unpack(bytes: &[u8], name: &str) -> Result<Tree> {
     let mut files = Tree::new();
     for entry in tar::Archive::new(GzDecoder::new(bytes)).entries()? {
@@ -134,7 +133,7 @@ fn unpack(bytes: &[u8], name: &str) -> Result<Tree> {
     Ok(files)
 }
 
-/// A path relative to the folder called `name`; nothing if it leads elsewhere.
+/// A path relative to the folder `name`; `None` if it leads outside.
 fn inside(path: &Path, name: &str) -> Option<String> {
     let relative = path.strip_prefix(name).ok()?;
     let parts = relative.components().map(|part| match part {

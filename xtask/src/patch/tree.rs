@@ -1,4 +1,4 @@
-//! The files of a crate, in memory and on the disk.
+//! The files of a crate, in memory and on disk.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,12 +7,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::STAMP;
+/// File in a patched crate with the patch file's content that it was made from. `plugin/build.rs` compares
+/// it with the patch file, so that no outdated crate is compiled.
+pub(super) const STAMP: &str = ".patch";
 
 /// Contents of each file by its path in the crate, with `/` between folders.
 pub(super) type Tree = BTreeMap<String, Vec<u8>>;
 
-/// Files and folders at a crate's top that are not part of it: cargo and this program make them.
+/// Files and folders at a crate's top that cargo and this program make; they are no part of it.
 const NOT_PART: [&str; 3] = ["Cargo.lock", "target", STAMP];
 
 /// Whether a file or folder at a crate's top belongs to the tree.
@@ -60,7 +62,7 @@ pub(super) fn write(tree: &Tree, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a folder with all that is in it, if it is there.
+/// Removes a folder and its contents, if it exists.
 pub(super) fn remove(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != ErrorKind::NotFound => {

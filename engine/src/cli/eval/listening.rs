@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use continuo_engine::Model;
-use continuo_engine::model::Fed;
+use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
-use continuo_score::suffix::{Mixture, Predicted, SuffixMemory};
-use continuo_score::{Drums, PositionScore, Score, Sounding, Token};
+use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
+use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
 
 use super::super::hearing::HearingOptions;
 use super::super::inputs::{find, read_all};
@@ -19,7 +19,7 @@ const CHUNK: usize = 64;
 /// A piece as the network reads it.
 pub(super) struct Piece {
     /// In the piece's own key, and in others: the same tokens, but for the pitches.
-    keys: Vec<Vec<Fed>>,
+    keys: Vec<Vec<InputToken>>,
     /// How many notes each token begins.
     notes: Vec<u64>,
 }
@@ -54,21 +54,23 @@ fn shifts(keys: u8) -> impl Iterator<Item = i8> {
 impl Piece {
     fn new(model: &Model, score: &Score, keys: u8) -> Self {
         let vocabulary = model.vocabulary();
-        let fed = |score: Score| {
-            let ids = PositionScore::encode(&score, vocabulary).placed_ids(vocabulary);
-            model.fed_all(&ids, &score.metres, &mut Sounding::default())
+        let input_token = |score: Score| {
+            let ids = TokenSequence::encode(&score, vocabulary).positioned_ids(vocabulary);
+            model.input_tokens(&ids, &score.time_signatures, &mut NoteState::default())
         };
         let keys = shifts(keys).filter_map(|shift| score.transposed(shift));
-        let keys: Vec<_> = keys.map(fed).collect();
+        let keys: Vec<_> = keys.map(input_token).collect();
         let is_note = |token: &Token| matches!(token, Token::Pitch(_));
-        let notes = |fed: &Fed| vocabulary.tokens(fed.id).filter(is_note).count() as u64;
+        let notes = |input_token: &InputToken| {
+            vocabulary.tokens(input_token.id).filter(is_note).count() as u64
+        };
         // The first is its own key, which it cannot leave.
         let notes = keys[0].iter().map(notes).collect();
         Self { keys, notes }
     }
 
     /// In its own key.
-    pub(super) fn tokens(&self) -> &[Fed] {
+    pub(super) fn tokens(&self) -> &[InputToken] {
         &self.keys[0]
     }
 
@@ -83,7 +85,7 @@ pub(super) struct Ear<'a> {
     pub(super) model: &'a Model,
     /// Of the suffix memory.
     pub(super) weights: Mixture,
-    pub(super) learned: &'a SuffixMemory,
+    pub(super) learned: &'a NgramMemory,
     pub(super) from_bar: u32,
 }
 
@@ -103,7 +105,7 @@ impl Ear<'_> {
         let keys: Vec<_> = keys
             .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
             .collect::<Result<_>>()?;
-        let mut suffix = SuffixMemory::new(self.model.vocabulary());
+        let mut suffix = NgramMemory::new(self.model.vocabulary());
         for (position, pair) in piece.tokens().windows(2).enumerate() {
             let [read, next] = [pair[0], pair[1]];
             suffix.push(read.id, read.rows.bar_step);
@@ -123,7 +125,7 @@ impl Ear<'_> {
     /// The nats of every token but the first, to the network.
     fn expect(
         &self,
-        tokens: &[Fed],
+        tokens: &[InputToken],
         recall: f32,
         xl: bool,
         read: &mut dyn FnMut(usize),
@@ -139,7 +141,7 @@ impl Ear<'_> {
                 memory.forget_window();
             }
             for chunk in segment.chunks(CHUNK) {
-                let logits = model.feed(&mut memory, chunk, recall)?;
+                let logits = model.forward(&mut memory, chunk, recall)?;
                 read(chunk.len());
                 for logits in logits.chunks_exact(vocabulary) {
                     let next = tokens[expected.len() + 1];
@@ -151,10 +153,10 @@ impl Ear<'_> {
     }
 
     /// The nats of an id, to the network and the suffix memory together.
-    fn mixed(&self, suffix: &SuffixMemory, id: u16, network: f64) -> f64 {
+    fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
         let followed = suffix.look(0..usize::MAX, self.learned);
         let likelihood =
-            (self.weights).likelihood(&Predicted::new((-network).exp(), &followed, id));
+            (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
         -likelihood.max(f64::MIN_POSITIVE).ln()
     }
 }

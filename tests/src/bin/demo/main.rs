@@ -1,5 +1,5 @@
-//! The demo: loads the built CLAP in a host, plays the opening of a tune to it with a running
-//! transport, lets it play on, and writes what was heard and played.
+//! The demo: plays the opening of a tune to the built CLAP in a host, lets it continue, and writes input and
+//! output as MIDI, sound and picture.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,23 +8,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use continuo_files::{Output, Replace, ScratchFolder, kind};
-use continuo_score::roll::{self, Part};
+use continuo_score::roll::{self, RollPart};
 use continuo_score::{Note, Score};
-use continuo_tests::check::{self, Heard};
+use continuo_synth::wav;
+use continuo_tests::artifacts;
+use continuo_tests::assertions::{self, PairedNote};
 use continuo_tests::clock::Clock;
+use continuo_tests::daw::{Blocks, Daw, Setup, track};
+use continuo_tests::health_report::HealthReport;
 use continuo_tests::host::{Format, Mode};
-use continuo_tests::lab;
-use continuo_tests::player::{Blocks, Player, Setup, track};
-use continuo_tests::report::Report;
-use continuo_voice::file;
 
 use self::opening::Opening;
 
 mod opening;
 
-/// Samples a second.
+/// Sample rate in Hz.
 const SAMPLE_RATE: f64 = 48_000.0;
-/// Samples a block: ten milliseconds.
+/// Block length in samples: ten milliseconds.
 const BLOCK: u32 = 480;
 
 /// Plays the opening of a tune to Continuo, lets it play on, and writes heard.mid, played.mid,
@@ -35,7 +35,7 @@ struct Options {
     /// A MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
-    /// How many bars to let it play on
+    /// Number of bars to generate
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
     bars: u32,
@@ -46,10 +46,10 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: u32,
-    /// Play by the clock, as on stage, instead of as fast as the machine can
+    /// Play in real time, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
-    /// Where to write the files [default: target/demo]
+    /// Folder for the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// The plugin to play to [default: target/bundled/Continuo.clap]
@@ -79,15 +79,15 @@ fn run(options: &Options) -> Result<()> {
     let out = options
         .out
         .clone()
-        .unwrap_or_else(|| lab::target_dir().join("demo"));
+        .unwrap_or_else(|| artifacts::target_dir().join("demo"));
     let make_out = || format!("cannot make the folder {}", out.display());
     fs::create_dir_all(&out).with_context(make_out)?;
     let outputs = Outputs::check(&out)?;
-    // The plugin's report is no output, and whatever is in the folder stays.
+    // The plugin's report is temporary; other files in the output folder stay.
     let scratch = ScratchFolder::within(&out)?;
     let performance = perform(options, &opening, &scratch.path().join("report.json"))?;
     if let Some(problem) = performance.report.problem() {
-        bail!("the plugin could not play on: {problem}");
+        bail!("the plugin could not continue: {problem}");
     }
     write(&outputs, &opening, &performance.played)?;
     print_table(options, &opening, &performance, &out);
@@ -98,22 +98,22 @@ fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What came of it.
+/// Result of the run.
 struct Performance {
     played: Score,
-    /// The bar line on which it could come in, and how long everything took.
+    /// The plugin's earliest entry, in steps.
     entry: u32,
     took: Duration,
-    report: Report,
+    report: HealthReport,
 }
 
-/// Plays the opening to the plugin and lets it play on.
+/// Plays the opening to the plugin and lets it continue.
 fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Performance> {
-    // SAFETY: nothing else runs yet in this process.
+    // SAFETY: this process has no other thread yet.
     unsafe { std::env::set_var("CONTINUO_REPORT", std::path::absolute(report)?) };
 
     let bundle = options.bundle.clone();
-    let bundle = bundle.unwrap_or_else(|| lab::target_dir().join("bundled/Continuo.clap"));
+    let bundle = bundle.unwrap_or_else(|| artifacts::target_dir().join("bundled/Continuo.clap"));
     let score = &opening.score;
     let beats = |step: u32| f64::from(step) / f64::from(score.steps_per_beat);
     let tempos = match options.bpm {
@@ -129,54 +129,54 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(BLOCK),
         tempos,
-        metres: score.metres.clone(),
+        time_signatures: score.time_signatures.clone(),
         mode: if options.realtime {
             Mode::Realtime
         } else {
             Mode::Offline
         },
     };
-    let mut player = Player::new(Format::Clap.load(&bundle)?, setup, &track(score))?;
+    let mut daw = Daw::new(Format::Clap.load(&bundle)?, setup, &track(score))?;
     let seed = options.seed.to_string();
-    player.set(&[
+    daw.set(&[
         ("thru", "Off"),
         ("mode", "Continue"),
         ("enter", "Bar"),
         ("gap", "2"),
     ])?;
-    player.set(&[("seed", &seed)])?;
+    daw.set(&[("seed", &seed)])?;
 
-    // It comes in on the first bar line after two beats of silence.
+    // The plugin enters on the first bar line after two beats of silence.
     let entry = score
-        .metres
+        .time_signatures
         .next_bar(opening.end + 2 * score.steps_per_beat);
-    let end = (0..options.bars).fold(entry, |bar, _| score.metres.next_bar(bar + 1));
-    player.jump(beats(opening.begin));
-    player.stand(u64::from(BLOCK))?;
-    let (start, first) = (Instant::now(), player.now());
+    let end = (0..options.bars).fold(entry, |bar, _| score.time_signatures.next_bar(bar + 1));
+    daw.seek(beats(opening.begin));
+    daw.run_stopped(u64::from(BLOCK))?;
+    let (start, first) = (Instant::now(), daw.now());
     let mut pace = |sample: u64| {
         if options.realtime {
             let due = Duration::from_secs_f64((sample - first) as f64 / SAMPLE_RATE);
             std::thread::sleep(due.saturating_sub(start.elapsed()));
         }
     };
-    player.play_paced(beats(end), &mut pace)?;
-    player.stand(u64::from(BLOCK))?;
+    daw.play_paced(beats(end), &mut pace)?;
+    daw.run_stopped(u64::from(BLOCK))?;
     let took = start.elapsed();
-    let notes = check::pair(player.sent())?;
-    let played = to_score(&notes, player.clock(), score, end);
-    player.finish()?;
+    let notes = assertions::pair_notes(daw.sent())?;
+    let played = to_score(&notes, daw.clock(), score, end);
+    daw.finish()?;
 
     Ok(Performance {
         played,
         entry,
         took,
-        report: Report::read(report)?,
+        report: HealthReport::read(report)?,
     })
 }
 
-/// The notes as a score with the bars and tempo of another, each on its nearest step.
-fn to_score(notes: &[Heard], clock: &Clock, like: &Score, end: u32) -> Score {
+/// The notes as a score, each on its nearest step, with bars and tempo of another score.
+fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Score {
     let mut score = Score {
         notes: Vec::new(),
         length: end,
@@ -196,11 +196,11 @@ fn to_score(notes: &[Heard], clock: &Clock, like: &Score, end: u32) -> Score {
             velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
         });
     }
-    score.tidy();
+    score.normalise();
     score
 }
 
-/// The files it writes, each checked before it plays.
+/// The output files, checked before the plugin plays.
 struct Outputs {
     heard: Output,
     played: Output,
@@ -226,14 +226,14 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     let heard = &opening.score;
     outputs.heard.write(&heard.to_midi().to_bytes()?)?;
     outputs.played.write(&played.to_midi().to_bytes()?)?;
-    // Of the longer of the two, so that both end together.
+    // Both parts get the length of the longer one.
     let whole = Score {
         length: played.length.max(heard.length),
         ..heard.clone()
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
     outputs.both.write(&both.to_bytes()?)?;
-    file::write_wav(
+    wav::write_wav(
         &both,
         0..both.end,
         &outputs.sound,
@@ -241,15 +241,15 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
         &mut |_| (),
     )?;
     let parts = [
-        Part {
+        RollPart {
             name: "heard",
             score: &whole,
-            colour: roll::HEARD,
+            colour: roll::INPUT_COLOUR,
         },
-        Part {
+        RollPart {
             name: "played",
             score: played,
-            colour: roll::PLAYED,
+            colour: roll::GENERATED_COLOUR,
         },
     ];
     let title = format!("Continuo plays on: {}", opening.title);
@@ -262,13 +262,13 @@ fn print_table(options: &Options, opening: &Opening, performance: &Performance, 
     let score = &opening.score;
     let bars = |from: u32, to: u32| {
         score
-            .metres
+            .time_signatures
             .bar_lines(to)
             .into_iter()
             .filter(|&line| line >= from)
             .count()
     };
-    let metre = score.metres.metre(opening.begin);
+    let metre = score.time_signatures.time_signature(opening.begin);
     let bpm = options
         .bpm
         .unwrap_or_else(|| score.tempos.bpm(opening.begin));

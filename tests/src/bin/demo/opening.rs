@@ -1,34 +1,38 @@
-//! What is played to the plugin.
+//! The opening of a piece: the demo's input.
 
 use std::path::Path;
 
 use anyhow::{Result, ensure};
 use continuo_score::{Drums, Score, midi, tune};
 
-/// Steps a quarter note that MIDI files are put on: sixteenths and triplets are exact.
+/// Steps per quarter note for MIDI files: exact for sixteenths and triplets.
 const STEPS_PER_BEAT: u32 = 12;
-/// Bars played, from the bar of the first note.
+/// Number of bars, from the bar of the first note.
 const BARS: u32 = 16;
 
 /// The opening of a piece.
 pub(crate) struct Opening {
-    /// What it is called.
+    /// Title of the piece.
     pub(crate) title: String,
-    /// Its notes, where they stand in the piece.
+    /// Notes of the opening, at their steps in the piece.
     pub(crate) score: Score,
-    /// The bar line it begins on, in steps.
+    /// Bar line at its start, in steps.
     pub(crate) begin: u32,
-    /// The bar line it ends on, in steps.
+    /// Bar line at its end, in steps.
     pub(crate) end: u32,
 }
 
 impl Opening {
-    /// Of the tune that comes with Continuo.
+    /// The opening of the built-in tune.
     pub(crate) fn of_the_minuet() -> Self {
         Self::new("Minuet in G, C. Petzold".to_string(), tune::minuet())
     }
 
-    /// Of a MIDI file, drums left out.
+    /// The opening of a MIDI file, without drums.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read or has no notes.
     pub(crate) fn of_file(path: &Path) -> Result<Self> {
         let file = midi::read_file(path)?;
         for warning in &file.warnings {
@@ -37,7 +41,7 @@ impl Opening {
         let score = Score::from_midi(&file, STEPS_PER_BEAT, Drums::Drop);
         ensure!(
             !score.notes.is_empty(),
-            "{}: there are no notes in it to play",
+            "{} has no notes other than drums; choose another file",
             path.display()
         );
         let name = path.file_stem().unwrap_or_default();
@@ -46,11 +50,12 @@ impl Opening {
 
     fn new(title: String, score: Score) -> Self {
         let first = score.notes.first().map_or(0, |note| note.start);
-        let begin = first - score.metres.place(first).step_in_bar;
-        let bars =
-            |from: u32, count: u32| (0..count).fold(from, |bar, _| score.metres.next_bar(bar + 1));
-        // A piece shorter than that ends at its last bar line.
-        let end = bars(begin, BARS).min(score.metres.next_bar(score.length.max(1)));
+        let begin = first - score.time_signatures.position(first).step_in_bar;
+        let bars = |from: u32, count: u32| {
+            (0..count).fold(from, |bar, _| score.time_signatures.next_bar(bar + 1))
+        };
+        // A shorter piece ends at its last bar line.
+        let end = bars(begin, BARS).min(score.time_signatures.next_bar(score.length.max(1)));
         Self {
             title,
             score: score.until(end),

@@ -1,4 +1,4 @@
-//! The plugin's editor in a window of the host's. X11 only: it is what a virtual display has.
+//! A CLAP plugin's editor in an X11 window of the host. X11 only: a virtual display has nothing else.
 
 use anyhow::{Context, Result, anyhow, bail};
 use clack_extensions::gui::{
@@ -6,19 +6,20 @@ use clack_extensions::gui::{
 };
 use clack_host::prelude::*;
 
-use super::super::Windows;
-use super::{Main, Shared};
+use super::handlers::Shared;
+use super::main_thread::Main;
+use crate::host::plugin::PluginEditor;
 
 impl HostGuiImpl for Shared {
     fn resize_hints_changed(&self) {}
 
     fn request_resize(&self, size: GuiSize) -> Result<(), HostError> {
-        // Whoever shows the window resizes it.
-        let mut wanted = self
-            .wanted
+        // The owner of the window resizes it: see `PluginEditor::requested_size`.
+        let mut requested = self
+            .requested_size
             .lock()
             .map_err(|_| HostError::Message("poisoned"))?;
-        *wanted = Some((size.width, size.height));
+        *requested = Some((size.width, size.height));
         Ok(())
     }
 
@@ -47,8 +48,8 @@ impl Main {
     }
 }
 
-impl Windows for Main {
-    fn make_editor(&mut self) -> Result<(u32, u32)> {
+impl PluginEditor for Main {
+    fn create_editor(&mut self) -> Result<(u32, u32)> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         if !gui.is_api_supported(&handle, X11) {
@@ -66,7 +67,7 @@ impl Windows for Main {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
         let window = Window::from_x11_handle(parent.into());
-        // SAFETY: whoever calls this keeps the window until the editor is closed.
+        // SAFETY: the caller keeps the window until the editor is destroyed.
         unsafe { gui.set_parent(&handle, window) }?;
         gui.show(&handle)?;
         Ok(())
@@ -90,17 +91,17 @@ impl Windows for Main {
             .map_err(|error| anyhow!("the editor cannot be {width} x {height}: {error}"))
     }
 
-    fn wanted_size(&mut self) -> Option<(u32, u32)> {
+    fn requested_size(&mut self) -> Option<(u32, u32)> {
         self.instance
-            .access_shared_handler(|shared| shared.wanted.lock().ok()?.take())
+            .access_shared_handler(|shared| shared.requested_size.lock().ok()?.take())
     }
 
-    fn turn(&mut self) -> Result<()> {
+    fn run_main_thread(&mut self) -> Result<()> {
         self.run_callback();
         Ok(())
     }
 
-    fn drop_editor(&mut self) -> Result<()> {
+    fn destroy_editor(&mut self) -> Result<()> {
         let gui = self.gui()?;
         gui.destroy(&self.instance.plugin_handle());
         Ok(())

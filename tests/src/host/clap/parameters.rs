@@ -1,4 +1,4 @@
-//! A CLAP plugin's parameters as a host lists them, shows them and reads them.
+//! A CLAP plugin's parameters: list, text conversion and remote-control pages.
 
 use std::ffi::CString;
 
@@ -7,23 +7,27 @@ use clack_extensions::params::{ParamInfoBuffer, ParamInfoFlags};
 use clack_extensions::remote_controls::{PluginRemoteControls, RemoteControlsPageBuffer};
 use clack_host::utils::ClapId;
 
-use super::ClapHost;
+use super::instance::ClapHost;
 
-/// A parameter as the format describes it.
+/// A CLAP plugin's description of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClapParameter {
-    /// The number that the format knows it by.
+    /// The number that identifies it.
     pub id: ClapId,
-    /// Its name.
+    /// Its display name.
     pub name: String,
-    /// Its smallest, default and largest value.
+    /// Its least, default and greatest plain value.
     pub range: [f64; 3],
     /// Whether it takes whole numbers only.
     pub is_stepped: bool,
 }
 
 impl ClapHost {
-    /// Every parameter, in the plugin's order. An error if the plugin describes one too many.
+    /// Every parameter, in the plugin's order.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin describes a parameter beyond its own count.
     pub fn parameters(&mut self) -> Result<Vec<ClapParameter>> {
         let params = self.main.params()?;
         let handle = self.main.instance.plugin_handle();
@@ -48,24 +52,26 @@ impl ClapHost {
         Ok(all)
     }
 
-    /// A value as the plugin shows it.
+    /// The text that the plugin displays for a plain value.
     pub fn show(&mut self, id: ClapId, value: f64) -> Result<String> {
         let params = self.main.params()?;
         let handle = self.main.instance.plugin_handle();
         let mut buffer = [0u8; 256];
         let shown = params.value_to_text(&handle, id, value, &mut buffer);
-        let shown = shown.ok().with_context(|| format!("{id:?} is not shown"))?;
+        let shown = shown
+            .ok()
+            .with_context(|| format!("the plugin has no text for {id:?}"))?;
         Ok(String::from_utf8_lossy(shown).into_owned())
     }
 
-    /// The value that a text means; `None` where the plugin does not understand it.
+    /// The plain value of a text; `None` where the plugin does not understand it.
     pub fn read(&mut self, id: ClapId, text: &str) -> Result<Option<f64>> {
         let params = self.main.params()?;
         let handle = self.main.instance.plugin_handle();
         Ok(params.text_to_value(&handle, id, &CString::new(text)?))
     }
 
-    /// The value that holds.
+    /// The current plain value.
     pub fn value(&mut self, id: ClapId) -> Result<f64> {
         let params = self.main.params()?;
         let handle = self.main.instance.plugin_handle();
@@ -73,7 +79,7 @@ impl ClapHost {
         value.with_context(|| format!("{id:?} has no value"))
     }
 
-    /// The pages that a hardware controller shows: each one's name and its parameters.
+    /// The pages for hardware controllers: name and parameters of each.
     pub fn pages(&mut self) -> Result<Vec<(String, Vec<ClapId>)>> {
         let handle = self.main.instance.plugin_handle();
         let controls = handle

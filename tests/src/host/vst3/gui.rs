@@ -1,4 +1,4 @@
-//! The plugin's editor in a window of the host's. X11 only: it is what a virtual display has.
+//! A VST3 plugin's editor in an X11 window of the host, with the run loop that VST3 requires on Linux.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
@@ -17,9 +17,9 @@ use vst3::Steinberg::{
 };
 use vst3::{Class, ComPtr, ComRef, ComWrapper};
 
-use super::ok;
+use super::convert::ok;
 
-/// An editor that was made, and perhaps shown.
+/// A plugin's editor, embedded in a window or not yet.
 pub(super) struct Editor {
     view: ComPtr<IPlugView>,
     frame: ComWrapper<Frame>,
@@ -27,8 +27,8 @@ pub(super) struct Editor {
 }
 
 impl Editor {
-    /// Makes it.
-    pub(super) fn make(controller: &ComPtr<IEditController>) -> Result<Self> {
+    /// Creates the editor of a controller.
+    pub(super) fn create(controller: &ComPtr<IEditController>) -> Result<Self> {
         let frame = ComWrapper::new(Frame::default());
         let host = frame.to_com_ptr::<IPlugFrame>().context("no frame")?;
         // SAFETY: the controller lives; a view comes with a count of 1.
@@ -48,26 +48,26 @@ impl Editor {
         })
     }
 
-    /// Its size, in pixels.
+    /// Its width and height in pixels.
     pub(super) fn size(&self) -> Result<(u32, u32)> {
         let mut size = rect(0, 0);
         // SAFETY: the view lives, and there is room for the answer.
-        ok(unsafe { self.view.getSize(&mut size) }, "to tell its size")?;
+        ok(unsafe { self.view.getSize(&mut size) }, "its size")?;
         let [width, height] = [size.right - size.left, size.bottom - size.top];
         Ok((u32::try_from(width)?, u32::try_from(height)?))
     }
 
-    /// Puts it into a window of the host's, which shows it.
+    /// Embeds it in an X11 window of the host and shows it.
     pub(super) fn show(&mut self, parent: u32) -> Result<()> {
         let parent = parent as usize as *mut c_void;
-        // SAFETY: the format gives X11 windows as the pointer itself.
-        let told = unsafe { self.view.attached(parent, kPlatformTypeX11EmbedWindowID) };
-        ok(told, "the host's window")?;
+        // SAFETY: VST3 passes an X11 window id in place of the pointer.
+        let result = unsafe { self.view.attached(parent, kPlatformTypeX11EmbedWindowID) };
+        ok(result, "the host's window")?;
         self.attached = true;
         Ok(())
     }
 
-    /// Tells it its window's new size, in pixels.
+    /// Reports the new size of its window in pixels.
     pub(super) fn resize(&mut self, width: u32, height: u32) -> Result<()> {
         let mut wanted = rect(i32::try_from(width)?, i32::try_from(height)?);
         // SAFETY: the view lives, and so does the rectangle.
@@ -77,27 +77,31 @@ impl Editor {
         }
     }
 
-    /// The size that it asked for, if it did since the last call.
-    pub(super) fn wanted_size(&self) -> Option<(u32, u32)> {
-        self.frame.wanted.take()
+    /// The size in pixels that it has requested since the last call, if any.
+    pub(super) fn requested_size(&self) -> Option<(u32, u32)> {
+        self.frame.requested_size.take()
     }
 
-    /// One turn of the host's run loop.
-    pub(super) fn turn(&self) -> Result<()> {
-        self.frame.turn()
+    /// Runs one iteration of the host's run loop.
+    pub(super) fn run_main_thread(&self) -> Result<()> {
+        self.frame.run_once()
     }
 
-    /// Takes it out of the window. An error if it stays in the host's run loop.
+    /// Removes it from the window.
+    ///
+    /// # Errors
+    ///
+    /// When it leaves handlers in the host's run loop.
     pub(super) fn close(mut self) -> Result<()> {
-        self.leave();
-        match self.frame.waiting.borrow().len() {
+        self.detach();
+        match self.frame.handlers.borrow().len() {
             0 => Ok(()),
             left => bail!("the editor left {left} handlers in the host's run loop"),
         }
     }
 
-    fn leave(&mut self) {
-        // SAFETY: the view lives. What these answer is of no use any more.
+    fn detach(&mut self) {
+        // SAFETY: the view lives. Nothing depends on the results.
         unsafe {
             if std::mem::take(&mut self.attached) {
                 self.view.removed();
@@ -109,7 +113,7 @@ impl Editor {
 
 impl Drop for Editor {
     fn drop(&mut self) {
-        self.leave();
+        self.detach();
     }
 }
 
@@ -122,20 +126,20 @@ fn rect(width: i32, height: i32) -> ViewRect {
     }
 }
 
-/// The host's side of the window, with the run loop a plugin needs on Linux.
+/// `IPlugFrame` and `IRunLoop`: resize requests, and handlers of file descriptors.
 #[derive(Default)]
 struct Frame {
-    /// What waits for which file.
-    waiting: RefCell<Vec<(ComPtr<IEventHandler>, FileDescriptor)>>,
-    /// The size that the editor asked for last.
-    wanted: Cell<Option<(u32, u32)>>,
+    /// Registered handlers and their file descriptors.
+    handlers: RefCell<Vec<(ComPtr<IEventHandler>, FileDescriptor)>>,
+    /// The size that the editor requested last.
+    requested_size: Cell<Option<(u32, u32)>>,
 }
 
 impl Frame {
-    /// Calls those whose file has something to be read.
-    fn turn(&self) -> Result<()> {
-        // A handler may come and go while another is called.
-        let handlers = self.waiting.borrow().clone();
+    /// Calls every handler whose file descriptor is readable.
+    fn run_once(&self) -> Result<()> {
+        // Handlers may register and unregister while one is called.
+        let handlers = self.handlers.borrow().clone();
         for (handler, fd) in handlers {
             // SAFETY: the plugin keeps the file open while it is registered.
             let file = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -155,14 +159,14 @@ impl Class for Frame {
 
 impl IPlugFrameTrait for Frame {
     unsafe fn resizeView(&self, _view: *mut IPlugView, size: *mut ViewRect) -> tresult {
-        // SAFETY: the caller gives a rectangle that lives, or none.
+        // SAFETY: the caller passes a valid rectangle, or null.
         let Some(size) = (unsafe { size.as_ref() }) else {
             return kInvalidArgument;
         };
         let side = |from: i32, to: i32| u32::try_from(to - from).ok();
         let wanted = side(size.left, size.right).zip(side(size.top, size.bottom));
-        // Whoever shows the window resizes it.
-        self.wanted.set(wanted);
+        // The owner of the window resizes it: see `PluginEditor::requested_size`.
+        self.requested_size.set(wanted);
         kResultOk
     }
 }
@@ -173,23 +177,23 @@ impl IRunLoopTrait for Frame {
         handler: *mut IEventHandler,
         fd: FileDescriptor,
     ) -> tresult {
-        // SAFETY: the caller gives a handler that lives.
+        // SAFETY: the caller passes a valid handler.
         let Some(handler) = (unsafe { ComRef::from_raw(handler) }) else {
             return kInvalidArgument;
         };
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.push((handler.to_com_ptr(), fd));
+        let mut handlers = self.handlers.borrow_mut();
+        handlers.push((handler.to_com_ptr(), fd));
         kResultOk
     }
 
     unsafe fn unregisterEventHandler(&self, handler: *mut IEventHandler) -> tresult {
-        let mut handlers = self.waiting.borrow_mut();
+        let mut handlers = self.handlers.borrow_mut();
         let found = handlers.iter().position(|(h, _)| h.as_ptr() == handler);
         let Some(found) = found else {
             return kInvalidArgument;
         };
         let gone = handlers.remove(found);
-        // Letting go of the last reference runs the plugin's code, which may come back here.
+        // Dropping the last reference runs the plugin's code, which may call this object.
         drop(handlers);
         drop(gone);
         kResultOk

@@ -8,24 +8,24 @@ use libloading::Library;
 use vst3::ComPtr;
 use vst3::Steinberg::IPluginFactory;
 
-/// A loaded library, between its entry and its exit.
+/// A loaded library, between its entry and exit functions.
 pub(super) struct Module {
     library: Library,
 }
 
-/// Names of the functions that begin and end a library's use.
+/// Names of the entry function and the exit function.
 #[cfg(target_os = "linux")]
-const GATES: (&[u8], &[u8]) = (b"ModuleEntry", b"ModuleExit");
+const ENTRY_POINTS: (&[u8], &[u8]) = (b"ModuleEntry", b"ModuleExit");
 #[cfg(target_os = "macos")]
-const GATES: (&[u8], &[u8]) = (b"bundleEntry", b"bundleExit");
+const ENTRY_POINTS: (&[u8], &[u8]) = (b"bundleEntry", b"bundleExit");
 #[cfg(windows)]
-const GATES: (&[u8], &[u8]) = (b"InitDll", b"ExitDll");
+const ENTRY_POINTS: (&[u8], &[u8]) = (b"InitDll", b"ExitDll");
 
 type Entry = unsafe extern "C" fn(*mut c_void) -> bool;
 type Exit = unsafe extern "C" fn() -> bool;
 type GetFactory = unsafe extern "system" fn() -> *mut IPluginFactory;
 
-/// Where a bundle keeps the library for this machine.
+/// Path of the library for this platform in a bundle.
 fn library_path(bundle: &Path) -> Result<PathBuf> {
     let arch = std::env::consts::ARCH;
     let folder = match std::env::consts::OS {
@@ -45,7 +45,7 @@ fn library_path(bundle: &Path) -> Result<PathBuf> {
     };
     if !path.is_file() {
         bail!(
-            "the VST3 has no library for this machine at {}",
+            "the VST3 has no library for this platform at {}",
             path.display()
         );
     }
@@ -53,23 +53,24 @@ fn library_path(bundle: &Path) -> Result<PathBuf> {
 }
 
 impl Module {
+    /// Loads the library of a bundle and calls its entry function.
     pub(super) fn load(bundle: &Path) -> Result<Self> {
         let path = library_path(bundle)?;
-        // SAFETY: loading a plugin runs its code; these are the ones this project built.
+        // SAFETY: loading a plugin runs its code; the bundles here are built by this project.
         let library = unsafe { Library::new(&path) }
             .with_context(|| format!("cannot load {}", path.display()))?;
-        // SAFETY: the format gives this function this type. Some plugins look at the handle
-        // of the library; ours does not, and the real one is private to `libloading`.
-        let entered = unsafe { library.get::<Entry>(GATES.0)?(std::ptr::null_mut()) };
+        // SAFETY: VST3 defines this function's type. Some plugins use the library handle that it
+        // takes; ours does not, and `libloading` keeps the real one private.
+        let entered = unsafe { library.get::<Entry>(ENTRY_POINTS.0)?(std::ptr::null_mut()) };
         if !entered {
             bail!("{} refused to start", path.display());
         }
         Ok(Self { library })
     }
 
-    /// The maker of plugins in this library. Must be dropped before the module is.
+    /// The library's plugin factory. Must be dropped before the module.
     pub(super) fn factory(&self) -> Result<ComPtr<IPluginFactory>> {
-        // SAFETY: the format gives this function this type, and the pointer with a count of 1.
+        // SAFETY: VST3 defines this function's type; it returns a pointer with one reference.
         unsafe {
             let factory = self.library.get::<GetFactory>(b"GetPluginFactory")?();
             ComPtr::from_raw(factory).context("the VST3 has no plugin factory")
@@ -79,8 +80,8 @@ impl Module {
 
 impl Drop for Module {
     fn drop(&mut self) {
-        // SAFETY: the format gives this function this type; nothing of the library is in use.
-        if let Ok(exit) = unsafe { self.library.get::<Exit>(GATES.1) } {
+        // SAFETY: VST3 defines this function's type; nothing of the library is in use.
+        if let Ok(exit) = unsafe { self.library.get::<Exit>(ENTRY_POINTS.1) } {
             // SAFETY: as above.
             let _ = unsafe { exit() };
         }

@@ -1,40 +1,45 @@
-//! A VST3 plugin's parameters as a host lists them, shows them and reads them.
+//! A VST3 plugin's parameters: list, text conversion and MIDI mapping.
 
 use std::mem::zeroed;
 
 use anyhow::{Result, bail};
 use vst3::Steinberg::Vst::{
-    IEditControllerTrait, ParameterInfo, ParameterInfo_::ParameterFlags_, String128, TChar,
+    IEditControllerTrait, ParameterInfo, ParameterInfo_::ParameterFlags_, String128,
 };
 use vst3::Steinberg::kResultOk;
 
-use super::{Vst3Host, ok};
+use super::convert::{from_utf16, ok, to_utf16};
+use super::instance::Vst3Host;
 
-/// The flag of parameters that a host does not show; the bindings lack it.
+/// `ParameterInfo::kIsHidden`, which the bindings lack.
 const IS_HIDDEN: i32 = 1 << 4;
 
-/// A parameter as the format describes it.
+/// A VST3 plugin's description of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vst3Parameter {
-    /// The number that the format knows it by.
+    /// The number that identifies it.
     pub id: u32,
-    /// Its name.
+    /// Its display name.
     pub title: String,
-    /// Steps above the lowest; 0 for a continuous one.
+    /// Number of steps above the lowest value; 0 for a continuous parameter.
     pub steps: i32,
-    /// The default, normalised.
+    /// Its normalised default value.
     pub default: f64,
-    /// Whether a host shows it.
+    /// Whether hosts leave it out of their lists.
     pub is_hidden: bool,
     /// Whether a host may record automation of it.
     pub is_automatable: bool,
 }
 
 impl Vst3Host {
-    /// Every parameter, in the plugin's order. An error if the plugin describes one too many.
+    /// Every parameter, in the plugin's order.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin describes a parameter outside its own count.
     pub fn parameters(&self) -> Result<Vec<Vst3Parameter>> {
         let controller = &self.main.controller;
-        // SAFETY: the controller is initialised; zeros are a valid description, which has room.
+        // SAFETY: the controller is initialised; a `ParameterInfo` of zeros is valid and has room for the answer.
         unsafe {
             let count = controller.getParameterCount();
             let mut info: ParameterInfo = zeroed();
@@ -49,7 +54,7 @@ impl Vst3Host {
                 let flags = info.flags;
                 Ok(Vst3Parameter {
                     id: info.id,
-                    title: text(&info.title),
+                    title: from_utf16(&info.title),
                     steps: info.stepCount,
                     default: info.defaultNormalizedValue,
                     is_hidden: flags & IS_HIDDEN != 0,
@@ -60,31 +65,27 @@ impl Vst3Host {
         }
     }
 
-    /// A normalised value as the plugin shows it; `None` where it does not.
+    /// The text that the plugin displays for a normalised value; `None` where it has none.
     pub fn show(&self, id: u32, value: f64) -> Option<String> {
         let mut shown: String128 = [0; 128];
         // SAFETY: the controller is initialised, and there is room for 128 characters.
-        let told = unsafe {
+        let result = unsafe {
             let controller = &self.main.controller;
             controller.getParamStringByValue(id, value, &mut shown)
         };
-        (told == kResultOk).then(|| text(&shown))
+        (result == kResultOk).then(|| from_utf16(&shown))
     }
 
-    /// The normalised value that a text means; `None` where the plugin does not understand it.
+    /// The normalised value of a text; `None` where the plugin does not understand it.
     pub fn read(&self, id: u32, text: &str) -> Option<f64> {
-        let mut characters: Vec<_> = text
-            .encode_utf16()
-            .chain([0])
-            .map(|unit| unit as TChar)
-            .collect();
+        let mut characters = to_utf16(text);
         let mut value = 0.0;
         // SAFETY: the text ends with a zero, and there is room for the value.
-        let told = unsafe {
+        let result = unsafe {
             let controller = &self.main.controller;
             controller.getParamValueByString(id, characters.as_mut_ptr(), &mut value)
         };
-        (told == kResultOk).then_some(value)
+        (result == kResultOk).then_some(value)
     }
 
     /// The plain value of a normalised one.
@@ -93,7 +94,8 @@ impl Vst3Host {
         unsafe { self.main.controller.normalizedParamToPlain(id, value) }
     }
 
-    /// Sets a normalised value while nothing is processed, and gives the one that then holds.
+    /// Sets a normalised value while nothing is processed. Returns the value that the plugin holds
+    /// then.
     pub fn set(&self, id: u32, value: f64) -> Result<f64> {
         let controller = &self.main.controller;
         // SAFETY: the controller is initialised.
@@ -103,20 +105,14 @@ impl Vst3Host {
         }
     }
 
-    /// The parameter by which a controller of a channel comes in, if there is one.
+    /// The parameter that a MIDI controller on a channel is mapped to, if any.
     pub fn controller_parameter(&self, channel: i16, controller: i16) -> Option<u32> {
         use vst3::Steinberg::Vst::{IMidiMapping, IMidiMappingTrait};
         let mapping = self.main.controller.cast::<IMidiMapping>()?;
         let mut id = 0;
         // SAFETY: the controller is initialised, and there is room for the answer.
-        let told = unsafe { mapping.getMidiControllerAssignment(0, channel, controller, &mut id) };
-        (told == kResultOk).then_some(id)
+        let result =
+            unsafe { mapping.getMidiControllerAssignment(0, channel, controller, &mut id) };
+        (result == kResultOk).then_some(id)
     }
-}
-
-/// UTF-16 up to the first zero.
-fn text(units: &[TChar]) -> String {
-    let units = units.iter().take_while(|&&unit| unit != 0);
-    let units: Vec<u16> = units.map(|&unit| unit as u16).collect();
-    String::from_utf16_lossy(&units)
 }

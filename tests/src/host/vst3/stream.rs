@@ -1,4 +1,4 @@
-//! `IBStream` over bytes in memory: what a host keeps a plugin's state in.
+//! `IBStream` over bytes in memory, for a plugin's state.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -10,6 +10,7 @@ use vst3::Steinberg::{
     IBStream, IBStreamTrait, int32, int64, kInvalidArgument, kResultFalse, kResultOk, tresult,
 };
 
+/// A stream that grows as it is written.
 #[derive(Default)]
 pub(super) struct Stream(RefCell<Cursor<Vec<u8>>>);
 
@@ -18,7 +19,7 @@ impl Stream {
         Self(RefCell::new(Cursor::new(bytes.to_vec())))
     }
 
-    /// All that was written.
+    /// All bytes of the stream.
     pub(super) fn bytes(&self) -> Vec<u8> {
         self.0.borrow().get_ref().clone()
     }
@@ -37,9 +38,9 @@ impl IBStreamTrait for Stream {
             return kInvalidArgument;
         }
         let mut bytes = vec![0; count];
-        // Reading memory does not fail.
+        // Reading from memory cannot fail.
         let found = self.0.borrow_mut().read(&mut bytes).unwrap_or(0);
-        // SAFETY: the caller gives room for `count` bytes, and for the number if it wants it.
+        // SAFETY: the caller provides room for `count` bytes, and for the number if not null.
         unsafe {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.cast::<u8>(), found);
             if !read.is_null() {
@@ -53,13 +54,13 @@ impl IBStreamTrait for Stream {
         let Some(count) = usize::try_from(count).ok().filter(|_| !buffer.is_null()) else {
             return kInvalidArgument;
         };
-        // SAFETY: the caller gives `count` bytes.
+        // SAFETY: the caller provides `count` bytes.
         let bytes = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), count) };
         if self.0.borrow_mut().write_all(bytes).is_err() {
             return kResultFalse;
         }
         if !written.is_null() {
-            // SAFETY: the caller gives room for the number.
+            // SAFETY: the caller provides room for the number.
             unsafe { written.write(count as int32) };
         }
         kResultOk
@@ -79,7 +80,7 @@ impl IBStreamTrait for Stream {
             return kInvalidArgument;
         };
         if !result.is_null() {
-            // SAFETY: the caller gives room for the number.
+            // SAFETY: the caller provides room for the number.
             unsafe { result.write(now as int64) };
         }
         kResultOk
@@ -89,7 +90,7 @@ impl IBStreamTrait for Stream {
         if place.is_null() {
             return kInvalidArgument;
         }
-        // SAFETY: the caller gives room for the number.
+        // SAFETY: the caller provides room for the number.
         unsafe { place.write(self.0.borrow().position() as int64) };
         kResultOk
     }

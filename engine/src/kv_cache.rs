@@ -1,0 +1,372 @@
+//! The XL memory: keys and values of the tokens read so far, in every layer.
+//!
+//! A token's keys and values depend only on what came before it. So a rewind is a cut, as
+//! long as the window before the cut is still held; [`KvCache`] holds several windows.
+//!
+//! Graphs that change their caches in place have the newest of them in buffers of their own
+//! ([`CacheLayout`] says which); what is held here fills those after a rewind.
+
+/// Windows of history held beyond the one in use: how far a rewind is free.
+const WINDOWS_HELD: usize = 8;
+
+/// Where a graph that changes its caches in place has its tokens (`GroupQueryAttention` with
+/// `sliding_window_cache`): in rows from 0 on, in order, compacted to a window when the buffer
+/// is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CacheLayout {
+    /// Rows of a buffer: a window or more.
+    pub rows: usize,
+    window: usize,
+}
+
+impl CacheLayout {
+    /// For buffers of so many `rows`, at least `window`.
+    pub fn new(rows: usize, window: usize) -> Self {
+        let rows = rows.max(window);
+        Self { rows, window }
+    }
+
+    /// Tokens from one compaction to the next.
+    pub fn period(self) -> usize {
+        self.rows - self.window + 1
+    }
+
+    /// Rows in use once `count` tokens were read into an empty buffer.
+    pub fn used(self, count: usize) -> usize {
+        let over = count.saturating_sub(self.rows);
+        count - self.period() * over.div_ceil(self.period())
+    }
+}
+
+/// Keys and values of the last tokens, one memory a listener; apart from the weights.
+pub struct KvCache {
+    head_dim: usize,
+    /// Tokens a new one can look back on: the model's window less itself.
+    reach: usize,
+    /// Of graphs that change their caches in place.
+    layout: Option<CacheLayout>,
+    /// For each layer, its keys then its values; for each of those its heads; each
+    /// `[tokens, head_dim]`, oldest first.
+    history: Vec<Vec<Vec<f32>>>,
+    /// Position at which nothing was held.
+    origin: usize,
+    /// Position of the oldest token held.
+    first: usize,
+    /// Position from which on predictions are right: after a [`KvCache::restart`] the first
+    /// tokens saw too little.
+    right: usize,
+    /// Position of the next token: how many were read since the stream began.
+    next: usize,
+    /// Counts what made buffers filled from here wrong.
+    cuts: u64,
+}
+
+impl KvCache {
+    /// An empty memory for a network whose layers have so many `heads` of keys and values,
+    /// `head_dim` wide, and attend to `window` tokens. With a `layout` it is for graphs that
+    /// change their caches in place.
+    pub fn new(
+        heads: &[usize],
+        head_dim: usize,
+        window: usize,
+        layout: Option<CacheLayout>,
+    ) -> Self {
+        let slots = heads.iter().flat_map(|&heads| [heads; 2]);
+        Self {
+            head_dim,
+            reach: window.saturating_sub(1),
+            layout,
+            history: slots.map(|heads| vec![Vec::new(); heads]).collect(),
+            origin: 0,
+            first: 0,
+            right: 0,
+            next: 0,
+            cuts: 0,
+        }
+    }
+
+    /// Tokens read since the stream began: the next token's position.
+    pub fn len(&self) -> usize {
+        self.next
+    }
+
+    /// Whether nothing was read yet.
+    pub fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+
+    /// Slots it has: two a layer.
+    pub fn slots(&self) -> usize {
+        self.history.len()
+    }
+
+    /// Tokens the next one will look back on.
+    pub fn past(&self) -> usize {
+        self.reach.min(self.next - self.first)
+    }
+
+    /// Tokens read since nothing was held: what buffers changed in place count.
+    pub fn counted(&self) -> usize {
+        self.next - self.origin
+    }
+
+    /// Changes whenever buffers changed in place must be filled anew.
+    pub fn cuts(&self) -> u64 {
+        self.cuts
+    }
+
+    /// Copies what the next tokens look back on into `out`, `[heads, past, head_dim]`.
+    /// `slot` is twice the layer, plus one for its values.
+    pub fn window(&self, slot: usize, out: &mut Vec<f32>) {
+        out.clear();
+        for head in &self.history[slot] {
+            out.extend_from_slice(&head[head.len() - self.past() * self.head_dim..]);
+        }
+    }
+
+    /// The rows that a buffer changed in place has in use now: of every head of a slot the last
+    /// tokens, `[tokens, head_dim]`.
+    pub fn in_use(&self, slot: usize) -> impl Iterator<Item = &[f32]> {
+        let used = self.layout.map_or(0, |layout| layout.used(self.counted()));
+        let from = move |head: &Vec<f32>| head.len() - used * self.head_dim;
+        self.history[slot]
+            .iter()
+            .map(move |head| &head[from(head)..])
+    }
+
+    /// Appends the keys or values of `tokens` new tokens, `[heads, tokens, head_dim]`, to a
+    /// slot. Every slot must get its own before [`KvCache::advance`].
+    pub fn append(&mut self, slot: usize, new: &[f32], tokens: usize) {
+        let rows = new.chunks_exact(tokens * self.head_dim);
+        for (head, rows) in self.history[slot].iter_mut().zip(rows) {
+            head.extend_from_slice(rows);
+        }
+    }
+
+    /// Counts `tokens` new tokens.
+    pub fn advance(&mut self, tokens: usize) {
+        self.next += tokens;
+    }
+
+    /// Lets go of what no rewind will need.
+    pub fn trim(&mut self) {
+        let held = self.next - self.first;
+        let keep = self.reach * (1 + WINDOWS_HELD);
+        // Twice that before cutting, so that cutting costs nothing on the average.
+        if held > 2 * keep {
+            let drop = held - keep;
+            for head in self.history.iter_mut().flatten() {
+                head.drain(..drop * self.head_dim);
+            }
+            self.first += drop;
+        }
+    }
+
+    /// Tokens that a prediction depends on: through every layer, a window further back.
+    pub fn receptive_field(&self) -> usize {
+        (self.reach * self.history.len() / 2).max(self.reach + 1)
+    }
+
+    /// Where to restart, so that all is as it was from position `to` on, and the prediction
+    /// before it: more than [`KvCache::receptive_field`] tokens before it, and a whole number of
+    /// periods from the beginning. Then buffers changed in place have the same tokens in the
+    /// same rows as if all had been read, and sums over them are the same to the last bit.
+    pub fn restart_for(&self, to: usize) -> usize {
+        let from = to.saturating_sub(self.receptive_field() + 1);
+        from - from % self.layout.map_or(1, CacheLayout::period)
+    }
+
+    /// Stands at position `at` with nothing held before it. Once [`KvCache::receptive_field`] tokens
+    /// have been read from there, all is as if everything before had been read too.
+    pub fn restart(&mut self, at: usize) {
+        self.clear();
+        (self.origin, self.first, self.next) = (at, at, at);
+        if at > 0 {
+            self.right = at + self.receptive_field();
+        }
+    }
+
+    /// The same for whoever cannot wait for so many: predictions from `at` on pass for right,
+    /// though they know nothing of what stands before it.
+    pub fn stand_at(&mut self, at: usize) {
+        self.restart(at);
+        self.right = at;
+    }
+
+    /// Forgets every token from position `to` on. `false`, and nothing done, where too little of
+    /// what stands before `to` is held: then what is needed must be read again.
+    pub fn rewind(&mut self, to: usize) -> bool {
+        if to >= self.next {
+            return true;
+        }
+        if to < self.right.max(self.first) {
+            return false;
+        }
+        let needed = match self.layout {
+            Some(layout) => layout.used(to - self.origin),
+            None => self.reach.min(to - self.origin),
+        };
+        if to - self.first < needed {
+            return false;
+        }
+        self.cut(to);
+        true
+    }
+
+    /// Forgets every token from position `to` on, of those read since the last
+    /// [`KvCache::trim`].
+    pub(crate) fn cut(&mut self, to: usize) {
+        let keep = (to - self.first) * self.head_dim;
+        for head in self.history.iter_mut().flatten() {
+            head.truncate(keep);
+        }
+        self.next = to;
+        self.cuts += 1;
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        for head in self.history.iter_mut().flatten() {
+            head.clear();
+        }
+        (self.origin, self.first, self.right, self.next) = (0, 0, 0, 0);
+        self.cuts += 1;
+    }
+
+    /// Shape of a slot's window as the graph takes it: `[1, heads, past, head_dim]`.
+    pub fn window_shape(&self, slot: usize) -> [usize; 4] {
+        [1, self.history[slot].len(), self.past(), self.head_dim]
+    }
+
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.history
+            .iter()
+            .flatten()
+            .map(|head| head.len() * 4)
+            .sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new() -> KvCache {
+        KvCache::new(&[2], 2, 4, None)
+    }
+
+    /// Reads tokens `from..to`, whose key and value rows are just their position.
+    fn read(memory: &mut KvCache, from: usize, to: usize) {
+        let rows: Vec<f32> = (0..2)
+            .flat_map(|_| (from..to).flat_map(|t| [t as f32; 2]))
+            .collect();
+        memory.append(0, &rows, to - from);
+        memory.append(1, &rows, to - from);
+        memory.advance(to - from);
+        memory.trim();
+    }
+
+    fn seen(memory: &KvCache) -> Vec<f32> {
+        let mut out = Vec::new();
+        memory.window(1, &mut out);
+        assert_eq!(out.len(), memory.window_shape(1).iter().product::<usize>());
+        out[..out.len() / 2].chunks(2).map(|row| row[0]).collect()
+    }
+
+    #[test]
+    fn the_window_is_the_last_tokens() {
+        let mut memory = new();
+        assert!(seen(&memory).is_empty() && memory.is_empty());
+        read(&mut memory, 0, 2);
+        assert_eq!(seen(&memory), [0.0, 1.0]);
+        for at in (2..200).step_by(3) {
+            read(&mut memory, at, at + 3);
+            assert_eq!(seen(&memory), [at as f32, at as f32 + 1.0, at as f32 + 2.0]);
+        }
+        // Old keys were let go of: at most twice what a rewind needs, and a chunk.
+        assert!(memory.history[0][0].len() <= 2 * (2 * 3 * (1 + WINDOWS_HELD) + 3));
+    }
+
+    #[test]
+    fn a_rewind_is_as_if_never_read() {
+        let mut memory = new();
+        read(&mut memory, 0, 30);
+        assert!(memory.rewind(20) && memory.len() == 20);
+        assert_eq!(seen(&memory), [17.0, 18.0, 19.0]);
+        read(&mut memory, 20, 21);
+        assert_eq!(seen(&memory), [18.0, 19.0, 20.0]);
+        assert!(memory.rewind(1), "the beginning is held");
+        assert_eq!(seen(&memory), [0.0]);
+
+        memory.clear();
+        read(&mut memory, 0, 100);
+        assert!(!memory.rewind(10), "let go of");
+        assert_eq!(memory.len(), 100);
+        assert!(memory.rewind(memory.first + 3));
+        assert_eq!(seen(&memory).len(), 3);
+    }
+
+    #[test]
+    fn a_restart_is_right_after_the_receptive_field() {
+        let mut memory = KvCache::new(&[1, 1], 2, 4, None);
+        let feed = |memory: &mut KvCache, from: usize, to: usize| {
+            (0..4).for_each(|slot| memory.append(slot, &vec![0.0; (to - from) * 2], to - from));
+            memory.advance(to - from);
+        };
+        assert_eq!(memory.receptive_field(), 6);
+        memory.restart(100);
+        assert_eq!((memory.len(), memory.past()), (100, 0));
+        feed(&mut memory, 100, 110);
+        assert!(!memory.rewind(105), "what stands before it saw too little");
+        assert!(memory.rewind(106));
+        assert_eq!(memory.past(), 3);
+        memory.restart(0);
+        feed(&mut memory, 0, 10);
+        assert!(memory.rewind(1));
+    }
+
+    /// A buffer changed in place, as ONNX Runtime's operator is described to change it, has in
+    /// the rows that [`KvCache::in_use`] would fill exactly those tokens.
+    #[test]
+    fn rows_in_use_are_those_of_a_buffer_changed_in_place() {
+        for rows in 4..=12 {
+            let layout = CacheLayout::new(rows, 4);
+            let mut memory = KvCache::new(&[2], 2, 4, Some(layout));
+            let mut buffer: Vec<f32> = Vec::new();
+            for position in 0..200 {
+                if buffer.len() == rows {
+                    buffer.drain(..layout.period());
+                }
+                buffer.push(position as f32);
+                read(&mut memory, position, position + 1);
+                assert_eq!(layout.used(memory.counted()), buffer.len());
+                for head in memory.in_use(1) {
+                    let held: Vec<f32> = head.chunks(2).map(|row| row[0]).collect();
+                    assert_eq!(held, buffer, "{rows} rows, position {position}");
+                }
+            }
+        }
+    }
+
+    /// After a restart the same tokens stand in the same rows as if all had been read.
+    #[test]
+    fn a_restart_keeps_the_rows() {
+        for (rows, to) in [(4, 50), (7, 51), (8, 60), (11, 77), (7, 3)] {
+            let layout = CacheLayout::new(rows, 4);
+            let mut memory = KvCache::new(&[1, 1], 2, 4, Some(layout));
+            let from = memory.restart_for(to);
+            assert!(to - from > memory.receptive_field().min(to - 1));
+            memory.restart(from);
+            (0..4).for_each(|slot| memory.append(slot, &vec![0.0; (to - from) * 2], to - from));
+            memory.advance(to - from);
+            assert_eq!(
+                layout.used(memory.counted()),
+                layout.used(to),
+                "{rows} {to}"
+            );
+            assert!(memory.rewind(to - 1), "its prediction is right");
+            assert_eq!(layout.used(memory.counted()), layout.used(to - 1));
+        }
+    }
+}

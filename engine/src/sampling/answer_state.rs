@@ -1,0 +1,171 @@
+//! Where an answer stands: what the last token waits for, which of its notes sound, and so
+//! which base tokens the rules leave.
+
+use continuo_score::{Token, Vocabulary};
+
+use super::constraints::CompiledConstraints;
+
+/// What the rules need to know of the grid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Grid {
+    /// Steps in a quarter note.
+    pub(super) beat: u32,
+    /// The longest duration, after whose move another may follow at once.
+    pub(super) longest: u16,
+}
+
+impl Grid {
+    pub(super) fn new(vocabulary: &Vocabulary) -> Self {
+        Self {
+            beat: vocabulary.steps_per_beat,
+            longest: vocabulary.longest,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// For a note, the rest of one, or a move.
+    #[default]
+    Open,
+    /// For the length of a note.
+    Length,
+    /// For how far time moves.
+    Move,
+}
+
+/// One voice on its way through base tokens.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AnswerState {
+    pub(super) expected: Expected,
+    pub(super) step: u32,
+    /// First and end step of the notes played lately. Bounded: what no question can be about
+    /// is let go of.
+    notes: Vec<(u32, u32)>,
+}
+
+impl AnswerState {
+    /// Notes kept at most: more at once than a keyboard has.
+    const MOST: usize = 256;
+
+    /// At `step`, with nothing sounding.
+    pub(super) fn start(&mut self, step: u32) {
+        self.notes.clear();
+        self.wait(step);
+    }
+
+    /// At `step`, with what sounds.
+    pub(super) fn wait(&mut self, step: u32) {
+        (self.expected, self.step) = (Expected::Open, step);
+    }
+
+    /// Makes this a copy of `other`, without a new allocation once it has grown.
+    pub(super) fn copy(&mut self, other: &Self) {
+        (self.expected, self.step) = (other.expected, other.step);
+        self.notes.clear();
+        self.notes.extend_from_slice(&other.notes);
+    }
+
+    /// One more base token.
+    pub(super) fn read(&mut self, token: Token, grid: Grid) {
+        match token {
+            Token::Duration(d) if self.expected == Expected::Move => {
+                self.step = self.step.saturating_add(u32::from(d));
+                let now = self.step;
+                self.notes
+                    .retain(|&(start, end)| end > now || start.saturating_add(grid.beat) > now);
+            }
+            Token::Duration(d) => {
+                if self.notes.len() == Self::MOST {
+                    // Without constraints nobody asks; with them there are never as many.
+                    self.notes.remove(0);
+                }
+                let end = self.step.saturating_add(u32::from(d.max(1)));
+                self.notes.push((self.step, end));
+            }
+            _ => {}
+        }
+        self.expected = match token {
+            Token::Pitch(_) => Expected::Length,
+            Token::Separator => Expected::Move,
+            _ => Expected::Open,
+        };
+    }
+
+    /// What the rules leave here.
+    pub(super) fn allowed_tokens<'a>(
+        &self,
+        compiled: &'a CompiledConstraints,
+        grid: Grid,
+    ) -> AllowedTokens<'a> {
+        AllowedTokens {
+            compiled,
+            grid,
+            expected: self.expected,
+            step: self.step,
+            room: compiled.is_unlimited() || self.has_room(self.step, compiled, grid),
+            first_room: match self.expected {
+                Expected::Move => self.first_room(self.step, compiled, grid),
+                _ => self.step,
+            },
+        }
+    }
+
+    /// Whether another note may begin at `step`.
+    fn has_room(&self, step: u32, compiled: &CompiledConstraints, grid: Grid) -> bool {
+        let sounding = self.notes.iter().filter(|n| n.1 > step).count();
+        let begun = self.notes.iter();
+        let begun = begun.filter(|n| n.0.saturating_add(grid.beat) > step);
+        sounding < compiled.polyphony && begun.count() < compiled.per_beat
+    }
+
+    /// The first step from `now` on where another note may begin if nothing is played till
+    /// then; there is room from there on.
+    pub(super) fn first_room(&self, now: u32, compiled: &CompiledConstraints, grid: Grid) -> u32 {
+        if compiled.is_unlimited() {
+            return now;
+        }
+        let ends = self.notes.iter().map(|n| n.1);
+        let begins = self.notes.iter().map(|n| n.0.saturating_add(grid.beat));
+        let changes = ends.chain(begins).filter(|&step| step > now);
+        std::iter::once(now)
+            .chain(changes)
+            .filter(|&step| self.has_room(step, compiled, grid))
+            .min()
+            // The last change empties everything, unless steps are at the end of their numbers.
+            .unwrap_or(u32::MAX)
+    }
+}
+
+/// What the rules leave at one place in the stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AllowedTokens<'a> {
+    compiled: &'a CompiledConstraints,
+    grid: Grid,
+    expected: Expected,
+    step: u32,
+    /// Whether a note may begin here.
+    room: bool,
+    /// Where time is about to move, the first step at which one may.
+    first_room: u32,
+}
+
+impl AllowedTokens<'_> {
+    /// Whether a base token that the grammar allows here is within the rules, and leaves a way
+    /// to go on within them.
+    pub(super) fn allows(&self, token: Token) -> bool {
+        match token {
+            Token::Pitch(p) => self.room && self.compiled.pitches >> (p & 127) & 1 == 1,
+            // A move of the longest duration may be followed by another; all others end
+            // where a note must begin.
+            Token::Duration(d) if self.expected == Expected::Move => {
+                d == self.grid.longest || self.step.saturating_add(u32::from(d)) >= self.first_room
+            }
+            Token::Duration(d) => d <= self.compiled.longest,
+            Token::Velocity(bin) => self.compiled.velocities >> (bin & 127) & 1 == 1,
+            Token::Start | Token::Separator => true,
+            // Playing on has no end: the player decides.
+            Token::End | Token::Pad => false,
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The two rings of an instance, seen from the composer thread: which past a message belongs to,
+//! and the way of planned notes.
+
+use std::time::{Duration, Instant};
+
+use continuo_engine::EngineError;
+use rtrb::Producer;
+
+use crate::messages::{Heard, Planned};
+use crate::player::EnginePlayer;
+use crate::session::Session;
+use crate::shared::Shared;
+
+/// How long an offline plan waits for room in the ring of planned notes.
+const RING_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Which past the audio thread speaks of, and which one the session has. What was on its way
+/// when a project was loaded is about the past before it, and must not change the one loaded.
+#[derive(Default)]
+pub(super) struct Pasts {
+    told: u64,
+    pub(super) mine: u64,
+}
+
+impl Pasts {
+    fn note(&mut self, message: Heard) {
+        if let Heard::Anew { past } = message {
+            self.told = past;
+        }
+    }
+
+    /// Whether a message is about another past than the session's.
+    pub(super) fn is_stale(&self, message: Heard) -> bool {
+        let mut after = Self { ..*self };
+        after.note(message);
+        after.told < after.mine
+    }
+
+    pub(super) fn hear(
+        &mut self,
+        session: &mut Session<EnginePlayer>,
+        message: Heard,
+        eager: bool,
+    ) -> Result<(), EngineError> {
+        self.note(message);
+        if self.told < self.mine {
+            session.hear_stale(message);
+            return Ok(());
+        }
+        session.hear(message, eager)
+    }
+}
+
+/// Hands planned notes over as far as there is room.
+pub(super) fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Producer<Planned>) {
+    let waiting = session.planned();
+    while let Some(&note) = waiting.front() {
+        if planned.push(note).is_err() {
+            return;
+        }
+        waiting.pop_front();
+    }
+}
+
+/// Hands all of them over; the audio thread, waiting at the gate, makes room.
+pub(super) fn hand_over_all(
+    session: &mut Session<EnginePlayer>,
+    planned: &mut Producer<Planned>,
+    shared: &Shared,
+) {
+    let began = Instant::now();
+    loop {
+        hand_over(session, planned);
+        if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
+            return;
+        }
+        shared.barrier.heartbeat();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

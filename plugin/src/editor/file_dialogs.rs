@@ -1,0 +1,198 @@
+//! The desktop's file dialogs, and work on files. Each runs on a thread of its own, so that the window never
+//! waits.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use nice_plug_egui::RepaintNotifier;
+use rfd::AsyncFileDialog;
+
+use crate::midi_export::ExportPart;
+
+/// Time below which an answer is no person's: the desktop has no dialogs.
+const HUMAN_TIME: Duration = Duration::from_millis(150);
+
+/// Purpose of a dialog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialogPurpose {
+    /// Path of a MIDI file to save: its notes, and the number of bars or all.
+    SaveMidi(ExportPart, Option<u32>),
+    /// Folder of a model to load.
+    LoadModel,
+    /// MIDI files to learn.
+    LearnFiles,
+    /// Folder of MIDI files to learn.
+    LearnFolder,
+}
+
+/// Result of a dialog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialogAnswer {
+    /// The files or the folder chosen.
+    Chosen(Vec<PathBuf>),
+    /// The dialog was closed without a choice.
+    Cancelled,
+    /// The desktop has no file dialogs.
+    Unavailable,
+}
+
+/// An event for the window.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DialogEvent {
+    /// A dialog was answered.
+    Answered(DialogPurpose, DialogAnswer),
+    /// Work on a file ended; the text is for the user.
+    Done(String),
+}
+
+/// The dialogs and file work of one window. Owned by the window's thread.
+pub struct Dialogs {
+    sender: Sender<DialogEvent>,
+    receiver: Receiver<DialogEvent>,
+    repaint: RepaintNotifier,
+    open: bool,
+}
+
+impl Dialogs {
+    /// No dialog open. It requests a repaint whenever there is an event.
+    pub fn new(repaint: RepaintNotifier) -> Self {
+        let (sender, receiver) = channel();
+        Self {
+            sender,
+            receiver,
+            repaint,
+            open: false,
+        }
+    }
+
+    /// Opens a dialog, unless one is open.
+    pub fn open(&mut self, purpose: DialogPurpose) {
+        if self.open {
+            return;
+        }
+        // Some systems want dialogs made on the window's thread.
+        let asked = dialog(&purpose);
+        self.open = self.start(move || {
+            let began = Instant::now();
+            let answer = match pollster::block_on(asked) {
+                Some(paths) => DialogAnswer::Chosen(paths),
+                None if began.elapsed() < HUMAN_TIME => DialogAnswer::Unavailable,
+                None => DialogAnswer::Cancelled,
+            };
+            DialogEvent::Answered(purpose, answer)
+        });
+    }
+
+    /// Runs work that may wait, which gives a text for the user.
+    pub fn run(&mut self, work: impl FnOnce() -> String + Send + 'static) {
+        self.start(move || DialogEvent::Done(work()));
+    }
+
+    fn start(&self, work: impl FnOnce() -> DialogEvent + Send + 'static) -> bool {
+        let (sender, repaint) = (self.sender.clone(), self.repaint.clone());
+        let thread = std::thread::Builder::new().name("continuo files".into());
+        let started = thread.spawn(move || {
+            // The window may be closed.
+            let _ = sender.send(work());
+            repaint.request_repaint();
+        });
+        started.is_ok()
+    }
+
+    /// The next event, if there is one.
+    pub fn next_event(&mut self) -> Option<DialogEvent> {
+        let event = self.receiver.try_recv().ok()?;
+        if let DialogEvent::Answered(..) = event {
+            self.open = false;
+        }
+        Some(event)
+    }
+}
+
+/// The dialog of a purpose; gives the paths chosen.
+fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
+    let dialog = AsyncFileDialog::new();
+    let purpose = purpose.clone();
+    let (mut one, mut folder, mut several) = (None, None, None);
+    let midi = |dialog: AsyncFileDialog| dialog.add_filter("MIDI", &["mid", "midi", "kar", "rmi"]);
+    match &purpose {
+        DialogPurpose::SaveMidi(part, _) => {
+            let dialog = dialog
+                .set_title("Save MIDI")
+                .set_file_name(file_name(*part));
+            one = Some(dialog.add_filter("MIDI", &["mid", "midi"]).save_file());
+        }
+        DialogPurpose::LoadModel => {
+            folder = Some(dialog.set_title("Choose a model's folder").pick_folder());
+        }
+        DialogPurpose::LearnFiles => {
+            several = Some(midi(dialog.set_title("Learn MIDI files")).pick_files());
+        }
+        DialogPurpose::LearnFolder => {
+            folder = Some(
+                dialog
+                    .set_title("Learn a folder of MIDI files")
+                    .pick_folder(),
+            );
+        }
+    }
+    async move {
+        if let Some(several) = several {
+            let files = several.await?.into_iter();
+            return Some(files.map(|file| file.path().to_path_buf()).collect());
+        }
+        let chosen = match (one, folder) {
+            (Some(one), _) => one.await?,
+            (None, folder) => folder?.await?,
+        };
+        Some(vec![chosen.path().to_path_buf()])
+    }
+}
+
+fn file_name(part: ExportPart) -> &'static str {
+    match part {
+        ExportPart::Heard => "heard.mid",
+        ExportPart::Played => "continuo.mid",
+        ExportPart::Both => "heard and continuo.mid",
+    }
+}
+
+/// A path for saving without a dialog: a new name in the folder `Continuo` in the home folder.
+///
+/// # Errors
+/// Where the folder cannot be made, or all names are taken.
+pub fn default_path(home: &Path, part: ExportPart) -> std::io::Result<PathBuf> {
+    let folder = home.join("Continuo");
+    std::fs::create_dir_all(&folder)?;
+    let name = file_name(part);
+    let stem = name.trim_end_matches(".mid");
+    let free = (2..10_000u32)
+        .map(|number| folder.join(format!("{stem} {number}.mid")))
+        .find(|path| !path.exists());
+    let first = folder.join(name);
+    if !first.exists() {
+        return Ok(first);
+    }
+    free.ok_or_else(|| std::io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_path_is_always_a_new_name() {
+        let home = tempfile::tempdir().unwrap();
+        let next = || {
+            let path = default_path(home.path(), ExportPart::Played).unwrap();
+            std::fs::write(&path, "x").unwrap();
+            path.file_name().unwrap().to_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            [next(), next(), next()],
+            ["continuo.mid", "continuo 2.mid", "continuo 3.mid"]
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! Group and help text of each parameter. Plain data, any thread.
+
+use super::view::Group;
+use crate::action::Action;
+
+/// Group and help text of a parameter.
+#[derive(Clone, Copy, Debug)]
+pub struct ParamLayout {
+    id: &'static str,
+    /// The group in which it is drawn.
+    pub group: Group,
+    /// One sentence on its effect, for musicians, with its unit.
+    pub help: &'static str,
+}
+
+/// Layout of a parameter that is not in the table: it is drawn all the same.
+const UNKNOWN: ParamLayout = place("", Group::Output, "");
+
+/// The layout of the parameter with this id.
+pub fn find(id: &str) -> ParamLayout {
+    let mut table = PARAMS.iter();
+    let known = table.find(|layout| layout.id == id).copied();
+    known.or_else(|| action(id)).unwrap_or(UNKNOWN)
+}
+
+/// The layout of a parameter that is drawn as an action.
+fn action(id: &str) -> Option<ParamLayout> {
+    Action::WITH_PARAMETER.into_iter().find_map(|action| {
+        let info = action.info();
+        let parameter = info.parameter.filter(|parameter| parameter.id == id)?;
+        Some(place(parameter.id, Group::Action, info.help))
+    })
+}
+
+const fn place(id: &'static str, group: Group, help: &'static str) -> ParamLayout {
+    ParamLayout { id, group, help }
+}
+
+/// All other parameters, by the id that songs keep.
+static PARAMS: &[ParamLayout] = &[
+    place(
+        "mode",
+        Group::Mode,
+        "Off listens only. Continue plays on when you pause. Trade takes turns of some bars. \
+         Along plays with you. Free plays on by itself.",
+    ),
+    place(
+        "enter",
+        Group::When,
+        "Where an answer may begin: on any step, on a beat, or on a bar line",
+    ),
+    place("gap", Group::When, "Beats of silence before it plays on"),
+    place(
+        "lead",
+        Group::When,
+        "How many beats before it comes in the answer is decided; what you play later is answered later",
+    ),
+    place("bars", Group::When, "Length of a turn in Trade, in bars"),
+    place(
+        "lookahead",
+        Group::When,
+        "Beats planned ahead of the playhead: more is safer, less answers sooner",
+    ),
+    place(
+        "hold",
+        Group::When,
+        "While on, it plays, whatever the mode: map it to a pedal or a pad",
+    ),
+    place(
+        "free_run",
+        Group::When,
+        "Goes by its own tempo, even where the host has one",
+    ),
+    place(
+        "tempo",
+        Group::When,
+        "Its own tempo in quarter notes a minute, for hosts without a transport",
+    ),
+    place(
+        "temp",
+        Group::What,
+        "How daring: low stays with what is likely, high surprises",
+    ),
+    place(
+        "temp_rhythm",
+        Group::What,
+        "How daring in rhythm: low stays with what is likely, high surprises",
+    ),
+    place(
+        "top_p",
+        Group::What,
+        "Only the likeliest choices that together have this probability are considered",
+    ),
+    place("key", Group::What, "The tonic of the scale"),
+    place(
+        "scale",
+        Group::What,
+        "Notes outside the scale are not played",
+    ),
+    place("low", Group::What, "No note below this one"),
+    place("high", Group::What, "No note above this one"),
+    place("voices", Group::What, "Most notes at once"),
+    place("density", Group::What, "More notes, or fewer"),
+    place("register", Group::What, "The note it is pulled to"),
+    place("reg_pull", Group::What, "How strongly it is pulled there"),
+    place("longest", Group::What, "Longest note it plays"),
+    place(
+        "length",
+        Group::Feel,
+        "Length of its notes: 100 % is as the model writes them",
+    ),
+    place(
+        "vel_from",
+        Group::Feel,
+        "Loudness as the model writes it, following yours, or fixed",
+    ),
+    place(
+        "velocity",
+        Group::Feel,
+        "Loudness of its notes where Velocity From is Fixed, 1 to 127",
+    ),
+    place(
+        "feel",
+        Group::Feel,
+        "How much of your timing against the grid it takes over",
+    ),
+    place(
+        "memory",
+        Group::Memory,
+        "Song: memory belongs to song positions, and going back forgets what came after. Session: a loop keeps developing",
+    ),
+    place(
+        "recall",
+        Group::Memory,
+        "How much what was there before counts: 0 % plays from the last bars alone",
+    ),
+    place(
+        "memory_bars",
+        Group::Memory,
+        "How many bars back the long memory reaches; the last hundred notes or so always count",
+    ),
+    place(
+        "seed",
+        Group::Memory,
+        "The same seed, notes and settings give the same answer; another seed, another",
+    ),
+    place("thru", Group::Output, "Passes what you play to the output"),
+    place(
+        "in_ch",
+        Group::Output,
+        "MIDI channel it listens to, 1 to 16, or all",
+    ),
+    place(
+        "out_ch",
+        Group::Output,
+        "MIDI channel of its notes, 1 to 16",
+    ),
+    place(
+        "offset",
+        Group::Output,
+        "Its notes sound so many milliseconds later, or earlier: for sounds with a slow attack",
+    ),
+    place(
+        "sound",
+        Group::Output,
+        "The built-in electric piano, for a first minute without another instrument",
+    ),
+    place(
+        "bypass",
+        Group::Output,
+        "Nothing is played; everything passes through",
+    ),
+];

@@ -1,0 +1,63 @@
+//! A set of keys on all MIDI channels. Plain data, which neither allocates nor frees.
+
+/// A set of keys by channel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySet([u128; 16]);
+
+impl KeySet {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|&keys| keys == 0)
+    }
+
+    /// Whether this one is among them.
+    pub fn contains(&self, channel: u8, pitch: u8) -> bool {
+        self.0[usize::from(channel & 15)] & bit(pitch) != 0
+    }
+
+    /// Puts one in.
+    pub fn insert(&mut self, channel: u8, pitch: u8) {
+        self.0[usize::from(channel & 15)] |= bit(pitch);
+    }
+
+    /// Takes out every key that fits; `None` fits all. Whether there was one.
+    pub fn remove(&mut self, channel: Option<u8>, pitch: Option<u8>) -> bool {
+        let mut found = false;
+        let mask = pitch.map_or(u128::MAX, bit);
+        for (number, keys) in (0u8..).zip(&mut self.0) {
+            if channel.is_none_or(|c| c & 15 == number) {
+                found |= *keys & mask != 0;
+                *keys &= !mask;
+            }
+        }
+        found
+    }
+
+    /// One of them.
+    pub fn first(&self) -> Option<(u8, u8)> {
+        let channel = self.0.iter().position(|&keys| keys != 0)?;
+        Some((channel as u8, self.0[channel].trailing_zeros() as u8))
+    }
+}
+
+fn bit(pitch: u8) -> u128 {
+    1 << (pitch & 127)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_set_keeps_keys_by_channel() {
+        let mut keys = KeySet::default();
+        keys.insert(3, 60);
+        keys.insert(3, 127);
+        keys.insert(15, 0);
+        assert_eq!(keys.first(), Some((3, 60)));
+        assert!(!keys.remove(Some(2), Some(60)));
+        assert!(keys.remove(None, Some(60)) && !keys.contains(3, 60));
+        assert!(keys.remove(Some(3), None) && keys.contains(15, 0));
+        assert!(keys.remove(None, None) && keys.is_empty());
+    }
+}

@@ -1,0 +1,205 @@
+//! A snapshot's notes as a MIDI file. Plain data; the composer thread calls it.
+
+use continuo_score::TimeSignature;
+use continuo_score::midi::{MidiFile, MidiNote};
+
+use crate::bar_grid::BarGrid;
+use crate::snapshot::{RollNote, Snapshot};
+
+/// Ticks in a quarter note: they keep a player's timing to a tenth of a millisecond at any usual tempo.
+const TICKS: u32 = 4_800;
+
+/// Tolerance at the first bar line, in quarter notes.
+const SAME: f64 = 1e-6;
+
+/// The notes to export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExportPart {
+    /// The player's notes.
+    Heard,
+    /// The generated notes.
+    Played,
+    /// Both, as two tracks.
+    Both,
+}
+
+/// A track of the file: its channel is its position among [`TRACKS`].
+struct Track {
+    name: &'static str,
+    generated: bool,
+}
+
+const TRACKS: [Track; 2] = [
+    Track {
+        name: "Heard",
+        generated: false,
+    },
+    Track {
+        name: "Continuo",
+        generated: true,
+    },
+];
+
+impl ExportPart {
+    fn contains(self, generated: bool) -> bool {
+        match self {
+            Self::Heard => !generated,
+            Self::Played => generated,
+            Self::Both => true,
+        }
+    }
+}
+
+/// The notes up to the playhead, from the last `bars` bars or all, at the snapshot's tempo. The file begins
+/// with the bar line before its first note. `None` without notes.
+pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
+    let grid = BarGrid::of(snapshot);
+    let now = snapshot.time.beat;
+    let from = bars.map_or(f64::NEG_INFINITY, |bars| bars_before(&grid, now, bars));
+    let wanted = |note: &&RollNote| {
+        part.contains(note.generated) && note.start >= from - SAME && note.start < now
+    };
+    let notes: Vec<_> = snapshot.notes.iter().filter(wanted).collect();
+    let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
+    let origin = grid.bar_line(first);
+    let tick = |beat: f64| ((beat - origin) * f64::from(TICKS)).round().max(0.0) as u64;
+    let tracks = TRACKS.iter().enumerate();
+    let tracks: Vec<_> = tracks
+        .filter(|(_, track)| part.contains(track.generated))
+        .collect();
+    let mut file = MidiFile {
+        ticks_per_beat: TICKS,
+        tempos: vec![(0, (60e6 / snapshot.time.tempo.clamp(1.0, 1000.0)) as u32)],
+        tracks: tracks.iter().map(|(_, track)| track.name.into()).collect(),
+        ..MidiFile::default()
+    };
+    for (number, &(channel, track)) in tracks.iter().enumerate() {
+        let own = notes.iter().filter(|n| n.generated == track.generated);
+        file.notes.extend(own.map(|note| MidiNote {
+            start: tick(note.start),
+            end: tick(note.end.unwrap_or(now).min(now.max(note.start))),
+            pitch: note.pitch,
+            velocity: note.velocity,
+            channel: channel as u8,
+            track: number as u16,
+        }));
+    }
+    file.notes.sort_unstable();
+    file.end = file.notes.iter().map(|n| n.end).max().unwrap_or(0);
+    let metre = |at: f64| {
+        let section = grid.section_at(at);
+        TimeSignature {
+            numerator: section.numerator,
+            denominator: section.denominator,
+        }
+    };
+    let changes = grid.sections().iter().map(|section| section.at);
+    let changes = changes.filter(|&at| at > origin && at < now);
+    file.time_signatures.push((0, metre(origin)));
+    file.time_signatures
+        .extend(changes.map(|at| (tick(at), metre(at))));
+    file.time_signatures
+        .dedup_by(|later, before| later.1 == before.1);
+    Some(file)
+}
+
+/// The bar line `bars` whole bars before `now`, not counting the bar under way.
+fn bars_before(grid: &BarGrid, now: f64, bars: u32) -> f64 {
+    let mut at = grid.bar_line(now);
+    for _ in 0..bars {
+        at = grid.bar_line(at - 1e-3);
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use continuo_score::midi::read_bytes;
+
+    use super::*;
+    use crate::snapshot::TransportState;
+
+    fn snapshot() -> Snapshot {
+        let note = |start: f64, length: f64, pitch, generated| RollNote {
+            start,
+            end: Some(start + length),
+            pitch,
+            velocity: 77,
+            generated,
+        };
+        let metre = |numerator| TimeSignature {
+            numerator,
+            denominator: 4,
+        };
+        Snapshot {
+            time: TransportState {
+                beat: 12.0,
+                tempo: 90.0,
+                ..TransportState::default()
+            },
+            notes: vec![
+                note(4.013, 0.5, 60, false),
+                RollNote {
+                    end: None,
+                    ..note(11.0, 0.0, 62, false)
+                },
+                note(8.0, 1.0, 64, true),
+                note(11.5, 2.0, 65, true),
+                note(12.5, 1.0, 67, true),
+            ],
+            time_signatures: vec![(0.0, metre(4)), (8.0, metre(3))],
+            ..Snapshot::default()
+        }
+    }
+
+    fn exported(part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
+        let file = export(&snapshot(), part, bars)?;
+        Some(read_bytes(&file.to_bytes().unwrap()).unwrap())
+    }
+
+    #[test]
+    fn both_parts_are_written_as_they_were_played() {
+        let file = exported(ExportPart::Both, None).unwrap();
+        let notes: Vec<_> = file
+            .notes
+            .iter()
+            .map(|n| (n.start, n.end, n.pitch, n.track))
+            .collect();
+        let at = |beats: f64| (beats * f64::from(TICKS)).round() as u64;
+        let track = |pitch| file.notes.iter().find(|n| n.pitch == pitch).unwrap().track;
+        let (heard, played) = (track(60), track(64));
+        assert_ne!(heard, played);
+        assert_eq!(
+            notes,
+            [
+                (at(0.013), at(0.513), 60, heard),
+                (at(4.0), at(5.0), 64, played),
+                (at(7.0), at(8.0), 62, heard),
+                // The file ends at the playhead: the rest of this note is only planned.
+                (at(7.5), at(8.0), 65, played),
+            ]
+        );
+        assert_eq!(
+            file.time_signatures
+                .iter()
+                .map(|m| (m.0, m.1.numerator))
+                .collect::<Vec<_>>(),
+            [(0, 4), (at(4.0), 3)]
+        );
+        assert_eq!(file.tempos, [(0, 666_666)]);
+    }
+
+    #[test]
+    fn one_part_of_the_last_bars_is_written_alone() {
+        let count = |part, bars| exported(part, bars).map(|file| file.notes.len());
+        assert_eq!(count(ExportPart::Heard, None), Some(2));
+        assert_eq!(count(ExportPart::Heard, Some(1)), Some(1));
+        assert_eq!(count(ExportPart::Played, Some(1)), Some(2));
+        assert_eq!(count(ExportPart::Played, Some(0)), Some(1));
+        assert_eq!(
+            export(&Snapshot::default(), ExportPart::Both, None),
+            None,
+            "no notes, no file"
+        );
+    }
+}

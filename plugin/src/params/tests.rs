@@ -1,0 +1,125 @@
+//! Tests of the parameters: defaults, texts, ids.
+
+use super::*;
+use crate::action::Action;
+use crate::choices::Choice;
+
+#[test]
+fn defaults_reach_both_threads_exactly() {
+    let params = ContinuoParams::default();
+    assert_eq!(params.settings(), Settings::default());
+    assert_eq!(params.audio_settings(), AudioSettings::default());
+}
+
+/// Each step of each parameter, by the texts that hosts show and send back, with and without
+/// the unit, and as a number with decimals.
+#[test]
+fn texts_of_every_step_parse_to_that_step() {
+    let params = ContinuoParams::default();
+    let mut stepped = 0;
+    for (id, param, _) in params.param_map() {
+        // SAFETY: `params` lives.
+        unsafe {
+            let Some(steps) = param.step_count() else {
+                continue;
+            };
+            stepped += 1;
+            for step in 0..=steps {
+                let value = step as f32 / steps as f32;
+                let shown = param.normalized_value_to_string(value, false);
+                let with_unit = param.normalized_value_to_string(value, true);
+                let mut texts = vec![shown.clone(), with_unit];
+                if let Ok(number) = shown.parse::<i32>() {
+                    assert_eq!(number as f32, param.preview_plain(value), "{id}");
+                    texts.extend([format!("{number}.0"), format!("{number}.0 bars")]);
+                }
+                for text in texts {
+                    let read = param.string_to_normalized_value(&text);
+                    let read = read.unwrap_or_else(|| panic!("{id}: not {text:?}"));
+                    let back = (f64::from(read) * steps as f64).round() as usize;
+                    assert_eq!(back, step, "{id}: {text:?} is read as another step");
+                    // Set, it is shown the same again.
+                    param._internal_set_normalized_value(read);
+                    let now = param.unmodulated_normalized_value();
+                    assert_eq!(param.normalized_value_to_string(now, false), shown, "{id}");
+                }
+            }
+            for nonsense in ["", "ü", "ü4", "é#1", "#", "-", "\u{1d11e}", "1e999", "NaN"] {
+                param.string_to_normalized_value(nonsense);
+            }
+        }
+    }
+    assert!(stepped > 15, "{stepped} parameters have steps");
+}
+
+#[test]
+fn ids_and_choices_are_those_of_saved_songs() {
+    let ids: Vec<_> = ContinuoParams::default()
+        .param_map()
+        .into_iter()
+        .map(|(id, ..)| id)
+        .collect();
+    let known = [
+        "bypass",
+        "thru",
+        "mode",
+        "hold",
+        "panic",
+        "gap",
+        "enter",
+        "lead",
+        "bars",
+        "lookahead",
+        "memory",
+        "recall",
+        "memory_bars",
+        "clear",
+        "temp",
+        "temp_rhythm",
+        "top_p",
+        "scale",
+        "key",
+        "low",
+        "high",
+        "voices",
+        "density",
+        "register",
+        "reg_pull",
+        "longest",
+        "seed",
+        "variation",
+        "regen",
+        "freeze",
+        "length",
+        "vel_from",
+        "velocity",
+        "feel",
+        "in_ch",
+        "out_ch",
+        "offset",
+        "free_run",
+        "tempo",
+        "sound",
+    ];
+    assert_eq!(ids, known);
+    let modes = ["off", "continue", "trade", "along", "free"];
+    assert_eq!(Mode::IDS, modes);
+    assert_eq!(Enter::IDS, ["step", "beat", "bar"]);
+    assert_eq!(Memory::IDS, ["song", "session"]);
+    assert_eq!(Variation::IDS, ["a", "b", "c", "d"]);
+    let velocities = ["model", "follow", "fixed"];
+    assert_eq!(VelocityFrom::IDS, velocities);
+}
+
+/// An editor finds the parameter of an action by its id, a host shows its name.
+#[test]
+fn every_parameter_of_an_action_exists_under_its_name() {
+    let params = ContinuoParams::default();
+    for action in Action::WITH_PARAMETER {
+        let parameter = action.info().parameter.unwrap();
+        let map = params.param_map();
+        let (_, param, _) = map.iter().find(|(id, ..)| id == parameter.id).unwrap();
+        // SAFETY: `params` lives.
+        assert_eq!(unsafe { param.name() }, parameter.name);
+    }
+}

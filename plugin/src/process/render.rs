@@ -1,0 +1,162 @@
+//! Output of one block, sample by sample: ends notes, passes the player's events, starts planned notes.
+//! Audio thread.
+
+use std::sync::atomic::Ordering;
+
+use super::AudioProcessor;
+use super::events::{Host, on, send_off};
+use crate::counters::increment;
+use crate::schedule::{Due, Front};
+use crate::transport::{Passage, Span};
+
+impl AudioProcessor {
+    /// Starts a block: executes the `opening` cuts before its first sample, and sends note-offs still due.
+    pub(super) fn begin_render(&mut self, opening: u64, host: &mut impl Host) {
+        self.active_notes.begin_block();
+        for _ in 0..opening {
+            self.cut(0, host);
+        }
+        self.active_notes
+            .end_overdue(&mut |channel, pitch| send_off(host, 0, channel, pitch));
+        self.end_thru_keys(host);
+    }
+
+    /// Renders the block. On each sample, cuts come first, then note-offs, the player's events, and
+    /// note-ons.
+    pub(super) fn render(&mut self, passage: &Passage, frames: u32, host: &mut impl Host) {
+        let mut next = 0;
+        for (index, span) in passage.spans.iter().flatten().enumerate() {
+            if index > 0 {
+                self.cut(span.first, host);
+            }
+            next = self.render_span(span, passage.hold_from, next, host);
+        }
+        // While the transport stands still, or in a block without samples, there are only the
+        // player's events.
+        while let Some(&(sample, event)) = self.events.get(next) {
+            if passage.spans[0].is_some() && self.yields_to(&event) {
+                self.cut(sample, host);
+            }
+            self.pass_thru(sample, event, host);
+            next += 1;
+        }
+        self.pass_overflow(frames, host);
+    }
+
+    /// Renders one span, from event number `next` on, and gives the number of the first event after it. No
+    /// generated note begins from sample `hold_from` on.
+    fn render_span(
+        &mut self,
+        span: &Span,
+        hold_from: Option<u32>,
+        mut next: usize,
+        host: &mut impl Host,
+    ) -> usize {
+        let held = |sample: u32| hold_from.is_some_and(|from| sample >= from);
+        let mut now = span.first;
+        loop {
+            let event = self
+                .events
+                .get(next)
+                .map(|e| e.0)
+                .filter(|&s| s < span.end());
+            let end = self.active_notes.next_end(span, now);
+            let start = self.next_start(span, now).filter(|&sample| !held(sample));
+            let Some(sample) = [event, end, start].into_iter().flatten().min() else {
+                return next;
+            };
+            now = sample;
+
+            let here = self.events[next..]
+                .iter()
+                .take_while(|e| e.0 == sample)
+                .count();
+            for index in next..next + here {
+                if self.yields_to(&self.events[index].1) {
+                    self.cut(sample, host);
+                }
+            }
+            self.end_due(span, sample, host);
+            for index in next..next + here {
+                self.pass_thru(sample, self.events[index].1, host);
+            }
+            next += here;
+            if !held(sample) {
+                self.start_due(span, sample, host);
+            }
+        }
+    }
+
+    /// Executes a cut that [`Self::notify_block`] has sent: all generated notes end.
+    fn cut(&mut self, sample: u32, host: &mut impl Host) {
+        let cancelled = self.schedule.cut();
+        self.shared
+            .counters
+            .early
+            .fetch_add(cancelled, Ordering::Relaxed);
+        self.active_notes
+            .end_all(&mut |channel, pitch| send_off(host, sample, channel, pitch));
+    }
+
+    /// The sample of the next planned note in `span`. Drops notes that are too late.
+    fn next_start(&mut self, span: &Span, now: u32) -> Option<u32> {
+        loop {
+            match self.schedule.front(span, now) {
+                Front::Nothing => return None,
+                Front::Due(due) => return Some(due.sample),
+                Front::TooLate(note) => {
+                    self.schedule.pop();
+                    self.drop_note(&note);
+                }
+            }
+        }
+    }
+
+    /// Ends notes that are due, and notes on keys that start again on this sample.
+    fn end_due(&mut self, span: &Span, sample: u32, host: &mut impl Host) {
+        let Self {
+            active_notes,
+            schedule,
+            ..
+        } = self;
+        let mut send = |channel, pitch| send_off(host, sample, channel, pitch);
+        active_notes.end_due(span, sample, &mut send);
+        if !active_notes.is_empty() {
+            for note in schedule.starting_on(*span, sample) {
+                if active_notes.began_before(note.pitch, sample) {
+                    active_notes.end(note.pitch, &mut send);
+                }
+            }
+        }
+    }
+
+    /// Starts the planned notes of this sample.
+    fn start_due(&mut self, span: &Span, sample: u32, host: &mut impl Host) {
+        while let Front::Due(due) = self.schedule.front(span, sample) {
+            if due.sample > sample {
+                return;
+            }
+            self.schedule.pop();
+            self.start(due, host);
+        }
+    }
+
+    /// Starts a note, or drops it where its key sounds already or the host refuses it.
+    fn start(&mut self, due: Due, host: &mut impl Host) {
+        let Due { note, sample, late } = due;
+        // A key sounds once: another note on it on this sample, or the player, comes first.
+        let channel = self.audio_settings.output;
+        let taken =
+            self.active_notes.sounds(note.pitch) || self.thru_keys.contains(channel, note.pitch);
+        if taken || !host.send(on(sample, channel, note.pitch, note.velocity)) {
+            self.drop_note(&note);
+            return;
+        }
+        self.active_notes
+            .start(channel, note.pitch, sample, note.end_beat);
+        increment(&self.shared.counters.played);
+        if late {
+            increment(&self.shared.counters.late);
+        }
+    }
+}

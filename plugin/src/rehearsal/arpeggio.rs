@@ -1,0 +1,197 @@
+//! The player of these tests.
+
+use std::convert::Infallible;
+
+use continuo_engine::composer::PendingWork;
+use continuo_score::{Note, Score};
+
+use crate::messages::Settings;
+use crate::session::{Player, mix};
+use crate::testing::Rng;
+
+/// Steps of the network in a slice.
+pub(super) const STEPS: usize = 8;
+/// Tokens of a note: each is a step of the network.
+pub(super) const TOKENS: usize = 3;
+/// Tokens that an answer waits for, where more than [`SOON`] are to be read.
+pub(super) const NEAR: usize = 192;
+const SOON: usize = 512;
+
+/// Plays an arpeggio of everything it heard: another context, seed or place, other notes.
+#[derive(Default)]
+pub(super) struct Arpeggio {
+    heard: u64,
+    rng: Option<Rng>,
+    step: u32,
+    highest: u8,
+    /// Every answer: where, on what, and what it listened to.
+    pub(super) answers: Vec<(u32, u64)>,
+    /// What it has to do, if it takes its time.
+    pub(super) work: Option<Work>,
+}
+
+/// What a player has still to do, in steps of the network.
+#[derive(Default)]
+pub(super) struct Work {
+    ready: bool,
+    /// Notes of the last score.
+    notes: usize,
+    pub(super) heard: usize,
+    pub(super) past: usize,
+    pub(super) lessons: usize,
+    /// Notes that are played once so many steps are done.
+    sampled: Option<(Vec<Note>, usize)>,
+    /// Slices that were worked.
+    pub(super) slices: usize,
+}
+
+impl Work {
+    /// A score of so many notes is to be read.
+    fn listen(&mut self, notes: usize) {
+        let new = TOKENS * notes.saturating_sub(self.notes);
+        self.notes = notes;
+        self.sampled = None;
+        if new > SOON {
+            (self.heard, self.past) = (NEAR, self.past + new - NEAR);
+        } else {
+            self.heard += new;
+        }
+    }
+}
+
+impl Arpeggio {
+    /// One that takes its time, once it is `ready`.
+    pub(super) fn working(ready: bool) -> Self {
+        let work = Work {
+            ready,
+            ..Work::default()
+        };
+        Self {
+            work: Some(work),
+            ..Self::default()
+        }
+    }
+
+    fn notes_until(&mut self, until: u32) -> Vec<Note> {
+        let mut notes = Vec::new();
+        let Some(rng) = &mut self.rng else {
+            return notes;
+        };
+        while self.step < until {
+            for voice in 0..1 + rng.below(3) as u8 {
+                notes.push(Note {
+                    start: self.step,
+                    length: 1 + rng.below(20) as u32,
+                    pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
+                    velocity: 1 + rng.below(127) as u8,
+                });
+            }
+            self.step += 1 + rng.below(7) as u32;
+        }
+        notes
+    }
+}
+
+impl Player for Arpeggio {
+    type Error = Infallible;
+
+    fn steps_per_beat(&self) -> u32 {
+        12
+    }
+
+    fn is_ready(&self) -> bool {
+        self.work.as_ref().is_none_or(|work| work.ready)
+    }
+
+    fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
+        if let Some(work) = &mut self.work {
+            work.listen(score.notes.len());
+        }
+        self.heard = 0;
+        for note in &score.notes {
+            for x in [
+                note.start,
+                note.length,
+                note.pitch.into(),
+                note.velocity.into(),
+            ] {
+                self.heard = mix(self.heard.wrapping_mul(31).wrapping_add(u64::from(x)));
+            }
+        }
+        for (step, metre) in score.time_signatures.changes() {
+            self.heard = mix(self.heard ^ u64::from(step) << 20 ^ u64::from(metre.numerator));
+        }
+        Ok(())
+    }
+
+    fn answer(
+        &mut self,
+        at: u32,
+        settings: &Settings,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), Infallible> {
+        let own = own.iter().map(|n| u64::from(n.start)).sum::<u64>();
+        self.heard = mix(self.heard ^ own);
+        self.highest = settings.sampling.constraints.range.1;
+        self.answers.push((at, self.heard));
+        self.rng = Some(Rng::new(seed ^ self.heard));
+        self.step = at;
+        Ok(())
+    }
+
+    fn tune(&mut self, settings: &Settings) {
+        self.highest = settings.sampling.constraints.range.1;
+    }
+
+    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
+        let Some(mut work) = self.work.take() else {
+            return Ok(Some(self.notes_until(until)));
+        };
+        work.slices += 1;
+        let mut played = None;
+        if work.heard > 0 {
+            work.heard = work.heard.saturating_sub(STEPS);
+        } else {
+            let (notes, steps) = work.sampled.take().unwrap_or_else(|| {
+                let notes = self.notes_until(until);
+                // The time that passes is a token too.
+                let steps = 1 + TOKENS * notes.len();
+                (notes, steps)
+            });
+            match steps.checked_sub(STEPS).filter(|&left| left > 0) {
+                Some(left) => work.sampled = Some((notes, left)),
+                None => played = Some(notes),
+            }
+        }
+        self.work = Some(work);
+        Ok(played)
+    }
+
+    fn owed(&self) -> Option<PendingWork> {
+        let work = self.work.as_ref()?;
+        let owed = [
+            (work.heard, PendingWork::Input),
+            (work.past, PendingWork::CatchUp),
+            (work.lessons, PendingWork::Learning),
+        ];
+        let some = owed.into_iter().find(|&(steps, _)| steps > 0);
+        some.map(|(_, owed)| owed)
+    }
+
+    fn read_on(&mut self) -> Result<(), Infallible> {
+        let Some(work) = &mut self.work else {
+            return Ok(());
+        };
+        work.slices += 1;
+        let owed = [&mut work.heard, &mut work.past, &mut work.lessons];
+        if let Some(steps) = owed.into_iter().find(|steps| **steps > 0) {
+            *steps = steps.saturating_sub(STEPS);
+        }
+        Ok(())
+    }
+
+    fn learns(&self) -> bool {
+        self.work.is_some()
+    }
+}

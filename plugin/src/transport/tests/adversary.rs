@@ -1,0 +1,390 @@
+//! Transports drawn at random from all that hosts were seen to do, and values that no host should
+//! report.
+
+use super::gaps::{OWN, next};
+use super::rounding::Rounding;
+use super::*;
+
+/// Every sample of the block lies in one span, and nothing is out of bounds.
+fn check(passage: &Passage, frames: u32) {
+    let spans: Vec<&Span> = passage.spans.iter().flatten().collect();
+    let mut next = 0;
+    for span in &spans {
+        assert_eq!(span.first, next, "{passage:?}");
+        next = span.end();
+        assert!(span.start_beat.abs() < 1e10, "{passage:?}");
+        assert!(span.samples_per_beat > 0.0 && span.samples_per_beat < 1e9);
+        assert!(spans.len() == 1 || span.frames > 0);
+    }
+    assert!(spans.is_empty() || next == frames, "{passage:?}");
+    let beats = [passage.left.map(|left| left.beat), passage.arrived];
+    assert!(beats.into_iter().flatten().all(f64::is_finite));
+}
+
+/// A host that plays from some place on, as well as it can.
+struct Song {
+    rng: Rng,
+    rate: f64,
+    /// The true position of the next block, in quarter notes.
+    beat: f64,
+    tempo: f64,
+    /// Ramps: by how many quarter notes a minute the tempo changes a second.
+    slope: f64,
+    /// Blocks are of this length, or of any up to it.
+    longest: u32,
+    changing: bool,
+    rounding: Option<Rounding>,
+    gaps: bool,
+    metre: (i32, i32),
+    bar_start: f64,
+    /// Seconds in a row that it has reported nothing.
+    silent: f64,
+}
+
+impl Song {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let rate = [44_100.0, 48_000.0, 96_000.0][rng.below(3) as usize];
+        let beat = [0.0, -7.3, -4.0, 12.25, 1_000.0][rng.below(5) as usize];
+        let tempo = [20.0, 400.0, 141.0, 20.0 + 380.0 * rng.unit()][rng.below(4) as usize];
+        let slope = [0.0, 0.0, 6.0 * rng.unit() - 3.0][rng.below(3) as usize];
+        let longest = [1, 16, 64, 441, 1_024, 4_096][rng.below(6) as usize];
+        let rounding = Rounding::ALL.get(rng.below(8) as usize).copied();
+        Self {
+            rate,
+            beat,
+            tempo,
+            slope,
+            longest,
+            changing: rng.below(2) == 0,
+            rounding,
+            gaps: rng.below(2) == 0,
+            metre: (4, 4),
+            bar_start: (beat / 4.0).floor() * 4.0,
+            silent: 0.0,
+            rng,
+        }
+    }
+
+    fn frames(&mut self) -> u32 {
+        match self.changing {
+            true => self.rng.below(u64::from(self.longest) + 1) as u32,
+            false => self.longest,
+        }
+    }
+
+    fn bar(&self) -> f64 {
+        f64::from(self.metre.0) * 4.0 / f64::from(self.metre.1)
+    }
+
+    /// What it reports of the next block, which reports something if `sure`.
+    fn report(&mut self, frames: u32, sure: bool) -> Reading {
+        while self.beat >= self.bar_start + self.bar() {
+            self.bar_start += self.bar();
+        }
+        if self.rng.below(500) == 0 {
+            // Another metre, which begins here, wherever in the bar that is.
+            self.metre = [(3, 4), (7, 8), (5, 4), (4, 4)][self.rng.below(4) as usize];
+            self.bar_start = self.beat;
+        }
+        let round = |beat: f64| self.rounding.map_or(fixed_point(beat), |r| r.round(beat));
+        let said = Reading {
+            bar_start: Some(round(self.bar_start)),
+            numerator: Some(self.metre.0),
+            denominator: Some(self.metre.1),
+            ..playing(round(self.beat), self.tempo)
+        };
+        let seconds = f64::from(frames) / self.rate;
+        let silent = self.gaps && !sure && self.silent + seconds < 0.4 && self.rng.below(6) == 0;
+        if !silent {
+            self.silent = 0.0;
+            return said;
+        }
+        self.silent += seconds;
+        match self.rng.below(4) {
+            0 => Reading {
+                tempo: Some(f64::NAN),
+                ..said
+            },
+            1 => Reading {
+                beat: Some(f64::INFINITY),
+                ..said
+            },
+            2 => Reading { beat: None, ..said },
+            _ => Reading::default(),
+        }
+    }
+
+    fn advance(&mut self, frames: u32) {
+        let seconds = f64::from(frames) / self.rate;
+        let next = (self.tempo + self.slope * seconds).clamp(20.0, 400.0);
+        self.beat += seconds * (self.tempo + next) / 120.0;
+        self.tempo = next;
+    }
+
+    /// How far a position may be off by rounding.
+    fn step(&self) -> f64 {
+        match self.rounding {
+            Some(Rounding::Down(ticks) | Rounding::Nearest(ticks)) => 1.0 / ticks,
+            None => 1e-6,
+        }
+    }
+}
+
+#[test]
+fn what_hosts_do_is_no_jump_and_moves_no_note() {
+    for seed in 0..600 {
+        let mut song = Song::new(seed);
+        let mut tracker = Tracker::new(song.rate);
+        let mut arrivals = 0;
+        for block in 0..1_500 {
+            let frames = song.frames();
+            let mut reading = song.report(frames, arrivals == 0);
+            reading = tracker.complete(&reading, frames, OWN);
+            let passage = tracker.next(&reading, frames);
+            check(&passage, frames);
+            let what = || {
+                format!(
+                    "seed {seed}, block {block}, {} BPM, {:?}",
+                    song.tempo, song.rounding
+                )
+            };
+            arrivals += u32::from(passage.arrived.is_some());
+            assert!(
+                passage.left.is_none() && arrivals <= 1,
+                "{}: {passage:?}",
+                what()
+            );
+            if let [Some(span), None] = passage.spans {
+                // While it reports nothing the tempo is that of the block before.
+                let blind = song.slope.abs() * 0.5 * 0.5 / 60.0;
+                let first = tracker.grain.step().max(song.step());
+                let off = (span.start_beat - song.beat).abs();
+                let most = 2.0 * first + if song.silent > 0.0 { blind } else { 0.0 };
+                assert!(off <= most + 1e-6, "{}: {off} beats off", what());
+            }
+            song.advance(frames);
+        }
+        assert_eq!(
+            (arrivals, tracker.contradiction()),
+            (1, None),
+            "seed {seed}"
+        );
+        // It stops inside the last block.
+        let stop = song.beat
+            - 0.3 * tracker.running.unwrap().last.frames as f64 * song.tempo / (60.0 * song.rate);
+        let said = Reading {
+            playing: false,
+            ..playing(stop, song.tempo)
+        };
+        let left = next(&mut tracker, &said, 64).left.unwrap();
+        assert!(
+            (left.beat - stop).abs() < 2.0 * song.step() + 0.02,
+            "seed {seed}"
+        );
+        assert!(left.limit <= left.beat);
+    }
+}
+
+#[test]
+fn a_loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
+    for seed in 0..300 {
+        let mut rng = Rng::new(seed);
+        let rounding = [
+            None,
+            Some(Rounding::Nearest(960.0)),
+            Some(Rounding::Down(1_920.0)),
+        ];
+        let rounding = rounding[rng.below(3) as usize];
+        let round = |beat: f64| rounding.map_or(fixed_point(beat), |r| r.round(beat));
+        let tempo = 40.0 + 300.0 * rng.unit();
+        let spb = RATE * 60.0 / tempo;
+        let frames = [64, 480, 1_024, 4_096][rng.below(4) as usize];
+        let start = 8.0 * rng.unit();
+        // On whole samples, and more than some blocks long.
+        let length = (f64::from(frames) * (5.0 + 30.0 * rng.unit())).round();
+        let what = format!("seed {seed}, {rounding:?}, {tempo} BPM, {frames}");
+        let mut tracker = Tracker::new(RATE);
+        let (mut at, mut turns) = (0.0, 0);
+        while turns < 8 {
+            let passage = tracker.next(&playing(round(start + at / spb), tempo), frames);
+            check(&passage, frames);
+            if passage.left.is_some() {
+                turns += 1;
+                // The first time it may be any jump.
+                let seam = passage.seam;
+                assert!(
+                    turns == 1 || seam.is_some(),
+                    "{what}, turn {turns}: {passage:?}"
+                );
+                if let Some(seam) = seam {
+                    let off = seam.end - seam.start - length / spb;
+                    assert!(off.abs() < 3.0 / 480.0, "{what}: {off} longer");
+                    // Within the block; a start on the grid is likelier than one beside it.
+                    let near = f64::from(frames) / spb + 3.0 / 480.0 + 2.0 / spb;
+                    assert!((seam.start - start).abs() < near, "{what}: {seam:?}");
+                    let later = seam.start - start > 3.0 / 480.0 + 2.0 / spb;
+                    let steps = seam.start * 12.0;
+                    assert!(
+                        !later || (steps - steps.round()).abs() < 1e-6,
+                        "{what}: {seam:?}"
+                    );
+                }
+            }
+            at += f64::from(frames);
+            if at >= length {
+                at -= length;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_loop_on_the_grid_of_steps_is_known_at_once() {
+    for (start, end) in [(1.0 / 3.0, 9.0 + 2.0 / 3.0), (4.0 + 1.0 / 12.0, 7.0)] {
+        let (mut tracker, spb, frames) = (Tracker::new(RATE), 24_000.0, 1_000);
+        let length = (end - start) * spb;
+        let (mut at, mut seams) = (0.0, 0);
+        for _ in 0..800 {
+            let said = playing(fixed_point(start + at / spb), 120.0);
+            let passage = tracker.next(&said, frames);
+            if let Some(seam) = passage.seam {
+                assert!((seam.start - start).abs() < 1e-9 && (seam.end - end).abs() < 1e-9);
+                seams += 1;
+            }
+            assert_eq!(passage.left.is_some(), passage.seam.is_some());
+            at = (at + f64::from(frames)) % length;
+        }
+        assert!(seams >= 2);
+    }
+}
+
+#[test]
+fn a_loop_that_comes_round_while_the_host_reports_nothing_is_followed() {
+    let mut tracker = Tracker::new(RATE);
+    let (mut beat, frames) = (6.0, 480);
+    let mut turns = 0;
+    for block in 0..800 {
+        let mut said = Reading {
+            cycle: Some((4.0, 8.0)),
+            ..playing(beat, 120.0)
+        };
+        if !(4.05..=7.95).contains(&beat) {
+            said = Reading::default();
+        }
+        let passage = next(&mut tracker, &said, frames);
+        check(&passage, frames);
+        assert_eq!(
+            passage.arrived.is_some() && passage.seam.is_none(),
+            block == 0,
+            "{block}"
+        );
+        turns += u32::from(passage.spans[1].is_some() || passage.seam.is_some());
+        beat += 0.02;
+        if beat >= 8.0 {
+            beat -= 4.0;
+        }
+    }
+    assert!(turns >= 3, "{turns} turns");
+}
+
+#[test]
+fn a_wrong_tempo_is_measured_within_three_stretches() {
+    for factor in [0.5, 0.97, 1.5, 2.0] {
+        for (frames, rounding) in [
+            (64, Rounding::ALL[0]),
+            (512, Rounding::ALL[2]),
+            (4_096, Rounding::ALL[4]),
+        ] {
+            let (mut tracker, mut jumps, mut off) = (Tracker::new(RATE), 0, 0.0);
+            for block in 0..3_000u32 {
+                let at = f64::from(block * frames) * factor / 24_000.0;
+                let passage = next(&mut tracker, &playing(rounding.round(at), 120.0), frames);
+                check(&passage, frames);
+                jumps += u32::from(passage.left.is_some());
+                off = (passage.spans[0].unwrap().start_beat - at).abs();
+            }
+            let stretch = (24_000.0 / 15.0 / f64::from(frames)).ceil();
+            assert!(
+                f64::from(jumps) <= 3.0 * stretch && off < 2.0 / 480.0,
+                "{factor}, {frames}: {jumps}, {off}"
+            );
+            // Per block, the tempos are further apart than rounding.
+            let apart = (factor - 1.0_f64).abs() * f64::from(frames) / 24_000.0;
+            if apart > TOLERANCE {
+                assert_eq!(tracker.contradiction(), Some(Contradiction::Tempo));
+            }
+        }
+    }
+}
+
+/// The value four times in five.
+fn maybe<T>(value: T, rng: &mut Rng) -> Option<T> {
+    (rng.below(5) > 0).then_some(value)
+}
+
+#[test]
+fn nonsense_never_panics_and_is_never_passed_on() {
+    let mut rng = Rng::new(3);
+    let number = |rng: &mut Rng| {
+        let odd = [
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            -0.0,
+            1e300,
+            -1e300,
+            1e9,
+            -1e9,
+            4e9,
+            0.0,
+            120.0,
+            1e-300,
+            9_999.0,
+            1.0,
+        ];
+        match rng.below(3) {
+            0 => odd[rng.below(odd.len() as u64) as usize],
+            _ => 40.0 * rng.unit() - 4.0,
+        }
+    };
+    for round in 0..400 {
+        let mut tracker = Tracker::new(RATE);
+        tracker.shift([0, 4_800, -4_800][round % 3]);
+        let mut said = playing(0.0, 120.0);
+        for _ in 0..400 {
+            let frames = [0, 1, 64, 1_024, 4_096][rng.below(5) as usize];
+            match rng.below(12) {
+                0 => said.playing = rng.below(4) > 0,
+                1 => said.beat = maybe(number(&mut rng), &mut rng),
+                2 => said.tempo = maybe(10.0 * number(&mut rng), &mut rng),
+                3 => said.bar_start = maybe(number(&mut rng), &mut rng),
+                4 => said.numerator = maybe(rng.next() as i32 % 70, &mut rng),
+                5 => said.denominator = maybe(1 << rng.below(31), &mut rng),
+                6 => {
+                    let ends = (number(&mut rng), number(&mut rng));
+                    said.cycle = maybe(ends, &mut rng);
+                }
+                7 => tracker.set_sample_rate(RATE * (1.0 + rng.unit())),
+                8 => said = Reading::default(),
+                9 => said = playing(40.0 * rng.unit(), 20.0 + 380.0 * rng.unit()),
+                _ => said.beat = said.beat.map(|b| b + f64::from(frames) / 24_000.0),
+            }
+            let own = OwnTime {
+                always: rng.below(20) == 0,
+                ..OWN
+            };
+            let reading = tracker.complete(&said, frames, own);
+            let mut passage = tracker.next(&reading, frames);
+            check(&passage, frames);
+            let mut note_ons: Vec<u32> =
+                (0..rng.below(4)).map(|_| rng.below(4_096) as u32).collect();
+            note_ons.retain(|&at| at < frames);
+            note_ons.sort_unstable();
+            passage.snap_seam(tracker.slack(), note_ons.into_iter());
+            check(&passage, frames);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Controls and piano roll, driven by pointer and assistive technology.
+
+use continuo::editor::UiEvent;
+use continuo::editor::view::{ControlKind, Group};
+use egui::accesskit::Role;
+use egui_kittest::kittest::Queryable;
+
+use crate::fixtures;
+use crate::harness::{EditorHarness, gesture};
+
+#[test]
+fn every_control_emits_a_whole_gesture() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let shown = editor.controls();
+    let drawn = shown
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| Group::COLUMNS.contains(&c.group));
+    let mut pressed = 0;
+    for (index, control) in drawn {
+        match &control.kind {
+            ControlKind::Number => {
+                let node = editor
+                    .harness
+                    .get_by_role_and_label(Role::Slider, &control.name);
+                let value = if control.value > 0.5 { 0.25 } else { 0.75 };
+                node.set_value_accesskit(value);
+                assert_eq!(
+                    gesture(&editor.events(), index),
+                    value as f32,
+                    "{}",
+                    control.name
+                );
+                let before = editor.controls()[index].value;
+                let node = editor
+                    .harness
+                    .get_by_role_and_label(Role::Slider, &control.name);
+                node.increment_accesskit();
+                let after = gesture(&editor.events(), index);
+                assert!(
+                    (after - before - control.step).abs() < 1e-6,
+                    "{}",
+                    control.name
+                );
+            }
+            ControlKind::Switch => {
+                editor
+                    .harness
+                    .get_by_role_and_label(Role::CheckBox, &control.name)
+                    .click();
+                let flipped = gesture(&editor.events(), index);
+                assert_eq!(flipped, 1.0 - control.value, "{}", control.name);
+            }
+            ControlKind::Choice(names) => {
+                for (number, name) in names.iter().enumerate() {
+                    editor
+                        .harness
+                        .get_by_role_and_label(Role::ComboBox, &control.name)
+                        .click();
+                    editor.harness.run();
+                    let choices = editor.harness.get_all_by_label(name);
+                    choices.last().expect("a choice in the menu").click();
+                    let chosen = gesture(&editor.events(), index) * (names.len() - 1) as f32;
+                    assert!(
+                        (chosen - number as f32).abs() < 1e-4,
+                        "{}: {name}",
+                        control.name
+                    );
+                }
+            }
+        }
+        pressed += 1;
+    }
+    // The others are the mode, and five parameters drawn as actions.
+    assert_eq!(pressed, shown.len() - 6);
+}
+
+#[test]
+fn a_drag_is_one_gesture() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let index = editor.index("Gap");
+    let start = editor.controls()[index].value;
+    let center = editor.harness.get_by_label("Gap").rect().center();
+    editor.harness.drag_at(center);
+    for way in [20.0, 60.0, 40.0, 5000.0] {
+        editor.harness.hover_at(center + egui::vec2(way, 0.0));
+        editor.harness.run();
+    }
+    editor.harness.drop_at(center + egui::vec2(5000.0, 0.0));
+    let ui_events = editor.events();
+    assert_eq!(gesture(&ui_events, index), 1.0);
+    assert!(ui_events.len() >= 5, "{ui_events:?}");
+    assert!(matches!(ui_events[1], UiEvent::Set(_, value) if value > start && value < 1.0));
+}
+
+#[test]
+fn a_double_click_resets_the_value() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let index = editor.index("Gap");
+    for _ in 0..2 {
+        editor.harness.get_by_label("Gap").click();
+    }
+    let default = editor.controls()[index].default;
+    assert_eq!(gesture(&editor.events(), index), default);
+}
+
+#[test]
+fn typed_values_are_emitted_and_escape_discards_them() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let index = editor.index("Gap");
+    editor.harness.get_by_label("Gap").click();
+    editor.harness.run();
+    for text in ["3", ".", "5"] {
+        editor.harness.event(egui::Event::Text(text.into()));
+        editor.harness.run();
+    }
+    editor.harness.key_press(egui::Key::Enter);
+    assert_eq!(editor.events(), [UiEvent::Type(index, "3.5".into())]);
+
+    editor.harness.get_by_label("Gap").click_secondary();
+    editor.harness.run();
+    editor.harness.event(egui::Event::Text("7".into()));
+    editor.harness.key_press(egui::Key::Escape);
+    assert_eq!(editor.events(), [], "Escape discards the text");
+}
+
+#[test]
+fn piano_roll_zooms_scrolls_and_follows() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    assert!(editor.harness.query_by_label("Follow").is_none());
+    let roll = editor.harness.get_by_label_contains("Piano roll").rect();
+    editor.harness.drag_at(roll.center());
+    editor
+        .harness
+        .hover_at(roll.center() + egui::vec2(120.0, 0.0));
+    editor.harness.run();
+    editor
+        .harness
+        .drop_at(roll.center() + egui::vec2(120.0, 0.0));
+    editor.harness.run();
+    editor.click("Follow");
+    assert!(editor.harness.query_by_label("Follow").is_none());
+    for name in ["Zoom in", "Zoom out"] {
+        editor.click(name);
+    }
+    assert_eq!(editor.events(), [], "the roll emits no events");
+}

@@ -1,0 +1,252 @@
+//! Which notes sound: what a model is told of every token beside its place in time.
+//!
+//! A stream says each note once, its length with it, so that what still sounds a bar later has to
+//! be worked out from lengths and moves: arithmetic that a small network learns badly and a few
+//! lines do exactly. Each token comes with the rows of an embedding that are added up for it:
+//!
+//! | rows | |
+//! |---|---|
+//! | `0..128` | a pitch that sounds, and goes on sounding when the next note ends |
+//! | `128..256` | a pitch that sounds, and is (among) the next to end |
+//! | `256..384` | a pitch whose note has just ended, at the very step the stream stands at |
+//! | `384..448` | steps until the next note ends, 63 for more; 0 where nothing sounds |
+//!
+//! and with the steps since the piece began and the pitch said last, by which attention tells how
+//! far apart tokens are in time and pitch.
+
+use crate::vocabulary::Token;
+
+/// The notes that sound where a stream stands; follows it token by token. A value: whoever reads
+/// owns it.
+#[derive(Clone, Debug, Default)]
+pub struct NoteState {
+    step: u32,
+    /// Pitch and end step of what sounds or ends at this step, oldest first.
+    notes: Vec<(u8, u32)>,
+    pitch: Option<u8>,
+    /// The pitch said last.
+    last: Option<u8>,
+    moves: bool,
+}
+
+/// What a model is told of one token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoteContext {
+    /// Rows of the notes that sound, in no order that matters; [`NoteState::NOTHING`] fills up.
+    pub rows: [u16; NoteState::SLOTS],
+    /// Steps since the piece began.
+    pub step: u32,
+    /// The pitch said last, this token's own if it says one; [`NoteContext::PITCH`] before any.
+    pub pitch: u8,
+}
+
+impl NoteContext {
+    /// Stands for the pitch where none was said: middle C.
+    pub const PITCH: u8 = 60;
+    /// Of a token that is told nothing.
+    pub const NOTHING: Self = Self {
+        rows: [NoteState::NOTHING; NoteState::SLOTS],
+        step: 0,
+        pitch: Self::PITCH,
+    };
+}
+
+impl NoteState {
+    /// Rows of the embedding.
+    pub const ROWS: usize = 3 * 128 + Self::LEFT;
+    /// Rows a token has at most. Of more notes at once than there is room for, the oldest are
+    /// left out.
+    pub const SLOTS: usize = 16;
+    /// The row that adds nothing, one past the embedding's.
+    pub const NOTHING: u16 = Self::ROWS as u16;
+    /// Rows for the time until a note ends.
+    const LEFT: usize = 64;
+    /// Notes kept at most, for streams that no musician wrote.
+    const MOST: usize = 256;
+
+    /// One more base token.
+    pub fn read(&mut self, token: Token) {
+        match token {
+            Token::Pitch(pitch) => {
+                self.pitch = Some(pitch);
+                self.last = Some(pitch);
+            }
+            Token::Duration(by) if self.moves => {
+                self.step = self.step.saturating_add(by.into());
+                let now = self.step;
+                self.notes.retain(|&(_, end)| end >= now);
+            }
+            Token::Duration(length) => {
+                if let Some(pitch) = self.pitch.take() {
+                    if self.notes.len() == Self::MOST {
+                        self.notes.remove(0);
+                    }
+                    let end = self.step.saturating_add(length.max(1).into());
+                    self.notes.push((pitch, end));
+                }
+            }
+            // A piece begins.
+            Token::Start => *self = Self::default(),
+            _ => {}
+        }
+        self.moves = token == Token::Separator;
+    }
+
+    /// What the token read last is told.
+    pub fn context(&self) -> NoteContext {
+        let mut told = NoteContext::NOTHING;
+        told.step = self.step;
+        told.pitch = self.last.unwrap_or(NoteContext::PITCH);
+        let rows = &mut told.rows;
+        let ends = self.notes.iter().map(|&(_, end)| end);
+        let next = ends.filter(|&end| end > self.step).min();
+        let left = next.map_or(0, |end| (end - self.step).min(Self::LEFT as u32 - 1));
+        rows[0] = (3 * 128 + left) as u16;
+        for (slot, &(pitch, end)) in rows[1..].iter_mut().zip(self.notes.iter().rev()) {
+            let kind = match end {
+                end if end <= self.step => 2,
+                end if Some(end) == next => 1,
+                _ => 0,
+            };
+            *slot = kind * 128 + u16::from(pitch & 127);
+        }
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Note, Score, TokenSequence, Vocabulary};
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    fn said(sounding: &NoteState) -> Vec<u16> {
+        let rows = sounding.context().rows.into_iter();
+        let mut rows: Vec<u16> = rows.filter(|&row| row != NoteState::NOTHING).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    #[test]
+    fn two_voices() {
+        let mut now = NoteState::default();
+        let mut read = |tokens: &[Token]| {
+            tokens.iter().for_each(|&token| now.read(token));
+            said(&now)
+        };
+        use Token::{Duration, Pitch, Separator, Start, Velocity};
+        assert_eq!(read(&[Start]), [384], "nothing sounds");
+        assert_eq!(read(&[Pitch(72)]), [384], "not before its length is known");
+        assert_eq!(read(&[Duration(6)]), [128 + 72, 384 + 6]);
+        assert_eq!(read(&[Velocity(3)]), [128 + 72, 384 + 6]);
+        assert_eq!(read(&[Pitch(60), Duration(12)]), [60, 128 + 72, 384 + 6]);
+        assert_eq!(
+            read(&[Separator, Duration(4)]),
+            [60, 128 + 72, 384 + 2],
+            "a move, no note"
+        );
+        assert_eq!(
+            read(&[Separator, Duration(2)]),
+            [128 + 60, 256 + 72, 384 + 6]
+        );
+        assert_eq!(
+            read(&[Separator, Duration(6)]),
+            [256 + 60, 384],
+            "72 ended long ago"
+        );
+        assert_eq!(read(&[Separator, Duration(1)]), [384]);
+        assert_eq!(read(&[Pitch(50), Duration(96)]), [128 + 50, 384 + 63]);
+        assert_eq!(read(&[Start]), [384], "another piece");
+    }
+
+    #[test]
+    fn the_time_and_the_pitch_said_last() {
+        let mut now = NoteState::default();
+        let mut read = |tokens: &[Token]| {
+            tokens.iter().for_each(|&token| now.read(token));
+            let told = now.context();
+            (told.step, told.pitch)
+        };
+        use Token::{Duration, Pitch, Separator, Start, Velocity};
+        assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "none was said");
+        assert_eq!(read(&[Pitch(72)]), (0, 72), "its own");
+        assert_eq!(read(&[Duration(6)]), (0, 72), "its note's");
+        assert_eq!(read(&[Velocity(3), Pitch(48)]), (0, 48));
+        assert_eq!(read(&[Duration(6), Separator]), (0, 48));
+        assert_eq!(read(&[Duration(96)]), (96, 48), "a move");
+        assert_eq!(read(&[Separator, Duration(4), Pitch(50)]), (100, 50));
+        assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "another piece");
+    }
+
+    /// What the rows say is what the score says, and of too many notes the newest are there.
+    #[test]
+    fn the_rows_are_those_of_the_score() {
+        let vocabulary = Vocabulary::continuo();
+        for seed in 0..100 {
+            let mut random = ChaCha8Rng::seed_from_u64(seed);
+            let mut score = Score::new(vocabulary.steps_per_beat);
+            for _ in 0..60 {
+                score.notes.push(Note {
+                    start: random.random_range(0..120),
+                    length: random.random_range(1..30),
+                    pitch: random.random_range(40..80),
+                    velocity: 80,
+                });
+            }
+            score.normalise();
+            let mut now = NoteState::default();
+            // Notes whose length was said, and where the stream stands.
+            let mut begun: Vec<(u8, u32)> = Vec::new();
+            let mut notes = score.notes.clone();
+            let mut before = Token::Start;
+            for placed in TokenSequence::encode_open(&score, &vocabulary).tokens {
+                now.read(placed.token);
+                let moved = std::mem::replace(&mut before, placed.token) == Token::Separator;
+                if let Token::Velocity(_) = placed.token {
+                    let at = |n: &&Note| n.start == placed.step;
+                    let highest = notes.iter().filter(at).max_by_key(|n| n.pitch).copied();
+                    let note = highest.expect("a note that begins here");
+                    notes.retain(|n| *n != note);
+                    begun.push((note.pitch, note.start + note.length));
+                } else if matches!(placed.token, Token::Duration(_)) && !moved {
+                    // Of a note; this test counts it with its velocity.
+                    continue;
+                }
+                let step = placed.step;
+                let next = begun.iter().map(|n| n.1).filter(|&end| end > step).min();
+                let row = |&(pitch, end): &(u8, u32)| {
+                    let kind = match end {
+                        end if end < step => return None,
+                        end if end == step => 2,
+                        end if Some(end) == next => 1,
+                        _ => 0,
+                    };
+                    Some(kind * 128 + u16::from(pitch))
+                };
+                let mut expected: Vec<u16> = begun.iter().filter_map(row).collect();
+                let many = expected.len().saturating_sub(NoteState::SLOTS - 1);
+                expected.drain(..many);
+                let left = next.map_or(0, |end| (end - step).min(63) as u16);
+                expected.push(384 + left);
+                expected.sort_unstable();
+                assert_eq!(said(&now), expected, "seed {seed}, step {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_is_bounded() {
+        let mut now = NoteState::default();
+        for _ in 0..1000 {
+            now.read(Token::Pitch(60));
+            now.read(Token::Duration(u16::MAX));
+        }
+        assert_eq!(now.notes.len(), NoteState::MOST);
+        for _ in 0..100_000 {
+            now.read(Token::Separator);
+            now.read(Token::Duration(u16::MAX));
+        }
+        assert_eq!(said(&now)[0], 384);
+    }
+}

@@ -1,0 +1,157 @@
+//! The notes of an electric piano together.
+
+use crate::voice::{Voice, VoiceStage};
+
+/// Most notes at once. One more, and the softest of those let go, or else the oldest, makes way.
+pub const POLYPHONY: usize = 16;
+/// Slots beyond that are for notes fading out.
+const SLOTS: usize = 3 * POLYPHONY;
+const CHANNELS: usize = 16;
+
+/// An electric piano in stereo. Made on any thread; everything else is safe on an audio thread:
+/// no allocation, no lock, no system call.
+pub struct ElectricPiano {
+    voices: Box<[Voice]>,
+    /// Channels whose sustain pedal is down.
+    pedal: [bool; CHANNELS],
+    started: u64,
+}
+
+impl ElectricPiano {
+    /// Silent, for a rate in samples a second; anything that is none counts as 48,000.
+    pub fn new(sample_rate: f64) -> Self {
+        let usual = sample_rate.is_finite() && sample_rate >= 1.0;
+        let sample_rate = if usual { sample_rate } else { 48_000.0 };
+        Self {
+            voices: (0..SLOTS).map(|_| Voice::new(sample_rate)).collect(),
+            pedal: [false; CHANNELS],
+            started: 0,
+        }
+    }
+
+    /// Strikes a key, `velocity` from 0 to 1. The same key of the same channel, still sounding,
+    /// makes way.
+    pub fn note_on(&mut self, channel: u8, key: u8, velocity: f32) {
+        if velocity.is_nan() || velocity <= 0.0 {
+            return;
+        }
+        let mut sounding = 0;
+        for voice in &mut self.voices {
+            match voice.stage {
+                VoiceStage::Free | VoiceStage::Fading => {}
+                _ if (voice.channel, voice.key) == (channel, key) => voice.fade(),
+                _ => sounding += 1,
+            }
+        }
+        if sounding >= POLYPHONY {
+            self.steal_voice();
+        }
+        self.started += 1;
+        let free = self.voices.iter().position(|t| t.stage == VoiceStage::Free);
+        // Three times the polyphony within ten milliseconds is noise anyway.
+        let softest = || {
+            let fading = self.voices.iter().enumerate();
+            let fading = fading.filter(|(_, t)| t.stage == VoiceStage::Fading);
+            fading.min_by(|a, b| a.1.loudness().total_cmp(&b.1.loudness()))
+        };
+        let slot = free.or_else(|| softest().map(|(slot, _)| slot));
+        if let Some(voice) = slot.and_then(|slot| self.voices.get_mut(slot)) {
+            voice.note_on(channel, key.min(127), velocity.min(1.0), self.started);
+        }
+    }
+
+    /// Lets a key go; with the pedal down it sounds on.
+    pub fn note_off(&mut self, channel: u8, key: u8) {
+        let pedal = self.pedal[usize::from(channel) % CHANNELS];
+        for voice in &mut self.voices {
+            if voice.stage == VoiceStage::Held && (voice.channel, voice.key) == (channel, key) {
+                match pedal {
+                    true => voice.stage = VoiceStage::Sustained,
+                    false => voice.release(),
+                }
+            }
+        }
+    }
+
+    /// The sustain pedal of a channel.
+    pub fn pedal(&mut self, channel: u8, down: bool) {
+        self.pedal[usize::from(channel) % CHANNELS] = down;
+        if !down {
+            for voice in &mut self.voices {
+                if voice.stage == VoiceStage::Sustained && voice.channel == channel {
+                    voice.release();
+                }
+            }
+        }
+    }
+
+    /// Lets every key of a channel go, pedal or not, as all-notes-off asks; `None` for all
+    /// channels.
+    pub fn all_off(&mut self, channel: Option<u8>) {
+        for voice in &mut self.voices {
+            let down = matches!(voice.stage, VoiceStage::Held | VoiceStage::Sustained);
+            if down && channel.is_none_or(|c| c == voice.channel) {
+                voice.release();
+            }
+        }
+    }
+
+    /// Silence at once, pedals up.
+    pub fn reset(&mut self) {
+        for voice in &mut self.voices {
+            voice.stage = VoiceStage::Free;
+        }
+        self.pedal = [false; CHANNELS];
+    }
+
+    /// Whether nothing sounds, and nothing will before the next note.
+    pub fn is_silent(&self) -> bool {
+        self.voices
+            .iter()
+            .all(|voice| voice.stage == VoiceStage::Free)
+    }
+
+    /// Writes the next samples, as many as the shorter slice has; never beyond -1 to 1,
+    /// however many notes sound.
+    pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
+        let count = left.len().min(right.len());
+        let (left, right) = (&mut left[..count], &mut right[..count]);
+        left.fill(0.0);
+        right.fill(0.0);
+        if self.is_silent() {
+            return;
+        }
+        for voice in self
+            .voices
+            .iter_mut()
+            .filter(|t| t.stage != VoiceStage::Free)
+        {
+            voice.add(left, right);
+        }
+        // An amplifier driven: straight where it is soft, bent where it is loud.
+        for sample in left.iter_mut().chain(right) {
+            *sample = sample.tanh();
+        }
+    }
+
+    /// The note that is missed least makes way: the softest that was let go, or the oldest.
+    fn steal_voice(&mut self) {
+        let released = |t: &&mut Voice| t.stage == VoiceStage::Released;
+        let softest = self.voices.iter_mut().filter(released);
+        let softest = softest.min_by(|a, b| a.loudness().total_cmp(&b.loudness()));
+        let voice = match softest {
+            Some(voice) => Some(voice),
+            None => {
+                let held =
+                    |t: &&mut Voice| matches!(t.stage, VoiceStage::Held | VoiceStage::Sustained);
+                self.voices
+                    .iter_mut()
+                    .filter(held)
+                    .min_by_key(|t| t.started)
+            }
+        };
+        if let Some(voice) = voice {
+            voice.fade();
+        }
+    }
+}

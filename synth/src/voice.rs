@@ -1,0 +1,200 @@
+//! One note: a carrier, and two oscillators that move its phase. All three turn at whole
+//! multiples of the note, so that one phase drives them and none drifts.
+
+use std::f32::consts::TAU;
+
+/// A sounding note is over below this amplitude, -100 dB. Also keeps denormals away.
+const SILENT: f32 = 1e-5;
+/// Seconds from nothing to the full amplitude, so that nothing clicks.
+const ATTACK: f64 = 0.001;
+/// Seconds to fall by 60 dB: when let go, and when another note needs the place.
+const RELEASE: f64 = 0.25;
+const FADE: f64 = 0.01;
+/// The tine rings at this multiple of the note, or at the highest below it that the sample rate
+/// has room for.
+const TINE: f64 = 14.0;
+/// Peak amplitude of a note struck at full velocity. Six such notes come to 1.
+const LOUDEST: f32 = 0.17;
+
+/// Something that falls by a constant factor every sample, and then is nothing.
+#[derive(Clone, Copy, Default)]
+struct Decay {
+    value: f32,
+    factor: f32,
+}
+
+impl Decay {
+    /// From `value`, 60 dB down after `seconds`.
+    fn new(value: f32, seconds: f64, sample_rate: f64) -> Self {
+        let mut decay = Self { value, factor: 0.0 };
+        decay.slow(seconds, sample_rate);
+        decay
+    }
+
+    /// From here on, 60 dB in `seconds`.
+    fn slow(&mut self, seconds: f64, sample_rate: f64) {
+        self.factor = 0.001f64.powf(1.0 / (seconds * sample_rate)) as f32;
+    }
+
+    fn next(&mut self) -> f32 {
+        let value = self.value;
+        let next = value * self.factor;
+        self.value = if next < SILENT { 0.0 } else { next };
+        value
+    }
+}
+
+/// Where a note is in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum VoiceStage {
+    /// Silent: the slot is free.
+    #[default]
+    Free,
+    /// The key is down.
+    Held,
+    /// The key is up, the pedal down.
+    Sustained,
+    /// Let go.
+    Released,
+    /// Fading out in a moment, for another note needs its place.
+    Fading,
+}
+
+/// One note's oscillators and envelopes.
+pub(crate) struct Voice {
+    pub(crate) stage: VoiceStage,
+    pub(crate) channel: u8,
+    pub(crate) key: u8,
+    /// Counts note-ons: the lowest is the oldest.
+    pub(crate) started: u64,
+    sample_rate: f64,
+    /// Turns, from 0 to 1, and turns a sample.
+    phase: f64,
+    step: f64,
+    /// Turns of the tine to one of the note: a whole number.
+    ring: f64,
+    level: Decay,
+    /// 0 to 1 while the note begins, with its step a sample.
+    attack: f32,
+    attack_step: f32,
+    /// FM indices: what stays of the body's, what fades of it, and the tine's.
+    body_floor: f32,
+    body_index: Decay,
+    tine_index: Decay,
+    /// Amplitude left and right.
+    pan: (f32, f32),
+}
+
+impl Voice {
+    pub(crate) fn new(sample_rate: f64) -> Self {
+        Self {
+            stage: VoiceStage::Free,
+            channel: 0,
+            key: 0,
+            started: 0,
+            sample_rate,
+            phase: 0.0,
+            step: 0.0,
+            ring: TINE,
+            level: Decay::default(),
+            attack: 0.0,
+            attack_step: (1.0 / (ATTACK * sample_rate)) as f32,
+            body_floor: 0.0,
+            body_index: Decay::default(),
+            tine_index: Decay::default(),
+            pan: (0.0, 0.0),
+        }
+    }
+
+    /// Begins a note, `velocity` from 0 to 1. A key above the sample rate's reach stays silent.
+    pub(crate) fn note_on(&mut self, channel: u8, key: u8, velocity: f32, started: u64) {
+        let hz = 440.0 * ((f64::from(key) - 69.0) / 12.0).exp2();
+        // Partials there are room for; FM makes many, and what is too high would fold down.
+        let room = 0.45 * self.sample_rate / hz;
+        if room < 1.0 {
+            return;
+        }
+        let (rate, height) = (self.sample_rate, f64::from(key) / 127.0);
+        let bright = velocity * ((room as f32 - 1.0) / 8.0).clamp(0.0, 1.0);
+        let ring = TINE.min(room.floor() - 2.0).max(1.0);
+        (self.channel, self.key, self.started) = (channel, key, started);
+        (self.phase, self.step, self.ring) = (0.0, hz / rate, ring);
+        // Low strings ring for long, high ones briefly.
+        let seconds = 12.0 * (-3.0 * height).exp2();
+        self.level = Decay::new(LOUDEST * velocity.powf(1.5), seconds, rate);
+        self.attack = 0.0;
+        self.body_floor = 0.3 * bright;
+        self.body_index = Decay::new(1.1 * bright, 1.5, rate);
+        self.tine_index = Decay::new(0.22 * bright * velocity, 0.6 * (1.5 - height), rate);
+        // A keyboard as the player hears it, of equal power, and narrow.
+        let angle = std::f32::consts::FRAC_PI_4 * (0.7 + 0.6 * height as f32);
+        self.pan = (angle.cos(), angle.sin());
+        self.stage = VoiceStage::Held;
+    }
+
+    /// Ends it as a damper does.
+    pub(crate) fn release(&mut self) {
+        self.level.slow(RELEASE, self.sample_rate);
+        self.stage = VoiceStage::Released;
+    }
+
+    /// Ends it in a moment.
+    pub(crate) fn fade(&mut self) {
+        self.level.slow(FADE, self.sample_rate);
+        self.stage = VoiceStage::Fading;
+    }
+
+    /// Its amplitude now.
+    pub(crate) fn loudness(&self) -> f32 {
+        self.level.value * self.attack
+    }
+
+    /// Adds its next samples, as many as the shorter slice has.
+    pub(crate) fn add(&mut self, left: &mut [f32], right: &mut [f32]) {
+        for (left, right) in left.iter_mut().zip(right) {
+            let phase = self.phase as f32;
+            let tine = (self.phase * self.ring).fract() as f32;
+            let body = (self.body_floor + self.body_index.next()) * sine(phase);
+            let swing = body + self.tine_index.next() * sine(tine);
+            self.phase = (self.phase + self.step).fract();
+            self.attack = (self.attack + self.attack_step).min(1.0);
+            let sample = sine(phase + swing / TAU) * self.attack * self.level.next();
+            *left += sample * self.pan.0;
+            *right += sample * self.pan.1;
+        }
+        if self.level.value == 0.0 {
+            self.stage = VoiceStage::Free;
+        }
+    }
+}
+
+/// The sine of so many turns, to within 4e-6 (-108 dB): its series up to the ninth power over
+/// a quarter of a turn.
+fn sine(turns: f32) -> f32 {
+    let half = turns - turns.round();
+    let quarter = match half.abs() > 0.25 {
+        true => 0.5f32.copysign(half) - half,
+        false => half,
+    };
+    let x = quarter * TAU;
+    let square = x * x;
+    let series = 1.0 / 362_880.0;
+    let series = series * square - 1.0 / 5_040.0;
+    let series = series * square + 1.0 / 120.0;
+    let series = series * square - 1.0 / 6.0;
+    (series * square + 1.0) * x
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_series_is_a_sine() {
+        for n in -4_000..4_000 {
+            let turns = n as f32 / 1_000.0;
+            let exact = (f64::from(turns) * std::f64::consts::TAU).sin();
+            assert!((f64::from(sine(turns)) - exact).abs() < 5e-6, "{turns}");
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! MIDI files as sound.
+
+use std::io::BufWriter;
+use std::ops::Range;
+
+use continuo_files::{Output, WriteError};
+use continuo_score::midi::MidiFile;
+
+use crate::ElectricPiano;
+
+/// Samples rendered at a time.
+const BLOCK: usize = 4_096;
+/// Longest wait for the last note to fade, in seconds.
+const TAIL: f64 = 5.0;
+
+/// Why there is no WAV file.
+#[derive(Debug, thiserror::Error)]
+pub enum WavError {
+    /// The file could not be written.
+    #[error("cannot write {name}: {error}")]
+    Write {
+        /// The WAV file.
+        name: String,
+        /// What the system says.
+        error: hound::Error,
+    },
+    /// The file could not be put into its place.
+    #[error(transparent)]
+    Place(#[from] WriteError),
+    /// A WAV file counts its bytes in 32 bits.
+    #[error(
+        "{name} would be {seconds:.0} s long, more than a WAV file holds at {rate} samples a \
+         second; choose a lower rate or cut the MIDI file"
+    )]
+    TooLong {
+        /// The WAV file.
+        name: String,
+        /// Length in seconds.
+        seconds: f64,
+        /// Samples a second.
+        rate: u32,
+    },
+}
+
+/// What was rendered.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rendered {
+    /// Length in seconds, with the last notes' fading.
+    pub seconds: f64,
+    /// Notes played.
+    pub notes: usize,
+    /// Notes left out because they are drums.
+    pub drums: usize,
+    /// The highest sample; 1 is the most there can be.
+    pub peak: f32,
+}
+
+/// A key goes down or up at a sample.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct KeyEvent {
+    sample: u64,
+    /// Ups before downs.
+    velocity: u8,
+    channel: u8,
+    key: u8,
+}
+
+/// Renders some ticks of a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate`
+/// samples a second, whole or not at all: the notes that begin in them, each to its end.
+/// `progress` is told the share done, from 0 to 1.
+///
+/// # Errors
+/// When the sound is longer than a WAV file can be, or the file cannot be written.
+pub fn write_wav(
+    file: &MidiFile,
+    ticks: Range<u64>,
+    output: &Output,
+    rate: u32,
+    progress: &mut dyn FnMut(f64),
+) -> Result<Rendered, WavError> {
+    let failed = |error| WavError::Write {
+        name: output.name(),
+        error,
+    };
+    let (events, mut rendered) = events(file, &ticks, rate);
+    let seconds = seconds(file, &ticks);
+    // Four bytes for a sample left and right.
+    if (seconds + TAIL) * f64::from(rate) * 4.0 > f64::from(u32::MAX) - 1e4 {
+        return Err(WavError::TooLong {
+            name: output.name(),
+            seconds,
+            rate,
+        });
+    }
+    let specification = hound::WavSpec {
+        channels: 2,
+        sample_rate: rate,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut draft = output.begin()?;
+    let buffered = BufWriter::new(&mut draft);
+    let mut writer = hound::WavWriter::new(buffered, specification).map_err(failed)?;
+    let mut piano = ElectricPiano::new(f64::from(rate));
+    let (mut left, mut right) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
+    let (mut now, mut next) = (0, 0);
+    let end = samples(seconds, rate);
+    let last = end + samples(TAIL, rate);
+    while now < end || next < events.len() || (now < last && !piano.is_silent()) {
+        while let Some(event) = events.get(next).filter(|event| event.sample <= now) {
+            match event.velocity {
+                0 => piano.note_off(event.channel, event.key),
+                velocity => {
+                    let velocity = f32::from(velocity) / 127.0;
+                    piano.note_on(event.channel, event.key, velocity);
+                }
+            }
+            next += 1;
+        }
+        // Up to the next event; after the last one, up to the end and on until it has faded.
+        let until = events.get(next).map_or(last, |event| event.sample);
+        let until = if now < end { until.min(end) } else { until };
+        let count = usize::try_from(until.saturating_sub(now))
+            .unwrap_or(BLOCK)
+            .min(BLOCK);
+        piano.render(&mut left[..count], &mut right[..count]);
+        for (&left, &right) in left[..count].iter().zip(&right[..count]) {
+            rendered.peak = rendered.peak.max(left.abs()).max(right.abs());
+            for sample in [left, right] {
+                let sample = (sample * f32::from(i16::MAX)).round() as i16;
+                writer.write_sample(sample).map_err(failed)?;
+            }
+        }
+        now += count as u64;
+        progress((now as f64 / end.max(1) as f64).min(1.0));
+    }
+    writer.finalize().map_err(failed)?;
+    draft.finish()?;
+    rendered.seconds = now as f64 / f64::from(rate);
+    Ok(rendered)
+}
+
+/// The seconds that some ticks of a file last, at its tempo.
+pub fn seconds(file: &MidiFile, ticks: &Range<u64>) -> f64 {
+    let at = seconds_of(file, &[ticks.start, ticks.end.max(ticks.start)]);
+    at[1] - at[0]
+}
+
+/// The keys in order of time, counted from the first of the ticks, and how many there are. A note
+/// that begins a little before it, ahead of its beat, begins on it.
+fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Rendered) {
+    let within = || {
+        file.notes
+            .iter()
+            .filter(|note| note.end >= ticks.start && note.start <= ticks.end)
+    };
+    let played = || within().filter(|note| !file.is_drum(note));
+    let mut moments: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
+    moments.push(ticks.start);
+    moments.sort_unstable();
+    moments.dedup();
+    let at = seconds_of(file, &moments);
+    // Every moment asked for is among them.
+    let second = |tick| moments.binary_search(&tick).map_or(0.0, |index| at[index]);
+    let origin = second(ticks.start);
+    let sample = |tick| samples((second(tick) - origin).max(0.0), rate);
+    let mut events = Vec::with_capacity(2 * file.notes.len());
+    for note in played() {
+        let (channel, key) = (note.channel, note.pitch);
+        let on = sample(note.start);
+        events.push(KeyEvent {
+            sample: on,
+            velocity: note.velocity.max(1),
+            channel,
+            key,
+        });
+        events.push(KeyEvent {
+            sample: sample(note.end).max(on + 1),
+            velocity: 0,
+            channel,
+            key,
+        });
+    }
+    events.sort_unstable();
+    let notes = events.len() / 2;
+    let counts = Rendered {
+        notes,
+        drums: within().count() - notes,
+        ..Rendered::default()
+    };
+    (events, counts)
+}
+
+/// When rising ticks come, in seconds, at the file's tempo; 120 beats a minute before its first.
+fn seconds_of(file: &MidiFile, ticks: &[u64]) -> Vec<f64> {
+    let (mut seconds, mut now, mut micros) = (0.0, 0, 500_000);
+    let per_tick = |micros: u32| f64::from(micros) / 1e6 / f64::from(file.ticks_per_beat.max(1));
+    let mut tempos = file.tempos.iter().peekable();
+    let mut found = Vec::with_capacity(ticks.len());
+    for &tick in ticks {
+        while let Some(&(from, next)) = tempos.next_if(|tempo| tempo.0 <= tick) {
+            seconds += from.saturating_sub(now) as f64 * per_tick(micros);
+            (now, micros) = (from.max(now), next);
+        }
+        found.push(seconds + (tick - now) as f64 * per_tick(micros));
+    }
+    found
+}
+
+/// The sample nearest to a moment.
+fn samples(seconds: f64, rate: u32) -> u64 {
+    (seconds * f64::from(rate)).round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_files::{Replace, kind};
+    use continuo_score::midi::MidiNote;
+    use std::path::Path;
+
+    fn wav(path: &Path) -> Output {
+        Output::check(path, &kind::WAV, Replace::SameKind).unwrap()
+    }
+
+    fn file(tempos: &[(u64, u32)], notes: &[(u64, u64, u8, u8)]) -> MidiFile {
+        let note = |&(start, end, pitch, channel): &(u64, u64, u8, u8)| MidiNote {
+            start,
+            end,
+            pitch,
+            velocity: 100,
+            channel,
+            track: 0,
+        };
+        let notes: Vec<MidiNote> = notes.iter().map(note).collect();
+        MidiFile {
+            format: 0,
+            ticks_per_beat: 480,
+            end: notes.iter().map(|n| n.end).max().unwrap_or(0),
+            notes,
+            tempos: tempos.to_vec(),
+            ..MidiFile::default()
+        }
+    }
+
+    #[test]
+    fn every_note_on_its_sample_at_the_files_tempo() {
+        // 120, then 60 beats a minute from the second beat, then 240 from the third.
+        let tempos = [(480, 1_000_000), (960, 250_000)];
+        let notes = [
+            (0, 480, 60, 0),
+            (480, 960, 62, 0),
+            (960, 1440, 64, 1),
+            (960, 960, 65, 1),
+        ];
+        let (events, counts) = events(&file(&tempos, &notes), &(0..1440), 48_000);
+        let plain: Vec<_> = events
+            .iter()
+            .map(|e| (e.sample, e.velocity > 0, e.key))
+            .collect();
+        let expected = [
+            (0, true, 60),
+            (24_000, false, 60),
+            (24_000, true, 62),
+            (72_000, false, 62),
+            (72_000, true, 64),
+            (72_000, true, 65),
+            (72_001, false, 65),
+            (84_000, false, 64),
+        ];
+        assert_eq!(plain, expected);
+        assert_eq!((counts.notes, counts.drums), (4, 0));
+    }
+
+    #[test]
+    fn some_ticks_of_a_file_begin_at_the_first_sample() {
+        // 120, then 60 beats a minute from the second beat.
+        let music = file(
+            &[(480, 1_000_000)],
+            &[(475, 960, 62, 0), (960, 1440, 64, 0), (0, 400, 60, 0)],
+        );
+        let (events, counts) = events(&music, &(480..1440), 48_000);
+        let plain: Vec<_> = events
+            .iter()
+            .map(|e| (e.sample, e.velocity > 0, e.key))
+            .collect();
+        let expected = [
+            (0, true, 62),
+            (48_000, false, 62),
+            (48_000, true, 64),
+            (96_000, false, 64),
+        ];
+        assert_eq!((plain, counts.notes), (expected.to_vec(), 2));
+        assert_eq!(seconds(&music, &(480..1440)), 2.0);
+        assert_eq!(seconds(&music, &(0..1440)), 2.5);
+    }
+
+    #[test]
+    fn a_wav_as_long_as_the_music_and_its_last_fading() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.wav");
+        let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, 9)]);
+        let mut shares = Vec::new();
+        let rendered = write_wav(&music, 0..music.end, &wav(&path), 22_050, &mut |share| {
+            shares.push(share)
+        })
+        .unwrap();
+        assert_eq!((rendered.notes, rendered.drums), (1, 1));
+        assert!(rendered.peak > 0.02 && rendered.peak < 1.0, "{rendered:?}");
+        assert!(shares.is_sorted() && shares.last() == Some(&1.0));
+        let mut reader = hound::WavReader::open(&path).unwrap();
+        let spec = reader.spec();
+        assert_eq!((spec.channels, spec.sample_rate), (2, 22_050));
+        let left: Vec<i16> = reader
+            .samples::<i16>()
+            .step_by(2)
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(left.len() as f64, (rendered.seconds * 22_050.0).round());
+        // Four beats, two seconds; the note, let go after one, has faded by then.
+        assert_eq!(left.len(), 44_100);
+        let loudest = |range: std::ops::Range<usize>| left[range].iter().map(|s| s.abs()).max();
+        assert_eq!(loudest(0..11_025), Some(0), "before the note");
+        assert!(loudest(11_025..22_050) > Some(1_000));
+    }
+
+    #[test]
+    fn a_file_without_notes_is_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.wav");
+        let rendered = write_wav(&file(&[], &[]), 0..0, &wav(&path), 48_000, &mut |_| ()).unwrap();
+        assert_eq!(rendered, Rendered::default());
+        assert_eq!(hound::WavReader::open(&path).unwrap().len(), 0);
+        let long = file(&[(0, u32::MAX)], &[(0, u64::from(u32::MAX), 60, 0)]);
+        let error = write_wav(&long, 0..long.end, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
+        assert!(matches!(error, WavError::TooLong { .. }), "{error}");
+        let whole = hound::WavReader::open(&path).unwrap();
+        assert_eq!(whole.len(), 0, "what was there stays");
+    }
+}

@@ -1,0 +1,119 @@
+//! Paths of the artifacts that tests use: bundles, models, ONNX Runtime, programs.
+//!
+//! `cargo xtask test` builds them and passes their paths in environment variables. Without these, the
+//! default paths of `cargo xtask test --prepare` apply.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::host::{Format, Plugin};
+
+/// Cargo's target folder.
+pub fn target_dir() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => dir.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+    }
+}
+
+/// The folder in an environment variable, or `default` in the target folder.
+fn folder(variable: &str, default: &str, name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable).map_or_else(|| target_dir().join(default), PathBuf::from);
+    ensure!(
+        path.is_dir(),
+        "there is no {name} at {}; run `cargo xtask test --prepare`",
+        path.display()
+    );
+    path.canonicalize()
+        .with_context(|| format!("cannot resolve {}", path.display()))
+}
+
+/// The bundle for tests, which aborts the process when `process()` allocates.
+pub fn bundle(format: Format) -> Result<PathBuf> {
+    let folder = folder(
+        "CONTINUO_TEST_BUNDLES",
+        "host-tests/bundled",
+        "folder of test bundles",
+    )?;
+    Ok(folder.join("Continuo").with_extension(format.extension()))
+}
+
+/// A program of the workspace, built in the same profile as the calling test.
+pub fn program(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe().context("the path of the test program is unknown")?;
+    // Test programs are one folder deeper than programs.
+    let folder = own
+        .parent()
+        .and_then(Path::parent)
+        .context("the test program has no parent folder")?;
+    let path = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    ensure!(
+        path.is_file(),
+        "{} is not built; run `cargo xtask test --prepare`",
+        path.display()
+    );
+    Ok(path)
+}
+
+/// The test model, which has a kNN memory and two graphs.
+pub fn model() -> Result<PathBuf> {
+    folder("CONTINUO_TEST_MODEL", "test-model", "test model")
+}
+
+/// Copies a folder and its contents.
+pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in
+        std::fs::read_dir(from).with_context(|| format!("cannot list {}", from.display()))?
+    {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            std::fs::copy(&from, &to).with_context(|| format!("cannot copy {}", from.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The test model without a kNN memory, which has one graph.
+pub fn xl_model() -> Result<PathBuf> {
+    folder(
+        "CONTINUO_TEST_XL_MODEL",
+        "test-model-xl",
+        "test model with one graph",
+    )
+}
+
+/// ONNX Runtime's library under its original file name.
+pub fn runtime_library() -> Result<PathBuf> {
+    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+    let folder = folder(
+        "CONTINUO_TEST_RUNTIME",
+        "runtime",
+        "folder with ONNX Runtime",
+    )?;
+    Ok(folder.join(format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")))
+}
+
+/// Makes plugins of this process load the test model, through `CONTINUO_MODEL`.
+pub fn use_test_model() -> Result<()> {
+    static MODEL: OnceLock<PathBuf> = OnceLock::new();
+    let model = model()?;
+    MODEL.get_or_init(|| {
+        // SAFETY: every test calls this before it loads a plugin, and no other thread of this process
+        // reads the environment before that.
+        unsafe { std::env::set_var("CONTINUO_MODEL", &model) };
+        model
+    });
+    Ok(())
+}
+
+/// Loads the test bundle with the test model.
+pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
+    use_test_model()?;
+    format.load(&bundle(format)?)
+}

@@ -1,0 +1,133 @@
+//! Host manners: how real hosts report a transport that is not quite the one they play by.
+//! Recorded in qtractor, Ardour and Carla; drawn at random here.
+
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::host::{Transport, TransportDetail};
+
+/// How the position is rounded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rounding {
+    Exact,
+    /// Down to a whole number of ticks a quarter note.
+    Down(f64),
+    /// To the nearest tick.
+    Nearest(f64),
+}
+
+/// What is reported as the bar line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BarLine {
+    /// The bar line.
+    True,
+    /// Ardour 7: the number of the bar, from 1, times 4.
+    NumberTimesFour,
+    /// The number of the bar.
+    Number,
+}
+
+/// How a host reports its transport.
+#[derive(Clone, Copy, Debug)]
+pub struct TransportQuirks {
+    rounding: Rounding,
+    bar_line: BarLine,
+    /// The loop is reported.
+    reports_loop: bool,
+    /// One block in so many reports nothing at all; 0: none does.
+    gaps: u32,
+}
+
+impl TransportQuirks {
+    /// A host that reports what is.
+    pub const EXACT: Self = Self {
+        rounding: Rounding::Exact,
+        bar_line: BarLine::True,
+        reports_loop: true,
+        gaps: 0,
+    };
+
+    /// A host drawn at random: half of them report what is.
+    pub fn draw(rng: &mut ChaCha8Rng) -> Self {
+        if rng.random_bool(0.5) {
+            return Self::EXACT;
+        }
+        let ticks = [480.0, 960.0, 1_920.0, 7_680.0][rng.random_range(0..4)];
+        Self {
+            rounding: [
+                Rounding::Exact,
+                Rounding::Down(ticks),
+                Rounding::Nearest(ticks),
+            ][rng.random_range(0..3)],
+            bar_line: [BarLine::True, BarLine::NumberTimesFour, BarLine::Number]
+                [rng.random_range(0..3)],
+            reports_loop: rng.random_bool(0.5),
+            gaps: [0, 7, 50][rng.random_range(0..3)],
+        }
+    }
+
+    /// The transport as it is reported. The random numbers used are the same whatever is drawn.
+    pub fn report(&self, transport: &Transport, rng: &mut ChaCha8Rng) -> Transport {
+        let mut said = *transport;
+        said.beat = match self.rounding {
+            Rounding::Exact => said.beat,
+            Rounding::Down(ticks) => (said.beat * ticks).floor() / ticks,
+            Rounding::Nearest(ticks) => (said.beat * ticks).round() / ticks,
+        };
+        said.bar_start = match self.bar_line {
+            BarLine::True => said.bar_start,
+            BarLine::NumberTimesFour => f64::from(said.bar + 1) * 4.0,
+            BarLine::Number => f64::from(said.bar),
+        };
+        said.loop_range = said.loop_range.filter(|_| self.reports_loop);
+        let gap = rng.random_range(0..u32::MAX);
+        if self.gaps > 0 && gap.is_multiple_of(self.gaps) {
+            said.detail = TransportDetail::None;
+        }
+        said
+    }
+
+    /// How far, in quarter notes, a reported position may lie from the true one.
+    pub fn error(&self) -> f64 {
+        match self.rounding {
+            Rounding::Exact => 0.0,
+            Rounding::Down(ticks) | Rounding::Nearest(ticks) => 1.0 / ticks,
+        }
+    }
+
+    /// Whether a loop that comes round inside a block is reported.
+    pub fn reports_loop(&self) -> bool {
+        self.reports_loop
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn rounded_position_lies_within_the_declared_error() {
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut rounded = 0;
+        for block in 0..2_000 {
+            let quirks = TransportQuirks::draw(&mut rng);
+            let transport = Transport {
+                playing: true,
+                beat: f64::from(block) * 0.0377 - 4.0,
+                bpm: 120.0,
+                metre: (5, 4),
+                bar_start: 0.0,
+                bar: 0,
+                loop_range: Some((0.0, 4.0)),
+                detail: TransportDetail::Full,
+            };
+            let said = quirks.report(&transport, &mut rng);
+            assert!((said.beat - transport.beat).abs() <= quirks.error());
+            assert_eq!(said.loop_range.is_some(), quirks.reports_loop());
+            rounded += u32::from(said.beat != transport.beat);
+        }
+        assert!(rounded > 300);
+    }
+}

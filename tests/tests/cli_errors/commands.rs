@@ -1,0 +1,193 @@
+//! Every command of both programs, and how it is used.
+
+/// What a command reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    Nothing,
+    Midi,
+    /// A folder of MIDI files.
+    Folder,
+    Corpus,
+}
+
+/// What a command makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Makes {
+    /// It only prints.
+    Nothing,
+    File,
+    Folder,
+}
+
+/// A command.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) program: &'static str,
+    pub(crate) command: &'static str,
+    pub(crate) reads: Reads,
+    pub(crate) makes: Makes,
+    /// Whether it has `--json`.
+    pub(crate) json: bool,
+    /// Its other arguments, with `{in}` and `{out}`.
+    arguments: &'static str,
+}
+
+const fn row(
+    program: &'static str,
+    command: &'static str,
+    reads: Reads,
+    makes: Makes,
+    json: bool,
+    arguments: &'static str,
+) -> Row {
+    Row {
+        program,
+        command,
+        reads,
+        makes,
+        json,
+        arguments,
+    }
+}
+
+const PLAYER: &str = "continuo";
+const TRAINER: &str = "continuo-trainer";
+
+/// All of them. A command that is not here fails `every_command_has_a_row_in_the_table`.
+pub(crate) const ROWS: &[Row] = &[
+    row(
+        PLAYER,
+        "bench",
+        Reads::Nothing,
+        Makes::Nothing,
+        true,
+        "--notes 20 --tokens 4",
+    ),
+    row(
+        PLAYER,
+        "continue",
+        Reads::Midi,
+        Makes::File,
+        true,
+        "{in} -o {out} --bars 2",
+    ),
+    row(
+        PLAYER,
+        "eval",
+        Reads::Midi,
+        Makes::Nothing,
+        true,
+        "{in} --quick",
+    ),
+    row(PLAYER, "inspect", Reads::Midi, Makes::Nothing, true, "{in}"),
+    row(
+        PLAYER,
+        "pages",
+        Reads::Nothing,
+        Makes::Nothing,
+        false,
+        "--completion bash",
+    ),
+    row(
+        PLAYER,
+        "render",
+        Reads::Midi,
+        Makes::File,
+        true,
+        "{in} -o {out} --rate 8000",
+    ),
+    row(PLAYER, "tokens", Reads::Midi, Makes::Nothing, false, "{in}"),
+    row(
+        PLAYER,
+        "view",
+        Reads::Midi,
+        Makes::File,
+        false,
+        "{in} -o {out}",
+    ),
+    row(
+        TRAINER,
+        "vocab",
+        Reads::Folder,
+        Makes::File,
+        true,
+        "{in} -o {out} --ids 350",
+    ),
+    row(
+        TRAINER,
+        "encode",
+        Reads::Folder,
+        Makes::File,
+        true,
+        "{in} -o {out}",
+    ),
+    row(
+        TRAINER,
+        "songs",
+        Reads::Corpus,
+        Makes::Nothing,
+        true,
+        "{in}",
+    ),
+    row(
+        TRAINER,
+        "train",
+        Reads::Corpus,
+        Makes::Folder,
+        false,
+        "--corpus {in} -o {out} --preset tiny --steps 2 --threads 1",
+    ),
+    row(
+        TRAINER,
+        "eval",
+        Reads::Corpus,
+        Makes::Nothing,
+        true,
+        "--corpus {in} --checkpoint trained --quick",
+    ),
+    row(
+        TRAINER,
+        "export",
+        Reads::Corpus,
+        Makes::Folder,
+        true,
+        "--corpus {in} --checkpoint trained -o {out}",
+    ),
+    row(
+        TRAINER,
+        "pages",
+        Reads::Nothing,
+        Makes::Nothing,
+        false,
+        "--man encode",
+    ),
+];
+
+impl Row {
+    /// The fixture that it reads.
+    pub(crate) fn input(&self) -> &'static str {
+        match self.reads {
+            Reads::Nothing => "",
+            Reads::Midi => "song.mid",
+            Reads::Folder => "songs",
+            Reads::Corpus => "songs.corpus",
+        }
+    }
+
+    /// Whether what it reads can come from a pipe.
+    pub(crate) fn pipes_in(&self) -> bool {
+        matches!(self.reads, Reads::Midi | Reads::Corpus)
+    }
+
+    /// Its command line.
+    pub(crate) fn with(&self, input: &str, output: &str) -> Vec<String> {
+        let words = self.arguments.split_whitespace().map(|word| match word {
+            "{in}" => input.to_string(),
+            "{out}" => output.to_string(),
+            word => word.to_string(),
+        });
+        std::iter::once(self.command.to_string())
+            .chain(words)
+            .collect()
+    }
+}

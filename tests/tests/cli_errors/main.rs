@@ -1,0 +1,437 @@
+//! The mistakes people make with every command of both programs, and what comes of them: one clear
+//! line, the right exit status, and everything that was there still there.
+//!
+//! The commands are those that the programs themselves list, so that none can be forgotten:
+//! `commands::ROWS` must have a row for each.
+
+mod commands;
+mod fixture;
+mod numbers;
+
+use std::fs;
+use std::process::Stdio;
+
+use commands::{Makes, ROWS, Reads};
+use fixture::{Fixture, listed};
+
+/// A letter that somebody would miss.
+const LETTER: &str = "Dear sir,\nthis is no music.\n";
+
+#[test]
+fn every_command_has_a_row_in_the_table() {
+    for program in ["continuo", "continuo-trainer"] {
+        let rows = ROWS.iter().filter(|row| row.program == program);
+        let mut named: Vec<_> = rows.map(|row| row.command.to_string()).collect();
+        named.sort();
+        let mut listed = listed(program);
+        listed.sort();
+        assert_eq!(listed, named, "{program}");
+    }
+}
+
+/// A completion for each shell and a man page for each command, in a folder of their own.
+#[test]
+fn every_command_has_a_man_page() {
+    let fixture = Fixture::new();
+    for program in ["continuo", "continuo-trainer"] {
+        let row = ROWS
+            .iter()
+            .find(|row| row.program == program && row.command == "pages");
+        let row = row.unwrap();
+        for _ in 0..2 {
+            let done = fixture.run(row, &["pages", "--all", "pages"]);
+            assert!(done.status.success(), "{done:?}");
+        }
+        for command in listed(program) {
+            let page = fs::read_to_string(fixture.at(&format!("pages/{program}-{command}.1")));
+            assert!(page.unwrap().contains(&command), "{program} {command}");
+        }
+        for name in [
+            format!("{program}.1"),
+            format!("{program}.bash"),
+            format!("_{program}"),
+        ] {
+            assert!(fixture.at("pages").join(&name).is_file(), "{name}");
+        }
+        fixture.write("letter", LETTER);
+        fixture.fails(
+            row,
+            &["pages", "--all", "letter"].map(String::from),
+            "letter",
+        );
+        fixture.fails(row, &["pages", "--man", "gone"].map(String::from), "gone");
+    }
+}
+
+#[test]
+fn missing_input_is_named() {
+    let fixture = Fixture::new();
+    for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
+        let arguments = row.with("gone.mid", "out");
+        fixture.fails(row, &arguments, "gone.mid");
+    }
+    fixture.is_unchanged();
+}
+
+#[test]
+fn input_of_another_kind_is_named() {
+    let fixture = Fixture::new();
+    fixture.write("letter", LETTER);
+    fs::create_dir(fixture.at("folder")).unwrap();
+    for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
+        // A file with something else in it, and a folder in place of a file or a file in place of
+        // a folder.
+        fixture.fails(row, &row.with("letter", "out"), "letter");
+        fixture.fails(row, &row.with("folder", "out"), "folder");
+    }
+    fixture.is_unchanged();
+}
+
+#[test]
+fn existing_output_is_kept() {
+    let fixture = Fixture::new();
+    fixture.write("letter", LETTER);
+    fs::create_dir(fixture.at("folder")).unwrap();
+    fixture.write("folder/letter", LETTER);
+    // Neighbours whose names look like scratch.
+    for name in ["fresh.old", "fresh.partial", "fresh.tmp", "fresh.part"] {
+        fixture.write(name, LETTER);
+    }
+    for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+        let input = row.input();
+        fixture.fails(row, &row.with(input, "letter"), "letter");
+        // Folders are made with those above them.
+        if row.makes == Makes::File {
+            fixture.fails(row, &row.with(input, "none/of/these"), "none");
+        }
+        if row.command != "train" {
+            fixture.fails(row, &row.with(input, "folder"), "folder");
+        }
+        // One that continues a file keeps all that is in it, unless it writes its own part alone.
+        let mut arguments = row.with(input, input);
+        if row.command == "continue" {
+            arguments.push("--only".into());
+        }
+        fixture.fails(row, &arguments, input);
+    }
+    fixture.is_unchanged();
+}
+
+#[test]
+fn output_with_extension_of_another_kind_is_refused() {
+    let fixture = Fixture::new();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        for name in ["out.mp3", "out.txt"] {
+            fixture.fails(row, &row.with(row.input(), name), name);
+        }
+    }
+    fixture.is_unchanged();
+}
+
+#[test]
+fn force_replaces_files_but_not_folders() {
+    let fixture = Fixture::new();
+    fs::create_dir(fixture.at("folder")).unwrap();
+    fixture.write("folder/letter", LETTER);
+    let before = fixture.names();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        fixture.write("letter.txt", LETTER);
+        let mut arguments = row.with(row.input(), "letter.txt");
+        arguments.push("--force".into());
+        let done = fixture.run(row, &arguments);
+        assert!(done.status.success(), "{arguments:?}: {done:?}");
+        assert_ne!(
+            fs::read(fixture.at("letter.txt")).unwrap(),
+            LETTER.as_bytes()
+        );
+        fs::remove_file(fixture.at("letter.txt")).unwrap();
+        arguments = row.with(row.input(), "folder");
+        arguments.push("--force".into());
+        fixture.fails(row, &arguments, "folder");
+    }
+    let left = fixture.names();
+    assert_eq!(left, before);
+}
+
+#[test]
+fn read_only_output_is_kept() {
+    let fixture = Fixture::new();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        let done = fixture.run(row, &row.with(row.input(), "own"));
+        assert!(done.status.success(), "{row:?}: {done:?}");
+        let path = fixture.at("own");
+        let mut permissions = fs::metadata(&path).unwrap().permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).unwrap();
+        fixture.fails(row, &row.with(row.input(), "own"), "read-only");
+        fs::remove_file(&path).unwrap();
+        let _ = fs::remove_file(fixture.at("own.skipped.tsv"));
+    }
+    fixture.is_unchanged();
+}
+
+#[test]
+fn output_of_the_same_kind_is_replaced() {
+    let fixture = Fixture::new();
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        for _ in 0..2 {
+            let done = fixture.run(row, &row.with(row.input(), "own"));
+            assert!(done.status.success(), "{row:?}: {done:?}");
+        }
+        fs::remove_file(fixture.at("own")).unwrap();
+    }
+    fixture.is_unchanged();
+}
+
+/// `-` is standard input and standard output: the same bytes as with files.
+#[test]
+fn dash_means_standard_input_and_output() {
+    let fixture = Fixture::new();
+    for row in ROWS.iter().filter(|row| row.pipes_in()) {
+        let input = fs::File::open(fixture.at(row.input())).unwrap();
+        let piped = fixture.start(row, &row.with("-", "piped"), input.into(), Stdio::piped());
+        let piped = piped.wait_with_output().unwrap();
+        assert!(piped.status.success(), "{row:?}: {piped:?}");
+        if row.makes == Makes::File {
+            let done = fixture.run(row, &row.with(row.input(), "named"));
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            // A picture bears the name of its file.
+            if row.command != "view" {
+                let read = |name: &str| fs::read(fixture.at(name)).unwrap();
+                assert!(read("named") == read("piped"), "{row:?}");
+            }
+        }
+        fixture.clean();
+    }
+    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+        let done = fixture.run(row, &row.with(row.input(), "named"));
+        assert!(done.status.success(), "{row:?}: {done:?}");
+        let named = fs::read(fixture.at("named")).unwrap();
+        fs::remove_file(fixture.at("named")).unwrap();
+        let piped = fixture.run(row, &row.with(row.input(), "-"));
+        assert!(piped.status.success(), "{row:?}: {piped:?}");
+        assert!(piped.stdout == named, "{row:?}: nothing but the output");
+        if row.json {
+            let mut arguments = row.with(row.input(), "-");
+            arguments.push("--json".into());
+            fixture.fails(row, &arguments, "--json");
+        }
+    }
+    fixture.is_unchanged();
+}
+
+/// With `--json`, standard output is JSON and nothing else, whatever the path.
+#[test]
+fn json_output_is_valid_for_every_path() {
+    let fixture = Fixture::new();
+    for row in ROWS.iter().filter(|row| row.json) {
+        let mut input = row.input().to_string();
+        if row.reads == Reads::Midi {
+            input = "a \"song\"\n\\ \u{1f3b9}.mid".to_string();
+            fs::copy(fixture.at(row.input()), fixture.at(&input)).unwrap();
+        }
+        let mut arguments = row.with(&input, "own");
+        arguments.push("--json".into());
+        let done = fixture.run(row, &arguments);
+        assert!(done.status.success(), "{row:?}: {done:?}");
+        let text = String::from_utf8(done.stdout).unwrap();
+        // `songs` prints an object a line.
+        let documents = match row.command {
+            "songs" => text.lines().map(str::to_string).collect(),
+            _ => vec![text],
+        };
+        for document in documents {
+            let json = serde_json::from_str::<serde_json::Value>(&document);
+            assert!(json.is_ok(), "{row:?}: {document}");
+        }
+        fixture.clean();
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+    use std::os::unix::fs::FileTypeExt;
+    use std::time::Duration;
+
+    /// A name in Latin-1: no text in UTF-8.
+    #[test]
+    fn file_name_that_is_not_utf8_is_accepted() {
+        let fixture = Fixture::new();
+        let name = std::ffi::OsString::from_vec(b"Fl\xf6te.mid".to_vec());
+        for row in ROWS.iter().filter(|row| row.reads == Reads::Midi) {
+            fs::copy(fixture.at(row.input()), fixture.folder().join(&name)).unwrap();
+            let mut arguments: Vec<std::ffi::OsString> = row
+                .with("{in}", "own")
+                .into_iter()
+                .map(|word| match word.as_str() {
+                    "{in}" => name.clone(),
+                    _ => word.into(),
+                })
+                .collect();
+            if row.json {
+                arguments.push("--json".into());
+            }
+            let done = fixture.run(row, &arguments);
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            if row.json {
+                let json = serde_json::from_slice::<serde_json::Value>(&done.stdout);
+                assert!(json.is_ok(), "{row:?}: {done:?}");
+            }
+            fixture.clean();
+        }
+    }
+
+    #[test]
+    fn device_files_are_written_in_place() {
+        let fixture = Fixture::new();
+        for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+            let done = fixture.run(row, &row.with(row.input(), "/dev/null"));
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            if fs::metadata("/dev/full").is_ok() {
+                fixture.fails(row, &row.with(row.input(), "/dev/full"), "space");
+            }
+        }
+        for device in ["/dev/null", "/dev/full"] {
+            let kind = fs::symlink_metadata(device).map(|data| data.file_type().is_char_device());
+            assert!(kind.unwrap_or(true), "{device}");
+        }
+        fixture.is_unchanged();
+    }
+
+    #[test]
+    fn full_standard_output_fails() {
+        let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+            return;
+        };
+        let fixture = Fixture::new();
+        for row in ROWS.iter().filter(|row| row.makes == Makes::Nothing) {
+            let full = full.try_clone().unwrap();
+            let arguments = row.with(row.input(), "");
+            let done = fixture.start(row, &arguments, Stdio::null(), full.into());
+            let done = done.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert!(said.contains("standard output"), "{row:?}: {said}");
+            // Help is what a command prints, too.
+            let help = [row.command, "--help"].map(String::from);
+            let full = fs::File::options().write(true).open("/dev/full").unwrap();
+            let done = fixture.start(row, &help, Stdio::null(), full.into());
+            let done = done.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+        }
+    }
+
+    /// A folder that takes nothing new: the error names the output, and no scratch file.
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let fixture = Fixture::new();
+        fs::create_dir(fixture.at("closed")).unwrap();
+        fs::set_permissions(fixture.at("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        if fs::write(fixture.at("closed/any"), "").is_ok() {
+            // The superuser may write everywhere.
+            fs::remove_file(fixture.at("closed/any")).unwrap();
+            return;
+        }
+        for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+            fixture.fails(row, &row.with(row.input(), "closed/own"), "closed");
+        }
+    }
+
+    /// A limit on the size of files stands in for a full disk.
+    #[test]
+    fn full_disk_keeps_the_existing_output() {
+        let fixture = Fixture::new();
+        for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+            let arguments = row.with(row.input(), "own");
+            let done = fixture.run(row, &arguments);
+            assert!(done.status.success(), "{row:?}: {done:?}");
+            let before = fixture.contents("own");
+            if row.command != "train" {
+                let done = fixture.run_on_full_disk(row, &arguments);
+                assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+                assert!(fixture.contents("own") == before, "{row:?}");
+            }
+            fs::remove_file(fixture.at("own"))
+                .or_else(|_| fs::remove_dir_all(fixture.at("own")))
+                .unwrap();
+            let done = fixture.run_on_full_disk(row, &arguments);
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            let names_scratch = said.contains(" at path ");
+            assert!(
+                !said.contains("panicked") && !names_scratch,
+                "{row:?}: {said}"
+            );
+            assert!(!fixture.at("own/model.json").exists() && !fixture.at("own").is_file());
+            let scratch = fixture
+                .names()
+                .into_iter()
+                .find(|name| name.starts_with(".continuo") || name.starts_with("own."));
+            assert_eq!(scratch, None, "{row:?}");
+            fixture.clean();
+        }
+    }
+
+    #[test]
+    fn closed_pipe_exits_without_an_error() {
+        let fixture = Fixture::new();
+        for row in ROWS {
+            let arguments = row.with(row.input(), "own");
+            let mut child = fixture.start(row, &arguments, Stdio::null(), Stdio::piped());
+            drop(child.stdout.take());
+            let done = child.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            assert_eq!(done.status.code(), Some(0), "{row:?}: {said}");
+            assert!(
+                !said.contains("panicked") && !said.contains("ipe"),
+                "{said}"
+            );
+            fixture.clean();
+            if row.makes != Makes::File {
+                continue;
+            }
+            let arguments = row.with(row.input(), "-");
+            let mut child = fixture.start(row, &arguments, Stdio::null(), Stdio::piped());
+            drop(child.stdout.take());
+            let done = child.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(0), "{row:?}: {done:?}");
+        }
+        fixture.is_unchanged();
+    }
+
+    #[test]
+    fn interrupt_removes_scratch_files_and_keeps_the_output() {
+        let fixture = Fixture::new();
+        for row in ROWS {
+            for wait in [30, 120, 400] {
+                if row.makes == Makes::File {
+                    let done = fixture.run(row, &row.with(row.input(), "own"));
+                    assert!(done.status.success(), "{row:?}: {done:?}");
+                }
+                let before = fixture.contents("own");
+                let arguments = row.with(row.input(), "own");
+                let child = fixture.start(row, &arguments, Stdio::null(), Stdio::piped());
+                std::thread::sleep(Duration::from_millis(wait));
+                let sent = std::process::Command::new("kill")
+                    .args(["-INT", &child.id().to_string()])
+                    .stderr(Stdio::null())
+                    .status();
+                assert!(sent.is_ok());
+                let done = child.wait_with_output().unwrap();
+                // It may have been through, or not have begun: then the system ends it.
+                let code = done.status.code();
+                assert!(matches!(code, Some(0 | 130) | None), "{row:?}: {done:?}");
+                if row.makes == Makes::File {
+                    assert!(fixture.contents("own") == before, "{row:?}");
+                }
+                let left = fixture.names();
+                let scratch = left.iter().find(|name| name.starts_with(".continuo"));
+                assert_eq!(scratch, None, "{row:?}");
+                fixture.clean();
+            }
+        }
+    }
+}

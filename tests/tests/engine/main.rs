@@ -1,0 +1,9 @@
+//! The engine on the test model through ONNX Runtime.
+//!
+//! [`memory`]: logits do not depend on how the score was read. [`recall`]: what the long memories add.
+//! [`answers`]: generated notes.
+
+mod answers;
+mod fixtures;
+mod memory;
+mod recall;

@@ -1,0 +1,405 @@
+//! Encoding: from folders of MIDI files to a corpus.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use continuo_files::{Output, Replace, WriteError};
+use continuo_score::manifest::Sizes;
+use continuo_score::midi::{Pedal, ReadOptions};
+use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary, midi};
+use rayon::prelude::*;
+
+use crate::data::corpus::{CorpusError, GridRows, Song, TokenRecord, hash};
+use crate::data::corpus_writer::CorpusWriter;
+use crate::data::dedup::{Fingerprint, Similarity, SongIndex};
+use crate::data::file_kinds::CORPUS;
+use crate::data::journal::{self, EncodedBatch, Journal, JournalKey};
+use crate::data::skipped::{FEWEST_NOTES, MOST_NOTES, SkipReason, Skipped};
+use crate::model::config::grid_sizes;
+
+/// Files encoded at a time. It limits the memory, whatever the size of the folder, and the work
+/// that a killed encoding repeats.
+const BATCH: usize = 256;
+
+/// Options of [`encode`].
+pub struct EncodeOptions<'a> {
+    /// Folders, searched recursively.
+    pub folders: &'a [PathBuf],
+    /// The corpus to write.
+    pub output: &'a Path,
+    /// Which existing files the corpus may replace.
+    pub replace: Replace,
+    /// Vocabulary of the corpus.
+    pub vocabulary: Vocabulary,
+    /// How files are read: whether notes sound on while the sustain pedal is down.
+    pub reading: ReadOptions,
+    /// Share of songs held out for measurements, 0 to 1.
+    pub held_out: f64,
+    /// Seed that selects those songs.
+    pub seed: u64,
+}
+
+/// Result of an encoding.
+#[derive(Debug, Default)]
+pub struct EncodeOutcome {
+    /// Songs in the corpus.
+    pub songs: Vec<Song>,
+    /// Files left out, with their reasons.
+    pub skipped: Vec<Skipped>,
+    /// Files done by an earlier, interrupted encoding.
+    pub resumed: usize,
+    /// Lines about entries of the folders that are no MIDI files, by reason.
+    pub left_out: Vec<String>,
+}
+
+/// Error that ends an encoding.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// A folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] midi::MidiError),
+    /// The folders have no MIDI files.
+    #[error("no MIDI files (.mid, .midi, .kar, .rmi) below {0}")]
+    Empty(String),
+    /// None of the files can be used.
+    #[error("none of {files} MIDI files could be used; the first: {}: {detail}", path.display())]
+    AllSkipped {
+        /// Files found.
+        files: usize,
+        /// The first of them.
+        path: PathBuf,
+        /// Details of the first file.
+        detail: String,
+    },
+    /// The corpus cannot be written.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// A folder argument is a file.
+    #[error("{}: is a file; name the folder that it is in", .0.display())]
+    NotAFolder(PathBuf),
+}
+
+impl From<WriteError> for EncodeError {
+    fn from(error: WriteError) -> Self {
+        Self::Corpus(error.into())
+    }
+}
+
+/// A MIDI file below one of the folders.
+struct SourceFile {
+    path: PathBuf,
+    /// Path below the folder, with `/`.
+    relative: String,
+    style: String,
+}
+
+/// An encoded song.
+struct EncodedSong {
+    records: Vec<TokenRecord>,
+    notes: u64,
+    hash: u64,
+    fingerprint: Fingerprint,
+}
+
+/// Encodes the songs of folders into a corpus, in parallel, and calls `progress(done, all)` after
+/// every file, on any thread. An interrupted encoding of the same files into the same corpus is
+/// resumed.
+///
+/// # Errors
+/// A folder cannot be read, no file can be used, or the corpus cannot be written.
+pub fn encode(
+    options: &EncodeOptions<'_>,
+    progress: impl Fn(usize, usize) + Sync,
+) -> Result<EncodeOutcome, EncodeError> {
+    let output = Output::check(options.output, &CORPUS, options.replace)?;
+    let Some(target) = output.target() else {
+        let what = "a device or a pipe";
+        let path = options.output.into();
+        return Err(WriteError::Special { path, what }.into());
+    };
+    let (sources, left_out) = find(options.folders)?;
+    if sources.is_empty() {
+        let names: Vec<_> = options
+            .folders
+            .iter()
+            .map(|f| f.display().to_string())
+            .collect();
+        return Err(EncodeError::Empty(names.join(", ")));
+    }
+    let sizes = grid_sizes(&options.vocabulary);
+    let rows = GridRows {
+        bars: sizes.bars,
+        bar_steps: sizes.bar_steps,
+    };
+    // An encoding that an earlier version began has no pedal, and does not name it.
+    let pedal = match options.reading.pedal {
+        Pedal::Ignore => "",
+        Pedal::Lengthen => "pedal ",
+    };
+    let key = JournalKey {
+        options: format!(
+            "{} {} {} {pedal}{rows:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            options.held_out,
+            options.seed,
+            options.vocabulary.to_json()
+        ),
+        sources: journal::fingerprint(sources.iter().map(|s| s.path.as_path())),
+    };
+    let (mut journal, before) = Journal::open(target, &key)?;
+    let resumed = before.files;
+    let mut skipped = before.skipped;
+    let (songs, fingerprints): (Vec<_>, Vec<_>) = before.songs.into_iter().unzip();
+    let mut index = SongIndex::default();
+    for (song, fingerprint) in songs.iter().zip(&fingerprints) {
+        index.add(fingerprint, song.held_out);
+    }
+    let vocabulary = options.vocabulary.clone();
+    let mut writer = CorpusWriter::resume(journal.partial(), vocabulary, rows, songs)?;
+    let done = AtomicUsize::new(resumed);
+    let encode_all = |files: &[SourceFile]| -> Vec<_> {
+        let encode = |source| {
+            let encoded = song(source, options, &sizes);
+            progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
+            encoded
+        };
+        files.par_iter().map(encode).collect()
+    };
+    let mut batches = sources[resumed..].chunks(BATCH).peekable();
+    let mut encoded = batches.peek().map(|files| encode_all(files));
+    while let (Some(files), Some(songs)) = (batches.next(), encoded.take()) {
+        // Songs are assigned one after the other while the next batch is encoded.
+        let (assigned, next) = rayon::join(
+            || assign(options, files, songs, &mut index, &mut writer),
+            || batches.peek().map(|files| encode_all(files)),
+        );
+        let mut batch = assigned?;
+        journal.add(&batch)?;
+        skipped.append(&mut batch.skipped);
+        encoded = next;
+    }
+    if writer.songs().is_empty() {
+        drop(writer);
+        journal.discard();
+        // At least one source and no song: at least one was skipped.
+        let (path, detail) = skipped
+            .first()
+            .map(|s| (s.path.clone(), s.detail.clone()))
+            .unwrap_or_default();
+        return Err(EncodeError::AllSkipped {
+            files: sources.len(),
+            path,
+            detail,
+        });
+    }
+    let songs = writer.finish(&output)?;
+    journal.discard();
+    Ok(EncodeOutcome {
+        songs,
+        skipped,
+        resumed,
+        left_out,
+    })
+}
+
+/// Writes the new songs of a batch and lists the result of each file.
+fn assign(
+    options: &EncodeOptions<'_>,
+    files: &[SourceFile],
+    songs: Vec<Result<EncodedSong, Skipped>>,
+    index: &mut SongIndex,
+    writer: &mut CorpusWriter,
+) -> Result<EncodedBatch, CorpusError> {
+    let mut batch = EncodedBatch {
+        files: files.len(),
+        ..EncodedBatch::default()
+    };
+    for (source, song) in files.iter().zip(songs) {
+        let assigned = song.and_then(|song| {
+            let side = side(options, source, &song, index, writer.songs())?;
+            Ok((song, side))
+        });
+        match assigned {
+            Err(why) => batch.skipped.push(why),
+            Ok((encoded, held_out)) => {
+                index.add(&encoded.fingerprint, held_out);
+                let song = Song {
+                    path: source.relative.clone(),
+                    style: source.style.clone(),
+                    offset: 0,
+                    tokens: 0,
+                    notes: encoded.notes,
+                    hash: encoded.hash,
+                    held_out,
+                };
+                writer.add(song, &encoded.records)?;
+                let added = writer.songs().last().cloned();
+                batch
+                    .songs
+                    .extend(added.map(|song| (song, encoded.fingerprint)));
+            }
+        }
+    }
+    writer.flush()?;
+    Ok(batch)
+}
+
+/// Whether a song is held out.
+///
+/// # Errors
+/// The corpus has this music already, or versions of it on both sides of the split.
+fn side(
+    options: &EncodeOptions<'_>,
+    source: &SourceFile,
+    encoded: &EncodedSong,
+    index: &SongIndex,
+    songs: &[Song],
+) -> Result<bool, Skipped> {
+    let duplicate = |detail: String| Skipped {
+        path: source.path.clone(),
+        reason: SkipReason::Duplicate,
+        detail,
+    };
+    match index.similarity(&encoded.fingerprint) {
+        Similarity::New => Ok(is_held_out(encoded.hash, options.seed, options.held_out)),
+        Similarity::Version { held_out } => Ok(held_out),
+        Similarity::Copy(of) if songs[of].hash == encoded.hash => {
+            Err(duplicate(format!("the same music as {}", songs[of].path)))
+        }
+        Similarity::Copy(of) => Err(duplicate(format!(
+            "the same music as {}, in another key, at another tempo or with other lengths",
+            songs[of].path
+        ))),
+        Similarity::Between(of) => Err(duplicate(format!(
+            "a version of {}, which is held out, and of songs that are not",
+            songs[of].path
+        ))),
+    }
+}
+
+/// Whether a song of this content is held out. A copy under another name is on the same side.
+fn is_held_out(content: u64, seed: u64, share: f64) -> bool {
+    let mixed = hash(content.to_le_bytes().into_iter().chain(seed.to_le_bytes()));
+    // The upper 53 bits: a fraction in 0..1.
+    ((mixed >> 11) as f64) / ((1u64 << 53) as f64) < share
+}
+
+/// Encodes one file.
+fn song(
+    source: &SourceFile,
+    options: &EncodeOptions<'_>,
+    sizes: &Sizes,
+) -> Result<EncodedSong, Skipped> {
+    let vocabulary = &options.vocabulary;
+    let skip = |reason, detail| Skipped {
+        path: source.path.clone(),
+        reason,
+        detail,
+    };
+    if std::fs::metadata(&source.path).is_ok_and(|data| data.len() == 0) {
+        return Err(skip(SkipReason::Empty, "0 bytes".into()));
+    }
+    let file = midi::read_file_with(&source.path, &options.reading)
+        .map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
+    let mut score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
+    let reason = match score.notes.len() {
+        0 => Some(SkipReason::Empty),
+        n if n < FEWEST_NOTES => Some(SkipReason::TooShort),
+        n if n > MOST_NOTES => Some(SkipReason::TooLong),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        let detail = format!("{} notes (drums left out)", score.notes.len());
+        return Err(skip(reason, detail));
+    }
+    score.end_with_music();
+    let encoded = TokenSequence::encode(&score, vocabulary);
+    let mut last = (0, sizes.rows(score.time_signatures.position(0)));
+    let records = encoded.positioned_ids(vocabulary).into_iter().map(|p| {
+        // Many tokens share a step.
+        if p.step != last.0 {
+            last = (p.step, sizes.rows(score.time_signatures.position(p.step)));
+        }
+        let rows = last.1;
+        TokenRecord {
+            id: p.id,
+            bar_step: rows.bar_step,
+            bar: rows.bar,
+            metre: rows.metre,
+        }
+    });
+    let records = records.collect();
+    let pitches = encoded.tokens.iter().map(|p| p.token);
+    let notes = pitches.filter(|t| matches!(t, Token::Pitch(_))).count() as u64;
+    // The hash of the base ids puts a song on the same side of the split, whatever the merges.
+    let base = encoded.base_ids(vocabulary).into_iter();
+    let hash = hash(base.flat_map(u16::to_le_bytes));
+    Ok(EncodedSong {
+        records,
+        notes,
+        hash,
+        fingerprint: Fingerprint::of(&score),
+    })
+}
+
+/// All MIDI files below the folders, sorted within each, and lines about other entries.
+fn find(folders: &[PathBuf]) -> Result<(Vec<SourceFile>, Vec<String>), EncodeError> {
+    let (mut sources, mut left_out) = (Vec::new(), Vec::new());
+    for folder in folders {
+        // "." and ".." have a name as well.
+        let real = folder.canonicalize();
+        let real = real.as_deref().unwrap_or(folder);
+        let own = folder.file_name().or(real.file_name());
+        let own = own.unwrap_or_default().to_string_lossy().into_owned();
+        if folder.is_file() {
+            return Err(EncodeError::NotAFolder(folder.clone()));
+        }
+        let found = midi::files_in(folder, usize::MAX)?;
+        left_out.extend(found.summary(folder));
+        for path in found.files {
+            let below = path.strip_prefix(folder).unwrap_or(&path);
+            let parts: Vec<_> = below
+                .components()
+                .map(|c| c.as_os_str().to_string_lossy().into_owned())
+                .collect();
+            let style = if parts.len() > 1 {
+                parts[0].clone()
+            } else {
+                own.clone()
+            };
+            sources.push(SourceFile {
+                relative: parts.join("/"),
+                style,
+                path,
+            });
+        }
+    }
+    Ok((sources, left_out))
+}
+
+impl EncodeOutcome {
+    /// Number of files left out for each reason.
+    pub fn skipped_by_reason(&self) -> BTreeMap<SkipReason, usize> {
+        let mut counts = BTreeMap::new();
+        for s in &self.skipped {
+            *counts.entry(s.reason).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Songs, held-out songs, tokens and notes of each style.
+pub fn by_style(songs: &[Song]) -> BTreeMap<&str, [u64; 4]> {
+    let mut styles: BTreeMap<&str, [u64; 4]> = BTreeMap::new();
+    for s in songs {
+        let style = styles.entry(&s.style).or_default();
+        for (sum, more) in style
+            .iter_mut()
+            .zip([1, u64::from(s.held_out), s.tokens, s.notes])
+        {
+            *sum += more;
+        }
+    }
+    styles
+}

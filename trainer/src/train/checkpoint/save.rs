@@ -1,0 +1,100 @@
+//! Writing of checkpoints.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use continuo_files::{FolderOutput, Replace};
+use continuo_score::Vocabulary;
+
+use super::error::CheckpointError;
+use super::listing::steps;
+use super::state::{CheckpointConfig, TrainState};
+use super::tensor_file::{named, pack};
+use crate::data::file_kinds::{CHECKPOINT, CHECKPOINT_FILES, WEIGHTS};
+use crate::model::Model;
+use crate::train::trainer::Trainer;
+
+/// Writes a checkpoint into `folder` and removes all but the newest two; returns its path.
+///
+/// # Errors
+/// A file cannot be written or removed, or another file is in the way.
+pub fn save(
+    folder: &Path,
+    config: &CheckpointConfig,
+    vocabulary: &Vocabulary,
+    state: &TrainState,
+    trainer: &Trainer,
+) -> Result<PathBuf, CheckpointError> {
+    let target = folder.join(format!("step-{:08}", state.steps));
+    let draft = FolderOutput::check(&target, &CHECKPOINT, Replace::SameKind)?.begin()?;
+    let write = |name: &str, bytes: &[u8]| draft.write(name, bytes);
+    // Structs of numbers and strings always serialise.
+    write(
+        "config.json",
+        &serde_json::to_vec_pretty(config).unwrap_or_default(),
+    )?;
+    write("vocabulary.json", vocabulary.to_json().as_bytes())?;
+    write(
+        "training.json",
+        &serde_json::to_vec_pretty(state).unwrap_or_default(),
+    )?;
+    write(WEIGHTS, &weights(&trainer.model))?;
+    let mut training = Vec::new();
+    let parameters = trainer.model.parameters();
+    let specs = trainer.model.specs().iter();
+    for ((spec, parameter), moments) in specs.zip(parameters).zip(&trainer.moments) {
+        let moments = moments.as_ref().map(|state| &state.momentum);
+        let first = moments.map(|m| m.moment_1.clone());
+        let second = moments.map(|m| m.moment_2.clone());
+        for (moment, value) in [("first", first), ("second", second)] {
+            // A parameter that has not been trained has no moments yet.
+            let value = value.unwrap_or_else(|| parameter.zeros_like());
+            training.push(named(format!("{moment}.{}", spec.name), &value));
+        }
+    }
+    for (b, memory) in trainer.memories.iter().enumerate() {
+        let layers = memory.layers.iter().enumerate();
+        let layers = layers.map(|(l, sides)| (l.to_string(), sides));
+        let recalled = memory.recalled.iter().map(|r| ("recalled".to_owned(), r));
+        for (name, (key, value)) in layers.chain(recalled) {
+            training.push(named(format!("memory.{b}.{name}.key"), key));
+            training.push(named(format!("memory.{b}.{name}.value"), value));
+        }
+    }
+    write("training.safetensors", &pack(training))?;
+    draft.finish()?;
+    let mut old = steps(folder);
+    old.truncate(old.len().saturating_sub(2));
+    for (_, path) in old {
+        remove(&path)?;
+    }
+    Ok(target)
+}
+
+/// Removes the files of a checkpoint, and then its folder, unless other files are in it.
+fn remove(checkpoint: &Path) -> Result<(), CheckpointError> {
+    for name in CHECKPOINT_FILES {
+        let path = checkpoint.join(name);
+        match fs::remove_file(&path) {
+            Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CheckpointError::Io { path, source: why });
+            }
+            _ => {}
+        }
+    }
+    match fs::remove_dir(checkpoint) {
+        Err(source) if source.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+            Err(CheckpointError::Io {
+                path: checkpoint.into(),
+                source,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Contents of [`WEIGHTS`].
+pub fn weights(model: &Model) -> Vec<u8> {
+    let specs = model.specs().iter().zip(model.parameters());
+    pack(specs.map(|(s, p)| named(s.name.clone(), &p)).collect())
+}

@@ -1,0 +1,135 @@
+//! Start of a training: its first state, new or from a checkpoint.
+
+use std::fs;
+
+use continuo_files::check_folder;
+use continuo_score::manifest::Knn;
+
+use crate::data::stream_batcher::{Batching, StreamBatcher};
+use crate::model::{ModelConfig, initial};
+use crate::train::checkpoint::{self, Checkpoint, CheckpointConfig, TrainState};
+use crate::train::error::{TrainError, io_at};
+use crate::train::options::{Start, TrainOptions};
+use crate::train::trainer::Trainer;
+
+/// Network shape, saved state and trainer before the next step.
+///
+/// # Errors
+/// The output folder is taken or cannot be written, the corpus does not fit, or a checkpoint
+/// cannot be read.
+pub(super) fn begin(
+    options: &TrainOptions<'_>,
+) -> Result<(CheckpointConfig, TrainState, Trainer), TrainError> {
+    let TrainOptions {
+        corpus,
+        output,
+        devices,
+        ..
+    } = *options;
+    check_folder(output)?;
+    match &options.start {
+        Start::New {
+            model: shape,
+            config,
+            budget,
+            threads,
+            batches,
+            from,
+        } => {
+            if !checkpoint::steps(output).is_empty() {
+                return Err(TrainError::Taken(output.into()));
+            }
+            let vocabulary = from.as_ref().map_or(&corpus.vocabulary, |c| &c.vocabulary);
+            corpus
+                .fits(vocabulary, &shape.model.sizes)
+                .map_err(TrainError::Corpus)?;
+            let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
+            if songs > 0 && songs < batches.batch_rows && batches.batching != Batching::Random {
+                return Err(TrainError::FewSongs {
+                    path: corpus.path().into(),
+                    songs,
+                    batch_rows: batches.batch_rows,
+                });
+            }
+            let batcher =
+                StreamBatcher::new(corpus, *batches).ok_or_else(|| TrainError::no_songs(corpus))?;
+            let (wanted, device) = (shape.model, &devices.device);
+            let mut model = match from {
+                None => initial(wanted, &corpus.vocabulary, device, batches.seed),
+                Some(from) if has_same_parameters(from.config.model, wanted) => {
+                    from.model_as(wanted, device)?
+                }
+                Some(from) if can_grow(from.config.model, wanted) => {
+                    from.model_with_more(wanted, device, batches.seed)?
+                }
+                Some(from) => return Err(TrainError::OtherModel(from.path.clone())),
+            };
+            let parameters = model.parameters();
+            let ablated = parameters.into_iter().zip(model.specs()).map(|(p, spec)| {
+                match config.ablation.removes(spec.role) {
+                    true => p.zeros_like(),
+                    false => p,
+                }
+            });
+            let ablated = ablated.collect();
+            model.set_parameters(ablated);
+            fs::create_dir_all(output).map_err(io_at(output))?;
+            let state = TrainState {
+                config: *config,
+                budget: *budget,
+                threads: *threads,
+                steps: 0,
+                tokens: 0,
+                seconds: 0.0,
+                corpus: corpus.fingerprint(),
+                batcher: batcher.state,
+            };
+            let moments = Trainer::no_moments(&model);
+            let micro_batches = config.batch_rows.div_ceil(config.micro_batch.max(1));
+            let workers = devices.workers(*threads);
+            let trainer = Trainer::new(model, moments, micro_batches, workers)
+                .map_err(|e| io_at(output)(std::io::Error::other(e)))?;
+            Ok((shape.clone(), state, trainer))
+        }
+        Start::Resume { budget } => {
+            let checkpoint = Checkpoint::open(output)?;
+            let mut state = checkpoint.state()?;
+            corpus
+                .fits(&checkpoint.vocabulary, &checkpoint.config.model.sizes)
+                .map_err(TrainError::Corpus)?;
+            if state.corpus != corpus.fingerprint() {
+                return Err(TrainError::Corpus(format!(
+                    "{}: not the corpus that this training began with; resume with that one, or \
+                     start a new training in another folder",
+                    corpus.path().display(),
+                )));
+            }
+            state.budget = budget.unwrap_or(state.budget);
+            let trainer = checkpoint.trainer(&state, devices)?;
+            Ok((checkpoint.config, state, trainer))
+        }
+    }
+}
+
+/// Whether two networks have parameters of the same names and shapes.
+fn has_same_parameters(a: ModelConfig, b: ModelConfig) -> bool {
+    let parameters = |config: ModelConfig| ModelConfig {
+        knn: config.knn.map(|knn| Knn {
+            following: false,
+            ..knn
+        }),
+        relative: None,
+        ..config
+    };
+    parameters(a) == parameters(b)
+}
+
+/// Whether network `to` is network `from` with more parameters.
+fn can_grow(from: ModelConfig, to: ModelConfig) -> bool {
+    let before = ModelConfig {
+        knn: to.knn.filter(|_| from.knn.is_some()),
+        sounding: to.sounding && from.sounding,
+        ..to
+    };
+    has_same_parameters(from, before)
+}

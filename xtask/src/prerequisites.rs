@@ -1,0 +1,222 @@
+//! Programs and libraries that must be installed before other commands work, beside Rust itself.
+//!
+//! The plugin links nothing but the C library (its window loads X11 and OpenGL when it opens). Therefore the
+//! list is short: a C compiler (for the linker and crates with C code), C++ and CMake (for faiss), and pip
+//! (for ONNX Runtime). A virtual display and AT-SPI are optional, for one test each.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::shell;
+
+/// A prerequisite and the Debian packages that provide it.
+struct Prerequisite {
+    name: &'static str,
+    packages: &'static [&'static str],
+    found: fn() -> bool,
+}
+
+const COMPILER: Prerequisite = Prerequisite {
+    name: "a C compiler and linker (cc)",
+    packages: &["gcc", "libc6-dev"],
+    found: || cfg!(windows) || shell::succeeds("cc", &["--version"]),
+};
+
+const CXX: Prerequisite = Prerequisite {
+    name: "a C++ compiler (g++ or c++)",
+    packages: &["g++"],
+    found: || cfg!(windows) || shell::succeeds("c++", &["--version"]),
+};
+
+/// faiss requires 3.24 or newer, and CMake reports that. Debian 12 has 3.25.
+const CMAKE: Prerequisite = Prerequisite {
+    name: "CMake (cmake)",
+    packages: &["cmake", "make"],
+    found: || shell::succeeds("cmake", &["--version"]),
+};
+
+const PIP: Prerequisite = Prerequisite {
+    name: "Python 3 with pip",
+    packages: &["python3", "python3-pip"],
+    found: || python().is_some(),
+};
+
+/// For tests of the editor in a window: a virtual display, and OpenGL without a graphics card. The plugin
+/// links none of it and loads it when its window opens.
+const DISPLAY: Prerequisite = Prerequisite {
+    name: "a virtual display (Xvfb) with OpenGL",
+    packages: &[
+        "xvfb",
+        "libgl1",
+        "libgl1-mesa-dri",
+        "libx11-xcb1",
+        "libxcursor1",
+        "libxkbcommon-x11-0",
+    ],
+    found: || !cfg!(target_os = "linux") || shell::succeeds("Xvfb", &["-help"]),
+};
+
+/// For tests of the editor with a screen reader: a session bus and AT-SPI.
+const ACCESSIBILITY: Prerequisite = Prerequisite {
+    name: "the interface of screen readers (D-Bus, AT-SPI)",
+    packages: &["dbus", "at-spi2-core"],
+    found: || {
+        !cfg!(target_os = "linux")
+            || (shell::succeeds("dbus-daemon", &["--version"])
+                && Path::new("/usr/share/dbus-1/services/org.a11y.Bus.service").exists())
+    },
+};
+
+/// For the standalone program, which plays through ALSA or, if it finds it at run time, JACK.
+const SOUND: Prerequisite = Prerequisite {
+    name: "ALSA's headers and pkg-config",
+    packages: &["libasound2-dev", "pkg-config"],
+    found: || !cfg!(target_os = "linux") || shell::succeeds("pkg-config", &["--exists", "alsa"]),
+};
+
+/// Installs the prerequisites of the standalone program.
+///
+/// # Errors
+///
+/// When they are missing and cannot be installed.
+pub(crate) fn sound() -> Result<()> {
+    provide(&SOUND)
+}
+
+/// Installs the compilers and CMake.
+///
+/// # Errors
+///
+/// When one is missing and cannot be installed.
+pub(crate) fn compilers() -> Result<()> {
+    provide(&COMPILER)?;
+    provide(&CXX)?;
+    provide(&CMAKE)
+}
+
+/// Installs a virtual display and the interface of screen readers, if possible. Without them, their tests
+/// are skipped with a message.
+pub(crate) fn display() {
+    if let Err(why) = provide(&DISPLAY) {
+        eprintln!("the editor will not be tested in a window: {why:#}");
+    }
+    if let Err(why) = provide(&ACCESSIBILITY) {
+        eprintln!("the editor will not be tested with a screen reader: {why:#}");
+    }
+}
+
+/// Installs Python with pip and returns the command that starts this Python.
+///
+/// # Errors
+///
+/// When it is missing and cannot be installed.
+pub(crate) fn pip() -> Result<&'static str> {
+    provide(&PIP)?;
+    match python() {
+        Some(python) => Ok(python),
+        None => bail!("pip was installed, yet `python3 -m pip --version` still fails"),
+    }
+}
+
+/// Installs `cargo fmt` and `cargo clippy`.
+///
+/// # Errors
+///
+/// When one is missing and rustup cannot install it.
+pub(crate) fn lints() -> Result<()> {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        let missing = || !shell::succeeds("cargo", &[tool, "--version"]);
+        if missing() {
+            eprintln!("cargo {tool} is missing: rustup component add {component}");
+            shell::succeeds("rustup", &["component", "add", component]);
+        }
+        if missing() {
+            bail!("cargo {tool} is missing; install it:  rustup component add {component}");
+        }
+    }
+    Ok(())
+}
+
+/// Whether cargo-deny is installed. Prints how to install it if not: that takes minutes, so it is left to
+/// the user and to the workflow of continuous integration.
+pub(crate) fn has_deny() -> bool {
+    let found = shell::succeeds("cargo", &["deny", "--version"]);
+    if !found {
+        eprintln!(
+            "licences of dependencies are not checked: cargo deny is missing; install it:  cargo \
+             install --locked cargo-deny"
+        );
+    }
+    found
+}
+
+/// The first Python that has pip. Tries the system's own too: a version manager's Python may come first in
+/// the path and lack pip.
+fn python() -> Option<&'static str> {
+    let names: &[&str] = if cfg!(windows) {
+        &["python", "py", "python3"]
+    } else {
+        &["python3", "/usr/bin/python3"]
+    };
+    names
+        .iter()
+        .copied()
+        .find(|name| shell::succeeds(name, &["-m", "pip", "--version"]))
+}
+
+/// Installs a missing prerequisite if that needs no password.
+///
+/// # Errors
+///
+/// Gives the command that installs it.
+fn provide(prerequisite: &Prerequisite) -> Result<()> {
+    if (prerequisite.found)() {
+        return Ok(());
+    }
+    let packages = prerequisite.packages.join(" ");
+    if !shell::succeeds("apt-get", &["--version"]) {
+        bail!(
+            "{} is missing; install it and run this again (on Debian: {packages})",
+            prerequisite.name
+        );
+    }
+    let by_hand = format!("sudo apt-get update && sudo apt-get install -y {packages}");
+    let Some(mut prefix) = as_root() else {
+        bail!(
+            "{} is missing, and installing it needs a password; paste:  {by_hand}",
+            prerequisite.name
+        );
+    };
+    eprintln!("{} is missing: installing {packages}", prerequisite.name);
+    prefix.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q"]);
+    // An outdated package list may be good enough; the installation decides.
+    let _ = shell::run(&mut apt(&prefix, &["update"]));
+    let installed = shell::run(
+        apt(&prefix, &["install", "-y", "--no-install-recommends"]).args(prerequisite.packages),
+    );
+    if installed.is_err() || !(prerequisite.found)() {
+        bail!(
+            "{} is missing and could not be installed; try:  {by_hand}",
+            prerequisite.name
+        );
+    }
+    Ok(())
+}
+
+/// Prefix that runs a command as root; `None` if that needs a password.
+fn as_root() -> Option<Vec<&'static str>> {
+    let uid = Command::new("id").arg("-u").output().ok()?;
+    if uid.stdout.trim_ascii() == b"0" {
+        Some(Vec::new())
+    } else {
+        shell::succeeds("sudo", &["-n", "true"]).then(|| vec!["sudo", "-n"])
+    }
+}
+
+fn apt(prefix: &[&str], args: &[&str]) -> Command {
+    let mut command = Command::new(prefix[0]);
+    command.args(&prefix[1..]).args(args);
+    command
+}
