@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
-use continuo_cli::{Force, Progress, note, number, print};
+use clap::error::ErrorKind;
+use continuo_cli::{Force, Progress, at_least, note, number, print};
 use continuo_engine::Composer;
 use continuo_engine::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
-use continuo_score::midi::{self, BuildError, MidiDocument, ReadOptions};
+use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Score};
 
 use super::continuation::{self, Continuation, Tempo};
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long)]
     a_tempo: bool,
     /// Seed: the same seed gives the same notes
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// How much is recalled from beyond the model's window: 0 nothing, 1 all
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
@@ -84,7 +85,8 @@ impl Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let [input] = &args.input[..] else {
-        bail!("one file is continued, not {}", args.input.len());
+        let said = format!("one file is continued, not {}\n", args.input.len());
+        continuo_cli::refuse(&clap::Error::raw(ErrorKind::TooManyValues, said));
     };
     let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
     ensure!(
@@ -101,6 +103,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let file = document.file();
     let hearing = args.hearing.hearing(file)?;
     let learn = inputs::find(&args.learn)?;
+    let reading = args.hearing.reading(Pedal::Lengthen);
+    let learned = inputs::read_all(&learn, |file| Ok(midi::read_file_with(file, &reading)?))?;
     let model = super::load(&args.places, &args.compute)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
@@ -117,11 +121,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     {
         note(format_args!("continuo: {named}: {said}"));
     }
-    let mut pieces = Vec::new();
-    for file in &learn {
-        let file = midi::read_file_with(file, &args.hearing.reading())?;
-        pieces.push(Score::from_midi(&file, steps_per_beat, Drums::Drop));
-    }
+    let on_grid = |file: &MidiFile| {
+        let mut piece = Score::from_midi(file, steps_per_beat, Drums::Drop);
+        piece.end_with_music();
+        piece
+    };
+    let pieces: Vec<Score> = learned.iter().map(on_grid).collect();
     if !pieces.is_empty() && !model.can_learn() {
         bail!("--learn: this model has no long memory to learn into");
     }
@@ -160,9 +165,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return print(&format!("{report:#}\n"));
     }
     let line = format!(
-        "{}: heard {heard} notes, played {notes} in bars {first_bar} to {last_bar} ({:.1} ms a \
-         token on {}, p95 {:.1})",
+        "{}: heard {heard} notes, played {notes} in {} ({:.1} ms a token on {}, p95 {:.1})",
         output.name(),
+        in_words(&(first_bar..=last_bar)),
         ms(0.5),
         model.device(),
         ms(0.95),
@@ -179,7 +184,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     let Input { name, bytes } = read_input(input, MOST_BYTES)?;
     let named = name.display();
-    let document = MidiDocument::read(bytes, &args.hearing.reading())
+    let document = MidiDocument::read(bytes, &args.hearing.reading(Pedal::Lengthen))
         .with_context(|| format!("{named}: not a readable MIDI file"))?;
     super::warn(&name, &document.file().warnings);
     let tracks = document.file().tracks.len() + 1;
@@ -247,15 +252,21 @@ fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -
     })
 }
 
+/// "bar 5" or "bars 5 to 8".
+fn in_words(bars: &RangeInclusive<u32>) -> String {
+    match (bars.start(), bars.end()) {
+        (first, last) if first == last => format!("bar {first}"),
+        (first, last) => format!("bars {first} to {last}"),
+    }
+}
+
 /// An answer without a note is none.
 fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
-        "0 notes were played in bars {} to {}, so nothing is written: the model chose to rest \
-         there; try another --seed, more --bars, or wider limits (--density, --range, --scale, \
-         --velocity)",
-        bars.start(),
-        bars.end()
+        "0 notes were played in {}, so nothing is written: the model chose to rest there; try \
+         another --seed, more --bars, or wider limits (--density, --range, --scale, --velocity)",
+        in_words(&bars)
     );
     Ok(())
 }

@@ -13,6 +13,7 @@ use continuo_engine::options::{ComputeOptions, ModelPaths};
 use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
+use super::hearing::HearingOptions;
 use listening::{Ear, Piece, read};
 
 /// Measure how well a model predicts pieces: nats a token and a note, with and without memory
@@ -46,6 +47,8 @@ pub(crate) struct Args {
     /// Print as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    hearing: HearingOptions,
     #[command(flatten)]
     places: ModelPaths,
     #[command(flatten)]
@@ -121,12 +124,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
     );
-    let pieces = read(&model, &args.files, args.keys)?;
+    let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
     let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
-        let pieces = read(&model, &args.learn, 1)?;
-        let input_token = pieces.iter().flat_map(Piece::tokens);
-        input_token.for_each(|input_token| learned.push(input_token.id, input_token.rows.bar_step));
+        let whole = args.hearing.whole();
+        let pieces = read(&model, &args.learn, &whole, 1)?;
+        let fed = pieces.iter().flat_map(Piece::tokens);
+        fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
     }
     let ear = Ear {
         model: &model,

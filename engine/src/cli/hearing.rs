@@ -1,13 +1,17 @@
-//! Options that choose what of a file is heard.
+//! Options that choose what of a file is heard, the same for every command that hears one.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-use continuo_score::midi::{MidiFile, Pedal, ReadOptions};
-use continuo_score::{PartFilter, Score};
+use anyhow::{Context, Result, bail};
+use continuo_cli::PedalOption;
+use continuo_files::{Input, MOST_BYTES, read_input};
+use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
+use continuo_score::{Drums, PartFilter, Score};
 
 /// Options that choose which notes of a file are heard.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Hearing")]
 pub(super) struct HearingOptions {
     /// Hear these tracks only, numbered as `inspect` does: 1,3-5
@@ -19,11 +23,8 @@ pub(super) struct HearingOptions {
     /// Hear so many bars only, the last ones
     #[arg(long, value_name = "BARS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     last: Option<u32>,
-    /// Whether notes sound on while the sustain pedal is down
-    #[arg(long, value_name = "on|off", value_parser = switch, default_value = "on",
-        num_args = 0..=1, require_equals = true, default_missing_value = "on",
-        action = clap::ArgAction::Set)]
-    pedal: bool,
+    #[command(flatten)]
+    pedal: PedalOption,
 }
 
 /// Numbers and ranges of them, as one option names them.
@@ -41,11 +42,115 @@ pub(super) struct Heard {
     pub(super) entry: u32,
 }
 
+/// A file of which only the notes that were chosen are left.
+pub(super) struct Chosen {
+    /// Its name in messages.
+    pub(super) name: PathBuf,
+    /// Bars, tempo, tracks and warnings are those of the whole file.
+    pub(super) file: MidiFile,
+    /// Number of the first bar that was chosen, from 1, and where it begins, in steps.
+    pub(super) first_bar: u32,
+    pub(super) origin: u32,
+    steps_per_beat: u32,
+}
+
+impl Chosen {
+    /// The score of a file that begins at `origin`, and ends with its last bar that has a note.
+    pub(super) fn music(&self, score: &Score) -> Score {
+        let mut score = match self.origin {
+            0 => score.clone(),
+            origin => score.from_step(origin),
+        };
+        score.end_with_music();
+        score
+    }
+
+    /// The notes on the grid.
+    pub(super) fn score(&self, drums: Drums) -> Score {
+        self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
+    }
+
+    /// The ticks from the first bar that was chosen to the end of the last one with a note.
+    pub(super) fn ticks(&self) -> Range<u64> {
+        let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
+        let start = self.tick(self.origin);
+        // A step that lies between two ticks ends with the later one.
+        let end = self.tick(self.origin + self.music(&whole).length) + 1;
+        start..end.min(self.file.end).max(start)
+    }
+
+    /// The tick at a step of the file.
+    pub(super) fn tick(&self, step: u32) -> u64 {
+        let beat = u64::from(self.file.ticks_per_beat);
+        u64::from(step) * beat / u64::from(self.steps_per_beat)
+    }
+}
+
+impl Chosen {
+    /// Leaves the notes of so many bars before the bar line on which an answer would begin. `keys`
+    /// is the file read without the pedal.
+    fn keep_last(&mut self, bars: u32, keys: &MidiFile) {
+        let entry = |drums| Score::from_midi(keys, self.steps_per_beat, drums).answer_start();
+        // Drums alone have an end too.
+        let Some(entry) = entry(Drums::Drop).or_else(|| entry(Drums::Keep)) else {
+            return;
+        };
+        let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
+        self.origin = whole.bars_before(entry, bars);
+        self.first_bar = whole.time_signatures.position(self.origin).bar + 1;
+        // A note up to half a step early is on the grid's bar line.
+        let half_step = u64::from(self.file.ticks_per_beat) / u64::from(2 * self.steps_per_beat);
+        let from = self.tick(self.origin);
+        let notes = &mut self.file.notes;
+        notes.retain(|note| note.start + half_step >= from);
+    }
+}
+
 impl HearingOptions {
-    /// How files are read.
-    pub(super) fn reading(&self) -> ReadOptions {
-        let pedal = Pedal::from(self.pedal);
-        ReadOptions { pedal }
+    /// How files are read; `pedal` is what the command does where no option says.
+    pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
+        let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);
+        ReadOptions {
+            pedal: Pedal::from(is_on),
+        }
+    }
+
+    /// The same for files of which all is heard.
+    pub(super) fn whole(&self) -> Self {
+        Self {
+            pedal: self.pedal,
+            ..Self::default()
+        }
+    }
+
+    /// Reads a file, or standard input (`-`), and leaves the notes that are chosen in it, drums
+    /// too. Parts are quantised with `steps_per_beat`.
+    ///
+    /// # Errors
+    /// If it is no readable MIDI file, or has no track that is named.
+    pub(super) fn read(&self, path: &Path, pedal: Pedal, steps_per_beat: u32) -> Result<Chosen> {
+        let Input { name, bytes } = read_input(path, MOST_BYTES)?;
+        let read = |reading: &ReadOptions| {
+            let read = midi::read(&bytes, reading);
+            read.with_context(|| format!("{}: not a readable MIDI file", name.display()))
+        };
+        let mut file = read(&self.reading(pedal))?;
+        let hearing = self.hearing(&file);
+        let hearing = hearing.with_context(|| name.display().to_string())?;
+        file.notes.retain(|note| hearing.chooses(note));
+        let mut chosen = Chosen {
+            first_bar: 1,
+            origin: 0,
+            file,
+            steps_per_beat,
+            name: name.clone(),
+        };
+        if let Some(bars) = self.last {
+            let mut keys = read(&ReadOptions::default())?;
+            keys.notes.retain(|note| hearing.chooses(note));
+            chosen.keep_last(bars, &keys);
+        }
+        Ok(chosen)
     }
 
     /// The tracks and channels chosen.
@@ -100,15 +205,6 @@ impl HearingOptions {
     }
 }
 
-/// `on` or `off`.
-pub(super) fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off".into()),
-    }
-}
-
 /// Reads `1,3-5`: numbers of at least `LEAST` and at most `MOST`.
 fn numbers<const LEAST: u16, const MOST: u16>(text: &str) -> Result<Numbers, String> {
     let mut numbers = BTreeSet::new();
@@ -139,7 +235,7 @@ mod tests {
             tracks: None,
             channels: None,
             last: None,
-            pedal: true,
+            pedal: PedalOption::default(),
         }
     }
 

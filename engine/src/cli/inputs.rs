@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::note;
+use continuo_cli::{Progress, in_words, note};
 use continuo_files::is_standard;
 use continuo_score::midi;
 
@@ -31,7 +31,7 @@ pub(super) fn disentangle(
     inputs.extend(learn.drain(learn.len() - swallowed..));
     if inputs.is_empty() {
         let words = "no file is named beside those of --learn\n";
-        clap::Error::raw(ErrorKind::MissingRequiredArgument, words).exit();
+        continuo_cli::refuse(&clap::Error::raw(ErrorKind::MissingRequiredArgument, words));
     }
 }
 
@@ -59,6 +59,40 @@ pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
         files.extend(found.files);
     }
     Ok(files)
+}
+
+/// Files that are left out by name; of more only the number is said.
+const MOST_NAMED: usize = 12;
+
+/// Reads files. What cannot be read is left out, and said on standard error.
+///
+/// # Errors
+/// When none can be read.
+pub(super) fn read_all<T>(files: &[PathBuf], read: impl Fn(&Path) -> Result<T>) -> Result<Vec<T>> {
+    let (mut all, mut refused) = (Vec::new(), Vec::new());
+    let progress = Progress::new("reading", "files", files.len() as u64);
+    for file in files {
+        progress.add(1);
+        match read(file) {
+            Ok(one) => all.push(one),
+            Err(why) => refused.push(why),
+        }
+    }
+    drop(progress);
+    if all.is_empty() && !refused.is_empty() {
+        let first = refused.swap_remove(0);
+        return Err(match files.len() {
+            1 => first,
+            count => first.context(format!("none of the {count} files can be read; the first")),
+        });
+    }
+    for why in refused.iter().take(MOST_NAMED) {
+        note(format_args!("continuo: left out: {}", in_words(why)));
+    }
+    if let Some(more @ 1..) = refused.len().checked_sub(MOST_NAMED) {
+        note(format_args!("continuo: left out: {more} more"));
+    }
+    Ok(all)
 }
 
 /// A path for JSON, which is text in UTF-8.

@@ -1,17 +1,21 @@
 //! `continuo inspect FILE [--json]`: what is in a MIDI file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use continuo_cli::print;
-use continuo_score::midi::{self, MidiFile, MidiNote, Pedal, ReadOptions};
+use continuo_score::midi::{MidiFile, MidiNote, Pedal};
 use continuo_score::tune::pitch_name;
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 use serde_json::{Value, json};
 
+use super::hearing::{Chosen, HearingOptions};
 use super::inputs::text;
 
 /// Say what is in a MIDI file: notes, parts, bars, tempo, and what is odd about it
+///
+/// The options of hearing choose the notes and parts that are listed; metre, tempo and length are
+/// those of the whole file.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file (.mid, .midi, .kar, .rmi)
@@ -19,16 +23,14 @@ pub(crate) struct Args {
     /// Everything, each note included, as JSON; times in ticks
     #[arg(long)]
     json: bool,
-    /// Let notes sound on while the sustain pedal is down
-    #[arg(long)]
-    pedal: bool,
+    #[command(flatten)]
+    hearing: HearingOptions,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let pedal = Pedal::from(args.pedal);
-    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
     let steps = Vocabulary::continuo().steps_per_beat;
+    let Chosen { file, name, .. } = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
     let score = Score::from_midi(&file, steps, Drums::Keep);
     if args.json {
         let report = Report {
@@ -37,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         };
         print(&(serde_json::to_string(&report)? + "\n"))
     } else {
-        print(&as_text(args, &file, &score))
+        print(&as_text(&name, &file, &score))
     }
 }
 
@@ -85,11 +87,11 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
 /// Changes and parts named at most; of more only the number is told.
 const MOST: usize = 12;
 
-fn as_text(args: &Args, file: &MidiFile, score: &Score) -> String {
+fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
     let drums = file.notes.iter().filter(|n| file.is_drum(n)).count();
     let mut words = format!(
         "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, {:.1} s\n",
-        args.file.display(),
+        name.display(),
         file.format,
         file.tracks.len(),
         file.ticks_per_beat,

@@ -48,10 +48,10 @@ enum Command {
 
 /// Runs the command line.
 pub(crate) fn run() -> ExitCode {
-    let matches = Cli::command().get_matches();
+    let matches = continuo_cli::matches(Cli::command());
     let mut command = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli.command,
-        Err(error) => error.exit(),
+        Err(said) => continuo_cli::refuse(&said),
     };
     if let Some((_, matches)) = matches.subcommand() {
         match &mut command {

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use continuo_cli::{Force, Progress, note, print};
 use continuo_files::{Output, kind};
-use continuo_score::midi::{self, Pedal, ReadOptions};
-use continuo_synth::wav::{self, Rendered};
+use continuo_score::Vocabulary;
+use continuo_score::midi::Pedal;
+use continuo_synth::wav::{self as wav, Rendered};
 
+use super::hearing::HearingOptions;
 use super::inputs::text;
 
 /// Play a MIDI file on the plugin's electric piano into a WAV file
 ///
-/// At the file's own tempo, with its sustain pedal; drums are left out. Stereo, 16 bits.
+/// At the file's own tempo, to the end of the last bar with a note; drums are left out. Stereo, 16 bits.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to play
@@ -28,6 +30,8 @@ pub(crate) struct Args {
     json: bool,
     #[command(flatten)]
     force: Force,
+    #[command(flatten)]
+    hearing: HearingOptions,
 }
 
 /// Runs the command.
@@ -37,13 +41,20 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         !(args.json && output.is_standard()),
         "--json: standard output holds the sound; name a file for one of the two"
     );
-    let pedal = Pedal::Lengthen;
-    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
-    super::warn(&args.file, &file.warnings);
-    let progress = Progress::new("rendering", "s", file.seconds() as u64);
-    let seconds = file.seconds();
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let chosen = args.hearing.read(&args.file, Pedal::Lengthen, steps)?;
+    super::warn(&chosen.name, &chosen.file.warnings);
+    let (file, ticks) = (&chosen.file, chosen.ticks());
+    ensure!(
+        !file.notes.iter().all(|note| file.is_drum(note)),
+        "{}: has no notes to play ({} notes in all; drums are left out)",
+        chosen.name.display(),
+        file.notes.len()
+    );
+    let seconds = wav::seconds(file, &ticks);
+    let progress = Progress::new("rendering", "s", seconds as u64);
     let mut tell = |share: f64| progress.set((share * seconds) as u64, seconds as u64);
-    let rendered = wav::write_wav(&file, &output, args.rate, &mut tell)?;
+    let rendered = wav::write_wav(file, ticks, &output, args.rate, &mut tell)?;
     drop(progress);
     let Rendered {
         seconds,

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use continuo_cli::print;
 use continuo_files::{MOST_BYTES, read_text};
-use continuo_score::midi::{self, Pedal, ReadOptions};
+use continuo_score::midi::Pedal;
 use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary};
+
+use super::hearing::HearingOptions;
 
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
@@ -23,12 +25,11 @@ pub(crate) struct Args {
     /// Keep the drums, as if they were notes
     #[arg(long)]
     drums: bool,
-    /// Let notes sound on while the sustain pedal is down
-    #[arg(long)]
-    pedal: bool,
     /// Print ids, and nothing else, on one line
     #[arg(long)]
     ids: bool,
+    #[command(flatten)]
+    hearing: HearingOptions,
 }
 
 /// Runs the command.
@@ -40,28 +41,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
-    let pedal = Pedal::from(args.pedal);
-    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
-    super::warn(&args.file, &file.warnings);
+    let chosen = (args.hearing).read(&args.file, Pedal::Ignore, vocabulary.steps_per_beat)?;
+    super::warn(&chosen.name, &chosen.file.warnings);
     let drums = match args.drums {
         true => Drums::Keep,
         false => Drums::Drop,
     };
-    let score = Score::from_midi(&file, vocabulary.steps_per_beat, drums);
+    let score = chosen.score(drums);
     let encoded = TokenSequence::encode(&score, &vocabulary);
     let text = match args.ids {
         true => {
             let ids = encoded.ids(&vocabulary).into_iter();
             ids.map(|id| id.to_string()).collect::<Vec<_>>().join(" ") + "\n"
         }
-        false => by_step(&score, &encoded, &vocabulary),
+        false => by_step(&score, chosen.first_bar, &encoded, &vocabulary),
     };
     print(&text)
 }
 
 /// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one
 /// merged token is joined by `+`, at the end of a line too where it goes on in the next.
-fn by_step(score: &Score, encoded: &TokenSequence, vocabulary: &Vocabulary) -> String {
+fn by_step(
+    score: &Score,
+    first_bar: u32,
+    encoded: &TokenSequence,
+    vocabulary: &Vocabulary,
+) -> String {
     let mut text = String::new();
     let (mut begins, mut after_separator) = (true, false);
     let lengths = encoded.ids(vocabulary).into_iter();
@@ -78,7 +83,12 @@ fn by_step(score: &Score, encoded: &TokenSequence, vocabulary: &Vocabulary) -> S
                 text.push('\n');
             }
             let place = score.time_signatures.position(placed.step);
-            let _ = write!(text, "{:>5}.{:<4}", place.bar + 1, place.step_in_bar);
+            let _ = write!(
+                text,
+                "{:>5}.{:<4}",
+                place.bar + first_bar,
+                place.step_in_bar
+            );
         }
         let join = if joined && !begins { '+' } else { ' ' };
         let _ = write!(text, "{join}{}", placed.token);

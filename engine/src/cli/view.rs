@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use continuo_cli::Force;
 use continuo_files::{Output, kind};
-use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
+use continuo_score::midi::Pedal;
 use continuo_score::roll::{self, RollPart};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
+
+use super::hearing::{Chosen, HearingOptions};
 
 /// Draw a MIDI file as a piano roll
 #[derive(clap::Args)]
@@ -17,11 +19,10 @@ pub(crate) struct Args {
     /// PNG file to write
     #[arg(short, long)]
     output: PathBuf,
-    /// Let notes sound on while the sustain pedal is down
-    #[arg(long)]
-    pedal: bool,
     #[command(flatten)]
     force: Force,
+    #[command(flatten)]
+    hearing: HearingOptions,
 }
 
 /// Colours of the parts, in turn; the last is for all parts beyond them.
@@ -41,33 +42,35 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
-    let pedal = Pedal::from(args.pedal);
-    let file = midi::read_file_with(&args.file, &ReadOptions { pedal })?;
-    super::warn(&args.file, &file.warnings);
     let steps = Vocabulary::continuo().steps_per_beat;
-    let whole = Score::from_midi(&file, steps, Drums::Keep);
-    let scores = by_part(&file, &whole);
+    let chosen = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    super::warn(&chosen.name, &chosen.file.warnings);
+    let scores = by_part(&chosen, steps);
     let parts = scores.iter().map(|(name, score, colour)| RollPart {
         name,
         score,
         colour: *colour,
     });
     let parts: Vec<RollPart> = parts.collect();
-    let title = args.file.file_stem().unwrap_or_default().to_string_lossy();
-    let png = roll::draw(&title, &parts).with_context(|| args.file.display().to_string())?;
+    let title = chosen.name.file_stem().unwrap_or_default();
+    let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar);
+    let png = png.with_context(|| chosen.name.display().to_string())?;
     Ok(output.write(&png)?)
 }
 
 /// A score for each part, with its name and colour: the drums as one, and parts beyond the
 /// colours as one.
-fn by_part(file: &MidiFile, whole: &Score) -> Vec<(String, Score, [u8; 3])> {
+fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
+    let whole = chosen.score(Drums::Keep);
     let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();
     let mut drums = Vec::new();
     let empty = Score {
         notes: Vec::new(),
         ..whole.clone()
     };
-    for part in quantise::parts(file, whole.steps_per_beat, Drums::Keep) {
+    for mut part in quantise::parts(&chosen.file, steps_per_beat, Drums::Keep) {
+        (part.notes.iter_mut())
+            .for_each(|note| note.start = note.start.saturating_sub(chosen.origin));
         if part.drums {
             drums.extend(part.notes);
         } else if let Some(colour) = COLOURS.get(parts.len()) {

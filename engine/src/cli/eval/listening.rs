@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use continuo_cli::{Progress, note};
 use continuo_engine::Model;
 use continuo_engine::model::InputToken;
+use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{Drums, NoteState, Score, Token, TokenSequence, midi};
+use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
 
-use super::super::inputs::find;
+use super::super::hearing::HearingOptions;
+use super::super::inputs::{find, read_all};
 use super::{Cell, band};
 
 /// Tokens fed in one call. What comes out does not depend on it, but for rounding.
@@ -25,33 +26,24 @@ pub(super) struct Piece {
 
 /// The pieces in files and folders, each in so many keys, without those that hold nothing to
 /// predict.
-pub(super) fn read(model: &Model, named: &[PathBuf], keys: u8) -> Result<Vec<Piece>> {
+pub(super) fn read(
+    model: &Model,
+    named: &[PathBuf],
+    hearing: &HearingOptions,
+    keys: u8,
+) -> Result<Vec<Piece>> {
     let files = find(named)?;
-    let (mut pieces, mut refused) = (Vec::new(), Vec::new());
-    let progress = Progress::new("reading", "files", files.len() as u64);
-    for file in &files {
-        progress.add(1);
-        match midi::read_file(file) {
-            Ok(midi) => pieces.push(Piece::new(model, &midi, keys)),
-            Err(error) => refused.push(error),
-        }
-    }
-    drop(progress);
+    let steps_per_beat = model.vocabulary().steps_per_beat;
+    let mut pieces = read_all(&files, |file| {
+        let chosen = hearing.read(file, Pedal::Ignore, steps_per_beat)?;
+        Ok(Piece::new(model, &chosen.score(Drums::Drop), keys))
+    })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
-    if pieces.is_empty() {
-        match refused.first() {
-            Some(first) if files.len() == 1 => bail!("{first}"),
-            Some(first) => bail!(
-                "none of the {} files can be read; the first: {first}",
-                files.len()
-            ),
-            None => bail!("no notes to predict in the {} files named", files.len()),
-        }
+    match (&files[..], pieces.is_empty()) {
+        ([file], true) => bail!("{}: has no notes to predict", file.display()),
+        (_, true) => bail!("no notes to predict in the {} files named", files.len()),
+        (_, false) => Ok(pieces),
     }
-    for error in &refused {
-        note(format_args!("continuo: left out: {error}"));
-    }
-    Ok(pieces)
 }
 
 /// How far a piece is moved for each of so many keys, in semitones: 0, 1, -1, 2, -2 and so on.
@@ -60,9 +52,8 @@ fn shifts(keys: u8) -> impl Iterator<Item = i8> {
 }
 
 impl Piece {
-    fn new(model: &Model, file: &midi::MidiFile, keys: u8) -> Self {
+    fn new(model: &Model, score: &Score, keys: u8) -> Self {
         let vocabulary = model.vocabulary();
-        let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Drop);
         let input_token = |score: Score| {
             let ids = TokenSequence::encode(&score, vocabulary).positioned_ids(vocabulary);
             model.input_tokens(&ids, &score.time_signatures, &mut NoteState::default())

@@ -1,75 +1,23 @@
 //! `continuo continue` on files as people have them: what is in them stays, and the answer comes
 //! where a player would come in.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod fixtures;
+mod selection;
+
+use std::path::Path;
+use std::process::Output;
 
 use continuo_score::midi::{self, MidiFile};
-use continuo_tests::artifacts;
 
-const TICKS: u16 = 480;
-
-/// A track of events, with its end.
-fn track(events: &[u8]) -> Vec<u8> {
-    let body = [events, &[0, 0xff, 0x2f, 0]].concat();
-    [&b"MTrk"[..], &(body.len() as u32).to_be_bytes(), &body].concat()
-}
-
-/// A type 1 file of 480 ticks a beat.
-fn file(tracks: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = b"MThd\0\0\0\x06\0\x01".to_vec();
-    bytes.extend((tracks.len() as u16).to_be_bytes());
-    bytes.extend(TICKS.to_be_bytes());
-    bytes.extend(tracks.concat());
-    bytes
-}
-
-/// A number of ticks below 16384.
-fn ticks(ticks: u16) -> [u8; 2] {
-    [0x80 | (ticks >> 7) as u8, (ticks & 127) as u8]
-}
-
-/// Quarter notes up and down a scale, which is higher on a higher channel.
-fn tune(beats: u8, channel: u8) -> Vec<u8> {
-    let note = |beat: u8| {
-        let key = 48 + 5 * channel + [0, 2, 4, 5, 7, 5, 4, 2][usize::from(beat % 8)];
-        let off = [ticks(TICKS).to_vec(), vec![0x80 | channel, key, 64]].concat();
-        [vec![0, 0x90 | channel, key, 80], off].concat()
-    };
-    (0..beats).flat_map(note).collect()
-}
-
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-}
+use fixtures::{Folder, TICKS, command, file, ticks, track, tune};
 
 fn continuo(input: &Path, output: &Path, more: &[&str]) -> Output {
-    let mut command = Command::new(artifacts::program("continuo").unwrap());
-    command.arg("continue").arg(input).arg("-o").arg(output);
+    let mut command = command("continue", input);
+    command.arg("-o").arg(output);
     if !more.contains(&"--bars") {
         command.args(["--bars", "2"]);
     }
-    command
-        .arg("--json")
-        .args(more)
-        .env("CONTINUO_MODEL", artifacts::model().unwrap())
-        .env("CONTINUO_RUNTIME", artifacts::runtime_library().unwrap())
-        .output()
-        .unwrap()
+    command.arg("--json").args(more).output().unwrap()
 }
 
 /// The report, the file written, and what was said on standard error beside progress.
@@ -324,4 +272,54 @@ fn contradicting_tracks_print_a_warning() {
         said.contains("contradict each other: 3/4 and 4/4"),
         "{said}"
     );
+}
+
+/// A note of four bars: the model may rest after it, and with a density of 0 it often does.
+#[test]
+fn an_answer_of_no_notes_is_a_failure_with_its_reason() {
+    let folder = Folder::new();
+    let long = [&[0, 0x90, 60, 80][..], &ticks(16 * TICKS), &[0x80, 60, 64]].concat();
+    let input = folder.write("in.mid", &file(&[track(&long)]));
+    let output = folder.write("out.mid", b"");
+    let rested = (1..=100).find_map(|seed: u32| {
+        let more = ["--bars", "1", "--density", "0", "--seed", &seed.to_string()];
+        let done = continuo(&input, &output, &more);
+        (!done.status.success()).then_some(done)
+    });
+    let done = rested.expect("a rest among a hundred answers");
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(
+        (done.status.code(), done.stdout.len()),
+        (Some(1), 0),
+        "{said}"
+    );
+    assert!(
+        said.contains("in.mid: 0 notes were played in bar 5, so nothing is written"),
+        "{said}"
+    );
+}
+
+#[test]
+fn files_to_learn_that_cannot_be_read_are_left_out_and_named() {
+    let folder = Folder::new();
+    let input = folder.write("in.mid", &file(&[track(&tune(16, 0))]));
+    let output = folder.path("out.mid");
+    folder.write("songs/good.mid", &file(&[track(&tune(16, 1))]));
+    folder.write("songs/bad.mid", b"no music");
+    let songs = folder.path("songs");
+    let (report, _, _, said) = continued(&input, &output, &["--learn", songs.to_str().unwrap()]);
+    assert_eq!(report["learned_files"], 1);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("left out") && said.contains("bad.mid"),
+        "{said}"
+    );
+    let bad = folder.path("songs/bad.mid");
+    let done = continuo(&input, &output, &["--learn", bad.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(1), "{done:?}");
+    // Standard input holds one file.
+    let done = continuo(Path::new("-"), &output, &["--learn", "-"]);
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("standard input"), "{said}");
 }
