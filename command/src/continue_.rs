@@ -4,12 +4,12 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
 use continuo_cli::{Force, Progress, at_least, note, number, print};
 use continuo_engine::Composer;
-use continuo_engine::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Score};

@@ -9,6 +9,7 @@ mod eval;
 mod hearing;
 mod inputs;
 mod inspect;
+pub mod options;
 mod render;
 mod tokens;
 mod view;
@@ -17,9 +18,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::options::{ComputeOptions, ModelPaths};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use continuo_cli::{Pages, Progress, note};
-use continuo_engine::options::{ComputeOptions, ModelPaths};
 use continuo_engine::{Model, Runtime};
 
 #[derive(Parser)]
@@ -47,7 +48,7 @@ enum Command {
 }
 
 /// Runs the command line.
-pub(crate) fn run() -> ExitCode {
+pub fn run() -> ExitCode {
     let matches = continuo_cli::matches(Cli::command());
     let mut command = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli.command,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use continuo_engine::options::{ComputeOptions, ModelPaths, SamplingOptions};
+use continuo_command::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use continuo_engine::{Composer, Model, Runtime};
 use continuo_score::{Drums, Scale, Score, midi};
 

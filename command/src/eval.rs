@@ -5,11 +5,11 @@ mod listening;
 
 use std::path::PathBuf;
 
+use crate::options::{ComputeOptions, ModelPaths};
 use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use continuo_cli::{Progress, at_least, number, print};
 use continuo_engine::Model;
-use continuo_engine::options::{ComputeOptions, ModelPaths};
 use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 

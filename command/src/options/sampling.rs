@@ -4,7 +4,7 @@ use continuo_cli::number;
 use continuo_score::Scale;
 use continuo_score::tune::parse_pitch;
 
-use crate::sampling::{Constraints, Register, Sampling, ScaleLock};
+use continuo_engine::sampling::{Constraints, Register, Sampling, ScaleLock};
 
 /// How to choose, and what the musician allows.
 #[derive(clap::Args, Clone, Debug)]

@@ -1,7 +1,5 @@
 //! `continuo`: the engine from the shell.
 
-mod cli;
-
 fn main() -> std::process::ExitCode {
-    cli::run()
+    continuo_command::run()
 }

@@ -3,7 +3,7 @@
 //! with what is remembered from beyond the window and without.
 //!
 //! ```text
-//! cargo run --release -p continuo-engine --example returns -- FOLDER -o PIECES
+//! cargo run --release -p continuo-command --example returns -- FOLDER -o PIECES
 //! continuo eval PIECES --from-bar 33
 //! ```
 

@@ -2,8 +2,8 @@
 
 use continuo_cli::number;
 
-use crate::device::Device;
-use crate::model::ModelOptions;
+use continuo_engine::device::Device;
+use continuo_engine::model::ModelOptions;
 
 /// Device, threads, variant, memories.
 #[derive(clap::Args, Clone, Debug)]

@@ -4,9 +4,9 @@
 use std::path::Path;
 use std::time::Instant;
 
+use crate::options::{ComputeOptions, ModelPaths};
 use anyhow::{Context, Result};
 use continuo_cli::{Progress, number, print};
-use continuo_engine::options::{ComputeOptions, ModelPaths};
 use continuo_engine::{Composer, Model, Sampling};
 use continuo_score::{Note, Score};
 use rand::{Rng, SeedableRng};
