@@ -110,7 +110,7 @@ impl CompiledConstraints {
             ScaleLock::Fixed(scale) => Some(scale),
             ScaleLock::Heard => heard,
         };
-        let in_scale = scale.map_or(range, |s| range & bits(|p| s.holds(p)));
+        let in_scale = scale.map_or(range, |s| range & bits(|p| s.contains(p)));
         // A number that is none constrains nothing.
         let density = constraints.density.filter(|d| d.is_finite());
         let density = density.map(|d| d.clamp(0.0, 64.0));
