@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "another piece");
     }
 
-    /// What the rows say is what the score says, and of too many notes the newest are there.
+    /// The rows agree with the score; of too many notes the newest are there.
     #[test]
     fn the_rows_are_those_of_the_score() {
         let vocabulary = Vocabulary::continuo();

@@ -1,8 +1,8 @@
-//! What the musician allows, and the same for one vocabulary.
+//! Constraints of the musician, and their form for one vocabulary.
 
 use continuo_score::{Scale, Vocabulary};
 
-/// Which pitch classes may be played.
+/// The pitch classes allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum ScaleLock {
     /// All.
@@ -10,12 +10,12 @@ pub enum ScaleLock {
     Off,
     /// Those of this scale.
     Fixed(Scale),
-    /// Those of the scale of what was heard when the answer began ([`Scale::detect`]); all
-    /// where nothing was heard.
+    /// Those of the input's scale at the beginning of the answer ([`Scale::detect`]); all without
+    /// input.
     Heard,
 }
 
-/// A pull towards a pitch.
+/// A bias towards a pitch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Register {
     /// MIDI key it pulls to.
@@ -24,7 +24,7 @@ pub struct Register {
     pub strength: f32,
 }
 
-/// What the musician allows. [`Constraints::default`] allows everything.
+/// Constraints of the musician. [`Constraints::default`] allows everything.
 ///
 /// Every one holds for every note played, with one exception: grammar comes first. By
 /// construction there is always something to play under all of them together, but where they
@@ -135,7 +135,7 @@ impl CompiledConstraints {
         }
     }
 
-    /// The same with the first so many of what yields taken away, in the order that
+    /// The constraints without the first `relaxation` of those that yield, in the order that
     /// [`Constraints`] states.
     pub(super) fn relaxed(&self, relaxation: usize) -> Self {
         let mut compiled = self.clone();

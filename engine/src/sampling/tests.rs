@@ -482,7 +482,7 @@ fn circling_warms_and_ends() {
     );
 }
 
-/// What followed is taken as often as its weight says, whatever the temperature; less the more the
+/// Continuations are chosen as often as their weight says, whatever the temperature; less the more the
 /// playing circles, and never where the grammar or the musician is against it.
 #[test]
 fn what_followed_is_taken_as_often_as_it_counts() {

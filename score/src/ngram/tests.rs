@@ -27,7 +27,7 @@ impl Plain {
     }
 }
 
-/// What tokens are compared by, last first: pitches by their distance from the one before.
+/// Keys of comparison, last first: pitches by their interval from the one before.
 fn intervals(tokens: &[(Token, u16)]) -> Vec<(Token, i16)> {
     let pitch = |t: &(Token, u16)| match t.0 {
         Token::Pitch(p) => Some(i16::from(p)),
