@@ -22,12 +22,12 @@ pub struct RollPart<'a> {
     pub colour: [u8; 3],
 }
 
-/// The colour of what was heard.
+/// Colour of input notes.
 pub const INPUT_COLOUR: [u8; 3] = [86, 170, 255];
-/// The colour of what was played.
+/// Colour of generated notes.
 pub const GENERATED_COLOUR: [u8; 3] = [255, 158, 66];
 
-/// Why there is no picture.
+/// A picture that could not be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum RollError {
     /// There was nothing to draw.

@@ -1,4 +1,4 @@
-//! The notes of an electric piano together.
+//! An electric piano: voices, pedals, and voice stealing.
 
 use crate::voice::{Voice, VoiceStage};
 

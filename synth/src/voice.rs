@@ -1,4 +1,4 @@
-//! One note: a carrier, and two oscillators that move its phase. All three turn at whole
+//! One voice: a carrier, and two oscillators that modulate its phase. All three turn at whole
 //! multiples of the note, so that one phase drives them and none drifts.
 
 use std::f32::consts::TAU;
@@ -168,7 +168,7 @@ impl Voice {
     }
 }
 
-/// The sine of so many turns, to within 4e-6 (-108 dB): its series up to the ninth power over
+/// The sine of an angle in turns, to within 4e-6 (-108 dB): its series up to the ninth power over
 /// a quarter of a turn.
 fn sine(turns: f32) -> f32 {
     let half = turns - turns.round();

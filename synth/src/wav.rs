@@ -1,4 +1,4 @@
-//! MIDI files as sound.
+//! Renders MIDI files as WAV files.
 
 use std::io::BufWriter;
 use std::ops::Range;
@@ -13,7 +13,7 @@ const BLOCK: usize = 4_096;
 /// Longest wait for the last note to fade, in seconds.
 const TAIL: f64 = 5.0;
 
-/// Why there is no WAV file.
+/// A WAV file that could not be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
     /// The file could not be written.
@@ -21,7 +21,7 @@ pub enum WavError {
     Write {
         /// The WAV file.
         name: String,
-        /// What the system says.
+        /// Error of the system.
         error: hound::Error,
     },
     /// The file could not be put into its place.
@@ -42,7 +42,7 @@ pub enum WavError {
     },
 }
 
-/// What was rendered.
+/// Measures of a rendered file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rendered {
     /// Length in seconds, with the last notes' fading.
@@ -55,19 +55,19 @@ pub struct Rendered {
     pub peak: f32,
 }
 
-/// A key goes down or up at a sample.
+/// A key down or up at a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyEvent {
     sample: u64,
-    /// Ups before downs.
+    /// 0 for a key up, which sorts before a key down.
     velocity: u8,
     channel: u8,
     key: u8,
 }
 
-/// Renders some ticks of a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate`
-/// samples a second, whole or not at all: the notes that begin in them, each to its end.
-/// `progress` is told the share done, from 0 to 1.
+/// Renders a range of ticks of a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate`
+/// samples a second, whole or not at all: the notes that begin in the range, each to its end.
+/// `progress` gets the finished share, from 0 to 1.
 ///
 /// # Errors
 /// When the sound is longer than a WAV file can be, or the file cannot be written.

@@ -72,7 +72,7 @@ impl Passage {
         Self {
             numbers: [
                 Some(count / bars.max(1) as f64),
-                share(&|n| scale.holds(n.pitch)),
+                share(&|n| scale.contains(n.pitch)),
                 share(&|n| n.start % beat == 0),
                 range.map(|(high, low)| f64::from(high - low)),
                 (count > 0.0).then(|| pitches().map(f64::from).sum::<f64>() / count),

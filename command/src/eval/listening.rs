@@ -138,7 +138,7 @@ impl Ear<'_> {
         let segment = if xl { tokens.len() } else { window };
         for segment in tokens[..tokens.len() - 1].chunks(segment) {
             if !xl {
-                memory.forget_window();
+                memory.clear_window();
             }
             for chunk in segment.chunks(CHUNK) {
                 let logits = model.forward(&mut memory, chunk, recall)?;
@@ -154,7 +154,7 @@ impl Ear<'_> {
 
     /// The nats of an id, to the network and the suffix memory together.
     fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
-        let followed = suffix.look(0..usize::MAX, self.learned);
+        let followed = suffix.continuations(0..usize::MAX, self.learned);
         let likelihood =
             (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
         -likelihood.max(f64::MIN_POSITIVE).ln()

@@ -25,7 +25,10 @@ pub struct ComputeOptions {
 }
 
 impl ComputeOptions {
-    /// What was asked for, or which name is no device's.
+    /// The options of loading a model.
+    ///
+    /// # Errors
+    /// If a device's name is unknown.
     pub fn model_options(&self) -> anyhow::Result<ModelOptions> {
         Ok(ModelOptions {
             threads: usize::from(self.threads),

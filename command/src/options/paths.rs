@@ -1,10 +1,10 @@
-//! Where the library and the model are, unless told.
+//! Paths of ONNX Runtime and of the model: options, and the search for defaults.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// What every command that plays takes.
+/// Paths, for every command that runs a model.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ModelPaths {
     /// Model directory [default: models/default beside the command or in the source tree]
@@ -17,6 +17,9 @@ pub struct ModelPaths {
 
 impl ModelPaths {
     /// The library to load.
+    ///
+    /// # Errors
+    /// If none is named or found.
     pub fn runtime_library(&self) -> Result<PathBuf> {
         let name = library_file_name("onnxruntime");
         find(
@@ -29,6 +32,9 @@ impl ModelPaths {
     }
 
     /// The model directory to load.
+    ///
+    /// # Errors
+    /// If none is named or found.
     pub fn model_directory(&self) -> Result<PathBuf> {
         find(self.model.as_deref(), &["models/default"]).or_else(|_| {
             bail!("no model found; name a model directory with --model (`continuo-trainer export` makes them)")
@@ -45,7 +51,7 @@ fn library_file_name(stem: &str) -> String {
     )
 }
 
-/// What was named, else the first of `relative` that exists in the folder of this command or
+/// The named path, else the first of `relative` that exists in the folder of this command or
 /// a folder above it.
 fn find(named: Option<&Path>, relative: &[&str]) -> Result<PathBuf> {
     if let Some(path) = named {

@@ -58,7 +58,7 @@ pub struct SamplingOptions {
 }
 
 impl SamplingOptions {
-    /// What was asked for.
+    /// The settings of sampling.
     pub fn sampling(&self) -> Sampling {
         let plain = Sampling::default();
         let free = Constraints::default();

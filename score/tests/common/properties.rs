@@ -149,7 +149,7 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     let index = TokenIds::encode(&quantised, vocabulary);
     assert!(index.ids() == encoded.ids(vocabulary));
     let placed = index
-        .place(vocabulary)
+        .sequence(vocabulary)
         .expect("the grammar allows what encode writes");
     assert!(placed == encoded);
     grid(&index, vocabulary, &quantised);
@@ -189,7 +189,7 @@ fn grid(index: &TokenIds, vocabulary: &Vocabulary, score: &Score) {
     for (point, id) in coarse.iter().zip(index.ids()) {
         read += vocabulary.expand(*id).len();
         assert_eq!(*point, fine[read - 1]);
-        assert_eq!(point.place, score.time_signatures.position(point.step));
+        assert_eq!(point.position, score.time_signatures.position(point.step));
     }
     assert_eq!(read, fine.len());
     let placed = TokenSequence::encode(score, vocabulary).positioned_ids(vocabulary);
