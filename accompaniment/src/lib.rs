@@ -11,11 +11,10 @@
 pub mod bar_grid;
 pub mod choices;
 pub mod counters;
+pub mod file_learning;
 pub mod key_set;
-pub mod learning;
 pub mod messages;
 pub mod midi_export;
-pub mod rules;
 pub mod schedule;
 pub mod session;
 pub mod snapshot;
@@ -24,3 +23,4 @@ pub mod testing;
 pub mod timeline;
 pub mod transport;
 pub mod trigger;
+pub mod turn_taking;

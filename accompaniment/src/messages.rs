@@ -7,13 +7,13 @@ use crate::choices::{Enter, Memory, Mode, Variation, VelocityFrom};
 use crate::transport::Seam;
 use crate::trigger::Trigger;
 
-/// Room for [`Heard`] messages. In real time a block sends at most one [`Heard::Now`] every
+/// Room for [`ComposerInput`] messages. In real time a block sends at most one [`ComposerInput::Time`] every
 /// [`NOW_SECONDS`], so this is half a minute of a player who plays twenty notes a second: more
 /// than a model takes to load.
-pub const HEARD_CAPACITY: usize = 16_384;
+pub const INPUT_RING_CAPACITY: usize = 16_384;
 
-/// Room for [`Planned`] notes on their way to the audio thread.
-pub const PLANNED_CAPACITY: usize = 4_096;
+/// Room for [`ScheduledNote`] notes on their way to the audio thread.
+pub const NOTE_RING_CAPACITY: usize = 4_096;
 
 /// How often, in seconds of samples, the audio thread tells the time when nothing happens.
 /// Offline it tells it every block, for then it waits for the answer.
@@ -22,11 +22,11 @@ pub const NOW_SECONDS: f64 = 0.002;
 /// Audio thread to composer thread, in the order things happened.
 ///
 /// Positions are the host's, in quarter notes; while the transport runs they never go back
-/// except at [`Heard::Arrive`], and to the seam of a [`Heard::Loop`].
+/// except at [`ComposerInput::Jump`], and to the seam of a [`ComposerInput::Loop`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Heard {
+pub enum ComposerInput {
     /// A player's key went down. While the transport stands still only the key is noted.
-    On {
+    NoteOn {
         /// Position of its sample.
         beat: f64,
         /// MIDI channel, 0 to 15.
@@ -37,7 +37,7 @@ pub enum Heard {
         velocity: u8,
     },
     /// A player's key went up.
-    Off {
+    NoteOff {
         /// Position of its sample.
         beat: f64,
         /// MIDI channel, or any.
@@ -55,7 +55,7 @@ pub enum Heard {
         down: bool,
     },
     /// No key is held any more and no pedal is down, whatever was heard before.
-    AllUp {
+    AllNotesOff {
         /// Position of its sample.
         beat: f64,
     },
@@ -69,7 +69,7 @@ pub enum Heard {
         denominator: u16,
     },
     /// The transport started here, or jumped here.
-    Arrive {
+    Jump {
         /// The new position.
         beat: f64,
     },
@@ -82,17 +82,17 @@ pub enum Heard {
         beat: f64,
     },
     /// Everything planned from here on is void. The audio thread numbers cuts from 1.
-    Cut {
+    Cancel {
         /// Which cut this is.
         number: u64,
         /// Position of its sample.
         beat: f64,
         /// Notes that start before this were played, notes at or after it never happened. Half
         /// a sample before `beat`, by the rule in [`crate::transport::Span::sample_of`].
-        limit: f64,
+        cutoff_beat: f64,
     },
     /// What comes now belongs to the composer's past number `past`, what came before to another.
-    Anew {
+    SessionReplaced {
         /// [`crate::shared::Shared::pasts`], as the audio thread saw it.
         past: u64,
     },
@@ -101,12 +101,12 @@ pub enum Heard {
     /// What the musician wants done once.
     Trigger(Trigger),
     /// A planned note came too late, or could not be sent, and was not played.
-    Missed {
-        /// Its [`Planned::id`].
+    NoteMissed {
+        /// Its [`ScheduledNote::id`].
         id: u64,
     },
     /// The end of a block.
-    Now {
+    Time {
         /// Position of its end.
         beat: f64,
         /// Quarter notes a minute.
@@ -118,11 +118,11 @@ pub enum Heard {
 
 /// Composer thread to audio thread: a note to play, in order of start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Planned {
+pub struct ScheduledNote {
     /// Rising, never used again.
     pub id: u64,
     /// How many cuts the composer had seen: void once there are more.
-    pub after_cut: u64,
+    pub generation: u64,
     /// Where it starts, in the host's quarter notes.
     pub start_beat: f64,
     /// Where it ends.

@@ -16,7 +16,7 @@ const SAME: f64 = 1e-6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportPart {
     /// The player's notes.
-    Heard,
+    ComposerInput,
     /// The generated notes.
     Played,
     /// Both, as two tracks.
@@ -43,7 +43,7 @@ const TRACKS: [Track; 2] = [
 impl ExportPart {
     fn contains(self, generated: bool) -> bool {
         match self {
-            Self::Heard => !generated,
+            Self::ComposerInput => !generated,
             Self::Played => generated,
             Self::Both => true,
         }
@@ -192,8 +192,8 @@ mod tests {
     #[test]
     fn one_part_of_the_last_bars_is_written_alone() {
         let count = |part, bars| exported(part, bars).map(|file| file.notes.len());
-        assert_eq!(count(ExportPart::Heard, None), Some(2));
-        assert_eq!(count(ExportPart::Heard, Some(1)), Some(1));
+        assert_eq!(count(ExportPart::ComposerInput, None), Some(2));
+        assert_eq!(count(ExportPart::ComposerInput, Some(1)), Some(1));
         assert_eq!(count(ExportPart::Played, Some(1)), Some(2));
         assert_eq!(count(ExportPart::Played, Some(0)), Some(1));
         assert_eq!(

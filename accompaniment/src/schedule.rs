@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::messages::Planned;
+use crate::messages::ScheduledNote;
 use crate::transport::Span;
 
 /// Planned notes the audio thread holds at most: far more than a lookahead of music.
@@ -12,7 +12,7 @@ pub const SCHEDULE_CAPACITY: usize = 8_192;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Due {
     /// The note.
-    pub note: Planned,
+    pub note: ScheduledNote,
     /// Sample of the block to start it on.
     pub sample: u32,
     /// Whether that is later than it should have been.
@@ -27,40 +27,43 @@ pub enum Front {
     /// This note is to start; [`Schedule::pop`] takes it.
     Due(Due),
     /// This note came too late and is not worth starting; [`Schedule::pop`] takes it.
-    TooLate(Planned),
+    TooLate(ScheduledNote),
 }
 
 /// Planned notes in order of start, each valid between two cuts.
 #[derive(Debug)]
 pub struct Schedule {
-    notes: VecDeque<Planned>,
+    notes: VecDeque<ScheduledNote>,
     /// Cuts that have been reached.
-    cuts: u64,
+    generation: u64,
 }
 
 impl Default for Schedule {
     fn default() -> Self {
         // Filled once, so that its memory is there before the audio thread comes by; not with
         // nothing but zeros, for which no memory would be needed.
-        let filler = Planned {
+        let filler = ScheduledNote {
             id: u64::MAX,
-            ..Planned::default()
+            ..ScheduledNote::default()
         };
         let mut notes = VecDeque::from(vec![filler; SCHEDULE_CAPACITY]);
         notes.clear();
-        Self { notes, cuts: 0 }
+        Self {
+            notes,
+            generation: 0,
+        }
     }
 }
 
 impl Schedule {
     /// Cuts that have been reached.
-    pub fn cuts(&self) -> u64 {
-        self.cuts
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Takes in a note: `false` if it is void by now, or if there is no room.
-    pub fn accept(&mut self, note: Planned) -> bool {
-        let fits = note.after_cut >= self.cuts && self.notes.len() < SCHEDULE_CAPACITY;
+    pub fn accept(&mut self, note: ScheduledNote) -> bool {
+        let fits = note.generation >= self.generation && self.notes.len() < SCHEDULE_CAPACITY;
         if fits {
             self.notes.push_back(note);
         }
@@ -68,10 +71,14 @@ impl Schedule {
     }
 
     /// A cut is reached: what was planned before it is void. Gives how many notes that were.
-    pub fn cut(&mut self) -> u64 {
-        self.cuts += 1;
+    pub fn cancel(&mut self) -> u64 {
+        self.generation += 1;
         let mut void = 0;
-        while self.notes.front().is_some_and(|n| n.after_cut < self.cuts) {
+        while self
+            .notes
+            .front()
+            .is_some_and(|n| n.generation < self.generation)
+        {
             self.notes.pop_front();
             void += 1;
         }
@@ -84,7 +91,11 @@ impl Schedule {
     /// is left, else it is [`Front::TooLate`].
     pub fn front(&self, span: &Span, from: u32) -> Front {
         // What was planned after a cut yet to come waits for it.
-        let Some(&note) = self.notes.front().filter(|n| n.after_cut == self.cuts) else {
+        let Some(&note) = self
+            .notes
+            .front()
+            .filter(|n| n.generation == self.generation)
+        else {
             return Front::Nothing;
         };
         let sample = span.due(note.start_beat);
@@ -106,9 +117,9 @@ impl Schedule {
     }
 
     /// The notes to start on `sample`, front first.
-    pub fn starting_on(&self, span: Span, sample: u32) -> impl Iterator<Item = &Planned> {
+    pub fn starting_on(&self, span: Span, sample: u32) -> impl Iterator<Item = &ScheduledNote> {
         self.notes.iter().take_while(move |n| {
-            n.after_cut == self.cuts && span.due(n.start_beat) <= i64::from(sample)
+            n.generation == self.generation && span.due(n.start_beat) <= i64::from(sample)
         })
     }
 }
@@ -268,10 +279,10 @@ mod tests {
         shift: 0,
     };
 
-    fn note(id: u64, after_cut: u64, start_beat: f64, end_beat: f64) -> Planned {
-        Planned {
+    fn note(id: u64, generation: u64, start_beat: f64, end_beat: f64) -> ScheduledNote {
+        ScheduledNote {
             id,
-            after_cut,
+            generation,
             start_beat,
             end_beat,
             pitch: 60,
@@ -290,12 +301,12 @@ mod tests {
         assert_eq!((due.note.id, due.sample, due.late), (1, 10, false));
         schedule.pop();
         assert_eq!(schedule.front(&SPAN, 0), Front::Nothing);
-        schedule.cut();
+        schedule.cancel();
         let Front::Due(due) = schedule.front(&SPAN, 0) else {
             panic!()
         };
         assert_eq!((due.note.id, due.sample), (2, 20));
-        schedule.cut();
+        schedule.cancel();
         assert_eq!(schedule.front(&SPAN, 0), Front::Nothing);
         assert!(!schedule.accept(note(3, 1, 10.0, 10.5)));
     }

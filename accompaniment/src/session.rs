@@ -1,15 +1,15 @@
 //! One instance's mind: what it heard, what it decides, what it plays. Owned by the composer
 //! thread; starts no thread, and knows the model only as a [`Player`].
 
-mod feel;
-mod frozen;
-mod hearing;
-mod history;
-mod lessons;
+mod freeze_loop;
+mod groove;
+mod input;
+mod learned_files;
+mod pending_work;
 mod planning;
 mod playhead;
+mod undo;
 mod view;
-mod work;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -18,17 +18,17 @@ use continuo_engine::composer::PendingWork;
 use continuo_score::{Note, Score};
 use serde::{Deserialize, Serialize};
 
-use self::frozen::Frozen;
-use self::history::Deeds;
+use self::freeze_loop::FreezeLoop;
 use self::planning::Answer;
-use crate::learning::{Learned, Lessons};
-use crate::messages::{Planned, Settings};
-use crate::rules::{Entry, Rule};
+use self::undo::UndoStack;
+use crate::file_learning::{Learned, LearnedFiles};
+use crate::messages::{ScheduledNote, Settings};
 use crate::timeline::{Beats, SavedTimeline, Timeline};
+use crate::turn_taking::{EntryPlanner, PlayWindow};
 
+use self::pending_work::HeldUp;
+pub use self::pending_work::{Need, most_needed};
 pub use self::planning::mix;
-use self::work::HeldUp;
-pub use self::work::{Need, most_needed};
 
 /// Something that listens and plays on: the engine's composer. Steps are those of the scores
 /// it listens to.
@@ -123,36 +123,36 @@ pub struct SavedSession {
 pub struct Session<P> {
     player: P,
     timeline: Timeline,
-    rule: Rule,
+    entry_planner: EntryPlanner,
     settings: Settings,
     running: bool,
     /// Everything up to this session position was heard.
     now: f64,
     /// Session position less host position: whole steps, in quarter notes.
-    ahead: f64,
+    session_offset: f64,
     /// Quarter notes a minute.
     tempo: f64,
     /// Number of the last cut.
-    cuts: u64,
+    generation: u64,
     next_id: u64,
     answer: Option<Answer>,
     /// Settings that hold from a step on that is not planned yet.
-    tunings: VecDeque<(i64, Settings)>,
+    pending_settings: VecDeque<(i64, Settings)>,
     /// The player's memory lags behind what was heard before this step.
-    behind: Option<i64>,
+    unread_from: Option<i64>,
     /// Bars that were thought of anew, by their first step, and how often.
-    takes: BTreeMap<i64, u64>,
+    regenerate_counts: BTreeMap<i64, u64>,
     /// What is repeated.
-    frozen: Option<Frozen>,
+    freeze_loop: Option<FreezeLoop>,
     /// What is learned from files.
-    lessons: Lessons,
+    lessons: LearnedFiles,
     /// Since a project was loaded or the player changed, what an answer waits for was not read.
     opening: bool,
     /// Time stands still at a stretch, or at the end of one, until that work is done.
     held_up: HeldUp,
     /// What can be taken back.
-    deeds: Deeds,
-    planned: VecDeque<Planned>,
+    undo_stack: UndoStack,
+    planned: VecDeque<ScheduledNote>,
 }
 
 impl SavedSession {
@@ -175,23 +175,23 @@ impl<P: Player> Session<P> {
         Self {
             player,
             timeline: Timeline::new(steps_per_beat),
-            rule: Rule::default(),
+            entry_planner: EntryPlanner::default(),
             settings: Settings::default(),
             running: false,
             now: 0.0,
-            ahead: 0.0,
+            session_offset: 0.0,
             tempo: 120.0,
-            cuts: 0,
+            generation: 0,
             next_id: 1,
             answer: None,
-            tunings: VecDeque::new(),
-            behind: None,
-            takes: BTreeMap::new(),
-            frozen: None,
-            lessons: Lessons::default(),
+            pending_settings: VecDeque::new(),
+            unread_from: None,
+            regenerate_counts: BTreeMap::new(),
+            freeze_loop: None,
+            lessons: LearnedFiles::default(),
             opening: false,
             held_up: HeldUp::default(),
-            deeds: Deeds::default(),
+            undo_stack: UndoStack::default(),
             planned: VecDeque::new(),
         }
     }
@@ -217,7 +217,7 @@ impl<P: Player> Session<P> {
     }
 
     /// Planned notes, in order of start, for the audio thread to take.
-    pub fn planned(&mut self) -> &mut VecDeque<Planned> {
+    pub fn planned(&mut self) -> &mut VecDeque<ScheduledNote> {
         &mut self.planned
     }
 
@@ -237,15 +237,15 @@ impl<P: Player> Session<P> {
         if steps_per_beat != self.player.steps_per_beat() {
             let saved = self.timeline.save();
             (self.timeline, _) = Timeline::restore(&saved, steps_per_beat, self.now);
-            self.takes.clear();
-            self.frozen = None;
-            self.deeds.forget();
+            self.regenerate_counts.clear();
+            self.freeze_loop = None;
+            self.undo_stack.forget();
             if self.running {
-                self.rule.arrive(&self.timeline, self.now);
+                self.entry_planner.arrive(&self.timeline, self.now);
             }
         }
         self.player = player;
-        self.tunings.clear();
+        self.pending_settings.clear();
         (self.answer, self.held_up) = (None, HeldUp::default());
         let end = match self.running {
             true => Some(self.timeline.step(self.now.floor())),
@@ -253,7 +253,7 @@ impl<P: Player> Session<P> {
         };
         let end = end.unwrap_or(0);
         let open = self.timeline.first_open().unwrap_or(end);
-        self.behind = (!self.timeline.is_empty()).then_some(end.min(open));
+        self.unread_from = (!self.timeline.is_empty()).then_some(end.min(open));
         self.opening = true;
         self.relearn()
     }
@@ -267,15 +267,15 @@ impl<P: Player> Session<P> {
         let now = if now.is_finite() { now } else { 0.0 };
         let (timeline, lost) = Timeline::restore(&saved.timeline, steps_per_beat, now);
         self.timeline = timeline;
-        (self.now, self.ahead, self.running) = (now, 0.0, false);
-        self.rule.stop();
-        self.takes.clear();
-        self.tunings.clear();
-        (self.answer, self.frozen) = (None, None);
+        (self.now, self.session_offset, self.running) = (now, 0.0, false);
+        self.entry_planner.stop();
+        self.regenerate_counts.clear();
+        self.pending_settings.clear();
+        (self.answer, self.freeze_loop) = (None, None);
         self.held_up = HeldUp::default();
-        self.deeds.forget();
+        self.undo_stack.forget();
         self.planned.clear();
-        self.behind = Some(self.timeline.end().unwrap_or(0));
+        self.unread_from = Some(self.timeline.end().unwrap_or(0));
         self.opening = true;
         Ok(lost + self.restore_lessons(&saved.learned)?)
     }
@@ -286,28 +286,28 @@ impl<P: Player> Session<P> {
             // Whoever comes reads all of it.
             return Ok(());
         }
-        match self.behind.take() {
+        match self.unread_from.take() {
             Some(before) => self.listen(before, before),
             None => Ok(()),
         }
     }
 
-    /// The player hears what the musician started before `before`, and its own notes before `ours`.
-    fn listen(&mut self, before: i64, ours: i64) -> Result<(), P::Error> {
+    /// The player hears what the musician started before `before`, and its own notes before `generated`.
+    fn listen(&mut self, before: i64, generated: i64) -> Result<(), P::Error> {
         self.player.tune(&self.settings);
-        self.player.listen(&self.timeline.score(before, ours))
+        self.player.listen(&self.timeline.score(before, generated))
     }
 
     /// The next stretch to decide, unless an answer goes on without end.
-    fn next_entry(&self) -> Option<Entry> {
+    fn next_entry(&self) -> Option<PlayWindow> {
         match &self.answer {
-            None => self.rule.next(&self.timeline, &self.settings),
+            None => self.entry_planner.next(&self.timeline, &self.settings),
             Some(answer) => {
                 let end = answer.end?;
                 if answer.retaken {
                     return self.take_at(end, answer.then);
                 }
-                self.rule.next(&self.timeline, &self.settings)
+                self.entry_planner.next(&self.timeline, &self.settings)
             }
         }
     }
@@ -315,7 +315,7 @@ impl<P: Player> Session<P> {
     /// The player's memory follows what is heard, from beat to beat, so that an answer need
     /// only read the last of it. At whole beats, and not whenever there is time, so that the
     /// model reads the same pieces every time and rounds the same.
-    fn follow(&mut self, beat: f64, entry: Option<Entry>) -> Result<(), P::Error> {
+    fn follow(&mut self, beat: f64, entry: Option<PlayWindow>) -> Result<(), P::Error> {
         if self.is_over(beat) {
             self.answer = None;
         }
@@ -327,7 +327,7 @@ impl<P: Player> Session<P> {
         let line = self.timeline.step(passed);
         let open = self.timeline.first_open().unwrap_or(line);
         let decided = entry.map_or(line, |e| e.decided);
-        self.behind = Some(line.min(open).min(decided));
+        self.unread_from = Some(line.min(open).min(decided));
         Ok(())
     }
 }

@@ -2,27 +2,27 @@
 //! thread, no model and no host.
 
 mod bars;
-mod later;
 mod saved;
+mod set_aside;
 
 use continuo_score::{Note, Score, TimeSignature};
 
-use self::later::Later;
+use self::set_aside::SetAside;
 
-pub use self::later::PlayedOver;
 pub use self::saved::{Beats, SavedTimeline};
+pub use self::set_aside::PlayedOver;
 
 /// Who played a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum By {
     /// The player, on this channel.
     Player(u8),
-    /// The plugin, with this [`crate::messages::Planned::id`].
+    /// The plugin, with this [`crate::messages::ScheduledNote::id`].
     Us(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Entry {
+struct NoteRecord {
     /// Where it started, exactly.
     start_beat: f64,
     start: i64,
@@ -46,7 +46,7 @@ struct Entry {
 pub struct Timeline {
     steps_per_beat: u32,
     origin: Option<i64>,
-    notes: Vec<Entry>,
+    notes: Vec<NoteRecord>,
     /// Bar lines at which the host said its metre, `(position in quarter notes, metre)`, rising.
     time_signatures: Vec<(f64, TimeSignature)>,
     /// Channels whose pedal is down, a bit each.
@@ -54,7 +54,7 @@ pub struct Timeline {
     /// How many notes have no end yet.
     open: usize,
     /// Notes of an earlier pass that the playhead has not reached again.
-    later: Later,
+    later: SetAside,
 }
 
 /// Some bars that one of the two plays.
@@ -70,7 +70,7 @@ pub struct Turn {
 
 /// A note of the player's.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HeardNote {
+pub struct InputNote {
     /// Where it started, in quarter notes.
     pub start_beat: f64,
     /// First step after it; `None` while the key or the pedal holds it.
@@ -85,7 +85,7 @@ pub struct HeardNote {
 
 /// A note of the timeline, for those who look at it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Known {
+pub struct TimelineNote {
     /// First step.
     pub start: i64,
     /// Exactly when, in quarter notes.
@@ -97,10 +97,10 @@ pub struct Known {
     /// MIDI velocity, 1 to 127.
     pub velocity: u8,
     /// Whether the plugin played it.
-    pub ours: bool,
+    pub generated: bool,
 }
 
-impl Known {
+impl TimelineNote {
     /// The step after it and the note itself, to be played again: a step long where it is held.
     pub fn again(&self) -> (i64, Note) {
         let length = self.end.map_or(1, |end| end - self.start).max(1);
@@ -138,7 +138,7 @@ impl Timeline {
             time_signatures: Vec::new(),
             pedals: 0,
             open: 0,
-            later: Later::default(),
+            later: SetAside::default(),
         }
     }
 
@@ -187,7 +187,7 @@ impl Timeline {
     /// Nothing was ever heard or played. The bars stay.
     pub fn clear(&mut self) {
         self.notes.clear();
-        self.later = Later::default();
+        self.later = SetAside::default();
         self.settle();
     }
 
@@ -199,7 +199,7 @@ impl Timeline {
             notes: out,
             ..self.clone()
         };
-        self.later = Later::default();
+        self.later = SetAside::default();
         earlier.settle();
         self.notes = stay;
         let first = self.notes.iter().map(|n| n.start).min();
@@ -229,7 +229,7 @@ impl Timeline {
         self.open += 1;
         let start = self.step(beat);
         self.begin(start);
-        self.notes.push(Entry {
+        self.notes.push(NoteRecord {
             start_beat: beat,
             start,
             end: None,
@@ -289,7 +289,7 @@ impl Timeline {
         beat: f64,
         channel: Option<u8>,
         pitch: Option<u8>,
-        which: impl Fn(&Entry) -> bool,
+        which: impl Fn(&NoteRecord) -> bool,
     ) {
         let end = self.step(beat);
         let mut ended = 0;
@@ -306,7 +306,7 @@ impl Timeline {
 
     /// The player's notes without an end, each with its channel. However long the song, it
     /// goes back no further than the earliest of them.
-    fn held(&mut self) -> impl Iterator<Item = (&mut Entry, u8)> {
+    fn held(&mut self) -> impl Iterator<Item = (&mut NoteRecord, u8)> {
         let held = self.notes.iter_mut().rev().filter_map(|n| match n.by {
             By::Player(on) if n.end.is_none() => Some((n, on)),
             _ => None,
@@ -326,7 +326,7 @@ impl Timeline {
     ) {
         self.make_room();
         self.begin(start);
-        self.notes.push(Entry {
+        self.notes.push(NoteRecord {
             start_beat,
             start,
             end: Some(end.max(start + 1)),
@@ -344,12 +344,12 @@ impl Timeline {
         self.settle();
     }
 
-    /// At `beat` the plugin fell silent: its notes from `limit` on never happened, those that
+    /// At `beat` the plugin fell silent: its notes from `cutoff_beat` on never happened, those that
     /// sounded end there.
-    pub fn cut(&mut self, beat: f64, limit: f64) {
+    pub fn cancel(&mut self, beat: f64, cutoff_beat: f64) {
         let end = self.step(beat);
         self.notes
-            .retain(|n| matches!(n.by, By::Player(_)) || n.start_beat < limit);
+            .retain(|n| matches!(n.by, By::Player(_)) || n.start_beat < cutoff_beat);
         for note in self.notes.iter_mut().filter(|n| matches!(n.by, By::Us(_))) {
             note.end = note.end.map(|e| e.min(end.max(note.start + 1)));
         }
@@ -367,9 +367,9 @@ impl Timeline {
 
     /// Takes out the player's notes that start at `beat` or after it, and gives them in the order
     /// they were heard. What reaches over `beat` ends there.
-    pub fn take_heard_from(&mut self, beat: f64) -> Vec<HeardNote> {
-        let heard = |note: &Entry| match note.by {
-            By::Player(channel) if note.start_beat >= beat => Some(HeardNote {
+    pub fn take_heard_from(&mut self, beat: f64) -> Vec<InputNote> {
+        let heard = |note: &NoteRecord| match note.by {
+            By::Player(channel) if note.start_beat >= beat => Some(InputNote {
                 start_beat: note.start_beat,
                 end: note.end,
                 channel,
@@ -403,9 +403,9 @@ impl Timeline {
     }
 
     /// The notes heard that start before song step `before`, and those of the plugin's that
-    /// start before `ours`, as a score counted from the origin. A key still held counts as held
+    /// start before `generated`, as a score counted from the origin. A key still held counts as held
     /// until `before`.
-    pub fn score(&self, before: i64, ours: i64) -> Score {
+    pub fn score(&self, before: i64, generated: i64) -> Score {
         let mut score = Score::new(self.steps_per_beat);
         let Some(origin) = self.origin else {
             return score;
@@ -415,7 +415,7 @@ impl Timeline {
         let notes = self
             .notes
             .iter()
-            .filter(|n| n.start < if n.is_ours() { ours } else { before })
+            .filter(|n| n.start < if n.is_ours() { generated } else { before })
             .map(|n| Note {
                 start: from_origin(n.start),
                 length: u32::try_from(n.end.unwrap_or(before) - n.start)
@@ -432,7 +432,10 @@ impl Timeline {
     /// The last notes of the plugin's that start before song step `before`, in order, counted
     /// from `origin`.
     pub fn own(&self, origin: i64, before: i64) -> Vec<Note> {
-        let last = self.notes().rev().filter(|n| n.ours && n.start < before);
+        let last = self
+            .notes()
+            .rev()
+            .filter(|n| n.generated && n.start < before);
         let mut own: Vec<Note> = last
             .take(OWN_NOTES)
             .filter_map(|n| {
@@ -449,14 +452,14 @@ impl Timeline {
     }
 
     /// The notes, oldest first.
-    pub fn notes(&self) -> impl DoubleEndedIterator<Item = Known> {
-        self.notes.iter().map(|n| Known {
+    pub fn notes(&self) -> impl DoubleEndedIterator<Item = TimelineNote> {
+        self.notes.iter().map(|n| TimelineNote {
             start: n.start,
             start_beat: n.start_beat,
             end: n.end,
             pitch: n.pitch,
             velocity: n.velocity,
-            ours: n.is_ours(),
+            generated: n.is_ours(),
         })
     }
 
@@ -497,7 +500,7 @@ impl Timeline {
     }
 }
 
-impl Entry {
+impl NoteRecord {
     fn is_ours(&self) -> bool {
         matches!(self.by, By::Us(_))
     }

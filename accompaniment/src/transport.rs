@@ -1,49 +1,49 @@
 //! The host's transport, made into stretches of samples with a known place in musical time.
 //! Owned by the audio thread; allocates nothing.
 
-mod gaps;
-mod grain;
-mod metre;
+mod bar_lines;
+mod host_transport;
+mod loop_seam;
+mod missing_info;
 mod motion;
-mod reading;
+mod position_rounding;
 mod running;
-mod seam;
 mod span;
 #[cfg(test)]
 mod tests;
 
-use self::gaps::Gaps;
-use self::grain::Grain;
-use self::metre::BarLines;
+use self::bar_lines::BarLines;
+use self::loop_seam::JumpBack;
+use self::missing_info::Gaps;
 use self::motion::Motion;
+use self::position_rounding::Grain;
 use self::running::Running;
-use self::seam::JumpBack;
 
-pub use self::gaps::OwnTime;
-pub use self::metre::HostMetre;
+pub use self::bar_lines::HostMetre;
+pub use self::host_transport::HostTransport;
+pub use self::loop_seam::Seam;
+pub use self::missing_info::OwnTime;
 pub use self::motion::Contradiction;
-pub use self::reading::Reading;
-pub use self::seam::Seam;
 pub use self::span::Span;
 
 /// How far, in quarter notes, a block may start from where the last one ended and still follow
 /// it: the host rounds both positions.
-const TOLERANCE: f64 = 2.0 * grain::COARSEST;
+const TOLERANCE: f64 = 2.0 * position_rounding::COARSEST;
 
 /// A place the playhead went away from.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Left {
+pub struct StopPoint {
     /// Where it was.
     pub beat: f64,
     /// Notes from here on were not played.
-    pub limit: f64,
+    pub cutoff_beat: f64,
 }
 
 /// What happened to the playhead at the start of a block, and where the block's samples lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Passage {
+pub struct BlockTimeline {
     /// It stopped at, or jumped away from, this place.
-    pub left: Option<Left>,
+    pub left: Option<StopPoint>,
     /// It started at, or jumped to, this place.
     pub arrived: Option<f64>,
     /// The jump was the seam of a loop inside the block before, which the host did not split
@@ -59,7 +59,7 @@ pub struct Passage {
     pub hold_from: Option<u32>,
 }
 
-impl Passage {
+impl BlockTimeline {
     /// The span of a sample.
     pub fn span_at(&self, sample: u32) -> Option<&Span> {
         self.spans
@@ -92,7 +92,7 @@ impl Passage {
 
 /// Follows the playhead from block to block. Owned by the audio thread.
 #[derive(Debug)]
-pub struct Tracker {
+pub struct PlayheadTracker {
     sample_rate: f64,
     /// See [`Span::shift`].
     shift: i64,
@@ -109,7 +109,7 @@ pub struct Tracker {
     back: Option<JumpBack>,
 }
 
-impl Tracker {
+impl PlayheadTracker {
     /// Knows nothing yet.
     pub fn new(sample_rate: f64) -> Self {
         Self {
@@ -161,7 +161,12 @@ impl Tracker {
 
     /// Puts in what the host leaves out of a block of `frames` samples, or what is not to be
     /// taken from it.
-    pub fn complete(&mut self, reading: &Reading, frames: u32, own: OwnTime) -> Reading {
+    pub fn complete(
+        &mut self,
+        reading: &HostTransport,
+        frames: u32,
+        own: OwnTime,
+    ) -> HostTransport {
         let mut reading = reading.usable();
         if !own.always {
             reading = self.motion.correct(&reading, frames, self.sample_rate);
@@ -172,20 +177,20 @@ impl Tracker {
     }
 
     /// The transport is to be taken as standing still: where it was, if it ran.
-    pub fn halt(&mut self) -> Option<Left> {
+    pub fn halt(&mut self) -> Option<StopPoint> {
         self.halt_at(None)
     }
 
     /// The same, with the position at which the host stands, which may lie inside the last span.
-    fn halt_at(&mut self, beat: Option<f64>) -> Option<Left> {
+    fn halt_at(&mut self, beat: Option<f64>) -> Option<StopPoint> {
         self.told = None;
         self.grain.restart();
         let span = self.running.take()?.last;
         let within = |beat: &f64| *beat > span.start_beat && *beat < span.end_beat();
         let beat = beat.filter(within).unwrap_or(span.end_beat());
-        Some(Left {
+        Some(StopPoint {
             beat,
-            limit: span.limit_at(beat),
+            cutoff_beat: span.limit_at(beat),
         })
     }
 
@@ -193,19 +198,19 @@ impl Tracker {
     ///
     /// Without a position or a usable tempo there is no musical time: the same as standing
     /// still. A block without samples moves nothing; its events belong where the next one begins.
-    pub fn next(&mut self, reading: &Reading, frames: u32) -> Passage {
+    pub fn next(&mut self, reading: &HostTransport, frames: u32) -> BlockTimeline {
         if frames == 0 {
             return self.empty_block();
         }
         let reading = &reading.usable();
         let (true, Some(beat), Some(tempo)) = (reading.playing, reading.beat, reading.tempo) else {
-            return Passage {
+            return BlockTimeline {
                 left: self.halt_at(reading.beat),
-                ..Passage::default()
+                ..BlockTimeline::default()
             };
         };
 
-        let mut passage = Passage::default();
+        let mut block_timeline = BlockTimeline::default();
         let counted = reading.counted && self.running.is_some();
         if !reading.counted {
             self.grain.observe(beat);
@@ -214,7 +219,7 @@ impl Tracker {
             true => None,
             false => self.before_the_turn(beat, tempo),
         };
-        let reading = &Reading {
+        let reading = &HostTransport {
             // A bar line before the turn says nothing about what comes after it.
             bar_start: reading.bar_start.filter(|_| later.is_none()),
             ..*reading
@@ -226,8 +231,8 @@ impl Tracker {
                 let turn = running.turn_before(reading.cycle);
                 if let Some(seam) = turn {
                     beat = seam.start + (running.next_beat() - seam.end);
-                    passage.left = self.halt_at(Some(seam.end));
-                    (passage.arrived, passage.seam) = (Some(beat), turn);
+                    block_timeline.left = self.halt_at(Some(seam.end));
+                    (block_timeline.arrived, block_timeline.seam) = (Some(beat), turn);
                     word = None;
                     (beat, 0)
                 } else if running.tempo == tempo {
@@ -236,9 +241,9 @@ impl Tracker {
                     (running.next_beat(), 0)
                 }
             }
-            None => self.follow(&mut passage, reading, beat, tempo),
+            None => self.follow(&mut block_timeline, reading, beat, tempo),
         };
-        self.tell_bars(&mut passage, reading, beat);
+        self.tell_bars(&mut block_timeline, reading, beat);
 
         let samples_per_beat = self.sample_rate * 60.0 / tempo;
         let whole = Span {
@@ -248,7 +253,7 @@ impl Tracker {
             samples_per_beat,
             shift: self.shift,
         };
-        let turn = seam::reported(&whole, reading.cycle);
+        let turn = loop_seam::reported(&whole, reading.cycle);
         let mut running = Running {
             last: whole,
             tempo,
@@ -268,30 +273,31 @@ impl Tracker {
                 start_beat,
                 ..whole
             };
-            passage.spans = [Some(first), Some(again)];
+            block_timeline.spans = [Some(first), Some(again)];
             (running.last, running.reported) = (again, (start_beat, tempo));
             running.since = u64::from(again.frames);
             running.anchor = (start_beat, running.since);
         } else {
-            passage.spans = [Some(whole), None];
-            let seam = seam::reported(&whole, self.seen_loop.filter(|_| reading.cycle.is_none()));
-            passage.hold_from = seam.map(|(sample, _)| sample);
+            block_timeline.spans = [Some(whole), None];
+            let seam =
+                loop_seam::reported(&whole, self.seen_loop.filter(|_| reading.cycle.is_none()));
+            block_timeline.hold_from = seam.map(|(sample, _)| sample);
         }
         self.running = Some(running);
-        passage
+        block_timeline
     }
 
     /// A block without samples: an empty span where the playhead is.
-    fn empty_block(&self) -> Passage {
+    fn empty_block(&self) -> BlockTimeline {
         let span = self.running.map(|running| Span {
             first: 0,
             frames: 0,
             start_beat: running.next_beat(),
             ..running.last
         });
-        Passage {
+        BlockTimeline {
             spans: [span, None],
-            ..Passage::default()
+            ..BlockTimeline::default()
         }
     }
 
@@ -310,13 +316,13 @@ impl Tracker {
     /// Gives the anchor that its samples are counted from.
     fn follow(
         &mut self,
-        passage: &mut Passage,
-        reading: &Reading,
+        block_timeline: &mut BlockTimeline,
+        reading: &HostTransport,
         beat: f64,
         tempo: f64,
     ) -> (f64, u64) {
         let Some(running) = self.running else {
-            passage.arrived = Some(beat);
+            block_timeline.arrived = Some(beat);
             (self.told, self.seen_loop, self.back) = (None, None, None);
             return (beat, 0);
         };
@@ -328,19 +334,19 @@ impl Tracker {
             let before = self.back.take();
             self.back = JumpBack::of(&last, beat);
             let again = self.back.as_mut().and_then(|b| b.again(before, slack));
-            passage.seam = seam::inferred(&last, beat, metre, loops, slack).or(again);
-            if let (Some(seam), None) = (passage.seam, reading.cycle) {
+            block_timeline.seam = loop_seam::inferred(&last, beat, metre, loops, slack).or(again);
+            if let (Some(seam), None) = (block_timeline.seam, reading.cycle) {
                 self.seen_loop = Some((seam.start, seam.end));
             }
-            let stood = passage.seam.map(|seam| seam.end);
-            passage.left = self.halt_at(stood);
+            let stood = block_timeline.seam.map(|seam| seam.end);
+            block_timeline.left = self.halt_at(stood);
             // Counted through the seam, unless the host says something else than by rounding.
-            let counted = passage
+            let counted = block_timeline
                 .seam
                 .map(|seam| seam.start + (last.end_beat() - seam.end));
             let counted = counted.filter(|at| (at - beat).abs() <= self.grain.known_step());
             let beat = counted.unwrap_or(beat);
-            passage.arrived = Some(beat);
+            block_timeline.arrived = Some(beat);
             return (beat, 0);
         }
 
@@ -367,12 +373,17 @@ impl Tracker {
     }
 
     /// Reads the bars at `beat`; they are to be told if the composer counts others.
-    fn tell_bars(&mut self, passage: &mut Passage, reading: &Reading, beat: f64) {
+    fn tell_bars(
+        &mut self,
+        block_timeline: &mut BlockTimeline,
+        reading: &HostTransport,
+        beat: f64,
+    ) {
         let turned = self.running.is_some_and(|running| running.turned.is_some());
-        let rolls = passage.arrived.is_none() && !turned;
+        let rolls = block_timeline.arrived.is_none() && !turned;
         let metre = self.bars.read(reading, beat, rolls);
         if turned || !self.told.is_some_and(|known| known.agrees(&metre)) {
-            passage.metre = Some(metre);
+            block_timeline.metre = Some(metre);
         }
         self.told = Some(metre);
     }

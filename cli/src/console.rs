@@ -51,14 +51,14 @@ pub fn end(program: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            note(format_args!("{program}: {}", line(&error)));
+            note(format_args!("{program}: {}", in_words(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// An error and its causes, without those that the error before them says already.
-fn line(error: &anyhow::Error) -> String {
+/// An error and its causes on one line, without those that the error before them says already.
+pub fn in_words(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -87,14 +87,14 @@ mod tests {
     fn a_cause_is_said_once() {
         let cause = || io::Error::other("no space");
         let error = anyhow::Error::new(cause()).context("a.mid: no space");
-        assert_eq!(line(&error), "a.mid: no space");
+        assert_eq!(in_words(&error), "a.mid: no space");
         let error = anyhow::Error::new(cause()).context("a\n.mid");
-        assert_eq!(line(&error), "a .mid: no space");
+        assert_eq!(in_words(&error), "a .mid: no space");
     }
 
     #[test]
     fn force_is_named_where_it_helps() {
-        let refused = |error: WriteError| line(&anyhow::Error::new(error));
+        let refused = |error: WriteError| in_words(&anyhow::Error::new(error));
         let read_only = refused(WriteError::ReadOnly("a.mid".into()));
         assert!(read_only.contains("--force"), "{read_only}");
         let folder = refused(WriteError::Folder("a".into()));

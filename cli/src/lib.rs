@@ -6,16 +6,19 @@
 //! - An interrupt leaves no scratch file: [`catch_interrupts`].
 //! - Errors are one line, each cause once: [`end`]. Exit status 1 is a failure, 2 a wrong command
 //!   line, 130 an interrupt.
-//! - Numbers that make no sense are refused in words: [`number`], [`at_least`].
+//! - Numbers that make no sense are refused in words, negative ones too: [`number`], [`at_least`],
+//!   [`matches`].
 //! - Shell completions and man pages: [`Pages`].
 
+mod arguments;
 mod console;
 mod interrupt;
 mod numbers;
 mod pages;
 mod progress;
 
-pub use console::{Force, end, note, print};
+pub use arguments::{PedalOption, matches, refuse, switch};
+pub use console::{Force, end, in_words, note, print};
 pub use interrupt::catch_interrupts;
 pub use numbers::{above, at_least, number};
 pub use pages::Pages;

@@ -1,7 +1,7 @@
 //! How far a command is: a bar on a terminal, a line now and then in a log.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
@@ -22,19 +22,49 @@ pub struct Progress {
     bar: ProgressBar,
     /// Where there is no terminal.
     log: Option<Log>,
-    /// Hung up when it ends, for work of which nobody knows how long it takes.
+    /// For work that does not say how far it is.
+    silent: Option<Arc<Silent>>,
+    /// Hung up when that ends.
     ends: Option<Sender<()>>,
 }
 
-/// Says what is done once it has taken longer than [`FIRST`], unless the sender is dropped before.
-fn say_later(what: String) -> Sender<()> {
-    let (ends, ended) = channel();
-    std::thread::spawn(move || {
-        if ended.recv_timeout(FIRST) == Err(RecvTimeoutError::Timeout) {
-            note(what);
+/// Work that does not say how far it is.
+#[derive(Debug)]
+struct Silent {
+    what: String,
+    begun: Instant,
+    /// When it ends by estimate. Set by the thread at work, read by the one that reports.
+    ends: Mutex<Option<Instant>>,
+}
+
+impl Silent {
+    /// A line about it at a moment.
+    fn line(&self, now: Instant) -> String {
+        // A panic elsewhere is no reason to say nothing.
+        let ends = *self.ends.lock().unwrap_or_else(|e| e.into_inner());
+        let spent = HumanDuration(now.saturating_duration_since(self.begun));
+        match ends.map(|ends| ends.saturating_duration_since(now)) {
+            None => format!("{}: {spent} so far", self.what),
+            Some(Duration::ZERO) => {
+                format!("{}: {spent} so far, longer than estimated", self.what)
+            }
+            Some(left) => format!("{}: about {} left", self.what, HumanDuration(left)),
         }
-    });
-    ends
+    }
+
+    /// Says how it goes once it has taken longer than [`FIRST`], and every [`BETWEEN`], until the
+    /// sender is dropped.
+    fn report(self: Arc<Self>) -> Sender<()> {
+        let (ends, ended) = channel();
+        std::thread::spawn(move || {
+            let mut wait = FIRST;
+            while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                note(self.line(Instant::now()));
+                wait = BETWEEN;
+            }
+        });
+        ends
+    }
 }
 
 #[derive(Debug)]
@@ -72,10 +102,26 @@ impl Progress {
             bar.set_style(style);
         }
         let mut progress = Self::shown(bar, what, "");
+        let silent = Arc::new(Silent {
+            what: what.to_string(),
+            begun: Instant::now(),
+            ends: Mutex::default(),
+        });
         if progress.log.is_some() {
-            progress.ends = Some(say_later(what.to_string()));
+            progress.ends = Some(silent.clone().report());
         }
+        progress.silent = Some(silent);
         progress
+    }
+
+    /// Shows, for a spinner, that the work takes about so long from now on.
+    pub fn expect(&self, left: Duration) {
+        let Some(silent) = &self.silent else { return };
+        let all = HumanDuration(silent.begun.elapsed() + left);
+        self.bar
+            .set_message(format!("{} (about {all} in all)", silent.what));
+        let mut ends = silent.ends.lock().unwrap_or_else(|e| e.into_inner());
+        *ends = Instant::now().checked_add(left);
     }
 
     fn shown(bar: ProgressBar, what: &str, unit: &'static str) -> Self {
@@ -92,6 +138,7 @@ impl Progress {
         Self {
             bar,
             log,
+            silent: None,
             ends: None,
         }
     }
@@ -174,5 +221,20 @@ mod tests {
         assert_eq!(left(minute, 100, 50), Some(minute / 2));
         assert_eq!(left(minute, 0, 50), None);
         assert_eq!(left(minute, 50, 0), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn silent_work_says_what_is_left_by_estimate() {
+        let begun = Instant::now();
+        let silent = Silent {
+            what: "learning".into(),
+            begun,
+            ends: Mutex::default(),
+        };
+        let after = |seconds| silent.line(begun + Duration::from_secs(seconds));
+        assert_eq!(after(5), "learning: 5 seconds so far");
+        *silent.ends.lock().unwrap() = Some(begun + Duration::from_secs(30));
+        assert_eq!(after(10), "learning: about 20 seconds left");
+        assert!(after(40).contains("longer than estimated"));
     }
 }

@@ -16,8 +16,6 @@ pub mod knn;
 pub mod kv_cache;
 pub mod memory;
 pub mod model;
-#[cfg(feature = "cli")]
-pub mod options;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;

@@ -115,6 +115,11 @@ pub enum ReadError {
         /// The most bytes.
         most: u64,
     },
+    /// Standard input was named twice.
+    #[error(
+        "standard input (-) is named twice, and can be read only once; name a file for one of the two"
+    )]
+    StandardInputTwice,
     /// It is not text.
     #[error("{}: is not text in UTF-8", .0.display())]
     NotText(PathBuf),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::ReadError;
 
@@ -26,12 +27,18 @@ pub struct Input {
     pub bytes: Vec<u8>,
 }
 
+/// Whether standard input was read: a second read would find it empty.
+static STANDARD_INPUT_READ: AtomicBool = AtomicBool::new(false);
+
 /// Reads a file or a pipe, or standard input where `path` is `-`, if it has at most `most` bytes.
 ///
 /// # Errors
-/// When it is a folder, larger, or cannot be read.
+/// When it is a folder, larger, or cannot be read; when standard input was read before.
 pub fn read_input(path: &Path, most: u64) -> Result<Input, ReadError> {
     if is_standard(path) {
+        if STANDARD_INPUT_READ.swap(true, Ordering::Relaxed) {
+            return Err(ReadError::StandardInputTwice);
+        }
         return read(STANDARD_INPUT.into(), io::stdin().lock(), most);
     }
     let failed = |source| ReadError::Io {

@@ -291,14 +291,15 @@ pub(crate) fn flush_folder(folder: &Path) {
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
-            Sink::File(file, _) => file.write(bytes),
+            // Past the wrapper, whose errors name the scratch file.
+            Sink::File(file, _) => file.as_file_mut().write(bytes),
             Sink::Memory(memory) => memory.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
-            Sink::File(file, _) => file.flush(),
+            Sink::File(file, _) => file.as_file_mut().flush(),
             Sink::Memory(memory) => memory.flush(),
         }
     }
@@ -307,7 +308,7 @@ impl Write for Draft {
 impl Read for Draft {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match &mut self.sink {
-            Sink::File(file, _) => file.read(bytes),
+            Sink::File(file, _) => file.as_file_mut().read(bytes),
             Sink::Memory(memory) => memory.read(bytes),
         }
     }
@@ -316,7 +317,7 @@ impl Read for Draft {
 impl Seek for Draft {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match &mut self.sink {
-            Sink::File(file, _) => file.seek(to),
+            Sink::File(file, _) => file.as_file_mut().seek(to),
             Sink::Memory(memory) => memory.seek(to),
         }
     }

@@ -56,13 +56,21 @@ impl Drop for Entry {
     }
 }
 
+/// The system's error without the scratch name that `tempfile` adds to its words.
+fn without_name(why: io::Error) -> io::Error {
+    match why.to_string().rsplit_once(" at path ") {
+        Some((own, _)) => io::Error::new(why.kind(), own),
+        None => why,
+    }
+}
+
 /// A new scratch file in a folder, with the permissions that new files have there.
 pub(crate) fn file(folder: &Path) -> io::Result<(NamedTempFile, Entry)> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?;
+    let file = builder.tempfile_in(folder).map_err(without_name)?;
     let entry = Entry::new(file.path());
     Ok((file, entry))
 }
@@ -86,7 +94,7 @@ impl ScratchFolder {
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let folder = builder.tempdir_in(parent)?;
+        let folder = builder.tempdir_in(parent).map_err(without_name)?;
         let _entry = Entry::new(folder.path());
         Ok(Self { folder, _entry })
     }
@@ -112,5 +120,22 @@ impl ScratchFolder {
     /// It has been renamed: there is nothing to remove any more.
     pub(crate) fn renamed(mut self) {
         self.folder.disable_cleanup(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_no_scratch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let file = file(&gone).map(|_| ()).unwrap_err();
+        let folder = ScratchFolder::within(&gone).map(|_| ()).unwrap_err();
+        for why in [file, folder] {
+            assert_eq!(why.kind(), io::ErrorKind::NotFound);
+            assert!(!why.to_string().contains(PREFIX), "{why}");
+        }
     }
 }

@@ -26,12 +26,14 @@ use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::instance::{Common, Instance};
-use crate::editor_link::Backstage;
+use crate::editor_link::ComposerEnd;
 use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::process::AudioProcessor;
 use crate::shared::Shared;
 use crate::state;
-use continuo_accompaniment::messages::{HEARD_CAPACITY, Heard, PLANNED_CAPACITY, Planned};
+use continuo_accompaniment::messages::{
+    ComposerInput, INPUT_RING_CAPACITY, NOTE_RING_CAPACITY, ScheduledNote,
+};
 use continuo_accompaniment::session::{SavedSession, most_needed};
 
 /// Between two looks at the rings.
@@ -70,10 +72,10 @@ enum Command {
 /// An instance to be.
 struct Joining {
     id: u64,
-    rings: (Consumer<Heard>, Producer<Planned>),
+    rings: (Consumer<ComposerInput>, Producer<ScheduledNote>),
     shared: Arc<Shared>,
     kept: state::State,
-    backstage: Backstage,
+    composer_end: ComposerEnd,
     own: Option<PathBuf>,
 }
 
@@ -103,7 +105,7 @@ pub fn connect(
     own: Option<&Path>,
     kept: &state::State,
     shared: Arc<Shared>,
-    backstage: Backstage,
+    composer_end: ComposerEnd,
 ) -> std::io::Result<(AudioProcessor, Link)> {
     let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
     if hub.as_ref().is_none_or(|hub| hub.thread.is_finished()) {
@@ -123,10 +125,14 @@ pub fn connect(
     };
 
     shared.barrier.prepare();
-    let (mut heard_in, mut heard) = RingBuffer::new(HEARD_CAPACITY);
-    touch(&mut heard_in, &mut heard, Heard::AllUp { beat: 0.0 });
-    let (mut planned, mut planned_out) = RingBuffer::new(PLANNED_CAPACITY);
-    touch(&mut planned, &mut planned_out, Planned::default());
+    let (mut heard_in, mut heard) = RingBuffer::new(INPUT_RING_CAPACITY);
+    touch(
+        &mut heard_in,
+        &mut heard,
+        ComposerInput::AllNotesOff { beat: 0.0 },
+    );
+    let (mut planned, mut planned_out) = RingBuffer::new(NOTE_RING_CAPACITY);
+    touch(&mut planned, &mut planned_out, ScheduledNote::default());
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
     let wake = hub.commands.clone();
     // A full channel wakes the thread as well.
@@ -137,7 +143,7 @@ pub fn connect(
         rings: (heard, planned),
         shared: shared.clone(),
         kept: kept.clone(),
-        backstage,
+        composer_end,
         own: own.map(Path::to_path_buf),
     };
     let added = hub
@@ -198,14 +204,14 @@ impl Drop for Link {
         }
         let answered = self.ask(|done| Command::Remove { id: self.id, done });
         let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(ours) = hub
+        let Some(generated) = hub
             .as_mut()
             .filter(|h| h.commands.same_channel(&self.commands))
         else {
             return;
         };
-        ours.instances -= 1;
-        if ours.instances > 0 {
+        generated.instances -= 1;
+        if generated.instances > 0 {
             return;
         }
         if let Some(Hub {
@@ -342,7 +348,7 @@ mod tests {
     use crate::editor_link::EditorLink;
     use crate::process::{AudioSettings, Event, Host};
     use continuo_accompaniment::messages::Settings;
-    use continuo_accompaniment::transport::Reading;
+    use continuo_accompaniment::transport::HostTransport;
 
     struct Silence;
 
@@ -358,8 +364,8 @@ mod tests {
     fn connected() -> (AudioProcessor, Link) {
         let shared = Arc::new(Shared::default());
         let kept = state::State::default();
-        let (_, backstage) = EditorLink::new(shared.clone(), kept.clone());
-        connect(None, &kept, shared, backstage).unwrap()
+        let (_, composer_end) = EditorLink::new(shared.clone(), kept.clone());
+        connect(None, &kept, shared, composer_end).unwrap()
     }
 
     #[test]
@@ -371,11 +377,11 @@ mod tests {
         link.set_offline(true);
         for block in 0..100 {
             let beat = Some(f64::from(block) * 480.0 / 24_000.0);
-            let reading = Reading {
+            let reading = HostTransport {
                 playing: true,
                 beat,
                 tempo: Some(120.0),
-                ..Reading::default()
+                ..HostTransport::default()
             };
             let (settings, controls) = (Settings::default(), AudioSettings::default());
             processor.process(&reading, 480, settings, controls, &mut Silence);

@@ -64,14 +64,14 @@ pub struct EditorLink {
 }
 
 /// The composer thread's end. Owned by the composer thread.
-pub struct Backstage {
+pub struct ComposerEnd {
     pub(crate) link: Arc<EditorLink>,
     pub(crate) commands: Receiver<EditorRequest>,
 }
 
 impl EditorLink {
     /// Both ends of an instance's link.
-    pub fn new(shared: Arc<Shared>, state: State) -> (Arc<Self>, Backstage) {
+    pub fn new(shared: Arc<Shared>, state: State) -> (Arc<Self>, ComposerEnd) {
         let (sender, commands) = bounded(64);
         let link = Arc::new(Self {
             window: EguiEditorState::from_size(LogicalSize::new(SIZE.0, SIZE.1), 1.0),
@@ -83,11 +83,11 @@ impl EditorLink {
             shared,
             state,
         });
-        let backstage = Backstage {
+        let composer_end = ComposerEnd {
             link: link.clone(),
             commands,
         };
-        (link, backstage)
+        (link, composer_end)
     }
 
     /// The last snapshot. Window thread.
@@ -149,12 +149,12 @@ mod tests {
     #[test]
     fn snapshots_reach_the_editor_and_triggers_the_audio_thread() {
         let shared = Arc::new(Shared::default());
-        let (link, backstage) = EditorLink::new(shared.clone(), State::default());
-        assert!(!backstage.link.is_watched());
+        let (link, composer_end) = EditorLink::new(shared.clone(), State::default());
+        assert!(!composer_end.link.is_watched());
         assert_eq!(*link.look(), Snapshot::default());
         let mut snapshot = Snapshot::default();
         snapshot.memory.notes = 3;
-        backstage.link.publish(snapshot.clone());
+        composer_end.link.publish(snapshot.clone());
         assert_eq!(*link.look(), snapshot);
 
         let (reply, _) = bounded(1);
@@ -163,6 +163,6 @@ mod tests {
         link.press(Trigger::Clear);
         assert!(link.send(EditorRequest::Midi(wanted)));
         assert_eq!(shared.requests.take(), Trigger::Clear.into());
-        assert_eq!(backstage.commands.try_iter().count(), 1);
+        assert_eq!(composer_end.commands.try_iter().count(), 1);
     }
 }

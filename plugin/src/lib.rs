@@ -10,7 +10,6 @@
 //! or makes a system call, except that it waits for the composer while the host renders offline.
 
 pub mod action;
-pub mod beside;
 pub mod composer_thread;
 pub mod editor;
 pub mod editor_link;
@@ -26,6 +25,7 @@ pub mod remote_controls;
 pub mod resources;
 pub mod shared;
 pub mod state;
+pub mod workers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,13 +35,13 @@ use nice_plug_egui::EguiEditor;
 
 use crate::composer_thread::Link;
 use crate::editor::window::EditorWindow;
-use crate::editor_link::{Backstage, EditorLink};
+use crate::editor_link::{ComposerEnd, EditorLink};
 use crate::params::{ContinuoParams, ParamCache};
 use crate::preview_sound::PreviewSound;
 use crate::process::{AudioProcessor, Event, Host, INPUT_CAPACITY, SysEx, audible};
 use crate::shared::Shared;
 use continuo_accompaniment::counters::{Counters, increment};
-use continuo_accompaniment::transport::Reading;
+use continuo_accompaniment::transport::HostTransport;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
@@ -53,7 +53,7 @@ pub struct Continuo {
     /// The editor's end of its link to the composer thread.
     editor_link: Arc<EditorLink>,
     /// The composer thread's end, until that thread takes it.
-    backstage: Option<Backstage>,
+    composer_end: Option<ComposerEnd>,
     /// Made at the first activation, so that a host's scan starts no thread; kept until the end, so that
     /// memory outlives a change of the sample rate and an offline bounce.
     active: Option<Active>,
@@ -71,12 +71,12 @@ impl Default for Continuo {
     fn default() -> Self {
         let params = Arc::new(ContinuoParams::default());
         let shared = Arc::new(Shared::default());
-        let (editor_link, backstage) = EditorLink::new(shared.clone(), params.state.clone());
+        let (editor_link, composer_end) = EditorLink::new(shared.clone(), params.state.clone());
         Self {
             params,
             shared,
             editor_link,
-            backstage: Some(backstage),
+            composer_end: Some(composer_end),
             own: resources::own_library(),
             active: None,
         }
@@ -125,9 +125,9 @@ impl Plugin for Continuo {
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
         let sample_rate = f64::from(config.sample_rate);
-        if let Some(backstage) = self.backstage.take() {
+        if let Some(composer_end) = self.composer_end.take() {
             let (own, kept) = (self.own.as_deref(), &self.params.state);
-            match composer_thread::connect(own, kept, self.shared.clone(), backstage) {
+            match composer_thread::connect(own, kept, self.shared.clone(), composer_end) {
                 Ok((processor, link)) => {
                     let sound = PreviewSound::new(sample_rate);
                     self.active = Some(Active {
@@ -214,8 +214,8 @@ struct Context<'a, C> {
 }
 
 /// Transport of one block as the host reports it. Audio thread; allocates nothing.
-fn reading_of(transport: &Transport) -> Reading {
-    Reading {
+fn reading_of(transport: &Transport) -> HostTransport {
+    HostTransport {
         playing: transport.playing,
         beat: transport.pos_beats(),
         counted: false,

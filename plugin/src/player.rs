@@ -10,9 +10,9 @@ use continuo_engine::composer::PendingWork;
 use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
-use crate::beside::{Beside, Coming};
 use crate::health_report::HealthReport;
 use crate::resources::{self, Resources};
+use crate::workers::{Coming, Workers};
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::session::{LookBack, Player};
 use continuo_accompaniment::snapshot::{ModelInfo, ModelState, Snapshot};
@@ -193,7 +193,7 @@ impl Models {
         &mut self,
         own: Option<&Path>,
         choice: Option<&Path>,
-        beside: &mut Beside,
+        beside: &mut Workers,
     ) -> ComingModel {
         self.tidy();
         let choice = choice.map(Path::to_path_buf);

@@ -15,7 +15,7 @@
 //! A *cut* cancels all planned notes from one sample on. Its causes are a key of the player in Continue
 //! mode, a stop, a jump, the end of a loop, another mode, a reset, and a trigger. Cuts are numbered twice
 //! over the same block, in the same order: first while the block is reported to the composer
-//! ([`Heard::Cut`]), then while it is rendered. In between the composer may have answered. Each planned
+//! ([`ComposerInput::Cancel`]), then while it is rendered. In between the composer may have answered. Each planned
 //! note has the number of cuts that its composer knew, and plays only while rendering has passed exactly
 //! that many. So a block may be longer than the composer's lead, and may contain the silence, the answer
 //! and the key that ends it.
@@ -36,9 +36,9 @@ use rtrb::{Consumer, Producer};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::Mode;
 use continuo_accompaniment::key_set::KeySet;
-use continuo_accompaniment::messages::{Heard, Planned, Settings};
+use continuo_accompaniment::messages::{ComposerInput, ScheduledNote, Settings};
 use continuo_accompaniment::schedule::{ActiveNotes, Schedule};
-use continuo_accompaniment::transport::{Left, OwnTime, Reading, Tracker};
+use continuo_accompaniment::transport::{HostTransport, OwnTime, PlayheadTracker, StopPoint};
 use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 
 use self::events::is_note_on;
@@ -85,13 +85,13 @@ impl Default for AudioSettings {
 /// The audio thread's half of an instance: reports blocks to the composer and plays its notes. Owned by
 /// the audio thread.
 pub struct AudioProcessor {
-    to_composer: Producer<Heard>,
-    planned: Consumer<Planned>,
+    to_composer: Producer<ComposerInput>,
+    planned: Consumer<ScheduledNote>,
     shared: Arc<Shared>,
     /// Wakes the composer thread; called only when the host renders offline.
     wake: Box<dyn Fn() + Send>,
     sample_rate: f64,
-    tracker: Tracker,
+    tracker: PlayheadTracker,
     /// Settings last sent to the composer.
     settings: Option<Settings>,
     /// Values of this block; between blocks, of the last one.
@@ -99,12 +99,12 @@ pub struct AudioProcessor {
     /// Mode of this block.
     mode: Mode,
     /// Number of cuts sent so far.
-    cuts: u64,
+    generation: u64,
     /// Position of the playhead at the last cut.
-    last_stop: Left,
+    last_stop: StopPoint,
     /// Number of the block.
     block: u64,
-    /// Seconds since the last [`Heard::Now`].
+    /// Seconds since the last [`ComposerInput::Time`].
     since_now: f64,
     /// A message was lost, or the session was replaced: nothing is sent until the ring has room to start
     /// over.
@@ -130,8 +130,8 @@ pub struct AudioProcessor {
 impl AudioProcessor {
     /// Allocates everything it needs. Main thread.
     pub fn new(
-        to_composer: Producer<Heard>,
-        planned: Consumer<Planned>,
+        to_composer: Producer<ComposerInput>,
+        planned: Consumer<ScheduledNote>,
         shared: Arc<Shared>,
         wake: Box<dyn Fn() + Send>,
     ) -> Self {
@@ -141,14 +141,14 @@ impl AudioProcessor {
             shared,
             wake,
             sample_rate: 48_000.0,
-            tracker: Tracker::new(48_000.0),
+            tracker: PlayheadTracker::new(48_000.0),
             settings: None,
             audio_settings: AudioSettings::default(),
             mode: Mode::Off,
-            cuts: 0,
-            last_stop: Left {
+            generation: 0,
+            last_stop: StopPoint {
                 beat: 0.0,
-                limit: 0.0,
+                cutoff_beat: 0.0,
             },
             block: 0,
             since_now: 0.0,
@@ -177,9 +177,9 @@ impl AudioProcessor {
     pub fn reset(&mut self) {
         if let Some(left) = self.tracker.halt() {
             self.notify_stop(left);
-            self.schedule.cut();
+            self.schedule.cancel();
         }
-        self.notify(Heard::AllUp { beat: 0.0 });
+        self.notify(ComposerInput::AllNotesOff { beat: 0.0 });
         self.active_notes.overdue();
         self.pending_note_offs = self.thru_keys;
     }
@@ -187,7 +187,7 @@ impl AudioProcessor {
     /// Processes one block of `frames` samples.
     pub fn process(
         &mut self,
-        reading: &Reading,
+        reading: &HostTransport,
         frames: u32,
         settings: Settings,
         audio_settings: AudioSettings,
@@ -214,18 +214,18 @@ impl AudioProcessor {
             .complete(reading, frames, audio_settings.own_time);
         self.tracker
             .shift((audio_settings.offset * self.sample_rate).round() as i64);
-        let mut passage = self.tracker.next(&reading, frames);
+        let mut block_timeline = self.tracker.next(&reading, frames);
         self.collect_events(frames, host);
         let note_ons = self.events.iter().filter(|(_, event)| is_note_on(event));
-        passage.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
+        block_timeline.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
         self.shared
             .set_contradictions(self.tracker.distrusts_bars(), self.tracker.contradiction());
         if before.input != audio_settings.input {
-            self.notify(Heard::AllUp {
+            self.notify(ComposerInput::AllNotesOff {
                 beat: self.last_stop.beat,
             });
         }
-        let opening = self.notify_block(&passage, settings, pressed, frames);
+        let opening = self.notify_block(&block_timeline, settings, pressed, frames);
         self.receive_planned();
         if before.output != audio_settings.output {
             // Each note ends on the channel on which it began.
@@ -236,6 +236,6 @@ impl AudioProcessor {
             self.pending_note_offs = self.thru_keys;
         }
         self.begin_render(opening, host);
-        self.render(&passage, frames, host);
+        self.render(&block_timeline, frames, host);
     }
 }

@@ -9,10 +9,10 @@ mod arpeggio;
 mod chaos;
 mod continuing;
 mod determinism;
-mod history;
 mod hosts;
 mod modes;
 mod routing;
+mod undo;
 mod waiting;
 
 use nice_plug::midi::{Channel, Key, VoiceID};
@@ -23,17 +23,17 @@ use self::arpeggio::Arpeggio;
 use crate::process::{AudioProcessor, AudioSettings, Event, Host};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::{Enter, Mode};
-use continuo_accompaniment::messages::{Heard, Planned, Settings};
+use continuo_accompaniment::messages::{ComposerInput, ScheduledNote, Settings};
 use continuo_accompaniment::session::Session;
 use continuo_accompaniment::testing::Rng;
-use continuo_accompaniment::transport::Reading;
+use continuo_accompaniment::transport::HostTransport;
 use continuo_accompaniment::trigger::Trigger;
 
 /// The composer thread's half.
 struct Composer {
     session: Session<Arpeggio>,
-    heard: Consumer<Heard>,
-    planned: Producer<Planned>,
+    heard: Consumer<ComposerInput>,
+    planned: Producer<ScheduledNote>,
     shared: Arc<Shared>,
 }
 
@@ -41,8 +41,8 @@ impl Composer {
     fn run(&mut self) {
         let offline = self.shared.offline.load(Ordering::Relaxed);
         while let Ok(message) = self.heard.pop() {
-            let Ok(()) = self.session.hear(message, offline);
-            if let Heard::Now { block, .. } = message {
+            let Ok(()) = self.session.receive(message, offline);
+            if let ComposerInput::Time { block, .. } = message {
                 self.hand_over();
                 self.shared.barrier.finish(block);
             }
@@ -90,7 +90,7 @@ impl Host for Block {
     }
 }
 
-struct Rehearsal {
+struct ProtocolTest {
     processor: AudioProcessor,
     composer: Arc<Mutex<Composer>>,
     shared: Arc<Shared>,
@@ -100,7 +100,7 @@ struct Rehearsal {
 
 const RATE: f64 = 48_000.0;
 
-impl Rehearsal {
+impl ProtocolTest {
     fn new(offline: bool, heard_capacity: usize) -> Self {
         let shared = Arc::new(Shared::default());
         shared.offline.store(offline, Ordering::Relaxed);
@@ -132,7 +132,7 @@ impl Rehearsal {
         }
     }
 
-    fn block(&mut self, reading: &Reading, frames: u32, block: &mut Block) {
+    fn block(&mut self, reading: &HostTransport, frames: u32, block: &mut Block) {
         self.processor
             .process(reading, frames, self.settings, self.controls, block);
     }
@@ -223,17 +223,17 @@ fn keys(event: &Event, at: u64) -> Option<(u64, bool, u8, u8, u8)> {
 }
 
 /// A host that stands still.
-fn standing() -> Reading {
-    Reading {
+fn standing() -> HostTransport {
+    HostTransport {
         beat: Some(0.0),
         tempo: Some(120.0),
-        ..Reading::default()
+        ..HostTransport::default()
     }
 }
 
 /// A host that plays at 120 BPM and tells no bars.
-fn rolling(beat: f64) -> Reading {
-    Reading {
+fn rolling(beat: f64) -> HostTransport {
+    HostTransport {
         playing: true,
         beat: Some(beat),
         ..standing()
@@ -292,16 +292,16 @@ fn piece(seed: u64) -> Piece {
 type Played = Vec<(u64, bool, u8, u8, u8)>;
 
 /// Plays a piece from the start of the song to its end, in the given blocks.
-fn perform(piece: &Piece, rehearsal: &mut Rehearsal, frames: impl FnMut() -> u32) -> Played {
+fn perform(piece: &Piece, rehearsal: &mut ProtocolTest, frames: impl FnMut() -> u32) -> Played {
     perform_with(piece, rehearsal, frames, |_, _| ())
 }
 
 /// The same, with something done before each block, which begins on the sample given.
 fn perform_with(
     piece: &Piece,
-    rehearsal: &mut Rehearsal,
+    rehearsal: &mut ProtocolTest,
     frames: impl FnMut() -> u32,
-    before: impl FnMut(&mut Rehearsal, u64),
+    before: impl FnMut(&mut ProtocolTest, u64),
 ) -> Played {
     perform_in(piece, rehearsal, frames, before, |reading| reading)
 }
@@ -309,10 +309,10 @@ fn perform_with(
 /// The same in a host that reports its transport in its own way.
 fn perform_in(
     piece: &Piece,
-    rehearsal: &mut Rehearsal,
+    rehearsal: &mut ProtocolTest,
     mut frames: impl FnMut() -> u32,
-    mut before: impl FnMut(&mut Rehearsal, u64),
-    mut report: impl FnMut(Reading) -> Reading,
+    mut before: impl FnMut(&mut ProtocolTest, u64),
+    mut report: impl FnMut(HostTransport) -> HostTransport,
 ) -> Played {
     let spb = RATE * 60.0 / piece.tempo;
     let (mut at, mut next, mut played) = (0u64, 0, Vec::new());
@@ -328,14 +328,14 @@ fn perform_in(
             next += 1;
         }
         let beat = fixed_point(at as f64 / spb);
-        let reading = Reading {
+        let reading = HostTransport {
             playing: true,
             beat: Some(beat),
             tempo: Some(piece.tempo),
             bar_start: Some((beat / 3.0).floor() * 3.0),
             numerator: Some(3),
             denominator: Some(4),
-            ..Reading::default()
+            ..HostTransport::default()
         };
         rehearsal.block(&report(reading), frames as u32, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));

@@ -36,7 +36,7 @@ pub struct Shared {
     pub requests: TriggerRequests,
     /// Session epoch; incremented whenever saved state is loaded. At its next block the audio thread
     /// starts over, as if the transport had stopped and started, and reports the epoch with
-    /// [`continuo_accompaniment::messages::Heard::Anew`]. Main thread.
+    /// [`continuo_accompaniment::messages::ComposerInput::SessionReplaced`]. Main thread.
     pub pasts: AtomicU64,
     /// Position at which the plugin's own time starts once it is needed, in quarter notes, as the bits
     /// of an `f64`: after everything in the state that was loaded. Set by the main thread.

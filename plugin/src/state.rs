@@ -146,7 +146,7 @@ impl State {
     }
 
     /// The session to go on from, if it was not taken yet, and its number: what the audio thread
-    /// tells belongs to it after [`continuo_accompaniment::messages::Heard::Anew`] with that number. Composer
+    /// tells belongs to it after [`continuo_accompaniment::messages::ComposerInput::SessionReplaced`] with that number. Composer
     /// thread.
     pub fn take(&self) -> Option<(SavedSession, u64)> {
         let known = self.known();

@@ -18,11 +18,16 @@ pub struct PartFilter {
 }
 
 impl PartFilter {
-    /// Whether a note is chosen; drums never are.
-    pub fn accepts(&self, file: &MidiFile, note: &MidiNote) -> bool {
+    /// Whether a note is on a chosen track and channel.
+    pub fn chooses(&self, note: &MidiNote) -> bool {
         let among_tracks = self.tracks.as_ref().is_none_or(|t| t.contains(&note.track));
         let among_channels = (self.channels.as_ref()).is_none_or(|c| c.contains(&note.channel));
-        among_tracks && among_channels && !file.is_drum(note)
+        among_tracks && among_channels
+    }
+
+    /// Whether a note is chosen; drums never are.
+    pub fn accepts(&self, file: &MidiFile, note: &MidiNote) -> bool {
+        self.chooses(note) && !file.is_drum(note)
     }
 
     /// The chosen notes, on a grid of `steps_per_beat`.
@@ -84,6 +89,12 @@ impl Score {
             longest = longest.max(note.length);
         }
         end
+    }
+
+    /// Ends the score with the bar in which its last note ends, without the silence after it.
+    pub fn end_with_music(&mut self) {
+        let end = self.notes.iter().map(|note| note.end()).max().unwrap_or(0);
+        self.length = self.length.min(self.time_signatures.next_bar(end));
     }
 
     /// The score up to `step`, in [`Score::normalise`]'s order: notes that sound there end there.
@@ -161,6 +172,21 @@ mod tests {
         assert_eq!(score(&[(0, 12)]).answer_start(), Some(48));
         assert_eq!(score(&[(0, 48)]).answer_start(), Some(48));
         assert_eq!(score(&[(0, 40), (50, 60)]).answer_start(), Some(96));
+    }
+
+    #[test]
+    fn silence_after_the_last_bar_is_no_music() {
+        let ends = |length: u32, notes: &[(u32, u32)]| {
+            let mut score = score(notes);
+            score.length = length;
+            score.end_with_music();
+            score.length
+        };
+        assert_eq!(ends(4_800, &[(0, 40), (48, 60)]), 96);
+        assert_eq!(ends(4_800, &[(0, 96)]), 96);
+        // A piece that ends within its last bar stays as it is.
+        assert_eq!(ends(70, &[(0, 40), (48, 60)]), 70);
+        assert_eq!(ends(4_800, &[]), 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Renders MIDI files as WAV files.
 
 use std::io::BufWriter;
+use std::ops::Range;
 
 use continuo_files::{Output, WriteError};
 use continuo_score::midi::MidiFile;
@@ -64,13 +65,15 @@ struct KeyEvent {
     key: u8,
 }
 
-/// Renders a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate` samples a
-/// second, whole or not at all. `progress` gets the finished share, from 0 to 1.
+/// Renders the notes that begin in a range of ticks, each to its end, at the file's tempo into a stereo
+/// WAV file of 16 bits, `rate` samples a second, whole or not at all. `progress` gets the finished
+/// share, from 0 to 1.
 ///
 /// # Errors
 /// When the sound is longer than a WAV file can be, or the file cannot be written.
 pub fn write_wav(
     file: &MidiFile,
+    ticks: Range<u64>,
     output: &Output,
     rate: u32,
     progress: &mut dyn FnMut(f64),
@@ -79,8 +82,8 @@ pub fn write_wav(
         name: output.name(),
         error,
     };
-    let (events, mut rendered) = events(file, rate);
-    let seconds = file.seconds();
+    let (events, mut rendered) = events(file, &ticks, rate);
+    let seconds = seconds(file, &ticks);
     // Four bytes for a sample left and right.
     if (seconds + TAIL) * f64::from(rate) * 4.0 > f64::from(u32::MAX) - 1e4 {
         return Err(WavError::TooLong {
@@ -137,18 +140,30 @@ pub fn write_wav(
     Ok(rendered)
 }
 
-/// The keys in order of time, and how many there are.
-fn events(file: &MidiFile, rate: u32) -> (Vec<KeyEvent>, Rendered) {
-    let played = || file.notes.iter().filter(|note| !file.is_drum(note));
-    let mut ticks: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
-    ticks.sort_unstable();
-    ticks.dedup();
-    let at: Vec<u64> = seconds_of(file, &ticks)
-        .into_iter()
-        .map(|seconds| samples(seconds, rate))
-        .collect();
-    // Every tick asked for is among them.
-    let sample = |tick| ticks.binary_search(&tick).map_or(0, |index| at[index]);
+/// The seconds that some ticks of a file last, at its tempo.
+pub fn seconds(file: &MidiFile, ticks: &Range<u64>) -> f64 {
+    let at = seconds_of(file, &[ticks.start, ticks.end.max(ticks.start)]);
+    at[1] - at[0]
+}
+
+/// The keys in order of time, counted from the first of the ticks, and how many there are. A note
+/// that begins a little before it, ahead of its beat, begins on it.
+fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Rendered) {
+    let within = || {
+        file.notes
+            .iter()
+            .filter(|note| note.end >= ticks.start && note.start <= ticks.end)
+    };
+    let played = || within().filter(|note| !file.is_drum(note));
+    let mut moments: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
+    moments.push(ticks.start);
+    moments.sort_unstable();
+    moments.dedup();
+    let at = seconds_of(file, &moments);
+    // Every moment asked for is among them.
+    let second = |tick| moments.binary_search(&tick).map_or(0.0, |index| at[index]);
+    let origin = second(ticks.start);
+    let sample = |tick| samples((second(tick) - origin).max(0.0), rate);
     let mut events = Vec::with_capacity(2 * file.notes.len());
     for note in played() {
         let (channel, key) = (note.channel, note.pitch);
@@ -170,7 +185,7 @@ fn events(file: &MidiFile, rate: u32) -> (Vec<KeyEvent>, Rendered) {
     let notes = events.len() / 2;
     let counts = Rendered {
         notes,
-        drums: file.notes.len() - notes,
+        drums: within().count() - notes,
         ..Rendered::default()
     };
     (events, counts)
@@ -238,7 +253,7 @@ mod tests {
             (960, 1440, 64, 1),
             (960, 960, 65, 1),
         ];
-        let (events, counts) = events(&file(&tempos, &notes), 48_000);
+        let (events, counts) = events(&file(&tempos, &notes), &(0..1440), 48_000);
         let plain: Vec<_> = events
             .iter()
             .map(|e| (e.sample, e.velocity > 0, e.key))
@@ -258,13 +273,38 @@ mod tests {
     }
 
     #[test]
+    fn some_ticks_of_a_file_begin_at_the_first_sample() {
+        // 120, then 60 beats a minute from the second beat.
+        let music = file(
+            &[(480, 1_000_000)],
+            &[(475, 960, 62, 0), (960, 1440, 64, 0), (0, 400, 60, 0)],
+        );
+        let (events, counts) = events(&music, &(480..1440), 48_000);
+        let plain: Vec<_> = events
+            .iter()
+            .map(|e| (e.sample, e.velocity > 0, e.key))
+            .collect();
+        let expected = [
+            (0, true, 62),
+            (48_000, false, 62),
+            (48_000, true, 64),
+            (96_000, false, 64),
+        ];
+        assert_eq!((plain, counts.notes), (expected.to_vec(), 2));
+        assert_eq!(seconds(&music, &(480..1440)), 2.0);
+        assert_eq!(seconds(&music, &(0..1440)), 2.5);
+    }
+
+    #[test]
     fn a_wav_as_long_as_the_music_and_its_last_fading() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
         let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, 9)]);
         let mut shares = Vec::new();
-        let rendered =
-            write_wav(&music, &wav(&path), 22_050, &mut |share| shares.push(share)).unwrap();
+        let rendered = write_wav(&music, 0..music.end, &wav(&path), 22_050, &mut |share| {
+            shares.push(share)
+        })
+        .unwrap();
         assert_eq!((rendered.notes, rendered.drums), (1, 1));
         assert!(rendered.peak > 0.02 && rendered.peak < 1.0, "{rendered:?}");
         assert!(shares.is_sorted() && shares.last() == Some(&1.0));
@@ -288,11 +328,11 @@ mod tests {
     fn a_file_without_notes_is_silence() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
-        let rendered = write_wav(&file(&[], &[]), &wav(&path), 48_000, &mut |_| ()).unwrap();
+        let rendered = write_wav(&file(&[], &[]), 0..0, &wav(&path), 48_000, &mut |_| ()).unwrap();
         assert_eq!(rendered, Rendered::default());
         assert_eq!(hound::WavReader::open(&path).unwrap().len(), 0);
         let long = file(&[(0, u32::MAX)], &[(0, u64::from(u32::MAX), 60, 0)]);
-        let error = write_wav(&long, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
+        let error = write_wav(&long, 0..long.end, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
         assert!(matches!(error, WavError::TooLong { .. }), "{error}");
         let whole = hound::WavReader::open(&path).unwrap();
         assert_eq!(whole.len(), 0, "what was there stays");

@@ -12,7 +12,7 @@ use continuo::shared::Shared;
 use continuo::state::State;
 use continuo_accompaniment::choices::Mode;
 use continuo_accompaniment::messages::Settings;
-use continuo_accompaniment::transport::Reading;
+use continuo_accompaniment::transport::HostTransport;
 use continuo_accompaniment::trigger::Trigger;
 use continuo_score::{Note, Score, tune};
 use continuo_tests::artifacts;
@@ -37,8 +37,8 @@ fn instance() -> Instance {
     // What it needs lies beside the bundle.
     let own = artifacts::bundle(Format::Clap).unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
-    let (editor, backstage) = EditorLink::new(shared.clone(), kept.clone());
-    let (processor, link) = connect(Some(&own), &kept, shared.clone(), backstage).unwrap();
+    let (editor, composer_end) = EditorLink::new(shared.clone(), kept.clone());
+    let (processor, link) = connect(Some(&own), &kept, shared.clone(), composer_end).unwrap();
     Instance {
         editor,
         kept,
@@ -212,11 +212,11 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
                 ..Settings::default()
             };
             for block in 0..6_000 {
-                let reading = Reading {
+                let reading = HostTransport {
                     playing: true,
                     beat: Some(f64::from(block) * 0.01),
                     tempo: Some(120.0),
-                    ..Reading::default()
+                    ..HostTransport::default()
                 };
                 processor.process(&reading, 240, settings, AudioSettings::default(), &mut host);
             }
@@ -297,11 +297,11 @@ impl Instance {
                 20 => Some((false, key)),
                 _ => None,
             };
-            let reading = Reading {
+            let reading = HostTransport {
                 playing: true,
                 beat: Some(beat + f64::from(block) * 0.02),
                 tempo: Some(120.0),
-                ..Reading::default()
+                ..HostTransport::default()
             };
             self.processor
                 .process(&reading, 480, settings, controls, &mut host);

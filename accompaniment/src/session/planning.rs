@@ -2,12 +2,12 @@
 
 use continuo_score::Note;
 
-use super::feel::Feel;
+use super::groove::Groove;
 use super::{Player, Session};
 use crate::choices::{Mode, Variation};
-use crate::messages::Planned;
-use crate::rules::Entry;
-use crate::timeline::Known;
+use crate::messages::ScheduledNote;
+use crate::timeline::TimelineNote;
+use crate::turn_taking::PlayWindow;
 
 /// A stretch under way.
 #[derive(Clone, Debug)]
@@ -28,24 +28,24 @@ pub(super) struct Answer {
     /// Where that other one ends, if it does by itself.
     pub(super) then: Option<i64>,
     /// Not thought of, but planned before, made void and taken back.
-    given: Option<Vec<Known>>,
+    given: Option<Vec<TimelineNote>>,
     /// The mode it was decided in.
     pub(super) mode: Mode,
     /// Repeats what was frozen, and does not think.
-    frozen: bool,
+    freeze_loop: bool,
     /// The bars have changed since.
     pub(super) stale: bool,
-    feel: Feel,
+    feel: Groove,
 }
 
 impl Answer {
     /// Whether it is thought of, and not played again.
     pub(super) fn thinks(&self) -> bool {
-        !self.frozen && self.given.is_none()
+        !self.freeze_loop && self.given.is_none()
     }
 
     /// What was planned of it, from step `from` on, and then somebody else takes over.
-    pub(super) fn given(self, notes: Vec<Known>, from: i64) -> Self {
+    pub(super) fn given(self, notes: Vec<TimelineNote>, from: i64) -> Self {
         let whole = self.end == Some(self.until);
         let then = if self.retaken { self.then } else { self.end };
         Self {
@@ -54,7 +54,7 @@ impl Answer {
             retaken: self.retaken || !whole,
             then: then.filter(|_| !whole || self.retaken),
             given: Some(notes),
-            frozen: false,
+            freeze_loop: false,
             stale: false,
             ..self
         }
@@ -63,24 +63,26 @@ impl Answer {
 
 impl<P: Player> Session<P> {
     /// An answer is taken up anew at step `at`.
-    pub(super) fn take_at(&self, at: i64, end: Option<i64>) -> Option<Entry> {
+    pub(super) fn take_at(&self, at: i64, end: Option<i64>) -> Option<PlayWindow> {
         let lead = self.timeline.step_from(self.settings.lead).max(1);
-        Some(Entry {
+        Some(PlayWindow {
             at,
             decided: at - lead,
             end,
         })
     }
 
-    pub(super) fn decide(&mut self, entry: Entry) -> Result<(), P::Error> {
+    pub(super) fn decide(&mut self, entry: PlayWindow) -> Result<(), P::Error> {
         if !self.player.is_ready() || self.is_opening() {
             // It comes in as soon as it can.
-            self.rule.postpone(entry.at + 1);
+            self.entry_planner.postpone(entry.at + 1);
             return Ok(());
         }
         self.catch_up()?;
-        self.rule.take(entry);
-        let plays = self.rule.plays(entry, &self.timeline, &self.settings);
+        self.entry_planner.take(entry);
+        let plays = self
+            .entry_planner
+            .plays(entry, &self.timeline, &self.settings);
         if self.settings.mode == Mode::Along && !plays {
             self.answer = None;
             return Ok(());
@@ -90,7 +92,7 @@ impl<P: Player> Session<P> {
         }
         let score = self.timeline.score(entry.decided, entry.at);
         if score.notes.is_empty() && self.settings.mode != Mode::Free {
-            self.rule.postpone(entry.at + 1);
+            self.entry_planner.postpone(entry.at + 1);
             return Ok(());
         }
         self.timeline.begin_at(entry.at);
@@ -99,21 +101,25 @@ impl<P: Player> Session<P> {
             Some((origin, at))
         });
         let Some((origin, at)) = place else {
-            self.rule.postpone(entry.at + 1);
+            self.entry_planner.postpone(entry.at + 1);
             return Ok(());
         };
-        self.behind = None;
-        let frozen = self.frozen.is_some();
-        if !frozen {
+        self.unread_from = None;
+        let freeze_loop = self.freeze_loop.is_some();
+        if !freeze_loop {
             // Where nothing was heard yet, the score has bars all the same.
             self.listen(entry.decided, entry.at)?;
             let seed = self.seed(entry.at);
             let own = self.timeline.own(origin, entry.at);
             self.player.answer(at, &self.settings, seed, &own)?;
-            self.tunings.clear();
+            self.pending_settings.clear();
         }
         // The next bar thought of anew, where the answer would go past it.
-        let retake = self.takes.range(entry.at + 1..).next().map(|(&bar, _)| bar);
+        let retake = self
+            .regenerate_counts
+            .range(entry.at + 1..)
+            .next()
+            .map(|(&bar, _)| bar);
         let retake = retake.filter(|_| entry.end.is_none());
         self.answer = Some(Answer {
             origin,
@@ -125,25 +131,34 @@ impl<P: Player> Session<P> {
             then: None,
             given: None,
             mode: self.settings.mode,
-            frozen,
+            freeze_loop,
             stale: false,
-            feel: Feel::of(&self.timeline, entry.decided),
+            feel: Groove::of(&self.timeline, entry.decided),
         });
         Ok(())
     }
 
     /// Whether the stretch before just goes on: it ends where this one begins, and the player
     /// has done nothing since it was decided.
-    fn goes_on(&mut self, entry: Entry) -> bool {
-        let frozen = self.frozen.is_some();
-        let taken = self.takes.range(entry.at..=entry.at).next().is_some();
+    fn goes_on(&mut self, entry: PlayWindow) -> bool {
+        let freeze_loop = self.freeze_loop.is_some();
+        let taken = self
+            .regenerate_counts
+            .range(entry.at..=entry.at)
+            .next()
+            .is_some();
         let Some(answer) = &mut self.answer else {
             return false;
         };
         let since = answer.decided..entry.decided;
-        let mut heard = self.timeline.notes().rev().take(64).filter(|n| !n.ours);
+        let mut heard = self
+            .timeline
+            .notes()
+            .rev()
+            .take(64)
+            .filter(|n| !n.generated);
         let same = answer.end == Some(entry.at)
-            && answer.frozen == frozen
+            && answer.freeze_loop == freeze_loop
             && !(answer.stale || answer.retaken || answer.clipped || taken)
             && answer.given.is_none()
             && !heard.any(|n| since.contains(&n.start));
@@ -160,7 +175,7 @@ impl<P: Player> Session<P> {
         if self.settings.variation != Variation::A {
             seed = mix(seed ^ (0xABCD << 16 | self.settings.variation as u64));
         }
-        if let Some(take) = self.takes.get(&self.timeline.bar_line(at)) {
+        if let Some(take) = self.regenerate_counts.get(&self.timeline.bar_line(at)) {
             seed = mix(seed.wrapping_add(*take));
         }
         seed
@@ -195,31 +210,31 @@ impl<P: Player> Session<P> {
         if until <= from {
             return Ok(false);
         }
-        while let Some(&(step, settings)) = self.tunings.front() {
+        while let Some(&(step, settings)) = self.pending_settings.front() {
             if step > from {
                 until = until.min(step);
                 break;
             }
             self.player.tune(&settings);
-            self.tunings.pop_front();
+            self.pending_settings.pop_front();
         }
         let origin = answer.origin;
         let end = answer
             .end
             .filter(|_| answer.clipped && answer.given.is_none());
         // First step, the one after the last, the note, and by how much it is late.
-        let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.given, &self.frozen) {
+        let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.given, &self.freeze_loop) {
             (Some(given), _) => {
                 let due = given.iter().filter(|n| (from..until).contains(&n.start));
-                let late = |n: &Known| n.start_beat - self.timeline.beat(n.start);
+                let late = |n: &TimelineNote| n.start_beat - self.timeline.beat(n.start);
                 due.map(|n| {
                     let (stop, note) = n.again();
                     (n.start, stop, note, late(n))
                 })
                 .collect()
             }
-            (None, Some(frozen)) if answer.frozen => {
-                let due = frozen.notes(from, until).into_iter();
+            (None, Some(freeze_loop)) if answer.freeze_loop => {
+                let due = freeze_loop.notes(from, until).into_iter();
                 due.map(|(start, stop, note)| (start, stop, note, 0.0))
                     .collect()
             }
@@ -251,11 +266,11 @@ impl<P: Player> Session<P> {
             let end_beat = self.timeline.beat(stop) + late;
             self.timeline
                 .play(id, start_beat, start, stop, pitch, velocity);
-            self.planned.push_back(Planned {
+            self.planned.push_back(ScheduledNote {
                 id,
-                after_cut: self.cuts,
-                start_beat: start_beat - self.ahead,
-                end_beat: end_beat - self.ahead,
+                generation: self.generation,
+                start_beat: start_beat - self.session_offset,
+                end_beat: end_beat - self.session_offset,
                 pitch,
                 velocity,
             });

@@ -1,6 +1,6 @@
 //! The playhead of the host: where it goes on from, and what memory lies ahead of it.
 
-use super::work::HeldUp;
+use super::pending_work::HeldUp;
 use super::{Player, Session};
 use crate::choices::Memory;
 use crate::transport::Seam;
@@ -20,29 +20,29 @@ impl<P: Player> Session<P> {
         self.timeline.all_up(self.now);
         match self.settings.memory {
             Memory::Song => {
-                if self.ahead != 0.0 {
+                if self.session_offset != 0.0 {
                     // Nothing of the session has a place in the song.
                     self.clear_for_song()?;
-                    self.ahead = 0.0;
+                    self.session_offset = 0.0;
                 }
                 self.timeline.set_aside_from(beat);
             }
             Memory::Session => {
                 // Whole steps, so that the grid stays the host's; no more than needed, so that
                 // bars follow on bars where the loop is of whole bars.
-                let behind = self.timeline.step_from(self.now - beat);
-                let behind = self.timeline.beat(behind);
-                if !self.timeline.is_empty() || self.deeds.holds_memory() {
-                    self.ahead = behind;
+                let unread_from = self.timeline.step_from(self.now - beat);
+                let unread_from = self.timeline.beat(unread_from);
+                if !self.timeline.is_empty() || self.undo_stack.holds_memory() {
+                    self.session_offset = unread_from;
                 }
-                self.timeline.forget_from(beat + self.ahead);
+                self.timeline.forget_from(beat + self.session_offset);
             }
         }
-        self.now = beat + self.ahead;
-        self.deeds.arrive(self.now, arrival);
-        self.rule.arrive(&self.timeline, self.now);
+        self.now = beat + self.session_offset;
+        self.undo_stack.arrive(self.now, arrival);
+        self.entry_planner.arrive(&self.timeline, self.now);
         self.running = true;
-        (self.answer, self.behind) = (None, None);
+        (self.answer, self.unread_from) = (None, None);
         self.held_up = HeldUp::default();
         Ok(())
     }
@@ -50,7 +50,7 @@ impl<P: Player> Session<P> {
     /// A loop came round at `seam`. The player's notes that were heard at its end or later lie
     /// after its start: the host did not split its block there.
     pub(super) fn turn(&mut self, seam: Seam) -> Result<(), P::Error> {
-        let end = seam.end + self.ahead;
+        let end = seam.end + self.session_offset;
         let carried = self.timeline.take_heard_from(end - seam.slack);
         self.now = end;
         self.arrive(seam.start, Arrival::Loop)?;
@@ -58,13 +58,14 @@ impl<P: Player> Session<P> {
         for note in carried {
             let start = (note.start_beat + moved).max(self.now);
             let (channel, pitch) = (note.channel, note.pitch);
-            self.rule
+            self.entry_planner
                 .on(self.timeline.step(start), start, channel, pitch);
             self.timeline.on(start, channel, pitch, note.velocity);
             if let Some(stop) = note.end {
                 let stop = (self.timeline.beat(stop) + moved).max(start);
                 let step = self.timeline.step(stop);
-                self.rule.off(step, stop, Some(channel), Some(pitch));
+                self.entry_planner
+                    .off(step, stop, Some(channel), Some(pitch));
                 self.timeline.off(stop, Some(channel), Some(pitch));
             }
         }
@@ -75,6 +76,6 @@ impl<P: Player> Session<P> {
     pub(super) fn pass_to(&mut self, beat: f64) {
         self.now = beat;
         let over = self.timeline.play_over(beat);
-        self.deeds.play_over(over);
+        self.undo_stack.play_over(over);
     }
 }

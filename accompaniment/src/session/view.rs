@@ -25,21 +25,23 @@ impl<P: Player> Session<P> {
         });
         let mut notes: Vec<_> = shown
             .map(|n| RollNote {
-                start: n.start_beat - self.ahead,
-                end: n.end.map(|end| self.timeline.beat(end) - self.ahead),
+                start: n.start_beat - self.session_offset,
+                end: n
+                    .end
+                    .map(|end| self.timeline.beat(end) - self.session_offset),
                 pitch: n.pitch,
                 velocity: n.velocity,
-                generated: n.ours,
+                generated: n.generated,
             })
             .collect();
         notes.sort_by(|a, b| a.start.total_cmp(&b.start));
-        let planned_to = self.planned_to().map(|beat| beat - self.ahead);
-        let beat = self.now - self.ahead;
+        let planned_to = self.planned_to().map(|beat| beat - self.session_offset);
+        let beat = self.now - self.session_offset;
         let mut snapshot = Snapshot {
             time: TransportState {
                 playing: self.running,
                 beat,
-                bar_start: bar_start - self.ahead,
+                bar_start: bar_start - self.session_offset,
                 bar_beats: metre.bar_beats(),
                 metre: (metre.numerator, metre.denominator),
                 tempo: self.tempo,
@@ -51,14 +53,15 @@ impl<P: Player> Session<P> {
                 .timeline
                 .time_signatures()
                 .iter()
-                .map(|&(at, metre)| (at - self.ahead, metre))
+                .map(|&(at, metre)| (at - self.session_offset, metre))
                 .collect(),
             planned_to,
             memory: MemoryState {
                 notes: self.timeline.notes().count(),
                 bars: self.timeline.bars(),
                 tokens: 0,
-                behind: self.behind.is_some() || self.player.owed() == Some(PendingWork::CatchUp),
+                behind: self.unread_from.is_some()
+                    || self.player.owed() == Some(PendingWork::CatchUp),
             },
             learning: self.learning(),
             history: self.history(),
@@ -69,7 +72,7 @@ impl<P: Player> Session<P> {
         let bars = back.bars.into_iter();
         let bar = |(bar, share): (u32, f32)| {
             let (from, to) = self.timeline.bar(bar)?;
-            let (from, to) = (from - self.ahead, to - self.ahead);
+            let (from, to) = (from - self.session_offset, to - self.session_offset);
             Some(RecalledBar { from, to, share })
         };
         snapshot.recalled.extend(bars.filter_map(bar));

@@ -4,7 +4,7 @@ use continuo_score::TimeSignature;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{By, Entry, Timeline};
+use super::{By, NoteRecord, Timeline};
 
 /// Notes taken over from a project at most.
 const MOST: usize = 1 << 16;
@@ -74,12 +74,12 @@ impl SavedTimeline {
 impl Timeline {
     /// All of it.
     pub fn save(&self) -> SavedTimeline {
-        let note = |note: &Entry| {
+        let note = |note: &NoteRecord| {
             let by = match note.by {
                 By::Player(channel) => (channel & 15) as i8,
                 By::Us(_) => -1,
             };
-            let Entry {
+            let NoteRecord {
                 start,
                 start_beat,
                 end,
@@ -140,7 +140,7 @@ impl Timeline {
                 && (1..128).contains(&velocity)
                 && (-1..16).contains(&by);
             let (start, end) = (step(start), end.map_or(now, step));
-            whole.then_some(Entry {
+            whole.then_some(NoteRecord {
                 start_beat,
                 start,
                 end: Some(end.max(start + 1)),
@@ -151,7 +151,7 @@ impl Timeline {
                 by: u8::try_from(by).map_or(By::Us(0), By::Player),
             })
         };
-        let known = |notes: &[SavedNote]| -> Vec<Entry> {
+        let known = |notes: &[SavedNote]| -> Vec<NoteRecord> {
             let last = &notes[notes.len().saturating_sub(MOST)..];
             last.iter().filter_map(entry).collect()
         };

@@ -97,7 +97,7 @@ fn a_cut_ends_what_sounds_and_undoes_what_was_planned() {
     timeline.play(1, 24.0 / 12.0, 24, 48, 64, 80);
     timeline.play(2, 36.0 / 12.0, 36, 40, 65, 80);
     timeline.play(3, 40.0 / 12.0, 40, 44, 66, 80);
-    timeline.cut(3.0 + 1.0 / 12.0, 3.0 + 1.0 / 12.0 - 1e-5);
+    timeline.cancel(3.0 + 1.0 / 12.0, 3.0 + 1.0 / 12.0 - 1e-5);
     assert_eq!(
         notes(&timeline, 99),
         [(0, 6, 60), (24, 13, 64), (36, 1, 65)]

@@ -1,6 +1,6 @@
 //! Hosts whose positions do not move as their tempo says. Audio thread; allocates nothing.
 
-use super::{Reading, TOLERANCE};
+use super::{HostTransport, TOLERANCE};
 
 /// Movement over which positions and tempo are compared, in quarter notes: long enough that
 /// rounding does not matter.
@@ -78,7 +78,12 @@ impl Motion {
     }
 
     /// The reading of a block of `frames` samples without what contradicts itself.
-    pub(super) fn correct(&mut self, reading: &Reading, frames: u32, sample_rate: f64) -> Reading {
+    pub(super) fn correct(
+        &mut self,
+        reading: &HostTransport,
+        frames: u32,
+        sample_rate: f64,
+    ) -> HostTransport {
         if frames == 0 {
             return *reading;
         }
@@ -106,11 +111,11 @@ impl Motion {
             self.found = Some(Contradiction::Position);
             let is_place = self.moves || self.stood < COUNT_IN * sample_rate;
             return match is_place {
-                true => Reading {
+                true => HostTransport {
                     playing: false,
                     ..*reading
                 },
-                false => Reading {
+                false => HostTransport {
                     beat: None,
                     ..*reading
                 },
@@ -120,7 +125,7 @@ impl Motion {
         if measured.is_some() {
             self.found = Some(Contradiction::Tempo);
         }
-        Reading {
+        HostTransport {
             tempo: measured.or(reading.tempo),
             ..*reading
         }
@@ -198,12 +203,12 @@ mod tests {
 
     const RATE: f64 = 48_000.0;
 
-    fn playing(beat: f64, tempo: f64) -> Reading {
-        Reading {
+    fn playing(beat: f64, tempo: f64) -> HostTransport {
+        HostTransport {
             playing: true,
             beat: Some(beat),
             tempo: Some(tempo),
-            ..Reading::default()
+            ..HostTransport::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! Tests of the tracker and its spans.
 
 mod adversary;
-mod gaps;
+mod missing_info;
 mod rounding;
 
 use super::*;
@@ -9,12 +9,12 @@ use crate::testing::Rng;
 
 const RATE: f64 = 48_000.0;
 
-fn playing(beat: f64, tempo: f64) -> Reading {
-    Reading {
+fn playing(beat: f64, tempo: f64) -> HostTransport {
+    HostTransport {
         playing: true,
         beat: Some(beat),
         tempo: Some(tempo),
-        ..Reading::default()
+        ..HostTransport::default()
     }
 }
 
@@ -28,12 +28,12 @@ fn fixed_point(beat: f64) -> f64 {
 /// cut into the given blocks.
 fn samples(notes: &[f64], spb: f64, blocks: &[u32]) -> Vec<i64> {
     let (mut at, mut next, mut found) = (0u32, 0, Vec::new());
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     for &frames in blocks {
         let reading = playing(fixed_point(f64::from(at) / spb), RATE * 60.0 / spb);
-        let passage = tracker.next(&reading, frames);
-        assert_eq!(passage.arrived.is_some(), at == 0);
-        let span = passage.spans[0].unwrap();
+        let block_timeline = tracker.next(&reading, frames);
+        assert_eq!(block_timeline.arrived.is_some(), at == 0);
+        let span = block_timeline.spans[0].unwrap();
         while let Some(&beat) = notes.get(next) {
             let sample = span.sample_of(beat);
             assert!(sample >= -1, "missed by more than rounding: {sample}");
@@ -106,13 +106,13 @@ fn the_limit_is_the_sample_rule() {
 
 #[test]
 fn starts_stops_and_jumps() {
-    let mut tracker = Tracker::new(RATE);
-    let stopped = Reading {
+    let mut tracker = PlayheadTracker::new(RATE);
+    let stopped = HostTransport {
         beat: Some(4.0),
         tempo: Some(120.0),
-        ..Reading::default()
+        ..HostTransport::default()
     };
-    assert_eq!(tracker.next(&stopped, 480), Passage::default());
+    assert_eq!(tracker.next(&stopped, 480), BlockTimeline::default());
 
     let first = tracker.next(&playing(4.0, 120.0), 480);
     assert_eq!((first.left, first.arrived), (None, Some(4.0)));
@@ -136,20 +136,20 @@ fn starts_stops_and_jumps() {
     assert!(jump.metre.is_some());
 
     let stop = tracker.next(
-        &Reading {
+        &HostTransport {
             playing: false,
             ..playing(1.02, 120.0)
         },
         480,
     );
     let left = stop.left.unwrap();
-    assert!((left.beat - 1.02).abs() < 1e-9 && left.limit < left.beat);
+    assert!((left.beat - 1.02).abs() < 1e-9 && left.cutoff_beat < left.beat);
     assert_eq!((stop.arrived, stop.spans), (None, [None, None]));
 }
 
 #[test]
 fn a_tempo_ramp_is_no_jump() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     let (mut beat, mut tempo) = (0.0, 60.0);
     assert!(tracker.next(&playing(beat, tempo), 4096).arrived.is_some());
     for _ in 0..200 {
@@ -162,10 +162,10 @@ fn a_tempo_ramp_is_no_jump() {
 
 #[test]
 fn no_position_or_tempo_is_standing_still() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     tracker.next(&playing(0.0, 120.0), 64);
     let lost = tracker.next(
-        &Reading {
+        &HostTransport {
             beat: None,
             ..playing(0.0, 120.0)
         },
@@ -173,33 +173,36 @@ fn no_position_or_tempo_is_standing_still() {
     );
     assert!(lost.left.is_some() && lost.spans == [None, None]);
     for tempo in [0.0, -1.0, f64::NAN, f64::INFINITY] {
-        assert_eq!(tracker.next(&playing(0.0, tempo), 64), Passage::default());
+        assert_eq!(
+            tracker.next(&playing(0.0, tempo), 64),
+            BlockTimeline::default()
+        );
     }
     assert_eq!(
         tracker.next(&playing(f64::NAN, 120.0), 64),
-        Passage::default()
+        BlockTimeline::default()
     );
 }
 
 #[test]
 fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
-    let mut tracker = Tracker::new(RATE);
-    let reading = Reading {
+    let mut tracker = PlayheadTracker::new(RATE);
+    let reading = HostTransport {
         cycle: Some((4.0, 8.0)),
         ..playing(7.99, 120.0)
     };
-    let passage = tracker.next(&reading, 480);
-    let [Some(before), Some(after)] = passage.spans else {
-        panic!("{passage:?}")
+    let block_timeline = tracker.next(&reading, 480);
+    let [Some(before), Some(after)] = block_timeline.spans else {
+        panic!("{block_timeline:?}")
     };
     assert_eq!((before.first, before.frames), (0, 240));
     assert_eq!((after.first, after.frames), (240, 240));
     assert!((after.start_beat - 4.0).abs() < 1e-4);
-    assert_eq!(passage.span_at(239), Some(&before));
-    assert_eq!(passage.span_at(240), Some(&after));
+    assert_eq!(block_timeline.span_at(239), Some(&before));
+    assert_eq!(block_timeline.span_at(240), Some(&after));
     // The host goes on from there: nothing has happened, but the bars are told again.
     let next = tracker.next(
-        &Reading {
+        &HostTransport {
             beat: Some(4.01),
             ..reading
         },
@@ -208,8 +211,8 @@ fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
     assert_eq!((next.left, next.arrived), (None, None));
     assert!(next.metre.is_some());
     // Behind the loop it does not come round.
-    let mut tracker = Tracker::new(RATE);
-    let behind = Reading {
+    let mut tracker = PlayheadTracker::new(RATE);
+    let behind = HostTransport {
         beat: Some(8.0),
         ..reading
     };
@@ -218,7 +221,7 @@ fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
 
 #[test]
 fn bars_are_told_when_they_change() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     let mut beat = 0.0;
     let mut told = Vec::new();
     while beat < 16.0 {
@@ -227,7 +230,7 @@ fn bars_are_told_when_they_change() {
             b if b < 8.0 => ((b / 4.0_f64).floor() * 4.0, 4),
             b => (8.0 + ((b - 8.0) / 3.0_f64).floor() * 3.0, 3),
         };
-        let reading = Reading {
+        let reading = HostTransport {
             bar_start: Some(bar_start),
             numerator: Some(numerator),
             denominator: Some(4),
@@ -242,7 +245,7 @@ fn bars_are_told_when_they_change() {
 
 #[test]
 fn a_jump_that_is_no_loop_is_a_jump() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     tracker.next(&playing(10.3, 120.0), 480);
     let jump = tracker.next(&playing(2.7, 120.0), 480);
     assert_eq!((jump.seam, jump.arrived), (None, Some(2.7)));
@@ -253,16 +256,16 @@ fn a_jump_that_is_no_loop_is_a_jump() {
 
 #[test]
 fn a_stop_inside_the_last_block_is_where_the_host_stands() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     tracker.next(&playing(4.0, 120.0), 4_800);
-    let stopped = Reading {
+    let stopped = HostTransport {
         playing: false,
         ..playing(4.05, 120.0)
     };
     assert!((tracker.next(&stopped, 4_800).left.unwrap().beat - 4.05).abs() < 1e-9);
     // A host that goes back to where it started says nothing of where it stopped.
     tracker.next(&playing(4.0, 120.0), 4_800);
-    let back = Reading {
+    let back = HostTransport {
         beat: Some(4.0),
         ..stopped
     };
@@ -271,22 +274,22 @@ fn a_stop_inside_the_last_block_is_where_the_host_stands() {
 
 #[test]
 fn blocks_of_one_sample_and_of_none() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     let spb = 24_000.0;
     for sample in 0..5_000u32 {
         let reading = playing(fixed_point(f64::from(sample) / spb), 120.0);
         if sample % 7 == 0 {
-            let passage = tracker.next(&reading, 0);
-            assert_eq!((passage.left, passage.arrived), (None, None));
+            let block_timeline = tracker.next(&reading, 0);
+            assert_eq!((block_timeline.left, block_timeline.arrived), (None, None));
             // Its events belong where the next block begins.
-            let span = passage.spans[0];
+            let span = block_timeline.spans[0];
             assert_eq!(span.is_some(), sample > 0);
             let beat = span.map_or(0.0, |span| span.beat_of(0));
             assert!((beat - f64::from(sample) / spb).abs() < 1e-9);
         }
-        let passage = tracker.next(&reading, 1);
-        assert_eq!(passage.arrived.is_some(), sample == 0);
-        let start = passage.spans[0].unwrap().start_beat;
+        let block_timeline = tracker.next(&reading, 1);
+        assert_eq!(block_timeline.arrived.is_some(), sample == 0);
+        let start = block_timeline.spans[0].unwrap().start_beat;
         assert!((start - f64::from(sample) / spb).abs() < 1e-9);
     }
 }

@@ -12,14 +12,14 @@ use rtrb::{Consumer, Producer};
 
 use super::Joining;
 use super::rings::{Pasts, hand_over, hand_over_all};
-use crate::beside::{Beside, Coming, panic_message};
-use crate::editor_link::{Backstage, EditorRequest};
+use crate::editor_link::{ComposerEnd, EditorRequest};
 use crate::health_report::HealthReport;
 use crate::player::{ComingModel, EnginePlayer, Models};
 use crate::shared::Shared;
 use crate::state;
-use continuo_accompaniment::learning::{Opened, open};
-use continuo_accompaniment::messages::{Heard, Planned};
+use crate::workers::{Coming, Workers, panic_message};
+use continuo_accompaniment::file_learning::{Opened, open};
+use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::{Need, Player, SavedSession, Session};
 use continuo_accompaniment::snapshot::ModelState;
 
@@ -38,17 +38,17 @@ pub(super) struct Common {
     /// The weights.
     pub(super) models: Models,
     /// Threads for what takes longer than a slice.
-    pub(super) beside: Beside,
+    pub(super) beside: Workers,
 }
 
 /// The composer thread's half of an instance.
 pub(super) struct Instance {
     pub(super) id: u64,
-    heard: Consumer<Heard>,
-    planned: Producer<Planned>,
+    heard: Consumer<ComposerInput>,
+    planned: Producer<ScheduledNote>,
     shared: Arc<Shared>,
     kept: state::State,
-    backstage: Backstage,
+    composer_end: ComposerEnd,
     /// When the editor's snapshot was made.
     shown: Instant,
     pasts: Pasts,
@@ -77,7 +77,7 @@ impl Instance {
             rings: (heard, planned),
             shared,
             kept,
-            backstage,
+            composer_end,
             own,
         } = joining;
         let mut instance = Self {
@@ -86,7 +86,7 @@ impl Instance {
             planned,
             shared,
             kept,
-            backstage,
+            composer_end,
             shown: Instant::now(),
             pasts: Pasts::default(),
             block: 0,
@@ -176,7 +176,7 @@ impl Instance {
 
     /// What the editor asks for.
     fn obey(&mut self, common: &mut Common) -> Result<(), EngineError> {
-        while let Ok(wish) = self.backstage.commands.try_recv() {
+        while let Ok(wish) = self.composer_end.commands.try_recv() {
             match wish {
                 EditorRequest::Midi(wanted) => {
                     let file = self.session.midi(wanted.part, wanted.bars);
@@ -221,7 +221,7 @@ impl Instance {
 
     /// A snapshot for whoever looks.
     fn show(&mut self) {
-        if !self.backstage.link.is_watched() || self.shown.elapsed() < SHOWN_EVERY {
+        if !self.composer_end.link.is_watched() || self.shown.elapsed() < SHOWN_EVERY {
             return;
         }
         self.shown = Instant::now();
@@ -235,7 +235,7 @@ impl Instance {
         self.shared.show(&mut snapshot.health);
         let problems = [self.problem.clone(), self.kept.problem()];
         snapshot.problems = problems.into_iter().flatten().collect();
-        self.backstage.link.publish(snapshot);
+        self.composer_end.link.publish(snapshot);
     }
 
     /// Takes in what was heard, and gives what a project keeps. It waits for nothing: neither for
@@ -345,14 +345,14 @@ impl Instance {
             }
             let _ = self.heard.pop();
             heard = true;
-            self.hear(message, offline)?;
+            self.receive(message, offline)?;
         }
         Ok(heard)
     }
 
-    fn hear(&mut self, message: Heard, offline: bool) -> Result<(), EngineError> {
-        self.pasts.hear(&mut self.session, message, offline)?;
-        if let Heard::Now { block, .. } = message {
+    fn receive(&mut self, message: ComposerInput, offline: bool) -> Result<(), EngineError> {
+        self.pasts.receive(&mut self.session, message, offline)?;
+        if let ComposerInput::Time { block, .. } = message {
             self.block = block;
             if offline {
                 hand_over_all(&mut self.session, &mut self.planned, &self.shared);
@@ -381,7 +381,7 @@ impl Instance {
                 && !instance.shared.leaving.load(Ordering::Relaxed)
                 && let Ok(message) = instance.heard.pop()
             {
-                instance.hear(message, false)?;
+                instance.receive(message, false)?;
             }
             Ok(())
         });

@@ -8,7 +8,7 @@ use rtrb::Producer;
 
 use crate::player::EnginePlayer;
 use crate::shared::Shared;
-use continuo_accompaniment::messages::{Heard, Planned};
+use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::Session;
 
 /// How long an offline plan waits for room in the ring of planned notes.
@@ -23,36 +23,39 @@ pub(super) struct Pasts {
 }
 
 impl Pasts {
-    fn note(&mut self, message: Heard) {
-        if let Heard::Anew { past } = message {
+    fn note(&mut self, message: ComposerInput) {
+        if let ComposerInput::SessionReplaced { past } = message {
             self.told = past;
         }
     }
 
     /// Whether a message is about another past than the session's.
-    pub(super) fn is_stale(&self, message: Heard) -> bool {
+    pub(super) fn is_stale(&self, message: ComposerInput) -> bool {
         let mut after = Self { ..*self };
         after.note(message);
         after.told < after.mine
     }
 
-    pub(super) fn hear(
+    pub(super) fn receive(
         &mut self,
         session: &mut Session<EnginePlayer>,
-        message: Heard,
+        message: ComposerInput,
         eager: bool,
     ) -> Result<(), EngineError> {
         self.note(message);
         if self.told < self.mine {
-            session.hear_stale(message);
+            session.receive_stale(message);
             return Ok(());
         }
-        session.hear(message, eager)
+        session.receive(message, eager)
     }
 }
 
 /// Hands planned notes over as far as there is room.
-pub(super) fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Producer<Planned>) {
+pub(super) fn hand_over(
+    session: &mut Session<EnginePlayer>,
+    planned: &mut Producer<ScheduledNote>,
+) {
     let waiting = session.planned();
     while let Some(&note) = waiting.front() {
         if planned.push(note).is_err() {
@@ -65,7 +68,7 @@ pub(super) fn hand_over(session: &mut Session<EnginePlayer>, planned: &mut Produ
 /// Hands all of them over; the audio thread, waiting at the gate, makes room.
 pub(super) fn hand_over_all(
     session: &mut Session<EnginePlayer>,
-    planned: &mut Producer<Planned>,
+    planned: &mut Producer<ScheduledNote>,
     shared: &Shared,
 ) {
     let began = Instant::now();

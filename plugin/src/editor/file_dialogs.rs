@@ -153,7 +153,7 @@ fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>>
 
 fn file_name(part: ExportPart) -> &'static str {
     match part {
-        ExportPart::Heard => "heard.mid",
+        ExportPart::ComposerInput => "heard.mid",
         ExportPart::Played => "continuo.mid",
         ExportPart::Both => "heard and continuo.mid",
     }

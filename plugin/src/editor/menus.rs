@@ -68,7 +68,7 @@ impl Menus<'_> {
     fn save(&mut self, ui: &mut Ui) {
         let parts = [
             (ExportPart::Played, "What it played"),
-            (ExportPart::Heard, "What it heard"),
+            (ExportPart::ComposerInput, "What it heard"),
             (ExportPart::Both, "Both, as two tracks"),
         ];
         if !parts

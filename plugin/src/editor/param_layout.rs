@@ -106,22 +106,22 @@ static PARAMS: &[ParamLayout] = &[
     place("longest", Group::What, "Longest note it plays"),
     place(
         "length",
-        Group::Feel,
+        Group::Groove,
         "Length of its notes: 100 % is as the model writes them",
     ),
     place(
         "vel_from",
-        Group::Feel,
+        Group::Groove,
         "Loudness as the model writes it, following yours, or fixed",
     ),
     place(
         "velocity",
-        Group::Feel,
+        Group::Groove,
         "Loudness of its notes where Velocity From is Fixed, 1 to 127",
     ),
     place(
         "feel",
-        Group::Feel,
+        Group::Groove,
         "How much of your timing against the grid it takes over",
     ),
     place(

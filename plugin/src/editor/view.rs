@@ -116,7 +116,7 @@ pub enum Group {
     /// Which notes it plays.
     What,
     /// How it plays them.
-    Feel,
+    Groove,
     /// What it remembers.
     Memory,
     /// Where the notes go.
@@ -130,7 +130,7 @@ impl Group {
     pub const COLUMNS: [Self; 5] = [
         Self::When,
         Self::What,
-        Self::Feel,
+        Self::Groove,
         Self::Memory,
         Self::Output,
     ];
@@ -141,7 +141,7 @@ impl Group {
             Self::Mode => "Mode",
             Self::When => "When",
             Self::What => "What",
-            Self::Feel => "Feel",
+            Self::Groove => "Feel",
             Self::Memory => "Memory",
             Self::Output => "Output",
             Self::Action => "Actions",

@@ -75,7 +75,7 @@ pub fn action_states(snapshot: &Snapshot) -> Vec<ActionState> {
         (Trigger::Undo.into(), snapshot.history.undo.is_some()),
         (Trigger::Redo.into(), snapshot.history.redo.is_some()),
         (Action::SaveMidi(ExportPart::Played, None), played),
-        (Action::SaveMidi(ExportPart::Heard, None), heard),
+        (Action::SaveMidi(ExportPart::ComposerInput, None), heard),
         (Action::SaveMidi(ExportPart::Both, None), played || heard),
         (Action::LoadModel, true),
         (Action::DefaultModel, !is_default),

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use super::events::PlayerEvent;
 use super::{AudioProcessor, Event};
 use continuo_accompaniment::counters::increment;
-use continuo_accompaniment::messages::{Heard, NOW_SECONDS, Settings};
-use continuo_accompaniment::transport::{Left, Passage, Seam, Span};
+use continuo_accompaniment::messages::{ComposerInput, NOW_SECONDS, Settings};
+use continuo_accompaniment::transport::{BlockTimeline, Seam, Span, StopPoint};
 use continuo_accompaniment::trigger::TriggerSet;
 
 impl AudioProcessor {
     /// Sends a message to the composer; gives whether the ring had room. A lost message is counted.
-    pub(super) fn notify(&mut self, message: Heard) -> bool {
+    pub(super) fn notify(&mut self, message: ComposerInput) -> bool {
         let sent = !self.needs_resync && self.to_composer.push(message).is_ok();
         if !sent {
             self.needs_resync = true;
@@ -20,19 +20,19 @@ impl AudioProcessor {
         sent
     }
 
-    fn notify_cut(&mut self, beat: f64, limit: f64) {
-        self.cuts += 1;
-        self.last_stop = Left { beat, limit };
-        self.notify(Heard::Cut {
-            number: self.cuts,
+    fn notify_cut(&mut self, beat: f64, cutoff_beat: f64) {
+        self.generation += 1;
+        self.last_stop = StopPoint { beat, cutoff_beat };
+        self.notify(ComposerInput::Cancel {
+            number: self.generation,
             beat,
-            limit,
+            cutoff_beat,
         });
     }
 
-    pub(super) fn notify_stop(&mut self, left: Left) {
-        self.notify_cut(left.beat, left.limit);
-        self.notify(Heard::Stop { beat: left.beat });
+    pub(super) fn notify_stop(&mut self, left: StopPoint) {
+        self.notify_cut(left.beat, left.cutoff_beat);
+        self.notify(ComposerInput::Stop { beat: left.beat });
     }
 
     /// Starts over after lost messages, as if the transport had stopped and started. Messages from here on
@@ -42,14 +42,14 @@ impl AudioProcessor {
         self.settings = None;
         let left = self.tracker.halt().unwrap_or(self.last_stop);
         self.notify_stop(left);
-        self.notify(Heard::AllUp { beat: left.beat });
-        let replaced = Heard::Anew {
+        self.notify(ComposerInput::AllNotesOff { beat: left.beat });
+        let replaced = ComposerInput::SessionReplaced {
             past: session_epoch,
         };
         if self.session_epoch != session_epoch && self.notify(replaced) {
             self.session_epoch = session_epoch;
         }
-        self.schedule.cut();
+        self.schedule.cancel();
         self.active_notes.overdue();
     }
 
@@ -57,76 +57,76 @@ impl AudioProcessor {
     /// number of cuts before the block's first sample.
     pub(super) fn notify_block(
         &mut self,
-        passage: &Passage,
+        block_timeline: &BlockTimeline,
         settings: Settings,
         pressed: TriggerSet,
         frames: u32,
     ) -> u64 {
-        let before = self.cuts;
-        match (passage.left, passage.seam) {
-            (Some(left), Some(_)) => self.notify_cut(left.beat, left.limit),
+        let before = self.generation;
+        match (block_timeline.left, block_timeline.seam) {
+            (Some(left), Some(_)) => self.notify_cut(left.beat, left.cutoff_beat),
             (Some(left), None) => self.notify_stop(left),
             (None, _) => {}
         }
         let other = self.settings.is_some_and(|sent| sent.voids(&settings));
-        if (other || !pressed.is_empty()) && passage.arrived.is_none() {
+        if (other || !pressed.is_empty()) && block_timeline.arrived.is_none() {
             // While the transport stands still, nothing is planned.
-            if let Some(span) = passage.span_at(0) {
+            if let Some(span) = block_timeline.span_at(0) {
                 self.notify_cut(span.start_beat, span.limit_of(0));
             }
         }
         for trigger in pressed.iter() {
-            self.notify(Heard::Trigger(trigger));
+            self.notify(ComposerInput::Trigger(trigger));
         }
-        if self.settings != Some(settings) && self.notify(Heard::Settings(settings)) {
+        if self.settings != Some(settings) && self.notify(ComposerInput::Settings(settings)) {
             self.settings = Some(settings);
         }
-        match (passage.arrived, passage.seam) {
+        match (block_timeline.arrived, block_timeline.seam) {
             (Some(_), Some(seam)) => {
-                self.notify(Heard::Loop(seam));
+                self.notify(ComposerInput::Loop(seam));
             }
             (Some(beat), None) => {
-                self.notify(Heard::Arrive { beat });
+                self.notify(ComposerInput::Jump { beat });
             }
             (None, _) => {}
         }
-        if let Some(metre) = passage.metre {
+        if let Some(metre) = block_timeline.metre {
             let (bar_start, numerator, denominator) =
                 (metre.bar_start, metre.numerator, metre.denominator);
-            self.notify(Heard::TimeSignature {
+            self.notify(ComposerInput::TimeSignature {
                 bar_start,
                 numerator,
                 denominator,
             });
         }
-        let opening = self.cuts - before;
+        let opening = self.generation - before;
 
-        let mut loop_span = passage.spans[1];
+        let mut loop_span = block_timeline.spans[1];
         for index in 0..self.events.len() {
             let (sample, event) = self.events[index];
             if let Some(span) = loop_span.filter(|span| span.first <= sample) {
-                self.notify_loop(passage, &span);
+                self.notify_loop(block_timeline, &span);
                 loop_span = None;
             }
-            self.notify_event(passage.span_at(sample), sample, &event);
+            self.notify_event(block_timeline.span_at(sample), sample, &event);
         }
         if let Some(span) = loop_span {
-            self.notify_loop(passage, &span);
+            self.notify_loop(block_timeline, &span);
         }
-        if let Some(span) = passage.span_at(frames) {
+        if let Some(span) = block_timeline.span_at(frames) {
             self.notify_now(span, frames);
         }
         opening
     }
 
     /// Reports a loop that ends inside the block; `again` is the span after its end.
-    fn notify_loop(&mut self, passage: &Passage, again: &Span) {
-        let Some(before) = passage.spans[0] else {
+    fn notify_loop(&mut self, block_timeline: &BlockTimeline, again: &Span) {
+        let Some(before) = block_timeline.spans[0] else {
             return;
         };
         let end = before.end_beat();
         self.notify_cut(end, before.limit_of(before.end()));
-        self.notify(Heard::Loop(Seam {
+        self.notify(ComposerInput::Loop(Seam {
             end,
             start: again.start_beat,
             slack: 0.0,
@@ -148,7 +148,7 @@ impl AudioProcessor {
                         self.notify_cut(beat, span.limit_of(sample));
                     }
                 }
-                self.notify(Heard::On {
+                self.notify(ComposerInput::NoteOn {
                     beat,
                     channel,
                     pitch,
@@ -156,14 +156,14 @@ impl AudioProcessor {
                 });
             }
             Some(PlayerEvent::Off { channel, pitch }) => {
-                self.notify(Heard::Off {
+                self.notify(ComposerInput::NoteOff {
                     beat,
                     channel,
                     pitch,
                 });
             }
             Some(PlayerEvent::Pedal { channel, down }) => {
-                self.notify(Heard::Pedal {
+                self.notify(ComposerInput::Pedal {
                     beat,
                     channel,
                     down,
@@ -186,7 +186,7 @@ impl AudioProcessor {
         self.since_now = 0.0;
         let block = self.block;
         // The composer never answers a lost message.
-        let now = Heard::Now { beat, tempo, block };
+        let now = ComposerInput::Time { beat, tempo, block };
         if !self.notify(now) || !offline {
             return;
         }

@@ -8,7 +8,7 @@ use rtrb::{Consumer, Producer};
 use super::AudioProcessor;
 use crate::shared::{OfflineBarrier, PATIENCE, Shared};
 use continuo_accompaniment::counters::increment;
-use continuo_accompaniment::messages::{Heard, Planned};
+use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::schedule::Schedule;
 
 impl AudioProcessor {
@@ -24,7 +24,7 @@ impl AudioProcessor {
     /// Waits for the composer until `reached` holds, and takes in planned notes meanwhile. Offline only.
     pub(super) fn wait_until(
         &mut self,
-        reached: impl Fn(&Producer<Heard>, &OfflineBarrier) -> bool,
+        reached: impl Fn(&Producer<ComposerInput>, &OfflineBarrier) -> bool,
     ) {
         (self.wake)();
         // After a timeout it does not wait until the composer responds again.
@@ -41,7 +41,7 @@ impl AudioProcessor {
             to_composer,
             ..
         } = self;
-        let drain = || drain(planned, schedule, shared, last_stop.limit, |_| ());
+        let drain = || drain(planned, schedule, shared, last_stop.cutoff_beat, |_| ());
         let reached = || reached(to_composer, &shared.barrier);
         self.composer_unresponsive = !shared.barrier.wait_until(reached, patience, drain);
         if self.composer_unresponsive {
@@ -60,36 +60,36 @@ impl AudioProcessor {
             ..
         } = self;
         // With a full ring the composer takes the note as played; the overflow is counted elsewhere.
-        drain(planned, schedule, shared, last_stop.limit, |id| {
-            let _ = to_composer.push(Heard::Missed { id });
+        drain(planned, schedule, shared, last_stop.cutoff_beat, |id| {
+            let _ = to_composer.push(ComposerInput::NoteMissed { id });
         });
     }
 
     /// Drops a planned note and reports it to the composer.
-    pub(super) fn drop_note(&mut self, note: &Planned) {
+    pub(super) fn drop_note(&mut self, note: &ScheduledNote) {
         increment(&self.shared.counters.dropped);
-        self.notify(Heard::Missed { id: note.id });
+        self.notify(ComposerInput::NoteMissed { id: note.id });
     }
 }
 
 /// Whether the ring has room for more than a block of messages.
-fn has_room(to_composer: &Producer<Heard>) -> bool {
+fn has_room(to_composer: &Producer<ComposerInput>) -> bool {
     to_composer.slots() >= to_composer.buffer().capacity() / 2
 }
 
 /// Moves planned notes from the ring to the schedule. A note cancelled by a cut is dropped without a count
-/// if it starts at or after the cut's `limit`; if it starts before, it is too late, and `missed` gets its
+/// if it starts at or after the cut's `cutoff_beat`; if it starts before, it is too late, and `missed` gets its
 /// id.
 fn drain(
-    planned: &mut Consumer<Planned>,
+    planned: &mut Consumer<ScheduledNote>,
     schedule: &mut Schedule,
     shared: &Shared,
-    limit: f64,
+    cutoff_beat: f64,
     mut missed: impl FnMut(u64),
 ) {
     while let Ok(note) = planned.pop() {
-        let cancelled = note.after_cut < schedule.cuts();
-        if !schedule.accept(note) && (!cancelled || note.start_beat < limit) {
+        let cancelled = note.generation < schedule.generation();
+        if !schedule.accept(note) && (!cancelled || note.start_beat < cutoff_beat) {
             increment(&shared.counters.dropped);
             missed(note.id);
         }

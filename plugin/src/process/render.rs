@@ -7,14 +7,14 @@ use super::AudioProcessor;
 use super::events::{Host, on, send_off};
 use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::schedule::{Due, Front};
-use continuo_accompaniment::transport::{Passage, Span};
+use continuo_accompaniment::transport::{BlockTimeline, Span};
 
 impl AudioProcessor {
     /// Starts a block: executes the `opening` cuts before its first sample, and sends note-offs still due.
     pub(super) fn begin_render(&mut self, opening: u64, host: &mut impl Host) {
         self.active_notes.begin_block();
         for _ in 0..opening {
-            self.cut(0, host);
+            self.cancel(0, host);
         }
         self.active_notes
             .end_overdue(&mut |channel, pitch| send_off(host, 0, channel, pitch));
@@ -23,19 +23,24 @@ impl AudioProcessor {
 
     /// Renders the block. On each sample, cuts come first, then note-offs, the player's events, and
     /// note-ons.
-    pub(super) fn render(&mut self, passage: &Passage, frames: u32, host: &mut impl Host) {
+    pub(super) fn render(
+        &mut self,
+        block_timeline: &BlockTimeline,
+        frames: u32,
+        host: &mut impl Host,
+    ) {
         let mut next = 0;
-        for (index, span) in passage.spans.iter().flatten().enumerate() {
+        for (index, span) in block_timeline.spans.iter().flatten().enumerate() {
             if index > 0 {
-                self.cut(span.first, host);
+                self.cancel(span.first, host);
             }
-            next = self.render_span(span, passage.hold_from, next, host);
+            next = self.render_span(span, block_timeline.hold_from, next, host);
         }
         // While the transport stands still, or in a block without samples, there are only the
         // player's events.
         while let Some(&(sample, event)) = self.events.get(next) {
-            if passage.spans[0].is_some() && self.yields_to(&event) {
-                self.cut(sample, host);
+            if block_timeline.spans[0].is_some() && self.yields_to(&event) {
+                self.cancel(sample, host);
             }
             self.pass_thru(sample, event, host);
             next += 1;
@@ -73,7 +78,7 @@ impl AudioProcessor {
                 .count();
             for index in next..next + here {
                 if self.yields_to(&self.events[index].1) {
-                    self.cut(sample, host);
+                    self.cancel(sample, host);
                 }
             }
             self.end_due(span, sample, host);
@@ -88,8 +93,8 @@ impl AudioProcessor {
     }
 
     /// Executes a cut that [`Self::notify_block`] has sent: all generated notes end.
-    fn cut(&mut self, sample: u32, host: &mut impl Host) {
-        let cancelled = self.schedule.cut();
+    fn cancel(&mut self, sample: u32, host: &mut impl Host) {
+        let cancelled = self.schedule.cancel();
         self.shared
             .counters
             .early

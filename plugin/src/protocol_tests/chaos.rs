@@ -14,7 +14,7 @@ const MODES: [Mode; 5] = [
 /// A host and a player at their worst; `failing`: how many sends go well for one that does not.
 fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
     let mut rng = Rng::new(seed);
-    let mut rehearsal = Rehearsal::new(offline, [24, 4096][rng.below(2) as usize]);
+    let mut rehearsal = ProtocolTest::new(offline, [24, 4096][rng.below(2) as usize]);
     let mut listener = Listener::default();
     let (mut at, mut beat, mut tempo, mut playing) = (0u64, 0.0, 120.0, false);
     let mut held: Vec<(u8, u8)> = Vec::new();
@@ -64,7 +64,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
         let frames = [32, 64, 480, 4096, 9000][rng.below(5) as usize];
         let mut block = Block {
             failing,
-            rng: Some(Rng::new(rng.next())),
+            rng: Some(Rng::new(rng.draw())),
             ..Block::default()
         };
         let mut samples: Vec<u32> = (0..rng.below(4))
@@ -89,12 +89,12 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
                 block.input.push_back(key(sample, false, channel, pitch));
             }
         }
-        let reading = Reading {
+        let reading = HostTransport {
             playing,
             beat: Some(beat),
             tempo: Some(tempo),
             cycle,
-            ..Reading::default()
+            ..HostTransport::default()
         };
         rehearsal.block(&reading, frames as u32, &mut block);
         listener.check(at, frames as u32, &block.output);

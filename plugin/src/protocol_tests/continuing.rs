@@ -21,24 +21,28 @@ fn the_answer_comes_on_its_beat_and_ends_at_the_first_key() {
     let mut piece = phrase(120.0, 12.0);
     let back = 24_000 * 8 + 777;
     piece.events.push((back, key(0, true, 1, 64)));
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let played = perform(&piece, &mut rehearsal, || 333);
-    let ours: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
+    let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
     // Silent from beat 11/12 on, a gap of one beat: the first beat after that is 2.
-    assert_eq!((ours[0].0, ours[0].1), (48_000, true));
-    assert!(ours.iter().all(|e| e.0 <= back), "{ours:?}");
+    assert_eq!((generated[0].0, generated[0].1), (48_000, true));
+    assert!(generated.iter().all(|e| e.0 <= back), "{generated:?}");
     assert!(
-        ours.iter()
+        generated
+            .iter()
             .filter(|e| e.1)
             .all(|e| e.0 < back && e.0 % 2000 == 0)
     );
-    assert_eq!(ours.iter().filter(|e| e.1).count() * 2, ours.len());
+    assert_eq!(
+        generated.iter().filter(|e| e.1).count() * 2,
+        generated.len()
+    );
 }
 
 #[test]
 fn a_composer_that_is_too_slow_plays_less_never_late() {
     let piece = phrase(120.0, 16.0);
-    let mut live = Rehearsal::new(false, 1 << 16);
+    let mut live = ProtocolTest::new(false, 1 << 16);
     let composer = live.composer.clone();
     let mut blocks = 0;
     // It has a turn every two seconds only: four beats, as long as the lookahead.
@@ -62,7 +66,7 @@ fn a_composer_that_is_too_slow_plays_less_never_late() {
 #[test]
 fn after_a_full_ring_it_listens_again() {
     let piece = phrase(120.0, 8.0);
-    let mut live = Rehearsal::new(false, 2048);
+    let mut live = ProtocolTest::new(false, 2048);
     // Three seconds nobody listens; then a pass with the composer awake.
     perform(&phrase(120.0, 40.0), &mut live, || 48);
     assert!(live.count(|c| &c.overflow) > 0);
@@ -78,7 +82,7 @@ fn after_a_full_ring_it_listens_again() {
 #[test]
 fn off_listens_only_and_switching_it_on_answers() {
     let mut piece = phrase(120.0, 8.0);
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     rehearsal.settings.mode = Mode::Off;
     let played = perform(&piece, &mut rehearsal, || 480);
     assert!(played.iter().all(|e| e.2 == 1) && rehearsal.answers().is_empty());
@@ -99,8 +103,8 @@ fn off_listens_only_and_switching_it_on_answers() {
         };
         let reading = rolling(at as f64 / 24_000.0);
         rehearsal.block(&reading, 480, &mut block);
-        let ours = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
-        first = first.or(ours);
+        let generated = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
+        first = first.or(generated);
         at += 480;
     }
     assert_eq!(first.map(|e| e.0), Some(120_000));
@@ -109,7 +113,7 @@ fn off_listens_only_and_switching_it_on_answers() {
 /// Another input channel lets the keys go at that moment, not at the one they were struck.
 #[test]
 fn keys_let_go_by_another_channel_are_answered_in_time() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     rehearsal.settings.mode = Mode::Continue;
     rehearsal.settings.gap = 2.0;
     let (mut at, mut first) = (0, None);
@@ -134,7 +138,7 @@ fn keys_let_go_by_another_channel_are_answered_in_time() {
 
 #[test]
 fn through_off_ends_what_had_passed() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     block.input.push_back(key(5, true, 3, 60));
     rehearsal.block(&standing(), 64, &mut block);
@@ -156,23 +160,23 @@ fn through_off_ends_what_had_passed() {
 #[test]
 fn the_players_key_takes_over_from_ours() {
     let mut piece = phrase(120.0, 12.0);
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let alone = perform(&piece, &mut rehearsal, || 512);
     // The key that sounds at beat 3 1/48, struck by the player on our own channel.
     let at = 72_500;
-    let (mut sounding, mut ours) = (Vec::new(), 0);
+    let (mut sounding, mut generated) = (Vec::new(), 0);
     for event in alone.iter().filter(|e| e.2 == 0 && e.0 < at) {
         sounding.retain(|&pitch| pitch != event.3);
         sounding.extend(event.1.then_some(event.3));
-        ours += 1;
+        generated += 1;
     }
-    let (Some(&pitch), true) = (sounding.first(), ours > 0) else {
+    let (Some(&pitch), true) = (sounding.first(), generated > 0) else {
         panic!("silence at {at}")
     };
     piece.events.push((at, key(0, true, 0, pitch)));
     piece.events.push((at + 500, key(0, false, 0, pitch)));
     piece.length = at + 10_000;
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let played = perform(&piece, &mut rehearsal, || 512);
     let last: Vec<_> = played.iter().filter(|e| e.0 >= at).collect();
     assert!(
@@ -188,7 +192,7 @@ fn the_players_key_takes_over_from_ours() {
 
 #[test]
 fn a_flood_of_events_passes_sorted_and_ends() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     for n in 0..6_000u32 {
         block
@@ -206,7 +210,7 @@ fn looped(split: bool, frames: u64) -> Played {
     let (tempo, end, passes) = (133.7, 7.3, 4);
     let spb = RATE * 60.0 / tempo;
     let turn = (end * spb + 0.5).floor() as u64;
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let (mut at, mut played) = (0u64, Vec::new());
     while at < turn * passes {
         let into = at % turn;
@@ -233,12 +237,12 @@ fn looped(split: bool, frames: u64) -> Played {
         } else {
             turn as f64 / spb - end
         };
-        let reading = Reading {
+        let reading = HostTransport {
             playing: true,
             beat: Some(fixed_point(into as f64 / spb + beside)),
             tempo: Some(tempo),
             cycle: Some((0.0, end)),
-            ..Reading::default()
+            ..HostTransport::default()
         };
         rehearsal.block(&reading, frames as u32, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));

@@ -7,7 +7,7 @@ fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
     let (mut answers, mut notes) = (0, 0);
     for seed in 0..20 {
         let piece = piece(seed);
-        let mut offline = Rehearsal::new(true, 1 << 16);
+        let mut offline = ProtocolTest::new(true, 1 << 16);
         offline.settings.enter = [Enter::Step, Enter::Beat, Enter::Bar][(seed % 3) as usize];
         let settings = offline.settings;
         let expected = perform(&piece, &mut offline, || 128);
@@ -19,7 +19,7 @@ fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
             0
         );
         for size in [0, 32, 480, 1000, 4096, 20_000] {
-            let mut other = Rehearsal::new(true, 1 << 16);
+            let mut other = ProtocolTest::new(true, 1 << 16);
             other.settings = settings;
             let mut rng = Rng::new(seed);
             let frames = || {
@@ -48,9 +48,9 @@ fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
 fn real_time_plays_what_offline_plays() {
     for seed in 0..20 {
         let piece = piece(seed);
-        let mut offline = Rehearsal::new(true, 1 << 16);
+        let mut offline = ProtocolTest::new(true, 1 << 16);
         let expected = perform(&piece, &mut offline, || 480);
-        let mut live = Rehearsal::new(false, 1 << 16);
+        let mut live = ProtocolTest::new(false, 1 << 16);
         let composer = live.composer.clone();
         // The composer has its turn between the blocks.
         let played = perform(&piece, &mut live, || {
@@ -65,7 +65,7 @@ fn real_time_plays_what_offline_plays() {
 fn the_second_pass_gives_the_same_notes() {
     for seed in 0..10 {
         let piece = piece(seed);
-        let mut rehearsal = Rehearsal::new(true, 1 << 16);
+        let mut rehearsal = ProtocolTest::new(true, 1 << 16);
         let first = perform(&piece, &mut rehearsal, || 512);
         let second = perform(&piece, &mut rehearsal, || 512);
         assert_eq!(first, second, "seed {seed}");

@@ -3,7 +3,7 @@
 
 use super::modes::BEAT;
 use super::*;
-use continuo_accompaniment::timeline::Known;
+use continuo_accompaniment::timeline::TimelineNote;
 
 /// What a host does with its positions and its loop.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +40,8 @@ fn phrase() -> Vec<(u64, bool, u8)> {
 
 /// Plays some passes of the loop. Gives what came out in each, counted from its first sample,
 /// and the memory at its last block.
-fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<Known>)> {
-    let mut rehearsal = Rehearsal::new(offline, 1 << 14);
+fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
+    let mut rehearsal = ProtocolTest::new(offline, 1 << 14);
     rehearsal.settings.enter = Enter::Bar;
     let events = phrase();
     let mut found = vec![(Played::new(), Vec::new()); passes as usize + 1];
@@ -61,7 +61,7 @@ fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<Known>
             }
         }
         let beat = here as f64 / BEAT as f64;
-        let reading = Reading {
+        let reading = HostTransport {
             cycle: manners.told.then_some((0.0, LOOP_BEATS as f64)),
             bar_start: Some((beat / 4.0).floor() * 4.0),
             numerator: Some(4),
@@ -123,10 +123,10 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
                     for (pass, (played, memory)) in found.iter().enumerate() {
                         let what = format!("{manners:?}, pass {pass}, offline {offline}");
                         same(&begun(played), &begun(&expected[1].0), &what);
-                        let notes = |memory: &[Known]| {
+                        let notes = |memory: &[TimelineNote]| {
                             let mut notes: Vec<_> = memory
                                 .iter()
-                                .filter(|note| !note.ours)
+                                .filter(|note| !note.generated)
                                 .map(|note| (note.start, note.end, note.pitch))
                                 .collect();
                             notes.sort_unstable();
@@ -144,12 +144,16 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
 fn a_gap_in_what_the_host_says_changes_nothing() {
     for seed in 0..20 {
         let piece = piece(seed);
-        let expected = perform(&piece, &mut Rehearsal::new(true, 1 << 14), || 256);
-        let (mut rng, mut rehearsal) = (Rng::new(seed), Rehearsal::new(true, 1 << 14));
+        let expected = perform(&piece, &mut ProtocolTest::new(true, 1 << 14), || 256);
+        let (mut rng, mut rehearsal) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
         let mut rolls = false;
         let gaps = |reading| {
             let gap = std::mem::replace(&mut rolls, true) && rng.below(4) == 0;
-            if gap { Reading::default() } else { reading }
+            if gap {
+                HostTransport::default()
+            } else {
+                reading
+            }
         };
         let played = perform_in(&piece, &mut rehearsal, || 256, |_, _| (), gaps);
         same(&played, &expected, &format!("seed {seed}"));
@@ -158,8 +162,8 @@ fn a_gap_in_what_the_host_says_changes_nothing() {
 
 #[test]
 fn a_false_jump_forgets_nothing() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 14);
-    let count = |rehearsal: &Rehearsal| {
+    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
+    let count = |rehearsal: &ProtocolTest| {
         let composer = rehearsal.composer.lock().unwrap();
         let notes = composer.session.timeline().notes();
         notes.filter(|note| note.start_beat < 15.9).count()
@@ -185,24 +189,24 @@ fn a_false_jump_forgets_nothing() {
 fn blocks_with_values_that_are_none_are_gaps() {
     for seed in 0..12 {
         let piece = piece(seed);
-        let expected = perform(&piece, &mut Rehearsal::new(true, 1 << 14), || 256);
-        let (mut rng, mut rehearsal) = (Rng::new(seed), Rehearsal::new(true, 1 << 14));
+        let expected = perform(&piece, &mut ProtocolTest::new(true, 1 << 14), || 256);
+        let (mut rng, mut rehearsal) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
         let mut rolls = false;
-        let odd = |reading: Reading| {
+        let odd = |reading: HostTransport| {
             if !std::mem::replace(&mut rolls, true) || rng.below(4) > 0 {
                 return reading;
             }
             let value = [f64::NAN, f64::INFINITY, -1e300, 4e9][rng.below(4) as usize];
             match rng.below(3) {
-                0 => Reading {
+                0 => HostTransport {
                     beat: Some(value),
                     ..reading
                 },
-                1 => Reading {
+                1 => HostTransport {
                     tempo: Some(value),
                     ..reading
                 },
-                _ => Reading {
+                _ => HostTransport {
                     cycle: Some((value, -value)),
                     ..reading
                 },
@@ -216,7 +220,7 @@ fn blocks_with_values_that_are_none_are_gaps() {
 #[test]
 fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
     for factor in [0.5, 2.0] {
-        let mut rehearsal = Rehearsal::new(true, 1 << 14);
+        let mut rehearsal = ProtocolTest::new(true, 1 << 14);
         rehearsal.settings.mode = continuo_accompaniment::choices::Mode::Free;
         let (mut listener, mut struck) = (Listener::default(), Vec::new());
         for block in 0..400u32 {
@@ -245,7 +249,7 @@ fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
 /// Some hosts send events with blocks that have no samples.
 #[test]
 fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 14);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
     let mut listener = Listener::default();
     for block in 0..600u32 {
         let reading = rolling(f64::from(block) * 0.02);
@@ -279,7 +283,7 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
         .session
         .timeline()
         .notes()
-        .filter(|note| !note.ours);
+        .filter(|note| !note.generated);
     let heard: Vec<_> = heard.map(|note| (note.start, note.end)).collect();
     assert_eq!(heard, [(24, Some(30)), (96, Some(102))]);
     drop(composer);

@@ -9,8 +9,8 @@ pub(super) const BAR: u64 = 3 * BEAT;
 
 /// Everything the plugin starts, on its samples.
 pub(super) fn starts(played: &Played) -> Vec<u64> {
-    let ours = played.iter().filter(|e| e.1 && e.2 == 0);
-    ours.map(|e| e.0).collect()
+    let generated = played.iter().filter(|e| e.1 && e.2 == 0);
+    generated.map(|e| e.0).collect()
 }
 
 /// A key on every beat of these, a quarter long; `beats` of song in all.
@@ -30,16 +30,16 @@ pub(super) fn beats(at: &[u64], beats: u64) -> Piece {
     }
 }
 
-pub(super) fn rehearsal(mode: Mode, enter: Enter) -> Rehearsal {
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+pub(super) fn rehearsal(mode: Mode, enter: Enter) -> ProtocolTest {
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     (rehearsal.settings.mode, rehearsal.settings.enter) = (mode, enter);
     rehearsal.settings.bars = 2;
     rehearsal
 }
 
 /// A host that plays at 120 BPM in three quarters, `at` samples from its first bar.
-pub(super) fn in_three(at: u64) -> Reading {
-    Reading {
+pub(super) fn in_three(at: u64) -> HostTransport {
+    HostTransport {
         bar_start: Some((at / BAR * 3) as f64),
         numerator: Some(3),
         denominator: Some(4),
@@ -68,9 +68,9 @@ fn trading_keeps_to_the_bars() {
         assert!(starts.iter().filter(|s| turn.contains(s)).count() > 3);
     }
     // And each of our notes ends with our turn.
-    let ours: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
+    let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
     let inside = |sample| turns.iter().any(|t| t.start <= sample && sample <= t.end);
-    assert!(ours.iter().all(|e| inside(e.0)), "{ours:?}");
+    assert!(generated.iter().all(|e| inside(e.0)), "{generated:?}");
 }
 
 #[test]
@@ -106,8 +106,8 @@ fn free_needs_no_player_and_listens_to_one() {
     let heard = beats(&[16], 24);
     let other = perform(&heard, &mut rehearsal(Mode::Free, Enter::Bar), || 500);
     let until = |played: &Played, sample| {
-        let ours = played.iter().filter(|e| e.2 == 0 && e.1 && e.0 < sample);
-        ours.copied().collect::<Played>()
+        let generated = played.iter().filter(|e| e.2 == 0 && e.1 && e.0 < sample);
+        generated.copied().collect::<Played>()
     };
     assert_eq!(until(&other, 6 * BAR), until(&expected, 6 * BAR));
     assert_ne!(until(&other, 8 * BAR), until(&expected, 8 * BAR));
@@ -119,7 +119,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
     for seed in 0..24 {
         let piece = piece(seed);
         let mode = [Mode::Trade, Mode::Along, Mode::Free][(seed % 3) as usize];
-        let set = |rehearsal: &mut Rehearsal| {
+        let set = |rehearsal: &mut ProtocolTest| {
             rehearsal.settings.mode = mode;
             rehearsal.settings.bars = 1 + (seed % 2) as u32;
             rehearsal.settings.feel = 0.7;
@@ -128,7 +128,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
             rehearsal.settings.lead = [0.25, 0.0, 0.9][(seed / 9 % 3) as usize];
             rehearsal.settings.memory = [Memory::Song, Memory::Session][(seed % 2) as usize];
         };
-        let mut offline = Rehearsal::new(true, 1 << 16);
+        let mut offline = ProtocolTest::new(true, 1 << 16);
         set(&mut offline);
         let expected = perform(&piece, &mut offline, || 128);
         notes += starts(&expected).len();
@@ -138,7 +138,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
             0
         );
         for size in [32, 480, 1000, 4096, 20_000] {
-            let mut other = Rehearsal::new(true, 1 << 16);
+            let mut other = ProtocolTest::new(true, 1 << 16);
             set(&mut other);
             let played = perform(&piece, &mut other, || size);
             assert_eq!(
@@ -152,7 +152,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
                 &format!("seed {seed}, {mode:?}, blocks of {size}"),
             );
         }
-        let mut live = Rehearsal::new(false, 1 << 16);
+        let mut live = ProtocolTest::new(false, 1 << 16);
         set(&mut live);
         let composer = live.composer.clone();
         // Of arrival the composer hears when the first block is over: its first note is late.
@@ -178,15 +178,15 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
 }
 
 /// Plays a phrase and the answer to it; does one thing at this beat.
-fn pressed(at: f64, press: impl Fn(&mut Rehearsal)) -> Played {
+fn pressed(at: f64, press: impl Fn(&mut ProtocolTest)) -> Played {
     pressing(&[(at, &press)]).1
 }
 
 /// Something to do, and on which beat.
-pub(super) type Press<'a> = (f64, &'a dyn Fn(&mut Rehearsal));
+pub(super) type Press<'a> = (f64, &'a dyn Fn(&mut ProtocolTest));
 
 /// A phrase of one key and the answer to it, in 4/4; something is done at each of these beats.
-pub(super) fn pressing(presses: &[Press]) -> (Rehearsal, Played) {
+pub(super) fn pressing(presses: &[Press]) -> (ProtocolTest, Played) {
     let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
     let (mut at, mut played, mut next) = (0u64, Vec::new(), presses.iter().peekable());
     while at < 16 * BEAT {
@@ -217,7 +217,7 @@ fn after(played: &Played, beat: u64) -> Played {
 #[test]
 fn variations_answer_the_same_moment_differently_and_back() {
     let a = pressed(0.0, |_| ());
-    let variation = |variation| move |r: &mut Rehearsal| r.settings.variation = variation;
+    let variation = |variation| move |r: &mut ProtocolTest| r.settings.variation = variation;
     let b = pressed(0.0, variation(Variation::B));
     let c = pressed(0.0, variation(Variation::C));
     assert_ne!(a, b);
@@ -327,7 +327,7 @@ fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
             .session
             .timeline()
             .notes()
-            .filter(|n| !n.ours)
+            .filter(|n| !n.generated)
             .count();
         assert_eq!(keys, if developing { 4 } else { 1 });
     }
@@ -345,8 +345,8 @@ fn note_length_velocity_and_feel_are_as_asked() {
     assert_eq!(starts(&fixed), starts(&plain_notes));
     assert!(after(&fixed, 0).iter().all(|e| e.4 == 77));
     let sounding = |played: &Played| -> u64 {
-        let ours = played.iter().filter(|e| e.2 == 0);
-        let (on, off): (Played, Played) = ours.copied().partition(|e| e.1);
+        let generated = played.iter().filter(|e| e.2 == 0);
+        let (on, off): (Played, Played) = generated.copied().partition(|e| e.1);
         off.iter().map(|e| e.0).sum::<u64>() - on.iter().take(off.len()).map(|e| e.0).sum::<u64>()
     };
     assert!(sounding(&fixed) < sounding(&plain_notes));

@@ -13,7 +13,7 @@ fn control(timing: u32, cc: u8, value: f32) -> Event {
 
 #[test]
 fn controllers_pass_and_the_pedal_is_heard() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     let bend = NoteEvent::MidiPitchBend {
         timing: 30,
@@ -52,24 +52,27 @@ fn one_channel_is_listened_to_and_one_is_played_on() {
     // On a channel that is not listened to, in the midst of the answer.
     piece.events.push((100_000, key(0, true, 7, 64)));
     piece.events.push((110_000, key(0, false, 7, 64)));
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     rehearsal.controls.input = Some(1);
     rehearsal.controls.output = 9;
     let played = perform(&piece, &mut rehearsal, || 480);
     assert!(played.iter().any(|e| e.2 == 7), "it passes");
-    let ours: Vec<_> = played.iter().filter(|e| e.2 == 9).collect();
+    let generated: Vec<_> = played.iter().filter(|e| e.2 == 9).collect();
     assert!(
-        ours.iter().any(|e| e.1 && e.0 > 110_000),
+        generated.iter().any(|e| e.1 && e.0 > 110_000),
         "it is not yielded to"
     );
-    assert_eq!(ours.iter().filter(|e| e.1).count() * 2, ours.len());
+    assert_eq!(
+        generated.iter().filter(|e| e.1).count() * 2,
+        generated.len()
+    );
     assert_eq!(rehearsal.count(|c| &c.heard), 1);
 }
 
 #[test]
 fn another_output_channel_ends_what_sounds_on_the_old_one() {
     let piece = continuing::phrase(120.0, 12.0);
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     rehearsal.controls.output = 3;
     let mut played = perform_with(
         &piece,
@@ -99,7 +102,7 @@ fn another_output_channel_ends_what_sounds_on_the_old_one() {
 
 #[test]
 fn a_host_without_a_transport_is_played_to() {
-    let mut rehearsal = Rehearsal::new(true, 1 << 16);
+    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
     rehearsal.controls.own_time.tempo = 240.0;
     let (mut at, mut first) = (0, None);
     // Its own time begins within the first second, and reaches beat 0 at the second's end.
@@ -109,9 +112,9 @@ fn a_host_without_a_transport_is_played_to() {
             block.input.push_back(key(0, true, 1, 60));
             block.input.push_back(key(400, false, 1, 60));
         }
-        rehearsal.block(&Reading::default(), 480, &mut block);
-        let ours = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
-        first = first.or(ours);
+        rehearsal.block(&HostTransport::default(), 480, &mut block);
+        let generated = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
+        first = first.or(generated);
         at += 480;
     }
     assert_eq!(first.map(|e| e.0), Some(60_000), "a beat of 12,000 samples");

@@ -44,7 +44,7 @@ impl Trader {
     }
 
     /// Time passes up to slice `now`, and the session hears of it as far as it can.
-    fn hear(&mut self, now: usize) {
+    fn receive(&mut self, now: usize) {
         if now < self.from {
             return;
         }
@@ -56,17 +56,17 @@ impl Trader {
                 lookahead: 4.0,
                 ..Settings::default()
             };
-            let metre = Heard::TimeSignature {
+            let metre = ComposerInput::TimeSignature {
                 bar_start: self.at,
                 numerator: 4,
                 denominator: 4,
             };
             for message in [
-                Heard::Settings(settings),
-                Heard::Arrive { beat: self.at },
+                ComposerInput::Settings(settings),
+                ComposerInput::Jump { beat: self.at },
                 metre,
             ] {
-                let Ok(()) = self.session.hear(message, false);
+                let Ok(()) = self.session.receive(message, false);
             }
         }
         loop {
@@ -77,18 +77,18 @@ impl Trader {
             }
             let pitch = 50 + (self.next / 2 % 12) as u8;
             let message = match (at % 8.0 < 4.0, self.next.is_multiple_of(2)) {
-                (true, true) => Heard::On {
+                (true, true) => ComposerInput::NoteOn {
                     beat: at,
                     channel: 0,
                     pitch,
                     velocity: 80,
                 },
-                (true, false) => Heard::Off {
+                (true, false) => ComposerInput::NoteOff {
                     beat: at,
                     channel: Some(0),
                     pitch: Some(pitch),
                 },
-                (false, _) => Heard::AllUp { beat: at },
+                (false, _) => ComposerInput::AllNotesOff { beat: at },
             };
             if !self.take_in(message) {
                 return;
@@ -96,7 +96,7 @@ impl Trader {
             self.next += 1;
         }
         let (tempo, block) = (self.tempo, 0);
-        if self.take_in(Heard::Now { beat, tempo, block }) {
+        if self.take_in(ComposerInput::Time { beat, tempo, block }) {
             self.beat = beat;
         }
     }
@@ -105,10 +105,10 @@ impl Trader {
         self.at + now.saturating_sub(self.from) as f64 * self.tempo / (120.0 * BEAT)
     }
 
-    fn take_in(&mut self, message: Heard) -> bool {
+    fn take_in(&mut self, message: ComposerInput) -> bool {
         let Ok(ready) = self.session.is_ready_for(&message, false);
         if ready {
-            let Ok(()) = self.session.hear(message, false);
+            let Ok(()) = self.session.receive(message, false);
         }
         ready
     }
@@ -127,16 +127,16 @@ impl Trader {
 /// Notes of a project, 64 a bar, up to a bar line.
 fn project(notes: usize) -> Session<Arpeggio> {
     let mut session = Session::new(Arpeggio::working(true));
-    let Ok(()) = session.hear(Heard::Arrive { beat: 0.0 }, false);
+    let Ok(()) = session.receive(ComposerInput::Jump { beat: 0.0 }, false);
     for note in 0..notes {
         let beat = note as f64 / 16.0;
-        let on = Heard::On {
+        let on = ComposerInput::NoteOn {
             beat,
             channel: 0,
             pitch: 40 + (note % 40) as u8,
             velocity: 80,
         };
-        let Ok(()) = session.hear(on, false);
+        let Ok(()) = session.receive(on, false);
     }
     let saved = session.save();
     let mut session = Session::new(Arpeggio::working(true));
@@ -154,7 +154,7 @@ fn run(
     let mut first = 0;
     for now in 0..slices {
         for trader in traders.iter_mut() {
-            trader.hear(now);
+            trader.receive(now);
         }
         let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
         if let Some(next) = whose(&needs, first) {
@@ -234,7 +234,7 @@ fn sixteen_projects_opened_at_once_answer_soon() {
     let ready = |t: &Trader| {
         !matches!(
             t.session.need(),
-            Some(continuo_accompaniment::session::Need::Heard)
+            Some(continuo_accompaniment::session::Need::ComposerInput)
         )
     };
     while !traders.iter().all(ready) {
@@ -263,16 +263,16 @@ fn sixteen_projects_opened_at_once_answer_soon() {
 fn what_is_heard_while_there_is_no_model_is_saved() {
     let mut session = Session::new(Arpeggio::working(false));
     let Ok(_) = session.restore(&project(100).save());
-    let Ok(()) = session.hear(Heard::Arrive { beat: 60.0 }, false);
-    let hear = |session: &mut Session<Arpeggio>, beat: f64| {
+    let Ok(()) = session.receive(ComposerInput::Jump { beat: 60.0 }, false);
+    let receive = |session: &mut Session<Arpeggio>, beat: f64| {
         for message in [
-            Heard::On {
+            ComposerInput::NoteOn {
                 beat,
                 channel: 0,
                 pitch: 90,
                 velocity: 80,
             },
-            Heard::Off {
+            ComposerInput::NoteOff {
                 beat: beat + 0.5,
                 channel: None,
                 pitch: None,
@@ -280,11 +280,11 @@ fn what_is_heard_while_there_is_no_model_is_saved() {
         ] {
             let Ok(ready) = session.is_ready_for(&message, false);
             assert!(ready, "it waits for a model");
-            let Ok(()) = session.hear(message, false);
+            let Ok(()) = session.receive(message, false);
         }
     };
-    hear(&mut session, 61.0);
-    hear(&mut session, 66.0);
+    receive(&mut session, 61.0);
+    receive(&mut session, 66.0);
     let notes = |session: &Session<Arpeggio>| {
         let notes = session.timeline().notes();
         notes.map(|n| (n.start, n.end, n.pitch)).collect::<Vec<_>>()
@@ -297,8 +297,8 @@ fn what_is_heard_while_there_is_no_model_is_saved() {
     // The model comes: nothing of it is lost, and it is answered.
     let Ok(()) = session.change_player(Arpeggio::working(true));
     assert_eq!(notes(&session), heard);
-    hear(&mut session, 70.0);
-    let now = Heard::Now {
+    receive(&mut session, 70.0);
+    let now = ComposerInput::Time {
         beat: 90.0,
         tempo: 120.0,
         block: 1,
@@ -306,6 +306,6 @@ fn what_is_heard_while_there_is_no_model_is_saved() {
     while !session.is_ready_for(&now, true).unwrap() {
         let Ok(_) = session.work_exactly();
     }
-    let Ok(()) = session.hear(now, true);
+    let Ok(()) = session.receive(now, true);
     assert!(!session.planned().is_empty(), "no answer");
 }

@@ -65,7 +65,7 @@ fn every_action_emits_its_event() {
         let menus: [(&[&str], Action); 9] = [
             (
                 &["Save MIDI", "What it heard", "All of it…"],
-                save(ExportPart::Heard, None),
+                save(ExportPart::ComposerInput, None),
             ),
             (
                 &["Save MIDI", "What it played", "All of it…"],
@@ -77,7 +77,7 @@ fn every_action_emits_its_event() {
             ),
             (
                 &["Save MIDI", "What it heard", "The last 8 bars…"],
-                save(ExportPart::Heard, Some(8)),
+                save(ExportPart::ComposerInput, Some(8)),
             ),
             (&["Model", "Load a model…"], Action::LoadModel),
             (&["Model", "The default model"], Action::DefaultModel),

@@ -125,7 +125,7 @@ pub(crate) fn action_states() -> Vec<ActionState> {
     let variations = Variation::VALUES.iter().copied().map(Action::Vary);
     let others = [
         Action::Freeze,
-        Action::SaveMidi(ExportPart::Heard, None),
+        Action::SaveMidi(ExportPart::ComposerInput, None),
         Action::SaveMidi(ExportPart::Played, None),
         Action::SaveMidi(ExportPart::Both, None),
         Action::LoadModel,

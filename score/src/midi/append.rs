@@ -108,7 +108,7 @@ impl MidiDocument {
         }
         if usize::from(header.tracks) + 1 != tracks {
             changes.push(format!(
-                "the header announces {tracks} tracks now; it announced {}, and {} were there",
+                "the header's number of tracks, {tracks}, is right now; it was {}, and {} were there",
                 header.tracks,
                 tracks - 1
             ));

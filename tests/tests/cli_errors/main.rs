@@ -314,6 +314,29 @@ mod unix {
             assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
             assert!(said.contains("standard output"), "{row:?}: {said}");
+            // Help is what a command prints, too.
+            let help = [row.command, "--help"].map(String::from);
+            let full = fs::File::options().write(true).open("/dev/full").unwrap();
+            let done = fixture.start(row, &help, Stdio::null(), full.into());
+            let done = done.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
+        }
+    }
+
+    /// A folder that takes nothing new: the error names the output, and no scratch file.
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let fixture = Fixture::new();
+        fs::create_dir(fixture.at("closed")).unwrap();
+        fs::set_permissions(fixture.at("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        if fs::write(fixture.at("closed/any"), "").is_ok() {
+            // The superuser may write everywhere.
+            fs::remove_file(fixture.at("closed/any")).unwrap();
+            return;
+        }
+        for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+            fixture.fails(row, &row.with(row.input(), "closed/own"), "closed");
         }
     }
 
@@ -337,12 +360,16 @@ mod unix {
             let done = fixture.run_on_full_disk(row, &arguments);
             assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
-            assert!(!said.contains("panicked"), "{row:?}: {said}");
+            let names_scratch = said.contains(" at path ");
+            assert!(
+                !said.contains("panicked") && !names_scratch,
+                "{row:?}: {said}"
+            );
             assert!(!fixture.at("own/model.json").exists() && !fixture.at("own").is_file());
             let scratch = fixture
                 .names()
                 .into_iter()
-                .find(|name| name.starts_with(".continuo"));
+                .find(|name| name.starts_with(".continuo") || name.starts_with("own."));
             assert_eq!(scratch, None, "{row:?}");
             fixture.clean();
         }

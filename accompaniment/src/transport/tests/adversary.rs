@@ -1,23 +1,26 @@
 //! Transports drawn at random from all that hosts were seen to do, and values that no host should
 //! report.
 
-use super::gaps::{OWN, next};
+use super::missing_info::{OWN, next};
 use super::rounding::Rounding;
 use super::*;
 
 /// Every sample of the block lies in one span, and nothing is out of bounds.
-fn check(passage: &Passage, frames: u32) {
-    let spans: Vec<&Span> = passage.spans.iter().flatten().collect();
+fn check(block_timeline: &BlockTimeline, frames: u32) {
+    let spans: Vec<&Span> = block_timeline.spans.iter().flatten().collect();
     let mut next = 0;
     for span in &spans {
-        assert_eq!(span.first, next, "{passage:?}");
+        assert_eq!(span.first, next, "{block_timeline:?}");
         next = span.end();
-        assert!(span.start_beat.abs() < 1e10, "{passage:?}");
+        assert!(span.start_beat.abs() < 1e10, "{block_timeline:?}");
         assert!(span.samples_per_beat > 0.0 && span.samples_per_beat < 1e9);
         assert!(spans.len() == 1 || span.frames > 0);
     }
-    assert!(spans.is_empty() || next == frames, "{passage:?}");
-    let beats = [passage.left.map(|left| left.beat), passage.arrived];
+    assert!(spans.is_empty() || next == frames, "{block_timeline:?}");
+    let beats = [
+        block_timeline.left.map(|left| left.beat),
+        block_timeline.arrived,
+    ];
     assert!(beats.into_iter().flatten().all(f64::is_finite));
 }
 
@@ -78,7 +81,7 @@ impl Song {
     }
 
     /// What it reports of the next block, which reports something if `sure`.
-    fn report(&mut self, frames: u32, sure: bool) -> Reading {
+    fn report(&mut self, frames: u32, sure: bool) -> HostTransport {
         while self.beat >= self.bar_start + self.bar() {
             self.bar_start += self.bar();
         }
@@ -88,7 +91,7 @@ impl Song {
             self.bar_start = self.beat;
         }
         let round = |beat: f64| self.rounding.map_or(fixed_point(beat), |r| r.round(beat));
-        let said = Reading {
+        let said = HostTransport {
             bar_start: Some(round(self.bar_start)),
             numerator: Some(self.metre.0),
             denominator: Some(self.metre.1),
@@ -102,16 +105,16 @@ impl Song {
         }
         self.silent += seconds;
         match self.rng.below(4) {
-            0 => Reading {
+            0 => HostTransport {
                 tempo: Some(f64::NAN),
                 ..said
             },
-            1 => Reading {
+            1 => HostTransport {
                 beat: Some(f64::INFINITY),
                 ..said
             },
-            2 => Reading { beat: None, ..said },
-            _ => Reading::default(),
+            2 => HostTransport { beat: None, ..said },
+            _ => HostTransport::default(),
         }
     }
 
@@ -135,27 +138,27 @@ impl Song {
 fn what_hosts_do_is_no_jump_and_moves_no_note() {
     for seed in 0..600 {
         let mut song = Song::new(seed);
-        let mut tracker = Tracker::new(song.rate);
+        let mut tracker = PlayheadTracker::new(song.rate);
         let mut arrivals = 0;
         for block in 0..1_500 {
             let frames = song.frames();
             let mut reading = song.report(frames, arrivals == 0);
             reading = tracker.complete(&reading, frames, OWN);
-            let passage = tracker.next(&reading, frames);
-            check(&passage, frames);
+            let block_timeline = tracker.next(&reading, frames);
+            check(&block_timeline, frames);
             let what = || {
                 format!(
                     "seed {seed}, block {block}, {} BPM, {:?}",
                     song.tempo, song.rounding
                 )
             };
-            arrivals += u32::from(passage.arrived.is_some());
+            arrivals += u32::from(block_timeline.arrived.is_some());
             assert!(
-                passage.left.is_none() && arrivals <= 1,
-                "{}: {passage:?}",
+                block_timeline.left.is_none() && arrivals <= 1,
+                "{}: {block_timeline:?}",
                 what()
             );
-            if let [Some(span), None] = passage.spans {
+            if let [Some(span), None] = block_timeline.spans {
                 // While it reports nothing the tempo is that of the block before.
                 let blind = song.slope.abs() * 0.5 * 0.5 / 60.0;
                 let first = tracker.grain.step().max(song.step());
@@ -173,7 +176,7 @@ fn what_hosts_do_is_no_jump_and_moves_no_note() {
         // It stops inside the last block.
         let stop = song.beat
             - 0.3 * tracker.running.unwrap().last.frames as f64 * song.tempo / (60.0 * song.rate);
-        let said = Reading {
+        let said = HostTransport {
             playing: false,
             ..playing(stop, song.tempo)
         };
@@ -182,7 +185,7 @@ fn what_hosts_do_is_no_jump_and_moves_no_note() {
             (left.beat - stop).abs() < 2.0 * song.step() + 0.02,
             "seed {seed}"
         );
-        assert!(left.limit <= left.beat);
+        assert!(left.cutoff_beat <= left.beat);
     }
 }
 
@@ -204,18 +207,18 @@ fn a_loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
         // On whole samples, and more than some blocks long.
         let length = (f64::from(frames) * (5.0 + 30.0 * rng.unit())).round();
         let what = format!("seed {seed}, {rounding:?}, {tempo} BPM, {frames}");
-        let mut tracker = Tracker::new(RATE);
+        let mut tracker = PlayheadTracker::new(RATE);
         let (mut at, mut turns) = (0.0, 0);
         while turns < 8 {
-            let passage = tracker.next(&playing(round(start + at / spb), tempo), frames);
-            check(&passage, frames);
-            if passage.left.is_some() {
+            let block_timeline = tracker.next(&playing(round(start + at / spb), tempo), frames);
+            check(&block_timeline, frames);
+            if block_timeline.left.is_some() {
                 turns += 1;
                 // The first time it may be any jump.
-                let seam = passage.seam;
+                let seam = block_timeline.seam;
                 assert!(
                     turns == 1 || seam.is_some(),
-                    "{what}, turn {turns}: {passage:?}"
+                    "{what}, turn {turns}: {block_timeline:?}"
                 );
                 if let Some(seam) = seam {
                     let off = seam.end - seam.start - length / spb;
@@ -242,17 +245,17 @@ fn a_loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
 #[test]
 fn a_loop_on_the_grid_of_steps_is_known_at_once() {
     for (start, end) in [(1.0 / 3.0, 9.0 + 2.0 / 3.0), (4.0 + 1.0 / 12.0, 7.0)] {
-        let (mut tracker, spb, frames) = (Tracker::new(RATE), 24_000.0, 1_000);
+        let (mut tracker, spb, frames) = (PlayheadTracker::new(RATE), 24_000.0, 1_000);
         let length = (end - start) * spb;
         let (mut at, mut seams) = (0.0, 0);
         for _ in 0..800 {
             let said = playing(fixed_point(start + at / spb), 120.0);
-            let passage = tracker.next(&said, frames);
-            if let Some(seam) = passage.seam {
+            let block_timeline = tracker.next(&said, frames);
+            if let Some(seam) = block_timeline.seam {
                 assert!((seam.start - start).abs() < 1e-9 && (seam.end - end).abs() < 1e-9);
                 seams += 1;
             }
-            assert_eq!(passage.left.is_some(), passage.seam.is_some());
+            assert_eq!(block_timeline.left.is_some(), block_timeline.seam.is_some());
             at = (at + f64::from(frames)) % length;
         }
         assert!(seams >= 2);
@@ -261,25 +264,25 @@ fn a_loop_on_the_grid_of_steps_is_known_at_once() {
 
 #[test]
 fn a_loop_that_comes_round_while_the_host_reports_nothing_is_followed() {
-    let mut tracker = Tracker::new(RATE);
+    let mut tracker = PlayheadTracker::new(RATE);
     let (mut beat, frames) = (6.0, 480);
     let mut turns = 0;
     for block in 0..800 {
-        let mut said = Reading {
+        let mut said = HostTransport {
             cycle: Some((4.0, 8.0)),
             ..playing(beat, 120.0)
         };
         if !(4.05..=7.95).contains(&beat) {
-            said = Reading::default();
+            said = HostTransport::default();
         }
-        let passage = next(&mut tracker, &said, frames);
-        check(&passage, frames);
+        let block_timeline = next(&mut tracker, &said, frames);
+        check(&block_timeline, frames);
         assert_eq!(
-            passage.arrived.is_some() && passage.seam.is_none(),
+            block_timeline.arrived.is_some() && block_timeline.seam.is_none(),
             block == 0,
             "{block}"
         );
-        turns += u32::from(passage.spans[1].is_some() || passage.seam.is_some());
+        turns += u32::from(block_timeline.spans[1].is_some() || block_timeline.seam.is_some());
         beat += 0.02;
         if beat >= 8.0 {
             beat -= 4.0;
@@ -296,13 +299,14 @@ fn a_wrong_tempo_is_measured_within_three_stretches() {
             (512, Rounding::ALL[2]),
             (4_096, Rounding::ALL[4]),
         ] {
-            let (mut tracker, mut jumps, mut off) = (Tracker::new(RATE), 0, 0.0);
+            let (mut tracker, mut jumps, mut off) = (PlayheadTracker::new(RATE), 0, 0.0);
             for block in 0..3_000u32 {
                 let at = f64::from(block * frames) * factor / 24_000.0;
-                let passage = next(&mut tracker, &playing(rounding.round(at), 120.0), frames);
-                check(&passage, frames);
-                jumps += u32::from(passage.left.is_some());
-                off = (passage.spans[0].unwrap().start_beat - at).abs();
+                let block_timeline =
+                    next(&mut tracker, &playing(rounding.round(at), 120.0), frames);
+                check(&block_timeline, frames);
+                jumps += u32::from(block_timeline.left.is_some());
+                off = (block_timeline.spans[0].unwrap().start_beat - at).abs();
             }
             let stretch = (24_000.0 / 15.0 / f64::from(frames)).ceil();
             assert!(
@@ -351,7 +355,7 @@ fn nonsense_never_panics_and_is_never_passed_on() {
         }
     };
     for round in 0..400 {
-        let mut tracker = Tracker::new(RATE);
+        let mut tracker = PlayheadTracker::new(RATE);
         tracker.shift([0, 4_800, -4_800][round % 3]);
         let mut said = playing(0.0, 120.0);
         for _ in 0..400 {
@@ -361,14 +365,14 @@ fn nonsense_never_panics_and_is_never_passed_on() {
                 1 => said.beat = maybe(number(&mut rng), &mut rng),
                 2 => said.tempo = maybe(10.0 * number(&mut rng), &mut rng),
                 3 => said.bar_start = maybe(number(&mut rng), &mut rng),
-                4 => said.numerator = maybe(rng.next() as i32 % 70, &mut rng),
+                4 => said.numerator = maybe(rng.draw() as i32 % 70, &mut rng),
                 5 => said.denominator = maybe(1 << rng.below(31), &mut rng),
                 6 => {
                     let ends = (number(&mut rng), number(&mut rng));
                     said.cycle = maybe(ends, &mut rng);
                 }
                 7 => tracker.set_sample_rate(RATE * (1.0 + rng.unit())),
-                8 => said = Reading::default(),
+                8 => said = HostTransport::default(),
                 9 => said = playing(40.0 * rng.unit(), 20.0 + 380.0 * rng.unit()),
                 _ => said.beat = said.beat.map(|b| b + f64::from(frames) / 24_000.0),
             }
@@ -377,14 +381,14 @@ fn nonsense_never_panics_and_is_never_passed_on() {
                 ..OWN
             };
             let reading = tracker.complete(&said, frames, own);
-            let mut passage = tracker.next(&reading, frames);
-            check(&passage, frames);
+            let mut block_timeline = tracker.next(&reading, frames);
+            check(&block_timeline, frames);
             let mut note_ons: Vec<u32> =
                 (0..rng.below(4)).map(|_| rng.below(4_096) as u32).collect();
             note_ons.retain(|&at| at < frames);
             note_ons.sort_unstable();
-            passage.snap_seam(tracker.slack(), note_ons.into_iter());
-            check(&passage, frames);
+            block_timeline.snap_seam(tracker.slack(), note_ons.into_iter());
+            check(&block_timeline, frames);
         }
     }
 }

@@ -35,15 +35,15 @@ fn rounded_positions_are_no_jumps_and_move_no_sample() {
         let tempo = [20.0, 120.0, 141.0, 400.0, 20.0 + 380.0 * rng.unit()][round % 5];
         let frames = [1, 16, 64, 100, 1_024, 8_192][rng.below(6) as usize];
         let spb = RATE * 60.0 / tempo;
-        let mut tracker = Tracker::new(RATE);
+        let mut tracker = PlayheadTracker::new(RATE);
         let mut first = 0.0;
         for block in 0..3_000u32 {
             let at = f64::from(block * frames) / spb + 4.0;
             let reported = rounding.round(at);
-            let passage = tracker.next(&playing(reported, tempo), frames);
+            let block_timeline = tracker.next(&playing(reported, tempo), frames);
             let what = format!("{rounding:?}, {tempo} BPM, blocks of {frames}, block {block}");
-            assert_eq!(passage.arrived.is_some(), block == 0, "{what}");
-            let start = passage.spans[0].unwrap().start_beat;
+            assert_eq!(block_timeline.arrived.is_some(), block == 0, "{what}");
+            let start = block_timeline.spans[0].unwrap().start_beat;
             if block == 0 {
                 first = start - at;
             }
@@ -57,19 +57,19 @@ fn rounded_positions_are_no_jumps_and_move_no_sample() {
 fn drift_is_followed_without_a_jump() {
     // The host reports its tempo in whole hundredths, and its positions rounded.
     for rounding in Rounding::ALL {
-        let mut tracker = Tracker::new(RATE);
+        let mut tracker = PlayheadTracker::new(RATE);
         let (exact, told, frames) = (133.337, 133.34, 256);
         let spb = RATE * 60.0 / exact;
         let mut last: Option<f64> = None;
         for block in 0..100_000u32 {
             let at = f64::from(block) * f64::from(frames) / spb;
-            let passage = tracker.next(&playing(rounding.round(at), told), frames);
+            let block_timeline = tracker.next(&playing(rounding.round(at), told), frames);
             assert_eq!(
-                passage.arrived.is_some(),
+                block_timeline.arrived.is_some(),
                 block == 0,
                 "{rounding:?}, {block}"
             );
-            let span = passage.spans[0].unwrap();
+            let span = block_timeline.spans[0].unwrap();
             let off = (span.start_beat - at).abs();
             assert!(
                 off < 2.0 / 480.0,
@@ -98,27 +98,29 @@ fn a_loop_whose_end_lies_inside_a_block_is_found_told_or_not() {
         let what = format!("{rounding:?}, {tempo} BPM, {frames}, {start} to {end}, told {told}");
         // The host loops on whole samples.
         let length = ((end - start) * spb).round();
-        let mut tracker = Tracker::new(RATE);
+        let mut tracker = PlayheadTracker::new(RATE);
         let (mut at, mut seams, mut turns) = (rng.below(frames) as f64, 0, 0);
         while seams + turns < 4 {
-            let reading = Reading {
+            let reading = HostTransport {
                 cycle: told.then_some((start, end)),
                 ..playing(rounding.round(start + at / spb), tempo)
             };
-            let passage = tracker.next(&reading, frames as u32);
-            if let Some(seam) = passage.seam {
+            let block_timeline = tracker.next(&reading, frames as u32);
+            if let Some(seam) = block_timeline.seam {
                 assert_eq!((seam.start, seam.end), (start, end), "{what}");
-                let since = passage.arrived.unwrap() - start;
+                let since = block_timeline.arrived.unwrap() - start;
                 assert!((since * spb - at).abs() < spb / 240.0, "{what}");
                 seams += 1;
             } else {
                 assert_eq!(
-                    passage.arrived.is_some(),
-                    turns + seams == 0 && passage.left.is_none() && passage.arrived.is_some(),
+                    block_timeline.arrived.is_some(),
+                    turns + seams == 0
+                        && block_timeline.left.is_none()
+                        && block_timeline.arrived.is_some(),
                     "{what}"
                 );
             }
-            if let [Some(_), Some(after)] = passage.spans {
+            if let [Some(_), Some(after)] = block_timeline.spans {
                 let sample = length - at;
                 assert!(
                     (f64::from(after.first) - sample).abs() < spb / 240.0 + 2.0,

@@ -233,7 +233,13 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
     outputs.both.write(&both.to_bytes()?)?;
-    wav::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
+    wav::write_wav(
+        &both,
+        0..both.end,
+        &outputs.sound,
+        SAMPLE_RATE as u32,
+        &mut |_| (),
+    )?;
     let parts = [
         RollPart {
             name: "heard",

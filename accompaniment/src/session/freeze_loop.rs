@@ -1,0 +1,100 @@
+//! What was just played, to be repeated.
+
+use continuo_score::Note;
+
+use crate::timeline::{Timeline, TimelineNote};
+
+/// Some whole bars, over and over.
+#[derive(Clone, Debug)]
+pub(super) struct FreezeLoop {
+    /// Their first step.
+    first: i64,
+    /// How many steps.
+    length: i64,
+    /// Their notes, in order.
+    notes: Vec<TimelineNote>,
+}
+
+impl FreezeLoop {
+    /// The last `bars` whole bars before `now`: what the plugin played there, or else the
+    /// player. `None` if there is nothing in them.
+    pub(super) fn of(timeline: &Timeline, now: f64, bars: u32) -> Option<Self> {
+        let origin = timeline.origin()?;
+        let end = timeline.bar_line(timeline.step(now));
+        let mut first = end;
+        for _ in 0..bars.max(1) {
+            if first > origin {
+                first = timeline.bar_line(first - 1);
+            }
+        }
+        let inside = |n: &TimelineNote| (first..end).contains(&n.start);
+        let generated: Vec<TimelineNote> = timeline
+            .notes()
+            .filter(|n| n.generated && inside(n))
+            .collect();
+        let mut notes = if generated.is_empty() {
+            timeline.notes().filter(inside).collect()
+        } else {
+            generated
+        };
+        notes.sort_by_key(|n| n.start);
+        let length = end - first;
+        (length > 0 && !notes.is_empty()).then_some(Self {
+            first,
+            length,
+            notes,
+        })
+    }
+
+    /// Its notes that start in `from..until`: first step, first step after it, the note.
+    pub(super) fn notes(&self, from: i64, until: i64) -> Vec<(i64, i64, Note)> {
+        let mut found = Vec::new();
+        let mut round = (from - self.first).div_euclid(self.length) * self.length;
+        while self.first + round < until {
+            for note in &self.notes {
+                let start = note.start + round;
+                if (from..until).contains(&start) {
+                    let (stop, note) = note.again();
+                    found.push((start, stop + round, note));
+                }
+            }
+            round += self.length;
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_score::TimeSignature;
+
+    #[test]
+    fn the_last_bars_repeat_in_phase() {
+        let mut timeline = Timeline::new(12);
+        timeline.metre(0.0, TimeSignature::COMMON);
+        timeline.on(1.0, 0, 50, 90);
+        timeline.off(2.0, None, None);
+        for (id, start) in [(1, 48), (2, 60), (3, 96), (4, 110)] {
+            timeline.play(id, start as f64 / 12.0, start, start + 6, 60 + id as u8, 70);
+        }
+        // In the third bar: the one before it has two notes of ours.
+        let one = FreezeLoop::of(&timeline, 9.5, 1).unwrap();
+        let starts = |f: &FreezeLoop, from, until| -> Vec<(i64, u8)> {
+            let notes = f.notes(from, until).into_iter();
+            notes.map(|n| (n.0, n.2.pitch)).collect()
+        };
+        assert_eq!(
+            starts(&one, 144, 240),
+            [(144, 61), (156, 62), (192, 61), (204, 62)]
+        );
+        assert_eq!(starts(&one, 150, 157), [(156, 62)]);
+        // Two bars are all there are; the player's note is not ours to repeat.
+        let all = FreezeLoop::of(&timeline, 9.5, 8).unwrap();
+        assert_eq!(starts(&all, 96, 192), [(144, 61), (156, 62)]);
+        // Before we have played it is the player's.
+        let theirs = FreezeLoop::of(&timeline, 4.0, 4).unwrap();
+        assert_eq!(starts(&theirs, 48, 96), [(60, 50)]);
+        assert!(FreezeLoop::of(&Timeline::new(12), 9.0, 4).is_none());
+    }
+}

@@ -1,0 +1,205 @@
+//! Notes ahead of the playhead, from an earlier pass: kept until the playhead plays over them.
+
+use continuo_score::TimeSignature;
+
+use super::{MOST_NOTES, NoteRecord, SAME, Timeline};
+
+/// What lies ahead of the playhead. It has no part in scores, and comes back where the playhead
+/// jumps over it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SetAside {
+    /// In order of start.
+    pub(super) notes: Vec<NoteRecord>,
+    /// Bar lines with a metre, rising.
+    time_signatures: Vec<(f64, TimeSignature)>,
+}
+
+impl SetAside {
+    /// Puts the notes in order of start.
+    pub(super) fn sort(&mut self) {
+        sort(&mut self.notes);
+    }
+}
+
+/// Notes that the playhead played over, in order of start.
+#[derive(Clone, Debug, Default)]
+pub struct PlayedOver(Vec<NoteRecord>);
+
+impl PlayedOver {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Adds the notes of `other`.
+    pub fn append(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+}
+
+impl Timeline {
+    /// The playhead goes on from `beat`, in quarter notes: what lies ahead of it is set aside,
+    /// what was set aside and lies before it comes back. A note that reaches over `beat` ends
+    /// there.
+    pub fn set_aside_from(&mut self, beat: f64) {
+        let before = |&at: &f64| at < beat - SAME;
+        type Notes = Vec<NoteRecord>;
+        let (mut notes, aside): (Notes, Notes) =
+            self.notes.iter().partition(|n| before(&n.start_beat));
+        let (back, mut later): (Notes, Notes) =
+            self.later.notes.iter().partition(|n| before(&n.start_beat));
+        if !back.is_empty() {
+            notes.extend(back);
+            sort(&mut notes);
+        }
+        later.extend(aside.into_iter().filter(|note| note.end.is_some()));
+        sort(&mut later);
+        later.truncate(MOST_NOTES);
+
+        type Metres = Vec<(f64, TimeSignature)>;
+        let (mut time_signatures, ahead): (Metres, Metres) =
+            self.time_signatures.iter().partition(|(at, _)| before(at));
+        let (back, mut later_metres): (Metres, Metres) = self
+            .later
+            .time_signatures
+            .iter()
+            .partition(|(at, _)| before(at));
+        time_signatures.extend(back);
+        later_metres.extend(ahead);
+        time_signatures.sort_by(|a, b| a.0.total_cmp(&b.0));
+        later_metres.sort_by(|a, b| a.0.total_cmp(&b.0));
+
+        (self.notes, self.time_signatures) = (notes, time_signatures);
+        self.later = SetAside {
+            notes: later,
+            time_signatures: later_metres,
+        };
+        self.end_notes_at(beat);
+        self.settle();
+        self.begin_with_the_first();
+    }
+
+    /// The playhead has gone on to `beat`: what was set aside before it is replaced by what was
+    /// heard there, and given.
+    pub fn play_over(&mut self, beat: f64) -> PlayedOver {
+        let before = |&at: &f64| at < beat - SAME;
+        let bars = self
+            .later
+            .time_signatures
+            .partition_point(|(at, _)| before(at));
+        self.later.time_signatures.drain(..bars);
+        let notes = &mut self.later.notes;
+        let over = notes.partition_point(|note| before(&note.start_beat));
+        PlayedOver(notes.drain(..over).collect())
+    }
+
+    /// Puts notes back that were played over, with the playhead at `beat`, except those that
+    /// were heard again: the same key on the same step. Gives those that were put back.
+    pub fn put_back(&mut self, over: &PlayedOver, beat: f64) -> PlayedOver {
+        let same = |a: &NoteRecord, b: &NoteRecord| (a.start, a.pitch) == (b.start, b.pitch);
+        let again = |note: &&NoteRecord| !self.notes.iter().any(|heard| same(heard, note));
+        let back: Vec<NoteRecord> = over.0.iter().filter(again).copied().collect();
+        self.later.notes.extend(&back);
+        self.later.sort();
+        self.set_aside_from(beat);
+        PlayedOver(back)
+    }
+
+    /// Takes notes out again that were put back.
+    pub fn take_out(&mut self, back: &PlayedOver) {
+        let is_back = |note: &NoteRecord| {
+            let same =
+                |b: &NoteRecord| (b.start, b.pitch, b.by) == (note.start, note.pitch, note.by);
+            back.0.iter().any(same)
+        };
+        self.notes.retain(|note| !is_back(note));
+        self.later.notes.retain(|note| !is_back(note));
+        self.settle();
+    }
+
+    /// How many notes lie ahead of the playhead.
+    pub fn later(&self) -> usize {
+        self.later.notes.len()
+    }
+
+    /// Where there are notes, scores begin with the bar of the first at the latest.
+    fn begin_with_the_first(&mut self) {
+        if let Some(first) = self.notes.iter().map(|note| note.start).min() {
+            let origin = self.origin.filter(|&origin| origin <= first);
+            self.origin = origin.or_else(|| Some(self.bar_line(first)));
+        }
+    }
+}
+
+fn sort(notes: &mut [NoteRecord]) {
+    notes.sort_by(|a, b| a.start_beat.total_cmp(&b.start_beat));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A note of half a beat on each of these beats.
+    fn timeline(beats: &[f64]) -> Timeline {
+        let mut timeline = Timeline::new(12);
+        for &beat in beats {
+            timeline.on(beat, 0, 60, 90);
+            timeline.off(beat + 0.5, Some(0), Some(60));
+        }
+        timeline
+    }
+
+    fn starts(timeline: &Timeline) -> Vec<f64> {
+        timeline.notes().map(|note| note.start_beat).collect()
+    }
+
+    #[test]
+    fn a_jump_back_forgets_nothing_until_it_is_played_over() {
+        let mut timeline = timeline(&[0.0, 4.0, 8.0, 12.0]);
+        timeline.set_aside_from(4.0);
+        assert_eq!((starts(&timeline), timeline.later()), (vec![0.0], 3));
+        let over = timeline.play_over(6.0);
+        assert_eq!((over.len(), timeline.later()), (1, 2));
+        timeline.set_aside_from(16.0);
+        assert_eq!(starts(&timeline), [0.0, 8.0, 12.0]);
+        assert_eq!(timeline.score(i64::MAX, i64::MAX).notes.len(), 3);
+    }
+
+    #[test]
+    fn what_was_played_over_comes_back_but_for_what_was_heard_again() {
+        let mut timeline = timeline(&[0.0, 1.0, 2.0, 8.0]);
+        timeline.set_aside_from(0.0);
+        timeline.on(1.001, 0, 60, 90);
+        timeline.off(1.5, Some(0), Some(60));
+        let over = timeline.play_over(4.0);
+        assert_eq!(over.len(), 3);
+        let back = timeline.put_back(&over, 4.0);
+        assert_eq!(starts(&timeline), [0.0, 1.001, 2.0]);
+        assert_eq!((back.len(), timeline.later()), (2, 1));
+        timeline.take_out(&back);
+        assert_eq!(starts(&timeline), [1.001]);
+    }
+
+    #[test]
+    fn a_jump_before_the_first_note_and_back_keeps_bars_and_origin() {
+        let three = TimeSignature {
+            numerator: 3,
+            denominator: 4,
+        };
+        let mut timeline = timeline(&[]);
+        timeline.metre(0.0, TimeSignature::COMMON);
+        timeline.metre(4.0, three);
+        timeline.on(5.0, 0, 60, 90);
+        timeline.off(5.5, Some(0), Some(60));
+        let before = timeline.score(i64::MAX, i64::MAX);
+        timeline.set_aside_from(0.0);
+        assert!(timeline.is_empty() && timeline.origin().is_none());
+        timeline.set_aside_from(8.0);
+        assert_eq!(timeline.score(i64::MAX, i64::MAX), before);
+    }
+}

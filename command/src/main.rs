@@ -1,0 +1,5 @@
+//! `continuo`: the engine from the shell.
+
+fn main() -> std::process::ExitCode {
+    continuo_command::run()
+}

@@ -1,0 +1,249 @@
+//! What is taken back, and done again.
+
+use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
+use super::*;
+use continuo_accompaniment::choices::{Memory, Variation};
+use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
+use continuo_accompaniment::timeline::TimelineNote;
+
+/// What the plugin starts in these beats.
+fn within(played: &Played, from: f64, to: f64) -> Played {
+    let (from, to) = (from * BEAT as f64, to * BEAT as f64);
+    let inside = |e: &&(u64, bool, u8, u8, u8)| e.0 as f64 >= from && (e.0 as f64) < to;
+    let generated = played.iter().filter(|e| e.1 && e.2 == 0);
+    generated.filter(inside).copied().collect()
+}
+
+fn regenerate(rehearsal: &mut ProtocolTest) {
+    rehearsal.press(Trigger::Regenerate);
+}
+
+fn clear(rehearsal: &mut ProtocolTest) {
+    rehearsal.press(Trigger::Clear);
+}
+
+fn undo(rehearsal: &mut ProtocolTest) {
+    rehearsal.press(Trigger::Undo);
+}
+
+fn redo(rehearsal: &mut ProtocolTest) {
+    rehearsal.press(Trigger::Redo);
+}
+
+impl ProtocolTest {
+    fn history(&self) -> UndoHistory {
+        self.composer.lock().unwrap().session.show().history
+    }
+
+    fn memory(&self) -> Vec<TimelineNote> {
+        let composer = self.composer.lock().unwrap();
+        composer.session.timeline().notes().collect()
+    }
+
+    /// One short block, standing still.
+    fn stand(&mut self) {
+        self.block(&standing(), 64, &mut Block::default());
+        self.composer.lock().unwrap().run();
+    }
+}
+
+#[test]
+fn the_earlier_answer_comes_back_and_the_later_one_again() {
+    let (_, expected) = pressing(&[]);
+    let (_, anew) = pressing(&[(6.3, &regenerate)]);
+    let (rehearsal, back) = pressing(&[(6.3, &regenerate), (6.4, &undo)]);
+    // Four beats were planned; a quarter of a beat of them is too near to be played.
+    assert_ne!(within(&anew, 7.0, 10.0), within(&expected, 7.0, 10.0));
+    assert_eq!(within(&back, 6.7, 10.0), within(&expected, 6.7, 10.0));
+    assert!(within(&back, 10.0, 15.0).len() > 3, "and it goes on");
+    let history = rehearsal.history();
+    assert_eq!(
+        (history.undo, history.redo),
+        (None, Some(UndoStep::Regenerate))
+    );
+
+    let (rehearsal, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
+    assert_eq!(within(&again, 7.0, 10.0), within(&anew, 7.0, 10.0));
+    assert_eq!(rehearsal.history().undo, Some(UndoStep::Regenerate));
+    // More than there is to take back changes nothing but what is cut.
+    let (rehearsal, _) = pressing(&[(6.3, &undo), (7.0, &redo)]);
+    assert_eq!(rehearsal.history(), UndoHistory::default());
+}
+
+#[test]
+fn the_next_pass_of_a_loop_has_the_earlier_answer_too() {
+    let mut looping = rehearsal(Mode::Free, Enter::Bar);
+    let (mut at, mut played, turn) = (0u64, Vec::new(), 4 * BAR);
+    while at < 4 * turn {
+        // In the second bar of the second pass, and in the fourth of the third.
+        match at {
+            _ if at == turn + BAR + BEAT => regenerate(&mut looping),
+            _ if at == 3 * turn - BEAT => undo(&mut looping),
+            _ => {}
+        }
+        let into = at % turn;
+        let reading = in_three(into);
+        let mut block = Block::default();
+        looping.block(&reading, 480, &mut block);
+        played.extend(block.output.iter().map(|e| plain(e, at)));
+        at += 480;
+    }
+    let pass = |n: u64| -> Vec<_> {
+        let inside = played.iter().filter(|e| e.1 && e.2 == 0 && e.0 / turn == n);
+        inside.map(|e| (e.0 % turn, e.3, e.4)).collect()
+    };
+    assert!(pass(0).len() > 10);
+    assert_ne!(pass(2), pass(0), "thought of anew");
+    assert_eq!(pass(3), pass(0), "and taken back");
+}
+
+#[test]
+fn what_was_forgotten_comes_back_before_what_came_since() {
+    for memory in [Memory::Song, Memory::Session] {
+        let keys = beats(&[0, 1, 2, 7, 9], 12);
+        let with = |clears: bool| {
+            let mut rehearsal = rehearsal(Mode::Off, Enter::Beat);
+            rehearsal.settings.memory = memory;
+            perform_with(
+                &keys,
+                &mut rehearsal,
+                || 480,
+                |rehearsal, at| {
+                    if clears && at == 5 * BEAT {
+                        clear(rehearsal);
+                    }
+                },
+            );
+            rehearsal
+        };
+        let all = with(false).memory();
+        let mut cleared = with(true);
+        assert_eq!(cleared.memory(), all[3..], "{memory:?}");
+        assert_eq!(cleared.history().undo, Some(UndoStep::Clear));
+        undo(&mut cleared);
+        cleared.stand();
+        assert_eq!(cleared.memory(), all, "{memory:?}");
+        redo(&mut cleared);
+        cleared.stand();
+        assert_eq!(cleared.memory(), all[3..], "{memory:?}");
+        undo(&mut cleared);
+        cleared.stand();
+        assert_eq!(cleared.memory(), all, "{memory:?}");
+        // Nothing to forget is nothing to take back.
+        clear(&mut cleared);
+        cleared.stand();
+        clear(&mut cleared);
+        cleared.stand();
+        undo(&mut cleared);
+        cleared.stand();
+        assert_eq!(cleared.memory(), all, "{memory:?}");
+    }
+}
+
+/// Where the song was played anew since, what was there before does not come back: without the
+/// clearing it would be gone as well.
+#[test]
+fn what_was_played_over_since_stays_gone() {
+    let mut rehearsal = rehearsal(Mode::Off, Enter::Beat);
+    perform(&beats(&[0, 1, 2, 3, 4, 5], 6), &mut rehearsal, || 480);
+    let before = rehearsal.memory();
+    clear(&mut rehearsal);
+    rehearsal.stand();
+    // From the third beat on.
+    let mut beat = 2.0;
+    while beat < 4.0 {
+        let reading = rolling(beat);
+        rehearsal.block(&reading, 480, &mut Block::default());
+        beat += 480.0 / BEAT as f64;
+    }
+    undo(&mut rehearsal);
+    rehearsal.stand();
+    assert_eq!(rehearsal.memory(), before[..2]);
+}
+
+#[test]
+fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
+    let mut rehearsal = rehearsal(Mode::Free, Enter::Beat);
+    rehearsal.settings.variation = Variation::C;
+    rehearsal.stand();
+    assert_eq!(
+        rehearsal.history(),
+        UndoHistory::default(),
+        "as the project had it"
+    );
+    rehearsal.settings.variation = Variation::B;
+    rehearsal.stand();
+    rehearsal.settings.freeze = true;
+    rehearsal.stand();
+    let step = |rehearsal: &mut ProtocolTest, press: fn(&mut ProtocolTest), step: UndoStep| {
+        press(rehearsal);
+        // The host takes its time.
+        rehearsal.stand();
+        match step {
+            UndoStep::Vary(variation) => rehearsal.settings.variation = variation,
+            UndoStep::Freeze(on) => rehearsal.settings.freeze = on,
+            _ => {}
+        }
+        rehearsal.stand();
+    };
+    let at = |rehearsal: &ProtocolTest| (rehearsal.history().undo, rehearsal.history().redo);
+    let (thaw, freeze) = (UndoStep::Freeze(false), UndoStep::Freeze(true));
+    let (b, c) = (UndoStep::Vary(Variation::B), UndoStep::Vary(Variation::C));
+    assert_eq!(at(&rehearsal), (Some(thaw), None));
+    step(&mut rehearsal, undo, thaw);
+    assert_eq!(at(&rehearsal), (Some(c), Some(freeze)));
+    step(&mut rehearsal, undo, c);
+    assert_eq!(at(&rehearsal), (None, Some(b)));
+    step(&mut rehearsal, redo, b);
+    step(&mut rehearsal, redo, freeze);
+    assert_eq!(at(&rehearsal), (Some(thaw), None));
+    // Something new, and there is nothing to do again.
+    step(&mut rehearsal, undo, thaw);
+    rehearsal.settings.variation = Variation::D;
+    rehearsal.stand();
+    assert_eq!(at(&rehearsal), (Some(b), None));
+}
+
+/// Whatever was done in whatever order: all of it taken back is as if nothing had been done, and
+/// all of it done again as it was.
+#[test]
+fn all_of_it_back_and_forth() {
+    for seed in 0..60 {
+        let mut rng = Rng::new(seed);
+        let mut rehearsal = rehearsal(Mode::Off, Enter::Beat);
+        let keys: Vec<u64> = (0..20).filter(|_| rng.below(3) > 0).collect();
+        let piece = beats(&keys, 20);
+        let mut plain = self::rehearsal(Mode::Off, Enter::Beat);
+        perform(&piece, &mut plain, || 480);
+        // Between keys: one that is held when everything is forgotten ends there.
+        let acts: Vec<u64> = (0..10).map(|_| BEAT * rng.below(20)).collect();
+        perform_with(
+            &piece,
+            &mut rehearsal,
+            || 480,
+            |rehearsal, at| {
+                for _ in acts.iter().filter(|&&act| act == at) {
+                    match rng.below(5) {
+                        0 | 1 => clear(rehearsal),
+                        2 => regenerate(rehearsal),
+                        3 => undo(rehearsal),
+                        _ => redo(rehearsal),
+                    }
+                }
+            },
+        );
+        let after = rehearsal.memory();
+        let steps = |rehearsal: &mut ProtocolTest, press: fn(&mut ProtocolTest)| {
+            for _ in 0..12 {
+                press(rehearsal);
+                rehearsal.stand();
+            }
+            rehearsal.memory()
+        };
+        // Deeds taken back on the way are done again first.
+        let redone = steps(&mut rehearsal, redo);
+        assert_eq!(steps(&mut rehearsal, undo), plain.memory(), "seed {seed}");
+        assert_eq!(steps(&mut rehearsal, redo), redone, "seed {seed}");
+        assert!(after.len() <= plain.memory().len(), "seed {seed}");
+    }
+}
