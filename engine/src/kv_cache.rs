@@ -148,7 +148,7 @@ impl KvCache {
         self.next += tokens;
     }
 
-    /// Drops tokens beyond [`EXTRA_WINDOWS`].
+    /// Drops tokens that are further back than eight windows.
     pub fn trim(&mut self) {
         let held = self.next - self.first;
         let keep = self.reach * (1 + EXTRA_WINDOWS);

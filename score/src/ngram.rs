@@ -78,7 +78,7 @@ struct Compared {
 }
 
 /// The tokens of a session or of learned pieces, and the end positions of every n-gram of
-/// [`SHORTEST`] tokens. A value: its owner may be any thread.
+/// 4 tokens. A value: its owner may be any thread.
 #[derive(Clone, Debug)]
 pub struct NgramMemory {
     /// IdKind of each id.

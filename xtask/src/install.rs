@@ -125,12 +125,12 @@ mod tests {
         let plugins = at("plugins");
         let to = plugins.join("Continuo.vst3");
         for _ in 0..2 {
-            place(&bundle, &plugins, &to).unwrap();
+            replace(&bundle, &plugins, &to).unwrap();
             assert!(to.join("Contents/new").is_file() && !to.join("old").exists());
             fs::write(to.join("old"), "old").unwrap();
             fs::write(plugins.join("Other.vst3"), "mine").unwrap();
         }
-        place(&bundle, &plugins, &to).unwrap();
+        replace(&bundle, &plugins, &to).unwrap();
         let mut names: Vec<_> = fs::read_dir(&plugins)
             .unwrap()
             .map(|e| e.unwrap().file_name())

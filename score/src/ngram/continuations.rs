@@ -10,7 +10,7 @@ const AGREEMENT: f32 = 0.9;
 /// The tokens that followed earlier n-grams equal to the last one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Continuations {
-    /// Length of the longest n-gram in tokens, velocities not counted: [`SHORTEST`] or more. One at
+    /// Length of the longest n-gram in tokens, velocities not counted: 4 or more. One at
     /// another position in its bar counts as eight tokens shorter.
     pub length: usize,
     /// `(id, share)`, sorted by share from large to small, then by id; the shares sum to 1. An

@@ -52,7 +52,7 @@ impl InputEmbedding {
             sounding: match config.sounding {
                 true => Some(builder.matrix(
                     "sounding",
-                    table(TableRole::Sounding),
+                    table(TableRole::NoteState),
                     [NoteState::ROWS, s.width],
                 )?),
                 false => None,
