@@ -91,7 +91,8 @@ impl Score {
         end
     }
 
-    /// Ends the score with the bar in which its last note ends, without the silence after it.
+    /// Ends the score with the bar in which its last note ends: the silence that a file has after
+    /// that is no music.
     pub fn end_with_music(&mut self) {
         let end = self.notes.iter().map(|note| note.end()).max().unwrap_or(0);
         self.length = self.length.min(self.time_signatures.next_bar(end));

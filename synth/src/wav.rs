@@ -65,9 +65,9 @@ struct KeyEvent {
     key: u8,
 }
 
-/// Renders the notes that begin in a range of ticks, each to its end, at the file's tempo into a stereo
-/// WAV file of 16 bits, `rate` samples a second, whole or not at all. `progress` gets the finished
-/// share, from 0 to 1.
+/// Renders a range of ticks of a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate`
+/// samples a second, whole or not at all: the notes that begin in the range, each to its end.
+/// `progress` gets the finished share, from 0 to 1.
 ///
 /// # Errors
 /// When the sound is longer than a WAV file can be, or the file cannot be written.
