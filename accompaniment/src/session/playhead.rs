@@ -47,8 +47,8 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// A loop came round at `seam`. The player's notes that were heard at its end or later lie
-    /// after its start: the host did not split its block there.
+    /// A loop came round at `seam`. The player's notes at its end or later, which may lie several
+    /// blocks back, belong behind its start: the host did not split its block there.
     pub(super) fn turn(&mut self, seam: Seam) -> Result<(), P::Error> {
         let end = seam.end + self.session_offset;
         let carried = self.timeline.take_heard_from(end - seam.slack);
