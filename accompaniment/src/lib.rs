@@ -16,6 +16,7 @@ pub mod key_set;
 pub mod messages;
 pub mod midi_export;
 pub mod schedule;
+pub mod seed;
 pub mod session;
 pub mod snapshot;
 #[doc(hidden)]

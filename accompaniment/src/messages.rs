@@ -93,8 +93,8 @@ pub enum ComposerInput {
     },
     /// What comes now belongs to the composer's past number `past`, what came before to another.
     SessionReplaced {
-        /// [`crate::shared::Shared::pasts`], as the audio thread saw it.
-        past: u64,
+        /// [`crate::shared::Shared::session_epoch`], as the audio thread saw it.
+        session_epoch: u64,
     },
     /// What the musician asks for.
     Settings(Settings),
@@ -133,7 +133,7 @@ pub struct ScheduledNote {
     pub velocity: u8,
 }
 
-/// The parameters the composer needs, as plain values.
+/// The parameters the composer urgencies, as plain values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
     /// What to do.
@@ -174,13 +174,13 @@ pub struct Settings {
 
 impl Settings {
     /// Whether a player plays or remembers otherwise by these settings than by `other`.
-    pub fn tunes(&self, other: &Settings) -> bool {
+    pub fn retunes(&self, other: &Settings) -> bool {
         let tuning = |s: &Settings| (s.sampling, s.recall, s.reach);
         tuning(self) != tuning(other)
     }
 
     /// Whether the change from these settings to `next` makes everything planned void.
-    pub fn voids(&self, next: &Settings) -> bool {
+    pub fn discards_plan(&self, next: &Settings) -> bool {
         self.mode != next.mode || self.variation != next.variation || self.freeze != next.freeze
     }
 }

@@ -16,9 +16,9 @@ const SAME: f64 = 1e-6;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportPart {
     /// The player's notes.
-    ComposerInput,
+    Input,
     /// The generated notes.
-    Played,
+    Generated,
     /// Both, as two tracks.
     Both,
 }
@@ -43,8 +43,8 @@ const TRACKS: [Track; 2] = [
 impl ExportPart {
     fn contains(self, generated: bool) -> bool {
         match self {
-            Self::ComposerInput => !generated,
-            Self::Played => generated,
+            Self::Input => !generated,
+            Self::Generated => generated,
             Self::Both => true,
         }
     }
@@ -192,10 +192,10 @@ mod tests {
     #[test]
     fn one_part_of_the_last_bars_is_written_alone() {
         let count = |part, bars| exported(part, bars).map(|file| file.notes.len());
-        assert_eq!(count(ExportPart::ComposerInput, None), Some(2));
-        assert_eq!(count(ExportPart::ComposerInput, Some(1)), Some(1));
-        assert_eq!(count(ExportPart::Played, Some(1)), Some(2));
-        assert_eq!(count(ExportPart::Played, Some(0)), Some(1));
+        assert_eq!(count(ExportPart::Input, None), Some(2));
+        assert_eq!(count(ExportPart::Input, Some(1)), Some(1));
+        assert_eq!(count(ExportPart::Generated, Some(1)), Some(2));
+        assert_eq!(count(ExportPart::Generated, Some(0)), Some(1));
         assert_eq!(
             export(&Snapshot::default(), ExportPart::Both, None),
             None,

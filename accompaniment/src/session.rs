@@ -9,6 +9,7 @@ mod pending_work;
 mod planning;
 mod playhead;
 mod undo;
+mod undo_stack;
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,20 +21,20 @@ use serde::{Deserialize, Serialize};
 
 use self::freeze_loop::FreezeLoop;
 use self::planning::Answer;
-use self::undo::UndoStack;
-use crate::file_learning::{Learned, LearnedFiles};
+use self::undo_stack::UndoStack;
+use crate::file_learning::{FileLearning, SavedPiece};
 use crate::messages::{ScheduledNote, Settings};
-use crate::timeline::{Beats, SavedTimeline, Timeline};
+use crate::timeline::{ExactBeats, SavedTimeline, Timeline};
 use crate::turn_taking::{EntryPlanner, PlayWindow};
 
-use self::pending_work::HeldUp;
-pub use self::pending_work::{Need, most_needed};
-pub use self::planning::mix;
+use self::pending_work::Stall;
+pub use self::pending_work::{Urgency, most_urgent};
+pub use crate::seed::mix;
 
 /// Something that listens and plays on: the engine's composer. Steps are those of the scores
 /// it listens to.
 ///
-/// No call takes longer than a few milliseconds: [`Player::play_until`] and [`Player::read_on`]
+/// No call takes longer than a few milliseconds: [`Player::poll_notes`] and [`Player::poll`]
 /// do the work of the others in slices. How it is sliced does not change what is played.
 pub trait Player {
     /// Why it cannot go on.
@@ -57,30 +58,30 @@ pub trait Player {
     ) -> Result<(), Self::Error>;
     /// Where it looked back to for the notes it played in these steps. Nowhere, unless it has a
     /// memory that is searched.
-    fn looks_back(&self, _steps: Range<u32>) -> LookBack {
-        LookBack::default()
+    fn attribution(&self, _steps: Range<u32>) -> Attribution {
+        Attribution::default()
     }
     /// Goes on with other settings.
     fn tune(&mut self, settings: &Settings);
     /// The notes that start before `until` and were not given yet. How the calls are cut does
     /// not change what is played. `None` after a slice that was not enough: the same call is to
     /// follow.
-    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
+    fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
 
     /// What it has still to read, and what matters most of it.
-    fn owed(&self) -> Option<PendingWork> {
+    fn pending_work(&self) -> Option<PendingWork> {
         None
     }
     /// Reads for a slice.
-    fn read_on(&mut self) -> Result<(), Self::Error> {
+    fn poll(&mut self) -> Result<(), Self::Error> {
         Ok(())
     }
 
     /// Whether it can learn from other music: what follows does nothing where it cannot.
-    fn learns(&self) -> bool {
+    fn can_learn(&self) -> bool {
         false
     }
-    /// Learns pieces, beside what is heard: [`Player::read_on`] reads them. They may be on
+    /// Learns pieces, beside what is heard: [`Player::poll`] reads them. They may be on
     /// another grid.
     fn learn(&mut self, _pieces: &[Score]) -> Result<(), Self::Error> {
         Ok(())
@@ -97,7 +98,7 @@ pub trait Player {
 
 /// Where a [`Player`] looked back to.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LookBack {
+pub struct Attribution {
     /// Bars of the scores it listened to, from 0, each with its share, 0 to 1.
     pub bars: BTreeMap<u32, f32>,
     /// The share of what it learned.
@@ -109,10 +110,10 @@ pub struct LookBack {
 #[serde(default)]
 pub struct SavedSession {
     /// Everything up to this position was heard, in quarter notes.
-    now: Beats,
+    now: ExactBeats,
     timeline: SavedTimeline,
     /// What was learned from files, oldest first.
-    learned: Vec<Learned>,
+    learned: Vec<SavedPiece>,
 }
 
 /// One instance's memory and plans.
@@ -145,11 +146,11 @@ pub struct Session<P> {
     /// What is repeated.
     freeze_loop: Option<FreezeLoop>,
     /// What is learned from files.
-    lessons: LearnedFiles,
+    file_learning: FileLearning,
     /// Since a project was loaded or the player changed, what an answer waits for was not read.
     opening: bool,
     /// Time stands still at a stretch, or at the end of one, until that work is done.
-    held_up: HeldUp,
+    stall: Stall,
     /// What can be taken back.
     undo_stack: UndoStack,
     planned: VecDeque<ScheduledNote>,
@@ -158,7 +159,7 @@ pub struct Session<P> {
 impl SavedSession {
     /// The first bar line of 4/4 after everything in it, in quarter notes.
     pub fn next_bar(&self) -> f64 {
-        let Beats(now) = self.now;
+        let ExactBeats(now) = self.now;
         let end = now.max(self.timeline.end_beat());
         if end.is_finite() {
             (end / 4.0).ceil() * 4.0
@@ -188,9 +189,9 @@ impl<P: Player> Session<P> {
             unread_from: None,
             regenerate_counts: BTreeMap::new(),
             freeze_loop: None,
-            lessons: LearnedFiles::default(),
+            file_learning: FileLearning::default(),
             opening: false,
-            held_up: HeldUp::default(),
+            stall: Stall::default(),
             undo_stack: UndoStack::default(),
             planned: VecDeque::new(),
         }
@@ -224,15 +225,15 @@ impl<P: Player> Session<P> {
     /// What a project keeps of it.
     pub fn save(&self) -> SavedSession {
         SavedSession {
-            now: Beats(self.now),
+            now: ExactBeats(self.now),
             timeline: self.timeline.save(),
-            learned: self.lessons.learned().to_vec(),
+            learned: self.file_learning.learned().to_vec(),
         }
     }
 
     /// Somebody else plays from here on, who has heard nothing yet: memory is read when there is
     /// time, in [`Session::work`]. Time goes on.
-    pub fn change_player(&mut self, player: P) -> Result<(), P::Error> {
+    pub fn replace_player(&mut self, player: P) -> Result<(), P::Error> {
         let steps_per_beat = player.steps_per_beat();
         if steps_per_beat != self.player.steps_per_beat() {
             let saved = self.timeline.save();
@@ -246,16 +247,16 @@ impl<P: Player> Session<P> {
         }
         self.player = player;
         self.pending_settings.clear();
-        (self.answer, self.held_up) = (None, HeldUp::default());
+        (self.answer, self.stall) = (None, Stall::default());
         let end = match self.running {
             true => Some(self.timeline.step(self.now.floor())),
             false => self.timeline.end(),
         };
         let end = end.unwrap_or(0);
-        let open = self.timeline.first_open().unwrap_or(end);
+        let open = self.timeline.first_held().unwrap_or(end);
         self.unread_from = (!self.timeline.is_empty()).then_some(end.min(open));
         self.opening = true;
-        self.relearn()
+        self.relearn_all()
     }
 
     /// Goes on from what a project kept, and gives how many notes of it made no sense. Every
@@ -263,7 +264,7 @@ impl<P: Player> Session<P> {
     /// A transport that runs has to arrive once more.
     pub fn restore(&mut self, saved: &SavedSession) -> Result<usize, P::Error> {
         let steps_per_beat = self.player.steps_per_beat();
-        let Beats(now) = saved.now;
+        let ExactBeats(now) = saved.now;
         let now = if now.is_finite() { now } else { 0.0 };
         let (timeline, lost) = Timeline::restore(&saved.timeline, steps_per_beat, now);
         self.timeline = timeline;
@@ -272,12 +273,12 @@ impl<P: Player> Session<P> {
         self.regenerate_counts.clear();
         self.pending_settings.clear();
         (self.answer, self.freeze_loop) = (None, None);
-        self.held_up = HeldUp::default();
+        self.stall = Stall::default();
         self.undo_stack.forget();
         self.planned.clear();
         self.unread_from = Some(self.timeline.end().unwrap_or(0));
         self.opening = true;
-        Ok(lost + self.restore_lessons(&saved.learned)?)
+        Ok(lost + self.restore_learned(&saved.learned)?)
     }
 
     /// The player's memory catches up with what was heard.
@@ -304,8 +305,8 @@ impl<P: Player> Session<P> {
             None => self.entry_planner.next(&self.timeline, &self.settings),
             Some(answer) => {
                 let end = answer.end?;
-                if answer.retaken {
-                    return self.take_at(end, answer.then);
+                if answer.ends_at_regenerated {
+                    return self.window_at(end, answer.next_end);
                 }
                 self.entry_planner.next(&self.timeline, &self.settings)
             }
@@ -325,7 +326,7 @@ impl<P: Player> Session<P> {
         }
         self.catch_up()?;
         let line = self.timeline.step(passed);
-        let open = self.timeline.first_open().unwrap_or(line);
+        let open = self.timeline.first_held().unwrap_or(line);
         let decided = entry.map_or(line, |e| e.decided);
         self.unread_from = Some(line.min(open).min(decided));
         Ok(())

@@ -10,7 +10,7 @@ impl Rng {
 
     pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        crate::session::mix(self.0)
+        crate::seed::mix(self.0)
     }
 
     /// Uniform in `0..end`.

@@ -2,23 +2,24 @@
 //! thread, no model and no host.
 
 mod bars;
+mod input;
 mod saved;
 mod set_aside;
 
 use continuo_score::{Note, Score, TimeSignature};
 
-use self::set_aside::SetAside;
+use self::set_aside::NotesAhead;
 
-pub use self::saved::{Beats, SavedTimeline};
+pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
 
 /// Who played a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
+enum NoteSource {
     /// The player, on this channel.
     Player(u8),
     /// The plugin, with this [`crate::messages::ScheduledNote::id`].
-    Us(u64),
+    Generated(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +35,7 @@ struct NoteRecord {
     ended_at_once: bool,
     pitch: u8,
     velocity: u8,
-    by: By,
+    source: NoteSource,
 }
 
 /// Notes and bars by song position, in *song steps*: steps of the model's grid counted from
@@ -52,14 +53,14 @@ pub struct Timeline {
     /// Channels whose pedal is down, a bit each.
     pedals: u16,
     /// How many notes have no end yet.
-    open: usize,
+    held_count: usize,
     /// Notes of an earlier pass that the playhead has not reached again.
-    later: SetAside,
+    later: NotesAhead,
 }
 
 /// Some bars that one of the two plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct TradeTurn {
     /// Counted from the first bar: even ones are the player's.
     pub number: u32,
     /// First step.
@@ -102,7 +103,7 @@ pub struct TimelineNote {
 
 impl TimelineNote {
     /// The step after it and the note itself, to be played again: a step long where it is held.
-    pub fn again(&self) -> (i64, Note) {
+    pub fn repeated(&self) -> (i64, Note) {
         let length = self.end.map_or(1, |end| end - self.start).max(1);
         let note = Note {
             start: 0,
@@ -115,14 +116,11 @@ impl TimelineNote {
 }
 
 /// Of its own notes the plugin looks back at so many: some bars of them.
-const OWN_NOTES: usize = 512;
-
-/// Notes that are looked through for one whose note-off comes again.
-const LOOKED_BACK: usize = 256;
+const MAX_OWN_NOTES: usize = 512;
 
 /// Notes remembered at most. Beyond that the oldest quarter is forgotten: ten notes a second
 /// for an hour and a half.
-const MOST_NOTES: usize = 1 << 16;
+const MAX_NOTES: usize = 1 << 16;
 
 /// Positions nearer than this, in quarter notes, are the same: far below a sample, far above
 /// the rounding of hosts.
@@ -137,8 +135,8 @@ impl Timeline {
             notes: Vec::new(),
             time_signatures: Vec::new(),
             pedals: 0,
-            open: 0,
-            later: SetAside::default(),
+            held_count: 0,
+            later: NotesAhead::default(),
         }
     }
 
@@ -173,7 +171,7 @@ impl Timeline {
     }
 
     /// The host's bars from the bar line at `bar_start` on.
-    pub fn metre(&mut self, bar_start: f64, metre: TimeSignature) {
+    pub fn add_time_signature(&mut self, bar_start: f64, metre: TimeSignature) {
         self.time_signatures
             .retain(|&(at, _)| at < bar_start - SAME);
         self.time_signatures.push((bar_start, metre));
@@ -187,8 +185,8 @@ impl Timeline {
     /// Nothing was ever heard or played. The bars stay.
     pub fn clear(&mut self) {
         self.notes.clear();
-        self.later = SetAside::default();
-        self.settle();
+        self.later = NotesAhead::default();
+        self.notes_removed();
     }
 
     /// Takes out the notes that start before `beat`, and those ahead of the playhead, and gives
@@ -199,119 +197,26 @@ impl Timeline {
             notes: out,
             ..self.clone()
         };
-        self.later = SetAside::default();
-        earlier.settle();
+        self.later = NotesAhead::default();
+        earlier.notes_removed();
         self.notes = stay;
         let first = self.notes.iter().map(|n| n.start).min();
         self.origin = first.map(|first| self.bar_line(first));
-        self.settle();
+        self.notes_removed();
         earlier
     }
 
     /// Puts notes that were taken out before those there are now, as far as they start before
     /// `beat`. Those that reach over it end there.
     pub fn put_before(&mut self, mut earlier: Self, beat: f64) {
-        earlier.all_up(beat);
+        earlier.release_all(beat);
         earlier.forget_from(beat);
         self.origin = earlier.origin.or(self.origin);
         earlier.notes.append(&mut self.notes);
         self.notes = earlier.notes;
         self.later = earlier.later;
-        self.settle();
+        self.notes_removed();
         self.make_room();
-    }
-
-    /// The player struck a key.
-    pub fn on(&mut self, beat: f64, channel: u8, pitch: u8, velocity: u8) {
-        // A key struck again without having been let go, or while the pedal holds it.
-        self.end_held(beat, Some(channel), Some(pitch), |_| true);
-        self.make_room();
-        self.open += 1;
-        let start = self.step(beat);
-        self.begin(start);
-        self.notes.push(NoteRecord {
-            start_beat: beat,
-            start,
-            end: None,
-            sustained: false,
-            ended_at_once: false,
-            pitch: pitch & 127,
-            velocity: velocity.clamp(1, 127),
-            by: By::Player(channel),
-        });
-    }
-
-    /// The player let go every key that fits; `None` fits all. Where the pedal is down they go
-    /// on sounding.
-    pub fn off(&mut self, beat: f64, channel: Option<u8>, pitch: Option<u8>) {
-        if let (Some(channel), Some(pitch)) = (channel, pitch) {
-            self.off_again(beat, channel, pitch);
-        }
-        let pedals = self.pedals;
-        for (note, on) in self.held() {
-            let held = pedals >> (on & 15) & 1 == 1;
-            note.sustained |= held && fits(channel, on) && fits(pitch, note.pitch);
-        }
-        self.end_held(beat, channel, pitch, |note| !note.sustained);
-    }
-
-    /// A second note-off of a key whose first one came on the sample of its note-on: the note
-    /// ends here. qtractor does so with the notes on the first sample that it plays.
-    fn off_again(&mut self, beat: f64, channel: u8, pitch: u8) {
-        let end = self.step(beat);
-        let last = self.notes.iter_mut().rev().take(LOOKED_BACK);
-        let mut last = last.filter(|n| n.pitch == pitch && n.by == By::Player(channel));
-        if let Some(note) = last.next().filter(|note| note.ended_at_once) {
-            note.ended_at_once = false;
-            note.end = note.end.map(|at| at.max(end));
-        }
-    }
-
-    /// The sustain pedal of a channel went down or up.
-    pub fn pedal(&mut self, beat: f64, channel: u8, down: bool) {
-        let bit = 1 << (channel & 15);
-        if down {
-            self.pedals |= bit;
-        } else {
-            self.pedals &= !bit;
-            self.end_held(beat, Some(channel), None, |note| note.sustained);
-        }
-    }
-
-    /// Every key and every pedal is up.
-    pub fn all_up(&mut self, beat: f64) {
-        self.pedals = 0;
-        self.end_held(beat, None, None, |_| true);
-    }
-
-    fn end_held(
-        &mut self,
-        beat: f64,
-        channel: Option<u8>,
-        pitch: Option<u8>,
-        which: impl Fn(&NoteRecord) -> bool,
-    ) {
-        let end = self.step(beat);
-        let mut ended = 0;
-        for (note, on) in self.held() {
-            if fits(channel, on) && fits(pitch, note.pitch) && which(note) {
-                note.end = Some(end.max(note.start + 1));
-                note.sustained = false;
-                note.ended_at_once = beat - note.start_beat < SAME;
-                ended += 1;
-            }
-        }
-        self.open -= ended;
-    }
-
-    /// The player's notes without an end, each with its channel. However long the song, it
-    /// goes back no further than the earliest of them.
-    fn held(&mut self) -> impl Iterator<Item = (&mut NoteRecord, u8)> {
-        let held = self.notes.iter_mut().rev().filter_map(|n| match n.by {
-            By::Player(on) if n.end.is_none() => Some((n, on)),
-            _ => None,
-        });
-        held.take(self.open)
     }
 
     /// The plugin plays a note from song step `start`, at `start_beat` exactly, to `end`.
@@ -334,14 +239,14 @@ impl Timeline {
             ended_at_once: false,
             pitch,
             velocity,
-            by: By::Us(id),
+            source: NoteSource::Generated(id),
         });
     }
 
     /// A note of the plugin's was not played after all.
-    pub fn missed(&mut self, id: u64) {
-        self.notes.retain(|n| n.by != By::Us(id));
-        self.settle();
+    pub fn remove_generated(&mut self, id: u64) {
+        self.notes.retain(|n| n.source != NoteSource::Generated(id));
+        self.notes_removed();
     }
 
     /// At `beat` the plugin fell silent: its notes from `cutoff_beat` on never happened, those that
@@ -349,11 +254,15 @@ impl Timeline {
     pub fn cancel(&mut self, beat: f64, cutoff_beat: f64) {
         let end = self.step(beat);
         self.notes
-            .retain(|n| matches!(n.by, By::Player(_)) || n.start_beat < cutoff_beat);
-        for note in self.notes.iter_mut().filter(|n| matches!(n.by, By::Us(_))) {
+            .retain(|n| matches!(n.source, NoteSource::Player(_)) || n.start_beat < cutoff_beat);
+        for note in self
+            .notes
+            .iter_mut()
+            .filter(|n| matches!(n.source, NoteSource::Generated(_)))
+        {
             note.end = note.end.map(|e| e.min(end.max(note.start + 1)));
         }
-        self.settle();
+        self.notes_removed();
     }
 
     /// The playhead goes on from `beat`: what lies there from an earlier pass is forgotten,
@@ -362,14 +271,14 @@ impl Timeline {
         self.notes.retain(|n| n.start_beat < beat - SAME);
         self.end_notes_at(beat);
         self.time_signatures.retain(|&(at, _)| at < beat - SAME);
-        self.settle();
+        self.notes_removed();
     }
 
     /// Takes out the player's notes that start at `beat` or after it, and gives them in the order
     /// they were heard. What reaches over `beat` ends there.
-    pub fn take_heard_from(&mut self, beat: f64) -> Vec<InputNote> {
-        let heard = |note: &NoteRecord| match note.by {
-            By::Player(channel) if note.start_beat >= beat => Some(InputNote {
+    pub fn take_input_from(&mut self, beat: f64) -> Vec<InputNote> {
+        let heard = |note: &NoteRecord| match note.source {
+            NoteSource::Player(channel) if note.start_beat >= beat => Some(InputNote {
                 start_beat: note.start_beat,
                 end: note.end,
                 channel,
@@ -381,7 +290,7 @@ impl Timeline {
         let taken = self.notes.iter().filter_map(heard).collect();
         self.notes.retain(|note| heard(note).is_none());
         self.end_notes_at(beat);
-        self.settle();
+        self.notes_removed();
         taken
     }
 
@@ -394,7 +303,7 @@ impl Timeline {
     }
 
     /// The first step of the earliest key still held.
-    pub fn first_open(&self) -> Option<i64> {
+    pub fn first_held(&self) -> Option<i64> {
         self.notes
             .iter()
             .filter(|n| n.end.is_none())
@@ -410,12 +319,12 @@ impl Timeline {
         let Some(origin) = self.origin else {
             return score;
         };
-        score.time_signatures = self.metre_map(origin);
+        score.time_signatures = self.time_signature_map(origin);
         let from_origin = |step: i64| u32::try_from(step - origin).unwrap_or(0);
         let notes = self
             .notes
             .iter()
-            .filter(|n| n.start < if n.is_ours() { generated } else { before })
+            .filter(|n| n.start < if n.is_generated() { generated } else { before })
             .map(|n| Note {
                 start: from_origin(n.start),
                 length: u32::try_from(n.end.unwrap_or(before) - n.start)
@@ -437,7 +346,7 @@ impl Timeline {
             .rev()
             .filter(|n| n.generated && n.start < before);
         let mut own: Vec<Note> = last
-            .take(OWN_NOTES)
+            .take(MAX_OWN_NOTES)
             .filter_map(|n| {
                 Some(Note {
                     start: u32::try_from(n.start - origin).ok()?,
@@ -459,7 +368,7 @@ impl Timeline {
             end: n.end,
             pitch: n.pitch,
             velocity: n.velocity,
-            generated: n.is_ours(),
+            generated: n.is_generated(),
         })
     }
 
@@ -473,11 +382,11 @@ impl Timeline {
 
     /// Memory is bounded: the oldest notes go first.
     fn make_room(&mut self) {
-        if self.notes.len() >= MOST_NOTES {
-            self.notes.drain(..MOST_NOTES / 4);
+        if self.notes.len() >= MAX_NOTES {
+            self.notes.drain(..MAX_NOTES / 4);
             let first = self.notes.iter().map(|n| n.start).min();
             self.origin = first.map(|first| self.bar_line(first));
-            self.settle();
+            self.notes_removed();
         }
     }
 
@@ -492,8 +401,8 @@ impl Timeline {
     }
 
     /// After notes were taken out. Without notes there is no origin: the next note gives one.
-    fn settle(&mut self) {
-        self.open = self.notes.iter().filter(|n| n.end.is_none()).count();
+    fn notes_removed(&mut self) {
+        self.held_count = self.notes.iter().filter(|n| n.end.is_none()).count();
         if self.notes.is_empty() {
             self.origin = None;
         }
@@ -501,14 +410,9 @@ impl Timeline {
 }
 
 impl NoteRecord {
-    fn is_ours(&self) -> bool {
-        matches!(self.by, By::Us(_))
+    fn is_generated(&self) -> bool {
+        matches!(self.source, NoteSource::Generated(_))
     }
-}
-
-/// Whether `None`, which fits all, or this one.
-fn fits(wanted: Option<u8>, one: u8) -> bool {
-    wanted.is_none_or(|w| w == one)
 }
 
 #[cfg(test)]

@@ -116,9 +116,9 @@ impl EntryPlanner {
         let (arrived, _) = self.arrived?;
         let (at, end) = match settings.mode {
             Mode::Off => return None,
-            Mode::Continue => (self.answer(timeline, settings)?, None),
-            Mode::Trade => self.turn(timeline, settings)?,
-            Mode::Along | Mode::Free => self.piece(timeline, settings)?,
+            Mode::Continue => (self.continue_entry(timeline, settings)?, None),
+            Mode::Trade => self.trade_window(timeline, settings)?,
+            Mode::Along | Mode::Free => self.bar_window(timeline, settings)?,
         };
         // Nothing can be decided before the playhead is there.
         let decided = (at - lead(timeline, settings)).max(arrived.min(at));
@@ -144,7 +144,7 @@ impl EntryPlanner {
     /// key held. A bar line for which a note-off comes up to half a beat too late is taken all
     /// the same, if there is time to decide it and no key was struck since the last moment that
     /// would have been in time.
-    fn answer(&self, timeline: &Timeline, settings: &Settings) -> Option<i64> {
+    fn continue_entry(&self, timeline: &Timeline, settings: &Settings) -> Option<i64> {
         let (last, _) = self.last.filter(|_| self.held.is_empty())?;
         let lead = lead(timeline, settings);
         let wait = timeline.step_from(settings.gap).max(lead);
@@ -173,10 +173,10 @@ impl EntryPlanner {
     }
 
     /// Trade: our next turn, or the rest of the one under way.
-    fn turn(&self, timeline: &Timeline, settings: &Settings) -> Option<(i64, Option<i64>)> {
+    fn trade_window(&self, timeline: &Timeline, settings: &Settings) -> Option<(i64, Option<i64>)> {
         // Before the first note there are no turns.
         let earliest = self.earliest()?.max(timeline.origin()?);
-        let turn = |step| timeline.turn(step, settings.bars.max(1));
+        let turn = |step| timeline.trade_turn(step, settings.bars.max(1));
         let mut now = turn(earliest)?;
         if now.number % 2 == 1 {
             let at = if earliest == now.start {
@@ -194,18 +194,18 @@ impl EntryPlanner {
     }
 
     /// Along and Free: up to the next bar, entering on bars, or else the next beat.
-    fn piece(&self, timeline: &Timeline, settings: &Settings) -> Option<(i64, Option<i64>)> {
+    fn bar_window(&self, timeline: &Timeline, settings: &Settings) -> Option<(i64, Option<i64>)> {
         let earliest = self.earliest()?;
         let at = if self.after == Some(earliest) {
             earliest
         } else {
             timeline.boundary(earliest, settings.enter)
         };
-        let piece = match settings.enter {
+        let unit = match settings.enter {
             Enter::Bar => Enter::Bar,
             Enter::Step | Enter::Beat => Enter::Beat,
         };
-        Some((at, Some(timeline.boundary(at + 1, piece))))
+        Some((at, Some(timeline.boundary(at + 1, unit))))
     }
 }
 

@@ -1,10 +1,10 @@
 //! The composer thread: one for the process, shared by all instances, as is the model.
 //!
 //! Its work is cut into slices of a few milliseconds, and the next slice is of the instance to
-//! which it matters most ([`continuo_accompaniment::session::Need`]): an answer that is due, then an answer that begins, then what
+//! which it matters most ([`continuo_accompaniment::session::Urgency`]): an answer that is due, then an answer that begins, then what
 //! was just heard, then the past, then what is to be learned. Messages, saves and the editor's
-//! wishes are served between two slices. Models are loaded and files opened on threads beside it
-//! ([`crate::beside`]). So nothing that one instance asks for delays another by more than a slice.
+//! wishes are served between two slices. Models are loaded and files opened on threads workers it
+//! ([`crate::workers`]). So nothing that one instance asks for delays another by more than a slice.
 //!
 //! It polls the rings of the instances, with a timed sleep in between: every 2 ms while
 //! anything happens, every 20 ms when nothing has for a second. So the audio thread never
@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use self::instance::{Common, Instance};
+use self::instance::{Instance, SharedResources};
 use crate::editor_link::ComposerEnd;
 use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::process::AudioProcessor;
@@ -34,21 +34,21 @@ use crate::state;
 use continuo_accompaniment::messages::{
     ComposerInput, INPUT_RING_CAPACITY, NOTE_RING_CAPACITY, ScheduledNote,
 };
-use continuo_accompaniment::session::{SavedSession, most_needed};
+use continuo_accompaniment::session::{SavedSession, most_urgent};
 
 /// Between two looks at the rings.
-const POLL: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// The same when nothing has happened for [`IDLE_AFTER`].
-const IDLE_POLL: Duration = Duration::from_millis(20);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the host's main thread waits for this thread, which answers between two slices: only
 /// a machine that stands still exhausts it.
-const MAIN_PATIENCE: Duration = Duration::from_secs(10);
+const MAIN_THREAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Main thread to composer thread.
 enum Command {
-    Add(Box<Joining>),
+    Add(Box<NewInstance>),
     /// Write the report, then say so.
     Report {
         id: u64,
@@ -70,23 +70,23 @@ enum Command {
 }
 
 /// An instance to be.
-struct Joining {
+struct NewInstance {
     id: u64,
     rings: (Consumer<ComposerInput>, Producer<ScheduledNote>),
     shared: Arc<Shared>,
-    kept: state::State,
+    state: state::State,
     composer_end: ComposerEnd,
-    own: Option<PathBuf>,
+    own_library: Option<PathBuf>,
 }
 
 /// The thread, while there are instances.
-struct Hub {
+struct ThreadHandle {
     commands: Sender<Command>,
     thread: JoinHandle<()>,
     instances: usize,
 }
 
-static HUB: Mutex<Option<Hub>> = Mutex::new(None);
+static THREAD: Mutex<Option<ThreadHandle>> = Mutex::new(None);
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 /// An instance's tie to the composer thread. Owned by the host's main thread; dropping it takes
@@ -95,77 +95,80 @@ pub struct Link {
     id: u64,
     commands: Sender<Command>,
     shared: Arc<Shared>,
-    kept: state::State,
+    state: state::State,
 }
 
 /// Makes the two halves of an instance: one for the audio thread, one for the composer thread,
-/// which begins to load the model if no other instance has. `own` is the plugin's own library,
-/// `kept` what its project keeps. Main thread.
+/// which begins to load the model if no other instance has. `own_library` is the plugin's own_library library,
+/// `state` what its project keeps. Main thread.
 pub fn connect(
-    own: Option<&Path>,
-    kept: &state::State,
+    own_library: Option<&Path>,
+    state: &state::State,
     shared: Arc<Shared>,
     composer_end: ComposerEnd,
 ) -> std::io::Result<(AudioProcessor, Link)> {
-    let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
-    if hub.as_ref().is_none_or(|hub| hub.thread.is_finished()) {
+    let mut handle = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+    if handle
+        .as_ref()
+        .is_none_or(|handle| handle.thread.is_finished())
+    {
         // Bounded, so that sending never allocates: the audio thread's wake-up uses it too.
         let (commands, receiver) = bounded(64);
         let thread = std::thread::Builder::new()
             .name("continuo".into())
-            .spawn(move || Thread::new(receiver).run())?;
-        *hub = Some(Hub {
+            .spawn(move || ComposerThread::new(receiver).run())?;
+        *handle = Some(ThreadHandle {
             commands,
             thread,
             instances: 0,
         });
     }
-    let Some(hub) = hub.as_mut() else {
+    let Some(handle) = handle.as_mut() else {
         return Err(std::io::ErrorKind::Other.into());
     };
 
     shared.barrier.prepare();
-    let (mut heard_in, mut heard) = RingBuffer::new(INPUT_RING_CAPACITY);
-    touch(
-        &mut heard_in,
+    let (mut input_producer, mut heard) = RingBuffer::new(INPUT_RING_CAPACITY);
+    fill_and_drain(
+        &mut input_producer,
         &mut heard,
         ComposerInput::AllNotesOff { beat: 0.0 },
     );
     let (mut planned, mut planned_out) = RingBuffer::new(NOTE_RING_CAPACITY);
-    touch(&mut planned, &mut planned_out, ScheduledNote::default());
+    fill_and_drain(&mut planned, &mut planned_out, ScheduledNote::default());
     let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-    let wake = hub.commands.clone();
+    let wake = handle.commands.clone();
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
-    let processor = AudioProcessor::new(heard_in, planned_out, shared.clone(), wake);
-    let joining = Joining {
+    let processor = AudioProcessor::new(input_producer, planned_out, shared.clone(), wake);
+    let new_instance = NewInstance {
         id,
         rings: (heard, planned),
         shared: shared.clone(),
-        kept: kept.clone(),
+        state: state.clone(),
         composer_end,
-        own: own.map(Path::to_path_buf),
+        own_library: own_library.map(Path::to_path_buf),
     };
-    let added = hub
+    let added = handle
         .commands
-        .send_timeout(Command::Add(Box::new(joining)), MAIN_PATIENCE);
+        .send_timeout(Command::Add(Box::new(new_instance)), MAIN_THREAD_TIMEOUT);
     added.map_err(|e| std::io::Error::other(e.to_string()))?;
-    hub.instances += 1;
-    let commands = hub.commands.clone();
+    handle.instances += 1;
+    let commands = handle.commands.clone();
     let ask = move || {
         let (done, saved) = bounded(1);
-        let asked = commands.send_timeout(Command::Save { id, done }, MAIN_PATIENCE);
+        let asked = commands.send_timeout(Command::Save { id, done }, MAIN_THREAD_TIMEOUT);
         asked.ok()?;
-        saved.recv_timeout(MAIN_PATIENCE).ok()?
+        saved.recv_timeout(MAIN_THREAD_TIMEOUT).ok()?
     };
-    kept.connect(ask, shared.clone());
+    state.connect(ask, shared.clone());
     Ok((
         processor,
         Link {
             id,
-            commands: hub.commands.clone(),
+            commands: handle.commands.clone(),
             shared,
-            kept: kept.clone(),
+            state: state.clone(),
         },
     ))
 }
@@ -187,66 +190,68 @@ impl Link {
     fn ask(&self, command: impl FnOnce(Sender<()>) -> Command) -> bool {
         let (done, answered) = bounded(1);
         self.commands
-            .send_timeout(command(done), MAIN_PATIENCE)
+            .send_timeout(command(done), MAIN_THREAD_TIMEOUT)
             .is_ok()
-            && answered.recv_timeout(MAIN_PATIENCE).is_ok()
+            && answered.recv_timeout(MAIN_THREAD_TIMEOUT).is_ok()
     }
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        // A host may still save after this: what was heard is kept, and nobody asked any more.
-        self.kept.save();
-        self.kept.disconnect();
+        // A host may still save after this: what was heard is state, and without_model asked any more.
+        self.state.save();
+        self.state.disconnect();
         // However far behind it is, the thread answers then; a report tells of all that was heard.
         if report_path().is_none() {
             self.shared.leaving.store(true, Ordering::Relaxed);
         }
         let answered = self.ask(|done| Command::Remove { id: self.id, done });
-        let mut hub = HUB.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(generated) = hub
+        let mut handle = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(current) = handle
             .as_mut()
             .filter(|h| h.commands.same_channel(&self.commands))
         else {
             return;
         };
-        generated.instances -= 1;
-        if generated.instances > 0 {
+        current.instances -= 1;
+        if current.instances > 0 {
             return;
         }
-        if let Some(Hub {
+        if let Some(ThreadHandle {
             commands, thread, ..
-        }) = hub.take()
+        }) = handle.take()
         {
-            let told = commands.send_timeout(Command::Quit, MAIN_PATIENCE).is_ok();
-            // The host may unload the library next. The thread waits for those beside it, so a
+            let sent = commands
+                .send_timeout(Command::Quit, MAIN_THREAD_TIMEOUT)
+                .is_ok();
+            // The host may unload the library next. The thread waits for those workers it, so a
             // model that is being loaded is loaded to its end.
-            if told && answered {
+            if sent && answered {
                 let _ = thread.join();
             }
         }
     }
 }
 
-/// The composer thread's own.
-struct Thread {
+/// The composer thread's own_library.
+struct ComposerThread {
     commands: Receiver<Command>,
     instances: Vec<Instance>,
-    common: Common,
-    last_heard: Instant,
+    resources: SharedResources,
+    last_input: Instant,
     /// Instances take turns where their work matters as much: the next one to look at first.
     first: usize,
     /// Whether the system gave this thread more than normal priority.
     raised: bool,
 }
 
-impl Thread {
+impl ComposerThread {
     fn new(commands: Receiver<Command>) -> Self {
         Self {
             commands,
             instances: Vec::new(),
-            common: Common::default(),
-            last_heard: Instant::now(),
+            resources: SharedResources::default(),
+            last_input: Instant::now(),
             first: 0,
             raised: false,
         }
@@ -257,13 +262,13 @@ impl Thread {
         loop {
             let mut waits = false;
             for instance in &mut self.instances {
-                if instance.listen(&mut self.common) {
-                    self.last_heard = Instant::now();
+                if instance.listen(&mut self.resources) {
+                    self.last_input = Instant::now();
                 }
-                waits |= instance.waits();
+                waits |= instance.waits_for_worker();
             }
-            let needs: Vec<_> = self.instances.iter().map(Instance::need).collect();
-            let next = most_needed(&needs, self.first);
+            let urgencies: Vec<_> = self.instances.iter().map(Instance::urgency).collect();
+            let next = most_urgent(&urgencies, self.first);
             if let Some(next) = next {
                 self.first = next + 1;
                 self.instances[next].work();
@@ -275,14 +280,17 @@ impl Thread {
             } else if next.is_some() {
                 self.commands.recv_timeout(Duration::ZERO)
             } else {
-                let idle = self.last_heard.elapsed() > IDLE_AFTER && !waits;
-                self.commands
-                    .recv_timeout(if idle { IDLE_POLL } else { POLL })
+                let idle = self.last_input.elapsed() > IDLE_AFTER && !waits;
+                self.commands.recv_timeout(if idle {
+                    IDLE_POLL_INTERVAL
+                } else {
+                    POLL_INTERVAL
+                })
             };
             match command {
-                Ok(Command::Add(joining)) => {
+                Ok(Command::Add(new_instance)) => {
                     self.instances
-                        .push(Instance::new(*joining, &mut self.common));
+                        .push(Instance::new(*new_instance, &mut self.resources));
                 }
                 Ok(Command::Report { id, done }) => {
                     self.report(id);
@@ -294,7 +302,7 @@ impl Thread {
                 Ok(Command::Remove { id, done }) => {
                     self.report(id);
                     self.instances.retain(|i| i.id != id);
-                    self.common.models.tidy();
+                    self.resources.models.tidy();
                     let _ = done.send(());
                 }
                 Ok(Command::Wake) | Err(RecvTimeoutError::Timeout) => {}
@@ -305,7 +313,7 @@ impl Thread {
 
     fn save(&mut self, id: u64) -> Option<SavedSession> {
         let instance = self.instances.iter_mut().find(|i| i.id == id)?;
-        instance.save(&mut self.common)
+        instance.save(&mut self.resources)
     }
 
     fn report(&mut self, id: u64) {
@@ -315,7 +323,7 @@ impl Thread {
         let Some(path) = report_path() else {
             return;
         };
-        instance.catch_up(&mut self.common);
+        instance.catch_up(&mut self.resources);
         let report = HealthReport {
             raised: self.raised,
             ..instance.report()
@@ -331,7 +339,7 @@ impl Thread {
 
 /// Goes once round an empty ring, so that the system gives it its memory now. Left until
 /// somebody first comes by, every new page would stop the audio thread for some 10 to 50 µs.
-fn touch<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
+fn fill_and_drain<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
     while to.push(filler).is_ok() {}
     while from.pop().is_ok() {}
 }
@@ -343,61 +351,4 @@ fn report_path() -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::editor_link::EditorLink;
-    use crate::process::{AudioSettings, Event, Host};
-    use continuo_accompaniment::messages::Settings;
-    use continuo_accompaniment::transport::HostTransport;
-
-    struct Silence;
-
-    impl Host for Silence {
-        fn next_event(&mut self) -> Option<Event> {
-            None
-        }
-        fn send(&mut self, _: Event) -> bool {
-            true
-        }
-    }
-
-    fn connected() -> (AudioProcessor, Link) {
-        let shared = Arc::new(Shared::default());
-        let kept = state::State::default();
-        let (_, composer_end) = EditorLink::new(shared.clone(), kept.clone());
-        connect(None, &kept, shared, composer_end).unwrap()
-    }
-
-    #[test]
-    fn without_a_model_nothing_hangs_and_the_thread_ends_with_its_instances() {
-        let began = Instant::now();
-        let (mut processor, link) = connected();
-        let (_, other) = connected();
-        processor.set_sample_rate(48_000.0);
-        link.set_offline(true);
-        for block in 0..100 {
-            let beat = Some(f64::from(block) * 480.0 / 24_000.0);
-            let reading = HostTransport {
-                playing: true,
-                beat,
-                tempo: Some(120.0),
-                ..HostTransport::default()
-            };
-            let (settings, controls) = (Settings::default(), AudioSettings::default());
-            processor.process(&reading, 480, settings, controls, &mut Silence);
-        }
-        assert_eq!(
-            link.shared
-                .counters
-                .offline_timeouts
-                .load(Ordering::Relaxed),
-            0
-        );
-        link.report();
-        drop((processor, link));
-        assert!(HUB.lock().unwrap().is_some());
-        drop(other);
-        assert!(HUB.lock().unwrap().is_none());
-        assert!(began.elapsed() < MAIN_PATIENCE, "somebody waited in vain");
-    }
-}
+mod tests;

@@ -113,9 +113,9 @@ impl Plugin for Continuo {
 
     fn filter_state(state: &mut PluginState) {
         if let Some(field) = state.fields.get_mut(state::FIELD) {
-            state::mend(field);
+            state::replace_invalid_json(field);
         }
-        state::restrain(&mut state.params, &ContinuoParams::default());
+        state::clamp_to_ranges(&mut state.params, &ContinuoParams::default());
     }
 
     fn activate(

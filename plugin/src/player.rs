@@ -12,14 +12,14 @@ use continuo_score::{Note, Score};
 
 use crate::health_report::HealthReport;
 use crate::resources::{self, Resources};
-use crate::workers::{Coming, Workers};
+use crate::workers::{PendingResult, Workers};
 use continuo_accompaniment::messages::Settings;
-use continuo_accompaniment::session::{LookBack, Player};
+use continuo_accompaniment::session::{Attribution, Player};
 use continuo_accompaniment::snapshot::{ModelInfo, ModelState, Snapshot};
 
 /// One instance's composer; none while its model is on its way, or where there is no model.
 pub struct EnginePlayer {
-    mind: Option<(Arc<Model>, Composer)>,
+    engine: Option<(Arc<Model>, Composer)>,
     steps_per_beat: u32,
 }
 
@@ -30,21 +30,21 @@ impl EnginePlayer {
         composer.set_stop(leaving);
         Self {
             steps_per_beat: model.vocabulary().steps_per_beat,
-            mind: Some((model, composer)),
+            engine: Some((model, composer)),
         }
     }
 
     /// Nobody, on a grid of so many steps in a quarter note.
-    pub fn nobody(steps_per_beat: u32) -> Self {
+    pub fn without_model(steps_per_beat: u32) -> Self {
         Self {
-            mind: None,
+            engine: None,
             steps_per_beat,
         }
     }
 
     /// Fills in what the engine knows.
-    pub fn show(&self, snapshot: &mut Snapshot) {
-        let Some((model, composer)) = &self.mind else {
+    pub fn fill_snapshot(&self, snapshot: &mut Snapshot) {
+        let Some((model, composer)) = &self.engine else {
             return;
         };
         snapshot.model = ModelState::Ready(ModelInfo {
@@ -60,8 +60,8 @@ impl EnginePlayer {
     }
 
     /// The same, for the report.
-    pub fn report(&self, report: &mut HealthReport) {
-        let Some((model, composer)) = &self.mind else {
+    pub fn fill_report(&self, report: &mut HealthReport) {
+        let Some((model, composer)) = &self.engine else {
             return;
         };
         report.model = Some(model.manifest().name.clone());
@@ -74,7 +74,7 @@ impl EnginePlayer {
     }
 
     fn composer(&mut self) -> Option<&mut Composer> {
-        self.mind.as_mut().map(|(_, composer)| composer)
+        self.engine.as_mut().map(|(_, composer)| composer)
     }
 }
 
@@ -86,7 +86,7 @@ impl Player for EnginePlayer {
     }
 
     fn is_ready(&self) -> bool {
-        self.mind.is_some()
+        self.engine.is_some()
     }
 
     fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
@@ -106,9 +106,9 @@ impl Player for EnginePlayer {
         })
     }
 
-    fn looks_back(&self, steps: Range<u32>) -> LookBack {
-        let mut back = LookBack::default();
-        let Some((_, composer)) = &self.mind else {
+    fn attribution(&self, steps: Range<u32>) -> Attribution {
+        let mut back = Attribution::default();
+        let Some((_, composer)) = &self.engine else {
             return back;
         };
         let recent = composer.attributions().rev();
@@ -135,30 +135,30 @@ impl Player for EnginePlayer {
         }
     }
 
-    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
+    fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
         let composer = self.composer();
         composer.map_or(Ok(None), |composer| composer.poll_notes(until))
     }
 
-    fn owed(&self) -> Option<PendingWork> {
-        self.mind
+    fn pending_work(&self) -> Option<PendingWork> {
+        self.engine
             .as_ref()
             .and_then(|(_, composer)| composer.pending_work())
     }
 
-    fn read_on(&mut self) -> Result<(), EngineError> {
+    fn poll(&mut self) -> Result<(), EngineError> {
         let composer = self.composer();
         composer.map_or(Ok(()), |composer| composer.poll().map(drop))
     }
 
-    fn learns(&self) -> bool {
-        self.mind
+    fn can_learn(&self) -> bool {
+        self.engine
             .as_ref()
             .is_some_and(|(model, _)| model.can_learn())
     }
 
     fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
-        let Some((model, composer)) = &mut self.mind else {
+        let Some((model, composer)) = &mut self.engine else {
             return Ok(());
         };
         let vocabulary = model.vocabulary();
@@ -174,34 +174,34 @@ impl Player for EnginePlayer {
     }
 
     fn learning(&self) -> Option<(usize, usize)> {
-        let progress = self.mind.as_ref()?.1.learning()?;
+        let progress = self.engine.as_ref()?.1.learning()?;
         Some((progress.done, progress.all))
     }
 }
 
 /// A model, or why there is none, once it is loaded.
-pub type ComingModel = Coming<Result<Arc<Model>, String>>;
+pub type PendingModel = PendingResult<Result<Arc<Model>, String>>;
 
 /// The models in use, each loaded once. Owned by the composer thread.
 #[derive(Default)]
-pub struct Models(Vec<(Option<PathBuf>, ComingModel)>);
+pub struct Models(Vec<(Option<PathBuf>, PendingModel)>);
 
 impl Models {
     /// The model in the directory `choice`, or the default one, for the plugin whose library is
-    /// `own`. The first time it is loaded on a thread of `beside`, which takes a second or more.
+    /// `own`. The first time it is loaded on a thread of `workers`, which takes a second or more.
     pub fn get(
         &mut self,
         own: Option<&Path>,
         choice: Option<&Path>,
-        beside: &mut Workers,
-    ) -> ComingModel {
+        workers: &mut Workers,
+    ) -> PendingModel {
         self.tidy();
         let choice = choice.map(Path::to_path_buf);
         if let Some((_, model)) = self.0.iter().find(|(at, _)| *at == choice) {
             return model.clone();
         }
         let (own, at) = (own.map(Path::to_path_buf), choice.clone());
-        let model = beside.begin(move || load(own.as_deref(), at.as_deref()));
+        let model = workers.spawn(move || load(own.as_deref(), at.as_deref()));
         self.0.push((choice, model.clone()));
         model
     }

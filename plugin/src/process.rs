@@ -194,7 +194,7 @@ impl AudioProcessor {
         host: &mut impl Host,
     ) {
         self.block += 1;
-        let session_epoch = self.shared.pasts.load(Ordering::Acquire);
+        let session_epoch = self.shared.session_epoch.load(Ordering::Acquire);
         self.needs_resync |= self.session_epoch != session_epoch;
         if self.needs_resync && self.has_room() {
             self.resync(session_epoch);

@@ -10,6 +10,7 @@ mod chaos;
 mod continuing;
 mod determinism;
 mod hosts;
+mod listener;
 mod modes;
 mod routing;
 mod undo;
@@ -20,6 +21,7 @@ use nice_plug::prelude::NoteEvent;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::arpeggio::Arpeggio;
+use self::listener::Listener;
 use crate::process::{AudioProcessor, AudioSettings, Event, Host};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::{Enter, Mode};
@@ -246,14 +248,14 @@ fn fixed_point(beat: f64) -> f64 {
 }
 
 /// A performance: what the player plays, on which samples of the song.
-struct Piece {
+struct Performance {
     tempo: f64,
     events: Vec<(u64, Event)>,
     length: u64,
 }
 
 /// Phrases with silences between them, some shorter than the gap.
-fn piece(seed: u64) -> Piece {
+fn performance(seed: u64) -> Performance {
     let mut rng = Rng::new(seed);
     let tempo = [60.0, 90.0, 120.0, 133.7, 200.0][rng.below(5) as usize];
     let spb = RATE * 60.0 / tempo;
@@ -282,7 +284,7 @@ fn piece(seed: u64) -> Piece {
         .iter()
         .map(|&(at, on, ch, p)| (at, key(0, on, ch, p)))
         .collect();
-    Piece {
+    Performance {
         tempo,
         events,
         length,
@@ -291,36 +293,41 @@ fn piece(seed: u64) -> Piece {
 
 type Played = Vec<(u64, bool, u8, u8, u8)>;
 
-/// Plays a piece from the start of the song to its end, in the given blocks.
-fn perform(piece: &Piece, rehearsal: &mut ProtocolTest, frames: impl FnMut() -> u32) -> Played {
-    perform_with(piece, rehearsal, frames, |_, _| ())
+/// Plays a performance from the start of the song to its end, in the given blocks.
+fn perform(
+    performance: &Performance,
+    test: &mut ProtocolTest,
+    frames: impl FnMut() -> u32,
+) -> Played {
+    perform_with(performance, test, frames, |_, _| ())
 }
 
 /// The same, with something done before each block, which begins on the sample given.
 fn perform_with(
-    piece: &Piece,
-    rehearsal: &mut ProtocolTest,
+    performance: &Performance,
+    test: &mut ProtocolTest,
     frames: impl FnMut() -> u32,
     before: impl FnMut(&mut ProtocolTest, u64),
 ) -> Played {
-    perform_in(piece, rehearsal, frames, before, |reading| reading)
+    perform_in(performance, test, frames, before, |reading| reading)
 }
 
 /// The same in a host that reports its transport in its own way.
 fn perform_in(
-    piece: &Piece,
-    rehearsal: &mut ProtocolTest,
+    performance: &Performance,
+    test: &mut ProtocolTest,
     mut frames: impl FnMut() -> u32,
     mut before: impl FnMut(&mut ProtocolTest, u64),
     mut report: impl FnMut(HostTransport) -> HostTransport,
 ) -> Played {
-    let spb = RATE * 60.0 / piece.tempo;
+    let spb = RATE * 60.0 / performance.tempo;
     let (mut at, mut next, mut played) = (0u64, 0, Vec::new());
-    while at < piece.length {
-        let frames = u64::from(frames()).min(piece.length - at);
-        before(rehearsal, at);
+    while at < performance.length {
+        let frames = u64::from(frames()).min(performance.length - at);
+        before(test, at);
         let mut block = Block::default();
-        while let Some((sample, event)) = piece.events.get(next).filter(|e| e.0 < at + frames) {
+        while let Some((sample, event)) = performance.events.get(next).filter(|e| e.0 < at + frames)
+        {
             let (_, on, channel, pitch, _) = plain(event, 0);
             block
                 .input
@@ -331,19 +338,19 @@ fn perform_in(
         let reading = HostTransport {
             playing: true,
             beat: Some(beat),
-            tempo: Some(piece.tempo),
+            tempo: Some(performance.tempo),
             bar_start: Some((beat / 3.0).floor() * 3.0),
             numerator: Some(3),
             denominator: Some(4),
             ..HostTransport::default()
         };
-        rehearsal.block(&report(reading), frames as u32, &mut block);
+        test.block(&report(reading), frames as u32, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));
         at += frames;
     }
     // Stop: everything generated ends with the next block.
     let mut block = Block::default();
-    rehearsal.block(&standing(), 64, &mut block);
+    test.block(&standing(), 64, &mut block);
     played.extend(block.output.iter().map(|e| plain(e, at)));
     played
 }
@@ -358,46 +365,4 @@ fn same(played: &Played, expected: &Played, what: &str) {
         played == expected,
         "{what}: differs at {first}: {p:?}, expected {e:?}"
     );
-}
-
-/// Follows what comes out: events sorted and inside the block, generated keys struck only when
-/// they are silent and ended only when they sound.
-#[derive(Default)]
-struct Listener {
-    pub(super) sounding: BTreeMap<(u8, u8), u64>,
-}
-
-impl Listener {
-    pub(super) fn check(&mut self, at: u64, frames: u32, output: &[Event]) {
-        let mut last = 0;
-        for event in output {
-            assert!(event.timing() < frames && u64::from(event.timing()) >= last);
-            last = event.timing().into();
-            let Some((sample, on, channel, pitch, velocity)) = keys(event, 0) else {
-                continue;
-            };
-            assert!(
-                sample >= last && sample < u64::from(frames),
-                "{sample} of {frames}"
-            );
-            last = sample;
-            if on {
-                let before = self.sounding.insert((channel, pitch), at + sample);
-                assert!(
-                    channel != 0 || (before.is_none() && velocity > 0),
-                    "struck twice"
-                );
-            } else {
-                let began = self.sounding.remove(&(channel, pitch));
-                assert!(channel != 0 || began.is_some_and(|b| b < at + sample));
-            }
-        }
-    }
-
-    pub(super) fn generated(&self) -> usize {
-        self.sounding
-            .keys()
-            .filter(|(channel, _)| *channel == 0)
-            .count()
-    }
 }

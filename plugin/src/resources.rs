@@ -7,7 +7,7 @@ pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
 /// The model directory, instead of the default model.
 pub const MODEL_VARIABLE: &str = "CONTINUO_MODEL";
 
-/// What a plugin needs to think.
+/// What a plugin urgencies to think.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// ONNX Runtime's library.

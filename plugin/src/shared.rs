@@ -37,7 +37,7 @@ pub struct Shared {
     /// Session epoch; incremented whenever saved state is loaded. At its next block the audio thread
     /// starts over, as if the transport had stopped and started, and reports the epoch with
     /// [`continuo_accompaniment::messages::ComposerInput::SessionReplaced`]. Main thread.
-    pub pasts: AtomicU64,
+    pub session_epoch: AtomicU64,
     /// Position at which the plugin's own time starts once it is needed, in quarter notes, as the bits
     /// of an `f64`: after everything in the state that was loaded. Set by the main thread.
     pub own_time_from: AtomicU64,
@@ -56,7 +56,7 @@ impl Shared {
     }
 
     /// Fills in what the audio thread knows. Composer thread.
-    pub fn show(&self, health: &mut Health) {
+    pub fn fill_health(&self, health: &mut Health) {
         health.counters = self.counters.values();
         let flag = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         health.bars_distrusted = flag(&self.bars_distrusted);
@@ -91,7 +91,7 @@ impl TriggerRequests {
 
 /// Time for which offline rendering waits for a composer without a heartbeat. Loading a large model onto
 /// a GPU takes about ten seconds.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const COMPOSER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Interval at which a waiting audio thread empties the ring of planned notes.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
@@ -141,11 +141,11 @@ impl OfflineBarrier {
     }
 
     /// Waits until `reached` holds, and calls `drain` in between to empty the ring of planned notes. Gives
-    /// `false` after `patience` without a heartbeat. Audio thread, offline only.
+    /// `false` after `timeout` without a heartbeat. Audio thread, offline only.
     pub fn wait_until(
         &self,
         reached: impl Fn() -> bool,
-        patience: Duration,
+        timeout: Duration,
         mut drain: impl FnMut(),
     ) -> bool {
         let mut seen = (self.heartbeats.load(Ordering::Relaxed), Instant::now());
@@ -157,7 +157,7 @@ impl OfflineBarrier {
             let heartbeats = self.heartbeats.load(Ordering::Relaxed);
             if heartbeats != seen.0 {
                 seen = (heartbeats, Instant::now());
-            } else if seen.1.elapsed() >= patience {
+            } else if seen.1.elapsed() >= timeout {
                 return false;
             }
         }
@@ -187,9 +187,13 @@ mod tests {
             other.finish(2);
         });
         let mut drained = 0;
-        assert!(barrier.wait_until(|| barrier.has_finished(2), PATIENCE, || drained += 1));
+        assert!(barrier.wait_until(
+            || barrier.has_finished(2),
+            COMPOSER_TIMEOUT,
+            || drained += 1
+        ));
         assert!(drained > 0);
-        assert!(barrier.wait_until(|| barrier.has_finished(1), PATIENCE, || {}));
+        assert!(barrier.wait_until(|| barrier.has_finished(1), COMPOSER_TIMEOUT, || {}));
         composer.join().unwrap();
         assert!(
             !barrier.wait_until(|| barrier.has_finished(3), Duration::ZERO, || {}),

@@ -37,7 +37,7 @@ pub struct Saved {
 }
 
 /// Asks the composer thread for the session as it is now; `None` if there is no answer.
-type Ask = Arc<dyn Fn() -> Option<SavedSession> + Send + Sync>;
+type RequestSession = Arc<dyn Fn() -> Option<SavedSession> + Send + Sync>;
 
 /// The state of an instance, between the host's main thread and the composer thread. Cheap to
 /// clone; every clone is the same one.
@@ -47,28 +47,28 @@ pub struct State(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     /// Never touched by the audio thread, and never held while waiting.
-    known: Mutex<Known>,
+    data: Mutex<StateData>,
     /// Something was loaded or chosen that the composer thread has not taken up.
-    fresh: AtomicBool,
+    loaded: AtomicBool,
 }
 
 #[derive(Default)]
-struct Known {
+struct StateData {
     /// The last that was loaded or saved.
     saved: Saved,
     /// Its number, as the instance's threads count what they go on from.
-    past: u64,
+    session_epoch: u64,
     /// What was wrong with it.
     problem: Option<String>,
     /// The instance, once it runs.
-    tie: Option<(Ask, Arc<Shared>)>,
+    connection: Option<(RequestSession, Arc<Shared>)>,
 }
 
-impl Known {
+impl StateData {
     /// The plugin's own time, if it is needed, goes on after everything that was loaded: in a
     /// host that reports no transport, memory grows and nothing in it is played over.
     fn place_own_time(&self) {
-        if let Some((_, shared)) = &self.tie {
+        if let Some((_, shared)) = &self.connection {
             let session = self.saved.session.as_ref();
             let beat = session.map_or(0.0, SavedSession::next_bar);
             shared
@@ -86,37 +86,37 @@ impl State {
         ask: impl Fn() -> Option<SavedSession> + Send + Sync + 'static,
         shared: Arc<Shared>,
     ) {
-        let mut known = self.known();
-        known.tie = Some((Arc::new(ask), shared));
-        known.place_own_time();
+        let mut data = self.data();
+        data.connection = Some((Arc::new(ask), shared));
+        data.place_own_time();
         // Both of its threads begin with what was loaded before.
-        known.past = 0;
+        data.session_epoch = 0;
     }
 
     /// There is nobody to ask any more. Main thread.
     pub fn disconnect(&self) {
-        self.known().tie = None;
+        self.data().connection = None;
     }
 
     /// The state as it is now. Waits for the composer thread: main thread only.
     pub fn save(&self) -> Saved {
-        let ask = self.known().tie.as_ref().map(|(ask, _)| ask.clone());
+        let ask = self.data().connection.as_ref().map(|(ask, _)| ask.clone());
         // Who answers has taken up what was loaded, and has nothing to wait for.
         let session = ask.and_then(|ask| ask());
-        let mut known = self.known();
-        known.saved.version = VERSION;
+        let mut data = self.data();
+        data.saved.version = VERSION;
         if session.is_some() {
-            known.saved.session = session;
+            data.saved.session = session;
         }
-        known.saved.clone()
+        data.saved.clone()
     }
 
     /// Plays on with another model, `None` for the default, and remembers all. Main thread.
-    pub fn choose(&self, model: Option<PathBuf>) {
+    pub fn choose_model(&self, model: Option<PathBuf>) {
         self.save();
-        let mut known = self.known();
-        known.saved.model = model;
-        self.freshen(&mut known);
+        let mut data = self.data();
+        data.saved.model = model;
+        self.mark_loaded(&mut data);
     }
 
     /// Takes what a host has kept, whatever it is. Main thread.
@@ -124,45 +124,50 @@ impl State {
         // What was played up to here is not to be heard after it.
         self.save();
         let (saved, problem) = read(value);
-        let mut known = self.known();
-        (known.saved, known.problem) = (saved, problem);
-        self.freshen(&mut known);
+        let mut data = self.data();
+        (data.saved, data.problem) = (saved, problem);
+        self.mark_loaded(&mut data);
     }
 
     /// The composer thread is to take it up before it hears what comes now, and the audio
     /// thread to drop what was planned on another past.
-    fn freshen(&self, known: &mut Known) {
-        known.place_own_time();
-        self.0.fresh.store(true, Ordering::Release);
-        known.past = match &known.tie {
-            Some((_, shared)) => shared.pasts.fetch_add(1, Ordering::Release) + 1,
+    fn mark_loaded(&self, data: &mut StateData) {
+        data.place_own_time();
+        self.0.loaded.store(true, Ordering::Release);
+        data.session_epoch = match &data.connection {
+            Some((_, shared)) => shared.session_epoch.fetch_add(1, Ordering::Release) + 1,
             None => 0,
         };
     }
 
     /// Whether there is something for the composer thread to take.
-    pub fn is_fresh(&self) -> bool {
-        self.0.fresh.load(Ordering::Acquire)
+    pub fn has_loaded(&self) -> bool {
+        self.0.loaded.load(Ordering::Acquire)
     }
 
     /// The session to go on from, if it was not taken yet, and its number: what the audio thread
     /// tells belongs to it after [`continuo_accompaniment::messages::ComposerInput::SessionReplaced`] with that number. Composer
     /// thread.
     pub fn take(&self) -> Option<(SavedSession, u64)> {
-        let known = self.known();
-        let fresh = self.0.fresh.swap(false, Ordering::AcqRel);
-        fresh.then(|| (known.saved.session.clone().unwrap_or_default(), known.past))
+        let data = self.data();
+        let loaded = self.0.loaded.swap(false, Ordering::AcqRel);
+        loaded.then(|| {
+            (
+                data.saved.session.clone().unwrap_or_default(),
+                data.session_epoch,
+            )
+        })
     }
 
     /// The model's directory, if one was chosen. Composer thread.
     pub fn model(&self) -> Option<PathBuf> {
-        self.known().saved.model.clone()
+        self.data().saved.model.clone()
     }
 
     /// Adds to what is wrong. Composer thread.
-    pub fn complain(&self, problem: String) {
-        let mut known = self.known();
-        known.problem = match known.problem.take() {
+    pub fn add_problem(&self, problem: String) {
+        let mut data = self.data();
+        data.problem = match data.problem.take() {
             Some(before) if before.contains(&problem) => Some(before),
             Some(before) => Some(format!("{before}; {problem}")),
             None => Some(problem),
@@ -171,12 +176,12 @@ impl State {
 
     /// What was wrong with the state that was loaded, if anything.
     pub fn problem(&self) -> Option<String> {
-        self.known().problem.clone()
+        self.data().problem.clone()
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn data(&self) -> MutexGuard<'_, StateData> {
         // Whole values are put into it, never half of one.
-        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -207,7 +212,7 @@ pub const FIELD: &str = "session";
 
 /// Makes JSON of what is none, so that it reaches [`State`] and can be complained of. Called by
 /// nice-plug before a state is loaded.
-pub fn mend(field: &mut String) {
+pub fn replace_invalid_json(field: &mut String) {
     if serde_json::from_str::<serde::de::IgnoredAny>(field).is_err() {
         *field = Value::String(field.chars().take(100).collect()).to_string();
     }
@@ -215,7 +220,7 @@ pub fn mend(field: &mut String) {
 
 /// Brings values beyond a parameter's range back into it: the framework takes them as they are,
 /// and a loudness of a million would be heard. Called by nice-plug before a state is loaded.
-pub fn restrain(values: &mut BTreeMap<String, ParamValue>, params: &dyn Params) {
+pub fn clamp_to_ranges(values: &mut BTreeMap<String, ParamValue>, params: &dyn Params) {
     for (id, pointer, _) in params.param_map() {
         // SAFETY: the pointer is into `params`, which is borrowed here.
         let (low, high) = unsafe { (pointer.preview_plain(0.0), pointer.preview_plain(1.0)) };
@@ -265,9 +270,9 @@ mod tests {
 
         let other = State::default();
         PersistentField::map(&state, |value| PersistentField::set(&other, value.clone()));
-        assert!(other.is_fresh());
+        assert!(other.has_loaded());
         assert_eq!(other.take(), Some((session(7.0), 0)));
-        assert_eq!((other.take(), other.is_fresh()), (None, false));
+        assert_eq!((other.take(), other.has_loaded()), (None, false));
         assert_eq!(other.save(), saved, "kept although nobody runs");
     }
 
@@ -276,12 +281,12 @@ mod tests {
         let state = State::default();
         let shared = Arc::new(Shared::default());
         // The composer thread takes up what was loaded before it answers.
-        let (theirs, taken) = (state.clone(), Mutex::new(Vec::new()));
+        let (composer_state, taken) = (state.clone(), Mutex::new(Vec::new()));
         let taken = Arc::new(taken);
         let took = taken.clone();
         let answer = move || {
             let mut took = took.lock().unwrap();
-            took.extend(theirs.take());
+            took.extend(composer_state.take());
             Some(took.last().map_or(session(1.0), |(s, _)| s.clone()))
         };
         state.connect(answer, shared.clone());
@@ -289,11 +294,11 @@ mod tests {
         for now in [3.0, 4.0] {
             state.load(json!({ "version": 1, "session": { "now": now } }));
         }
-        assert_eq!(shared.pasts.load(Ordering::Acquire), 2);
+        assert_eq!(shared.session_epoch.load(Ordering::Acquire), 2);
         assert_eq!(state.save().session, Some(session(4.0)));
         let taken = taken.lock().unwrap();
         assert_eq!(taken[..], [(session(3.0), 1), (session(4.0), 2)]);
-        assert_eq!((state.take(), state.is_fresh()), (None, false));
+        assert_eq!((state.take(), state.has_loaded()), (None, false));
         drop(taken);
         state.connect(|| None, shared);
         assert_eq!(state.save().session, Some(session(4.0)), "no answer");
@@ -303,7 +308,7 @@ mod tests {
     fn a_model_is_chosen_and_the_session_stays() {
         let state = State::default();
         state.connect(|| Some(session(5.0)), Arc::new(Shared::default()));
-        state.choose(Some("somewhere".into()));
+        state.choose_model(Some("somewhere".into()));
         assert_eq!(state.model(), Some("somewhere".into()));
         assert_eq!(state.take(), Some((session(5.0), 1)));
     }
@@ -347,7 +352,7 @@ mod tests {
             ("mode".to_string(), ParamValue::I32(-7)),
             ("no such".to_string(), ParamValue::F32(1e30)),
         ]);
-        restrain(&mut values, &params);
+        clamp_to_ranges(&mut values, &params);
         let value = |id: &str| match values[id] {
             ParamValue::F32(value) => f64::from(value),
             ParamValue::I32(value) => f64::from(value),
@@ -362,11 +367,11 @@ mod tests {
     fn what_is_no_json_becomes_text() {
         for broken in ["", "{", "nul", "\u{0}{}"] {
             let mut field = broken.to_string();
-            mend(&mut field);
+            replace_invalid_json(&mut field);
             assert!(serde_json::from_str::<Value>(&field).unwrap().is_string());
         }
         let mut whole = "{\"version\":1}".to_string();
-        mend(&mut whole);
+        replace_invalid_json(&mut whole);
         assert_eq!(whole, "{\"version\":1}");
     }
 }

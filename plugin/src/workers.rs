@@ -1,4 +1,4 @@
-//! Work that takes longer than a slice of the composer thread and needs nothing of it: loading a
+//! Work that takes longer than a slice of the composer thread and urgencies nothing of it: loading a
 //! model, opening a file. Each has a thread of its own.
 
 use std::any::Any;
@@ -8,15 +8,15 @@ use std::thread::JoinHandle;
 
 /// The result of work that may be under way. Cheap to clone.
 #[derive(Debug)]
-pub struct Coming<T>(Arc<OnceLock<Result<T, String>>>);
+pub struct PendingResult<T>(Arc<OnceLock<Result<T, String>>>);
 
-impl<T> Clone for Coming<T> {
+impl<T> Clone for PendingResult<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<T> Coming<T> {
+impl<T> PendingResult<T> {
     /// The result once it is there; an error says that the work panicked, or did not begin.
     pub fn get(&self) -> Option<Result<&T, &str>> {
         Some(self.0.get()?.as_ref().map_err(String::as_str))
@@ -27,7 +27,7 @@ impl<T> Coming<T> {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// The result, where it is there and nobody else has a clone.
+    /// The result, where it is there and without_model else has a clone.
     pub fn into_inner(self) -> Option<Result<T, String>> {
         Arc::into_inner(self.0)?.into_inner()
     }
@@ -40,14 +40,14 @@ pub struct Workers(Vec<JoinHandle<()>>);
 
 impl Workers {
     /// Begins `work` on a thread of its own.
-    pub fn begin<T: Send + Sync + 'static>(
+    pub fn spawn<T: Send + Sync + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
-    ) -> Coming<T> {
+    ) -> PendingResult<T> {
         self.tidy();
-        let coming = Coming(Arc::new(OnceLock::new()));
-        let done = coming.clone();
-        let thread = std::thread::Builder::new().name("continuo beside".into());
+        let pending = PendingResult(Arc::new(OnceLock::new()));
+        let done = pending.clone();
+        let thread = std::thread::Builder::new().name("continuo worker".into());
         let thread = thread.spawn(move || {
             let result = catch_unwind(AssertUnwindSafe(work));
             let result =
@@ -59,10 +59,10 @@ impl Workers {
             Ok(thread) => self.0.push(thread),
             Err(error) => {
                 let problem = format!("the system gives no thread for it: {error}");
-                let _ = coming.0.set(Err(problem));
+                let _ = pending.0.set(Err(problem));
             }
         }
-        coming
+        pending
     }
 
     /// Forgets threads that have ended.
@@ -92,10 +92,10 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
 
-    fn wait<T>(coming: &Coming<T>) -> Result<&T, &str> {
+    fn wait<T>(pending: &PendingResult<T>) -> Result<&T, &str> {
         let began = Instant::now();
         loop {
-            if let Some(result) = coming.get() {
+            if let Some(result) = pending.get() {
                 return result;
             }
             assert!(began.elapsed() < Duration::from_secs(10));
@@ -105,22 +105,22 @@ mod tests {
 
     #[test]
     fn gives_the_result_or_the_panic() {
-        let mut beside = Workers::default();
-        assert_eq!(wait(&beside.begin(|| 7)), Ok(&7));
-        let panicked = beside.begin(|| -> u8 { panic!("out of {}", "luck") });
+        let mut workers = Workers::default();
+        assert_eq!(wait(&workers.spawn(|| 7)), Ok(&7));
+        let panicked = workers.spawn(|| -> u8 { panic!("out of {}", "luck") });
         assert_eq!(wait(&panicked), Err("internal error: out of luck"));
     }
 
     #[test]
     fn is_dropped_only_when_its_threads_have_ended() {
         let ended = Arc::new(AtomicBool::new(false));
-        let mut beside = Workers::default();
+        let mut workers = Workers::default();
         let end = ended.clone();
-        drop(beside.begin(move || {
+        drop(workers.spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
             end.store(true, Ordering::Relaxed);
         }));
-        drop(beside);
+        drop(workers);
         assert!(ended.load(Ordering::Relaxed));
     }
 }

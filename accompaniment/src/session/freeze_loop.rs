@@ -54,7 +54,7 @@ impl FreezeLoop {
             for note in &self.notes {
                 let start = note.start + round;
                 if (from..until).contains(&start) {
-                    let (stop, note) = note.again();
+                    let (stop, note) = note.repeated();
                     found.push((start, stop + round, note));
                 }
             }
@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_last_bars_repeat_in_phase() {
         let mut timeline = Timeline::new(12);
-        timeline.metre(0.0, TimeSignature::COMMON);
+        timeline.add_time_signature(0.0, TimeSignature::COMMON);
         timeline.on(1.0, 0, 50, 90);
         timeline.off(2.0, None, None);
         for (id, start) in [(1, 48), (2, 60), (3, 96), (4, 110)] {
@@ -93,8 +93,8 @@ mod tests {
         let all = FreezeLoop::of(&timeline, 9.5, 8).unwrap();
         assert_eq!(starts(&all, 96, 192), [(144, 61), (156, 62)]);
         // Before we have played it is the player's.
-        let theirs = FreezeLoop::of(&timeline, 4.0, 4).unwrap();
-        assert_eq!(starts(&theirs, 48, 96), [(60, 50)]);
+        let player_notes = FreezeLoop::of(&timeline, 4.0, 4).unwrap();
+        assert_eq!(starts(&player_notes, 48, 96), [(60, 50)]);
         assert!(FreezeLoop::of(&Timeline::new(12), 9.0, 4).is_none());
     }
 }

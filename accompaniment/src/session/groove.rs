@@ -24,11 +24,11 @@ pub(super) struct Groove {
 impl Groove {
     /// What the player's notes before step `before` say.
     pub(super) fn of(timeline: &Timeline, before: i64) -> Self {
-        let theirs = || {
+        let player_notes = || {
             let notes = timeline.notes().rev();
             notes.filter(move |n| !n.generated && n.start < before)
         };
-        let last = theirs().take(LOUDNESS_NOTES);
+        let last = player_notes().take(LOUDNESS_NOTES);
         let (sum, count) = last.fold((0.0, 0u32), |(sum, count), n| {
             (sum + f64::from(n.velocity), count + 1)
         });
@@ -36,7 +36,7 @@ impl Groove {
 
         let steps = usize::try_from(timeline.step(1.0)).unwrap_or(1).max(1);
         let mut late = vec![(0.0, 0u32); steps];
-        for note in theirs().take(TIMING_NOTES) {
+        for note in player_notes().take(TIMING_NOTES) {
             let class = note.start.rem_euclid(steps as i64) as usize;
             late[class].0 += note.start_beat - timeline.beat(note.start);
             late[class].1 += 1;
@@ -98,31 +98,31 @@ mod tests {
 
     #[test]
     fn the_players_swing_and_loudness_are_found() {
-        let mut feel = Groove::of(&swung(), 1000);
-        assert!(feel.late(24).abs() < 1e-9 && (feel.late(30) - 0.03).abs() < 1e-9);
-        assert_eq!(feel.late(31), 0.0, "nothing was played there");
+        let mut groove = Groove::of(&swung(), 1000);
+        assert!(groove.late(24).abs() < 1e-9 && (groove.late(30) - 0.03).abs() < 1e-9);
+        assert_eq!(groove.late(31), 0.0, "nothing was played there");
         let follow = Settings {
             velocity_from: VelocityFrom::Follow,
             ..Settings::default()
         };
-        assert_eq!(feel.velocity(40, &follow), 105);
-        assert!(feel.velocity(60, &follow) > 105, "louder than before");
+        assert_eq!(groove.velocity(40, &follow), 105);
+        assert!(groove.velocity(60, &follow) > 105, "louder than before");
         let fixed = Settings {
             velocity_from: VelocityFrom::Fixed,
             velocity: 33,
             ..follow
         };
-        assert_eq!(feel.velocity(90, &fixed), 33);
-        assert_eq!(feel.velocity(90, &Settings::default()), 90);
+        assert_eq!(groove.velocity(90, &fixed), 33);
+        assert_eq!(groove.velocity(90, &Settings::default()), 90);
     }
 
     #[test]
     fn without_a_player_the_model_decides() {
-        let mut feel = Groove::of(&Timeline::new(12), 0);
+        let mut groove = Groove::of(&Timeline::new(12), 0);
         let follow = Settings {
             velocity_from: VelocityFrom::Follow,
             ..Settings::default()
         };
-        assert_eq!((feel.velocity(40, &follow), feel.late(5)), (40, 0.0));
+        assert_eq!((groove.velocity(40, &follow), groove.late(5)), (40, 0.0));
     }
 }

@@ -12,7 +12,7 @@ impl<P: Player> Session<P> {
     /// then it counts. So what is decided does not depend on how the host cuts time.
     ///
     /// With `eager`, everything the time allows to be planned is planned before the message
-    /// counts, as offline rendering needs it; else [`Session::work`] does it bit by bit. It takes
+    /// counts, as offline rendering urgencies it; else [`Session::work`] does it bit by bit. It takes
     /// no longer than a few milliseconds where [`Session::is_ready_for`] has said so before.
     pub fn receive(&mut self, message: ComposerInput, eager: bool) -> Result<(), P::Error> {
         let session_offset = self.session_offset;
@@ -53,11 +53,11 @@ impl<P: Player> Session<P> {
                 self.timeline.pedal(beat, channel, down);
             }
             ComposerInput::AllNotesOff { .. } => {
-                // Here, not where the last key went down: a silence that is long past would call
+                // Here, not where the last key went down: a silence that is long cleared would call
                 // for an answer that is late already.
                 let step = self.timeline.step(self.now);
                 self.entry_planner.off(step, self.now, None, None);
-                self.timeline.all_up(self.now);
+                self.timeline.release_all(self.now);
             }
             ComposerInput::Cancel {
                 number,
@@ -84,7 +84,8 @@ impl<P: Player> Session<P> {
                     numerator,
                     denominator,
                 };
-                self.timeline.metre(bar_start + session_offset, metre);
+                self.timeline
+                    .add_time_signature(bar_start + session_offset, metre);
                 if let Some(answer) = &mut self.answer {
                     answer.stale = true;
                 }
@@ -92,17 +93,17 @@ impl<P: Player> Session<P> {
                     .change(&self.timeline, &self.settings, self.now);
             }
             ComposerInput::Jump { beat } => self.arrive(beat, Arrival::Jump)?,
-            ComposerInput::Loop(seam) => self.turn(seam)?,
+            ComposerInput::Loop(seam) => self.loop_around(seam)?,
             ComposerInput::Stop { beat } => {
                 self.advance(beat + session_offset, eager)?;
-                self.timeline.all_up(self.now);
+                self.timeline.release_all(self.now);
                 self.entry_planner.stop();
                 (self.running, self.answer) = (false, None);
             }
             ComposerInput::SessionReplaced { .. } => {}
             ComposerInput::Settings(settings) => self.set(settings)?,
             ComposerInput::Trigger(trigger) => self.trigger(trigger)?,
-            ComposerInput::NoteMissed { id } => self.timeline.missed(id),
+            ComposerInput::NoteMissed { id } => self.timeline.remove_generated(id),
         }
         Ok(())
     }
@@ -116,7 +117,7 @@ impl<P: Player> Session<P> {
         Ok(beat)
     }
 
-    /// Takes in a message about another past than the one restored: only that what was planned
+    /// Takes in a message about another cleared than the one restored: only that what was planned
     /// before it is void.
     pub fn receive_stale(&mut self, message: ComposerInput) {
         if let ComposerInput::Cancel { number, .. } = message {
@@ -126,13 +127,13 @@ impl<P: Player> Session<P> {
     }
 
     fn set(&mut self, settings: Settings) -> Result<(), P::Error> {
-        let tunes = self.settings.tunes(&settings);
-        if tunes {
+        let retunes = self.settings.retunes(&settings);
+        if retunes {
             // What was heard before is read as it was to be, whenever there was time for it.
             self.catch_up()?;
         }
         let before = std::mem::replace(&mut self.settings, settings);
-        if self.answer.is_some() && tunes {
+        if self.answer.is_some() && retunes {
             // Not earlier than what is planned, or would be were there time: so that it does
             // not depend on the time there is.
             let planned = self.timeline.step(self.now + before.lookahead);

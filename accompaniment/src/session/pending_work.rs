@@ -12,52 +12,52 @@ const SOON: f64 = 1_000.0;
 /// How much the next slice of work matters, what matters most first. Milliseconds are those until
 /// the first note that is not planned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub enum Urgency {
     /// An answer is due, or begins.
-    Due(u32),
+    PlanDue(u32),
     /// A host renders offline and waits.
-    Awaited,
+    OfflineHost,
     /// What was just heard is to be read.
-    ComposerInput,
+    ReadInput,
     /// An answer is planned further ahead.
-    Ahead(u32),
-    /// The past is to be read: a project that was loaded, or a jump far back.
-    Past,
+    PlanAhead(u32),
+    /// The cleared is to be read: a project that was loaded, or a jump far back.
+    CatchUp,
     /// Files are to be learned.
-    LearnedFiles,
+    LearnFiles,
 }
 
 /// Whose slice is next: the one whose need matters most, of equal ones the first from `first` on.
-pub fn most_needed(needs: &[Option<Need>], first: usize) -> Option<usize> {
-    let order = (0..needs.len()).map(|at| (at + first) % needs.len());
-    let some = order.filter_map(|at| Some((needs[at]?, at)));
+pub fn most_urgent(urgencies: &[Option<Urgency>], first: usize) -> Option<usize> {
+    let order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
+    let some = order.filter_map(|at| Some((urgencies[at]?, at)));
     some.min_by_key(|&(need, _)| need).map(|(_, at)| at)
 }
 
 /// Where time stands still until work is done.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct HeldUp {
+pub(super) struct Stall {
     /// Everything up to now was done but the decision on this stretch, where one is due.
-    due: Option<Option<PlayWindow>>,
+    decision: Option<Option<PlayWindow>>,
     /// The stretch under way is over, and is to be planned to its end.
-    finishes: bool,
+    unfinished: bool,
 }
 
 impl<P: Player> Session<P> {
     /// Does a few milliseconds of what there is to do, what matters most first. Whether there is
     /// more.
     pub fn work(&mut self) -> Result<bool, P::Error> {
-        self.work_on(false)?;
-        Ok(self.need().is_some())
+        self.run_slice(false)?;
+        Ok(self.urgency().is_some())
     }
 
-    /// The same for a host that waits: nothing is played on a part of the past.
+    /// The same for a host that waits: nothing is played on a part of the cleared.
     pub fn work_exactly(&mut self) -> Result<bool, P::Error> {
-        self.work_on(true)?;
-        Ok(self.need().is_some())
+        self.run_slice(true)?;
+        Ok(self.urgency().is_some())
     }
 
-    fn work_on(&mut self, exact: bool) -> Result<(), P::Error> {
+    fn run_slice(&mut self, exact: bool) -> Result<(), P::Error> {
         self.do_slice(exact)?;
         // Later debts are not the project's.
         self.is_opening();
@@ -68,51 +68,51 @@ impl<P: Player> Session<P> {
         if !self.player.is_ready() {
             return Ok(());
         }
-        let owed = matches!(
-            self.player.owed(),
+        let pending_work = matches!(
+            self.player.pending_work(),
             Some(PendingWork::Input | PendingWork::CatchUp)
         );
-        if exact && owed {
-            return self.player.read_on();
+        if exact && pending_work {
+            return self.player.poll();
         }
-        if self.held_up.finishes
+        if self.stall.unfinished
             && let Some(end) = self.answer.as_ref().and_then(|a| a.end)
         {
-            self.held_up.finishes = self.plan_to(end)?;
+            self.stall.unfinished = self.plan_to(end)?;
             return Ok(());
         }
         if self.is_to_plan() {
             return self.plan();
         }
         self.catch_up()?;
-        match self.player.owed() {
-            Some(PendingWork::Input | PendingWork::CatchUp) => self.player.read_on(),
-            _ => self.study(),
+        match self.player.pending_work() {
+            Some(PendingWork::Input | PendingWork::CatchUp) => self.player.poll(),
+            _ => self.learn_slice(),
         }
     }
 
     /// How much the next slice of its work matters; `None` where there is none.
-    pub fn need(&self) -> Option<Need> {
+    pub fn urgency(&self) -> Option<Urgency> {
         if !self.player.is_ready() {
             return None;
         }
-        if self.held_up.finishes {
-            return Some(Need::Due(0));
+        if self.stall.unfinished {
+            return Some(Urgency::PlanDue(0));
         }
         let planned_to = self.planned_to().filter(|_| self.is_to_plan());
         let left = planned_to.map(|beat| {
             let beats = beat - self.now;
             (beats * 60_000.0 / self.tempo.max(1.0)).max(0.0)
         });
-        let owed = self.player.owed();
+        let pending_work = self.player.pending_work();
         match left {
-            Some(left) if left < SOON => Some(Need::Due(left as u32)),
-            _ if owed == Some(PendingWork::Input) || self.unread_from.is_some() => {
-                Some(Need::ComposerInput)
+            Some(left) if left < SOON => Some(Urgency::PlanDue(left as u32)),
+            _ if pending_work == Some(PendingWork::Input) || self.unread_from.is_some() => {
+                Some(Urgency::ReadInput)
             }
-            Some(left) => Some(Need::Ahead(left as u32)),
-            None if owed == Some(PendingWork::CatchUp) => Some(Need::Past),
-            None if owed.is_some() || self.has_lessons() => Some(Need::LearnedFiles),
+            Some(left) => Some(Urgency::PlanAhead(left as u32)),
+            None if pending_work == Some(PendingWork::CatchUp) => Some(Urgency::CatchUp),
+            None if pending_work.is_some() || self.has_unread_files() => Some(Urgency::LearnFiles),
             None => None,
         }
     }
@@ -134,7 +134,7 @@ impl<P: Player> Session<P> {
     /// Time passes up to `beat`, with the work that brings.
     pub(super) fn advance(&mut self, beat: f64, eager: bool) -> Result<(), P::Error> {
         while !self.pass(beat, eager)? {
-            self.work_on(eager)?;
+            self.run_slice(eager)?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl<P: Player> Session<P> {
             return Ok(true);
         }
         loop {
-            let due = match self.held_up.due.take() {
+            let due = match self.stall.decision.take() {
                 Some(due) => due,
                 None => {
                     let entry = self.next_entry();
@@ -155,7 +155,7 @@ impl<P: Player> Session<P> {
                         self.timeline.beat(e.decided).clamp(self.now, beat)
                     });
                     if self.is_over(until) && self.is_unfinished() {
-                        self.held_up.finishes = true;
+                        self.stall.unfinished = true;
                         return Ok(false);
                     }
                     self.follow(until, entry)?;
@@ -164,9 +164,9 @@ impl<P: Player> Session<P> {
                 }
             };
             let finishes = due.is_some() && self.is_unfinished();
-            if finishes || eager && self.need().is_some() {
-                self.held_up.due = Some(due);
-                self.held_up.finishes = finishes;
+            if finishes || eager && self.urgency().is_some() {
+                self.stall.decision = Some(due);
+                self.stall.unfinished = finishes;
                 return Ok(false);
             }
             match due {
@@ -181,14 +181,14 @@ impl<P: Player> Session<P> {
     /// Whether a project that was loaded, or another model, has not read what an answer waits for.
     pub(super) fn is_opening(&mut self) -> bool {
         self.opening &=
-            self.unread_from.is_some() || self.player.owed() == Some(PendingWork::Input);
+            self.unread_from.is_some() || self.player.pending_work() == Some(PendingWork::Input);
         self.opening
     }
 
     /// Whether time allows more of a stretch to be planned.
     fn is_to_plan(&self) -> bool {
         let answer = self.answer.as_ref();
-        answer.is_some_and(|answer| answer.until < self.plans_to())
+        answer.is_some_and(|answer| answer.until < self.plan_target())
     }
 
     /// Whether a stretch is under way that ends at or before `beat`.

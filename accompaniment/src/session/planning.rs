@@ -6,6 +6,7 @@ use super::groove::Groove;
 use super::{Player, Session};
 use crate::choices::{Mode, Variation};
 use crate::messages::ScheduledNote;
+use crate::seed::mix;
 use crate::timeline::TimelineNote;
 use crate::turn_taking::PlayWindow;
 
@@ -24,36 +25,40 @@ pub(super) struct Answer {
     clipped: bool,
     /// It ends where another answer takes over: at a bar that was thought of anew, or where what
     /// was given ends.
-    pub(super) retaken: bool,
+    pub(super) ends_at_regenerated: bool,
     /// Where that other one ends, if it does by itself.
-    pub(super) then: Option<i64>,
+    pub(super) next_end: Option<i64>,
     /// Not thought of, but planned before, made void and taken back.
-    given: Option<Vec<TimelineNote>>,
+    replayed: Option<Vec<TimelineNote>>,
     /// The mode it was decided in.
     pub(super) mode: Mode,
     /// Repeats what was frozen, and does not think.
     freeze_loop: bool,
     /// The bars have changed since.
     pub(super) stale: bool,
-    feel: Groove,
+    groove: Groove,
 }
 
 impl Answer {
     /// Whether it is thought of, and not played again.
-    pub(super) fn thinks(&self) -> bool {
-        !self.freeze_loop && self.given.is_none()
+    pub(super) fn is_sampled(&self) -> bool {
+        !self.freeze_loop && self.replayed.is_none()
     }
 
     /// What was planned of it, from step `from` on, and then somebody else takes over.
-    pub(super) fn given(self, notes: Vec<TimelineNote>, from: i64) -> Self {
+    pub(super) fn replayed(self, notes: Vec<TimelineNote>, from: i64) -> Self {
         let whole = self.end == Some(self.until);
-        let then = if self.retaken { self.then } else { self.end };
+        let next_end = if self.ends_at_regenerated {
+            self.next_end
+        } else {
+            self.end
+        };
         Self {
             end: Some(self.until),
             until: from,
-            retaken: self.retaken || !whole,
-            then: then.filter(|_| !whole || self.retaken),
-            given: Some(notes),
+            ends_at_regenerated: self.ends_at_regenerated || !whole,
+            next_end: next_end.filter(|_| !whole || self.ends_at_regenerated),
+            replayed: Some(notes),
             freeze_loop: false,
             stale: false,
             ..self
@@ -63,7 +68,7 @@ impl Answer {
 
 impl<P: Player> Session<P> {
     /// An answer is taken up anew at step `at`.
-    pub(super) fn take_at(&self, at: i64, end: Option<i64>) -> Option<PlayWindow> {
+    pub(super) fn window_at(&self, at: i64, end: Option<i64>) -> Option<PlayWindow> {
         let lead = self.timeline.step_from(self.settings.lead).max(1);
         Some(PlayWindow {
             at,
@@ -87,7 +92,7 @@ impl<P: Player> Session<P> {
             self.answer = None;
             return Ok(());
         }
-        if self.goes_on(entry) {
+        if self.extends_answer(entry) {
             return Ok(());
         }
         let score = self.timeline.score(entry.decided, entry.at);
@@ -114,7 +119,7 @@ impl<P: Player> Session<P> {
             self.player.answer(at, &self.settings, seed, &own)?;
             self.pending_settings.clear();
         }
-        // The next bar thought of anew, where the answer would go past it.
+        // The next bar thought of anew, where the answer would go cleared it.
         let retake = self
             .regenerate_counts
             .range(entry.at + 1..)
@@ -127,20 +132,20 @@ impl<P: Player> Session<P> {
             end: entry.end.or(retake),
             decided: entry.decided,
             clipped: self.settings.mode == Mode::Trade,
-            retaken: retake.is_some(),
-            then: None,
-            given: None,
+            ends_at_regenerated: retake.is_some(),
+            next_end: None,
+            replayed: None,
             mode: self.settings.mode,
             freeze_loop,
             stale: false,
-            feel: Groove::of(&self.timeline, entry.decided),
+            groove: Groove::of(&self.timeline, entry.decided),
         });
         Ok(())
     }
 
     /// Whether the stretch before just goes on: it ends where this one begins, and the player
     /// has done nothing since it was decided.
-    fn goes_on(&mut self, entry: PlayWindow) -> bool {
+    fn extends_answer(&mut self, entry: PlayWindow) -> bool {
         let freeze_loop = self.freeze_loop.is_some();
         let taken = self
             .regenerate_counts
@@ -159,8 +164,8 @@ impl<P: Player> Session<P> {
             .filter(|n| !n.generated);
         let same = answer.end == Some(entry.at)
             && answer.freeze_loop == freeze_loop
-            && !(answer.stale || answer.retaken || answer.clipped || taken)
-            && answer.given.is_none()
+            && !(answer.stale || answer.ends_at_regenerated || answer.clipped || taken)
+            && answer.replayed.is_none()
             && !heard.any(|n| since.contains(&n.start));
         if same {
             answer.end = entry.end;
@@ -188,11 +193,11 @@ impl<P: Player> Session<P> {
 
     /// Plans for a slice, up to a sixteenth further at most.
     pub(super) fn plan(&mut self) -> Result<(), P::Error> {
-        self.plan_to(self.plans_to()).map(drop)
+        self.plan_to(self.plan_target()).map(drop)
     }
 
     /// The step that is to be planned up to, where a stretch is under way.
-    pub(super) fn plans_to(&self) -> i64 {
+    pub(super) fn plan_target(&self) -> i64 {
         let end = self.answer.as_ref().and_then(|a| a.end);
         let target = self.timeline.step(self.now + self.settings.lookahead);
         end.map_or(target, |end| target.min(end))
@@ -221,14 +226,14 @@ impl<P: Player> Session<P> {
         let origin = answer.origin;
         let end = answer
             .end
-            .filter(|_| answer.clipped && answer.given.is_none());
+            .filter(|_| answer.clipped && answer.replayed.is_none());
         // First step, the one after the last, the note, and by how much it is late.
-        let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.given, &self.freeze_loop) {
-            (Some(given), _) => {
-                let due = given.iter().filter(|n| (from..until).contains(&n.start));
+        let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.replayed, &self.freeze_loop) {
+            (Some(replayed), _) => {
+                let due = replayed.iter().filter(|n| (from..until).contains(&n.start));
                 let late = |n: &TimelineNote| n.start_beat - self.timeline.beat(n.start);
                 due.map(|n| {
-                    let (stop, note) = n.again();
+                    let (stop, note) = n.repeated();
                     (n.start, stop, note, late(n))
                 })
                 .collect()
@@ -240,15 +245,15 @@ impl<P: Player> Session<P> {
             }
             _ => {
                 let steps = u32::try_from(until - origin).unwrap_or(0);
-                let Some(notes) = self.player.play_until(steps)? else {
+                let Some(notes) = self.player.poll_notes(steps)? else {
                     return Ok(true);
                 };
                 let place = |note: Note| {
                     let start = origin + i64::from(note.start);
                     let length = f64::from(note.length.max(1)) * self.settings.length;
                     let stop = start + (length.round() as i64).max(1);
-                    let velocity = answer.feel.velocity(note.velocity, &self.settings);
-                    let late = answer.feel.late(start) * self.settings.feel;
+                    let velocity = answer.groove.velocity(note.velocity, &self.settings);
+                    let late = answer.groove.late(start) * self.settings.feel;
                     (start, stop, Note { velocity, ..note }, late)
                 };
                 notes.into_iter().map(place).collect()
@@ -277,11 +282,4 @@ impl<P: Player> Session<P> {
         }
         Ok(until < target)
     }
-}
-
-/// The finalizer of SplitMix64: every bit of the result depends on every bit of `x`.
-pub fn mix(x: u64) -> u64 {
-    let x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }

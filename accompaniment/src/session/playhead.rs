@@ -1,6 +1,6 @@
 //! The playhead of the host: where it goes on from, and what memory lies ahead of it.
 
-use super::pending_work::HeldUp;
+use super::pending_work::Stall;
 use super::{Player, Session};
 use crate::choices::Memory;
 use crate::transport::Seam;
@@ -17,7 +17,7 @@ pub(super) enum Arrival {
 impl<P: Player> Session<P> {
     /// The playhead goes on from `beat`, in the host's quarter notes.
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) -> Result<(), P::Error> {
-        self.timeline.all_up(self.now);
+        self.timeline.release_all(self.now);
         match self.settings.memory {
             Memory::Song => {
                 if self.session_offset != 0.0 {
@@ -30,10 +30,10 @@ impl<P: Player> Session<P> {
             Memory::Session => {
                 // Whole steps, so that the grid stays the host's; no more than needed, so that
                 // bars follow on bars where the loop is of whole bars.
-                let unread_from = self.timeline.step_from(self.now - beat);
-                let unread_from = self.timeline.beat(unread_from);
+                let session_offset = self.timeline.step_from(self.now - beat);
+                let session_offset = self.timeline.beat(session_offset);
                 if !self.timeline.is_empty() || self.undo_stack.holds_memory() {
-                    self.session_offset = unread_from;
+                    self.session_offset = session_offset;
                 }
                 self.timeline.forget_from(beat + self.session_offset);
             }
@@ -43,15 +43,15 @@ impl<P: Player> Session<P> {
         self.entry_planner.arrive(&self.timeline, self.now);
         self.running = true;
         (self.answer, self.unread_from) = (None, None);
-        self.held_up = HeldUp::default();
+        self.stall = Stall::default();
         Ok(())
     }
 
     /// A loop came round at `seam`. The player's notes at its end or later, which may lie several
     /// blocks back, belong behind its start: the host did not split its block there.
-    pub(super) fn turn(&mut self, seam: Seam) -> Result<(), P::Error> {
+    pub(super) fn loop_around(&mut self, seam: Seam) -> Result<(), P::Error> {
         let end = seam.end + self.session_offset;
-        let carried = self.timeline.take_heard_from(end - seam.slack);
+        let carried = self.timeline.take_input_from(end - seam.slack);
         self.now = end;
         self.arrive(seam.start, Arrival::Loop)?;
         let moved = self.now - end;

@@ -3,7 +3,7 @@
 use continuo_engine::composer::PendingWork;
 use continuo_score::midi::MidiFile;
 
-use super::{LookBack, Player, Session};
+use super::{Attribution, Player, Session};
 use crate::midi_export::{ExportPart, export};
 use crate::snapshot::{
     MemoryState, RecalledBar, RollNote, SNAPSHOT_BEATS, Snapshot, TransportState,
@@ -12,12 +12,12 @@ use crate::snapshot::{
 impl<P: Player> Session<P> {
     /// What it hears, plans and remembers; what the model and the audio thread know is left
     /// out.
-    pub fn show(&self) -> Snapshot {
-        self.show_from(self.now - SNAPSHOT_BEATS)
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot_from(self.now - SNAPSHOT_BEATS)
     }
 
     /// The same with the notes from some position on.
-    fn show_from(&self, from: f64) -> Snapshot {
+    fn snapshot_from(&self, from: f64) -> Snapshot {
         let (bar_start, metre) = self.timeline.bar_at(self.now);
         let shown = self.timeline.notes().filter(|n| {
             let end = n.end.map_or(self.now, |end| self.timeline.beat(end));
@@ -61,13 +61,13 @@ impl<P: Player> Session<P> {
                 bars: self.timeline.bars(),
                 tokens: 0,
                 behind: self.unread_from.is_some()
-                    || self.player.owed() == Some(PendingWork::CatchUp),
+                    || self.player.pending_work() == Some(PendingWork::CatchUp),
             },
-            learning: self.learning(),
+            learning: self.learning_state(),
             history: self.history(),
             ..Snapshot::default()
         };
-        let back = self.looks_back();
+        let back = self.attribution();
         snapshot.recalled_learned = back.learned;
         let bars = back.bars.into_iter();
         let bar = |(bar, share): (u32, f32)| {
@@ -81,20 +81,20 @@ impl<P: Player> Session<P> {
     }
 
     /// Where the player looks back to for what sounds now: the notes of the last beat.
-    fn looks_back(&self) -> LookBack {
+    fn attribution(&self) -> Attribution {
         let (Some(answer), Some(origin)) = (&self.answer, self.timeline.origin()) else {
-            return LookBack::default();
+            return Attribution::default();
         };
-        if !answer.thinks() {
-            return LookBack::default();
+        if !answer.is_sampled() {
+            return Attribution::default();
         }
         let step = |beat| u32::try_from(self.timeline.step(beat) - origin).unwrap_or(0);
         self.player
-            .looks_back(step(self.now - 1.0)..step(self.now) + 1)
+            .attribution(step(self.now - 1.0)..step(self.now) + 1)
     }
 
     /// The notes up to now as a MIDI file: see [`export`].
     pub fn midi(&self, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
-        export(&self.show_from(f64::NEG_INFINITY), part, bars)
+        export(&self.snapshot_from(f64::NEG_INFINITY), part, bars)
     }
 }

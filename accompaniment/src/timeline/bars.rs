@@ -2,7 +2,7 @@
 
 use continuo_score::{TimeSignature, TimeSignatureMap};
 
-use super::{SAME, Timeline, Turn};
+use super::{SAME, Timeline, TradeTurn};
 use crate::choices::Enter;
 
 impl Timeline {
@@ -10,7 +10,7 @@ impl Timeline {
     pub fn boundary(&self, step: i64, enter: Enter) -> i64 {
         // Bars are counted from some bar line before; a song is no longer than u32 steps.
         let origin = self.origin.unwrap_or_else(|| self.bar_line(step)).min(step);
-        let map = self.metre_map(origin);
+        let map = self.time_signature_map(origin);
         let Ok(at) = u32::try_from(step - origin) else {
             return step;
         };
@@ -36,15 +36,15 @@ impl Timeline {
 
     /// The turn of so many bars that `step` lies in, counted from the first bar with a note;
     /// `None` before it.
-    pub fn turn(&self, step: i64, bars: u32) -> Option<Turn> {
+    pub fn trade_turn(&self, step: i64, bars: u32) -> Option<TradeTurn> {
         let origin = self.origin.filter(|_| !self.notes.is_empty())?;
         let at = u32::try_from(step - origin).ok()?;
-        let map = self.metre_map(origin);
+        let map = self.time_signature_map(origin);
         let bar = map.position(at).bar;
         let number = bar / bars.max(1);
         let first = number * bars.max(1);
         let line = |bar: u32| origin + i64::from(bar_line(&map, bar));
-        Some(Turn {
+        Some(TradeTurn {
             number,
             start: line(first),
             end: line(first + bars.max(1)),
@@ -54,7 +54,7 @@ impl Timeline {
     /// Where bar number `bar` of scores begins and ends, in quarter notes.
     pub fn bar(&self, bar: u32) -> Option<(f64, f64)> {
         let origin = self.origin?;
-        let map = self.metre_map(origin);
+        let map = self.time_signature_map(origin);
         let line = |bar| self.beat(origin + i64::from(bar_line(&map, bar)));
         Some((line(bar), line(bar.checked_add(1)?)))
     }
@@ -65,21 +65,21 @@ impl Timeline {
         let span = self.origin.zip(last);
         span.and_then(|(origin, last)| {
             let last = u32::try_from(last - origin).ok()?;
-            Some(self.metre_map(origin).position(last).bar + 1)
+            Some(self.time_signature_map(origin).position(last).bar + 1)
         })
         .unwrap_or(0)
     }
 
     /// The bar line at or before `beat`, with the metre there.
     pub fn bar_at(&self, beat: f64) -> (f64, TimeSignature) {
-        let (anchor, metre) = self.metre_at(self.step(beat));
+        let (anchor, metre) = self.time_signature_at(self.step(beat));
         let bars = ((beat - anchor) / metre.bar_beats() + SAME).floor();
         (anchor + bars * metre.bar_beats(), metre)
     }
 
     /// The bar line at or before `step`, as a step.
     pub fn bar_line(&self, step: i64) -> i64 {
-        let (anchor, metre) = self.metre_at(step);
+        let (anchor, metre) = self.time_signature_at(step);
         let bars = ((self.beat(step) - anchor) / metre.bar_beats() + SAME).floor();
         let line = anchor + bars * metre.bar_beats();
         // A bar line between two steps: the bar begins on the later one.
@@ -88,7 +88,7 @@ impl Timeline {
     }
 
     /// The metre in force at `step`, with the position of one of its bar lines.
-    pub(super) fn metre_at(&self, step: i64) -> (f64, TimeSignature) {
+    pub(super) fn time_signature_at(&self, step: i64) -> (f64, TimeSignature) {
         let after = self
             .time_signatures
             .partition_point(|&(at, _)| self.step(at) <= step);
@@ -97,8 +97,8 @@ impl Timeline {
     }
 
     /// The bars, counted from a bar line `origin`.
-    pub(super) fn metre_map(&self, origin: i64) -> TimeSignatureMap {
-        let first = self.metre_at(origin).1;
+    pub(super) fn time_signature_map(&self, origin: i64) -> TimeSignatureMap {
+        let first = self.time_signature_at(origin).1;
         let later = self.time_signatures.iter().filter_map(|&(at, metre)| {
             let step = u32::try_from(self.step(at) - origin)
                 .ok()

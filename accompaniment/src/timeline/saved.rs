@@ -4,25 +4,25 @@ use continuo_score::TimeSignature;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{By, NoteRecord, Timeline};
+use super::{NoteRecord, NoteSource, Timeline};
 
 /// Notes taken over from a project at most.
-const MOST: usize = 1 << 16;
+const MAX_SAVED_NOTES: usize = 1 << 16;
 /// A song ends before this step, on any grid.
-const LAST: i64 = 1 << 31;
+const MAX_STEP: i64 = 1 << 31;
 
 /// A position in quarter notes that is exactly the same when it is read again: JSON's numbers
 /// may lose the last bit, so it is written as text.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Beats(pub f64);
+pub struct ExactBeats(pub f64);
 
-impl Serialize for Beats {
+impl Serialize for ExactBeats {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
 }
 
-impl<'de> Deserialize<'de> for Beats {
+impl<'de> Deserialize<'de> for ExactBeats {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
@@ -47,7 +47,7 @@ pub struct SavedTimeline {
     origin: Option<i64>,
     /// `[bar line in quarter notes, beats in a bar, note value of a beat]`.
     #[serde(rename = "metres")]
-    time_signatures: Vec<(Beats, u16, u16)>,
+    time_signatures: Vec<(ExactBeats, u16, u16)>,
     notes: Vec<SavedNote>,
     /// Notes of an earlier pass ahead of the playhead, in order of start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -57,7 +57,7 @@ pub struct SavedTimeline {
 /// `[first step, exact start in quarter notes, step after it or null, key, velocity, channel of
 /// the player's or -1 for the plugin]`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedNote(i64, Beats, Option<i64>, u8, u8, i8);
+struct SavedNote(i64, ExactBeats, Option<i64>, u8, u8, i8);
 
 impl SavedTimeline {
     /// Where its last note ends, in quarter notes; 0 where there is none.
@@ -75,9 +75,9 @@ impl Timeline {
     /// All of it.
     pub fn save(&self) -> SavedTimeline {
         let note = |note: &NoteRecord| {
-            let by = match note.by {
-                By::Player(channel) => (channel & 15) as i8,
-                By::Us(_) => -1,
+            let source = match note.source {
+                NoteSource::Player(channel) => (channel & 15) as i8,
+                NoteSource::Generated(_) => -1,
             };
             let NoteRecord {
                 start,
@@ -87,10 +87,11 @@ impl Timeline {
                 velocity,
                 ..
             } = *note;
-            SavedNote(start, Beats(start_beat), end, pitch, velocity, by)
+            SavedNote(start, ExactBeats(start_beat), end, pitch, velocity, source)
         };
-        let metre =
-            |&(at, metre): &(f64, TimeSignature)| (Beats(at), metre.numerator, metre.denominator);
+        let metre = |&(at, metre): &(f64, TimeSignature)| {
+            (ExactBeats(at), metre.numerator, metre.denominator)
+        };
         SavedTimeline {
             steps_per_beat: self.steps_per_beat,
             origin: self.origin,
@@ -114,7 +115,7 @@ impl Timeline {
             false => (step as f64 * new / old).round() as i64,
         };
         let now = timeline.step(now);
-        for &(Beats(at), numerator, denominator) in &saved.time_signatures {
+        for &(ExactBeats(at), numerator, denominator) in &saved.time_signatures {
             let known = at.is_finite()
                 && numerator > 0
                 && denominator.is_power_of_two()
@@ -130,15 +131,15 @@ impl Timeline {
                 timeline.time_signatures.push((at, metre));
             }
         }
-        let within = |step: i64| (-LAST..LAST).contains(&step);
-        let entry = |&SavedNote(start, Beats(start_beat), end, pitch, velocity, by): &SavedNote| {
+        let within = |step: i64| (-MAX_STEP..MAX_STEP).contains(&step);
+        let entry = |&SavedNote(start, ExactBeats(start_beat), end, pitch, velocity, source): &SavedNote| {
             let whole = within(start)
                 && end.is_none_or(|end| within(end) && end > start)
                 && start_beat.is_finite()
                 && (start_beat * old - start as f64).abs() < 2.0 * old
                 && pitch < 128
                 && (1..128).contains(&velocity)
-                && (-1..16).contains(&by);
+                && (-1..16).contains(&source);
             let (start, end) = (step(start), end.map_or(now, step));
             whole.then_some(NoteRecord {
                 start_beat,
@@ -148,11 +149,11 @@ impl Timeline {
                 ended_at_once: false,
                 pitch,
                 velocity,
-                by: u8::try_from(by).map_or(By::Us(0), By::Player),
+                source: u8::try_from(source).map_or(NoteSource::Generated(0), NoteSource::Player),
             })
         };
         let known = |notes: &[SavedNote]| -> Vec<NoteRecord> {
-            let last = &notes[notes.len().saturating_sub(MOST)..];
+            let last = &notes[notes.len().saturating_sub(MAX_SAVED_NOTES)..];
             last.iter().filter_map(entry).collect()
         };
         let (notes, later) = (known(&saved.notes), known(&saved.later));
@@ -163,7 +164,7 @@ impl Timeline {
         let origin = saved.origin.filter(|&o| within(o)).map(step);
         let origin = origin.filter(|&o| first.is_none_or(|first| o <= first));
         timeline.origin = origin.or_else(|| first.map(|first| timeline.bar_line(first)));
-        timeline.settle();
+        timeline.notes_removed();
         let kept = timeline.notes.len() + timeline.later.notes.len();
         let lost = saved.notes.len() + saved.later.len() - kept;
         (timeline, lost)
@@ -182,7 +183,7 @@ mod tests {
 
     fn any_timeline(random: &mut Rng) -> Timeline {
         let mut timeline = Timeline::new(12);
-        timeline.metre(0.0, TimeSignature::COMMON);
+        timeline.add_time_signature(0.0, TimeSignature::COMMON);
         let (mut beat, mut id) = (random.unit(), 1);
         for _ in 0..random.below(60) {
             beat += random.unit();
@@ -222,7 +223,7 @@ mod tests {
         let mut timeline = Timeline::new(12);
         timeline.on(1.0, 0, 60, 90);
         let (back, _) = Timeline::restore(&timeline.save(), 12, 2.0);
-        assert_eq!((back.first_open(), back.end()), (None, Some(24)));
+        assert_eq!((back.first_held(), back.end()), (None, Some(24)));
     }
 
     #[test]

@@ -2,19 +2,19 @@
 
 use continuo_score::TimeSignature;
 
-use super::{MOST_NOTES, NoteRecord, SAME, Timeline};
+use super::{MAX_NOTES, NoteRecord, SAME, Timeline};
 
 /// What lies ahead of the playhead. It has no part in scores, and comes back where the playhead
 /// jumps over it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SetAside {
+pub(super) struct NotesAhead {
     /// In order of start.
     pub(super) notes: Vec<NoteRecord>,
     /// Bar lines with a metre, rising.
     time_signatures: Vec<(f64, TimeSignature)>,
 }
 
-impl SetAside {
+impl NotesAhead {
     /// Puts the notes in order of start.
     pub(super) fn sort(&mut self) {
         sort(&mut self.notes);
@@ -59,28 +59,28 @@ impl Timeline {
         }
         later.extend(aside.into_iter().filter(|note| note.end.is_some()));
         sort(&mut later);
-        later.truncate(MOST_NOTES);
+        later.truncate(MAX_NOTES);
 
-        type Metres = Vec<(f64, TimeSignature)>;
-        let (mut time_signatures, ahead): (Metres, Metres) =
+        type TimeSignatures = Vec<(f64, TimeSignature)>;
+        let (mut time_signatures, ahead): (TimeSignatures, TimeSignatures) =
             self.time_signatures.iter().partition(|(at, _)| before(at));
-        let (back, mut later_metres): (Metres, Metres) = self
+        let (back, mut later_time_signatures): (TimeSignatures, TimeSignatures) = self
             .later
             .time_signatures
             .iter()
             .partition(|(at, _)| before(at));
         time_signatures.extend(back);
-        later_metres.extend(ahead);
+        later_time_signatures.extend(ahead);
         time_signatures.sort_by(|a, b| a.0.total_cmp(&b.0));
-        later_metres.sort_by(|a, b| a.0.total_cmp(&b.0));
+        later_time_signatures.sort_by(|a, b| a.0.total_cmp(&b.0));
 
         (self.notes, self.time_signatures) = (notes, time_signatures);
-        self.later = SetAside {
+        self.later = NotesAhead {
             notes: later,
-            time_signatures: later_metres,
+            time_signatures: later_time_signatures,
         };
         self.end_notes_at(beat);
-        self.settle();
+        self.notes_removed();
         self.begin_with_the_first();
     }
 
@@ -111,15 +111,16 @@ impl Timeline {
     }
 
     /// Takes notes out again that were put back.
-    pub fn take_out(&mut self, back: &PlayedOver) {
+    pub fn remove_put_back(&mut self, back: &PlayedOver) {
         let is_back = |note: &NoteRecord| {
-            let same =
-                |b: &NoteRecord| (b.start, b.pitch, b.by) == (note.start, note.pitch, note.by);
+            let same = |b: &NoteRecord| {
+                (b.start, b.pitch, b.source) == (note.start, note.pitch, note.source)
+            };
             back.0.iter().any(same)
         };
         self.notes.retain(|note| !is_back(note));
         self.later.notes.retain(|note| !is_back(note));
-        self.settle();
+        self.notes_removed();
     }
 
     /// How many notes lie ahead of the playhead.
@@ -181,7 +182,7 @@ mod tests {
         let back = timeline.put_back(&over, 4.0);
         assert_eq!(starts(&timeline), [0.0, 1.001, 2.0]);
         assert_eq!((back.len(), timeline.later()), (2, 1));
-        timeline.take_out(&back);
+        timeline.remove_put_back(&back);
         assert_eq!(starts(&timeline), [1.001]);
     }
 
@@ -192,8 +193,8 @@ mod tests {
             denominator: 4,
         };
         let mut timeline = timeline(&[]);
-        timeline.metre(0.0, TimeSignature::COMMON);
-        timeline.metre(4.0, three);
+        timeline.add_time_signature(0.0, TimeSignature::COMMON);
+        timeline.add_time_signature(4.0, three);
         timeline.on(5.0, 0, 60, 90);
         timeline.off(5.5, Some(0), Some(60));
         let before = timeline.score(i64::MAX, i64::MAX);

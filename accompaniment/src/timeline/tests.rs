@@ -25,7 +25,7 @@ fn heard(timeline: &mut Timeline, from: f64, to: f64, pitch: u8) {
 #[test]
 fn scores_count_from_the_bar_line_before_the_first_note() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(8.0, TimeSignature::COMMON);
+    timeline.add_time_signature(8.0, TimeSignature::COMMON);
     heard(&mut timeline, 9.0, 9.5, 60);
     heard(&mut timeline, 10.02, 10.99, 62);
     assert_eq!(timeline.origin(), Some(96));
@@ -36,7 +36,7 @@ fn scores_count_from_the_bar_line_before_the_first_note() {
 #[test]
 fn a_count_in_has_negative_steps() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(-4.0, TimeSignature::COMMON);
+    timeline.add_time_signature(-4.0, TimeSignature::COMMON);
     heard(&mut timeline, -1.0, 0.0, 60);
     assert_eq!(
         (timeline.origin(), notes(&timeline, 0)),
@@ -48,7 +48,7 @@ fn a_count_in_has_negative_steps() {
 #[test]
 fn a_note_slightly_before_the_bar_belongs_to_it() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, TimeSignature::COMMON);
+    timeline.add_time_signature(0.0, TimeSignature::COMMON);
     heard(&mut timeline, 3.98, 4.5, 60);
     assert_eq!(
         (timeline.origin(), notes(&timeline, 99)),
@@ -62,7 +62,7 @@ fn held_struck_again_and_wildcards() {
     timeline.on(0.0, 0, 60, 90);
     timeline.on(1.0, 0, 60, 90);
     timeline.on(1.0, 5, 64, 90);
-    assert_eq!(timeline.first_open(), Some(12));
+    assert_eq!(timeline.first_held(), Some(12));
     assert_eq!(
         notes(&timeline, 18),
         [(0, 12, 60), (12, 6, 60), (12, 6, 64)]
@@ -102,14 +102,14 @@ fn a_cut_ends_what_sounds_and_undoes_what_was_planned() {
         notes(&timeline, 99),
         [(0, 6, 60), (24, 13, 64), (36, 1, 65)]
     );
-    timeline.missed(2);
+    timeline.remove_generated(2);
     assert_eq!(notes(&timeline, 99), [(0, 6, 60), (24, 13, 64)]);
 }
 
 #[test]
 fn a_jump_forgets_what_lies_ahead() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(4.0, TimeSignature::COMMON);
+    timeline.add_time_signature(4.0, TimeSignature::COMMON);
     heard(&mut timeline, 4.0, 5.0, 60);
     heard(&mut timeline, 6.0, 9.0, 62);
     heard(&mut timeline, 8.0, 9.0, 64);
@@ -123,8 +123,8 @@ fn a_jump_forgets_what_lies_ahead() {
 #[test]
 fn boundaries_follow_the_host() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, TimeSignature::COMMON);
-    timeline.metre(8.0, THREE_FOUR);
+    timeline.add_time_signature(0.0, TimeSignature::COMMON);
+    timeline.add_time_signature(8.0, THREE_FOUR);
     heard(&mut timeline, 1.0, 2.0, 60);
     assert_eq!(timeline.boundary(25, Enter::Step), 25);
     assert_eq!(timeline.boundary(25, Enter::Beat), 36);
@@ -132,7 +132,7 @@ fn boundaries_follow_the_host() {
     assert_eq!(timeline.boundary(25, Enter::Bar), 48);
     assert_eq!(timeline.boundary(97, Enter::Bar), 96 + 36);
     // 7/8 counts eighths from its bar line.
-    timeline.metre(
+    timeline.add_time_signature(
         11.0,
         TimeSignature {
             numerator: 7,
@@ -148,7 +148,7 @@ fn boundaries_follow_the_host() {
 fn boundaries_are_the_first_ones() {
     for (numerator, denominator) in [(4, 4), (3, 4), (6, 8), (5, 32), (7, 16)] {
         let mut timeline = Timeline::new(12);
-        timeline.metre(
+        timeline.add_time_signature(
             1.0,
             TimeSignature {
                 numerator,
@@ -184,7 +184,7 @@ fn the_pedal_holds_what_the_hand_lets_go() {
     // Struck again while the pedal holds it.
     timeline.on(2.0, 2, 60, 80);
     timeline.pedal(3.0, 2, false);
-    assert_eq!(timeline.first_open(), Some(12), "two keys are still down");
+    assert_eq!(timeline.first_held(), Some(12), "two keys are still down");
     timeline.off(4.0, None, None);
     assert_eq!(
         notes(&timeline, 99),
@@ -195,16 +195,16 @@ fn the_pedal_holds_what_the_hand_lets_go() {
 #[test]
 fn turns_over_a_change_of_metre() {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, TimeSignature::COMMON);
-    timeline.metre(12.0, THREE_FOUR);
-    assert_eq!(timeline.turn(0, 2), None, "nobody has played");
+    timeline.add_time_signature(0.0, TimeSignature::COMMON);
+    timeline.add_time_signature(12.0, THREE_FOUR);
+    assert_eq!(timeline.trade_turn(0, 2), None, "nobody has played");
     heard(&mut timeline, 4.5, 5.0, 60);
     let turn = |step| {
-        let turn = timeline.turn(step, 2).unwrap();
+        let turn = timeline.trade_turn(step, 2).unwrap();
         (turn.number, turn.start, turn.end)
     };
     // From the second bar on: bars 2-3, then two of three beats.
-    assert_eq!(timeline.turn(47, 2), None);
+    assert_eq!(timeline.trade_turn(47, 2), None);
     assert_eq!(turn(48), (0, 48, 144));
     assert_eq!(turn(143), (0, 48, 144));
     assert_eq!(turn(144), (1, 144, 216));
@@ -214,12 +214,12 @@ fn turns_over_a_change_of_metre() {
 #[test]
 fn memory_has_an_end() {
     let mut timeline = Timeline::new(12);
-    let last = MOST_NOTES as u32 + 10;
+    let last = MAX_NOTES as u32 + 10;
     for n in 0..=last {
         heard(&mut timeline, f64::from(n), f64::from(n) + 0.5, 60);
     }
     let count = timeline.notes().count();
-    assert!(count <= MOST_NOTES && count > MOST_NOTES / 2);
+    assert!(count <= MAX_NOTES && count > MAX_NOTES / 2);
     let score = timeline.score(i64::MAX, i64::MAX);
     assert_eq!(score.notes.len(), count);
     assert!(

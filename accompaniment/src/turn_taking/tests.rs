@@ -6,7 +6,7 @@ use continuo_score::TimeSignature;
 
 fn common() -> Timeline {
     let mut timeline = Timeline::new(12);
-    timeline.metre(0.0, TimeSignature::COMMON);
+    timeline.add_time_signature(0.0, TimeSignature::COMMON);
     timeline
 }
 

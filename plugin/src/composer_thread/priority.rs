@@ -31,7 +31,7 @@ pub(super) fn raise() -> Result<(), Error> {
             set_thread_priority_and_policy, thread_native_id,
         };
         // Niceness -6 on Linux. On macOS the number itself, of 15 to 47, where windows have 47
-        // and what nobody named has 31.
+        // and what without_model named has 31.
         let value = if cfg!(target_os = "macos") { 40 } else { 62 };
         let value = ThreadPriorityValue::try_from(value)
             .map_err(|_| Error::Priority("out of the range of priorities"))?;

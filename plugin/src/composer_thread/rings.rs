@@ -12,20 +12,20 @@ use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::Session;
 
 /// How long an offline plan waits for room in the ring of planned notes.
-const RING_PATIENCE: Duration = Duration::from_secs(2);
+const RING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Which past the audio thread speaks of, and which one the session has. What was on its way
 /// when a project was loaded is about the past before it, and must not change the one loaded.
 #[derive(Default)]
-pub(super) struct Pasts {
-    told: u64,
-    pub(super) mine: u64,
+pub(super) struct SessionEpochs {
+    audio: u64,
+    pub(super) session: u64,
 }
 
-impl Pasts {
+impl SessionEpochs {
     fn note(&mut self, message: ComposerInput) {
-        if let ComposerInput::SessionReplaced { past } = message {
-            self.told = past;
+        if let ComposerInput::SessionReplaced { session_epoch } = message {
+            self.audio = session_epoch;
         }
     }
 
@@ -33,7 +33,7 @@ impl Pasts {
     pub(super) fn is_stale(&self, message: ComposerInput) -> bool {
         let mut after = Self { ..*self };
         after.note(message);
-        after.told < after.mine
+        after.audio < after.session
     }
 
     pub(super) fn receive(
@@ -43,7 +43,7 @@ impl Pasts {
         eager: bool,
     ) -> Result<(), EngineError> {
         self.note(message);
-        if self.told < self.mine {
+        if self.audio < self.session {
             session.receive_stale(message);
             return Ok(());
         }
@@ -74,7 +74,7 @@ pub(super) fn hand_over_all(
     let began = Instant::now();
     loop {
         hand_over(session, planned);
-        if session.planned().is_empty() || began.elapsed() > RING_PATIENCE {
+        if session.planned().is_empty() || began.elapsed() > RING_TIMEOUT {
             return;
         }
         shared.barrier.heartbeat();

@@ -153,8 +153,8 @@ fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>>
 
 fn file_name(part: ExportPart) -> &'static str {
     match part {
-        ExportPart::ComposerInput => "heard.mid",
-        ExportPart::Played => "continuo.mid",
+        ExportPart::Input => "heard.mid",
+        ExportPart::Generated => "continuo.mid",
         ExportPart::Both => "heard and continuo.mid",
     }
 }
@@ -186,7 +186,7 @@ mod tests {
     fn default_path_is_always_a_new_name() {
         let home = tempfile::tempdir().unwrap();
         let next = || {
-            let path = default_path(home.path(), ExportPart::Played).unwrap();
+            let path = default_path(home.path(), ExportPart::Generated).unwrap();
             std::fs::write(&path, "x").unwrap();
             path.file_name().unwrap().to_str().unwrap().to_owned()
         };

@@ -67,8 +67,8 @@ impl Menus<'_> {
 
     fn save(&mut self, ui: &mut Ui) {
         let parts = [
-            (ExportPart::Played, "What it played"),
-            (ExportPart::ComposerInput, "What it heard"),
+            (ExportPart::Generated, "What it played"),
+            (ExportPart::Input, "What it heard"),
             (ExportPart::Both, "Both, as two tracks"),
         ];
         if !parts

@@ -43,9 +43,7 @@ impl AudioProcessor {
         let left = self.tracker.halt().unwrap_or(self.last_stop);
         self.notify_stop(left);
         self.notify(ComposerInput::AllNotesOff { beat: left.beat });
-        let replaced = ComposerInput::SessionReplaced {
-            past: session_epoch,
-        };
+        let replaced = ComposerInput::SessionReplaced { session_epoch };
         if self.session_epoch != session_epoch && self.notify(replaced) {
             self.session_epoch = session_epoch;
         }
@@ -68,7 +66,9 @@ impl AudioProcessor {
             (Some(left), None) => self.notify_stop(left),
             (None, _) => {}
         }
-        let other = self.settings.is_some_and(|sent| sent.voids(&settings));
+        let other = self
+            .settings
+            .is_some_and(|sent| sent.discards_plan(&settings));
         if (other || !pressed.is_empty()) && block_timeline.arrived.is_none() {
             // While the transport stands still, nothing is planned.
             if let Some(span) = block_timeline.span_at(0) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rtrb::{Consumer, Producer};
 
 use super::AudioProcessor;
-use crate::shared::{OfflineBarrier, PATIENCE, Shared};
+use crate::shared::{COMPOSER_TIMEOUT, OfflineBarrier, Shared};
 use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::schedule::Schedule;
@@ -31,7 +31,7 @@ impl AudioProcessor {
         let patience = if self.composer_unresponsive {
             Duration::ZERO
         } else {
-            PATIENCE
+            COMPOSER_TIMEOUT
         };
         let Self {
             shared,

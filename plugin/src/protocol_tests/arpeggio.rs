@@ -37,8 +37,8 @@ pub(super) struct Work {
     /// Notes of the last score.
     notes: usize,
     pub(super) heard: usize,
-    pub(super) past: usize,
-    pub(super) lessons: usize,
+    pub(super) catch_up: usize,
+    pub(super) file_learning: usize,
     /// Notes that are played once so many steps are done.
     sampled: Option<(Vec<Note>, usize)>,
     /// Slices that were worked.
@@ -52,7 +52,7 @@ impl Work {
         self.notes = notes;
         self.sampled = None;
         if new > SOON {
-            (self.heard, self.past) = (NEAR, self.past + new - NEAR);
+            (self.heard, self.catch_up) = (NEAR, self.catch_up + new - NEAR);
         } else {
             self.heard += new;
         }
@@ -144,7 +144,7 @@ impl Player for Arpeggio {
         self.highest = settings.sampling.constraints.range.1;
     }
 
-    fn play_until(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
+    fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
         let Some(mut work) = self.work.take() else {
             return Ok(Some(self.notes_until(until)));
         };
@@ -168,30 +168,30 @@ impl Player for Arpeggio {
         Ok(played)
     }
 
-    fn owed(&self) -> Option<PendingWork> {
+    fn pending_work(&self) -> Option<PendingWork> {
         let work = self.work.as_ref()?;
-        let owed = [
+        let pending_work = [
             (work.heard, PendingWork::Input),
-            (work.past, PendingWork::CatchUp),
-            (work.lessons, PendingWork::Learning),
+            (work.catch_up, PendingWork::CatchUp),
+            (work.file_learning, PendingWork::Learning),
         ];
-        let some = owed.into_iter().find(|&(steps, _)| steps > 0);
-        some.map(|(_, owed)| owed)
+        let some = pending_work.into_iter().find(|&(steps, _)| steps > 0);
+        some.map(|(_, pending_work)| pending_work)
     }
 
-    fn read_on(&mut self) -> Result<(), Infallible> {
+    fn poll(&mut self) -> Result<(), Infallible> {
         let Some(work) = &mut self.work else {
             return Ok(());
         };
         work.slices += 1;
-        let owed = [&mut work.heard, &mut work.past, &mut work.lessons];
-        if let Some(steps) = owed.into_iter().find(|steps| **steps > 0) {
+        let pending_work = [&mut work.heard, &mut work.catch_up, &mut work.file_learning];
+        if let Some(steps) = pending_work.into_iter().find(|steps| **steps > 0) {
             *steps = steps.saturating_sub(STEPS);
         }
         Ok(())
     }
 
-    fn learns(&self) -> bool {
+    fn can_learn(&self) -> bool {
         self.work.is_some()
     }
 }

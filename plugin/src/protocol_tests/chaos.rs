@@ -14,7 +14,7 @@ const MODES: [Mode; 5] = [
 /// A host and a player at their worst; `failing`: how many sends go well for one that does not.
 fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
     let mut rng = Rng::new(seed);
-    let mut rehearsal = ProtocolTest::new(offline, [24, 4096][rng.below(2) as usize]);
+    let mut test = ProtocolTest::new(offline, [24, 4096][rng.below(2) as usize]);
     let mut listener = Listener::default();
     let (mut at, mut beat, mut tempo, mut playing) = (0u64, 0.0, 120.0, false);
     let mut held: Vec<(u8, u8)> = Vec::new();
@@ -24,40 +24,36 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             0 => playing = !playing,
             1 => beat = (rng.unit() * 40.0 - 4.0) * [1.0, 0.0][rng.below(2) as usize],
             2 => tempo = 20.0 + rng.unit() * 300.0,
-            3 => rehearsal.processor.reset(),
-            4 => rehearsal.settings.mode = MODES[rng.below(5) as usize],
-            5 => rehearsal.controls.thru = rng.below(3) > 0,
-            6 => rehearsal.settings.gap = 0.25 + rng.unit(),
+            3 => test.processor.reset(),
+            4 => test.settings.mode = MODES[rng.below(5) as usize],
+            5 => test.controls.thru = rng.below(3) > 0,
+            6 => test.settings.gap = 0.25 + rng.unit(),
             7 => cycle = [None, Some((1.0, 3.3)), Some((4.0, 4.001))][rng.below(3) as usize],
-            8 => rehearsal.settings.enter = [Enter::Step, Enter::Bar][rng.below(2) as usize],
-            9 => rehearsal.processor.set_sample_rate(RATE),
-            10 => rehearsal.controls.offset = (rng.unit() - 0.5) / 10.0,
-            11 => rehearsal.controls.input = [None, Some(3)][rng.below(2) as usize],
-            12 => rehearsal
+            8 => test.settings.enter = [Enter::Step, Enter::Bar][rng.below(2) as usize],
+            9 => test.processor.set_sample_rate(RATE),
+            10 => test.controls.offset = (rng.unit() - 0.5) / 10.0,
+            11 => test.controls.input = [None, Some(3)][rng.below(2) as usize],
+            12 => test
                 .controls
                 .triggers
                 .set(Trigger::Panic, rng.below(2) == 0),
-            13 => rehearsal
+            13 => test
                 .controls
                 .triggers
                 .set(Trigger::Regenerate, rng.below(2) == 0),
-            14 => rehearsal
+            14 => test
                 .controls
                 .triggers
                 .set(Trigger::Clear, rng.below(2) == 0),
-            15 => {
-                rehearsal.settings.memory = [Memory::Song, Memory::Session][rng.below(2) as usize]
-            }
-            16 => rehearsal.settings.freeze = rng.below(2) == 0,
-            17 => rehearsal.settings.bars = 1 + rng.below(3) as u32,
-            18 => rehearsal.settings.feel = rng.unit(),
-            19 => {
-                rehearsal.settings.variation = [Variation::A, Variation::C][rng.below(2) as usize]
-            }
-            20 => rehearsal.settings.length = 0.1 + 2.0 * rng.unit(),
-            21 => rehearsal.settings.lead = rng.unit(),
-            22 => rehearsal.press(Trigger::Undo),
-            23 => rehearsal.press(Trigger::Redo),
+            15 => test.settings.memory = [Memory::Song, Memory::Session][rng.below(2) as usize],
+            16 => test.settings.freeze = rng.below(2) == 0,
+            17 => test.settings.bars = 1 + rng.below(3) as u32,
+            18 => test.settings.feel = rng.unit(),
+            19 => test.settings.variation = [Variation::A, Variation::C][rng.below(2) as usize],
+            20 => test.settings.length = 0.1 + 2.0 * rng.unit(),
+            21 => test.settings.lead = rng.unit(),
+            22 => test.press(Trigger::Undo),
+            23 => test.press(Trigger::Redo),
             24..34 => playing = true,
             _ => {}
         }
@@ -96,7 +92,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             cycle,
             ..HostTransport::default()
         };
-        rehearsal.block(&reading, frames as u32, &mut block);
+        test.block(&reading, frames as u32, &mut block);
         listener.check(at, frames as u32, &block.output);
         if !playing && failing == 0 {
             assert_eq!(
@@ -106,7 +102,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             );
         }
         if rng.below(3) > 0 {
-            rehearsal.composer.lock().unwrap().run();
+            test.composer.lock().unwrap().run();
         }
         at += frames;
         if playing {
@@ -122,8 +118,8 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
         for (channel, pitch) in held.drain(..) {
             block.input.push_back(key(0, false, channel, pitch));
         }
-        rehearsal.processor.reset();
-        rehearsal.block(&standing(), 64, &mut block);
+        test.processor.reset();
+        test.block(&standing(), 64, &mut block);
         listener.check(at, 64, &block.output);
         at += 64;
     }
@@ -132,10 +128,7 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
         "left sounding: {:?}",
         listener.sounding
     );
-    (
-        rehearsal.count(|c| &c.played),
-        rehearsal.count(|c| &c.overflow),
-    )
+    (test.count(|c| &c.played), test.count(|c| &c.overflow))
 }
 
 #[test]

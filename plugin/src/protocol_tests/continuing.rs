@@ -3,13 +3,13 @@
 use super::*;
 
 /// A phrase of one beat from the start of the song, then silence: the answer comes on a beat.
-pub(super) fn phrase(tempo: f64, beats: f64) -> Piece {
+pub(super) fn phrase(tempo: f64, beats: f64) -> Performance {
     let spb = RATE * 60.0 / tempo;
     let events = vec![
         (0, key(0, true, 1, 60)),
         ((spb * 0.9) as u64, key(0, false, 1, 60)),
     ];
-    Piece {
+    Performance {
         tempo,
         events,
         length: (beats * spb) as u64,
@@ -18,11 +18,11 @@ pub(super) fn phrase(tempo: f64, beats: f64) -> Piece {
 
 #[test]
 fn the_answer_comes_on_its_beat_and_ends_at_the_first_key() {
-    let mut piece = phrase(120.0, 12.0);
+    let mut performance = phrase(120.0, 12.0);
     let back = 24_000 * 8 + 777;
-    piece.events.push((back, key(0, true, 1, 64)));
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    let played = perform(&piece, &mut rehearsal, || 333);
+    performance.events.push((back, key(0, true, 1, 64)));
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    let played = perform(&performance, &mut test, || 333);
     let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
     // Silent from beat 11/12 on, a gap of one beat: the first beat after that is 2.
     assert_eq!((generated[0].0, generated[0].1), (48_000, true));
@@ -41,12 +41,12 @@ fn the_answer_comes_on_its_beat_and_ends_at_the_first_key() {
 
 #[test]
 fn a_composer_that_is_too_slow_plays_less_never_late() {
-    let piece = phrase(120.0, 16.0);
+    let performance = phrase(120.0, 16.0);
     let mut live = ProtocolTest::new(false, 1 << 16);
     let composer = live.composer.clone();
     let mut blocks = 0;
     // It has a turn every two seconds only: four beats, as long as the lookahead.
-    let played = perform(&piece, &mut live, || {
+    let played = perform(&performance, &mut live, || {
         blocks += 1;
         if blocks % 200 == 0 {
             composer.lock().unwrap().run();
@@ -65,14 +65,14 @@ fn a_composer_that_is_too_slow_plays_less_never_late() {
 
 #[test]
 fn after_a_full_ring_it_listens_again() {
-    let piece = phrase(120.0, 8.0);
+    let performance = phrase(120.0, 8.0);
     let mut live = ProtocolTest::new(false, 2048);
     // Three seconds nobody listens; then a pass with the composer awake.
     perform(&phrase(120.0, 40.0), &mut live, || 48);
     assert!(live.count(|c| &c.overflow) > 0);
     live.composer.lock().unwrap().run();
     let composer = live.composer.clone();
-    let played = perform(&piece, &mut live, || {
+    let played = perform(&performance, &mut live, || {
         composer.lock().unwrap().run();
         480
     });
@@ -81,13 +81,13 @@ fn after_a_full_ring_it_listens_again() {
 
 #[test]
 fn off_listens_only_and_switching_it_on_answers() {
-    let mut piece = phrase(120.0, 8.0);
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    rehearsal.settings.mode = Mode::Off;
-    let played = perform(&piece, &mut rehearsal, || 480);
-    assert!(played.iter().all(|e| e.2 == 1) && rehearsal.answers().is_empty());
+    let mut performance = phrase(120.0, 8.0);
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    test.settings.mode = Mode::Off;
+    let played = perform(&performance, &mut test, || 480);
+    assert!(played.iter().all(|e| e.2 == 1) && test.answers().is_empty());
     // Switched on at beat 4: the answer comes on the next beat there is time for.
-    piece.events.clear();
+    performance.events.clear();
     let mut at = 0;
     let mut first = None;
     while at < 24_000 * 8 {
@@ -96,13 +96,13 @@ fn off_listens_only_and_switching_it_on_answers() {
             block.input.push_back(key(0, true, 1, 60));
             block.input.push_back(key(400, false, 1, 60));
         }
-        rehearsal.settings.mode = if at < 96_000 {
+        test.settings.mode = if at < 96_000 {
             Mode::Off
         } else {
             Mode::Continue
         };
         let reading = rolling(at as f64 / 24_000.0);
-        rehearsal.block(&reading, 480, &mut block);
+        test.block(&reading, 480, &mut block);
         let generated = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
         first = first.or(generated);
         at += 480;
@@ -113,9 +113,9 @@ fn off_listens_only_and_switching_it_on_answers() {
 /// Another input channel lets the keys go at that moment, not at the one they were struck.
 #[test]
 fn keys_let_go_by_another_channel_are_answered_in_time() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    rehearsal.settings.mode = Mode::Continue;
-    rehearsal.settings.gap = 2.0;
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    test.settings.mode = Mode::Continue;
+    test.settings.gap = 2.0;
     let (mut at, mut first) = (0, None);
     while at < 24_000 * 16 {
         let mut block = Block::default();
@@ -123,45 +123,45 @@ fn keys_let_go_by_another_channel_are_answered_in_time() {
             block.input.push_back(key(0, true, 1, 60));
         }
         if at == 110_400 {
-            rehearsal.controls.input = Some(3);
+            test.controls.input = Some(3);
         }
         let reading = rolling(at as f64 / 24_000.0);
-        rehearsal.block(&reading, 480, &mut block);
+        test.block(&reading, 480, &mut block);
         let mut notes = block.output.iter().map(|e| plain(e, at));
         first = first.or(notes.find(|e| e.1 && e.2 == 0));
         at += 480;
     }
     let first = first.expect("an answer").0;
     assert!(first >= 110_400 + 48_000 && first % 24_000 == 0, "{first}");
-    assert_eq!(rehearsal.count(|c| &c.late), 0);
+    assert_eq!(test.count(|c| &c.late), 0);
 }
 
 #[test]
 fn through_off_ends_what_had_passed() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
+    let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     block.input.push_back(key(5, true, 3, 60));
-    rehearsal.block(&standing(), 64, &mut block);
+    test.block(&standing(), 64, &mut block);
     assert_eq!(block.output.len(), 1);
-    rehearsal.controls.thru = false;
+    test.controls.thru = false;
     let mut block = Block::default();
     block.input.push_back(key(5, true, 3, 62));
-    rehearsal.block(&standing(), 64, &mut block);
+    test.block(&standing(), 64, &mut block);
     let out: Vec<_> = block.output.iter().map(|e| plain(e, 0)).collect();
     assert_eq!(out, [(0, false, 3, 60, 0)]);
     // Let go with through on again: it has ended already.
-    rehearsal.controls.thru = true;
+    test.controls.thru = true;
     let mut block = Block::default();
     block.input.push_back(key(5, false, 3, 60));
-    rehearsal.block(&standing(), 64, &mut block);
+    test.block(&standing(), 64, &mut block);
     assert!(block.output.is_empty());
 }
 
 #[test]
 fn the_players_key_takes_over_from_ours() {
-    let mut piece = phrase(120.0, 12.0);
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    let alone = perform(&piece, &mut rehearsal, || 512);
+    let mut performance = phrase(120.0, 12.0);
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    let alone = perform(&performance, &mut test, || 512);
     // The key that sounds at beat 3 1/48, struck by the player on our own channel.
     let at = 72_500;
     let (mut sounding, mut generated) = (Vec::new(), 0);
@@ -173,11 +173,11 @@ fn the_players_key_takes_over_from_ours() {
     let (Some(&pitch), true) = (sounding.first(), generated > 0) else {
         panic!("silence at {at}")
     };
-    piece.events.push((at, key(0, true, 0, pitch)));
-    piece.events.push((at + 500, key(0, false, 0, pitch)));
-    piece.length = at + 10_000;
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    let played = perform(&piece, &mut rehearsal, || 512);
+    performance.events.push((at, key(0, true, 0, pitch)));
+    performance.events.push((at + 500, key(0, false, 0, pitch)));
+    performance.length = at + 10_000;
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    let played = perform(&performance, &mut test, || 512);
     let last: Vec<_> = played.iter().filter(|e| e.0 >= at).collect();
     assert!(
         last[..sounding.len()].iter().all(|e| !e.1 && e.0 == at),
@@ -192,14 +192,14 @@ fn the_players_key_takes_over_from_ours() {
 
 #[test]
 fn a_flood_of_events_passes_sorted_and_ends() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
+    let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     for n in 0..6_000u32 {
         block
             .input
             .push_back(key(n / 100, n % 2 == 0, 2, (n / 2 % 128) as u8));
     }
-    rehearsal.block(&standing(), 64, &mut block);
+    test.block(&standing(), 64, &mut block);
     let mut listener = Listener::default();
     listener.check(0, 64, &block.output);
     assert_eq!((block.output.len(), listener.sounding.len()), (6_000, 0));
@@ -210,7 +210,7 @@ fn looped(split: bool, frames: u64) -> Played {
     let (tempo, end, passes) = (133.7, 7.3, 4);
     let spb = RATE * 60.0 / tempo;
     let turn = (end * spb + 0.5).floor() as u64;
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
+    let mut test = ProtocolTest::new(true, 1 << 16);
     let (mut at, mut played) = (0u64, Vec::new());
     while at < turn * passes {
         let into = at % turn;
@@ -244,7 +244,7 @@ fn looped(split: bool, frames: u64) -> Played {
             cycle: Some((0.0, end)),
             ..HostTransport::default()
         };
-        rehearsal.block(&reading, frames as u32, &mut block);
+        test.block(&reading, frames as u32, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));
         at += frames;
     }

@@ -6,11 +6,11 @@ use super::*;
 fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
     let (mut answers, mut notes) = (0, 0);
     for seed in 0..20 {
-        let piece = piece(seed);
+        let performance = performance(seed);
         let mut offline = ProtocolTest::new(true, 1 << 16);
         offline.settings.enter = [Enter::Step, Enter::Beat, Enter::Bar][(seed % 3) as usize];
         let settings = offline.settings;
-        let expected = perform(&piece, &mut offline, || 128);
+        let expected = perform(&performance, &mut offline, || 128);
         let decided = offline.answers();
         answers += decided.len();
         notes += expected.iter().filter(|e| e.1 && e.2 == 0).count();
@@ -29,7 +29,7 @@ fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
                     size
                 }
             };
-            let played = perform(&piece, &mut other, frames);
+            let played = perform(&performance, &mut other, frames);
             assert_eq!(other.answers(), decided, "seed {seed}, blocks of {size}");
             same(
                 &played,
@@ -47,13 +47,13 @@ fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
 #[test]
 fn real_time_plays_what_offline_plays() {
     for seed in 0..20 {
-        let piece = piece(seed);
+        let performance = performance(seed);
         let mut offline = ProtocolTest::new(true, 1 << 16);
-        let expected = perform(&piece, &mut offline, || 480);
+        let expected = perform(&performance, &mut offline, || 480);
         let mut live = ProtocolTest::new(false, 1 << 16);
         let composer = live.composer.clone();
         // The composer has its turn between the blocks.
-        let played = perform(&piece, &mut live, || {
+        let played = perform(&performance, &mut live, || {
             composer.lock().unwrap().run();
             480
         });
@@ -64,10 +64,10 @@ fn real_time_plays_what_offline_plays() {
 #[test]
 fn the_second_pass_gives_the_same_notes() {
     for seed in 0..10 {
-        let piece = piece(seed);
-        let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-        let first = perform(&piece, &mut rehearsal, || 512);
-        let second = perform(&piece, &mut rehearsal, || 512);
+        let performance = performance(seed);
+        let mut test = ProtocolTest::new(true, 1 << 16);
+        let first = perform(&performance, &mut test, || 512);
+        let second = perform(&performance, &mut test, || 512);
         assert_eq!(first, second, "seed {seed}");
     }
 }

@@ -7,7 +7,7 @@ use continuo_accompaniment::timeline::TimelineNote;
 
 /// What a host does with its positions and its loop.
 #[derive(Clone, Copy, Debug)]
-struct Manners {
+struct HostBehaviour {
     /// Positions are rounded down to so many parts of a quarter note.
     ticks: Option<f64>,
     /// The loop is reported.
@@ -20,7 +20,7 @@ struct Manners {
     tempo: f64,
 }
 
-impl Default for Manners {
+impl Default for HostBehaviour {
     fn default() -> Self {
         Self {
             ticks: None,
@@ -33,7 +33,7 @@ impl Default for Manners {
     }
 }
 
-impl Manners {
+impl HostBehaviour {
     /// Samples in a quarter note.
     fn beat(&self) -> f64 {
         RATE * 60.0 / self.tempo
@@ -68,17 +68,17 @@ fn phrase(beat: f64) -> Vec<(u64, bool, u8)> {
 
 /// Plays some passes of the loop. Gives what came out in each, counted from its first sample,
 /// and the memory at its last block.
-fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
-    let mut rehearsal = ProtocolTest::new(offline, 1 << 14);
-    rehearsal.settings.enter = Enter::Bar;
-    let (length, beat) = (manners.length(), manners.beat());
+fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
+    let mut test = ProtocolTest::new(offline, 1 << 14);
+    test.settings.enter = Enter::Bar;
+    let (length, beat) = (behaviour.length(), behaviour.beat());
     let events = phrase(beat);
     let mut found = vec![(Played::new(), Vec::new()); passes as usize + 1];
     let (mut at, mut here) = (0, 0);
     while at < passes * length {
-        let frames = match manners.split {
-            true => manners.frames.min(length - here),
-            false => manners.frames,
+        let frames = match behaviour.split {
+            true => behaviour.frames.min(length - here),
+            false => behaviour.frames,
         };
         let mut block = Block::default();
         for pass in [0, length] {
@@ -90,23 +90,23 @@ fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<Timeli
         }
         let beat = here as f64 / beat;
         let reading = HostTransport {
-            tempo: Some(manners.tempo),
-            cycle: manners.told.then_some((0.0, LOOP_BEATS as f64)),
+            tempo: Some(behaviour.tempo),
+            cycle: behaviour.told.then_some((0.0, LOOP_BEATS as f64)),
             bar_start: Some((beat / 4.0).floor() * 4.0),
             numerator: Some(4),
             denominator: Some(4),
             ..rolling(
-                manners
+                behaviour
                     .ticks
                     .map_or(beat, |t| (beat * t + 1e-9).floor() / t),
             )
         };
         let pass = (at / length) as usize;
         if here + frames >= length {
-            let composer = rehearsal.composer.lock().unwrap();
+            let composer = test.composer.lock().unwrap();
             found[pass].1 = composer.session.timeline().notes().collect();
         }
-        rehearsal.block(&reading, frames as u32, &mut block);
+        test.block(&reading, frames as u32, &mut block);
         for event in &block.output {
             let (sample, on, channel, pitch, velocity) = plain(event, at);
             if channel == 0 {
@@ -116,9 +116,9 @@ fn play(manners: Manners, passes: u64, offline: bool) -> Vec<(Played, Vec<Timeli
                     .push((sample % length, on, channel, pitch, velocity));
             }
         }
-        rehearsal.composer.lock().unwrap().run();
+        test.composer.lock().unwrap().run();
         (at, here) = (at + frames, here + frames);
-        if here >= length && at % manners.period == 0 {
+        if here >= length && at % behaviour.period == 0 {
             here -= length;
         }
     }
@@ -143,23 +143,23 @@ fn begun(played: &Played) -> Played {
 
 #[test]
 fn every_pass_of_a_loop_is_the_same_in_every_host() {
-    let well = Manners::default();
+    let well = HostBehaviour::default();
     for offline in [true, false] {
         let expected = play(well, 4, offline);
         assert!(begun(&expected[0].0).len() > 4, "{:?}", expected[0].0);
         for ticks in [None, Some(480.0), Some(960.0), Some(1_920.0), Some(7_680.0)] {
             for (told, split) in [(true, false), (false, true), (false, false)] {
                 for frames in [64, 1_024, 4_095] {
-                    let manners = Manners {
+                    let behaviour = HostBehaviour {
                         ticks,
                         told,
                         split,
                         frames,
                         ..well
                     };
-                    let found = play(manners, 4, offline);
+                    let found = play(behaviour, 4, offline);
                     for (pass, (played, memory)) in found.iter().enumerate() {
-                        let what = format!("{manners:?}, pass {pass}, offline {offline}");
+                        let what = format!("{behaviour:?}, pass {pass}, offline {offline}");
                         same(&begun(played), &begun(&expected[1].0), &what);
                         assert_eq!(heard(memory), heard(&expected[1].1), "{what}");
                     }
@@ -173,16 +173,16 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
 #[test]
 fn every_pass_of_a_loop_is_the_same_in_a_host_that_turns_back_late() {
     for (tempo, offline) in [(120.0, true), (141.0, true), (141.0, false)] {
-        let well = Manners {
+        let well = HostBehaviour {
             tempo,
-            ..Manners::default()
+            ..HostBehaviour::default()
         };
         let expected = play(well, 4, offline);
         let answer = begun(&expected[1].0);
         assert!(answer.len() > 4);
         for (frames, period) in [(64, 1_024), (256, 1_024), (1_024, 1_024), (64, 4_096)] {
             for (ticks, told) in [(None, false), (Some(7_680.0), false), (None, true)] {
-                let manners = Manners {
+                let behaviour = HostBehaviour {
                     ticks,
                     told,
                     split: false,
@@ -190,9 +190,9 @@ fn every_pass_of_a_loop_is_the_same_in_a_host_that_turns_back_late() {
                     period,
                     tempo,
                 };
-                let found = play(manners, 4, offline);
+                let found = play(behaviour, 4, offline);
                 for (pass, (played, memory)) in found.iter().enumerate() {
-                    let what = format!("{manners:?}, pass {pass}, offline {offline}");
+                    let what = format!("{behaviour:?}, pass {pass}, offline {offline}");
                     // The loop ends between two samples at 141 BPM.
                     let off = |(a, b): (&Heard, &Heard)| a.0.abs_diff(b.0) > 6 || a.3 != b.3;
                     let played = begun(played);
@@ -215,8 +215,8 @@ type Heard = (u64, bool, u8, u8, u8);
 /// host's position moves on by so many samples. Gives the keys that the answer begins, with their
 /// positions in steps of a twelfth of a beat, and the notes of the player in memory.
 fn answer_with(frames: u64, place: f64, moved: i64) -> (Vec<(i64, u8)>, usize) {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
-    rehearsal.settings.enter = Enter::Bar;
+    let mut test = ProtocolTest::new(true, 1 << 14);
+    test.settings.enter = Enter::Bar;
     let beat = RATE * 60.0 / 141.0;
     let events = phrase(beat);
     let (mut at, mut moved, mut answer) = (0u64, Some(moved), Vec::new());
@@ -234,13 +234,13 @@ fn answer_with(frames: u64, place: f64, moved: i64) -> (Vec<(i64, u8)>, usize) {
             tempo: Some(141.0),
             ..rolling(fixed_point(at as f64 / beat))
         };
-        rehearsal.block(&reading, frames as u32, &mut block);
+        test.block(&reading, frames as u32, &mut block);
         let begun = block.output.iter().map(|event| plain(event, at));
         let begun = begun.filter(|event| event.1 && event.2 == 0);
         answer.extend(begun.map(|e| ((e.0 as f64 / beat * 12.0).round() as i64, e.3)));
         at += frames;
     }
-    let composer = rehearsal.composer.lock().unwrap();
+    let composer = test.composer.lock().unwrap();
     let notes = composer.session.timeline().notes();
     (answer, notes.filter(|note| !note.generated).count())
 }
@@ -272,9 +272,9 @@ fn lost_and_repeated_blocks_change_no_answer() {
 #[test]
 fn a_gap_in_what_the_host_says_changes_nothing() {
     for seed in 0..20 {
-        let piece = piece(seed);
-        let expected = perform(&piece, &mut ProtocolTest::new(true, 1 << 14), || 256);
-        let (mut rng, mut rehearsal) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
+        let performance = performance(seed);
+        let expected = perform(&performance, &mut ProtocolTest::new(true, 1 << 14), || 256);
+        let (mut rng, mut test) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
         let mut rolls = false;
         let gaps = |reading| {
             let gap = std::mem::replace(&mut rolls, true) && rng.below(4) == 0;
@@ -284,16 +284,16 @@ fn a_gap_in_what_the_host_says_changes_nothing() {
                 reading
             }
         };
-        let played = perform_in(&piece, &mut rehearsal, || 256, |_, _| (), gaps);
+        let played = perform_in(&performance, &mut test, || 256, |_, _| (), gaps);
         same(&played, &expected, &format!("seed {seed}"));
     }
 }
 
 #[test]
 fn a_false_jump_forgets_nothing() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
-    let count = |rehearsal: &ProtocolTest| {
-        let composer = rehearsal.composer.lock().unwrap();
+    let mut test = ProtocolTest::new(true, 1 << 14);
+    let count = |test: &ProtocolTest| {
+        let composer = test.composer.lock().unwrap();
         let notes = composer.session.timeline().notes();
         notes.filter(|note| note.start_beat < 15.9).count()
     };
@@ -303,23 +303,23 @@ fn a_false_jump_forgets_nothing() {
             events.input.push_back(key(0, true, 1, 60));
             events.input.push_back(key(400, false, 1, 60));
         }
-        rehearsal.block(&rolling(f64::from(block) * 0.02), 480, &mut events);
+        test.block(&rolling(f64::from(block) * 0.02), 480, &mut events);
     }
-    let before = count(&rehearsal);
+    let before = count(&test);
     assert!(before >= 30);
     // One block says another place, and the host goes on where it was.
-    rehearsal.block(&rolling(0.3), 480, &mut Block::default());
-    assert!(count(&rehearsal) < before);
-    rehearsal.block(&rolling(16.02), 480, &mut Block::default());
-    assert_eq!(count(&rehearsal), before);
+    test.block(&rolling(0.3), 480, &mut Block::default());
+    assert!(count(&test) < before);
+    test.block(&rolling(16.02), 480, &mut Block::default());
+    assert_eq!(count(&test), before);
 }
 
 #[test]
 fn blocks_with_values_that_are_none_are_gaps() {
     for seed in 0..12 {
-        let piece = piece(seed);
-        let expected = perform(&piece, &mut ProtocolTest::new(true, 1 << 14), || 256);
-        let (mut rng, mut rehearsal) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
+        let performance = performance(seed);
+        let expected = perform(&performance, &mut ProtocolTest::new(true, 1 << 14), || 256);
+        let (mut rng, mut test) = (Rng::new(seed), ProtocolTest::new(true, 1 << 14));
         let mut rolls = false;
         let odd = |reading: HostTransport| {
             if !std::mem::replace(&mut rolls, true) || rng.below(4) > 0 {
@@ -341,7 +341,7 @@ fn blocks_with_values_that_are_none_are_gaps() {
                 },
             }
         };
-        let played = perform_in(&piece, &mut rehearsal, || 256, |_, _| (), odd);
+        let played = perform_in(&performance, &mut test, || 256, |_, _| (), odd);
         same(&played, &expected, &format!("seed {seed}"));
     }
 }
@@ -349,21 +349,21 @@ fn blocks_with_values_that_are_none_are_gaps() {
 #[test]
 fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
     for factor in [0.5, 2.0] {
-        let mut rehearsal = ProtocolTest::new(true, 1 << 14);
-        rehearsal.settings.mode = continuo_accompaniment::choices::Mode::Free;
+        let mut test = ProtocolTest::new(true, 1 << 14);
+        test.settings.mode = continuo_accompaniment::choices::Mode::Free;
         let (mut listener, mut struck) = (Listener::default(), Vec::new());
         for block in 0..400u32 {
             let at = u64::from(block) * 4_096;
             let beat = at as f64 / BEAT as f64 * factor;
             let mut events = Block::default();
-            rehearsal.block(&rolling(beat), 4_096, &mut events);
+            test.block(&rolling(beat), 4_096, &mut events);
             listener.check(at, 4_096, &events.output);
             let ons = events.output.iter().map(|event| plain(event, at));
             struck.extend(ons.filter(|event| event.1).map(|event| event.0));
         }
         let late = struck.iter().filter(|&&at| at > 8 * 4_096).count();
         assert!(late > 40, "{factor}: {late} notes");
-        let shared = &rehearsal.shared;
+        let shared = &test.shared;
         assert!(shared.tempo_distrusted.load(Ordering::Relaxed));
 
         // Its steps are those of the positions, to the sample.
@@ -378,7 +378,7 @@ fn a_host_with_a_wrong_tempo_gets_music_that_goes_on() {
 /// Some hosts send events with blocks that have no samples.
 #[test]
 fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 14);
+    let mut test = ProtocolTest::new(true, 1 << 14);
     let mut listener = Listener::default();
     for block in 0..600u32 {
         let reading = rolling(f64::from(block) * 0.02);
@@ -389,7 +389,7 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
                 (0, 125 | 425) => events.input.push_back(key(0, false, 1, 60)),
                 _ => {}
             }
-            rehearsal.block(&reading, frames, &mut events);
+            test.block(&reading, frames, &mut events);
             if frames == 0 {
                 // A key makes the answer yield, here as elsewhere.
                 for event in &events.output {
@@ -407,7 +407,7 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
             }
         }
     }
-    let composer = rehearsal.composer.lock().unwrap();
+    let composer = test.composer.lock().unwrap();
     let heard = composer
         .session
         .timeline()
@@ -416,5 +416,5 @@ fn notes_in_a_block_without_samples_are_heard_where_the_playhead_is() {
     let heard: Vec<_> = heard.map(|note| (note.start, note.end)).collect();
     assert_eq!(heard, [(24, Some(30)), (96, Some(102))]);
     drop(composer);
-    assert!(rehearsal.count(|c| &c.played) > 10);
+    assert!(test.count(|c| &c.played) > 10);
 }

@@ -14,7 +14,7 @@ pub(super) fn starts(played: &Played) -> Vec<u64> {
 }
 
 /// A key on every beat of these, a quarter long; `beats` of song in all.
-pub(super) fn beats(at: &[u64], beats: u64) -> Piece {
+pub(super) fn beats(at: &[u64], beats: u64) -> Performance {
     let mut events = Vec::new();
     for &beat in at {
         events.push((beat * BEAT, key(0, true, 1, 60 + (beat % 5) as u8)));
@@ -23,18 +23,18 @@ pub(super) fn beats(at: &[u64], beats: u64) -> Piece {
             key(0, false, 1, 60 + (beat % 5) as u8),
         ));
     }
-    Piece {
+    Performance {
         tempo: 120.0,
         events,
         length: beats * BEAT,
     }
 }
 
-pub(super) fn rehearsal(mode: Mode, enter: Enter) -> ProtocolTest {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    (rehearsal.settings.mode, rehearsal.settings.enter) = (mode, enter);
-    rehearsal.settings.bars = 2;
-    rehearsal
+pub(super) fn in_mode(mode: Mode, enter: Enter) -> ProtocolTest {
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    (test.settings.mode, test.settings.enter) = (mode, enter);
+    test.settings.bars = 2;
+    test
 }
 
 /// A host that plays at 120 BPM in three quarters, `at` samples from its first bar.
@@ -50,9 +50,9 @@ pub(super) fn in_three(at: u64) -> HostTransport {
 #[test]
 fn trading_keeps_to_the_bars() {
     // Six bars: the player's first two, ours, and the player's, who plays into our turn.
-    let piece = beats(&[0, 1, 4, 5, 6, 7, 8, 12], 24);
-    let mut trading = rehearsal(Mode::Trade, Enter::Bar);
-    let played = perform(&piece, &mut trading, || 500);
+    let performance = beats(&[0, 1, 4, 5, 6, 7, 8, 12], 24);
+    let mut trading = in_mode(Mode::Trade, Enter::Bar);
+    let played = perform(&performance, &mut trading, || 500);
     let starts = starts(&played);
     let turns = [2 * BAR..4 * BAR, 6 * BAR..8 * BAR];
     assert!(
@@ -75,10 +75,10 @@ fn trading_keeps_to_the_bars() {
 
 #[test]
 fn along_plays_while_the_player_does() {
-    let piece = beats(&[0, 1, 2, 3, 4, 5, 18, 19, 20, 21], 30);
+    let performance = beats(&[0, 1, 2, 3, 4, 5, 18, 19, 20, 21], 30);
     for enter in [Enter::Beat, Enter::Bar] {
-        let mut along = rehearsal(Mode::Along, enter);
-        let starts = starts(&perform(&piece, &mut along, || 500));
+        let mut along = in_mode(Mode::Along, enter);
+        let starts = starts(&perform(&performance, &mut along, || 500));
         let within = |from: u64, to: u64| {
             let inside = from * BEAT..to * BEAT;
             starts.iter().filter(|s| inside.contains(s)).count()
@@ -99,12 +99,12 @@ fn along_plays_while_the_player_does() {
 #[test]
 fn free_needs_no_player_and_listens_to_one() {
     let alone = beats(&[], 24);
-    let expected = perform(&alone, &mut rehearsal(Mode::Free, Enter::Bar), || 500);
+    let expected = perform(&alone, &mut in_mode(Mode::Free, Enter::Bar), || 500);
     let first = starts(&expected);
     assert!(first.len() > 20 && first[0] == 0, "{first:?}");
     // A key in the sixth bar changes what is played from the seventh on, and nothing before.
     let heard = beats(&[16], 24);
-    let other = perform(&heard, &mut rehearsal(Mode::Free, Enter::Bar), || 500);
+    let other = perform(&heard, &mut in_mode(Mode::Free, Enter::Bar), || 500);
     let until = |played: &Played, sample| {
         let generated = played.iter().filter(|e| e.2 == 0 && e.1 && e.0 < sample);
         generated.copied().collect::<Played>()
@@ -117,20 +117,19 @@ fn free_needs_no_player_and_listens_to_one() {
 fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
     let (mut notes, mut answers) = (0, 0);
     for seed in 0..24 {
-        let piece = piece(seed);
+        let performance = performance(seed);
         let mode = [Mode::Trade, Mode::Along, Mode::Free][(seed % 3) as usize];
-        let set = |rehearsal: &mut ProtocolTest| {
-            rehearsal.settings.mode = mode;
-            rehearsal.settings.bars = 1 + (seed % 2) as u32;
-            rehearsal.settings.feel = 0.7;
-            rehearsal.settings.enter =
-                [Enter::Step, Enter::Beat, Enter::Bar][(seed / 3 % 3) as usize];
-            rehearsal.settings.lead = [0.25, 0.0, 0.9][(seed / 9 % 3) as usize];
-            rehearsal.settings.memory = [Memory::Song, Memory::Session][(seed % 2) as usize];
+        let set = |test: &mut ProtocolTest| {
+            test.settings.mode = mode;
+            test.settings.bars = 1 + (seed % 2) as u32;
+            test.settings.feel = 0.7;
+            test.settings.enter = [Enter::Step, Enter::Beat, Enter::Bar][(seed / 3 % 3) as usize];
+            test.settings.lead = [0.25, 0.0, 0.9][(seed / 9 % 3) as usize];
+            test.settings.memory = [Memory::Song, Memory::Session][(seed % 2) as usize];
         };
         let mut offline = ProtocolTest::new(true, 1 << 16);
         set(&mut offline);
-        let expected = perform(&piece, &mut offline, || 128);
+        let expected = perform(&performance, &mut offline, || 128);
         notes += starts(&expected).len();
         answers += offline.answers().len();
         assert_eq!(
@@ -140,7 +139,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
         for size in [32, 480, 1000, 4096, 20_000] {
             let mut other = ProtocolTest::new(true, 1 << 16);
             set(&mut other);
-            let played = perform(&piece, &mut other, || size);
+            let played = perform(&performance, &mut other, || size);
             assert_eq!(
                 other.answers(),
                 offline.answers(),
@@ -157,7 +156,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
         let composer = live.composer.clone();
         // Of arrival the composer hears when the first block is over: its first note is late.
         let run = |composer: &Mutex<Composer>| composer.lock().unwrap().run();
-        let played = perform(&piece, &mut live, || {
+        let played = perform(&performance, &mut live, || {
             run(&composer);
             64
         });
@@ -187,11 +186,11 @@ pub(super) type Press<'a> = (f64, &'a dyn Fn(&mut ProtocolTest));
 
 /// A phrase of one key and the answer to it, in 4/4; something is done at each of these beats.
 pub(super) fn pressing(presses: &[Press]) -> (ProtocolTest, Played) {
-    let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
+    let mut test = in_mode(Mode::Continue, Enter::Beat);
     let (mut at, mut played, mut next) = (0u64, Vec::new(), presses.iter().peekable());
     while at < 16 * BEAT {
         while let Some((_, press)) = next.next_if(|p| at as f64 >= p.0 * BEAT as f64) {
-            press(&mut rehearsal);
+            press(&mut test);
         }
         let mut block = Block::default();
         if at == 0 {
@@ -199,11 +198,11 @@ pub(super) fn pressing(presses: &[Press]) -> (ProtocolTest, Played) {
             block.input.push_back(key(400, false, 1, 60));
         }
         let reading = rolling(at as f64 / BEAT as f64);
-        rehearsal.block(&reading, 480, &mut block);
+        test.block(&reading, 480, &mut block);
         played.extend(block.output.iter().map(|e| plain(e, at)));
         at += 480;
     }
-    (rehearsal, played)
+    (test, played)
 }
 
 /// What is played from a beat on.
@@ -265,11 +264,11 @@ fn panic_is_silence_until_the_player_plays() {
 
 #[test]
 fn clear_forgets_everything() {
-    let mut rehearsal = rehearsal(Mode::Continue, Enter::Beat);
-    perform(&beats(&[0, 1, 2], 8), &mut rehearsal, || 480);
-    rehearsal.press(Trigger::Clear);
-    rehearsal.block(&standing(), 64, &mut Block::default());
-    let mut composer = rehearsal.composer.lock().unwrap();
+    let mut test = in_mode(Mode::Continue, Enter::Beat);
+    perform(&beats(&[0, 1, 2], 8), &mut test, || 480);
+    test.press(Trigger::Clear);
+    test.block(&standing(), 64, &mut Block::default());
+    let mut composer = test.composer.lock().unwrap();
     composer.run();
     assert!(composer.session.timeline().is_empty());
 }
@@ -299,7 +298,7 @@ fn freeze_repeats_what_was_just_played() {
 #[test]
 fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
     for (memory, developing) in [(Memory::Song, false), (Memory::Session, true)] {
-        let mut looping = rehearsal(Mode::Free, Enter::Bar);
+        let mut looping = in_mode(Mode::Free, Enter::Bar);
         looping.settings.memory = memory;
         let (mut at, mut played) = (0u64, Vec::new());
         let turn = 2 * BAR;

@@ -13,7 +13,7 @@ fn control(timing: u32, cc: u8, value: f32) -> Event {
 
 #[test]
 fn controllers_pass_and_the_pedal_is_heard() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
+    let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     let bend = NoteEvent::MidiPitchBend {
         timing: 30,
@@ -28,34 +28,34 @@ fn controllers_pass_and_the_pedal_is_heard() {
         key(40, false, 2, 60),
     ];
     block.input.extend(sent);
-    rehearsal.block(&rolling(0.0), 12_000, &mut block);
+    test.block(&rolling(0.0), 12_000, &mut block);
     assert_eq!(block.output, sent);
     let mut block = Block::default();
     block.input.push_back(control(0, 64, 0.0));
-    rehearsal.block(&rolling(0.5), 480, &mut block);
+    test.block(&rolling(0.5), 480, &mut block);
     assert_eq!(block.output, [control(0, 64, 0.0)]);
-    let composer = rehearsal.composer.lock().unwrap();
+    let composer = test.composer.lock().unwrap();
     let note = composer.session.timeline().notes().next().unwrap();
     assert_eq!((note.start, note.end), (0, Some(6)), "held by the pedal");
     drop(composer);
     // And not with through off.
-    rehearsal.controls.thru = false;
+    test.controls.thru = false;
     let mut block = Block::default();
     block.input.extend([control(0, 1, 0.5), bend]);
-    rehearsal.block(&rolling(0.52), 480, &mut block);
+    test.block(&rolling(0.52), 480, &mut block);
     assert!(block.output.is_empty());
 }
 
 #[test]
 fn one_channel_is_listened_to_and_one_is_played_on() {
-    let mut piece = continuing::phrase(120.0, 12.0);
+    let mut performance = continuing::phrase(120.0, 12.0);
     // On a channel that is not listened to, in the midst of the answer.
-    piece.events.push((100_000, key(0, true, 7, 64)));
-    piece.events.push((110_000, key(0, false, 7, 64)));
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    rehearsal.controls.input = Some(1);
-    rehearsal.controls.output = 9;
-    let played = perform(&piece, &mut rehearsal, || 480);
+    performance.events.push((100_000, key(0, true, 7, 64)));
+    performance.events.push((110_000, key(0, false, 7, 64)));
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    test.controls.input = Some(1);
+    test.controls.output = 9;
+    let played = perform(&performance, &mut test, || 480);
     assert!(played.iter().any(|e| e.2 == 7), "it passes");
     let generated: Vec<_> = played.iter().filter(|e| e.2 == 9).collect();
     assert!(
@@ -66,20 +66,20 @@ fn one_channel_is_listened_to_and_one_is_played_on() {
         generated.iter().filter(|e| e.1).count() * 2,
         generated.len()
     );
-    assert_eq!(rehearsal.count(|c| &c.heard), 1);
+    assert_eq!(test.count(|c| &c.heard), 1);
 }
 
 #[test]
 fn another_output_channel_ends_what_sounds_on_the_old_one() {
-    let piece = continuing::phrase(120.0, 12.0);
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    rehearsal.controls.output = 3;
+    let performance = continuing::phrase(120.0, 12.0);
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    test.controls.output = 3;
     let mut played = perform_with(
-        &piece,
-        &mut rehearsal,
+        &performance,
+        &mut test,
         || 480,
-        |rehearsal, at| {
-            rehearsal.controls.output = 3 + (at / 30_000 % 4) as u8;
+        |test, at| {
+            test.controls.output = 3 + (at / 30_000 % 4) as u8;
         },
     );
     played.retain(|e| e.2 != 1);
@@ -102,8 +102,8 @@ fn another_output_channel_ends_what_sounds_on_the_old_one() {
 
 #[test]
 fn a_host_without_a_transport_is_played_to() {
-    let mut rehearsal = ProtocolTest::new(true, 1 << 16);
-    rehearsal.controls.own_time.tempo = 240.0;
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    test.controls.own_time.tempo = 240.0;
     let (mut at, mut first) = (0, None);
     // Its own time begins within the first second, and reaches beat 0 at the second's end.
     while at < 48_000 + 12_000 * 8 {
@@ -112,7 +112,7 @@ fn a_host_without_a_transport_is_played_to() {
             block.input.push_back(key(0, true, 1, 60));
             block.input.push_back(key(400, false, 1, 60));
         }
-        rehearsal.block(&HostTransport::default(), 480, &mut block);
+        test.block(&HostTransport::default(), 480, &mut block);
         let generated = block.output.iter().map(|e| plain(e, at)).find(|e| e.2 == 0);
         first = first.or(generated);
         at += 480;

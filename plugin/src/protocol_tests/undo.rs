@@ -1,6 +1,6 @@
 //! What is taken back, and done again.
 
-use super::modes::{BAR, BEAT, beats, in_three, pressing, rehearsal};
+use super::modes::{BAR, BEAT, beats, in_mode, in_three, pressing};
 use super::*;
 use continuo_accompaniment::choices::{Memory, Variation};
 use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
@@ -14,25 +14,25 @@ fn within(played: &Played, from: f64, to: f64) -> Played {
     generated.filter(inside).copied().collect()
 }
 
-fn regenerate(rehearsal: &mut ProtocolTest) {
-    rehearsal.press(Trigger::Regenerate);
+fn regenerate(test: &mut ProtocolTest) {
+    test.press(Trigger::Regenerate);
 }
 
-fn clear(rehearsal: &mut ProtocolTest) {
-    rehearsal.press(Trigger::Clear);
+fn clear(test: &mut ProtocolTest) {
+    test.press(Trigger::Clear);
 }
 
-fn undo(rehearsal: &mut ProtocolTest) {
-    rehearsal.press(Trigger::Undo);
+fn undo(test: &mut ProtocolTest) {
+    test.press(Trigger::Undo);
 }
 
-fn redo(rehearsal: &mut ProtocolTest) {
-    rehearsal.press(Trigger::Redo);
+fn redo(test: &mut ProtocolTest) {
+    test.press(Trigger::Redo);
 }
 
 impl ProtocolTest {
     fn history(&self) -> UndoHistory {
-        self.composer.lock().unwrap().session.show().history
+        self.composer.lock().unwrap().session.snapshot().history
     }
 
     fn memory(&self) -> Vec<TimelineNote> {
@@ -51,28 +51,28 @@ impl ProtocolTest {
 fn the_earlier_answer_comes_back_and_the_later_one_again() {
     let (_, expected) = pressing(&[]);
     let (_, anew) = pressing(&[(6.3, &regenerate)]);
-    let (rehearsal, back) = pressing(&[(6.3, &regenerate), (6.4, &undo)]);
+    let (test, back) = pressing(&[(6.3, &regenerate), (6.4, &undo)]);
     // Four beats were planned; a quarter of a beat of them is too near to be played.
     assert_ne!(within(&anew, 7.0, 10.0), within(&expected, 7.0, 10.0));
     assert_eq!(within(&back, 6.7, 10.0), within(&expected, 6.7, 10.0));
     assert!(within(&back, 10.0, 15.0).len() > 3, "and it goes on");
-    let history = rehearsal.history();
+    let history = test.history();
     assert_eq!(
         (history.undo, history.redo),
         (None, Some(UndoStep::Regenerate))
     );
 
-    let (rehearsal, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
+    let (test, again) = pressing(&[(6.3, &regenerate), (6.4, &undo), (6.5, &redo)]);
     assert_eq!(within(&again, 7.0, 10.0), within(&anew, 7.0, 10.0));
-    assert_eq!(rehearsal.history().undo, Some(UndoStep::Regenerate));
+    assert_eq!(test.history().undo, Some(UndoStep::Regenerate));
     // More than there is to take back changes nothing but what is cut.
-    let (rehearsal, _) = pressing(&[(6.3, &undo), (7.0, &redo)]);
-    assert_eq!(rehearsal.history(), UndoHistory::default());
+    let (test, _) = pressing(&[(6.3, &undo), (7.0, &redo)]);
+    assert_eq!(test.history(), UndoHistory::default());
 }
 
 #[test]
 fn the_next_pass_of_a_loop_has_the_earlier_answer_too() {
-    let mut looping = rehearsal(Mode::Free, Enter::Bar);
+    let mut looping = in_mode(Mode::Free, Enter::Bar);
     let (mut at, mut played, turn) = (0u64, Vec::new(), 4 * BAR);
     while at < 4 * turn {
         // In the second bar of the second pass, and in the fourth of the third.
@@ -102,19 +102,19 @@ fn what_was_forgotten_comes_back_before_what_came_since() {
     for memory in [Memory::Song, Memory::Session] {
         let keys = beats(&[0, 1, 2, 7, 9], 12);
         let with = |clears: bool| {
-            let mut rehearsal = rehearsal(Mode::Off, Enter::Beat);
-            rehearsal.settings.memory = memory;
+            let mut test = in_mode(Mode::Off, Enter::Beat);
+            test.settings.memory = memory;
             perform_with(
                 &keys,
-                &mut rehearsal,
+                &mut test,
                 || 480,
-                |rehearsal, at| {
+                |test, at| {
                     if clears && at == 5 * BEAT {
-                        clear(rehearsal);
+                        clear(test);
                     }
                 },
             );
-            rehearsal
+            test
         };
         let all = with(false).memory();
         let mut cleared = with(true);
@@ -144,64 +144,64 @@ fn what_was_forgotten_comes_back_before_what_came_since() {
 /// clearing it would be gone as well.
 #[test]
 fn what_was_played_over_since_stays_gone() {
-    let mut rehearsal = rehearsal(Mode::Off, Enter::Beat);
-    perform(&beats(&[0, 1, 2, 3, 4, 5], 6), &mut rehearsal, || 480);
-    let before = rehearsal.memory();
-    clear(&mut rehearsal);
-    rehearsal.stand();
+    let mut test = in_mode(Mode::Off, Enter::Beat);
+    perform(&beats(&[0, 1, 2, 3, 4, 5], 6), &mut test, || 480);
+    let before = test.memory();
+    clear(&mut test);
+    test.stand();
     // From the third beat on.
     let mut beat = 2.0;
     while beat < 4.0 {
         let reading = rolling(beat);
-        rehearsal.block(&reading, 480, &mut Block::default());
+        test.block(&reading, 480, &mut Block::default());
         beat += 480.0 / BEAT as f64;
     }
-    undo(&mut rehearsal);
-    rehearsal.stand();
-    assert_eq!(rehearsal.memory(), before[..2]);
+    undo(&mut test);
+    test.stand();
+    assert_eq!(test.memory(), before[..2]);
 }
 
 #[test]
 fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
-    let mut rehearsal = rehearsal(Mode::Free, Enter::Beat);
-    rehearsal.settings.variation = Variation::C;
-    rehearsal.stand();
+    let mut test = in_mode(Mode::Free, Enter::Beat);
+    test.settings.variation = Variation::C;
+    test.stand();
     assert_eq!(
-        rehearsal.history(),
+        test.history(),
         UndoHistory::default(),
         "as the project had it"
     );
-    rehearsal.settings.variation = Variation::B;
-    rehearsal.stand();
-    rehearsal.settings.freeze = true;
-    rehearsal.stand();
-    let step = |rehearsal: &mut ProtocolTest, press: fn(&mut ProtocolTest), step: UndoStep| {
-        press(rehearsal);
+    test.settings.variation = Variation::B;
+    test.stand();
+    test.settings.freeze = true;
+    test.stand();
+    let step = |test: &mut ProtocolTest, press: fn(&mut ProtocolTest), step: UndoStep| {
+        press(test);
         // The host takes its time.
-        rehearsal.stand();
+        test.stand();
         match step {
-            UndoStep::Vary(variation) => rehearsal.settings.variation = variation,
-            UndoStep::Freeze(on) => rehearsal.settings.freeze = on,
+            UndoStep::Vary(variation) => test.settings.variation = variation,
+            UndoStep::Freeze(on) => test.settings.freeze = on,
             _ => {}
         }
-        rehearsal.stand();
+        test.stand();
     };
-    let at = |rehearsal: &ProtocolTest| (rehearsal.history().undo, rehearsal.history().redo);
+    let at = |test: &ProtocolTest| (test.history().undo, test.history().redo);
     let (thaw, freeze) = (UndoStep::Freeze(false), UndoStep::Freeze(true));
     let (b, c) = (UndoStep::Vary(Variation::B), UndoStep::Vary(Variation::C));
-    assert_eq!(at(&rehearsal), (Some(thaw), None));
-    step(&mut rehearsal, undo, thaw);
-    assert_eq!(at(&rehearsal), (Some(c), Some(freeze)));
-    step(&mut rehearsal, undo, c);
-    assert_eq!(at(&rehearsal), (None, Some(b)));
-    step(&mut rehearsal, redo, b);
-    step(&mut rehearsal, redo, freeze);
-    assert_eq!(at(&rehearsal), (Some(thaw), None));
+    assert_eq!(at(&test), (Some(thaw), None));
+    step(&mut test, undo, thaw);
+    assert_eq!(at(&test), (Some(c), Some(freeze)));
+    step(&mut test, undo, c);
+    assert_eq!(at(&test), (None, Some(b)));
+    step(&mut test, redo, b);
+    step(&mut test, redo, freeze);
+    assert_eq!(at(&test), (Some(thaw), None));
     // Something new, and there is nothing to do again.
-    step(&mut rehearsal, undo, thaw);
-    rehearsal.settings.variation = Variation::D;
-    rehearsal.stand();
-    assert_eq!(at(&rehearsal), (Some(b), None));
+    step(&mut test, undo, thaw);
+    test.settings.variation = Variation::D;
+    test.stand();
+    assert_eq!(at(&test), (Some(b), None));
 }
 
 /// Whatever was done in whatever order: all of it taken back is as if nothing had been done, and
@@ -210,40 +210,40 @@ fn what_is_a_parameter_is_told_and_the_way_back_is_no_deed_of_its_own() {
 fn all_of_it_back_and_forth() {
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
-        let mut rehearsal = rehearsal(Mode::Off, Enter::Beat);
+        let mut test = in_mode(Mode::Off, Enter::Beat);
         let keys: Vec<u64> = (0..20).filter(|_| rng.below(3) > 0).collect();
-        let piece = beats(&keys, 20);
-        let mut plain = self::rehearsal(Mode::Off, Enter::Beat);
-        perform(&piece, &mut plain, || 480);
+        let performance = beats(&keys, 20);
+        let mut plain = self::in_mode(Mode::Off, Enter::Beat);
+        perform(&performance, &mut plain, || 480);
         // Between keys: one that is held when everything is forgotten ends there.
         let acts: Vec<u64> = (0..10).map(|_| BEAT * rng.below(20)).collect();
         perform_with(
-            &piece,
-            &mut rehearsal,
+            &performance,
+            &mut test,
             || 480,
-            |rehearsal, at| {
+            |test, at| {
                 for _ in acts.iter().filter(|&&act| act == at) {
                     match rng.below(5) {
-                        0 | 1 => clear(rehearsal),
-                        2 => regenerate(rehearsal),
-                        3 => undo(rehearsal),
-                        _ => redo(rehearsal),
+                        0 | 1 => clear(test),
+                        2 => regenerate(test),
+                        3 => undo(test),
+                        _ => redo(test),
                     }
                 }
             },
         );
-        let after = rehearsal.memory();
-        let steps = |rehearsal: &mut ProtocolTest, press: fn(&mut ProtocolTest)| {
+        let after = test.memory();
+        let steps = |test: &mut ProtocolTest, press: fn(&mut ProtocolTest)| {
             for _ in 0..12 {
-                press(rehearsal);
-                rehearsal.stand();
+                press(test);
+                test.stand();
             }
-            rehearsal.memory()
+            test.memory()
         };
         // Deeds taken back on the way are done again first.
-        let redone = steps(&mut rehearsal, redo);
-        assert_eq!(steps(&mut rehearsal, undo), plain.memory(), "seed {seed}");
-        assert_eq!(steps(&mut rehearsal, redo), redone, "seed {seed}");
+        let redone = steps(&mut test, redo);
+        assert_eq!(steps(&mut test, undo), plain.memory(), "seed {seed}");
+        assert_eq!(steps(&mut test, redo), redone, "seed {seed}");
         assert!(after.len() <= plain.memory().len(), "seed {seed}");
     }
 }

@@ -3,14 +3,14 @@
 
 use super::arpeggio::{NEAR, STEPS, TOKENS, Work};
 use super::*;
-use continuo_accompaniment::session::most_needed;
+use continuo_accompaniment::session::{Urgency, most_urgent};
 
 /// Slices in a quarter note at 120 BPM: of 4 ms each, and of the run of the network that begins
 /// within them.
 const BEAT: f64 = 100.0;
 
-/// An instance whose player plays a bar of eighths, in 4/4, and then listens for one.
-struct Trader {
+/// An instance schedule player plays a bar of eighths, in 4/4, and then listens for one.
+struct TradingInstance {
     session: Session<Arpeggio>,
     tempo: f64,
     /// Messages to come, each with its beat.
@@ -25,7 +25,7 @@ struct Trader {
     first: Option<usize>,
 }
 
-impl Trader {
+impl TradingInstance {
     fn new(tempo: f64, from: usize, session: Session<Arpeggio>) -> Self {
         // Where its project ends, and its player's bar begins.
         let steps = session.timeline().end().unwrap_or(0);
@@ -147,23 +147,23 @@ fn project(notes: usize) -> Session<Arpeggio> {
 
 /// Lets them all run for so many slices, one of which is served at a time.
 fn run(
-    traders: &mut [Trader],
+    instances: &mut [TradingInstance],
     slices: usize,
-    whose: fn(&[Option<continuo_accompaniment::session::Need>], usize) -> Option<usize>,
+    schedule: fn(&[Option<Urgency>], usize) -> Option<usize>,
 ) {
     let mut first = 0;
     for now in 0..slices {
-        for trader in traders.iter_mut() {
-            trader.receive(now);
+        for instance in instances.iter_mut() {
+            instance.receive(now);
         }
-        let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
-        if let Some(next) = whose(&needs, first) {
+        let urgencies: Vec<_> = instances.iter().map(|t| t.session.urgency()).collect();
+        if let Some(next) = schedule(&urgencies, first) {
             first = next + 1;
-            let before = work(&traders[next].session).slices;
-            let Ok(_) = traders[next].session.work();
-            let spent = work(&traders[next].session).slices - before;
+            let before = work(&instances[next].session).slices;
+            let Ok(_) = instances[next].session.work();
+            let spent = work(&instances[next].session).slices - before;
             assert!(spent <= 1, "{spent} slices at once");
-            traders[next].hand_over(now + 1);
+            instances[next].hand_over(now + 1);
         }
     }
 }
@@ -177,34 +177,35 @@ fn empty() -> Session<Arpeggio> {
     Session::new(Arpeggio::working(true))
 }
 
-/// Whoever has work has a slice, by turns: as it was before needs were weighed.
-fn by_turns(
-    needs: &[Option<continuo_accompaniment::session::Need>],
-    first: usize,
-) -> Option<usize> {
-    let mut order = (0..needs.len()).map(|at| (at + first) % needs.len());
-    order.find(|&at| needs[at].is_some())
+/// Whoever has work has a slice, by turns: as it was before urgencies were weighed.
+fn round_robin(urgencies: &[Option<Urgency>], first: usize) -> Option<usize> {
+    let mut order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
+    order.find(|&at| urgencies[at].is_some())
 }
 
 #[test]
 fn a_project_and_an_album_delay_nobody() {
-    let traders = |notes: usize| -> Vec<Trader> {
+    let instances = |notes: usize| -> Vec<TradingInstance> {
         let tempos = [97.0, 110.0, 120.0, 133.0];
-        let mut traders: Vec<_> = tempos.map(|t| Trader::new(t, 0, empty())).into();
-        traders.push(Trader::new(120.0, 100, project(notes)));
+        let mut instances: Vec<_> = tempos.map(|t| TradingInstance::new(t, 0, empty())).into();
+        instances.push(TradingInstance::new(120.0, 100, project(notes)));
         for _ in 0..7 {
             let mut learner = empty();
-            learner.player_mut().work.as_mut().unwrap().lessons = 1 << 23;
-            traders.push(Trader::new(60.0, usize::MAX, learner));
+            learner.player_mut().work.as_mut().unwrap().file_learning = 1 << 23;
+            instances.push(TradingInstance::new(60.0, usize::MAX, learner));
         }
-        traders
+        instances
     };
     let slices = 4_000;
-    let mut fair = traders(65_000);
-    run(&mut fair, slices, most_needed);
-    for (number, trader) in fair[..4].iter().enumerate() {
-        assert!(trader.planned > 80, "{number}: {} notes", trader.planned);
-        assert_eq!(trader.late, 0, "{number}, of {} notes", trader.planned);
+    let mut fair = instances(65_000);
+    run(&mut fair, slices, most_urgent);
+    for (number, instance) in fair[..4].iter().enumerate() {
+        assert!(
+            instance.planned > 80,
+            "{number}: {} notes",
+            instance.planned
+        );
+        assert_eq!(instance.late, 0, "{number}, of {} notes", instance.planned);
     }
     let loaded = &fair[4];
     // Its first turn is the second bar, two seconds after it began.
@@ -214,49 +215,54 @@ fn a_project_and_an_album_delay_nobody() {
         "{first}, {} late",
         loaded.late
     );
-    let left = (work(&loaded.session).past, work(&fair[5].session).lessons);
+    let left = (
+        work(&loaded.session).catch_up,
+        work(&fair[5].session).file_learning,
+    );
     assert!(left.0 < 65_000 * TOKENS && left.1 > 0, "{left:?}");
 
-    let mut unfair = traders(3_000);
-    run(&mut unfair, slices, by_turns);
-    let late: usize = unfair.iter().map(|trader| trader.late).sum();
+    let mut unfair = instances(3_000);
+    run(&mut unfair, slices, round_robin);
+    let late: usize = unfair.iter().map(|instance| instance.late).sum();
     assert!(late > 0, "it would have gone well anyhow");
 }
 
 #[test]
 fn sixteen_projects_opened_at_once_answer_soon() {
     // Their bars begin a quarter of a beat apart.
-    let mut traders: Vec<_> = (0..16)
-        .map(|number| Trader::new(120.0, 25 * number, project(3_000)))
+    let mut instances: Vec<_> = (0..16)
+        .map(|number| TradingInstance::new(120.0, 25 * number, project(3_000)))
         .collect();
     // Not one slice is spent on anything else than what an answer waits for.
     let mut slices = 0;
-    let ready = |t: &Trader| {
-        !matches!(
-            t.session.need(),
-            Some(continuo_accompaniment::session::Need::ComposerInput)
-        )
-    };
-    while !traders.iter().all(ready) {
-        let needs: Vec<_> = traders.iter().map(|t| t.session.need()).collect();
-        let next = most_needed(&needs, slices).unwrap();
-        let Ok(_) = traders[next].session.work();
+    let ready = |t: &TradingInstance| !matches!(t.session.urgency(), Some(Urgency::ReadInput));
+    while !instances.iter().all(ready) {
+        let urgencies: Vec<_> = instances.iter().map(|t| t.session.urgency()).collect();
+        let next = most_urgent(&urgencies, slices).unwrap();
+        let Ok(_) = instances[next].session.work();
         slices += 1;
     }
     assert!(slices <= 16 * (NEAR / STEPS + 1), "{slices} slices");
-    let past = |traders: &[Trader]| -> usize {
-        let past = traders.iter().map(|t| work(&t.session).past);
-        past.sum()
+    let catch_up = |instances: &[TradingInstance]| -> usize {
+        let catch_up = instances.iter().map(|t| work(&t.session).catch_up);
+        catch_up.sum()
     };
-    let before = past(&traders);
+    let before = catch_up(&instances);
     assert_eq!(before, 16 * (3_000 * TOKENS - NEAR));
     // All of them play, and the past of all is read in between.
-    run(&mut traders, 4_000, most_needed);
-    for (number, trader) in traders.iter().enumerate() {
-        assert!(trader.planned > 60, "{number}: {} notes", trader.planned);
-        assert_eq!(trader.late, 0, "{number}, of {} notes", trader.planned);
+    run(&mut instances, 4_000, most_urgent);
+    for (number, instance) in instances.iter().enumerate() {
+        assert!(
+            instance.planned > 60,
+            "{number}: {} notes",
+            instance.planned
+        );
+        assert_eq!(instance.late, 0, "{number}, of {} notes", instance.planned);
     }
-    assert!(past(&traders) < before, "nothing of the past was read");
+    assert!(
+        catch_up(&instances) < before,
+        "nothing of the past was read"
+    );
 }
 
 #[test]
@@ -295,7 +301,7 @@ fn what_is_heard_while_there_is_no_model_is_saved() {
     let Ok(lost) = again.restore(&session.save());
     assert_eq!((lost, notes(&again)), (0, heard.clone()));
     // The model comes: nothing of it is lost, and it is answered.
-    let Ok(()) = session.change_player(Arpeggio::working(true));
+    let Ok(()) = session.replace_player(Arpeggio::working(true));
     assert_eq!(notes(&session), heard);
     receive(&mut session, 70.0);
     let now = ComposerInput::Time {

@@ -65,11 +65,11 @@ fn every_action_emits_its_event() {
         let menus: [(&[&str], Action); 9] = [
             (
                 &["Save MIDI", "What it heard", "All of it…"],
-                save(ExportPart::ComposerInput, None),
+                save(ExportPart::Input, None),
             ),
             (
                 &["Save MIDI", "What it played", "All of it…"],
-                save(ExportPart::Played, None),
+                save(ExportPart::Generated, None),
             ),
             (
                 &["Save MIDI", "Both, as two tracks", "All of it…"],
@@ -77,7 +77,7 @@ fn every_action_emits_its_event() {
             ),
             (
                 &["Save MIDI", "What it heard", "The last 8 bars…"],
-                save(ExportPart::ComposerInput, Some(8)),
+                save(ExportPart::Input, Some(8)),
             ),
             (&["Model", "Load a model…"], Action::LoadModel),
             (&["Model", "The default model"], Action::DefaultModel),

@@ -125,8 +125,8 @@ pub(crate) fn action_states() -> Vec<ActionState> {
     let variations = Variation::VALUES.iter().copied().map(Action::Vary);
     let others = [
         Action::Freeze,
-        Action::SaveMidi(ExportPart::ComposerInput, None),
-        Action::SaveMidi(ExportPart::Played, None),
+        Action::SaveMidi(ExportPart::Input, None),
+        Action::SaveMidi(ExportPart::Generated, None),
         Action::SaveMidi(ExportPart::Both, None),
         Action::LoadModel,
         Action::DefaultModel,
