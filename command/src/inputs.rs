@@ -9,9 +9,10 @@ use continuo_cli::{Progress, in_words, note};
 use continuo_files::is_standard;
 use continuo_score::midi;
 
-/// Returns input files that `--learn` has taken: `--learn` accepts any number of files, so in `--learn
-/// A.mid IN.mid` it also takes the input. If the command line names no other input, the files after the
-/// first one of the last `--learn` are the input: the last of them, or with `all` all of them.
+/// Moves input files that `--learn` has taken back to `inputs`. `--learn` accepts any number of
+/// files, so in `--learn A.mid IN.mid` it also takes the input. If the command line names no other
+/// input, the files after the first one of the last `--learn` are the input: the last of them, or
+/// with `all` all of them. Ends the process with an error if there is no input.
 pub(super) fn disentangle(
     inputs: &mut Vec<PathBuf>,
     learn: &mut Vec<PathBuf>,
