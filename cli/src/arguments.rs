@@ -1,4 +1,4 @@
-//! The command line: how it is parsed, and options that both programs have.
+//! Parsing of the command line, and options that both programs share.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -6,8 +6,8 @@ use clap::{ArgAction, ArgMatches, Command};
 
 use crate::note;
 
-/// Parses the command line of a program. A wrong one ends the process with status 2, `--help` and
-/// `--version` with status 0, or with 1 where they cannot be written.
+/// Parses the command line of a program. A wrong command line ends the process with status 2. `--help`
+/// and `--version` end it with status 0, or 1 if they cannot be written.
 pub fn matches(program: Command) -> ArgMatches {
     match with_negative_numbers(program).try_get_matches() {
         Ok(matches) => matches,
@@ -15,7 +15,7 @@ pub fn matches(program: Command) -> ArgMatches {
     }
 }
 
-/// Prints what clap says of a command line, and ends the process.
+/// Prints clap's message about a command line, and ends the process.
 pub fn refuse(said: &clap::Error) -> ! {
     let printed = said.print().and_then(|()| io::stdout().flush());
     let status = match printed {
@@ -28,7 +28,7 @@ pub fn refuse(said: &clap::Error) -> ! {
     std::process::exit(status)
 }
 
-/// Takes `-1` after an option as its value, so that the option refuses it in words.
+/// Lets an option accept `-1` as its value, so that its parser refuses the number with a clear message.
 fn with_negative_numbers(program: Command) -> Command {
     let takes_value = |arg: &clap::Arg| {
         matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !arg.is_positional()
@@ -44,15 +44,15 @@ fn with_negative_numbers(program: Command) -> Command {
 /// The option `--pedal`.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct PedalOption {
-    /// Whether notes sound on while the sustain pedal is down [default: on in `continue` and
-    /// `render`, off elsewhere]
+    /// Whether notes sound on while the sustain pedal is down [default: on in `continue` and `render`,
+    /// off elsewhere]
     #[arg(long, value_name = "on|off", value_parser = switch, num_args = 0..=1,
         require_equals = true, default_missing_value = "on")]
     pedal: Option<bool>,
 }
 
 impl PedalOption {
-    /// Whether the pedal is heard; `default` where the command line does not say.
+    /// Whether the pedal is read; `default` applies if the command line does not name the option.
     pub fn is_on_or(self, default: bool) -> bool {
         self.pedal.unwrap_or(default)
     }

@@ -1,4 +1,4 @@
-//! How far a command is: a bar on a terminal, a line now and then in a log.
+//! Progress of a command: a bar on a terminal, occasional lines in a log.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -8,39 +8,39 @@ use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::note;
 
-/// Work that takes no longer than this says nothing in a log.
+/// Time after which work reports its first line in a log.
 const FIRST: Duration = Duration::from_secs(1);
 /// Time between two lines in a log.
 const BETWEEN: Duration = Duration::from_secs(10);
-/// Time between two pictures of a bar.
+/// Time between two updates of a bar.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows how far some work is, on standard error, with the time that is left. Any thread may
-/// report; it disappears when it is dropped.
+/// Progress on standard error, with the remaining time. Any thread may report. The bar disappears when
+/// it is dropped.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
-    /// Where there is no terminal.
+    /// Log state; present if standard error is no terminal.
     log: Option<Log>,
-    /// For work that does not say how far it is.
+    /// State of work that does not report its progress.
     silent: Option<Arc<Silent>>,
-    /// Hung up when that ends.
+    /// Sender to the log thread, which ends when it is dropped.
     ends: Option<Sender<()>>,
 }
 
-/// Work that does not say how far it is.
+/// Work that does not report its progress.
 #[derive(Debug)]
 struct Silent {
     what: String,
     begun: Instant,
-    /// When it ends by estimate. Set by the thread at work, read by the one that reports.
+    /// Estimated end. The working thread sets it and the log thread reads it.
     ends: Mutex<Option<Instant>>,
 }
 
 impl Silent {
-    /// A line about it at a moment.
+    /// Returns a line of the log about this work.
     fn line(&self, now: Instant) -> String {
-        // A panic elsewhere is no reason to say nothing.
+        // A panic of another thread does not stop the report.
         let ends = *self.ends.lock().unwrap_or_else(|e| e.into_inner());
         let spent = HumanDuration(now.saturating_duration_since(self.begun));
         match ends.map(|ends| ends.saturating_duration_since(now)) {
@@ -52,8 +52,8 @@ impl Silent {
         }
     }
 
-    /// Says how it goes once it has taken longer than [`FIRST`], and every [`BETWEEN`], until the
-    /// sender is dropped.
+    /// Prints a line after [`FIRST`] and then every [`BETWEEN`], until the sender is dropped. Runs on
+    /// the log thread.
     fn report(self: Arc<Self>) -> Sender<()> {
         let (ends, ended) = channel();
         std::thread::spawn(move || {
@@ -72,7 +72,7 @@ struct Log {
     what: String,
     unit: &'static str,
     begun: Instant,
-    /// Amounts done and to do at the first report: an earlier run may have done some.
+    /// Amounts done and total at the first report: an earlier run may have done a part.
     state: Mutex<State>,
 }
 
@@ -83,11 +83,11 @@ struct State {
 }
 
 impl Progress {
-    /// Shows that `what` ("listening") goes through `all` of `unit` ("tokens"). Where `all` is 0
-    /// it is not known yet.
+    /// Shows the progress of `what` ("listening") through `all` of `unit` ("tokens"). `all` is 0 while
+    /// the total is unknown.
     pub fn new(what: &str, unit: &'static str, all: u64) -> Self {
         let bar = ProgressBar::new(all);
-        // A template that is wrong shows the usual bar.
+        // A wrong template falls back to the default bar.
         let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{eta}} left");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
@@ -95,7 +95,7 @@ impl Progress {
         Self::shown(bar, what, unit)
     }
 
-    /// Shows that `what` goes on, of which nobody knows how long.
+    /// Shows that `what` is at work, without a known duration.
     pub fn spinner(what: &str) -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
@@ -114,7 +114,7 @@ impl Progress {
         progress
     }
 
-    /// Shows, for a spinner, that the work takes about so long from now on.
+    /// Sets the estimated remaining time of a spinner.
     pub fn expect(&self, left: Duration) {
         let Some(silent) = &self.silent else { return };
         let all = HumanDuration(silent.begun.elapsed() + left);
@@ -143,7 +143,7 @@ impl Progress {
         }
     }
 
-    /// So much is done, of so much.
+    /// Sets the amounts done and total.
     pub fn set(&self, done: u64, all: u64) {
         self.bar.set_length(all);
         self.bar.set_position(done);
@@ -152,13 +152,13 @@ impl Progress {
         }
     }
 
-    /// So much more is done.
+    /// Adds to the amount done.
     pub fn add(&self, more: u64) {
         let done = self.bar.position() + more;
         self.set(done, self.bar.length().unwrap_or(0));
     }
 
-    /// Starts the count at `done` of `all`: an earlier run did that, so it tells nothing of the
+    /// Starts the count at `done` of `all`. An earlier run did that part, so it does not count for the
     /// speed of this one.
     pub fn begin_at(&self, done: u64, all: u64) {
         self.set(done, all);
@@ -179,7 +179,7 @@ impl Drop for Progress {
 
 impl Log {
     fn say(&self, done: u64, all: u64) {
-        // A panic elsewhere is no reason to say nothing.
+        // A panic of another thread does not stop the report.
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         let begun_with = *state.begun_with.get_or_insert(done);
         let waited = match state.said {
@@ -205,7 +205,7 @@ impl Log {
     }
 }
 
-/// Time that is left at the speed so far.
+/// Returns the remaining time at the average speed.
 fn left(spent: Duration, done: u64, to_do: u64) -> Option<Duration> {
     let seconds = spent.as_secs_f64() * to_do as f64 / done as f64;
     Duration::try_from_secs_f64(seconds).ok()

@@ -1,6 +1,6 @@
-//! Makes pieces whose theme returns: the first bars of a tune, bars of the tunes after it, and
-//! the first bars again. `continuo eval --from-bar` then says how well the return is predicted,
-//! with what is remembered from beyond the window and without.
+//! Makes pieces with a returning theme: the first bars of a tune, bars of other tunes, and the first
+//! bars again. `continuo eval --from-bar` then measures the prediction of the return, with and without
+//! memory beyond the window.
 //!
 //! ```text
 //! cargo run --release -p continuo-command --example returns -- FOLDER -o PIECES
@@ -15,23 +15,23 @@ use continuo_score::{Drums, Note, Score, midi};
 
 #[derive(Parser)]
 struct Args {
-    /// Folder of MIDI files; the first in order of name are taken
+    /// Folder of MIDI files; the first ones in order of name are used
     folder: PathBuf,
-    /// Folder to write the pieces to
+    /// Folder for the pieces
     #[arg(short, long)]
     output: PathBuf,
-    /// Pieces
+    /// Number of pieces
     #[arg(long, default_value_t = 20)]
     pieces: usize,
-    /// Bars of the theme
+    /// Number of bars of the theme
     #[arg(long, default_value_t = 8)]
     theme: u32,
-    /// Bars between the theme and its return
+    /// Number of bars between the theme and its return
     #[arg(long, default_value_t = 24)]
     between: u32,
 }
 
-/// Steps a beat, and a bar of four.
+/// Steps in a beat, and in a bar of four beats.
 const BEAT: u32 = 12;
 const BAR: u32 = 4 * BEAT;
 
@@ -70,7 +70,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Puts the first `count` bars of a tune into a piece, from bar `at` (0 is its first) on.
+/// Appends the first `count` bars of a tune to a piece, from bar `at` on (0 is the first).
 fn append(piece: &mut Score, at: u32, tune: &Score, count: u32) {
     let end = count * BAR;
     for note in tune.notes.iter().filter(|note| note.start < end) {

@@ -1,25 +1,24 @@
-//! How fast this machine reads memory, on one thread.
+//! Measures the memory bandwidth of this machine on one thread.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Bytes of each array: more than any cache holds.
+/// Bytes of each array; larger than any cache.
 const BYTES: usize = 128 << 20;
-/// The best of so many.
+/// Number of rounds; the fastest one counts.
 const ROUNDS: usize = 5;
 
-/// Measured bandwidth, in bytes a second.
+/// Measured bandwidth in bytes a second.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bandwidth {
-    /// Summing one array: what a network that reads its weights once can hope for.
+    /// Bandwidth of summing one array: the upper bound for a network that reads its weights once.
     pub(crate) read: f64,
-    /// STREAM's triad, `a = b + s * c` (J. D. McCalpin, 1995), counted as it counts: three
-    /// arrays.
+    /// Bandwidth of STREAM's triad, `a = b + s * c` (J. D. McCalpin, 1995), which counts three arrays.
     pub(crate) triad: f64,
 }
 
 impl Bandwidth {
-    /// Measures; takes about a second and 384 MB.
+    /// Measures the bandwidth. This takes about a second and 384 MB.
     pub(crate) fn measure() -> Self {
         let count = BYTES / 4;
         let (mut a, b, c) = (
@@ -42,8 +41,8 @@ impl Bandwidth {
     }
 }
 
-/// How fast so many bytes are read again and again, in bytes a second: by the cache, where they
-/// fit into one and nobody else has put anything there.
+/// Returns the bandwidth of reading the same bytes repeatedly, in bytes a second: that of a cache if
+/// the bytes fit into one that nothing else uses.
 pub(crate) fn read_again(bytes: usize) -> f64 {
     let numbers = vec![1.0f32; (bytes / 4).max(1)];
     let times = (BYTES / bytes.max(1)).max(1);
@@ -51,8 +50,8 @@ pub(crate) fn read_again(bytes: usize) -> f64 {
     (times * bytes) as f64 / seconds
 }
 
-/// Adds up: as many sums side by side as a processor has registers for (more, and it was them
-/// that took the time), so that adding is not what is measured.
+/// Sums an array with as many parallel sums as a processor has registers, so that memory and not the
+/// addition limits the speed. More sums are slower.
 fn sum(numbers: &[f32]) {
     let mut sums = [0.0f32; 32];
     for row in numbers.chunks_exact(32) {
@@ -61,7 +60,7 @@ fn sum(numbers: &[f32]) {
     black_box(sums);
 }
 
-/// Seconds of the fastest round.
+/// Returns the time of the fastest round in seconds.
 fn best(mut work: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..ROUNDS {

@@ -1,5 +1,5 @@
-//! `continuo bench`: how fast a model reads and plays on this machine, in sessions of any
-//! length.
+//! Command `continuo bench`: measures prefill and decode speed on this machine, in sessions of several
+//! lengths.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 
 use super::bandwidth::{self, Bandwidth};
 
-/// Measure how fast a model reads and plays, in sessions of several lengths
+/// Measure the prefill and decode speed of a model, in sessions of several lengths
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Notes heard before it plays, one session after another, shortest first
+    /// Numbers of notes to read before generation, a session for each, shortest first
     #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000,64000",
         value_parser = number(1usize, 1_000_000))]
     notes: Vec<usize>,
-    /// Tokens played in each session
+    /// Number of tokens to generate in each session
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
     tokens: u32,
     /// Print as JSON
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = super::load(&args.places, &args.compute)?;
     let bytes = weights(&directory, &model)?;
     let bandwidth = Bandwidth::measure();
-    // The time in which so many bytes can be read once.
+    // Time to read this number of bytes once from memory.
     let floor_ms = |bytes: u64| bytes as f64 / bandwidth.read * 1e3;
     let piece = piece(model.vocabulary().steps_per_beat, longest);
     let mut composer = Composer::new(model.clone());
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         session["bytes_per_token"] = json!(bytes);
         session["bytes_ms"] = json!(floor_ms(bytes));
         session["times_bytes"] = json!(median / floor_ms(bytes));
-        // Where the same bytes fit into a cache they come faster than from memory.
+        // Bytes that fit into a cache are read faster than from memory.
         session["cached_gb_per_s"] = json!(bandwidth::read_again(bytes as usize) / 1e9);
         sessions.push(session);
     }
@@ -76,13 +76,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })
 }
 
-/// One session: what is missing to `notes` notes is heard, then `tokens` tokens are played.
+/// Runs one session: reads the piece up to `notes` notes, then generates `tokens` tokens.
 fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) -> Result<Value> {
     let mut heard = piece.clone();
     heard.notes.truncate(notes);
     heard.length = 0;
     heard.normalise();
-    // What was played in the session before is forgotten apart, so that only reading is timed.
+    // Removing the previous session's answer is not part of the prefill time.
     let before = composer.tokens();
     let started = Instant::now();
     let progress = Progress::new(&format!("a session of {notes} notes"), "tokens", 0);
@@ -107,7 +107,7 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     drop(progress);
     let stats = composer.take_stats();
     let ms = |share| f64::from(stats.quantile(share).unwrap_or(f32::NAN));
-    // Back to what was heard, for the next session.
+    // Rewinds to the input for the next session.
     composer.listen(&heard)?;
     Ok(json!({
         "notes": notes, "tokens": composer.tokens(),
@@ -118,8 +118,8 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     }))
 }
 
-/// A piece of so many notes: two voices of eighths and quarters, chords here and there, never
-/// the same twice. The same on every machine.
+/// Returns a piece of `notes` notes: two voices of eighths and quarters with some chords, without
+/// repeated bars. It is the same on every machine.
 fn piece(steps_per_beat: u32, notes: usize) -> Score {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut score = Score::new(steps_per_beat);
@@ -147,7 +147,7 @@ fn piece(steps_per_beat: u32, notes: usize) -> Score {
     score
 }
 
-/// Bytes of the weights in use: the files in the folders of the variant's graphs.
+/// Returns the bytes of the weights in use: those of the files in the folders of the variant's graphs.
 fn weights(directory: &Path, model: &Model) -> Result<u64> {
     let graphs = &model.manifest().variants[model.variant()].graphs;
     let mut folders: Vec<_> = graphs
@@ -165,7 +165,7 @@ fn weights(directory: &Path, model: &Model) -> Result<u64> {
     Ok(bytes)
 }
 
-/// Bytes of memory this process has in use, where the system tells.
+/// Returns the resident memory of this process in bytes, where the system reports it.
 fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;

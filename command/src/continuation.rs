@@ -1,36 +1,36 @@
-//! The track that `continue` adds: its channel, sound, name, tempo and ticks.
+//! The track that `continue` adds: channel, program, name, tempo and ticks.
 
 use continuo_score::midi::{MidiDocument, MidiFile, MidiNote, NewTrack, PartSound};
 use continuo_score::{Note, PartFilter, Score};
 
-/// Bars before the answer in which the part it continues is looked for.
+/// Number of bars before the answer that are searched for the part to continue.
 const PART_BARS: u32 = 4;
-/// Bars that a tempo lasts at least if it is no part of a ritardando.
+/// Number of bars from which a tempo counts as steady, and not as part of a ritardando.
 const SETTLED_BARS: u32 = 2;
-/// The name of a track whose part has none.
+/// Track name if the continued part has none.
 const NAME: &str = "Continuo";
 
-/// The tempo in which it goes on.
+/// Tempo of the continuation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Tempo {
-    /// The file's last.
+    /// The last tempo of the file.
     Kept,
-    /// Beats a minute.
+    /// A tempo in beats a minute.
     Bpm(f64),
-    /// The one before the tempo began to change gradually.
+    /// The tempo before its gradual change at the end of the file.
     Before,
 }
 
-/// The answer, and where it goes.
+/// The answer and its position in the file.
 pub(super) struct Continuation<'a> {
     pub(super) document: &'a MidiDocument,
     pub(super) hearing: &'a PartFilter,
-    /// The whole file on the grid: bars and tempo.
+    /// Score of the whole file, with its bars and tempo.
     pub(super) score: &'a Score,
-    /// Where it begins and ends, in steps of the file.
+    /// First step and end of the answer, in steps of the file.
     pub(super) from: u32,
     pub(super) until: u32,
-    /// The notes, in steps of the file.
+    /// Notes of the answer, in steps of the file.
     pub(super) notes: &'a [Note],
     pub(super) tempo: Tempo,
 }
@@ -45,8 +45,8 @@ impl Continuation<'_> {
         u64::from(step) * beat / u64::from(self.score.steps_per_beat)
     }
 
-    /// The last note of the part it continues: of those heard, the part with the most notes in
-    /// the last bars, and of equals the first.
+    /// Returns the last note of the part to continue: among the input parts, the one with the most
+    /// notes in the last bars, or the first one of equals.
     fn part(&self) -> Option<MidiNote> {
         let since = self.tick(self.score.bars_before(self.from, PART_BARS));
         let file = self.file();
@@ -70,7 +70,8 @@ impl Continuation<'_> {
         found.map(|note| **note)
     }
 
-    /// Beats a minute to be set where it begins; absent where the file's last tempo goes on.
+    /// Returns the tempo to set at the start, in beats a minute, or `None` if the file's last tempo
+    /// continues.
     fn bpm(&self) -> Option<f64> {
         let last = self.score.tempos.bpm(self.from);
         let bpm = match self.tempo {
@@ -81,9 +82,9 @@ impl Continuation<'_> {
         (bpm != last).then_some(bpm)
     }
 
-    /// The track to be added to the file, and what is to be said of it.
+    /// Returns the track to add to the file, and its description.
     pub(super) fn track(&self) -> (NewTrack, Vec<String>) {
-        // In a type 2 file a track begins where the one before it ends.
+        // In a type 2 file a track begins where the previous one ends.
         let before = match self.file().format {
             2 => self.file().end.min(self.tick(self.from)),
             _ => 0,
@@ -91,7 +92,7 @@ impl Continuation<'_> {
         self.track_from(before)
     }
 
-    /// The track, counting ticks from `origin` on, which must not lie behind `from`.
+    /// Returns the track with ticks counted from `origin`, which must not be later than `from`.
     fn track_from(&self, origin: u64) -> (NewTrack, Vec<String>) {
         let mut said = Vec::new();
         let file = self.file();
@@ -135,7 +136,8 @@ impl Continuation<'_> {
         (track, said)
     }
 
-    /// The continuation alone: it begins at tick 0, in the metre and tempo it has in the file.
+    /// Returns the continuation alone. It begins at tick 0, with its time signature and tempo in the
+    /// file.
     pub(super) fn alone(&self) -> NewTrack {
         let bpm = (self.bpm()).unwrap_or_else(|| self.score.tempos.bpm(self.from));
         let start = self.tick(self.from);
@@ -163,8 +165,8 @@ fn micros(bpm: f64) -> u32 {
     (60e6 / bpm).round().clamp(1.0, 16_777_215.0) as u32
 }
 
-/// The tempo before the one at `from` was reached step by step: back over changes in one
-/// direction, to one that lasted two bars at least, or to where the direction was another.
+/// Returns the tempo before the gradual change that ends at `from`. Goes back over changes in one
+/// direction, to a tempo that lasted at least two bars or to a change in the other direction.
 pub(super) fn a_tempo(score: &Score, from: u32) -> f64 {
     let changes = score.tempos.changes();
     let known = &changes[..changes.partition_point(|&(at, _)| at < from.max(1))];
@@ -195,7 +197,7 @@ mod tests {
     use continuo_score::midi::{ReadOptions, read_bytes};
     use continuo_score::{Drums, TempoMap};
 
-    /// In 4/4 at 12 steps a beat, with an answer from the fifth bar on.
+    /// Returns an answer from the fifth bar on, in 4/4 at 12 steps a beat.
     fn slowing(tempos: &[(u32, f64)]) -> f64 {
         let mut score = Score::new(12);
         score.tempos = TempoMap::new(tempos.to_vec());
@@ -213,15 +215,15 @@ mod tests {
             (180, 40.0),
         ];
         assert_eq!(slowing(&beats), 120.0);
-        // One bar, slower as a whole.
+        // The whole last bar is slower.
         assert_eq!(slowing(&[(0, 120.0), (144, 60.0)]), 120.0);
-        // A tempo that lasts is no ritardando, and ends the way back.
+        // A lasting tempo is not part of a ritardando, and ends the search.
         assert_eq!(slowing(&[(0, 120.0), (96, 60.0)]), 60.0);
         assert_eq!(
             slowing(&[(0, 200.0), (48, 100.0), (144, 90.0), (180, 70.0)]),
             100.0
         );
-        // Slower before it was fast.
+        // The tempo first rises, then falls.
         assert_eq!(
             slowing(&[(0, 50.0), (120, 100.0), (156, 80.0), (180, 60.0)]),
             100.0
@@ -291,7 +293,7 @@ mod tests {
             (16 * 96 + 48, 16 * 96 + 144)
         );
         assert_eq!((track.end, track.tempos.len(), said.len()), (20 * 96, 0, 0));
-        // Alone, it begins with the file.
+        // The continuation alone begins at tick 0.
         assert_eq!((alone.notes[0].start, alone.end), (48, 4 * 96));
         let read = read_bytes(&alone.to_bytes(96).unwrap()).unwrap();
         assert_eq!(
@@ -309,7 +311,7 @@ mod tests {
         let (track, alone, _) = continued(&file(&[], 1), Tempo::Bpm(100.0));
         assert_eq!(track.tempos, [(16 * 96, 600_000)]);
         assert_eq!(alone.tempos, [(0, 600_000)]);
-        // The tempo that is there need not be set.
+        // The tempo that is already set is not set again.
         assert_eq!(continued(&file(&[], 1), Tempo::Bpm(120.0)).0.tempos, []);
         assert_eq!(continued(&file(&[], 1), Tempo::Before).0.tempos, []);
     }

@@ -1,4 +1,4 @@
-//! `continuo continue IN.mid -o OUT.mid`: appends a continuation.
+//! Command `continuo continue IN.mid -o OUT.mid`: appends a continuation to a MIDI file.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,41 +18,41 @@ use super::continuation::{self, Continuation, Tempo};
 use super::hearing::{Heard, HearingOptions};
 use super::inputs::{self, text};
 
-/// Play on from a MIDI file, at its tempo and metre, from the next bar line
+/// Continue a MIDI file from the next bar line, at its tempo and time signature
 ///
-/// The output is the input with a track more; all else in it stays, byte for byte. The track has
-/// a channel of its own, and the name and the sound of the part it continues.
+/// The output is the input with one more track; everything else stays the same, byte for byte. The
+/// track has a channel of its own, and the name and program of the part it continues.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file to listen to
+    /// MIDI file to continue
     #[arg(required_unless_present = "learn", num_args = 1, value_name = "INPUT")]
     input: Vec<PathBuf>,
     /// MIDI file to write: the input, and the continuation on a track of its own
     #[arg(short, long)]
     output: PathBuf,
-    /// Bars to play
+    /// Number of bars to generate
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     bars: u32,
     /// Write the continuation alone, from the beginning of the file
     #[arg(long)]
     only: bool,
-    /// Go on at so many beats a minute
+    /// Tempo of the continuation, in beats a minute
     #[arg(long, value_name = "BPM", value_parser = number(4.0f64, 1000.0), conflicts_with = "a_tempo")]
     bpm: Option<f64>,
-    /// Go on at the tempo before the ritardando, or the accelerando, at the end
+    /// Continue at the tempo before the ritardando or accelerando at the end
     #[arg(long)]
     a_tempo: bool,
     /// Seed: the same seed gives the same notes
     #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
-    /// How much is recalled from beyond the model's window: 0 nothing, 1 all
+    /// Recall from beyond the model's window: 0 none, 1 full
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
-    /// MIDI files, or folders of them, to learn first: what they say, in any key, is recalled from,
-    /// and not continued
+    /// MIDI files, or folders of them, to learn first: they are recalled from in any key, and not
+    /// continued
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
-    /// Print what was done as JSON
+    /// Print a report as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Sees to what `--learn` took of the input.
+    /// Moves an input file that `--learn` has taken back to the input.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
         inputs::disentangle(&mut self.input, &mut self.learn, matches, false);
     }
@@ -179,8 +179,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     print(&(line + "\n"))
 }
 
-/// Reads the input, and checks that it can be continued as the options say. Gives its name in
-/// messages, too.
+/// Reads the input and checks that the options can continue it. Also returns its name in messages.
 fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     let Input { name, bytes } = read_input(input, MOST_BYTES)?;
     let named = name.display();
@@ -201,17 +200,17 @@ fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     Ok((name, document))
 }
 
-/// The notes of the answer, in steps of the file.
+/// Notes of the answer, in steps of the file.
 struct Played {
     notes: Vec<Note>,
-    /// Where the last bar ends.
+    /// End of the last bar, in steps of the file.
     until: u32,
     heard_tokens: usize,
     learned: Duration,
     listened: Duration,
 }
 
-/// Learns the pieces, listens, and plays.
+/// Learns the pieces, reads the input, and generates the answer.
 fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -> Result<Played> {
     let (score, origin) = (&heard.score, heard.origin);
     let from = heard.entry - origin;
@@ -252,7 +251,7 @@ fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -
     })
 }
 
-/// "bar 5" or "bars 5 to 8".
+/// Formats a range of bars: "bar 5" or "bars 5 to 8".
 fn in_words(bars: &RangeInclusive<u32>) -> String {
     match (bars.start(), bars.end()) {
         (first, last) if first == last => format!("bar {first}"),
@@ -260,7 +259,7 @@ fn in_words(bars: &RangeInclusive<u32>) -> String {
     }
 }
 
-/// An answer without a note is none.
+/// Fails if the answer has no note.
 fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
@@ -271,7 +270,7 @@ fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     Ok(())
 }
 
-/// The file to be written: the input with a track more, or the continuation alone.
+/// Returns the file to write: the input with one more track, or the continuation alone.
 fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u8>> {
     let document = continuation.document;
     if args.only {
@@ -300,7 +299,7 @@ fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     Ok(())
 }
 
-/// In words, how the tempo fell or rose before the answer.
+/// Describes the fall or rise of the tempo before the answer.
 fn tempo_change(score: &Score, entry: u32) -> Option<String> {
     let (last, before) = (score.tempos.bpm(entry), continuation::a_tempo(score, entry));
     (!(0.8..=1.25).contains(&(last / before))).then(|| {
@@ -311,7 +310,7 @@ fn tempo_change(score: &Score, entry: u32) -> Option<String> {
     })
 }
 
-/// The bar lines that end each of `bars` bars from `from` on.
+/// Returns the end of each of `bars` bars from `from` on.
 fn bar_lines(score: &Score, from: u32, bars: u32) -> Vec<u32> {
     let next = |line: &u32| Some(score.time_signatures.next_bar(line + 1));
     std::iter::successors(Some(from), next)

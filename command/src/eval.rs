@@ -1,5 +1,5 @@
-//! `continuo eval FILES... [--recall R] [--keys N] [--json]`: how well music is predicted, with each
-//! of the two memories and without.
+//! Command `continuo eval FILES... [--recall R] [--keys N] [--json]`: measures the loss of a model on
+//! pieces, with and without each memory.
 
 mod listening;
 
@@ -16,32 +16,32 @@ use serde::Serialize;
 use super::hearing::HearingOptions;
 use listening::{Ear, Piece, read};
 
-/// Measure how well a model predicts pieces: nats a token and a note, with and without memory
+/// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The column "suffix" is the same row mixed
-/// with the suffix memory: what followed where the piece, or one that was learned, has been before,
-/// token for token, in this key or another.
+/// Each row is the network with some of its memories. The column "suffix" is the same row mixed with
+/// the n-gram (suffix) memory, which predicts from earlier runs of tokens that equal the last ones, in
+/// the piece or in a learned one, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI files, or folders of them
     #[arg(required_unless_present = "learn", value_name = "FILES")]
     files: Vec<PathBuf>,
-    /// How much is recalled, where the kNN memory is on and by the suffix memory: 0 to 1
+    /// Recall of the kNN memory and of the suffix memory: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
-    /// Count only what lies in this bar and later, 1 being a piece's first: how well a theme's
-    /// return is predicted
+    /// Count only tokens from this bar on; 1 is the first bar of a piece. Measures the prediction of a
+    /// returning theme
     #[arg(long, value_name = "BAR", default_value_t = 1, value_parser = at_least(1u32))]
     from_bar: u32,
-    /// MIDI files, or folders of them, that the suffix memory has learned before each piece
+    /// MIDI files, or folders of them, that the suffix memory learns before each piece
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
-    /// Expect what the model expects on average of so many keys: the piece's own, a semitone up,
-    /// one down, two up and so on, as far as there are pitches
+    /// Average the predictions in this number of keys: the piece's own, a semitone up, one down, two up
+    /// and so on, as far as there are pitches
     #[arg(long, value_name = "KEYS", default_value_t = 1,
         value_parser = clap::value_parser!(u8).range(1..=12))]
     keys: u8,
-    /// Only with every memory, without the other rows
+    /// Measure only with all memories, without the other rows
     #[arg(long)]
     quick: bool,
     /// Print as JSON
@@ -56,13 +56,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Sees to what `--learn` took of the files.
+    /// Moves input files that `--learn` has taken back to `files`.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
         super::inputs::disentangle(&mut self.files, &mut self.learn, matches, true);
     }
 }
 
-/// Sums over tokens that were predicted.
+/// Sums over predicted tokens.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Sum {
     tokens: u64,
@@ -86,22 +86,22 @@ impl Sum {
     }
 }
 
-/// One of the four ways to listen, and what it gave by distance from the piece's beginning.
+/// Loss with one of the four combinations of memories, also by distance from the start of the piece.
 #[derive(Serialize)]
 struct Cell {
-    /// Whether windows reach back over the segment's beginning. Without, a piece is read in
-    /// segments as long as the window, each from nothing.
+    /// Whether the window reaches back beyond the segment's start. Without it, a piece is read in
+    /// segments of one window, each without memory.
     xl: bool,
-    /// Whether what left the window is recalled.
+    /// Whether the kNN memory is on.
     knn: bool,
     all: Sum,
-    /// All, with the suffix memory besides; the same for a model without weights for it.
+    /// Loss with the suffix memory; equal to `all` if the model has no weights for it.
     suffix: Sum,
-    /// Tokens from the piece's beginning, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
+    /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
 }
 
-/// Bands of distance; the last has no end.
+/// Number of distance bands; the last has no end.
 const BANDS: usize = 6;
 
 fn band(position: usize, window: usize) -> usize {

@@ -1,4 +1,4 @@
-//! Options that choose what of a file is heard, the same for every command that hears one.
+//! Command-line options that choose the notes to read from a file, the same for every command.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -10,52 +10,52 @@ use continuo_files::{Input, MOST_BYTES, read_input};
 use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, PartFilter, Score};
 
-/// Options that choose which notes of a file are heard.
+/// Options that choose the notes to read from a file.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Hearing")]
 pub(super) struct HearingOptions {
-    /// Hear these tracks only, numbered as `inspect` does: 1,3-5
+    /// Read only these tracks, numbered as in `inspect`: 1,3-5
     #[arg(long, value_name = "LIST", value_parser = numbers::<0, 65_534>)]
     tracks: Option<Numbers>,
-    /// Hear these MIDI channels only, 1 to 16: 1,3-5
+    /// Read only these MIDI channels, 1 to 16: 1,3-5
     #[arg(long, value_name = "LIST", value_parser = numbers::<1, 16>)]
     channels: Option<Numbers>,
-    /// Hear so many bars only, the last ones
+    /// Read only this number of bars, the last ones
     #[arg(long, value_name = "BARS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     last: Option<u32>,
     #[command(flatten)]
     pedal: PedalOption,
 }
 
-/// Numbers and ranges of them, as one option names them.
+/// Numbers and ranges of one option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Numbers(BTreeSet<u16>);
 
-/// The music that is heard, and where the answer to it begins.
+/// Score of the chosen notes, and the start of the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Heard {
-    /// Every note ends before the answer begins. With `--last`, step 0 is `origin`.
+    /// Score in which every note ends before the answer begins. With `--last`, its step 0 is `origin`.
     pub(super) score: Score,
-    /// Steps of the file before the score begins.
+    /// First step of the score, in steps of the file.
     pub(super) origin: u32,
-    /// The bar line on which the answer begins, in steps of the file.
+    /// Bar line on which the answer begins, in steps of the file.
     pub(super) entry: u32,
 }
 
-/// A file of which only the notes that were chosen are left.
+/// A file with only the chosen notes.
 pub(super) struct Chosen {
-    /// Its name in messages.
+    /// Name in messages.
     pub(super) name: PathBuf,
-    /// Bars, tempo, tracks and warnings are those of the whole file.
+    /// The file; bars, tempo, tracks and warnings are those of the whole file.
     pub(super) file: MidiFile,
-    /// Number of the first bar that was chosen, from 1, and where it begins, in steps.
+    /// Number of the first chosen bar, from 1, and its first step.
     pub(super) first_bar: u32,
     pub(super) origin: u32,
     steps_per_beat: u32,
 }
 
 impl Chosen {
-    /// The score of a file that begins at `origin`, and ends with its last bar that has a note.
+    /// Returns the score from `origin` to the end of the last bar with a note.
     pub(super) fn music(&self, score: &Score) -> Score {
         let mut score = match self.origin {
             0 => score.clone(),
@@ -65,21 +65,21 @@ impl Chosen {
         score
     }
 
-    /// The notes on the grid.
+    /// Returns the notes on the grid.
     pub(super) fn score(&self, drums: Drums) -> Score {
         self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
     }
 
-    /// The ticks from the first bar that was chosen to the end of the last one with a note.
+    /// Returns the range of ticks from the first chosen bar to the end of the last bar with a note.
     pub(super) fn ticks(&self) -> Range<u64> {
         let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
         let start = self.tick(self.origin);
-        // A step that lies between two ticks ends with the later one.
+        // An end between two ticks is rounded up.
         let end = self.tick(self.origin + self.music(&whole).length) + 1;
         start..end.min(self.file.end).max(start)
     }
 
-    /// The tick at a step of the file.
+    /// Returns the tick at a step of the file.
     pub(super) fn tick(&self, step: u32) -> u64 {
         let beat = u64::from(self.file.ticks_per_beat);
         u64::from(step) * beat / u64::from(self.steps_per_beat)
@@ -87,18 +87,18 @@ impl Chosen {
 }
 
 impl Chosen {
-    /// Leaves the notes of so many bars before the bar line on which an answer would begin. `keys`
-    /// is the file read without the pedal.
+    /// Keeps the notes of the last `bars` bars before the bar line on which an answer would begin.
+    /// `keys` is the file read without the pedal.
     fn keep_last(&mut self, bars: u32, keys: &MidiFile) {
         let entry = |drums| Score::from_midi(keys, self.steps_per_beat, drums).answer_start();
-        // Drums alone have an end too.
+        // The end counts drums too.
         let Some(entry) = entry(Drums::Drop).or_else(|| entry(Drums::Keep)) else {
             return;
         };
         let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
         self.origin = whole.bars_before(entry, bars);
         self.first_bar = whole.time_signatures.position(self.origin).bar + 1;
-        // A note up to half a step early is on the grid's bar line.
+        // A note up to half a step early is on the bar line of the grid.
         let half_step = u64::from(self.file.ticks_per_beat) / u64::from(2 * self.steps_per_beat);
         let from = self.tick(self.origin);
         let notes = &mut self.file.notes;
@@ -107,7 +107,7 @@ impl Chosen {
 }
 
 impl HearingOptions {
-    /// How files are read; `pedal` is what the command does where no option says.
+    /// Returns the options of reading a file; `pedal` is the command's default.
     pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
         let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);
         ReadOptions {
@@ -115,7 +115,7 @@ impl HearingOptions {
         }
     }
 
-    /// The same for files of which all is heard.
+    /// Returns the options of reading a file as a whole.
     pub(super) fn whole(&self) -> Self {
         Self {
             pedal: self.pedal,
@@ -123,11 +123,11 @@ impl HearingOptions {
         }
     }
 
-    /// Reads a file, or standard input (`-`), and leaves the notes that are chosen in it, drums
-    /// too. Parts are quantised with `steps_per_beat`.
+    /// Reads a file, or standard input (`-`), and keeps the chosen notes, with drums. Parts are
+    /// quantised to `steps_per_beat`.
     ///
     /// # Errors
-    /// If it is no readable MIDI file, or has no track that is named.
+    /// Fails if it is no readable MIDI file or lacks a chosen track.
     pub(super) fn read(&self, path: &Path, pedal: Pedal, steps_per_beat: u32) -> Result<Chosen> {
         let Input { name, bytes } = read_input(path, MOST_BYTES)?;
         let read = |reading: &ReadOptions| {
@@ -153,10 +153,10 @@ impl HearingOptions {
         Ok(chosen)
     }
 
-    /// The tracks and channels chosen.
+    /// Returns the chosen tracks and channels.
     ///
     /// # Errors
-    /// If a track that is named is not in the file.
+    /// Fails if the file lacks a chosen track.
     pub(super) fn hearing(&self, file: &MidiFile) -> Result<PartFilter> {
         let list = |numbers: &Numbers| numbers.0.iter().copied().collect::<Vec<u16>>();
         let tracks = self.tracks.as_ref().map(list);
@@ -178,10 +178,10 @@ impl HearingOptions {
         })
     }
 
-    /// The notes of a file that are heard. `keys` is the file read without the pedal, which does not
-    /// decide where the answer begins: a player comes in when the hands have left the keys.
+    /// Returns the score of the chosen notes. `keys` is the file read without the pedal, and decides
+    /// the start of the answer: a player enters after the keys are released, even if the pedal is down.
     ///
-    /// Absent where no note is heard.
+    /// Returns `None` if no note is chosen.
     pub(super) fn hear(
         &self,
         file: &MidiFile,
@@ -205,7 +205,7 @@ impl HearingOptions {
     }
 }
 
-/// Reads `1,3-5`: numbers of at least `LEAST` and at most `MOST`.
+/// Parses a list such as `1,3-5`; each number is from `LEAST` to `MOST`.
 fn numbers<const LEAST: u16, const MOST: u16>(text: &str) -> Result<Numbers, String> {
     let mut numbers = BTreeSet::new();
     for part in text.split(',') {
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    /// Quarter notes of one track, and one that the pedal holds for two bars more.
+    /// Returns a track of quarter notes and one note that the pedal holds for two more bars.
     fn files() -> (MidiFile, MidiFile) {
         let note = |beat: u64, end| MidiNote {
             start: beat * 480,

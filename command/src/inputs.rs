@@ -1,4 +1,4 @@
-//! MIDI files and folders of them that commands read.
+//! Reads the MIDI files and folders that a command line names.
 
 use std::path::{Path, PathBuf};
 
@@ -9,9 +9,10 @@ use continuo_cli::{Progress, in_words, note};
 use continuo_files::is_standard;
 use continuo_score::midi;
 
-/// `--learn` takes any number of files, so that in `--learn A.mid IN.mid` it takes the input too.
-/// Where nothing else was named, gives back what follows the first file of the last `--learn`: the
-/// last file, or with `all` all of them.
+/// Moves input files that `--learn` has taken back to `inputs`. `--learn` accepts any number of
+/// files, so in `--learn A.mid IN.mid` it also takes the input. If the command line names no other
+/// input, the files after the first one of the last `--learn` are the input: the last of them, or
+/// with `all` all of them. Ends the process with an error if there is no input.
 pub(super) fn disentangle(
     inputs: &mut Vec<PathBuf>,
     learn: &mut Vec<PathBuf>,
@@ -35,11 +36,11 @@ pub(super) fn disentangle(
     }
 }
 
-/// Files that are named, and MIDI files in folders that are named, in order of name. What is left
-/// out of a folder is counted, with reasons, on standard error.
+/// Returns the named files, and the MIDI files in the named folders in order of name. Prints the number
+/// of files left out of a folder, with reasons, to standard error.
 ///
 /// # Errors
-/// When a folder cannot be read or has no MIDI files.
+/// Fails if a folder cannot be read or has no MIDI files.
 pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let standard = named.iter().filter(|path| is_standard(path)).count();
     ensure!(standard <= 1, "standard input (-) can be read only once");
@@ -61,13 +62,13 @@ pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Files that are left out by name; of more only the number is said.
+/// Greatest number of left-out files that are printed by name; the others are only counted.
 const MOST_NAMED: usize = 12;
 
-/// Reads files. What cannot be read is left out, and said on standard error.
+/// Reads MIDI files. Leaves out a file that cannot be read, and reports it on standard error.
 ///
 /// # Errors
-/// When none can be read.
+/// Fails if no file can be read.
 pub(super) fn read_all<T>(files: &[PathBuf], read: impl Fn(&Path) -> Result<T>) -> Result<Vec<T>> {
     let (mut all, mut refused) = (Vec::new(), Vec::new());
     let progress = Progress::new("reading", "files", files.len() as u64);
@@ -95,7 +96,7 @@ pub(super) fn read_all<T>(files: &[PathBuf], read: impl Fn(&Path) -> Result<T>) 
     Ok(all)
 }
 
-/// A path for JSON, which is text in UTF-8.
+/// Returns a path as UTF-8 text for JSON.
 pub(super) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -1,4 +1,4 @@
-//! `continuo inspect FILE [--json]`: what is in a MIDI file.
+//! Command `continuo inspect FILE [--json]`: lists the content of a MIDI file.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 use super::hearing::{Chosen, HearingOptions};
 use super::inputs::text;
 
-/// Say what is in a MIDI file: notes, parts, bars, tempo, and what is odd about it
+/// List the notes, parts, bars and tempo of a MIDI file, and its irregularities
 ///
-/// The options of hearing choose the notes and parts that are listed; metre, tempo and length are
-/// those of the whole file.
+/// The options of tracks, channels, bars and pedal choose the listed notes and parts. Time
+/// signature, tempo and length are those of the whole file.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file (.mid, .midi, .kar, .rmi)
     file: PathBuf,
-    /// Everything, each note included, as JSON; times in ticks
+    /// Print everything as JSON, with each note; times are in ticks
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Bars the notes take, the last one counted whole.
+/// Number of bars with notes; the last one counts whole.
 fn bars(score: &Score) -> u32 {
     match score.notes.iter().map(|n| n.end()).max() {
         Some(end) => score.time_signatures.position(end.saturating_sub(1)).bar + 1,
@@ -51,7 +51,7 @@ fn bars(score: &Score) -> u32 {
     }
 }
 
-/// What `--json` prints, on one line.
+/// Returns the output of `--json`, on one line.
 #[derive(serde::Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
@@ -84,7 +84,7 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
     })
 }
 
-/// Changes and parts named at most; of more only the number is told.
+/// Greatest number of changes and parts that are listed; the others are only counted.
 const MOST: usize = 12;
 
 fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {

@@ -1,5 +1,5 @@
-//! The commands of `continuo`. Errors go to standard error as one line; exit status 1 is a
-//! failure, 2 a wrong command line, 130 an interrupt.
+//! The commands of `continuo`. Errors go to standard error as one line. Exit status 1 is a failure, 2 a
+//! wrong command line, 130 an interrupt.
 
 mod bandwidth;
 mod bench;
@@ -75,7 +75,7 @@ pub fn run() -> ExitCode {
     continuo_cli::end("continuo", result.map(|()| ExitCode::SUCCESS))
 }
 
-/// The model that a command plays with, and what of the devices asked for could not be had.
+/// Loads the model of a command, and reports requested devices that are not available.
 fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
     let (library, options) = (places.runtime_library()?, compute.model_options()?);
     let progress = Progress::spinner("loading the model");
@@ -91,7 +91,7 @@ fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc<Mod
     Ok(model)
 }
 
-/// Prints what was odd about a MIDI file.
+/// Prints the warnings about a MIDI file.
 fn warn(file: &Path, warnings: &[String]) {
     for warning in warnings {
         note(format_args!("continuo: {}: {warning}", file.display()));

@@ -1,4 +1,4 @@
-//! `continuo`: the engine from the shell.
+//! The program `continuo`: the engine on the command line.
 
 fn main() -> std::process::ExitCode {
     continuo_command::run()

@@ -1,4 +1,4 @@
-//! `continuo render FILE -o OUT.wav`: a MIDI file as sound.
+//! Command `continuo render FILE -o OUT.wav`: renders a MIDI file as sound.
 
 use std::path::PathBuf;
 
@@ -12,9 +12,10 @@ use continuo_synth::wav::{self as wav, Rendered};
 use super::hearing::HearingOptions;
 use super::inputs::text;
 
-/// Play a MIDI file on the plugin's electric piano into a WAV file
+/// Render a MIDI file with the plugin's electric piano as a WAV file
 ///
-/// At the file's own tempo, to the end of the last bar with a note; drums are left out. Stereo, 16 bits.
+/// The tempo is the file's own. The sound ends with the last bar that has a note. Drums are left out.
+/// The WAV file is stereo with 16 bits.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to play
@@ -22,10 +23,10 @@ pub(crate) struct Args {
     /// WAV file to write
     #[arg(short, long)]
     output: PathBuf,
-    /// Samples a second
+    /// Sample rate in Hz
     #[arg(long, default_value_t = 48_000, value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
     rate: u32,
-    /// Print what was done as JSON
+    /// Print a report as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]

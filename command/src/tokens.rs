@@ -1,4 +1,4 @@
-//! `continuo tokens FILE [--preset]`: a MIDI file as a model reads it.
+//! Command `continuo tokens FILE [--preset]`: prints a MIDI file as tokens.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -22,10 +22,10 @@ pub(crate) struct Args {
     /// A vocabulary.json, as in a model directory, in place of a preset
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
-    /// Keep the drums, as if they were notes
+    /// Keep the drums as notes
     #[arg(long)]
     drums: bool,
-    /// Print ids, and nothing else, on one line
+    /// Print only ids, on one line
     #[arg(long)]
     ids: bool,
     #[command(flatten)]
@@ -59,8 +59,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     print(&text)
 }
 
-/// A line for each step: bar, step in the bar, and the tokens up to the next move. What is one
-/// merged token is joined by `+`, at the end of a line too where it goes on in the next.
+/// Returns a line for each step: bar, step in the bar, and the tokens up to the next move. `+` joins
+/// the base tokens of one merged token, also at the end of a line if it continues on the next.
 fn by_step(
     score: &Score,
     first_bar: u32,
@@ -70,7 +70,7 @@ fn by_step(
     let mut text = String::new();
     let (mut begins, mut after_separator) = (true, false);
     let lengths = encoded.ids(vocabulary).into_iter();
-    // For each base token, whether it is the first of its id.
+    // Whether each base token is the first of its id.
     let mut first = lengths.flat_map(|id| (0..vocabulary.expand(id).len()).map(|at| at == 0));
     for placed in &encoded.tokens {
         let joined = !first.next().unwrap_or(true);

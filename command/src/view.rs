@@ -1,4 +1,4 @@
-//! `continuo view FILE -o roll.png`: a piano roll.
+//! Command `continuo view FILE -o roll.png`: draws a piano roll.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     hearing: HearingOptions,
 }
 
-/// Colours of the parts, in turn; the last is for all parts beyond them.
+/// Colours of the parts in order; the last one is shared by all further parts.
 const COLOURS: [[u8; 3]; 8] = [
     roll::INPUT_COLOUR,
     roll::GENERATED_COLOUR,
@@ -36,7 +36,7 @@ const COLOURS: [[u8; 3]; 8] = [
     [96, 214, 214],
     [222, 110, 100],
 ];
-/// The colour of the drums, whose keys are no pitches.
+/// Colour of the drums, whose keys are not pitches.
 const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
@@ -58,8 +58,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(output.write(&png)?)
 }
 
-/// A score for each part, with its name and colour: the drums as one, and parts beyond the
-/// colours as one.
+/// Returns the name, the colour and the score of each part. All drums are one part, and so are the
+/// parts beyond the number of colours.
 fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
     let whole = chosen.score(Drums::Keep);
     let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();

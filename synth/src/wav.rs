@@ -8,15 +8,15 @@ use continuo_score::midi::MidiFile;
 
 use crate::ElectricPiano;
 
-/// Samples rendered at a time.
+/// Number of samples in a rendered block.
 const BLOCK: usize = 4_096;
-/// Longest wait for the last note to fade, in seconds.
+/// Longest time for the last note to fade, in seconds.
 const TAIL: f64 = 5.0;
 
-/// A WAV file that could not be rendered.
+/// Error of rendering a WAV file.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
-    /// The file could not be written.
+    /// The file cannot be written.
     #[error("cannot write {name}: {error}")]
     Write {
         /// The WAV file.
@@ -24,10 +24,10 @@ pub enum WavError {
         /// Error of the system.
         error: hound::Error,
     },
-    /// The file could not be put into its place.
+    /// The file cannot be moved into its place.
     #[error(transparent)]
     Place(#[from] WriteError),
-    /// A WAV file counts its bytes in 32 bits.
+    /// The sound is too long: a WAV file stores its size in 32 bits.
     #[error(
         "{name} would be {seconds:.0} s long, more than a WAV file holds at {rate} samples a \
          second; choose a lower rate or cut the MIDI file"
@@ -37,40 +37,40 @@ pub enum WavError {
         name: String,
         /// Length in seconds.
         seconds: f64,
-        /// Samples a second.
+        /// Sample rate in Hz.
         rate: u32,
     },
 }
 
-/// Measures of a rendered file.
+/// Statistics of a rendered file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rendered {
-    /// Length in seconds, with the last notes' fading.
+    /// Length in seconds, with the release of the last notes.
     pub seconds: f64,
-    /// Notes played.
+    /// Number of notes played.
     pub notes: usize,
-    /// Notes left out because they are drums.
+    /// Number of drum notes, which are left out.
     pub drums: usize,
-    /// The highest sample; 1 is the most there can be.
+    /// Peak of the samples; 1 is full scale.
     pub peak: f32,
 }
 
-/// A key down or up at a sample.
+/// A note-on or note-off at a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyEvent {
     sample: u64,
-    /// 0 for a key up, which sorts before a key down.
+    /// MIDI velocity; 0 for a note-off, which sorts before a note-on.
     velocity: u8,
     channel: u8,
     key: u8,
 }
 
-/// Renders a range of ticks of a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate`
-/// samples a second, whole or not at all: the notes that begin in the range, each to its end.
-/// `progress` gets the finished share, from 0 to 1.
+/// Renders the notes that begin in a range of ticks, each to its end, at the file's tempo. Writes a
+/// stereo WAV file of 16 bits at `rate` samples a second, as a whole or not at all. Calls `progress`
+/// with the finished share, from 0 to 1.
 ///
 /// # Errors
-/// When the sound is longer than a WAV file can be, or the file cannot be written.
+/// Fails if the sound is longer than a WAV file can be, or if the file cannot be written.
 pub fn write_wav(
     file: &MidiFile,
     ticks: Range<u64>,
@@ -84,7 +84,7 @@ pub fn write_wav(
     };
     let (events, mut rendered) = events(file, &ticks, rate);
     let seconds = seconds(file, &ticks);
-    // Four bytes for a sample left and right.
+    // A sample of two channels takes four bytes.
     if (seconds + TAIL) * f64::from(rate) * 4.0 > f64::from(u32::MAX) - 1e4 {
         return Err(WavError::TooLong {
             name: output.name(),
@@ -117,7 +117,8 @@ pub fn write_wav(
             }
             next += 1;
         }
-        // Up to the next event; after the last one, up to the end and on until it has faded.
+        // Renders up to the next event. After the last one, renders to the end of the range and until
+        // all notes have faded.
         let until = events.get(next).map_or(last, |event| event.sample);
         let until = if now < end { until.min(end) } else { until };
         let count = usize::try_from(until.saturating_sub(now))
@@ -140,14 +141,14 @@ pub fn write_wav(
     Ok(rendered)
 }
 
-/// The seconds that some ticks of a file last, at its tempo.
+/// Returns the duration of a range of ticks in seconds, at the file's tempo.
 pub fn seconds(file: &MidiFile, ticks: &Range<u64>) -> f64 {
     let at = seconds_of(file, &[ticks.start, ticks.end.max(ticks.start)]);
     at[1] - at[0]
 }
 
-/// The keys in order of time, counted from the first of the ticks, and how many there are. A note
-/// that begins a little before it, ahead of its beat, begins on it.
+/// Returns the events in order of time, with samples counted from the first tick of the range, and the
+/// numbers of notes. A note that begins a little before the range, ahead of its beat, begins with it.
 fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Rendered) {
     let within = || {
         file.notes
@@ -160,7 +161,7 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
     moments.sort_unstable();
     moments.dedup();
     let at = seconds_of(file, &moments);
-    // Every moment asked for is among them.
+    // `moments` contains every requested tick.
     let second = |tick| moments.binary_search(&tick).map_or(0.0, |index| at[index]);
     let origin = second(ticks.start);
     let sample = |tick| samples((second(tick) - origin).max(0.0), rate);
@@ -191,7 +192,8 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
     (events, counts)
 }
 
-/// When rising ticks come, in seconds, at the file's tempo; 120 beats a minute before its first.
+/// Returns the time of each tick in seconds, at the file's tempo. `ticks` must ascend. The tempo before
+/// the file's first is 120 beats a minute.
 fn seconds_of(file: &MidiFile, ticks: &[u64]) -> Vec<f64> {
     let (mut seconds, mut now, mut micros) = (0.0, 0, 500_000);
     let per_tick = |micros: u32| f64::from(micros) / 1e6 / f64::from(file.ticks_per_beat.max(1));
@@ -207,7 +209,7 @@ fn seconds_of(file: &MidiFile, ticks: &[u64]) -> Vec<f64> {
     found
 }
 
-/// The sample nearest to a moment.
+/// Returns the sample nearest to a time in seconds.
 fn samples(seconds: f64, rate: u32) -> u64 {
     (seconds * f64::from(rate)).round() as u64
 }
@@ -245,7 +247,7 @@ mod tests {
 
     #[test]
     fn every_note_on_its_sample_at_the_files_tempo() {
-        // 120, then 60 beats a minute from the second beat, then 240 from the third.
+        // 120 beats a minute, 60 from the second beat, and 240 from the third.
         let tempos = [(480, 1_000_000), (960, 250_000)];
         let notes = [
             (0, 480, 60, 0),
@@ -274,7 +276,7 @@ mod tests {
 
     #[test]
     fn some_ticks_of_a_file_begin_at_the_first_sample() {
-        // 120, then 60 beats a minute from the second beat.
+        // 120 beats a minute, and 60 from the second beat.
         let music = file(
             &[(480, 1_000_000)],
             &[(475, 960, 62, 0), (960, 1440, 64, 0), (0, 400, 60, 0)],
@@ -317,7 +319,8 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         assert_eq!(left.len() as f64, (rendered.seconds * 22_050.0).round());
-        // Four beats, two seconds; the note, let go after one, has faded by then.
+        // The range lasts four beats, two seconds. The note is released after one second and has faded
+        // by then.
         assert_eq!(left.len(), 44_100);
         let loudest = |range: std::ops::Range<usize>| left[range].iter().map(|s| s.abs()).max();
         assert_eq!(loudest(0..11_025), Some(0), "before the note");

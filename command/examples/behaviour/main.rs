@@ -1,4 +1,4 @@
-//! Does it play like music, and does it play by heart?
+//! Compares generated music with real music, and searches it for copied passages.
 //!
 //! ```text
 //! behaviour FOLDER                       # plays on from the openings of a folder of tunes
@@ -6,9 +6,9 @@
 //! behaviour DATA/train --copies 200      # free runs, searched in every tune of the folder
 //! ```
 //!
-//! The first two set what it played beside what really came next, over the same bars. The scale
-//! is that of what was heard. A blindly drawn note is in a scale of seven tones 58 times of 100,
-//! a blindly drawn onset on a beat 8 times of 100 (12 steps a beat).
+//! The first two forms compare generated bars with the real ones in the same place. The scale is that
+//! of the input. A random note is in a scale of seven tones 58 times of 100, and a random onset on a
+//! beat 8 times of 100 (12 steps a beat).
 
 mod measures;
 mod suffix_automaton;
@@ -26,29 +26,30 @@ use continuo_score::{Drums, Scale, Score, midi};
 use measures::{NUMBERS, Passage, compare, compare_shares};
 use suffix_automaton::SuffixAutomaton;
 
-/// Notes of a passage that could be somebody's: fewer are anybody's.
+/// Shortest passage that counts as a copy, in notes; shorter ones are common property.
 const LEAST: usize = 12;
 
 #[derive(Parser)]
 struct Args {
-    /// Folder of MIDI files, searched with the folders in it
+    /// Folder of MIDI files, searched with its subfolders
     folder: PathBuf,
-    /// Take the files named on standard input, below the folder, and not all of them
+    /// Use only the files that standard input lists, with paths relative to the folder
     #[arg(long)]
     listed: bool,
-    /// Tunes at most
+    /// Greatest number of tunes
     #[arg(long, default_value_t = 200)]
     tunes: usize,
-    /// Bars heard, then bars played
+    /// Number of bars of input, and number of bars to generate
     #[arg(long, default_value_t = 8)]
     bars: u32,
-    /// Play so many times from nothing, 32 bars each, and search for it in the folder
+    /// Generate this number of pieces without input, 32 bars each, and search for their passages in the
+    /// folder
     #[arg(long, value_name = "RUNS")]
     copies: Option<u64>,
-    /// Seed of the first tune; each has the next
+    /// Seed of the first tune; each further tune has the next one
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How much is recalled: 0 to 1
+    /// Recall: 0 to 1
     #[arg(long, default_value_t = 1.0)]
     recall: f32,
     #[command(flatten)]
@@ -90,7 +91,7 @@ fn behaviour(args: &Args, model: Arc<Model>, files: &[PathBuf]) -> Result<()> {
         let last = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
         let lines = score.time_signatures.bar_lines(last);
         let bars = args.bars as usize;
-        // All of the bars to compare with are there.
+        // The tune has all bars that the comparison needs.
         let (Some(&from), Some(&end)) = (lines.get(bars), lines.get(2 * bars)) else {
             continue;
         };

@@ -1,15 +1,15 @@
-//! What is measured of a passage, and how far two collections of passages are apart.
+//! Statistics of a passage, and the distance between two collections of passages.
 
 use continuo_score::{Note, Scale, TimeSignatureMap};
 
-/// Places in the bar that onsets are counted by, in sixteenths; what is further goes into the
-/// last.
+/// Number of histogram bins for an onset's position in the bar, in sixteenths; the last bin also counts
+/// later positions.
 const PLACES: usize = 16;
-/// Lengths of notes that are told apart: up to a 32nd, a sixteenth, … and beyond a whole note.
+/// Number of histogram bins for note lengths: up to a 32nd, a sixteenth, … and beyond a whole note.
 const LENGTHS: usize = 8;
-/// Onsets in a row that make a figure when they come again at once.
+/// Least number of onsets in a figure that counts as repeated.
 const FIGURE: usize = 4;
-/// So often a figure comes in a row where playing circles.
+/// Number of consecutive repeats of a figure that counts as a loop.
 const TIMES: usize = 4;
 
 /// Names of [`Passage::numbers`].
@@ -24,18 +24,18 @@ pub(crate) const NUMBERS: [&str; 8] = [
     "circles (1 if it does)",
 ];
 
-/// Bars of music, and what it is measured against.
+/// Statistics of some bars of music.
 pub(crate) struct Passage {
-    /// As [`NUMBERS`]; none where there are no notes.
+    /// Values in the order of [`NUMBERS`]; `None` if the passage has no notes.
     pub(crate) numbers: [Option<f64>; NUMBERS.len()],
-    /// Onsets by place in the bar.
+    /// Number of onsets by position in the bar.
     pub(crate) places: [f64; PLACES],
-    /// Notes by length.
+    /// Number of notes by length.
     pub(crate) lengths: [f64; LENGTHS],
 }
 
 impl Passage {
-    /// Of the notes that begin in `from..end`, by start.
+    /// Returns the statistics of the notes that begin in `from..end`.
     pub(crate) fn new(
         notes: &[Note],
         from: u32,
@@ -86,7 +86,7 @@ impl Passage {
     }
 }
 
-/// Steps on which anything sounds, up to `end`.
+/// Returns the number of steps before `end` on which a note sounds.
 fn sounding(notes: &[Note], end: u32) -> u32 {
     let (mut sum, mut until) = (0, 0);
     for note in notes {
@@ -97,7 +97,7 @@ fn sounding(notes: &[Note], end: u32) -> u32 {
     sum
 }
 
-/// What a note is to the one before: steps and semitones.
+/// Returns the step from one note to the next: steps and semitones.
 pub(crate) fn moves(notes: &[Note]) -> Vec<(u32, i16)> {
     let step = |pair: &[Note]| {
         let rise = i16::from(pair[1].pitch) - i16::from(pair[0].pitch);
@@ -106,11 +106,11 @@ pub(crate) fn moves(notes: &[Note]) -> Vec<(u32, i16)> {
     notes.windows(2).map(step).collect()
 }
 
-/// Steps of the longest passage that comes twice, pitch for pitch, without overlapping itself.
+/// Returns the steps of the longest passage that occurs twice, with equal pitches and without overlap.
 fn longest_repeat(notes: &[Note]) -> u32 {
     let moves = moves(notes);
     let mut longest = 0;
-    // How many moves up to i are those up to j; one row of the usual table.
+    // Length of the equal moves that end at i and at j; one row of the usual table.
     let mut same = vec![0usize; moves.len() + 1];
     for i in 0..moves.len() {
         for j in (0..i).rev() {
@@ -124,7 +124,7 @@ fn longest_repeat(notes: &[Note]) -> u32 {
     longest
 }
 
-/// Whether a figure of [`FIGURE`] notes or more comes [`TIMES`] times in a row.
+/// Whether a figure of at least [`FIGURE`] notes occurs [`TIMES`] times in a row.
 fn circles(notes: &[Note]) -> bool {
     let moves = moves(notes);
     (FIGURE..=moves.len() / TIMES).any(|period| {
@@ -140,8 +140,9 @@ fn circles(notes: &[Note]) -> bool {
     })
 }
 
-/// Means of a number over passages, and the distance of its two distributions: the mean
-/// difference of their quantiles (Wasserstein's first), in standard deviations of the real one.
+/// Returns the means of a number over passages, and the distance of its two distributions: the mean
+/// difference of their quantiles (the first Wasserstein distance), in standard deviations of the real
+/// one.
 pub(crate) fn compare(real: &[Passage], played: &[Passage], number: usize) -> [f64; 3] {
     let of = |all: &[Passage]| {
         let mut values: Vec<f64> = all.iter().filter_map(|p| p.numbers[number]).collect();
@@ -163,8 +164,8 @@ pub(crate) fn compare(real: &[Passage], played: &[Passage], number: usize) -> [f
     [a, b, mean(&gaps) / deviation.max(1e-9)]
 }
 
-/// Shares of a histogram over passages, and how much of the one would have to be moved to make
-/// it the other (total variation), 0 to 1.
+/// Returns the shares of a histogram over passages, and the total variation distance of the two, 0 to
+/// 1.
 pub(crate) fn compare_shares<const N: usize>(
     real: &[Passage],
     played: &[Passage],

@@ -1,4 +1,4 @@
-//! What was played, to find in what else was played.
+//! A suffix automaton over pieces, to find passages of one piece in others.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use continuo_score::Note;
 
 use crate::measures::moves;
 
-/// A passage that is known.
+/// A passage that occurs in a learned piece.
 pub(crate) struct Match {
-    /// Its notes.
+    /// Number of notes.
     pub(crate) notes: usize,
     /// Steps from its first onset to its last.
     pub(crate) steps: u32,
 }
 
-/// A suffix automaton (Blumer and others, 1985) of what was played: knows every passage of it,
-/// in any transposition, by steps and semitones from note to note.
+/// A suffix automaton (Blumer and others, 1985) of learned pieces. It finds every passage in any
+/// transposition, by steps and semitones between consecutive notes.
 pub(crate) struct SuffixAutomaton {
     states: Vec<State>,
     last: usize,
@@ -29,7 +29,7 @@ struct State {
 }
 
 impl SuffixAutomaton {
-    /// Knows nothing.
+    /// Creates an empty automaton.
     pub(crate) fn new() -> Self {
         Self {
             states: vec![State::default()],
@@ -37,7 +37,7 @@ impl SuffixAutomaton {
         }
     }
 
-    /// Learns a piece. Passages never reach from one piece into another.
+    /// Adds a piece. Passages do not cross from one piece into another.
     pub(crate) fn add(&mut self, notes: &[Note]) {
         self.last = 0;
         for step in moves(notes) {
@@ -46,7 +46,7 @@ impl SuffixAutomaton {
     }
 
     fn push(&mut self, step: (u32, i16)) {
-        // A piece that begins as another one did is known that far.
+        // A piece with the start of an earlier one follows the existing states.
         if let Some(&there) = self.states[self.last].next.get(&step) {
             if self.states[there].length == self.states[self.last].length + 1 {
                 self.last = there;
@@ -81,7 +81,7 @@ impl SuffixAutomaton {
         }
     }
 
-    /// A state of its own for the shorter passages that end in `there` after `at`.
+    /// Splits off a state for the shorter passages that end in `there` after `at`.
     fn split(&mut self, mut at: usize, there: usize, step: (u32, i16)) -> usize {
         let copy = self.states.len();
         let (next, link) = (self.states[there].next.clone(), self.states[there].link);
@@ -103,8 +103,8 @@ impl SuffixAutomaton {
         }
     }
 
-    /// The longest passages of a piece that are known: by notes, and by steps among those of
-    /// `least` notes or more.
+    /// Returns the longest known passages of a piece: one by notes, and one by steps among passages of
+    /// at least `least` notes.
     pub(crate) fn longest(&self, notes: &[Note], least: usize) -> (Match, Match) {
         let none = || Match { notes: 0, steps: 0 };
         let (mut by_notes, mut by_steps) = (none(), none());
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(SuffixAutomaton::new().longest(&higher, 4).0.notes, 0);
     }
 
-    /// Against looking everywhere, on few kinds of moves, so that all branches are taken.
+    /// Compares with an exhaustive search, on few kinds of moves, so that all branches are covered.
     #[test]
     fn the_longest_is_that_of_looking_everywhere() {
         let mut seed = 1u64;

@@ -1,4 +1,4 @@
-//! Pieces, and what a model expects of each of their tokens.
+//! Pieces, and the model's loss on each of their tokens.
 
 use std::path::PathBuf;
 
@@ -13,18 +13,18 @@ use super::super::hearing::HearingOptions;
 use super::super::inputs::{find, read_all};
 use super::{Cell, band};
 
-/// Tokens fed in one call. What comes out does not depend on it, but for rounding.
+/// Number of tokens in one call. The result depends on it only by rounding.
 const CHUNK: usize = 64;
 
-/// A piece as the network reads it.
+/// A piece as input of the network.
 pub(super) struct Piece {
-    /// In the piece's own key, and in others: the same tokens, but for the pitches.
+    /// Tokens in the piece's own key and in others; only pitches differ.
     keys: Vec<Vec<InputToken>>,
-    /// How many notes each token begins.
+    /// Number of notes that begin at each token.
     notes: Vec<u64>,
 }
 
-/// The pieces in files and folders, each in so many keys, without those that hold nothing to
+/// Reads the pieces in files and folders, each in `keys` keys, and leaves out pieces without a token to
 /// predict.
 pub(super) fn read(
     model: &Model,
@@ -46,7 +46,7 @@ pub(super) fn read(
     }
 }
 
-/// How far a piece is moved for each of so many keys, in semitones: 0, 1, -1, 2, -2 and so on.
+/// Returns the transposition of each of `keys` keys in semitones: 0, 1, -1, 2, -2 and so on.
 fn shifts(keys: u8) -> impl Iterator<Item = i8> {
     (1..=keys as i8).map(|n| if n % 2 == 0 { n / 2 } else { -(n / 2) })
 }
@@ -64,35 +64,35 @@ impl Piece {
         let notes = |input_token: &InputToken| {
             vocabulary.tokens(input_token.id).filter(is_note).count() as u64
         };
-        // The first is its own key, which it cannot leave.
+        // The first is the piece's own key, which always fits.
         let notes = keys[0].iter().map(notes).collect();
         Self { keys, notes }
     }
 
-    /// In its own key.
+    /// Returns the tokens in the piece's own key.
     pub(super) fn tokens(&self) -> &[InputToken] {
         &self.keys[0]
     }
 
-    /// Tokens in all its keys.
+    /// Returns the number of tokens in all keys.
     pub(super) fn to_read(&self) -> usize {
         self.keys.len() * self.tokens().len()
     }
 }
 
-/// Who listens.
+/// A model with settings for evaluation.
 pub(super) struct Ear<'a> {
     pub(super) model: &'a Model,
-    /// Of the suffix memory.
+    /// Recall of the suffix memory.
     pub(super) weights: Mixture,
     pub(super) learned: &'a NgramMemory,
     pub(super) from_bar: u32,
 }
 
 impl Ear<'_> {
-    /// Adds a piece to a cell: every token but the first is predicted from those before it; those
-    /// before `from_bar` do not count. `recall` is that of the kNN memory. `read` is called with the
-    /// number of tokens after every portion that is read.
+    /// Adds the loss of a piece to a cell. Every token but the first is predicted from those before it;
+    /// tokens before `from_bar` are not counted. `recall` is that of the kNN memory. Calls `read` with
+    /// the number of tokens after every chunk.
     pub(super) fn listen(
         &self,
         piece: &Piece,
@@ -122,7 +122,7 @@ impl Ear<'_> {
         Ok(())
     }
 
-    /// The nats of every token but the first, to the network.
+    /// Returns the network's loss in nats for every token but the first.
     fn expect(
         &self,
         tokens: &[InputToken],
@@ -152,7 +152,7 @@ impl Ear<'_> {
         Ok(expected)
     }
 
-    /// The nats of an id, to the network and the suffix memory together.
+    /// Returns the loss of an id in nats, with network and suffix memory mixed.
     fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
         let followed = suffix.continuations(0..usize::MAX, self.learned);
         let likelihood =
@@ -161,14 +161,14 @@ impl Ear<'_> {
     }
 }
 
-/// The negative log-likelihood of an id.
+/// Returns the negative log-likelihood of an id in nats.
 fn nats(logits: &[f32], id: usize) -> f64 {
     let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
     sum.ln() - f64::from(logits[id] - most)
 }
 
-/// The nats of the mean of likelihoods given as nats.
+/// Returns the negative logarithm of the mean of likelihoods that are given in nats.
 fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
     let least = nats.clone().fold(f64::INFINITY, f64::min);
     let (sum, count) = nats.fold((0.0, 0.0), |(sum, count), nats| {

@@ -1,10 +1,10 @@
-//! Paths of ONNX Runtime and of the model: options, and the search for defaults.
+//! Command-line options for the paths of ONNX Runtime and of the model, and the search for defaults.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Paths, for every command that runs a model.
+/// Path options of every command that runs a model.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ModelPaths {
     /// Model directory [default: models/default beside the command or in the source tree]
@@ -16,10 +16,10 @@ pub struct ModelPaths {
 }
 
 impl ModelPaths {
-    /// The library to load.
+    /// Returns the path of the library to load.
     ///
     /// # Errors
-    /// If none is named or found.
+    /// Fails if no path is given and none is found.
     pub fn runtime_library(&self) -> Result<PathBuf> {
         let name = library_file_name("onnxruntime");
         find(
@@ -31,10 +31,10 @@ impl ModelPaths {
         })
     }
 
-    /// The model directory to load.
+    /// Returns the path of the model directory to load.
     ///
     /// # Errors
-    /// If none is named or found.
+    /// Fails if no path is given and none is found.
     pub fn model_directory(&self) -> Result<PathBuf> {
         find(self.model.as_deref(), &["models/default"]).or_else(|_| {
             bail!("no model found; name a model directory with --model (`continuo-trainer export` makes them)")
@@ -42,7 +42,7 @@ impl ModelPaths {
     }
 }
 
-/// The platform's file name of a shared library.
+/// Returns the platform's file name of a shared library.
 fn library_file_name(stem: &str) -> String {
     format!(
         "{}{stem}{}",
@@ -51,8 +51,8 @@ fn library_file_name(stem: &str) -> String {
     )
 }
 
-/// The named path, else the first of `relative` that exists in the folder of this command or
-/// a folder above it.
+/// Returns the given path, or else the first of `relative` that exists in the folder of this command or
+/// in a folder above it.
 fn find(named: Option<&Path>, relative: &[&str]) -> Result<PathBuf> {
     if let Some(path) = named {
         return Ok(path.to_path_buf());

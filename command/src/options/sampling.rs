@@ -1,4 +1,4 @@
-//! Sampling and the musician's constraints, as options.
+//! Command-line options for sampling and for the musician's constraints.
 
 use continuo_cli::number;
 use continuo_score::Scale;
@@ -6,59 +6,59 @@ use continuo_score::tune::parse_pitch;
 
 use continuo_engine::sampling::{Constraints, Register, Sampling, ScaleLock};
 
-/// How to choose, and what the musician allows.
+/// Options of sampling and of constraints.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Sampling")]
 pub struct SamplingOptions {
-    /// How daring: 0 takes the likeliest, 1 follows the model; for pitches and rhythm alike
+    /// Temperature for pitches and rhythm: 0 takes the likeliest token, 1 follows the model
     #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature: Option<f32>,
-    /// How daring for pitches and velocities [default: 0.95]
+    /// Temperature for pitches and velocities [default: 0.95]
     #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature_pitch: Option<f32>,
-    /// How daring for lengths and moves in time [default: 0.95]
+    /// Temperature for durations and moves in time [default: 0.95]
     #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature_rhythm: Option<f32>,
-    /// Keep this many of the likeliest tokens; 0 keeps all
+    /// Top-k: keep this number of the likeliest tokens; 0 keeps all
     #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k)]
     top_k: u16,
-    /// Nucleus: keep the likeliest tokens of this much probability
+    /// Top-p (nucleus): keep the likeliest tokens up to this total probability
     #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p, value_parser = number(0.0f32, 1.0))]
     top_p: f32,
-    /// Keep tokens at least this fraction as likely as the likeliest
+    /// Min-p: keep tokens that are at least this fraction as likely as the likeliest
     #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p, value_parser = number(0.0f32, 1.0))]
     min_p: f32,
-    /// What temperatures are multiplied with, at most, when the playing circles; 1 lets it
+    /// Greatest multiplier of the temperatures from loop detection; 1 turns it off
     #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().loop_temperature, value_parser = number(1.0, HOTTEST))]
     warmest: f32,
-    /// Play in this scale only: "D dorian", "Bb minor pentatonic"; auto: the one heard
+    /// Play in this scale only: "D dorian", "Bb minor pentatonic"; auto: the scale of the input
     #[arg(long, value_name = "SCALE", value_parser = scale)]
     scale: Option<ScaleLock>,
-    /// Play from this pitch to that: C3..C6 (C4 is middle C), or MIDI keys 48..84
+    /// Play pitches of this range only: C3..C6 (C4 is middle C), or MIDI keys 48..84
     #[arg(long, value_name = "LOW..HIGH", value_parser = pitches)]
     range: Option<(u8, u8)>,
-    /// Most notes at once
+    /// Greatest number of notes that sound at once
     #[arg(long, value_name = "NOTES", value_parser = clap::value_parser!(u8).range(1..=128))]
     polyphony: Option<u8>,
-    /// Notes a beat to aim at; never do more than twice as many begin within a beat
+    /// Density to aim at, in notes a beat; at most twice as many notes begin within a beat
     #[arg(long, value_name = "NOTES", value_parser = number(0.0f32, 64.0))]
     density: Option<f32>,
-    /// Pull towards this pitch: C5
+    /// Bias pitches towards this pitch: C5
     #[arg(long, value_name = "PITCH", value_parser = pitch)]
     register: Option<u8>,
-    /// How strongly, in nats an octave away
+    /// Strength of that bias, in nats at a distance of an octave
     #[arg(long, value_name = "NATS", default_value_t = 1.0, value_parser = number(0.0f32, 100.0), requires = "register")]
     register_strength: f32,
     /// Longest note, in beats
     #[arg(long, value_name = "BEATS", value_parser = number(0.01, LONGEST))]
     longest: Option<f32>,
-    /// Softest and loudest MIDI velocity: 40..100
+    /// Range of MIDI velocities, from softest to loudest: 40..100
     #[arg(long, value_name = "SOFT..LOUD", value_parser = velocities)]
     velocity: Option<(u8, u8)>,
 }
 
 impl SamplingOptions {
-    /// The settings of sampling.
+    /// Returns the sampling settings.
     pub fn sampling(&self) -> Sampling {
         let plain = Sampling::default();
         let free = Constraints::default();
@@ -86,9 +86,9 @@ impl SamplingOptions {
     }
 }
 
-/// The highest temperature: above, all tokens are as likely as each other.
+/// Highest temperature; above it, all tokens are nearly equally likely.
 const HOTTEST: f32 = 100.0;
-/// The longest note, in beats: longer than any vocabulary has.
+/// Longest note in beats; no vocabulary has a longer one.
 const LONGEST: f32 = 1000.0;
 
 fn scale(text: &str) -> Result<ScaleLock, String> {

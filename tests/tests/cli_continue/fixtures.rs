@@ -1,4 +1,4 @@
-//! MIDI files made byte by byte, and the command that takes them.
+//! MIDI files as bytes, and the command that reads them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,13 +8,13 @@ use continuo_tests::artifacts;
 /// Ticks in a beat.
 pub(crate) const TICKS: u16 = 480;
 
-/// A track of events, with its end.
+/// Returns a track of events, with its end of track.
 pub(crate) fn track(events: &[u8]) -> Vec<u8> {
     let body = [events, &[0, 0xff, 0x2f, 0]].concat();
     [&b"MTrk"[..], &(body.len() as u32).to_be_bytes(), &body].concat()
 }
 
-/// A type 1 file of 480 ticks a beat.
+/// Returns a type 1 file of 480 ticks a beat.
 pub(crate) fn file(tracks: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = b"MThd\0\0\0\x06\0\x01".to_vec();
     bytes.extend((tracks.len() as u16).to_be_bytes());
@@ -23,12 +23,12 @@ pub(crate) fn file(tracks: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// A number of ticks below 16384.
+/// Encodes a number of ticks below 16384.
 pub(crate) fn ticks(ticks: u16) -> [u8; 2] {
     [0x80 | (ticks >> 7) as u8, (ticks & 127) as u8]
 }
 
-/// Quarter notes up and down a scale, which is higher on a higher channel.
+/// Returns quarter notes up and down a scale, which is higher on a higher channel.
 pub(crate) fn tune(beats: u8, channel: u8) -> Vec<u8> {
     let note = |beat: u8| {
         let key = 48 + 5 * channel + [0, 2, 4, 5, 7, 5, 4, 2][usize::from(beat % 8)];
@@ -57,7 +57,7 @@ impl Folder {
     }
 }
 
-/// A command of `continuo` on a file.
+/// Returns a command of `continuo` on a file.
 pub(crate) fn command(name: &str, input: &Path) -> Command {
     let mut command = Command::new(artifacts::program("continuo").unwrap());
     command

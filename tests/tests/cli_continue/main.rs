@@ -1,5 +1,5 @@
-//! `continuo continue` on files as people have them: what is in them stays, and the answer comes
-//! where a player would come in.
+//! `continuo continue` on real-world files: their content stays, and the answer starts at the bar line
+//! where a player would enter.
 
 mod fixtures;
 mod selection;
@@ -20,7 +20,7 @@ fn continuo(input: &Path, output: &Path, more: &[&str]) -> Output {
     command.arg("--json").args(more).output().unwrap()
 }
 
-/// The report, the file written, and what was said on standard error beside progress.
+/// Returns the report, the written file with its bytes, and standard error.
 fn continued(
     input: &Path,
     output: &Path,
@@ -69,13 +69,13 @@ fn continue_keeps_every_byte_and_appends_one_track() {
         assert_eq!((&after[..11], after[11]), (&before[..11], 3 + more));
         let added = &after[before.len()..];
         assert_eq!(added.windows(4).filter(|w| w == b"MTrk").count(), 1);
-        // No second conductor: one tempo, one metre, none of them new.
+        // The file gets no second conductor track: tempo and time signature stay as they are.
         assert!(
             !added
                 .windows(2)
                 .any(|w| w == [0xff, 0x51] || w == [0xff, 0x58])
         );
-        // The name, the volume and the program of the violin, on a channel of its own.
+        // The track has the violin's name, volume and program, on a channel of its own.
         let channel = 2 + more - 1;
         assert_eq!(&added[8..18], b"\0\xff\x03\x06\x83\x73\x83\x41\x83\x6d");
         assert_eq!(
@@ -119,14 +119,14 @@ fn answer_starts_on_the_bar_after_the_last_key_is_released() {
     assert_eq!(from_bar(&held(510), &[]), 5, "let go a little late");
     assert_eq!(from_bar(&held(720), &[]), 5, "half a beat late");
     assert_eq!(from_bar(&held(800), &[]), 6);
-    // Two hundred bars of nothing after a note without an end.
+    // A note without an end, and two hundred empty bars after it.
     let stuck = [
         &tune[..],
         &[0, 0x90, 64, 80, 0x80 | 0x17, 0x80 | 0x38, 0, 0xb0, 7, 1],
     ]
     .concat();
     assert_eq!(from_bar(&stuck, &[]), 5);
-    // The pedal held after the keys.
+    // The pedal is held beyond the keys.
     let pedal = [
         &[0, 0xb0, 64, 127][..],
         &held(480),
@@ -274,7 +274,8 @@ fn contradicting_tracks_print_a_warning() {
     );
 }
 
-/// A note of four bars: the model may rest after it, and with a density of 0 it often does.
+/// The input is a note of four bars: the model may rest after it, and with a density of 0 it often
+/// does.
 #[test]
 fn an_answer_of_no_notes_is_a_failure_with_its_reason() {
     let folder = Folder::new();
@@ -317,7 +318,7 @@ fn files_to_learn_that_cannot_be_read_are_left_out_and_named() {
     let bad = folder.path("songs/bad.mid");
     let done = continuo(&input, &output, &["--learn", bad.to_str().unwrap()]);
     assert_eq!(done.status.code(), Some(1), "{done:?}");
-    // Standard input holds one file.
+    // Standard input holds one file only.
     let done = continuo(Path::new("-"), &output, &["--learn", "-"]);
     let said = String::from_utf8(done.stderr).unwrap();
     assert_eq!(done.status.code(), Some(1), "{said}");

@@ -1,4 +1,4 @@
-//! What of a file is heard: the same options for every command that hears one.
+//! Options that choose the notes to read from a file, in every command that has them.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fixtures::{Folder, TICKS, command, file, ticks, track, tune};
 
-/// Standard output of a command that succeeds.
+/// Returns the standard output of a command that succeeds.
 fn said(name: &str, input: &Path, more: &[&str]) -> String {
     let done = command(name, input).args(more).output().unwrap();
     assert!(done.status.success(), "{name} {more:?}: {done:?}");
@@ -18,7 +18,8 @@ fn json(name: &str, input: &Path, more: &[&str]) -> Value {
     serde_json::from_str(&said(name, input, &more)).unwrap()
 }
 
-/// Four bars on track 0, three on track 1, and drums on track 2 to the end of the fourth.
+/// Returns a file with four bars on track 0, three on track 1, and drums on track 2 to the end of the
+/// fourth bar.
 fn band(folder: &Folder) -> std::path::PathBuf {
     let tracks = [tune(16, 0), tune(12, 1), tune(16, 9)].map(|events| track(&events));
     folder.write("band.mid", &file(&tracks))
@@ -30,7 +31,7 @@ fn tracks_channels_and_last_bars_are_chosen_in_every_command() {
     let input = band(&folder);
     let sound = folder.path("out.wav");
     let sound = sound.to_str().unwrap();
-    // Options, and the notes they leave: drums too, and pitches alone.
+    // Options, and the notes that remain: with drums, and pitches alone.
     let cases: [(&[&str], u64, u64); 6] = [
         (&[], 44, 28),
         (&["--tracks", "1"], 12, 12),
@@ -54,7 +55,7 @@ fn tracks_channels_and_last_bars_are_chosen_in_every_command() {
         let measured = json("eval", &input, &[more, &["--quick"]].concat());
         assert_eq!(measured["cells"][0]["all"]["notes"], pitches, "{more:?}");
     }
-    // Bars keep their numbers, and sound and pictures begin with the first of them.
+    // Bars keep their numbers, and sound and pictures begin with the first chosen bar.
     let tokens = said("tokens", &input, &["--last", "1"]);
     assert!(tokens.trim_start().starts_with("4.0 "), "{tokens}");
     let more = ["--last", "1", "-o", sound, "--rate", "8000"];
@@ -112,7 +113,7 @@ fn what_is_not_there_cannot_be_chosen() {
 #[test]
 fn the_pedal_is_heard_where_it_is_asked_for() {
     let folder = Folder::new();
-    // A sixteenth, which the pedal holds to the end of the first beat.
+    // A sixteenth that the pedal holds to the end of the first beat.
     let events = [
         &[0, 0xb0, 64, 127, 0, 0x90, 60, 80][..],
         &ticks(TICKS / 4),
@@ -155,14 +156,14 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
     assert!(sound(&[]) == sound(&["--pedal"]) && sound(&[]) != sound(&["--pedal=off"]));
 }
 
-/// A track that ends two hundred bars after its last note.
+/// Returns a track that ends two hundred bars after its last note.
 #[test]
 fn silence_after_the_music_is_left_out() {
     let folder = Folder::new();
     let late = [&tune(15, 0)[..], &[0x83, 0x80, 0x00, 0xb0, 7, 1]].concat();
     let stops = folder.write("stops.mid", &file(&[track(&tune(15, 0))]));
     let waits = folder.write("waits.mid", &file(&[track(&late)]));
-    // A bar of silence at most: the last one is whole.
+    // At most one bar of silence is added: the last bar is whole.
     let lines = |input: &Path| said("tokens", input, &[]).lines().count();
     assert_eq!(lines(&waits), lines(&stops));
     let output = |name: &str| folder.path(name).to_str().unwrap().to_string();

@@ -1,9 +1,9 @@
-//! Numbers that make no sense, for every option of every command.
+//! Invalid numbers for every option of every command.
 
 use crate::commands::ROWS;
 use crate::fixture::{Fixture, options};
 
-/// Options whose values are names and paths: any text will do. What is not here refuses `NaN`.
+/// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
 const TEXTS: [&str; 18] = [
     "--all",
     "--output",
@@ -25,7 +25,7 @@ const TEXTS: [&str; 18] = [
     "--from",
 ];
 
-/// More that makes no sense: an option, and values that it refuses.
+/// Options, and further invalid values that each refuses.
 const SENSELESS: [(&str, &[&str]); 37] = [
     ("--balance", &["-5", "inf", "2"]),
     ("--transpose", &["200", "-1"]),
@@ -78,7 +78,7 @@ fn nonsensical_numbers_are_refused_with_a_message() {
             for value in nan.iter().chain(more) {
                 let command = row.command.to_string();
                 let joined = vec![command.clone(), format!("{option}={value}")];
-                // Apart from the option, a negative number is no other option.
+                // As a separate argument, a negative number is a value and not another option.
                 let apart = value.parse::<f64>().is_ok_and(|value| value < 0.0);
                 let apart = apart.then(|| vec![command, option.clone(), value.to_string()]);
                 for arguments in std::iter::once(joined).chain(apart) {
