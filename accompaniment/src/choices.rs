@@ -1,4 +1,4 @@
-//! Values of the choice parameters, as plain enums: [`crate::params`] makes host parameters of them. Ids
+//! Values of the choice parameters, as plain enums: the plugin makes host parameters of them. Ids
 //! are written into songs and never change; the order is the order of the host's steps.
 
 use continuo_engine::ScaleLock;

@@ -93,7 +93,7 @@ pub enum ComposerInput {
     },
     /// What comes now belongs to the composer's past number `past`, what came before to another.
     SessionReplaced {
-        /// [`crate::shared::Shared::session_epoch`], as the audio thread saw it.
+        /// The session epoch, as the audio thread saw it.
         session_epoch: u64,
     },
     /// What the musician asks for.

@@ -119,7 +119,7 @@ pub struct SavedSession {
 /// One instance's memory and plans.
 ///
 /// Two kinds of positions meet here. The host's are in the messages and in what is planned.
-/// The *session's* are the timeline's: the same in [`Memory::Song`]; in [`Memory::Session`]
+/// The *session's* are the timeline's: the same in [`Memory::Song`](crate::choices::Memory::Song); in [`Memory::Session`](crate::choices::Memory::Session)
 /// they never go back, whatever the transport does.
 pub struct Session<P> {
     player: P,

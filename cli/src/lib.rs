@@ -1,13 +1,13 @@
 //! Common behaviour of the commands of both programs.
 //!
-//! - Results go to standard output, everything else to standard error: [`print`], [`note`].
+//! - Results go to standard output, everything else to standard error: [`print()`], [`note`].
 //! - A closed pipe is not an error: the command ends quietly.
 //! - Work of more than a second reports its progress: [`Progress`].
 //! - An interrupt leaves no scratch file: [`catch_interrupts`].
 //! - Errors are one line, each cause once: [`end`]. Exit status 1 is a failure, 2 a wrong command line,
 //!   130 an interrupt.
 //! - Impossible numbers, also negative ones, are refused with a clear message: [`number`],
-//!   [`at_least`], [`matches`].
+//!   [`at_least`], [`matches()`].
 //! - Shell completions and man pages: [`Pages`].
 
 mod arguments;
