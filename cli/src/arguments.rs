@@ -59,6 +59,9 @@ impl PedalOption {
 }
 
 /// Parses `on` or `off`.
+///
+/// # Errors
+/// Fails if the text is neither.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text {
         "on" => Ok(true),

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// Parses a number from `least` to `most`. Refuses everything else, `NaN` too, with a clear message.
+/// Returns a parser of numbers from `least` to `most`. It refuses everything else, `NaN` too, with a
+/// clear message.
 pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: FromStr + PartialOrd + Display + Copy + Send + Sync,
@@ -14,7 +15,8 @@ where
     }
 }
 
-/// Parses a finite number of at least `least`. Refuses everything else with a clear message.
+/// Returns a parser of finite numbers of at least `least`. It refuses everything else with a clear
+/// message.
 pub fn at_least<T>(least: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: FromStr + PartialOrd + Display + Copy + Send + Sync,
@@ -29,7 +31,7 @@ where
     }
 }
 
-/// Parses a finite number above `bound`. Refuses everything else with a clear message.
+/// Returns a parser of finite numbers above `bound`. It refuses everything else with a clear message.
 pub fn above(bound: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
     move |text| match text.trim().parse::<f64>() {
         Ok(number) if number > bound && number.is_finite() => Ok(number),

@@ -90,7 +90,7 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
         progress.set(p.done as u64, p.all as u64);
     };
     let listened = composer.listen_with(&heard, &mut report);
-    listened.context("while listening")?;
+    listened.context("while reading the notes")?;
     let took = started.elapsed().as_secs_f64() * 1e3;
     let read = composer.tokens().saturating_sub(before);
     drop(progress);

@@ -111,8 +111,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
     let Some(heard) = args.hearing.hear(file, &keys, &hearing, steps_per_beat) else {
         bail!(
-            "{named}: has no notes to continue ({} notes in all; drums are not listened to, nor \
-             what --tracks, --channels and --last leave out)",
+            "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
+             notes outside --tracks, --channels and --last)",
             file.notes.len()
         );
     };
@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let pieces: Vec<Score> = learned.iter().map(on_grid).collect();
     if !pieces.is_empty() && !model.can_learn() {
-        bail!("--learn: this model has no long memory to learn into");
+        bail!("--learn: this model has no kNN or n-gram memory to learn into");
     }
     let mut composer = Composer::new(model.clone());
     let played = play(args, &mut composer, &pieces, &heard)?;
@@ -194,7 +194,7 @@ fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     );
     ensure!(
         args.only || document.follows_tempo() || args.tempo() == Tempo::Kept,
-        "{named}: counts SMPTE frames, which follow no tempo; leave --bpm and --a-tempo out, or \
+        "{named}: its ticks are SMPTE frames, which follow no tempo; leave --bpm and --a-tempo out, or \
          add --only"
     );
     Ok((name, document))
@@ -224,7 +224,7 @@ fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -
         progress.set(p.done as u64, p.all as u64);
     };
     let listening = composer.listen_with(score, &mut report);
-    listening.context("while listening")?;
+    listening.context("while reading the input")?;
     drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
@@ -263,7 +263,7 @@ fn in_words(bars: &RangeInclusive<u32>) -> String {
 fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
-        "0 notes were played in {}, so nothing is written: the model chose to rest there; try \
+        "0 notes were played in {}, so nothing is written: the model generated only rests; try \
          another --seed, more --bars, or wider limits (--density, --range, --scale, --velocity)",
         in_words(&bars)
     );

@@ -122,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let model = super::load(&args.places, &args.compute)?;
     ensure!(
         args.keys == 1 || model.vocabulary().merges().is_empty(),
-        "--keys: this model has merged tokens, by which a piece is spelt otherwise in each key"
+        "--keys: this model's merged tokens split a piece differently in each key; leave it out"
     );
     let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
     let mut learned = NgramMemory::new(model.vocabulary());
@@ -159,7 +159,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             let recall = if knn { args.recall } else { 0.0 };
             let mut read = |tokens: usize| progress.add(tokens as u64);
             ear.listen(piece, recall, &mut cell, &mut read)
-                .context("while listening")?;
+                .context("while reading the pieces")?;
         }
         cells.push(cell);
     }

@@ -9,6 +9,10 @@ use crate::host::Format;
 const STEPS: u64 = 12;
 
 /// Returns the JSON of a state. In CLAP its length precedes it.
+///
+/// # Errors
+///
+/// Fails if the state is too short or has no valid JSON.
 pub fn read(format: Format, state: &[u8]) -> Result<Value> {
     let at = if format == Format::Clap { 8 } else { 0 };
     let json = state.get(at..).context("the state is too short")?;
