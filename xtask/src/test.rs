@@ -85,7 +85,14 @@ fn check_licences() -> Result<()> {
     for manifest in WORKSPACES {
         let mut deny = shell::cargo();
         deny.args(["deny", "--locked", "--manifest-path", manifest]);
-        deny.args(["--config", "deny.toml", "check", "licenses", "bans", "sources"]);
+        deny.args([
+            "--config",
+            "deny.toml",
+            "check",
+            "licenses",
+            "bans",
+            "sources",
+        ]);
         shell::run(&mut deny)?;
     }
     println!("licences, bans and sources of dependencies: clean");
