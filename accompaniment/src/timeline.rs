@@ -42,7 +42,7 @@ struct NoteRecord {
 /// Notes and bars by song position, in *song steps*: steps of the model's grid from the host's
 /// position 0, negative in a count-in.
 ///
-/// A [`Score`] counts from 0, so scores of the timeline count from its *origin*: the bar line at or
+/// A [`Score`](continuo_score::Score) counts from 0, so scores of the timeline count from its *origin*: the bar line at or
 /// before the first note.
 #[derive(Clone, Debug)]
 pub struct Timeline {

@@ -1,7 +1,8 @@
-//! The host's transport, made into stretches of samples with a known place in musical time.
-//! Owned by the audio thread; allocates nothing.
+//! Converts the host's transport into stretches of samples with known musical positions. Owned by
+//! the audio thread; allocates nothing.
 
 mod bar_lines;
+mod block_timeline;
 mod host_transport;
 mod loop_seam;
 mod missing_info;
@@ -13,82 +14,27 @@ mod span;
 mod tests;
 
 use self::bar_lines::BarLines;
-use self::loop_seam::JumpBack;
+use self::loop_seam::{Jump, JumpBack, KnownLoop};
 use self::missing_info::Gaps;
 use self::motion::Motion;
 use self::position_rounding::Grain;
 use self::running::Running;
 
 pub use self::bar_lines::HostMetre;
+pub use self::block_timeline::{BlockTimeline, StopPoint};
 pub use self::host_transport::HostTransport;
 pub use self::loop_seam::Seam;
 pub use self::missing_info::OwnTime;
 pub use self::motion::Contradiction;
 pub use self::span::Span;
 
-/// How far, in quarter notes, a block may start from where the last one ended and still follow
-/// it: the host rounds both positions.
+/// Largest distance, in quarter notes, between the end of a block and the start of the one that
+/// follows it: the host rounds both positions.
 const TOLERANCE: f64 = 2.0 * position_rounding::COARSEST;
 
-/// A place the playhead went away from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StopPoint {
-    /// Where it was.
-    pub beat: f64,
-    /// Notes from here on were not played.
-    pub cutoff_beat: f64,
-}
-
-/// What happened to the playhead at the start of a block, and where the block's samples lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct BlockTimeline {
-    /// It stopped at, or jumped away from, this place.
-    pub left: Option<StopPoint>,
-    /// It started at, or jumped to, this place.
-    pub arrived: Option<f64>,
-    /// The jump was the seam of a loop inside the block before, which the host did not split
-    /// there: what was heard of that block after the seam belongs to the loop's start.
-    pub seam: Option<Seam>,
-    /// The bars, if the composer does not know them yet.
-    pub metre: Option<HostMetre>,
-    /// The block in musical time: nothing while it stands still, two spans where the loop
-    /// comes round inside the block.
-    pub spans: [Option<Span>; 2],
-    /// From this sample on no generated note begins: a loop is likely to come round there, which
-    /// only the next block tells.
-    pub hold_from: Option<u32>,
-}
-
-impl BlockTimeline {
-    /// The span of a sample.
-    pub fn span_at(&self, sample: u32) -> Option<&Span> {
-        self.spans
-            .iter()
-            .flatten()
-            .rev()
-            .find(|span| span.first <= sample)
-    }
-
-    /// The loop comes round with the first of the host's notes that lies at most `slack` quarter
-    /// notes before: the host rounds the position of the seam, and not that of its notes.
-    /// `note_ons` are their samples, in order.
-    pub fn snap_seam(&mut self, slack: f64, mut note_ons: impl Iterator<Item = u32>) {
-        let [Some(before), Some(after)] = &mut self.spans else {
-            return;
-        };
-        let slack = (slack * after.samples_per_beat).ceil();
-        let near = |&sample: &u32| {
-            sample > before.first && f64::from(after.first) - f64::from(sample) <= slack
-        };
-        let Some(first) = note_ons.find(near).filter(|&first| first < after.first) else {
-            return;
-        };
-        let moved = after.first - first;
-        after.start_beat -= f64::from(moved) / after.samples_per_beat;
-        (after.first, after.frames) = (first, after.frames + moved);
-        before.frames -= moved;
-    }
-}
+/// Longest stretch of lost or repeated samples, in seconds, and longest distance from the end of a
+/// loop to where a host turns back: a few blocks, or the period that a host cuts into blocks.
+const SHORT_GAP: f64 = 0.1;
 
 /// Follows the playhead from block to block. Owned by the audio thread.
 #[derive(Debug)]
@@ -101,16 +47,16 @@ pub struct PlayheadTracker {
     grain: Grain,
     motion: Motion,
     bars: BarLines,
-    /// The bars the composer knows.
+    /// The bars last reported to the composer.
     told: Option<HostMetre>,
-    /// The last loop whose seam the host neither reported nor split its block at: start and end.
-    seen_loop: Option<(f64, f64)>,
+    /// The last inferred loop.
+    seen_loop: Option<KnownLoop>,
     /// The last jump back: a loop, where the next one is as long.
     back: Option<JumpBack>,
 }
 
 impl PlayheadTracker {
-    /// Knows nothing yet.
+    /// A tracker before the first block, at `sample_rate` in hertz.
     pub fn new(sample_rate: f64) -> Self {
         Self {
             sample_rate,
@@ -126,20 +72,21 @@ impl PlayheadTracker {
         }
     }
 
-    /// The host's sample rate from the next block on; the playhead stands still until then.
+    /// Sets the host's sample rate, in hertz, from the next block on. The playhead stands still until
+    /// then.
     pub fn set_sample_rate(&mut self, sample_rate: f64) {
         self.sample_rate = sample_rate;
-        // The host may have been set up anew: its rounding and its bars are learned again.
+        // The host may have other settings: its rounding and its bars are learned again.
         (self.grain, self.bars) = (Grain::default(), BarLines::default());
         self.motion = Motion::default();
     }
 
-    /// From the next block on every generated note sounds so many samples later.
+    /// Sets the delay of generated notes, in samples, from the next block on; negative for earlier.
     pub fn shift(&mut self, samples: i64) {
         self.shift = samples;
     }
 
-    /// The plugin's own time goes on from here, in quarter notes, if it is needed.
+    /// Sets the position, in quarter notes, from which the plugin's own time goes on.
     pub fn resume_own_time_at(&mut self, beat: f64) {
         self.gaps.resume_at(beat);
     }
@@ -154,13 +101,13 @@ impl PlayheadTracker {
         self.motion.contradiction()
     }
 
-    /// How far, in quarter notes, the host's rounding may take a seam from where it is.
+    /// Largest distance, in quarter notes, by which the host's rounding moves a seam.
     pub fn slack(&self) -> f64 {
         self.grain.step()
     }
 
-    /// Puts in what the host leaves out of a block of `frames` samples, or what is not to be
-    /// taken from it.
+    /// The reading of a block of `frames` samples, in which values that the host leaves out, or that
+    /// contradict each other, are replaced.
     pub fn complete(
         &mut self,
         reading: &HostTransport,
@@ -176,7 +123,7 @@ impl PlayheadTracker {
             .fill(&reading, frames, self.sample_rate, own, running)
     }
 
-    /// The transport is to be taken as standing still: where it was, if it ran.
+    /// Stops the transport. Gives where it was, if it ran.
     pub fn halt(&mut self) -> Option<StopPoint> {
         self.halt_at(None)
     }
@@ -220,7 +167,7 @@ impl PlayheadTracker {
             false => self.before_the_turn(beat, tempo),
         };
         let reading = &HostTransport {
-            // A bar line before the turn says nothing about what comes after it.
+            // A bar line before the turn is none of the bars after it.
             bar_start: reading.bar_start.filter(|_| later.is_none()),
             ..*reading
         };
@@ -260,7 +207,11 @@ impl PlayheadTracker {
             reported: word.map_or((beat, tempo), |running| running.reported),
             since: word.map_or(0, |running| running.since) + u64::from(frames),
             anchor: (anchor.0, anchor.1 + u64::from(frames)),
-            turned: reading.cycle.filter(|_| turn.is_some()),
+            // The host reports positions before its own turn until it comes there.
+            turned: match later {
+                Some(_) => self.running.and_then(|running| running.turned),
+                None => reading.cycle.filter(|_| turn.is_some()),
+            },
         };
         if let Some((sample, start_beat)) = turn {
             let first = Span {
@@ -279,9 +230,10 @@ impl PlayheadTracker {
             running.anchor = (start_beat, running.since);
         } else {
             block_timeline.spans = [Some(whole), None];
-            let seam =
-                loop_seam::reported(&whole, self.seen_loop.filter(|_| reading.cycle.is_none()));
-            block_timeline.hold_from = seam.map(|(sample, _)| sample);
+            block_timeline.hold_from = self
+                .seen_loop
+                .filter(|known| reading.cycle.is_none_or(|cycle| cycle == known.ends))
+                .and_then(|known| known.hold_from(&whole));
         }
         self.running = Some(running);
         block_timeline
@@ -312,8 +264,8 @@ impl PlayheadTracker {
         (!follows(beat) && follows(after)).then_some(after)
     }
 
-    /// Whether the block at `beat` follows the one before, and what happened if it does not.
-    /// Gives the anchor that its samples are counted from.
+    /// Compares the block at `beat` with the one before, and records a start or a jump. Gives the
+    /// anchor from which its samples are counted.
     fn follow(
         &mut self,
         block_timeline: &mut BlockTimeline,
@@ -326,36 +278,22 @@ impl PlayheadTracker {
             (self.told, self.seen_loop, self.back) = (None, None, None);
             return (beat, 0);
         };
-        if !running.is_followed_by(beat, tempo, self.sample_rate) {
-            let last = running.last;
-            let loops = [reading.cycle, self.seen_loop].into_iter().flatten();
-            let metre = self.told.as_ref();
-            let slack = self.slack().max(2.0 / last.samples_per_beat);
-            let before = self.back.take();
-            self.back = JumpBack::of(&last, beat);
-            let again = self.back.as_mut().and_then(|b| b.again(before, slack));
-            block_timeline.seam = loop_seam::inferred(&last, beat, metre, loops, slack).or(again);
-            if let (Some(seam), None) = (block_timeline.seam, reading.cycle) {
-                self.seen_loop = Some((seam.start, seam.end));
-            }
-            let stood = block_timeline.seam.map(|seam| seam.end);
-            block_timeline.left = self.halt_at(stood);
-            // Counted through the seam, unless the host says something else than by rounding.
-            let counted = block_timeline
-                .seam
-                .map(|seam| seam.start + (last.end_beat() - seam.end));
-            let counted = counted.filter(|at| (at - beat).abs() <= self.grain.known_step());
-            let beat = counted.unwrap_or(beat);
-            block_timeline.arrived = Some(beat);
-            return (beat, 0);
+        let follows = running.is_followed_by(beat, tempo, self.sample_rate);
+        if !follows && !running.is_resumed_at(beat, tempo, self.sample_rate) {
+            return (
+                self.jump(block_timeline, &running.last, reading.cycle, beat),
+                0,
+            );
         }
-
         if self
             .seen_loop
-            .is_some_and(|(_, end)| running.last.start_beat < end && beat > end)
+            .is_some_and(|known| known.is_left_behind(&running.last, beat))
         {
-            // The host has gone on where it went back before.
             self.seen_loop = None;
+        }
+        if !follows {
+            self.grain.restart();
+            return (beat, 0);
         }
         let counted = running.next_beat();
         let difference = beat - counted;
@@ -372,7 +310,47 @@ impl PlayheadTracker {
         (beat, 0)
     }
 
-    /// Reads the bars at `beat`; they are to be told if the composer counts others.
+    /// The playhead was at the end of `last` and goes on at `beat`. Gives `beat` as counted through
+    /// the seam, if this is the turn of a loop.
+    fn jump(
+        &mut self,
+        block_timeline: &mut BlockTimeline,
+        last: &Span,
+        cycle: Option<(f64, f64)>,
+        beat: f64,
+    ) -> f64 {
+        let jump = Jump {
+            last,
+            beat,
+            metre: self.told.as_ref(),
+            slack: self.slack().max(2.0 / last.samples_per_beat),
+            reach: SHORT_GAP * self.sample_rate / last.samples_per_beat,
+        };
+        let seen = self.seen_loop.map(|known| known.ends);
+        let seam = jump.seam(cycle, seen, &mut self.back);
+        self.seen_loop = seam
+            .map(|seam| KnownLoop::of(seam, &jump))
+            .or(self.seen_loop);
+        let mut left = self.halt();
+        let mut arrived = beat;
+        if let Some(seam) = seam {
+            left = Some(StopPoint {
+                beat: seam.end,
+                cutoff_beat: last.limit_at(seam.end),
+            });
+            // Unless the host reports something else than by rounding.
+            let counted = seam.start + (last.end_beat() - seam.end);
+            if (counted - beat).abs() <= self.grain.known_step() {
+                arrived = counted;
+            }
+        }
+        block_timeline.left = left;
+        block_timeline.arrived = Some(arrived);
+        block_timeline.seam = seam;
+        arrived
+    }
+
+    /// Reads the bars at `beat`, and reports them if the composer counts others.
     fn tell_bars(
         &mut self,
         block_timeline: &mut BlockTimeline,

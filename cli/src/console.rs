@@ -10,23 +10,23 @@ use continuo_files::{Replace, WriteError};
 /// The option `--force`.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Force {
-    /// Write over a file of another kind or a read-only one, or under a name with another ending
+    /// Replace a read-only file or a file of another kind, or write under a name with another extension
     #[arg(long)]
     force: bool,
 }
 
 impl Force {
-    /// Which existing files an output may replace.
+    /// Returns which existing files an output may replace.
     pub fn replace(self) -> Replace {
         Replace::forced(self.force)
     }
 }
 
-/// Prints a result to standard output, all of it: a full disk is an error. A reader that has read
-/// enough (`| head`) ends the process quietly, with exit status 0.
+/// Prints a whole result to standard output; a full disk is an error. If the reader closes the pipe
+/// early (`| head`), the process ends without a message and with exit status 0.
 ///
 /// # Errors
-/// When standard output cannot be written.
+/// Fails if standard output cannot be written.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -39,26 +39,27 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Prints a line to standard error, if anybody reads it.
+/// Prints a line to standard error. A closed standard error is not an error.
 pub fn note(line: impl Display) {
-    // Nobody is left to tell.
+    // No reader is left for a message.
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Ends a command: prints an error as one line that begins with the program's name, each cause
-/// once, and gives the exit status.
+/// Ends a command with an error: prints one line that begins with the program's name and states each
+/// cause once. Returns the exit status.
 pub fn end(program: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            note(format_args!("{program}: {}", line(&error)));
+            note(format_args!("{program}: {}", in_words(&error)));
             ExitCode::FAILURE
         }
     }
 }
 
-/// An error and its causes, without those that the error before them says already.
-fn line(error: &anyhow::Error) -> String {
+/// Formats an error and its causes on one line. Leaves out a cause that the error before it already
+/// includes.
+pub fn in_words(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -75,7 +76,7 @@ fn line(error: &anyhow::Error) -> String {
     if forced {
         line += " (--force writes it all the same)";
     }
-    // One line, whatever a file's name has in it.
+    // Keeps the message on one line, whatever characters a file's name has.
     line.replace(['\n', '\r'], " ")
 }
 
@@ -87,14 +88,14 @@ mod tests {
     fn a_cause_is_said_once() {
         let cause = || io::Error::other("no space");
         let error = anyhow::Error::new(cause()).context("a.mid: no space");
-        assert_eq!(line(&error), "a.mid: no space");
+        assert_eq!(in_words(&error), "a.mid: no space");
         let error = anyhow::Error::new(cause()).context("a\n.mid");
-        assert_eq!(line(&error), "a .mid: no space");
+        assert_eq!(in_words(&error), "a .mid: no space");
     }
 
     #[test]
     fn force_is_named_where_it_helps() {
-        let refused = |error: WriteError| line(&anyhow::Error::new(error));
+        let refused = |error: WriteError| in_words(&anyhow::Error::new(error));
         let read_only = refused(WriteError::ReadOnly("a.mid".into()));
         assert!(read_only.contains("--force"), "{read_only}");
         let folder = refused(WriteError::Folder("a".into()));

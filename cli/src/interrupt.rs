@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Exit status after an interrupt: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// Set by an interrupt, for a command that ends by itself.
+/// Set by an interrupt. A command that ends by itself reads it.
 static ASKED: AtomicBool = AtomicBool::new(false);
 /// Whether the first interrupt only sets [`ASKED`].
 static WAITS: OnceLock<bool> = OnceLock::new();

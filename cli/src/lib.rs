@@ -1,21 +1,24 @@
-//! How the commands of Continuo behave, whichever program they belong to.
+//! Common behaviour of the commands of both programs.
 //!
-//! - Results go to standard output, everything else to standard error: [`print`], [`note`].
-//! - A reader that closes a pipe has read enough: the command ends quietly.
-//! - Whatever takes longer than a second says how far it is: [`Progress`].
+//! - Results go to standard output, everything else to standard error: [`print()`], [`note`].
+//! - A closed pipe is not an error: the command ends quietly.
+//! - Work of more than a second reports its progress: [`Progress`].
 //! - An interrupt leaves no scratch file: [`catch_interrupts`].
-//! - Errors are one line, each cause once: [`end`]. Exit status 1 is a failure, 2 a wrong command
-//!   line, 130 an interrupt.
-//! - Numbers that make no sense are refused in words: [`number`], [`at_least`].
+//! - Errors are one line, each cause once: [`end`]. Exit status 1 is a failure, 2 a wrong command line,
+//!   130 an interrupt.
+//! - Impossible numbers, also negative ones, are refused with a clear message: [`number`],
+//!   [`at_least`], [`matches()`].
 //! - Shell completions and man pages: [`Pages`].
 
+mod arguments;
 mod console;
 mod interrupt;
 mod numbers;
 mod pages;
 mod progress;
 
-pub use console::{Force, end, note, print};
+pub use arguments::{PedalOption, matches, refuse, switch};
+pub use console::{Force, end, in_words, note, print};
 pub use interrupt::catch_interrupts;
 pub use numbers::{above, at_least, number};
 pub use pages::Pages;

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// Parses a number from `least` to `most`; anything else, `NaN` too, is refused in words.
+/// Returns a parser of numbers from `least` to `most`. It refuses everything else, `NaN` too, with a
+/// clear message.
 pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: FromStr + PartialOrd + Display + Copy + Send + Sync,
@@ -14,13 +15,14 @@ where
     }
 }
 
-/// Parses a finite number of at least `least`; anything else is refused in words.
+/// Returns a parser of finite numbers of at least `least`. It refuses everything else with a clear
+/// message.
 pub fn at_least<T>(least: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: FromStr + PartialOrd + Display + Copy + Send + Sync,
 {
     move |text| {
-        // "inf" and "1e999" are read as numbers without an end.
+        // "inf" and "1e999" parse as infinity.
         let finite = |number: T| number.to_string().parse::<f64>().is_ok_and(f64::is_finite);
         match text.trim().parse::<T>() {
             Ok(number) if number >= least && finite(number) => Ok(number),
@@ -29,7 +31,7 @@ where
     }
 }
 
-/// Parses a finite number of more than `bound`; anything else is refused in words.
+/// Returns a parser of finite numbers above `bound`. It refuses everything else with a clear message.
 pub fn above(bound: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
     move |text| match text.trim().parse::<f64>() {
         Ok(number) if number > bound && number.is_finite() => Ok(number),
@@ -37,7 +39,7 @@ pub fn above(bound: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send 
     }
 }
 
-/// Name of the numbers of a type: whole numbers, or numbers.
+/// Returns the name of a type's numbers: whole numbers, or numbers.
 fn noun<T: FromStr>() -> &'static str {
     match "0.5".parse::<T>() {
         Ok(_) => "number ",

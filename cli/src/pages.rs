@@ -1,4 +1,4 @@
-//! Shell completions and man pages, made of the commands themselves.
+//! Shell completions and man pages, generated from the commands.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Pages {
     all: Option<PathBuf>,
 }
 
-/// A page that was written before: all name the program.
+/// Kind of the pages; each page contains the program's name.
 const PAGE: Kind = Kind {
     name: "a page of continuo",
     endings: &["1", "bash", "fish", "elv", "ps1"],
@@ -38,12 +38,12 @@ const PAGE: Kind = Kind {
 };
 
 impl Pages {
-    /// Prints or writes what is asked for, of a program.
+    /// Prints or writes the requested pages of a program.
     ///
     /// # Errors
-    /// When there is no such command, or something cannot be written.
+    /// Fails if the command does not exist, or a page cannot be written.
     pub fn run(&self, mut program: Command) -> anyhow::Result<()> {
-        // The pages of commands bear the program's name too, as git's do.
+        // The pages of commands also begin with the program's name, like those of git.
         program.build();
         let name = program.get_name().to_string();
         if let Some(folder) = &self.all {

@@ -1,40 +1,70 @@
-//! How far a command is: a bar on a terminal, a line now and then in a log.
+//! Progress of a command: a bar on a terminal, occasional lines in a log.
 
-use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 
 use crate::note;
 
-/// Work that takes no longer than this says nothing in a log.
+/// Time after which work reports its first line in a log.
 const FIRST: Duration = Duration::from_secs(1);
 /// Time between two lines in a log.
 const BETWEEN: Duration = Duration::from_secs(10);
-/// Time between two pictures of a bar.
+/// Time between two updates of a bar.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows how far some work is, on standard error, with the time that is left. Any thread may
-/// report; it disappears when it is dropped.
+/// Progress on standard error, with the remaining time. Any thread may report. The bar disappears when
+/// it is dropped.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
-    /// Where there is no terminal.
+    /// Log state; present if standard error is no terminal.
     log: Option<Log>,
-    /// Hung up when it ends, for work of which nobody knows how long it takes.
+    /// State of work that does not report its progress.
+    silent: Option<Arc<Silent>>,
+    /// Sender to the log thread, which ends when it is dropped.
     ends: Option<Sender<()>>,
 }
 
-/// Says what is done once it has taken longer than [`FIRST`], unless the sender is dropped before.
-fn say_later(what: String) -> Sender<()> {
-    let (ends, ended) = channel();
-    std::thread::spawn(move || {
-        if ended.recv_timeout(FIRST) == Err(RecvTimeoutError::Timeout) {
-            note(what);
+/// Work that does not report its progress.
+#[derive(Debug)]
+struct Silent {
+    what: String,
+    begun: Instant,
+    /// Estimated end. The working thread sets it and the log thread reads it.
+    ends: Mutex<Option<Instant>>,
+}
+
+impl Silent {
+    /// Returns a line of the log about this work.
+    fn line(&self, now: Instant) -> String {
+        // A panic of another thread does not stop the report.
+        let ends = *self.ends.lock().unwrap_or_else(|e| e.into_inner());
+        let spent = HumanDuration(now.saturating_duration_since(self.begun));
+        match ends.map(|ends| ends.saturating_duration_since(now)) {
+            None => format!("{}: {spent} so far", self.what),
+            Some(Duration::ZERO) => {
+                format!("{}: {spent} so far, longer than estimated", self.what)
+            }
+            Some(left) => format!("{}: about {} left", self.what, HumanDuration(left)),
         }
-    });
-    ends
+    }
+
+    /// Prints a line after [`FIRST`] and then every [`BETWEEN`], until the sender is dropped. Runs on
+    /// the log thread.
+    fn report(self: Arc<Self>) -> Sender<()> {
+        let (ends, ended) = channel();
+        std::thread::spawn(move || {
+            let mut wait = FIRST;
+            while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                note(self.line(Instant::now()));
+                wait = BETWEEN;
+            }
+        });
+        ends
+    }
 }
 
 #[derive(Debug)]
@@ -42,7 +72,7 @@ struct Log {
     what: String,
     unit: &'static str,
     begun: Instant,
-    /// Amounts done and to do at the first report: an earlier run may have done some.
+    /// Amounts done and total at the first report: an earlier run may have done a part.
     state: Mutex<State>,
 }
 
@@ -53,11 +83,11 @@ struct State {
 }
 
 impl Progress {
-    /// Shows that `what` ("listening") goes through `all` of `unit` ("tokens"). Where `all` is 0
-    /// it is not known yet.
+    /// Shows the progress of `what` ("listening") through `all` of `unit` ("tokens"). `all` is 0 while
+    /// the total is unknown.
     pub fn new(what: &str, unit: &'static str, all: u64) -> Self {
         let bar = ProgressBar::new(all);
-        // A template that is wrong shows the usual bar.
+        // A wrong template falls back to the default bar.
         let template = format!("{{msg}} {{bar:30}} {{pos}}/{{len}} {unit}, {{eta}} left");
         if let Ok(style) = ProgressStyle::with_template(&template) {
             bar.set_style(style);
@@ -65,17 +95,33 @@ impl Progress {
         Self::shown(bar, what, unit)
     }
 
-    /// Shows that `what` goes on, of which nobody knows how long.
+    /// Shows that `what` is at work, without a known duration.
     pub fn spinner(what: &str) -> Self {
         let bar = ProgressBar::new_spinner();
         if let Ok(style) = ProgressStyle::with_template("{msg} {spinner} {elapsed}") {
             bar.set_style(style);
         }
         let mut progress = Self::shown(bar, what, "");
+        let silent = Arc::new(Silent {
+            what: what.to_string(),
+            begun: Instant::now(),
+            ends: Mutex::default(),
+        });
         if progress.log.is_some() {
-            progress.ends = Some(say_later(what.to_string()));
+            progress.ends = Some(silent.clone().report());
         }
+        progress.silent = Some(silent);
         progress
+    }
+
+    /// Sets the estimated remaining time of a spinner.
+    pub fn expect(&self, left: Duration) {
+        let Some(silent) = &self.silent else { return };
+        let all = HumanDuration(silent.begun.elapsed() + left);
+        self.bar
+            .set_message(format!("{} (about {all} in all)", silent.what));
+        let mut ends = silent.ends.lock().unwrap_or_else(|e| e.into_inner());
+        *ends = Instant::now().checked_add(left);
     }
 
     fn shown(bar: ProgressBar, what: &str, unit: &'static str) -> Self {
@@ -92,11 +138,12 @@ impl Progress {
         Self {
             bar,
             log,
+            silent: None,
             ends: None,
         }
     }
 
-    /// So much is done, of so much.
+    /// Sets the amounts done and total.
     pub fn set(&self, done: u64, all: u64) {
         self.bar.set_length(all);
         self.bar.set_position(done);
@@ -105,13 +152,13 @@ impl Progress {
         }
     }
 
-    /// So much more is done.
+    /// Adds to the amount done.
     pub fn add(&self, more: u64) {
         let done = self.bar.position() + more;
         self.set(done, self.bar.length().unwrap_or(0));
     }
 
-    /// Starts the count at `done` of `all`: an earlier run did that, so it tells nothing of the
+    /// Starts the count at `done` of `all`. An earlier run did that part, so it does not count for the
     /// speed of this one.
     pub fn begin_at(&self, done: u64, all: u64) {
         self.set(done, all);
@@ -132,7 +179,7 @@ impl Drop for Progress {
 
 impl Log {
     fn say(&self, done: u64, all: u64) {
-        // A panic elsewhere is no reason to say nothing.
+        // A panic of another thread does not stop the report.
         let mut state = self.state.lock().unwrap_or_else(|e| e.into_inner());
         let begun_with = *state.begun_with.get_or_insert(done);
         let waited = match state.said {
@@ -158,7 +205,7 @@ impl Log {
     }
 }
 
-/// Time that is left at the speed so far.
+/// Returns the remaining time at the average speed.
 fn left(spent: Duration, done: u64, to_do: u64) -> Option<Duration> {
     let seconds = spent.as_secs_f64() * to_do as f64 / done as f64;
     Duration::try_from_secs_f64(seconds).ok()
@@ -174,5 +221,20 @@ mod tests {
         assert_eq!(left(minute, 100, 50), Some(minute / 2));
         assert_eq!(left(minute, 0, 50), None);
         assert_eq!(left(minute, 50, 0), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn silent_work_says_what_is_left_by_estimate() {
+        let begun = Instant::now();
+        let silent = Silent {
+            what: "learning".into(),
+            begun,
+            ends: Mutex::default(),
+        };
+        let after = |seconds| silent.line(begun + Duration::from_secs(seconds));
+        assert_eq!(after(5), "learning: 5 seconds so far");
+        *silent.ends.lock().unwrap() = Some(begun + Duration::from_secs(30));
+        assert_eq!(after(10), "learning: about 20 seconds left");
+        assert!(after(40).contains("longer than estimated"));
     }
 }

@@ -8,7 +8,7 @@ it is full, and one matrix product and `topk` search it. Continuo's time has eve
 costs: grammar, sampling, memory; its memory is full too.
 
     pip install torch onnx onnxruntime
-    cargo build --release -p continuo-engine
+    cargo build --release -p continuo-command
     python engine/compare/torch_decode.py --model models/default --rounds 5
 
 Before timing, PyTorch's logits are compared with ONNX Runtime's on random tokens.

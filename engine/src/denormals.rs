@@ -1,8 +1,8 @@
-//! Numbers near zero that cost a processor a hundred times as much as others.
+//! Flushes denormal numbers to zero: they cost a processor a hundred times as much as others.
 //!
-//! What is left of an attention weight or a gate far from its maximum is often such a number,
-//! and says nothing. Threads of ONNX Runtime's own are told by a session option; the thread
-//! that calls it is told here.
+//! Attention weights and gates far from their maximum are often denormal, and contribute nothing. A
+//! session option sets the mode for ONNX Runtime's own threads; this module sets it for the calling
+//! thread.
 
 use std::marker::PhantomData;
 

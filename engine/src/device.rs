@@ -1,8 +1,8 @@
-//! Where a network runs.
+//! Devices on which a network runs.
 //!
-//! A device is asked for by name, and given only if it really took the network: registering a
-//! provider fails loudly here (ONNX Runtime by itself would quietly use the CPU), and then the
-//! next device asked for is tried. Which one it was, and why others were not, can be asked.
+//! A device counts only if it accepts the network: registering its provider fails here (ONNX Runtime
+//! by itself would use the CPU in silence), and then the next preferred device is tried.
+//! [`crate::Model::device`] and [`crate::Model::unavailable_devices`] have the results.
 
 use std::fmt;
 use std::path::Path;
@@ -59,7 +59,7 @@ impl Device {
         }
     }
 
-    /// What ONNX Runtime must be told, or why it need not be asked.
+    /// ONNX Runtime's provider for the device; `None` for the CPU. The error is a reason for people.
     fn provider(self) -> Result<Option<ExecutionProviderDispatch>, String> {
         match self {
             Device::Cpu => Ok(None),
@@ -85,7 +85,7 @@ impl fmt::Display for Device {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no device: cpu, cuda, directml, coreml, or auto")]
 pub struct ParseDeviceError {
-    /// What was read.
+    /// The text.
     text: String,
 }
 
@@ -109,7 +109,7 @@ impl FromStr for Device {
 pub struct UnavailableDevice {
     /// Which.
     pub device: Device,
-    /// What ONNX Runtime or the driver said.
+    /// Error of ONNX Runtime or the driver.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong, said so that a player can act on it.
+//! Errors of the engine, with texts that say what to do.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ pub enum EngineError {
     Runtime {
         /// Where it was looked for.
         path: PathBuf,
-        /// What the loader said.
+        /// Error of the loader.
         reason: String,
     },
     /// A file of the model directory is missing or makes no sense.
@@ -21,7 +21,7 @@ pub enum EngineError {
     Model {
         /// The file or directory.
         path: PathBuf,
-        /// What is wrong and, where known, what to do.
+        /// Reason and, if known, remedy, for people.
         reason: String,
     },
     /// The network failed while running.

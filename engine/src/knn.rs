@@ -1,16 +1,16 @@
-//! The kNN memory: keys and values of one layer for every token of the session, searched for
-//! the memories most like what is being played (Memorizing Transformers, arXiv 2203.08913).
+//! The kNN memory: keys and values of one layer for every token of the session, searched for the
+//! nearest neighbours of each query (Memorizing Transformers, arXiv 2203.08913).
 //!
-//! Two parts are searched together. What the **song** itself said is held by position in the
-//! stream, and rewinds with it. What was **learned** from other music is seen by every token
-//! and stays until it is cleared by itself.
+//! Two stores are searched together. The **song** holds keys by position in the stream and rewinds
+//! with it. The **learned** store holds keys of other music; every token sees them, and they stay
+//! until [`KnnMemory::forget_learned`].
 //!
-//! A memory is a token's key and value; or, for a model trained so
-//! ([`KnnMemory::with_next_values`]), its key and the value of the token that followed it.
+//! A key is stored with the value of its own token or, for a model trained so
+//! ([`KnnMemory::with_next_values`]), with that of the next token.
 //!
-//! A token sees at most `capacity` memories of each part: those that entered last. Up to
-//! [`EXACT`] of them the search is exact; beyond, it looks through the lists of an index that
-//! is trained on the song's own keys.
+//! A token sees at most `capacity` keys of each store: the newest ones. Up to [`EXACT`] of them the
+//! search is exact; beyond, it searches the nearest lists of an index trained on the song's oldest
+//! keys.
 
 mod blas;
 mod index;
@@ -19,70 +19,66 @@ pub(crate) mod kv_store;
 use std::ops::Range;
 
 use crate::error::EngineError;
-use index::Hits;
+pub use index::EXACT;
+use index::{BATCH, Hits};
 use kv_store::KvStore;
 
-/// Memories up to which every one is compared.
-pub const EXACT: usize = 65_536;
-
-/// Score of a slot in which nothing was found. Finite, as graphs compute with it.
+/// Score of an empty slot. Finite, since graphs compute with it.
 pub const NOTHING: f32 = -1e30;
 
-/// Queries in one search: bounds what it needs beside its results.
-const BATCH: usize = 64;
-
-/// The memories found for some tokens.
+/// The neighbours found for some tokens.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Neighbours {
     /// Cosine similarities, best first, `[tokens, heads, k]`; [`NOTHING`] in empty slots.
     pub scores: Vec<f32>,
-    /// The values, `[tokens, heads, k, head_dim]`; 0 in empty slots.
+    /// Values, `[tokens, heads, k, head_dim]`; 0 in empty slots.
     pub values: Vec<f32>,
-    /// Where they stand, `[tokens, heads, k]`.
+    /// Locations, `[tokens, heads, k]`.
     pub locations: Vec<MemoryLocation>,
 }
 
-/// Where a memory stands.
+/// Location of a neighbour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MemoryLocation {
-    /// Nowhere: the slot is empty.
+    /// None: the slot is empty.
     #[default]
     Empty,
-    /// In the stream, at this position.
+    /// The stream, at this position.
     Song(usize),
-    /// In what was learned.
+    /// The learned store.
     Learned,
 }
 
-/// Keys and values of one layer: one key and one value a token, shared by all query heads.
+/// Keys and values of one layer: one key and one value a token, shared by all query heads. Owned by
+/// the thread of its composer.
 pub struct KnnMemory {
     dim: usize,
     k: usize,
     capacity: usize,
-    /// A token sees what is at least this far behind it.
+    /// A token sees keys at least this many positions before it.
     window: usize,
-    /// Tokens of the stream held: evicted ones too, as a rewind may want them back.
+    /// Keys of the stream that are kept, evicted ones included, since a rewind may need them.
     held: usize,
-    /// From this position on, how far back each token looks at most; any other looks back as far
-    /// as the capacity lets it.
+    /// A position, and for each token from there on the earliest position it searches. Other tokens
+    /// search as far back as the capacity allows.
     earliest: (usize, Vec<usize>),
     song: KvStore,
     learned: KvStore,
-    /// Whose value a key has, counted from its own token: 0 or 1.
+    /// Offset from key to value: 0 for its own token, 1 for the next.
     value_offset: usize,
-    /// The last key of the piece being learned, while what followed it is not known.
+    /// Last key of the piece being learned, until its next token is known.
     pending_key: Vec<f32>,
     hits: Hits,
-    /// Of a search: which row of its part each place is, `[tokens, heads, k]`.
+    /// Positions of the neighbours in their store, `[tokens, heads, k]`.
     rows: Vec<usize>,
-    /// What the last token searched for has found: `[heads, k]`, best first in each head.
+    /// Neighbours of the last token, `[heads, k]`, best first in each head.
     latest: Vec<(MemoryLocation, f32)>,
 }
 
 impl KnnMemory {
-    /// An empty memory of rows `dim` wide, of which a query gets the best `k` (1 or more). A
-    /// token sees at most `capacity` of each part, and of the song what stands `window` tokens
-    /// or more before it: what has left its window. Up to `again` of the last tokens can be
+    /// An empty memory of keys `dim` wide; a query gets its `k` (1 or more) nearest neighbours. A
+    /// token sees at most `capacity` keys of each store, and of the song only those that have left
+    /// its window, `window` tokens or more before it. Up to `again` of the last tokens can be
     /// searched for again at any time.
     pub fn new(dim: usize, k: usize, capacity: usize, window: usize, again: usize) -> Self {
         Self {
@@ -102,8 +98,8 @@ impl KnnMemory {
         }
     }
 
-    /// An empty memory like this one, in which a key has the value of the token that followed
-    /// its own: for windows of 2 tokens or more, so that what followed is always there.
+    /// An empty memory like this one in which a key has the value of the next token. The window must
+    /// be 2 tokens or more, so that the next token always exists.
     pub fn with_next_values(self) -> Self {
         let value_offset = 1;
         Self {
@@ -113,54 +109,63 @@ impl KnnMemory {
         }
     }
 
-    /// What the last token searched for has found, for each head: where, and the cosine
-    /// similarity, best first. Empty slots are left out.
+    /// Neighbours of the last token, for each head: location and cosine similarity, best first,
+    /// without empty slots.
     pub fn latest(&self) -> impl Iterator<Item = &[(MemoryLocation, f32)]> {
         self.latest.chunks(self.k).map(|found| {
-            let full = found.partition_point(|&(place, _)| place != MemoryLocation::Empty);
+            let full = found.partition_point(|&(location, _)| location != MemoryLocation::Empty);
             &found[..full]
         })
     }
 
-    /// Tokens of the stream that were appended: the next one's position.
+    /// Number of appended tokens of the stream, which is the next position.
     pub fn len(&self) -> usize {
         self.song.end()
     }
 
-    /// Whether nothing of the stream was appended.
+    /// Whether the stream is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Learned memories a token sees.
+    /// Number of learned keys that a token sees.
     pub fn learned(&self) -> usize {
         self.learned.len().min(self.capacity)
     }
 
-    /// Bytes held, faiss's own included.
+    /// Bytes in use, those of faiss included.
     pub fn bytes(&self) -> usize {
-        // A key and a value each; the lists hold the keys once more, but seldom exist.
+        // A key and a value each; lists would hold the keys once more, but seldom exist.
         (self.song.len() + self.learned.len()) * self.dim * 8
     }
 
-    /// Appends tokens of the stream: L2-normalised keys and values, each `[tokens, head_dim]`.
-    /// No token sees them before they have left its window.
+    /// Appends L2-normalised keys and values of the stream, each `[tokens, head_dim]`. A token sees
+    /// them once they have left its window.
+    ///
+    /// # Errors
+    /// If memory runs out.
     pub fn append(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
         self.song.push(keys, values)
     }
 
-    /// Lets go of what neither a token nor a rewind will need.
+    /// Drops the keys that neither a token nor a rewind can need.
+    ///
+    /// # Errors
+    /// If the index fails.
     pub fn trim(&mut self) -> Result<(), EngineError> {
         self.song.trim(self.held)
     }
 
-    /// Adds learned memories, keys and values of consecutive tokens of a piece; the oldest
-    /// beyond the capacity are forgotten.
+    /// Appends learned keys and values of consecutive tokens of a piece, each `[tokens, head_dim]`;
+    /// the oldest beyond the capacity are dropped.
+    ///
+    /// # Errors
+    /// If memory runs out.
     pub fn learn(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
         if self.value_offset == 0 {
             self.learned.push(keys, values)?;
         } else if !keys.is_empty() {
-            // Rows of their own, so that no piece is followed by another.
+            // Pairs within a piece, so that no piece continues in another.
             let (paired, last) = keys.split_at(keys.len() - self.dim);
             let first = if self.pending_key.is_empty() {
                 self.dim
@@ -175,20 +180,23 @@ impl KnnMemory {
         self.learned.trim(self.capacity)
     }
 
-    /// The piece that was being learned is over; what is learned next is another.
+    /// Ends the piece being learned; the next keys belong to another.
     pub fn end_piece(&mut self) {
         self.pending_key.clear();
     }
 
-    /// Whether all is held that tokens from position `from` on see.
+    /// Whether it has every key that tokens from position `from` on see.
     pub fn holds(&self, from: usize) -> bool {
         self.seen_by(from).start >= self.song.first
     }
 
-    /// Forgets the stream from position `to` on.
+    /// Removes the stream from position `to` on.
+    ///
+    /// # Errors
+    /// If the index fails.
     pub fn truncate(&mut self, to: usize) -> Result<(), EngineError> {
         if to < self.song.first {
-            // Even the oldest row is from after that: nothing is held of what was before.
+            // Even the oldest key is later: nothing before `to` is left.
             let begin = self.song.begin;
             self.restart(to);
             self.song.begin = begin.min(to);
@@ -197,50 +205,49 @@ impl KnnMemory {
         self.song.truncate(to)
     }
 
-    /// Forgets the stream, and stands at position `at` as if nothing before it had been played:
-    /// for a memory that is read from its end. What was learned stays.
+    /// Removes the stream and continues at position `at` as if the stream began there. The learned
+    /// store stays.
     pub(crate) fn restart(&mut self, at: usize) {
         self.clear();
         self.song.first = at;
         self.song.begin = at;
     }
 
-    /// Takes the song's keys and values out, and stands at position `at` without any.
+    /// Takes the song's store out, and continues at position `at` with an empty one.
     pub(crate) fn take_song(&mut self, at: usize) -> KvStore {
         let song = std::mem::replace(&mut self.song, KvStore::new(self.dim, self.value_offset));
         self.restart(at);
         song
     }
 
-    /// Has these keys and values for those of the song it holds, which take their place.
+    /// Exchanges the song's store with `song`.
     pub(crate) fn exchange_song(&mut self, song: &mut KvStore) {
         std::mem::swap(&mut self.song, song);
     }
 
-    /// A part of a song's keys and values from position `first` on, to be filled apart from this
-    /// memory.
+    /// An empty store of a song from position `first` on, to be filled outside of this memory.
     pub(crate) fn empty_song_from(&self, first: usize) -> KvStore {
         let mut song = KvStore::new(self.dim, self.value_offset);
         song.first = first;
         song
     }
 
-    /// Whether a song holds all that tokens from position `from` on see.
+    /// Whether `song` has every key that tokens from position `from` on see.
     pub(crate) fn serves(&self, song: &KvStore, from: usize) -> bool {
         (from + 1).saturating_sub(self.window + self.capacity) >= song.first
     }
 
-    /// Rows of a song that are worth holding.
+    /// Maximum number of keys of a song that can be of use.
     pub(crate) fn held_most(&self) -> usize {
         self.held
     }
 
-    /// Forgets the stream; what was learned stays.
+    /// Removes the stream; the learned store stays.
     pub fn clear(&mut self) {
         self.song = self.empty_song_from(0);
     }
 
-    /// Forgets what was learned; the stream stays.
+    /// Removes the learned store; the stream stays.
     pub fn forget_learned(&mut self) {
         self.learned = KvStore::new(self.dim, 0);
         self.pending_key.clear();
@@ -254,14 +261,14 @@ impl KnnMemory {
         to.saturating_sub(self.capacity).max(self.song.begin)..to
     }
 
-    /// The tokens from `position` on recall from no earlier position of the stream than these,
-    /// which must not fall; tokens after the last of them from as early as anything is held.
-    pub(crate) fn look_back(&mut self, position: usize, earliest: Vec<usize>) {
+    /// Limits how far back tokens from `position` on search: to these positions of the stream, in
+    /// rising order, one for each token. Later tokens search without a limit.
+    pub(crate) fn limit_reach(&mut self, position: usize, earliest: Vec<usize>) {
         self.earliest = (position, earliest);
     }
 
-    /// Positions of the stream that the token at `position` looks at, of those it sees.
-    fn looked_at_by(&self, position: usize) -> Range<usize> {
+    /// Positions of the stream that the token at `position` searches, of those it sees.
+    fn searched_by(&self, position: usize) -> Range<usize> {
         let seen = self.seen_by(position);
         let (from, earliest) = &self.earliest;
         let limit = position.checked_sub(*from).and_then(|at| earliest.get(at));
@@ -269,8 +276,11 @@ impl KnnMemory {
         start..seen.end
     }
 
-    /// The best memories for consecutive tokens from `position` on, which were appended just
+    /// The nearest neighbours for consecutive tokens from `position` on, which were appended just
     /// before, with L2-normalised `queries` `[tokens, heads, head_dim]`.
+    ///
+    /// # Errors
+    /// If the index fails.
     pub fn search(
         &mut self,
         queries: &[f32],
@@ -290,22 +300,22 @@ impl KnnMemory {
         let mut at = 0;
         while at < tokens {
             // A batch is either exact or not.
-            let exact = |token: usize| self.looked_at_by(position + token).len() <= EXACT;
+            let exact = |token: usize| self.searched_by(position + token).len() <= EXACT;
             let batch = at..tokens.min(at + most);
             let batch = at..batch
                 .clone()
                 .find(|&t| exact(t) != exact(at))
                 .unwrap_or(batch.end);
             let exact = exact(at);
-            // What every token of the batch sees is searched at once; what only some of them
-            // see, as it leaves the window or is evicted in between, one by one.
-            let [first, last] = [at, batch.end - 1].map(|t| self.looked_at_by(position + t));
+            // Keys that every token of the batch sees are searched at once; keys that leave the
+            // window or are evicted within the batch are compared one by one.
+            let [first, last] = [at, batch.end - 1].map(|t| self.searched_by(position + t));
             let mut all = last.start..first.end;
             if all.is_empty() {
                 all = 0..0;
             }
             let some = batch.clone().map(|token| {
-                let seen = self.looked_at_by(position + token);
+                let seen = self.searched_by(position + token);
                 (
                     token,
                     seen.start..seen.end.min(all.start),
@@ -315,7 +325,7 @@ impl KnnMemory {
             let some: Vec<_> = some
                 .filter(|(_, a, b)| !a.is_empty() || !b.is_empty())
                 .collect();
-            let mut found = Found {
+            let mut found = Candidates {
                 k,
                 scores: &mut out.scores[at * heads * k..],
                 locations: &mut out.locations[at * heads * k..],
@@ -354,8 +364,8 @@ impl KnnMemory {
         // Every slot is written below.
         out.values.resize(slots * self.dim, 0.0);
         let values = out.values.chunks_exact_mut(self.dim);
-        for ((value, place), &row) in values.zip(&out.locations).zip(&self.rows) {
-            match place {
+        for ((value, location), &row) in values.zip(&out.locations).zip(&self.rows) {
+            match location {
                 MemoryLocation::Empty => value.fill(0.0),
                 MemoryLocation::Song(_) => value.copy_from_slice(self.song.value(row)),
                 MemoryLocation::Learned => value.copy_from_slice(self.learned.value(row)),
@@ -365,26 +375,26 @@ impl KnnMemory {
         let found = out.locations[last.clone()].iter().zip(&out.scores[last]);
         self.latest.clear();
         self.latest
-            .extend(found.map(|(&place, &score)| (place, score)));
+            .extend(found.map(|(&location, &score)| (location, score)));
         Ok(())
     }
 }
 
-/// Results being gathered, best first in every query's slots.
-struct Found<'a> {
+/// Neighbours being collected, best first in the slots of each query.
+struct Candidates<'a> {
     k: usize,
     scores: &'a mut [f32],
     locations: &'a mut [MemoryLocation],
     rows: &'a mut [usize],
 }
 
-impl Found<'_> {
-    /// Takes a memory in if it is among the best `k` of a query.
-    fn offer(&mut self, query: usize, score: f32, row: usize, place: MemoryLocation) {
+impl Candidates<'_> {
+    /// Inserts a key if it is among the best `k` of a query.
+    fn offer(&mut self, query: usize, score: f32, row: usize, location: MemoryLocation) {
         let slots = query * self.k..(query + 1) * self.k;
         let scores = &mut self.scores[slots.clone()];
         let at = scores.partition_point(|&s| s >= score);
-        // Also what is no number ends up nowhere.
+        // A score that is no number finds no slot.
         if at == self.k || score.is_nan() {
             return;
         }
@@ -392,7 +402,7 @@ impl Found<'_> {
         scores[at] = score;
         let locations = &mut self.locations[slots.clone()];
         locations.copy_within(at..self.k - 1, at + 1);
-        locations[at] = place;
+        locations[at] = location;
         let rows = &mut self.rows[slots];
         rows.copy_within(at..self.k - 1, at + 1);
         rows[at] = row;

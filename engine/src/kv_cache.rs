@@ -1,17 +1,17 @@
-//! The XL memory: keys and values of the tokens read so far, in every layer.
+//! The KV cache: keys and values of the last tokens, in every layer.
 //!
-//! A token's keys and values depend only on what came before it. So a rewind is a cut, as
-//! long as the window before the cut is still held; [`KvCache`] holds several windows.
+//! A token's keys and values depend only on the tokens before it. So a rewind truncates the cache, as
+//! long as the window before that position is still there; [`KvCache`] keeps several windows.
 //!
-//! Graphs that change their caches in place have the newest of them in buffers of their own
-//! ([`CacheLayout`] says which); what is held here fills those after a rewind.
+//! Graphs that update their caches in place have the newest rows in buffers of their own
+//! ([`CacheLayout`]); this cache fills those after a rewind.
 
-/// Windows of history held beyond the one in use: how far a rewind is free.
-const WINDOWS_HELD: usize = 8;
+/// Windows kept beyond the one in use, which bound a rewind without reading again.
+const EXTRA_WINDOWS: usize = 8;
 
-/// Where a graph that changes its caches in place has its tokens (`GroupQueryAttention` with
-/// `sliding_window_cache`): in rows from 0 on, in order, compacted to a window when the buffer
-/// is full.
+/// The rows of a cache that a graph updates in place (`GroupQueryAttention` with
+/// `sliding_window_cache`): tokens fill the rows from 0 on, in order, and are compacted to a window
+/// when the buffer is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CacheLayout {
     /// Rows of a buffer: a window or more.
@@ -20,7 +20,7 @@ pub struct CacheLayout {
 }
 
 impl CacheLayout {
-    /// For buffers of so many `rows`, at least `window`.
+    /// The layout of buffers with `rows` rows, at least `window`.
     pub fn new(rows: usize, window: usize) -> Self {
         let rows = rows.max(window);
         Self { rows, window }
@@ -31,40 +31,40 @@ impl CacheLayout {
         self.rows - self.window + 1
     }
 
-    /// Rows in use once `count` tokens were read into an empty buffer.
+    /// Rows in use after `count` tokens in an empty buffer.
     pub fn used(self, count: usize) -> usize {
         let over = count.saturating_sub(self.rows);
         count - self.period() * over.div_ceil(self.period())
     }
 }
 
-/// Keys and values of the last tokens, one memory a listener; apart from the weights.
+/// Keys and values of the last tokens of one listener, in every layer. Owned by the thread of its
+/// composer.
 pub struct KvCache {
     head_dim: usize,
-    /// Tokens a new one can look back on: the model's window less itself.
+    /// Number of earlier tokens that a new one attends to: the model's window less itself.
     reach: usize,
-    /// Of graphs that change their caches in place.
+    /// Layout of the caches that graphs update in place; `None` for other graphs.
     layout: Option<CacheLayout>,
     /// For each layer, its keys then its values; for each of those its heads; each
     /// `[tokens, head_dim]`, oldest first.
     history: Vec<Vec<Vec<f32>>>,
-    /// Position at which nothing was held.
+    /// Position of the last restart with an empty cache.
     origin: usize,
-    /// Position of the oldest token held.
+    /// Position of the oldest token.
     first: usize,
-    /// Position from which on predictions are right: after a [`KvCache::restart`] the first
-    /// tokens saw too little.
-    right: usize,
-    /// Position of the next token: how many were read since the stream began.
+    /// First position with exact predictions: after [`KvCache::restart`] the first tokens see too few
+    /// earlier ones.
+    exact_from: usize,
+    /// Position of the next token.
     next: usize,
-    /// Counts what made buffers filled from here wrong.
-    cuts: u64,
+    /// Number of changes that invalidate buffers filled from here.
+    generation: u64,
 }
 
 impl KvCache {
-    /// An empty memory for a network whose layers have so many `heads` of keys and values,
-    /// `head_dim` wide, and attend to `window` tokens. With a `layout` it is for graphs that
-    /// change their caches in place.
+    /// An empty cache for a network whose layers have `heads` key and value heads, `head_dim` wide, and
+    /// attend to `window` tokens; with a `layout` for graphs that update their caches in place.
     pub fn new(
         heads: &[usize],
         head_dim: usize,
@@ -79,44 +79,44 @@ impl KvCache {
             history: slots.map(|heads| vec![Vec::new(); heads]).collect(),
             origin: 0,
             first: 0,
-            right: 0,
+            exact_from: 0,
             next: 0,
-            cuts: 0,
+            generation: 0,
         }
     }
 
-    /// Tokens read since the stream began: the next token's position.
+    /// Number of tokens since the stream began, which is the next position.
     pub fn len(&self) -> usize {
         self.next
     }
 
-    /// Whether nothing was read yet.
+    /// Whether no token was read.
     pub fn is_empty(&self) -> bool {
         self.next == 0
     }
 
-    /// Slots it has: two a layer.
+    /// Number of slots: two a layer.
     pub fn slots(&self) -> usize {
         self.history.len()
     }
 
-    /// Tokens the next one will look back on.
+    /// Number of earlier tokens that the next one attends to.
     pub fn past(&self) -> usize {
         self.reach.min(self.next - self.first)
     }
 
-    /// Tokens read since nothing was held: what buffers changed in place count.
+    /// Number of tokens since the last restart, as buffers updated in place count them.
     pub fn counted(&self) -> usize {
         self.next - self.origin
     }
 
-    /// Changes whenever buffers changed in place must be filled anew.
-    pub fn cuts(&self) -> u64 {
-        self.cuts
+    /// A number that changes whenever buffers updated in place must be filled again.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
-    /// Copies what the next tokens look back on into `out`, `[heads, past, head_dim]`.
-    /// `slot` is twice the layer, plus one for its values.
+    /// Copies the rows that the next tokens attend to into `out`, `[heads, past, head_dim]`. `slot` is
+    /// twice the layer, plus one for the values.
     pub fn window(&self, slot: usize, out: &mut Vec<f32>) {
         out.clear();
         for head in &self.history[slot] {
@@ -124,8 +124,8 @@ impl KvCache {
         }
     }
 
-    /// The rows that a buffer changed in place has in use now: of every head of a slot the last
-    /// tokens, `[tokens, head_dim]`.
+    /// The rows in use in a buffer updated in place: for every head of a slot the last tokens,
+    /// `[tokens, head_dim]`.
     pub fn in_use(&self, slot: usize) -> impl Iterator<Item = &[f32]> {
         let used = self.layout.map_or(0, |layout| layout.used(self.counted()));
         let from = move |head: &Vec<f32>| head.len() - used * self.head_dim;
@@ -134,8 +134,8 @@ impl KvCache {
             .map(move |head| &head[from(head)..])
     }
 
-    /// Appends the keys or values of `tokens` new tokens, `[heads, tokens, head_dim]`, to a
-    /// slot. Every slot must get its own before [`KvCache::advance`].
+    /// Appends the keys or values of `tokens` new tokens, `[heads, tokens, head_dim]`, to a slot. Call
+    /// it for every slot before [`KvCache::advance`].
     pub fn append(&mut self, slot: usize, new: &[f32], tokens: usize) {
         let rows = new.chunks_exact(tokens * self.head_dim);
         for (head, rows) in self.history[slot].iter_mut().zip(rows) {
@@ -148,11 +148,11 @@ impl KvCache {
         self.next += tokens;
     }
 
-    /// Lets go of what no rewind will need.
+    /// Drops tokens that are further back than eight windows.
     pub fn trim(&mut self) {
         let held = self.next - self.first;
-        let keep = self.reach * (1 + WINDOWS_HELD);
-        // Twice that before cutting, so that cutting costs nothing on the average.
+        let keep = self.reach * (1 + EXTRA_WINDOWS);
+        // Drops at twice that number, so that the cost is small on the average.
         if held > 2 * keep {
             let drop = held - keep;
             for head in self.history.iter_mut().flatten() {
@@ -162,44 +162,44 @@ impl KvCache {
         }
     }
 
-    /// Tokens that a prediction depends on: through every layer, a window further back.
+    /// Number of tokens that a prediction depends on: a window for every layer.
     pub fn receptive_field(&self) -> usize {
         (self.reach * self.history.len() / 2).max(self.reach + 1)
     }
 
-    /// Where to restart, so that all is as it was from position `to` on, and the prediction
-    /// before it: more than [`KvCache::receptive_field`] tokens before it, and a whole number of
-    /// periods from the beginning. Then buffers changed in place have the same tokens in the
-    /// same rows as if all had been read, and sums over them are the same to the last bit.
+    /// The position at which to restart so that predictions from `to` - 1 on are exact: more than
+    /// [`KvCache::receptive_field`] tokens before `to`, and a whole number of periods from the
+    /// beginning. Then buffers updated in place have the same tokens in the same rows as if everything
+    /// had been read, and sums over them are equal to the last bit.
     pub fn restart_for(&self, to: usize) -> usize {
         let from = to.saturating_sub(self.receptive_field() + 1);
         from - from % self.layout.map_or(1, CacheLayout::period)
     }
 
-    /// Stands at position `at` with nothing held before it. Once [`KvCache::receptive_field`] tokens
-    /// have been read from there, all is as if everything before had been read too.
+    /// Empties the cache and continues at position `at`. Predictions are exact again after
+    /// [`KvCache::receptive_field`] tokens.
     pub fn restart(&mut self, at: usize) {
         self.clear();
         (self.origin, self.first, self.next) = (at, at, at);
         if at > 0 {
-            self.right = at + self.receptive_field();
+            self.exact_from = at + self.receptive_field();
         }
     }
 
-    /// The same for whoever cannot wait for so many: predictions from `at` on pass for right,
-    /// though they know nothing of what stands before it.
-    pub fn stand_at(&mut self, at: usize) {
+    /// As [`KvCache::restart`], but predictions from `at` on count as exact, though they depend on no
+    /// earlier token.
+    pub fn begin_at(&mut self, at: usize) {
         self.restart(at);
-        self.right = at;
+        self.exact_from = at;
     }
 
-    /// Forgets every token from position `to` on. `false`, and nothing done, where too little of
-    /// what stands before `to` is held: then what is needed must be read again.
+    /// Removes every token from position `to` on. Gives `false` and changes nothing if too few of the
+    /// tokens before `to` are left, so that they must be read again.
     pub fn rewind(&mut self, to: usize) -> bool {
         if to >= self.next {
             return true;
         }
-        if to < self.right.max(self.first) {
+        if to < self.exact_from.max(self.first) {
             return false;
         }
         let needed = match self.layout {
@@ -209,36 +209,35 @@ impl KvCache {
         if to - self.first < needed {
             return false;
         }
-        self.cut(to);
+        self.truncate(to);
         true
     }
 
-    /// Forgets every token from position `to` on, of those read since the last
-    /// [`KvCache::trim`].
-    pub(crate) fn cut(&mut self, to: usize) {
+    /// Removes every token from position `to` on, of those read since the last [`KvCache::trim`].
+    pub(crate) fn truncate(&mut self, to: usize) {
         let keep = (to - self.first) * self.head_dim;
         for head in self.history.iter_mut().flatten() {
             head.truncate(keep);
         }
         self.next = to;
-        self.cuts += 1;
+        self.generation += 1;
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&mut self) {
         for head in self.history.iter_mut().flatten() {
             head.clear();
         }
-        (self.origin, self.first, self.right, self.next) = (0, 0, 0, 0);
-        self.cuts += 1;
+        (self.origin, self.first, self.exact_from, self.next) = (0, 0, 0, 0);
+        self.generation += 1;
     }
 
-    /// Shape of a slot's window as the graph takes it: `[1, heads, past, head_dim]`.
+    /// Shape of a slot's window as a graph's input: `[1, heads, past, head_dim]`.
     pub fn window_shape(&self, slot: usize) -> [usize; 4] {
         [1, self.history[slot].len(), self.past(), self.head_dim]
     }
 
-    /// Bytes held.
+    /// Bytes in use.
     pub fn bytes(&self) -> usize {
         self.history
             .iter()
@@ -275,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_is_the_last_tokens() {
+    fn the_window_has_the_last_tokens() {
         let mut memory = new();
         assert!(seen(&memory).is_empty() && memory.is_empty());
         read(&mut memory, 0, 2);
@@ -285,7 +284,7 @@ mod tests {
             assert_eq!(seen(&memory), [at as f32, at as f32 + 1.0, at as f32 + 2.0]);
         }
         // Old keys were let go of: at most twice what a rewind needs, and a chunk.
-        assert!(memory.history[0][0].len() <= 2 * (2 * 3 * (1 + WINDOWS_HELD) + 3));
+        assert!(memory.history[0][0].len() <= 2 * (2 * 3 * (1 + EXTRA_WINDOWS) + 3));
     }
 
     #[test]
@@ -308,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_right_after_the_receptive_field() {
+    fn a_restart_is_exact_after_the_receptive_field() {
         let mut memory = KvCache::new(&[1, 1], 2, 4, None);
         let feed = |memory: &mut KvCache, from: usize, to: usize| {
             (0..4).for_each(|slot| memory.append(slot, &vec![0.0; (to - from) * 2], to - from));
@@ -326,10 +325,10 @@ mod tests {
         assert!(memory.rewind(1));
     }
 
-    /// A buffer changed in place, as ONNX Runtime's operator is described to change it, has in
-    /// the rows that [`KvCache::in_use`] would fill exactly those tokens.
+    /// A buffer that is updated in place as ONNX Runtime's operator is described has exactly the rows of
+    /// [`KvCache::in_use`].
     #[test]
-    fn rows_in_use_are_those_of_a_buffer_changed_in_place() {
+    fn rows_in_use_are_those_of_a_buffer_updated_in_place() {
         for rows in 4..=12 {
             let layout = CacheLayout::new(rows, 4);
             let mut memory = KvCache::new(&[2], 2, 4, Some(layout));
@@ -349,7 +348,7 @@ mod tests {
         }
     }
 
-    /// After a restart the same tokens stand in the same rows as if all had been read.
+    /// After a restart the same tokens are in the same rows as if everything had been read.
     #[test]
     fn a_restart_keeps_the_rows() {
         for (rows, to) in [(4, 50), (7, 51), (8, 60), (11, 77), (7, 3)] {

@@ -1,12 +1,12 @@
-//! From a model directory to a [`Composer`] that listens, remembers and plays on.
+//! The engine: loads a model directory, and continues music with a [`Composer`].
 //!
 //! ```text
 //! Runtime (ONNX Runtime, one a process) ─> Model (weights, shared) ─> Composer (one memory each)
 //! ```
 //!
-//! Nothing here starts a thread or touches a host; the plugin's composer thread and the
-//! `continuo` command call it. Nothing here may be called from an audio thread: every call
-//! can allocate and take milliseconds.
+//! It starts no threads of its own and knows no host; the plugin's composer thread and the command
+//! `continuo` call it. No audio thread may call it: every call can allocate and take milliseconds.
+//! [`Composer`] has an example.
 
 pub mod composer;
 mod denormals;
@@ -16,8 +16,6 @@ pub mod knn;
 pub mod kv_cache;
 pub mod memory;
 pub mod model;
-#[cfg(feature = "cli")]
-pub mod options;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;

@@ -1,18 +1,19 @@
-//! The model directory, checked and loaded: weights shared by every [`crate::Composer`].
+//! A loaded model: weights shared by every [`crate::Composer`].
 
 mod directory;
 mod graph;
+mod input_token;
 pub(crate) mod io_buffers;
 mod load;
+mod options;
+mod prefill;
 mod tensors;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use continuo_score::manifest::{GridRows, Manifest, Sizes};
-use continuo_score::{
-    BarPosition, NoteContext, NoteState, PositionedId, TimeSignatureMap, Vocabulary,
-};
+use continuo_score::manifest::{Manifest, Sizes};
+use continuo_score::{BarPosition, NoteState, PositionedId, TimeSignatureMap, Vocabulary};
 
 use crate::device::{Device, UnavailableDevice};
 use crate::error::EngineError;
@@ -22,94 +23,71 @@ use crate::memory::Memory;
 use crate::runtime::Runtime;
 use graph::{ForwardPass, Graph, Role};
 use io_buffers::IoBuffers;
+use load::Loaded;
 
-pub(crate) use directory::{MOST_LAYERS, bad};
+pub use input_token::InputToken;
+pub use options::ModelOptions;
+pub use prefill::Prefill;
 
-/// How to load a model.
-#[derive(Clone, Debug)]
-pub struct ModelOptions {
-    /// Threads inside one run of the network, 1 or more. They wait without spinning.
-    pub threads: usize,
-    /// Variants in order of preference; the first the directory has is loaded. None: those
-    /// made for the device first ([`Device::variants`]).
-    pub variants: Vec<String>,
-    /// Devices in order of preference; the first that takes the model is used, and
-    /// [`Model::unavailable_devices`] says what the others answered.
-    pub devices: Vec<Device>,
-    /// Memories a token sees at most of its song, and as many of what was learned; as many as
-    /// the model was trained with unless told. Half a kilobyte each where heads are 64 wide.
-    pub knn_capacity: Option<usize>,
-}
-
-impl Default for ModelOptions {
-    fn default() -> Self {
-        Self {
-            threads: 1,
-            variants: Vec::new(),
-            devices: vec![Device::Cpu],
-            knn_capacity: None,
-        }
-    }
-}
-
-/// One token as the network reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct InputToken {
-    /// Id in the vocabulary.
-    pub id: u16,
-    /// Its place in time.
-    pub rows: GridRows,
-    /// What else the network is told of it.
-    pub note_context: NoteContext,
-    /// Its bar, counted from the beginning of the score.
-    pub bar: u32,
-}
-
-/// A loaded model. Shared: one set of weights a process, one memory a composer.
+/// A loaded model. Shared by any number of threads: one set of weights a process, one memory a
+/// composer.
+///
+/// ```no_run
+/// use continuo_engine::{Model, ModelOptions, Runtime};
+/// use std::path::Path;
+///
+/// let runtime = Runtime::load(Path::new("target/runtime/libonnxruntime.so"))?;
+/// let model = Model::load(runtime, Path::new("models/default"), &ModelOptions::default())?;
+/// println!("{} on {}", model.manifest().name, model.device());
+/// # Ok::<(), continuo_engine::EngineError>(())
+/// ```
 pub struct Model {
     manifest: Manifest,
     vocabulary: Vocabulary,
     variant: String,
-    capacity: usize,
+    knn_capacity: usize,
     device: Device,
     unavailable_devices: Vec<UnavailableDevice>,
-    /// Where graphs that change their caches in place have their tokens.
+    /// Layout of the caches that graphs update in place; `None` for other graphs.
     layout: Option<CacheLayout>,
-    /// In the order they run. A session runs one thing at a time. Composers share one thread,
-    /// so this is never contended there; it is no lock an audio thread could meet.
+    /// The graphs in running order. A session runs one call at a time. Composers share one thread,
+    /// so the lock is not contended there; no audio thread takes it.
     graphs: Mutex<Vec<Graph>>,
 }
 
-/// A piece that is read for what it leaves in the kNN memory, not to predict.
-pub struct Prefill {
-    xl: KvCache,
-    io_buffers: Option<IoBuffers>,
-}
-
-impl Prefill {
-    /// Position of the token to be read next.
-    pub(crate) fn position(&self) -> usize {
-        self.xl.len()
-    }
-
-    /// Forgets every token from position `to` on. `false`, and nothing done, where too little of
-    /// what stands before is held.
-    pub(crate) fn rewind(&mut self, to: usize) -> bool {
-        self.xl.rewind(to)
-    }
-}
-
 impl Model {
-    /// Loads the model in `directory`.
+    /// Loads the model in `directory` onto the first of the devices that accepts it.
+    ///
+    /// # Errors
+    /// If the directory is unusable, or no device accepts the model.
     pub fn load(
         runtime: &'static Runtime,
         directory: &Path,
         options: &ModelOptions,
     ) -> Result<Arc<Model>, EngineError> {
-        load::load(runtime, directory, options).map(Arc::new)
+        let build = |loaded| {
+            let model = Self::new(loaded);
+            model.warm_up().map(|()| model)
+        };
+        let (mut model, unavailable_devices) = load::load(runtime, directory, options, build)?;
+        model.unavailable_devices = unavailable_devices;
+        Ok(Arc::new(model))
     }
 
-    /// What `model.json` says.
+    fn new(loaded: Loaded) -> Self {
+        Self {
+            manifest: loaded.manifest,
+            vocabulary: loaded.vocabulary,
+            variant: loaded.variant,
+            knn_capacity: loaded.knn_capacity,
+            device: loaded.device,
+            unavailable_devices: Vec::new(),
+            layout: loaded.layout,
+            graphs: Mutex::new(loaded.graphs),
+        }
+    }
+
+    /// The contents of `model.json`.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -119,17 +97,17 @@ impl Model {
         &self.manifest.sizes
     }
 
-    /// Its vocabulary.
+    /// The vocabulary.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
     }
 
-    /// The device it really runs on.
+    /// The device on which it runs.
     pub fn device(&self) -> Device {
         self.device
     }
 
-    /// Devices that were asked for before that one, and why they could not be had.
+    /// Devices that were preferred and did not accept the model, with their errors.
     pub fn unavailable_devices(&self) -> &[UnavailableDevice] {
         &self.unavailable_devices
     }
@@ -139,23 +117,23 @@ impl Model {
         &self.variant
     }
 
-    /// Memories that a token sees at most of its song, and as many of what was learned; 0
+    /// Keys of the song that a token sees at most in the kNN memory, and as many learned ones; 0
     /// without a kNN memory.
     pub fn knn_capacity(&self) -> usize {
-        self.manifest.knn.map_or(0, |_| self.capacity)
+        self.manifest.knn.map_or(0, |_| self.knn_capacity)
     }
 
-    /// Whether it can learn from pieces: it has a kNN memory, or weights for the suffix memory.
+    /// Whether it can learn pieces: it has a kNN memory, or weights for the n-gram memory.
     pub fn can_learn(&self) -> bool {
         self.manifest.knn.is_some() || self.manifest.suffix.is_some()
     }
 
-    /// Bytes of memory, in f32, that a token looks at in a session of so many: the window's keys
-    /// and values in every layer, and the kNN memory's keys.
+    /// Bytes of memory, in f32, that one token reads in a session of `tokens`: keys and values of the
+    /// window in every layer, and keys of the kNN memory.
     pub fn bytes_read_per_token(&self, tokens: usize) -> usize {
         let (sizes, window) = (&self.manifest.sizes, self.manifest.window);
         let heads: usize = (0..sizes.layers)
-            .map(|l| memory_heads(&self.manifest, l))
+            .map(|l| directory::memory_heads(&self.manifest, l))
             .sum();
         let searched = tokens.saturating_sub(window).min(self.knn_capacity());
         (tokens.min(window) * heads * 2 + searched) * sizes.head_dim * size_of::<f32>()
@@ -163,36 +141,42 @@ impl Model {
 
     /// An empty memory for this model.
     pub fn memory(&self) -> Memory {
-        let xl = self.xl(0..self.manifest.sizes.layers);
+        let cache = self.new_cache(0..self.manifest.sizes.layers);
         let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
-        let again = xl.receptive_field() + 1 + self.layout.map_or(1, CacheLayout::period);
+        let again = cache.receptive_field() + 1 + self.layout.map_or(1, CacheLayout::period);
         let knn = self.manifest.knn;
         Memory {
             knn: knn.map(|knn| {
-                let memory = KnnMemory::new(dim, knn.k, self.capacity, window, again);
+                let memory = KnnMemory::new(dim, knn.k, self.knn_capacity, window, again);
                 if knn.following {
                     memory.with_next_values()
                 } else {
                     memory
                 }
             }),
-            xl,
+            cache,
             io_buffers: None,
         }
     }
 
-    fn xl(&self, layers: std::ops::Range<usize>) -> KvCache {
-        let heads: Vec<usize> = layers.map(|l| memory_heads(&self.manifest, l)).collect();
+    fn new_cache(&self, layers: std::ops::Range<usize>) -> KvCache {
+        let heads: Vec<usize> = layers
+            .map(|l| directory::memory_heads(&self.manifest, l))
+            .collect();
         let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
         KvCache::new(&heads, dim, window, self.layout)
     }
 
-    /// Reads `tokens` after what `memory` holds and remembers them. `recall`, 0 to 1, scales
-    /// what the kNN memory adds: 0 gives the logits of the XL memory alone, exactly. Gives the
-    /// logits `[tokens, vocabulary]` after each. A failure leaves the memory as it was.
+    /// Runs the network on `tokens`, which follow the tokens in `memory`, and stores their keys and
+    /// values there. `recall`, 0 to 1, scales the output of the kNN memory: 0 gives exactly the logits
+    /// of the KV cache alone. Gives the logits, `[tokens, vocabulary]`. After an error the memory is
+    /// unchanged.
     ///
-    /// With a variant that changes its caches in place, how tokens are shared out among calls
-    /// makes no difference, to the last bit; else it does, by rounding.
+    /// With a variant that updates its caches in place, the results do not depend on the division of
+    /// tokens among calls, to the last bit; with other variants they do, by rounding.
+    ///
+    /// # Errors
+    /// If a token has no embedding, or the network or the index fails.
     pub fn forward(
         &self,
         memory: &mut Memory,
@@ -202,7 +186,7 @@ impl Model {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        self.check(tokens)?;
+        input_token::check(tokens, &self.manifest.sizes)?;
         let recall = if recall.is_nan() {
             1.0
         } else {
@@ -215,24 +199,24 @@ impl Model {
         let remembered = memory.knn.as_ref().map(KnnMemory::len);
         let mut pass = ForwardPass::new(self.manifest.sizes.layers, recall);
         let mut logits = Vec::with_capacity(tokens.len() * self.manifest.sizes.vocabulary);
-        for tokens in tokens.chunks(self.at_once(tokens)) {
+        for tokens in tokens.chunks(self.run_length(tokens)) {
             pass.load(tokens, memory.len());
             if let Err(error) = self.run(&mut pass, memory) {
-                memory.xl.cut(position);
+                memory.cache.truncate(position);
                 if let (Some(knn), Some(len)) = (&mut memory.knn, remembered) {
                     knn.truncate(len)?;
                 }
                 return Err(error);
             }
-            remember(&mut memory.xl, &pass);
+            store(&mut memory.cache, &pass);
             logits.extend_from_slice(&pass.logits);
         }
-        memory.xl.trim();
+        memory.cache.trim();
         Ok(logits)
     }
 
-    /// Tokens that are read in one run.
-    fn at_once(&self, tokens: &[InputToken]) -> usize {
+    /// Number of tokens in one run.
+    fn run_length(&self, tokens: &[InputToken]) -> usize {
         match self.layout {
             Some(_) => 1,
             None => tokens.len(),
@@ -242,25 +226,25 @@ impl Model {
     fn run(&self, pass: &mut ForwardPass, memory: &mut Memory) -> Result<(), EngineError> {
         let position = memory.len();
         let Memory {
-            xl,
+            cache,
             knn,
             io_buffers,
         } = memory;
         let mut graphs = self.lock();
         if self.layout.is_some() {
-            self.io_buffers(io_buffers, &graphs)?.fill(xl)?;
+            self.io_buffers(io_buffers, &graphs)?.fill(cache)?;
         }
-        self.run_graph(&mut graphs, 0, io_buffers, pass, xl)?;
+        self.run_graph(&mut graphs, 0, io_buffers, pass, cache)?;
         if let (2.., Some(knn)) = (graphs.len(), knn) {
             let (keys, values) = self.knn_rows(pass);
-            // Tokens that are read again, to fill the window, are in there already.
+            // Tokens that are read again to fill the window are there already.
             let held = knn.len().saturating_sub(position) * self.manifest.sizes.head_dim;
             if held < keys.len() {
                 knn.append(&keys[held..], &values[held..])?;
             }
             let heads = self.manifest.sizes.heads;
             knn.search(&pass.query, heads, position, &mut pass.recalled)?;
-            self.run_graph(&mut graphs, 1, io_buffers, pass, xl)?;
+            self.run_graph(&mut graphs, 1, io_buffers, pass, cache)?;
         }
         Ok(())
     }
@@ -271,19 +255,19 @@ impl Model {
         at: usize,
         io_buffers: &mut Option<IoBuffers>,
         pass: &mut ForwardPass,
-        xl: &KvCache,
+        cache: &KvCache,
     ) -> Result<(), EngineError> {
         match io_buffers {
             Some(io_buffers) => {
-                let ran = io_buffers.run(at, &mut graphs[at], pass, xl);
-                // Half a run may have changed some of the caches.
-                ran.inspect_err(|_| io_buffers.spoil())
+                let ran = io_buffers.run(at, &mut graphs[at], pass, cache);
+                // An interrupted run may have changed some of the caches.
+                ran.inspect_err(|_| io_buffers.invalidate())
             }
-            None => graphs[at].run(pass, xl, &self.manifest),
+            None => graphs[at].run(pass, cache, &self.manifest),
         }
     }
 
-    /// A listener's lanes through `graphs`, made if it has none.
+    /// A listener's buffers for `graphs`, allocated if needed.
     fn io_buffers<'a>(
         &self,
         io_buffers: &'a mut Option<IoBuffers>,
@@ -300,47 +284,50 @@ impl Model {
         Ok(io_buffers.insert(made))
     }
 
-    /// Keys and values of the kNN layer: it has one head, so these are rows of tokens.
+    /// Keys and values of the kNN layer, each `[tokens, head_dim]`: it has one head.
     fn knn_rows<'a>(&self, pass: &'a ForwardPass) -> (&'a [f32], &'a [f32]) {
         let slot = self.manifest.knn.map_or(0, |knn| knn.layer * 2);
         (&pass.new[slot], &pass.new[slot + 1])
     }
 
-    /// Begins a piece of which only the kNN memory's keys and values are wanted.
+    /// Begins to read a piece for the keys and values of the kNN layer alone.
     pub fn prefill(&self) -> Prefill {
         Prefill {
-            xl: self.xl(Role::Lower.layers(&self.manifest)),
+            cache: self.new_cache(Role::Lower.layers(&self.manifest)),
             io_buffers: None,
         }
     }
 
-    /// A lesson that stands at or before `position` and, once it has read on to there, gives keys
-    /// and values as if it had read everything from the beginning.
+    /// A prefill at or before `position` that, once it has read up to there, gives keys and values as
+    /// if it had read everything from the beginning.
     pub(crate) fn prefill_before(&self, position: usize) -> Prefill {
         let mut prefill = self.prefill();
-        prefill.xl.restart(prefill.xl.restart_for(position));
+        prefill.cache.restart(prefill.cache.restart_for(position));
         prefill
     }
 
-    /// A window without a kNN memory, with nothing held before `position`.
+    /// A memory without a kNN memory that begins at `position`, with an empty cache.
     pub(crate) fn window_at(&self, position: usize) -> Memory {
-        let mut xl = self.xl(0..self.manifest.sizes.layers);
-        xl.restart(position);
+        let mut cache = self.new_cache(0..self.manifest.sizes.layers);
+        cache.restart(position);
         Memory {
-            xl,
+            cache,
             knn: None,
             io_buffers: None,
         }
     }
 
-    /// Whether a run of the network reads one token, so that a slice may end after any.
+    /// Whether a run of the network has one token, so that a slice of work may end after any.
     pub(crate) fn reads_single_tokens(&self) -> bool {
         self.layout.is_some()
     }
 
-    /// Reads on in a lesson: gives the keys and the values that the kNN memory has of these
-    /// tokens, each `[tokens, head_dim]`; nothing for a model without one. Costs less than
-    /// [`Model::feed`]: what follows the kNN layer is not run.
+    /// Reads more tokens of a prefill, and gives their keys and values in the kNN layer, each
+    /// `[tokens, head_dim]`; both are empty for a model without a kNN memory. It costs less than
+    /// [`Model::forward`], since the layers above are not run.
+    ///
+    /// # Errors
+    /// If a token has no embedding, or the network fails.
     pub fn prefill_keys(
         &self,
         prefill: &mut Prefill,
@@ -350,22 +337,22 @@ impl Model {
         if self.manifest.knn.is_none() || tokens.is_empty() {
             return Ok((keys, values));
         }
-        self.check(tokens)?;
+        input_token::check(tokens, &self.manifest.sizes)?;
         let mut pass = ForwardPass::new(self.manifest.sizes.layers, 0.0);
-        let Prefill { xl, io_buffers } = prefill;
-        for tokens in tokens.chunks(self.at_once(tokens)) {
-            pass.load(tokens, xl.len());
+        let Prefill { cache, io_buffers } = prefill;
+        for tokens in tokens.chunks(self.run_length(tokens)) {
+            pass.load(tokens, cache.len());
             let mut graphs = self.lock();
             if self.layout.is_some() {
-                self.io_buffers(io_buffers, &graphs[..1])?.fill(xl)?;
+                self.io_buffers(io_buffers, &graphs[..1])?.fill(cache)?;
             }
-            self.run_graph(&mut graphs, 0, io_buffers, &mut pass, xl)?;
-            remember(xl, &pass);
+            self.run_graph(&mut graphs, 0, io_buffers, &mut pass, cache)?;
+            store(cache, &pass);
             let (new_keys, new_values) = self.knn_rows(&pass);
             keys.extend_from_slice(new_keys);
             values.extend_from_slice(new_values);
         }
-        xl.trim();
+        cache.trim();
         Ok((keys, values))
     }
 
@@ -375,83 +362,50 @@ impl Model {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// An id as the network reads it: at its place in time, and after `sounding` has been read on
-    /// to it.
-    pub fn input_token(&self, id: u16, place: BarPosition, sounding: &mut NoteState) -> InputToken {
+    /// The input of an id at a position in bars; `note_state` reads its base tokens.
+    pub fn input_token(
+        &self,
+        id: u16,
+        position: BarPosition,
+        note_state: &mut NoteState,
+    ) -> InputToken {
         let tokens = self.vocabulary.tokens(id);
-        tokens.for_each(|token| sounding.read(token));
+        tokens.for_each(|token| note_state.read(token));
         InputToken {
             id,
-            rows: self.manifest.sizes.rows(place),
-            note_context: sounding.context(),
-            bar: place.bar,
+            rows: self.manifest.sizes.rows(position),
+            note_context: note_state.context(),
+            bar: position.bar,
         }
     }
 
-    /// Placed ids as the network reads them, in the bars of `time_signatures`; `sounding` is read on.
+    /// The inputs of ids with their positions, in the bars of `time_signatures`; `note_state` reads
+    /// their base tokens.
     pub fn input_tokens(
         &self,
         ids: &[PositionedId],
         time_signatures: &TimeSignatureMap,
-        sounding: &mut NoteState,
+        note_state: &mut NoteState,
     ) -> Vec<InputToken> {
         let input_token =
-            |p: &PositionedId| self.input_token(p.id, time_signatures.position(p.step), sounding);
+            |p: &PositionedId| self.input_token(p.id, time_signatures.position(p.step), note_state);
         ids.iter().map(input_token).collect()
     }
 
-    /// Only what the embeddings have rows for may be fed: graphs read outside of them.
-    fn check(&self, tokens: &[InputToken]) -> Result<(), EngineError> {
-        let sizes = &self.manifest.sizes;
-        let known = |t: &InputToken| {
-            usize::from(t.id) < sizes.vocabulary
-                && usize::from(t.rows.bar_step.max(t.rows.metre)) < sizes.bar_steps
-                && usize::from(t.rows.bar) < sizes.bars
-                && t.note_context
-                    .rows
-                    .iter()
-                    .all(|&row| row <= NoteState::NOTHING)
-        };
-        match tokens.iter().find(|t| !known(t)) {
-            Some(token) => Err(EngineError::Token {
-                id: token.id,
-                size: sizes.vocabulary,
-            }),
-            None => Ok(()),
-        }
-    }
-
-    /// One run before anybody waits for one: shapes are wrong here, not while playing.
+    /// Runs the network once, so that wrong shapes and slow first runs appear here and not while
+    /// playing.
     fn warm_up(&self) -> Result<(), EngineError> {
-        let rows = GridRows {
-            bar_step: 0,
-            bar: 0,
-            metre: 0,
-        };
         let mut memory = self.memory();
-        let first = InputToken {
-            id: 0,
-            rows,
-            note_context: NoteContext::NOTHING,
-            bar: 0,
-        };
-        self.forward(&mut memory, &[first; 2], 1.0)?;
-        self.forward(&mut memory, &[first], 1.0).map(drop)
+        self.forward(&mut memory, &[InputToken::BLANK; 2], 1.0)?;
+        self.forward(&mut memory, &[InputToken::BLANK], 1.0)
+            .map(drop)
     }
 }
 
-/// Appends what a pass made to every layer that `xl` has.
-fn remember(xl: &mut KvCache, pass: &ForwardPass) {
-    for slot in 0..xl.slots() {
-        xl.append(slot, &pass.new[slot], pass.steps);
+/// Appends the keys and values of a pass to every layer of `cache`.
+fn store(cache: &mut KvCache, pass: &ForwardPass) {
+    for slot in 0..cache.slots() {
+        cache.append(slot, &pass.new[slot], pass.steps);
     }
-    xl.advance(pass.steps);
-}
-
-/// Heads of keys and values in layer `layer`: one in the kNN layer.
-pub(crate) fn memory_heads(manifest: &Manifest, layer: usize) -> usize {
-    match manifest.knn {
-        Some(knn) if knn.layer == layer => 1,
-        _ => manifest.sizes.heads,
-    }
+    cache.advance(pass.steps);
 }

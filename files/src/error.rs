@@ -1,78 +1,78 @@
-//! Why a file was not read or not written.
+//! Errors of reading and writing files.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why an output is refused, or was not written. Whatever was there is still there.
+/// Error of an output. An existing file or folder is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// A folder stands where a file is to be.
+    /// The path of a file output is a folder.
     #[error("{}: is a folder; name a file", .0.display())]
     Folder(PathBuf),
-    /// A file stands where a folder is to be.
+    /// The path of a folder output is a file.
     #[error("{}: is a file; name a folder", .0.display())]
     File(PathBuf),
-    /// The folder that the file is to be in does not exist.
+    /// The parent folder of the output does not exist.
     #[error("{}: there is no folder {} to write it in; make it first", path.display(), folder.display())]
     NoFolder {
         /// The output.
         path: PathBuf,
-        /// Its folder.
+        /// The parent folder.
         folder: PathBuf,
     },
-    /// The name says that it is something else.
+    /// The extension belongs to another kind of file.
     #[error("{}: {wanted} does not end in .{ending} but in {endings}", path.display())]
     Ending {
         /// The output.
         path: PathBuf,
-        /// The kind that would be written.
+        /// The kind of the output.
         wanted: &'static str,
-        /// The name's ending.
+        /// The extension of the name.
         ending: String,
-        /// Endings of that kind.
+        /// The extensions of the kind.
         endings: String,
     },
-    /// A file of another kind has that name.
+    /// The path is an existing file of another kind.
     #[error("{}: is {found}, not {wanted}, so it is not replaced", path.display())]
     OtherKind {
         /// The output.
         path: PathBuf,
-        /// Kind of the file that is there.
+        /// Kind of the existing file.
         found: &'static str,
-        /// The kind that would be written.
+        /// The kind of the output.
         wanted: &'static str,
     },
-    /// A folder of another kind has that name.
+    /// The path is an existing folder of another kind.
     #[error("{}: is a folder, but not {wanted} (it has no {marker}), so it is not replaced", path.display())]
     OtherFolder {
         /// The output.
         path: PathBuf,
-        /// The kind that would be written.
+        /// The kind of the output.
         wanted: &'static str,
-        /// The file by which that kind is known.
+        /// Name of the file that identifies that kind.
         marker: &'static str,
     },
-    /// Something has that name, and nothing may be replaced.
+    /// The path exists, and replacing is not allowed.
     #[error("{}: is there already", .0.display())]
     Exists(PathBuf),
-    /// The file that is there may not be written.
+    /// The existing file is read-only.
     #[error("{}: is read-only, so it is not replaced", .0.display())]
     ReadOnly(PathBuf),
-    /// A disk or a socket.
+    /// The path is a disk or a socket.
     #[error("{}: is {what}, so it is not written to", path.display())]
     Special {
         /// The output.
         path: PathBuf,
-        /// Kind of the thing that is there.
+        /// Kind of the existing thing.
         what: &'static str,
     },
-    /// Binary data would go to a terminal.
+    /// Standard output is a terminal, and the output is binary.
     #[error("standard output is a terminal, and {0} is no text; name a file or a pipe")]
     Terminal(&'static str),
-    /// A folder does not go through a pipe.
+    /// Standard output cannot hold a folder.
     #[error("{0} is a folder, which standard output cannot hold; name a folder")]
     FolderToStandardOutput(&'static str),
-    /// The system refused.
+    /// The system refuses.
     #[error("cannot write {}: {source}", path.display())]
     Io {
         /// The output.
@@ -83,7 +83,7 @@ pub enum WriteError {
 }
 
 impl WriteError {
-    /// Whether [`crate::Replace::Any`] would have written it.
+    /// Whether [`crate::Replace::Any`] would allow this output.
     pub fn yields_to_force(&self) -> bool {
         matches!(
             self,
@@ -101,24 +101,29 @@ impl WriteError {
     }
 }
 
-/// Why an input was not read.
+/// Error of an input.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It is a folder.
+    /// The path is a folder.
     #[error("{}: is a folder; name a file", .0.display())]
     Folder(PathBuf),
-    /// It is larger than anything of its kind.
+    /// The input is larger than the limit of its kind.
     #[error("{}: is larger than {} MB, which is the most that is read", path.display(), most >> 20)]
     TooLarge {
         /// The input.
         path: PathBuf,
-        /// The most bytes.
+        /// The limit in bytes.
         most: u64,
     },
-    /// It is not text.
+    /// Standard input has been read before.
+    #[error(
+        "standard input (-) is named twice, and can be read only once; name a file for one of the two"
+    )]
+    StandardInputTwice,
+    /// The input is not UTF-8 text.
     #[error("{}: is not text in UTF-8", .0.display())]
     NotText(PathBuf),
-    /// The system refused.
+    /// The system refuses.
     #[error("{}: {source}", path.display())]
     Io {
         /// The input.

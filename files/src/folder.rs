@@ -14,16 +14,16 @@ use crate::scratch::{self, ScratchFolder};
 /// A kind of folder that commands write.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderKind {
-    /// Its name in a sentence, with an article: "a model directory".
+    /// Name in a sentence, with an article: "a model directory".
     pub name: &'static str,
-    /// The file that every folder of this kind has, and no other.
+    /// Name of the file that identifies folders of this kind.
     pub marker: &'static str,
-    /// Whether what has this name in such a folder is written with it. Everything else in a folder
-    /// that is replaced belongs to its owner, and is kept.
+    /// Whether a file of this name is part of the output. All other files in a replaced folder belong
+    /// to its owner and are kept.
     pub owns: fn(&OsStr) -> bool,
 }
 
-/// A folder that can be written, as far as can be known beforehand.
+/// A folder output that has passed the checks before the work begins.
 #[derive(Clone, Debug)]
 pub struct FolderOutput {
     path: PathBuf,
@@ -33,18 +33,18 @@ pub struct FolderOutput {
 }
 
 impl FolderOutput {
-    /// Checks that a folder of this kind can be written to `path`, to be called before the work
-    /// begins. Folders above it that are missing are made by [`Self::begin`].
+    /// Checks that a folder of this kind can be written to `path`. Call it before the work begins.
+    /// [`Self::begin`] makes missing parent folders.
     ///
     /// # Errors
-    /// When `path` is a file, a folder of another kind that is not empty (whatever `replace`
-    /// says), standard output, or cannot be written.
+    /// Fails if `path` is a file, a folder of another kind that is not empty (whatever `replace` is),
+    /// or standard output, or cannot be written.
     pub fn check(path: &Path, kind: &FolderKind, replace: Replace) -> Result<Self, WriteError> {
         if is_standard(path) {
             return Err(WriteError::FolderToStandardOutput(kind.name));
         }
         let mut target = follow(path)?;
-        // "." and "..", which cannot be renamed, by their names.
+        // Resolves "." and "..", which cannot be renamed.
         if target.file_name().is_none()
             && let Ok(real) = target.canonicalize()
         {
@@ -61,7 +61,7 @@ impl FolderOutput {
         Ok(output)
     }
 
-    /// The folder that is there now, if any.
+    /// Returns the folder that exists now, if any.
     fn may_replace(&self) -> Result<Option<&Path>, WriteError> {
         let refused = |why| Err(WriteError::io(&self.path)(why));
         let data = match fs::metadata(&self.target) {
@@ -89,10 +89,10 @@ impl FolderOutput {
         })
     }
 
-    /// Begins to write, in a scratch folder beside the target.
+    /// Begins to write into a scratch folder beside the target.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails if the system refuses.
     pub fn begin(&self) -> Result<FolderDraft, WriteError> {
         let above = folder_of(&self.target);
         fs::create_dir_all(above).map_err(WriteError::io(above))?;
@@ -104,11 +104,11 @@ impl FolderOutput {
     }
 }
 
-/// Checks that files can be made in a folder at `path`, or that it can be made with the folders
-/// above it. Nothing is changed.
+/// Checks that files can be made in a folder at `path`, or that the folder can be made with its
+/// parents. Changes nothing.
 ///
 /// # Errors
-/// When it is a file, or the system refuses.
+/// Fails if `path` is a file, or the system refuses.
 pub fn check_folder(path: &Path) -> Result<(), WriteError> {
     if fs::metadata(path).is_ok_and(|data| !data.is_dir()) {
         return Err(WriteError::File(path.into()));
@@ -116,7 +116,7 @@ pub fn check_folder(path: &Path) -> Result<(), WriteError> {
     takes_new(path, path)
 }
 
-/// Whether `folder`, or the nearest folder above it that is there, takes something new.
+/// Checks that `folder`, or its nearest existing parent, accepts new entries.
 fn takes_new(path: &Path, folder: &Path) -> Result<(), WriteError> {
     let mut above = folder;
     while !above.exists() && above != folder_of(above) {
@@ -129,7 +129,7 @@ fn takes_new(path: &Path, folder: &Path) -> Result<(), WriteError> {
     made.map(drop).map_err(WriteError::io(path))
 }
 
-/// A folder that is being written. Dropped before [`FolderDraft::finish`], it leaves nothing.
+/// A folder in progress. Dropping it before [`FolderDraft::finish`] leaves nothing.
 #[derive(Debug)]
 pub struct FolderDraft {
     output: FolderOutput,
@@ -137,16 +137,16 @@ pub struct FolderDraft {
 }
 
 impl FolderDraft {
-    /// Path of the scratch folder that holds its files until it is finished.
+    /// Returns the path of the scratch folder that holds the files until [`FolderDraft::finish`].
     pub fn path(&self) -> &Path {
         self.scratch.path()
     }
 
-    /// Writes a file, `name` being a path in the folder, and flushes it to the disk: a machine
-    /// that stops leaves no half of a folder.
+    /// Writes a file and flushes it to the disk, so that a crash leaves no half-written folder. `name`
+    /// is a path inside the folder.
     ///
     /// # Errors
-    /// When the system refuses; the error names the file by the place where it is to be.
+    /// Fails if the system refuses; the error names the file by its final path.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
         let path = self.path().join(name);
         let written = fs::create_dir_all(folder_of(&path)).and_then(|()| {
@@ -157,12 +157,12 @@ impl FolderDraft {
         written.map_err(WriteError::io(self.output.path.join(name)))
     }
 
-    /// Puts it in its place. What the owner keeps in a folder that is replaced is copied into the
-    /// new one first; the old one is removed only once the new one stands.
+    /// Moves the folder into the target's place. First copies the owner's files from an existing folder
+    /// into the new one. The old folder is removed only after the new one is in place.
     ///
     /// # Errors
-    /// When the system refuses, or when something that must not be replaced came there meanwhile.
-    /// The folder that was there before is kept.
+    /// Fails if the system refuses, or if a file that must not be replaced has appeared in the
+    /// meantime. The existing folder is kept.
     pub fn finish(self) -> Result<(), WriteError> {
         let Self { output, scratch } = self;
         let target = &output.target;
@@ -183,7 +183,7 @@ impl FolderDraft {
     }
 }
 
-/// Copies from an old folder what its owner put there.
+/// Copies the owner's files from an old folder.
 fn keep(old: &Path, new: &Path, kind: &FolderKind) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let name = entry?.file_name();
@@ -194,7 +194,7 @@ fn keep(old: &Path, new: &Path, kind: &FolderKind) -> io::Result<()> {
     Ok(())
 }
 
-/// Copies a file, a link or a folder with all that is in it.
+/// Copies a file, a link, or a folder with its content.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let kind = fs::symlink_metadata(from)?.file_type();
     if kind.is_dir() {
@@ -217,7 +217,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     File::open(to)?.sync_all()
 }
 
-/// Exchanges two folders: at once where the system can, else by way of a third name.
+/// Exchanges two folders: atomically where the system can, else by way of a third name.
 fn swap(new: &Path, old: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
@@ -225,7 +225,7 @@ fn swap(new: &Path, old: &Path) -> io::Result<()> {
         if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
             return Ok(());
         }
-        // Not every file system can; then as below.
+        // Not every file system supports this; the code below then exchanges them in three steps.
     }
     let mut third = new.as_os_str().to_os_string();
     third.push(".old");

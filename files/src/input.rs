@@ -3,52 +3,60 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::ReadError;
 
-/// Standard input's name in messages.
+/// Name of standard input in messages.
 pub const STANDARD_INPUT: &str = "standard input";
 
-/// The most bytes of a music file: far more than any has, far less than fills a memory.
+/// Greatest size of a music file in bytes: far above any real one, and far below the memory's size.
 pub const MOST_BYTES: u64 = 256 << 20;
 
-/// Whether a path stands for standard input or standard output: `-`.
+/// Whether a path is `-`, which stands for standard input or standard output.
 pub fn is_standard(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-/// Bytes that were read, with the name of their source.
+/// Content of an input, with the name of its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// Its name in messages: the path, or "standard input".
+    /// Name in messages: the path, or "standard input".
     pub name: PathBuf,
-    /// All of it.
+    /// The whole content.
     pub bytes: Vec<u8>,
 }
 
-/// Reads a file or a pipe, or standard input where `path` is `-`, if it has at most `most` bytes.
+/// Whether standard input has been read; a second read would find it empty.
+static STANDARD_INPUT_READ: AtomicBool = AtomicBool::new(false);
+
+/// Reads a file, a pipe or, for the path `-`, standard input, if it has at most `most` bytes.
 ///
 /// # Errors
-/// When it is a folder, larger, or cannot be read.
+/// Fails if the input is a folder, is larger, or cannot be read, or if standard input has been read
+/// before.
 pub fn read_input(path: &Path, most: u64) -> Result<Input, ReadError> {
     if is_standard(path) {
+        if STANDARD_INPUT_READ.swap(true, Ordering::Relaxed) {
+            return Err(ReadError::StandardInputTwice);
+        }
         return read(STANDARD_INPUT.into(), io::stdin().lock(), most);
     }
     let failed = |source| ReadError::Io {
         path: path.into(),
         source,
     };
-    // Asked first, for not every system opens a folder to say that it is one.
+    // This is checked first, since some systems refuse to open a folder without naming the reason.
     if path.is_dir() {
         return Err(ReadError::Folder(path.into()));
     }
     read(path.into(), File::open(path).map_err(failed)?, most)
 }
 
-/// The same, as text.
+/// Reads an input as UTF-8 text, as [`read_input`] does.
 ///
 /// # Errors
-/// When it is not UTF-8, too.
+/// Also fails if the input is not UTF-8.
 pub fn read_text(path: &Path, most: u64) -> Result<String, ReadError> {
     let Input { name, bytes } = read_input(path, most)?;
     String::from_utf8(bytes).map_err(|_| ReadError::NotText(name))

@@ -8,15 +8,15 @@ pub(crate) const HEAD: usize = 4096;
 /// A kind of file that commands write.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind {
-    /// Its name in a sentence, with an article: "a MIDI file".
+    /// Name in a sentence, with an article: "a MIDI file".
     pub name: &'static str,
-    /// Extensions, in lower case and without the dot, the usual one first.
+    /// Extensions in lower case and without the dot; the usual one is first.
     pub endings: &'static [&'static str],
-    /// Whether no other kind has these extensions, so that a damaged file is recognised by its name.
+    /// Whether no other kind has these extensions. A damaged file is then recognised by its name.
     pub by_name: bool,
-    /// Whether other extensions are allowed, if they belong to no other known kind.
+    /// Whether other extensions are allowed, unless they belong to another known kind.
     pub any_ending: bool,
-    /// Whether it is binary, and therefore not written to a terminal.
+    /// Whether the content is binary. Binary content is not written to a terminal.
     pub binary: bool,
     /// Recognises a file of this kind by its first bytes (up to 4,096).
     pub recognises: fn(&[u8]) -> bool,
@@ -52,7 +52,7 @@ pub const PNG: Kind = Kind {
     recognises: |head| head.starts_with(b"\x89PNG\r\n\x1a\n"),
 };
 
-/// A report in JSON: an object.
+/// A report in JSON, which is an object.
 pub const JSON: Kind = Kind {
     name: "a JSON file",
     endings: &["json"],
@@ -66,15 +66,15 @@ fn is_riff(head: &[u8], form: &[u8; 4]) -> bool {
     head.starts_with(b"RIFF") && head.get(8..12) == Some(form)
 }
 
-/// Extensions of other kinds of files, which our outputs must not have.
+/// Extensions of other kinds of files, which outputs must not have.
 const OTHER_ENDINGS: &str = "mp3 flac ogg opus m4a aac aif aiff wma jpg jpeg gif bmp webp svg tif \
      tiff pdf txt md csv tsv toml yaml yml xml html zip gz xz zst tar py rs sh onnx safetensors \
      musicxml mscz mp4";
 
-/// Our kinds with extensions of their own.
+/// Kinds with extensions of their own.
 const OURS: [&Kind; 4] = [&MIDI, &WAV, &PNG, &JSON];
 
-/// First bytes of other kinds of files, with their names.
+/// First bytes of other kinds of files, with the names of the kinds.
 const OTHERS: [(&[u8], &str); 15] = [
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
@@ -93,7 +93,7 @@ const OTHERS: [(&[u8], &str); 15] = [
     (b"SQLite format 3", "a database"),
 ];
 
-/// A path's extension, in lower case.
+/// Returns a path's extension in lower case.
 pub(crate) fn ending(path: &Path) -> Option<String> {
     let ending = path.extension()?.to_string_lossy().to_lowercase();
     (!ending.is_empty()).then_some(ending)
@@ -110,22 +110,22 @@ impl Kind {
         own || (self.any_ending && !others())
     }
 
-    /// Whether a file with these first bytes and this name is of this kind. The bytes decide; the name does
-    /// where the bytes are inconclusive, as in a damaged file.
+    /// Whether a file with these first bytes and this name is of this kind. The name decides only if
+    /// the bytes are inconclusive, as in a damaged file.
     pub(crate) fn is(&self, head: &[u8], path: &Path) -> bool {
         let named = || ending(path).is_some_and(|ending| self.endings.contains(&&*ending));
         let unknown = || by_content(head).is_none() && !is_text(head);
         (self.recognises)(head) || (self.by_name && named() && unknown())
     }
 
-    /// The extensions as a list: ".mid, .midi".
+    /// Returns the extensions as a list: ".mid, .midi".
     pub(crate) fn endings(&self) -> String {
         let dotted: Vec<_> = self.endings.iter().map(|e| format!(".{e}")).collect();
         dotted.join(", ")
     }
 }
 
-/// Names the kind of a file by its first bytes, with an article.
+/// Returns the name of a file's kind by its first bytes, with an article.
 pub(crate) fn describe(head: &[u8]) -> &'static str {
     match by_content(head) {
         Some(name) => name,
@@ -134,7 +134,7 @@ pub(crate) fn describe(head: &[u8]) -> &'static str {
     }
 }
 
-/// Whether bytes are UTF-8 text, whose last character may be incomplete.
+/// Whether bytes are UTF-8 text. The last character may be incomplete.
 fn is_text(head: &[u8]) -> bool {
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
@@ -184,7 +184,7 @@ mod tests {
         assert!(!PNG.is(song, Path::new("x.png")));
         assert!(!MIDI.is(b"RIFF\0\0\0\0WAVE", Path::new("x.mid")));
         assert!(MIDI.is(b"RIFF\0\0\0\0RMID", Path::new("x")));
-        // A damaged MIDI file is still one; a text is not, whatever its name.
+        // A damaged MIDI file still counts as one; a text does not, even if its name ends in .mid.
         assert!(MIDI.is(b"MT\0\xff", Path::new("x.mid")));
         assert!(!MIDI.is(b"MT\0\xff", Path::new("x")));
         assert!(!MIDI.is("Cher ami, \u{e9}".as_bytes(), Path::new("x.mid")));

@@ -1,17 +1,17 @@
-//! Files as commands read and write them.
+//! Input and output files of commands.
 //!
-//! **Outputs** appear whole or not at all. [`Output`] is a file, a device, a pipe or standard
-//! output; [`FolderOutput`] is a folder. Both are checked before the work begins, so that a name
-//! that cannot be written costs nobody an hour. The bytes go to a scratch file with a name of its
-//! own in the target's folder, which is flushed to the disk and renamed; a full disk leaves what
-//! was there. A folder, a disk or a file of another [`Kind`] is not replaced, unless
-//! [`Replace::Any`] says so; a folder never becomes a file. Devices and pipes are written to.
-//! Only the scratch names of this process are ever removed: see [`remove_scratch`].
+//! **Outputs** appear whole or not at all. [`Output`] is a file, a device, a pipe or standard output;
+//! [`FolderOutput`] is a folder. Both are checked before the work begins, so that a wrong name does not
+//! cost an hour of work. The bytes go to a scratch file with a unique name in the target's folder,
+//! which is flushed to the disk and renamed. A full disk leaves the existing file unchanged. A folder,
+//! a disk or a file of another [`Kind`] is not replaced, unless [`Replace::Any`] allows it; a file
+//! never replaces a folder. Devices and pipes are written to. Only scratch files of this process are
+//! ever removed: see [`remove_scratch`].
 //!
-//! **Inputs** are files, pipes or standard input: [`read_input`]. Folders are searched with
-//! [`search`], which follows each link once and counts what it leaves out.
+//! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders, follows
+//! each link once and counts the entries it leaves out.
 //!
-//! The path `-` is standard input, or standard output.
+//! The path `-` stands for standard input or standard output.
 //!
 //! ```
 //! use continuo_files::{Output, Replace, kind};

@@ -1,4 +1,4 @@
-//! An output that is one file, a device, a pipe or standard output.
+//! An output that is a file, a device, a pipe or standard output.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
@@ -11,32 +11,32 @@ use crate::kind::{HEAD, Kind, describe, ending};
 use crate::place::{Place, folder_of};
 use crate::scratch::{self, Entry};
 
-/// Standard output's name in messages.
+/// Name of standard output in messages.
 pub const STANDARD_OUTPUT: &str = "standard output";
 
-/// Bytes for a pipe that are kept in memory; more are kept in a temporary file.
+/// Number of bytes for a pipe that are kept in memory; longer outputs go to a temporary file.
 const IN_MEMORY: usize = 16 << 20;
 
 /// Existing files that an output may replace.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replace {
-    /// Nothing.
+    /// No file.
     Never,
-    /// A file of the kind that is written, and an empty file.
+    /// A file of the kind that is written, or an empty file.
     #[default]
     SameKind,
-    /// Any file. A folder still is not replaced by a file.
+    /// Any file. A file still does not replace a folder.
     Any,
 }
 
 impl Replace {
-    /// For an option `--force`.
+    /// Returns the value for an option `--force`.
     pub fn forced(force: bool) -> Self {
         if force { Self::Any } else { Self::SameKind }
     }
 }
 
-/// An output that can be written, as far as can be known beforehand.
+/// An output that has passed the checks before the work begins.
 #[derive(Clone, Debug)]
 pub struct Output {
     path: PathBuf,
@@ -46,13 +46,13 @@ pub struct Output {
 }
 
 impl Output {
-    /// Checks that a file of this kind can be written to `path` (`-`: standard output), to be
-    /// called before the work begins. It makes a scratch file in the target's folder and removes
-    /// it, and changes nothing else.
+    /// Checks that a file of this kind can be written to `path` (`-`: standard output). Call it before
+    /// the work begins. It makes and removes a scratch file in the target's folder, and changes nothing
+    /// else.
     ///
     /// # Errors
-    /// When `path` is a folder, a disk, a socket, a read-only file or a file of another kind, has
-    /// the ending of another kind, or cannot be written.
+    /// Fails if `path` is a folder, a disk, a socket, a read-only file or a file of another kind, has
+    /// the extension of another kind, or cannot be written.
     pub fn check(path: &Path, kind: &Kind, replace: Replace) -> Result<Self, WriteError> {
         let output = Self {
             path: path.into(),
@@ -76,7 +76,7 @@ impl Output {
         Ok(output)
     }
 
-    /// Its name in messages: the path, or "standard output".
+    /// Returns the name in messages: the path, or "standard output".
     pub fn name(&self) -> String {
         match self.place {
             Place::Standard => STANDARD_OUTPUT.into(),
@@ -84,12 +84,13 @@ impl Output {
         }
     }
 
-    /// Whether it is standard output, which then can hold nothing else.
+    /// Whether this is standard output, which then must have no other content.
     pub fn is_standard(&self) -> bool {
         matches!(self.place, Place::Standard)
     }
 
-    /// The file that it is, with links followed; none for a device, a pipe or standard output.
+    /// Returns the path of the file with links followed; `None` for a device, a pipe or standard
+    /// output.
     pub fn target(&self) -> Option<&Path> {
         match &self.place {
             Place::File(target) => Some(target),
@@ -97,17 +98,17 @@ impl Output {
         }
     }
 
-    /// Whether it is the file at `path`, which then is replaced.
+    /// Whether this output replaces the file at `path`.
     pub fn is_file(&self, path: &Path) -> bool {
         let real = |path: &Path| path.canonicalize().ok();
         let target = self.target().and_then(real);
         target.is_some() && target == real(path)
     }
 
-    /// Begins to write. Nothing is to be seen of it before [`Draft::finish`].
+    /// Begins to write. The target stays unchanged until [`Draft::finish`].
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails if the system refuses.
     pub fn begin(&self) -> Result<Draft, WriteError> {
         let sink = match &self.place {
             Place::Standard | Place::Stream(_) => Sink::Memory(SpooledTempFile::new(IN_MEMORY)),
@@ -123,10 +124,10 @@ impl Output {
         })
     }
 
-    /// Writes all of it.
+    /// Writes the whole output.
     ///
     /// # Errors
-    /// When the system refuses: the disk may be full.
+    /// Fails if the system refuses, for example because the disk is full.
     pub fn write(&self, bytes: &[u8]) -> Result<(), WriteError> {
         let mut draft = self.begin()?;
         let written = draft.write_all(bytes);
@@ -134,12 +135,12 @@ impl Output {
         draft.finish()
     }
 
-    /// Puts a file that was written beside the target in its place, as [`Draft::finish`] does: for
-    /// what is written by several runs, one after another.
+    /// Moves a file that was written beside the target into the target's place, as [`Draft::finish`]
+    /// does. This serves outputs that several runs write one after another.
     ///
     /// # Errors
-    /// When the system refuses, when something that must not be replaced came there meanwhile, or
-    /// when this is no file.
+    /// Fails if the system refuses, if a file that must not be replaced has appeared in the meantime,
+    /// or if this output is no file.
     pub fn adopt(&self, scratch: &Path) -> Result<(), WriteError> {
         let failed = || WriteError::io(&self.path);
         let Some(target) = self.target() else {
@@ -157,7 +158,7 @@ impl Output {
         Ok(())
     }
 
-    /// Whether what is at `target` may be replaced, and its permissions.
+    /// Checks that the file at `target` may be replaced, and returns its permissions.
     fn may_replace(&self, target: &Path) -> Result<Option<fs::Permissions>, WriteError> {
         let path = || self.path.clone();
         let forced = self.replace == Replace::Any;
@@ -201,14 +202,14 @@ impl Output {
     }
 }
 
-/// The first bytes of a file.
+/// Returns the first bytes of a file.
 pub(crate) fn head(path: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
     Ok(head)
 }
 
-/// An output that is being written. Dropped before [`Draft::finish`], it leaves nothing.
+/// An output in progress. Dropping it before [`Draft::finish`] leaves nothing.
 #[derive(Debug)]
 pub struct Draft {
     output: Output,
@@ -217,18 +218,19 @@ pub struct Draft {
 
 #[derive(Debug)]
 enum Sink {
-    /// Beside its place.
+    /// A scratch file beside the target.
     File(NamedTempFile, Entry),
-    /// For a device or a pipe, in which nobody can go back.
+    /// A buffer for a device or a pipe, in which seeking is impossible.
     Memory(SpooledTempFile),
 }
 
 impl Draft {
-    /// Puts it in its place: what was there is replaced by the whole of it, or left as it is. A
-    /// reader of a pipe who has read enough is no error.
+    /// Moves the output into the target's place. An existing file is replaced as a whole, or stays
+    /// unchanged. A pipe that its reader has closed is not an error.
     ///
     /// # Errors
-    /// When the system refuses, or when something that must not be replaced came there meanwhile.
+    /// Fails if the system refuses, or if a file that must not be replaced has appeared in the
+    /// meantime.
     pub fn finish(self) -> Result<(), WriteError> {
         let Self { output, sink } = self;
         let failed = || WriteError::io(&output.path);
@@ -266,7 +268,7 @@ impl Draft {
                     Ok(()) => Ok(()),
                 }
             }
-            // `begin` makes a file for a file's place only.
+            // `begin` makes a scratch file only for targets that are files.
             (Sink::File(..), _) => Ok(()),
         }
     }
@@ -277,11 +279,11 @@ fn send(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
     to.flush()
 }
 
-/// Has a rename reach the disk, where folders can be flushed. The file is there in any case.
+/// Flushes a rename to the disk where folders can be flushed. The file exists in any case.
 pub(crate) fn flush_folder(folder: &Path) {
     #[cfg(unix)]
     if let Ok(folder) = File::open(folder) {
-        // Some file systems cannot.
+        // Some file systems cannot flush folders.
         let _ = folder.sync_all();
     }
     #[cfg(not(unix))]
@@ -291,14 +293,15 @@ pub(crate) fn flush_folder(folder: &Path) {
 impl Write for Draft {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.sink {
-            Sink::File(file, _) => file.write(bytes),
+            // Calls the inner file, since errors of the wrapper name the scratch file.
+            Sink::File(file, _) => file.as_file_mut().write(bytes),
             Sink::Memory(memory) => memory.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.sink {
-            Sink::File(file, _) => file.flush(),
+            Sink::File(file, _) => file.as_file_mut().flush(),
             Sink::Memory(memory) => memory.flush(),
         }
     }
@@ -307,7 +310,7 @@ impl Write for Draft {
 impl Read for Draft {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         match &mut self.sink {
-            Sink::File(file, _) => file.read(bytes),
+            Sink::File(file, _) => file.as_file_mut().read(bytes),
             Sink::Memory(memory) => memory.read(bytes),
         }
     }
@@ -316,7 +319,7 @@ impl Read for Draft {
 impl Seek for Draft {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         match &mut self.sink {
-            Sink::File(file, _) => file.seek(to),
+            Sink::File(file, _) => file.as_file_mut().seek(to),
             Sink::Memory(memory) => memory.seek(to),
         }
     }

@@ -1,5 +1,5 @@
-//! Scratch files and folders of this process: names nobody else uses, and a list of them for
-//! whoever ends the process early.
+//! Scratch files and folders of this process: unique names, and a list of them for removal when the
+//! process ends early.
 
 use std::fs;
 use std::io;
@@ -8,23 +8,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tempfile::{Builder, NamedTempFile, TempDir};
 
-/// How scratch names begin: hidden, and to be recognised where a killed process left one.
+/// Prefix of scratch names. It hides them, and identifies leftovers of a killed process.
 const PREFIX: &str = ".continuo-";
-/// How they end.
+/// Suffix of scratch names.
 const SUFFIX: &str = ".part";
 
-/// Scratch paths that exist now. Taken by any thread; never by an audio thread.
+/// Scratch paths that exist now. Any thread locks it, except audio threads.
 static LIVING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn living() -> MutexGuard<'static, Vec<PathBuf>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the scratch files and folders of this process, for a process that is about to end.
-/// Waits for a swap of folders that is under way. Afterwards nothing can be put into its place.
+/// Removes the scratch files and folders of this process. Call it when the process is about to end: it
+/// waits for a running exchange of folders, and afterwards no output can be finished.
 pub fn remove_scratch() {
     for path in living().drain(..) {
-        // Nothing more can be done about a leftover that cannot be removed.
+        // A leftover that cannot be removed stays.
         let _ = if path.is_dir() {
             fs::remove_dir_all(&path)
         } else {
@@ -33,13 +33,13 @@ pub fn remove_scratch() {
     }
 }
 
-/// Runs something that [`remove_scratch`] must not come between.
+/// Runs a function that [`remove_scratch`] must not interrupt.
 pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
     let _waits = living();
     work()
 }
 
-/// An entry of the list.
+/// An entry of the list; dropping it removes the entry.
 #[derive(Debug)]
 pub(crate) struct Entry(PathBuf);
 
@@ -56,61 +56,86 @@ impl Drop for Entry {
     }
 }
 
-/// A new scratch file in a folder, with the permissions that new files have there.
+/// Returns the system's error without the scratch name that `tempfile` adds to its text.
+fn without_name(why: io::Error) -> io::Error {
+    match why.to_string().rsplit_once(" at path ") {
+        Some((own, _)) => io::Error::new(why.kind(), own),
+        None => why,
+    }
+}
+
+/// Makes a scratch file in a folder, with the permissions of new files there.
 pub(crate) fn file(folder: &Path) -> io::Result<(NamedTempFile, Entry)> {
     let mut builder = Builder::new();
     builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder)?;
+    let file = builder.tempfile_in(folder).map_err(without_name)?;
     let entry = Entry::new(file.path());
     Ok((file, entry))
 }
 
-/// A new scratch folder in a folder, with the permissions that new folders have there. It is
-/// removed with all that is in it when it is dropped.
+/// A scratch folder, with the permissions of new folders in its parent. Dropping it removes it and its
+/// content.
 #[derive(Debug)]
 pub struct ScratchFolder {
-    // Dropped in this order: removed, then taken off the list.
+    // Fields are dropped in this order: the folder is removed, then its entry in the list.
     folder: TempDir,
     _entry: Entry,
 }
 
 impl ScratchFolder {
-    /// Makes one in `parent`.
+    /// Makes a scratch folder in `parent`.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails if the system refuses.
     pub fn within(parent: &Path) -> io::Result<Self> {
         let mut builder = Builder::new();
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let folder = builder.tempdir_in(parent)?;
+        let folder = builder.tempdir_in(parent).map_err(without_name)?;
         let _entry = Entry::new(folder.path());
         Ok(Self { folder, _entry })
     }
 
-    /// Where it is.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Removes it.
+    /// Removes the folder.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// Fails if the system refuses.
     pub fn close(self) -> io::Result<()> {
         self.folder.close()
     }
 
-    /// Leaves it where it is, for somebody to look into.
+    /// Keeps the folder for inspection.
     pub fn keep(mut self) {
         self.folder.disable_cleanup(true);
     }
 
-    /// It has been renamed: there is nothing to remove any more.
+    /// Forgets the folder after it has been renamed.
     pub(crate) fn renamed(mut self) {
         self.folder.disable_cleanup(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_no_scratch_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        let file = file(&gone).map(|_| ()).unwrap_err();
+        let folder = ScratchFolder::within(&gone).map(|_| ()).unwrap_err();
+        for why in [file, folder] {
+            assert_eq!(why.kind(), io::ErrorKind::NotFound);
+            assert!(!why.to_string().contains(PREFIX), "{why}");
+        }
     }
 }

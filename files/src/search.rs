@@ -1,4 +1,4 @@
-//! A search for files of some extensions in a folder and the folders in it.
+//! A search for files with given extensions in a folder and its subfolders.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// Files that a search found, and those it left out.
+/// Result of a search: files found, and entries left out.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
-    /// Files with one of the endings, by name.
+    /// Files with one of the extensions, in order of name.
     pub files: Vec<PathBuf>,
-    /// Files with one of the endings, and folders, that were left out.
+    /// Folders, and files with one of the extensions, that were left out.
     pub left_out: Vec<LeftOut>,
     /// Number of files with other extensions.
     pub others: usize,
 }
 
 impl Found {
-    /// One line for each reason why something in `folder` was left out: how many, and the first.
+    /// Returns one line for each reason of leaving something in `folder` out: the number of entries and
+    /// the first.
     pub fn summary(&self, folder: &Path) -> Vec<String> {
         let mut reasons: BTreeMap<&'static str, Vec<&LeftOut>> = BTreeMap::new();
         for left_out in &self.left_out {
@@ -44,7 +45,7 @@ impl Found {
     }
 }
 
-/// Something that a search left out.
+/// A file or folder that a search left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
     /// The file or folder.
@@ -53,14 +54,14 @@ pub struct LeftOut {
     pub why: Why,
 }
 
-/// Why a search left something out.
+/// Reason of leaving a file or folder out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
     /// A name that begins with a dot.
     Hidden,
     /// A size in bytes above the limit.
     TooLarge(u64),
-    /// A link to what was found already.
+    /// A link to an entry that was found before.
     Again,
     /// A device, a pipe or a socket.
     Special,
@@ -69,7 +70,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// The reason in words, the same for all that are left out for it.
+    /// Returns the reason in words, the same for all entries with that reason.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Hidden => "hidden",
@@ -81,20 +82,19 @@ impl Why {
     }
 }
 
-/// Looks for files with one of `endings` (in lower case, without the dot) of at most `most_bytes`
-/// in a folder and the folders in it. Links are followed, each once and after everything else, so
-/// that they lead in no circle and a file is found by its own name. The search ends once there are
-/// more than `most_files`.
+/// Searches a folder and its subfolders for files with one of `endings` (in lower case, without the
+/// dot) of at most `most_bytes`. Each link is followed once and after all other entries, so that cycles
+/// end and a file is found by its own name. The search ends after more than `most_files` files.
 ///
 /// # Errors
-/// When the folder itself cannot be read, or is none.
+/// Fails if the folder itself cannot be read, or is no folder.
 pub fn search(
     folder: &Path,
     endings: &[&str],
     most_bytes: u64,
     most_files: usize,
 ) -> io::Result<Found> {
-    // A folder that cannot be read is an error; one in it is left out.
+    // An unreadable top folder is an error; an unreadable subfolder is left out.
     fs::read_dir(folder)?;
     let mut search = Search {
         endings,
@@ -120,7 +120,7 @@ struct Search<'a> {
     found: Found,
     /// Files and folders found, without links.
     seen: HashSet<PathBuf>,
-    /// Links still to be followed.
+    /// Links to follow.
     links: Vec<PathBuf>,
 }
 
@@ -142,7 +142,7 @@ impl Search<'_> {
                     continue;
                 }
             };
-            // The folder that was named may have any name, and be a link.
+            // The top folder may have any name, and may be a link.
             if entry.depth() == 0 {
                 self.is_new(entry.path());
                 continue;
@@ -153,7 +153,7 @@ impl Search<'_> {
         }
     }
 
-    /// Takes an entry; whether it is a folder that is not to be gone into.
+    /// Takes an entry, and returns whether it is a folder to skip.
     fn step(&mut self, entry: &DirEntry) -> bool {
         let (path, kind) = (entry.path(), entry.file_type());
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -175,10 +175,10 @@ impl Search<'_> {
         false
     }
 
-    /// Follows a link that was found.
+    /// Follows a link.
     fn link(&mut self, path: &Path) {
         match fs::metadata(path) {
-            // A link into a folder that was walked leads to nothing new.
+            // A link into a searched folder leads to known entries.
             Ok(data) if data.is_dir() && self.knows(path) => {
                 self.leave_out(path.into(), Why::Again);
             }
@@ -214,7 +214,8 @@ impl Search<'_> {
             .is_ok_and(|real| self.seen.contains(&real))
     }
 
-    /// Whether this file or folder was not found before. What has no real path counts as new.
+    /// Whether this file or folder is found for the first time. An entry without a real path counts as
+    /// new.
     fn is_new(&mut self, path: &Path) -> bool {
         path.canonicalize()
             .map_or(true, |real| self.seen.insert(real))

@@ -1,13 +1,14 @@
 //! Continuo, the plugin: listens to the host's track and plays on, in time.
 //!
 //! ```text
-//! host block ─ process::AudioProcessor ──(rtrb: Heard)──> composer_thread ─> session::Session
-//!                  ^   audio thread                                         │ timeline, rule
-//!                  └──────────────(rtrb: Planned notes, in beats)───────────┘ player: the engine
+//! host block ─ process::AudioProcessor ──(rtrb: ComposerInput)──> composer_thread ─> session::Session
+//!                  ^   audio thread                                                 │ timeline, turn-taking
+//!                  └─────────────(rtrb: ScheduledNote, in beats)────────────────────┘ player: the engine
 //! ```
 //!
-//! Every module names the thread that owns its types. The audio thread never allocates, locks, waits, logs
-//! or makes a system call, except that it waits for the composer while the host renders offline.
+//! Every module names the thread that owns its types. The audio thread never allocates, locks, waits,
+//! logs or makes a system call. The one exception: it waits for the composer while the host renders
+//! offline.
 
 pub mod action;
 pub mod composer_thread;
@@ -54,8 +55,8 @@ pub struct Continuo {
     editor_link: Arc<EditorLink>,
     /// The composer thread's end, until that thread takes it.
     composer_end: Option<ComposerEnd>,
-    /// Made at the first activation, so that a host's scan starts no thread; kept until the end, so that
-    /// memory outlives a change of the sample rate and an offline bounce.
+    /// Created at the first activation, so that a host's scan starts no thread. It is kept until the
+    /// plugin is dropped, so that memory outlives a change of the sample rate and an offline bounce.
     active: Option<Active>,
 }
 
@@ -193,7 +194,7 @@ impl Plugin for Continuo {
     }
 
     fn stop_processing(&mut self) {
-        // No further block reports that the transport stopped.
+        // After deactivation, no block reports that the transport stopped.
         if let Some(active) = &mut self.active {
             active.processor.reset();
         }

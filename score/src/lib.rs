@@ -1,15 +1,28 @@
-//! Music as Continuo sees it: a standard MIDI file becomes a [`Score`] on a grid of
-//! *steps*, a score becomes a [`TokenSequence`] of [`Token`]s, and all the way back.
+//! Music as data: a standard MIDI file becomes a [`Score`] on a grid of *steps*, a score becomes a
+//! [`TokenSequence`] of [`Token`]s, and back.
 //!
 //! ```text
-//! .mid bytes <-> midi::MidiFile <-> Score <-> PositionScore <-> IndexScore
-//!                (ticks)           (steps)   (tokens on steps) (numbers a model reads)
+//! .mid bytes <-> midi::MidiFile <-> Score <-> TokenSequence <-> TokenIds
+//!                (ticks)           (steps)   (base tokens)     (ids, as a model reads them)
 //! ```
 //!
-//! Units: *ticks* are the MIDI file's own division of the quarter note; *steps* are the
-//! model's (12 to the quarter by default); *beats* are quarter notes (`f64`), as in every
-//! host's transport. Nothing here starts a thread, and nothing here knows of a model: the
-//! [`manifest`] only says what is written in a model directory.
+//! Units: *ticks* are the MIDI file's division of the quarter note; *steps* are the vocabulary's (12
+//! to the quarter note by default); *beats* are quarter notes (`f64`), as in every host's transport.
+//!
+//! Nothing here runs a network or starts a thread. Two modules are data that the trainer and the
+//! engine share: [`manifest`] describes `model.json`, and [`ngram`] is the n-gram memory that is
+//! mixed with a network's prediction.
+//!
+//! ```
+//! use continuo_score::{Drums, Score, TokenIds, Vocabulary, midi};
+//!
+//! let vocabulary = Vocabulary::continuo();
+//! let bytes = continuo_score::tune::minuet().to_midi().to_bytes().unwrap();
+//! let file = midi::read_bytes(&bytes).unwrap();
+//! let score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
+//! let ids = TokenIds::encode(&score, &vocabulary);
+//! assert_eq!(ids.decode(&vocabulary).unwrap().notes.len(), score.notes.len());
+//! ```
 
 pub mod grammar;
 pub mod manifest;
@@ -17,6 +30,7 @@ mod merges;
 pub mod midi;
 pub mod ngram;
 pub mod note_context;
+mod note_decoder;
 pub mod part_filter;
 pub mod quantise;
 #[cfg(feature = "roll")]
@@ -33,6 +47,7 @@ pub mod vocabulary;
 pub use grammar::{Grammar, GrammarState};
 pub use midi::{MidiError, MidiFile};
 pub use note_context::{NoteContext, NoteState};
+pub use note_decoder::NoteDecoder;
 pub use part_filter::PartFilter;
 pub use quantise::{Drums, MidiPart};
 pub use scale::{Mode, Scale};

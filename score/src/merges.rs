@@ -1,38 +1,40 @@
 //! Merged tokens: byte-pair encoding over base ids (arXiv 1508.07909; for music arXiv
-//! 2301.11975). A *rule* makes one id of two that stand side by side; rules are applied in the
-//! order of their rank, the leftmost pair first, until none applies: exactly what the Hugging
-//! Face `tokenizers` crate does, with which `continuo-trainer vocab` finds the rules.
+//! 2301.11975). A *merge* replaces two adjacent ids by one. Merges are applied in the order of their
+//! rank, the leftmost pair first, until none applies, exactly as in the Hugging Face `tokenizers`
+//! crate, with which `continuo-trainer vocab` finds the merges.
 //!
-//! Two rules whose results spell the same base tokens make the same id, so that no two ids
-//! mean the same.
+//! Two merges whose results expand to the same base tokens make the same id, so that no two ids
+//! have the same meaning.
 
 use std::collections::HashMap;
 
-/// The rules of a vocabulary, and what every id stands for.
+/// The merges of a vocabulary, and the base ids of every id.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Merges {
-    /// The pair of each rule, by rank.
+    /// The pair of each merge, by rank.
     pairs: Vec<[u16; 2]>,
-    /// The id each rule makes, by rank.
+    /// The id that each merge makes, by rank.
     makes: Vec<u16>,
-    /// The base ids of every id, one after the other; a base id's are itself.
+    /// The base ids of all ids, concatenated.
     expansions: Vec<u16>,
-    /// Where the expansion of each id begins, and the end of the last.
+    /// First index of each id's expansion, and the end of the last.
     bounds: Vec<u32>,
-    /// For each left id, where its rules begin in `rules`, and the end of the last.
+    /// For each left id, the first index of its merges in `rules`, and the end of the last.
     lefts: Vec<u32>,
-    /// `(right id, rank)` of the rules of one left id after another, by right id.
+    /// `(right id, rank)` of all merges, by left id, then right id.
     rules: Vec<(u16, u16)>,
 }
 
 impl Merges {
-    /// The most base tokens an id may stand for: bounds what a small file can ask for.
+    /// Maximum number of base tokens of an id, which bounds the memory of a small file.
     pub(crate) const LONGEST: usize = 64;
-    /// Stands for no symbol before the first or after the last.
+    /// No neighbour: before the first id, or after the last.
     const NONE: u32 = u32::MAX;
 
-    /// `pairs` over the base ids `0..base`, those in `closed` left alone. The reason is given
-    /// where they make no sense.
+    /// Merges of `pairs` over the base ids `0..base`; ids in `closed` are never merged.
+    ///
+    /// # Errors
+    /// A text for people with the unusable merge and the reason.
     pub(crate) fn new(base: u16, closed: &[u16], pairs: Vec<[u16; 2]>) -> Result<Self, String> {
         let mut merges = Self {
             makes: Vec::with_capacity(pairs.len()),
@@ -84,12 +86,12 @@ impl Merges {
         &self.pairs
     }
 
-    /// Ids, base ids included.
+    /// Number of ids, base ids included.
     pub(crate) fn size(&self) -> usize {
         self.bounds.len().saturating_sub(1)
     }
 
-    /// The base ids an id stands for; none for an id that is none.
+    /// The base ids of an id; none for an unknown id.
     pub(crate) fn expand(&self, id: u16) -> &[u16] {
         match self.bounds.get(usize::from(id)..usize::from(id) + 2) {
             Some(bounds) => &self.expansions[bounds[0] as usize..bounds[1] as usize],
@@ -97,7 +99,7 @@ impl Merges {
         }
     }
 
-    /// The rank of the rule for a pair.
+    /// The rank of a pair's merge.
     fn rank(&self, left: u16, right: u16) -> Option<u16> {
         let left = usize::from(left);
         let rules = &self.rules[self.lefts[left] as usize..self.lefts[left + 1] as usize];
@@ -105,30 +107,30 @@ impl Merges {
         found.ok().map(|at| rules[at].1)
     }
 
-    /// Base ids with the rules applied: in time proportional to the ids and the rules.
+    /// Applies the merges to base ids, in time proportional to the ids and the merges.
     pub(crate) fn apply(&self, base: Vec<u16>) -> Vec<u16> {
         if self.pairs.is_empty() {
             return base;
         }
         let mut ids = base;
         let count = ids.len() as u32;
-        // The neighbours of each id that is left; an id merged into the one before it has
-        // itself after it.
+        // The neighbours of each remaining id; an id merged into the one before it is its own
+        // successor.
         let mut after: Vec<u32> = (1..=count).collect();
         let mut before: Vec<u32> = (0..count).map(|at| at.wrapping_sub(1)).collect();
         if let Some(last) = after.last_mut() {
             *last = Self::NONE;
         }
-        let mut waiting = Waiting::new(self.pairs.len(), ids.len());
+        let mut queue = MergeQueue::new(self.pairs.len(), ids.len());
         for (at, pair) in (0..).zip(ids.windows(2)) {
             if let Some(rank) = self.rank(pair[0], pair[1]) {
-                waiting.add(rank, at);
+                queue.add(rank, at);
             }
         }
         let (mut places, mut rank) = (Vec::new(), 0);
         while rank < self.pairs.len() {
-            waiting.take(rank, &mut places);
-            // Put in order of what was merged, which is seldom another than theirs.
+            queue.take(rank, &mut places);
+            // In stream order, which they nearly have.
             places.sort_unstable();
             let mut lowest = rank + 1;
             for (done, &at) in places.iter().enumerate() {
@@ -136,7 +138,7 @@ impl Merges {
                 if next == Self::NONE || next == at {
                     continue;
                 }
-                // What waited here may have changed since.
+                // The ids here may have changed since the merge was queued.
                 let made = self.makes[rank];
                 let now = self.rank(ids[here], ids[next as usize]);
                 if now.is_none_or(|now| self.makes[usize::from(now)] != made) {
@@ -148,7 +150,7 @@ impl Merges {
                 let mut add = |left: u32, right: u32| {
                     let rule = self.rank(ids[left as usize], ids[right as usize]);
                     if let Some(rule) = rule {
-                        waiting.add(rule, left);
+                        queue.add(rule, left);
                         lowest = lowest.min(rule.into());
                     }
                 };
@@ -159,10 +161,10 @@ impl Merges {
                 if before[here] != Self::NONE {
                     add(before[here], at);
                 }
-                // An id that several rules make may be of use to an earlier one.
+                // An id that several merges make may take part in an earlier merge.
                 if lowest < rank {
                     let rest = places[done + 1..].iter();
-                    rest.for_each(|&at| waiting.add(rank as u16, at));
+                    rest.for_each(|&at| queue.add(rank as u16, at));
                     break;
                 }
             }
@@ -180,15 +182,15 @@ impl Merges {
     }
 }
 
-/// Where each rule is to be tried: a list for each rank, all in one vector.
-struct Waiting {
+/// Positions at which each merge is to be tried: a list for each rank, all in one vector.
+struct MergeQueue {
     /// The last entry of each rank.
     last: Vec<u32>,
     /// Position, and the entry before it of the same rank.
     entries: Vec<(u32, u32)>,
 }
 
-impl Waiting {
+impl MergeQueue {
     fn new(ranks: usize, ids: usize) -> Self {
         Self {
             last: vec![Merges::NONE; ranks],
@@ -202,7 +204,7 @@ impl Waiting {
         *last = self.entries.len() as u32 - 1;
     }
 
-    /// Takes the positions of a rank, in no order.
+    /// Takes the positions of a rank, in the order in which they were added.
     fn take(&mut self, rank: usize, places: &mut Vec<u32>) {
         places.clear();
         let mut entry = std::mem::replace(&mut self.last[rank], Merges::NONE);
@@ -224,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn by_rank_then_from_the_left() {
+    fn merges_apply_by_rank_then_from_the_left() {
         let m = merges(&[[1, 2], [2, 3], [4, 3], [1, 1]]);
         assert_eq!((m.size(), m.expand(6)), (8, &[1, 2, 3][..]));
         assert_eq!(m.apply(vec![1, 2, 3]), [6]);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn one_id_for_one_meaning() {
+    fn merges_with_equal_expansions_share_an_id() {
         // (1 2) 3 and 1 (2 3) are the same.
         let m = merges(&[[1, 2], [4, 3], [2, 3], [1, 6]]);
         assert_eq!(m.size(), 7);
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn unusable_merges_are_refused() {
         for pairs in [&[[1, 4]][..], &[[0, 1]], &[[1, 0]], &[[1, 2], [1, 2]]] {
             assert!(Merges::new(4, &[0], pairs.to_vec()).is_err(), "{pairs:?}");
         }

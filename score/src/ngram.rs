@@ -1,16 +1,30 @@
-//! The suffix memory: what followed the longest passages that are like the last one, token for
-//! token. Music repeats itself literally, and in other keys, more than a small network can
-//! remember, so where the piece has been here before, what came next is added to what the network
-//! expects ([`Mixture`]): what followed the same passage, and what followed it in another key, moved
-//! into this one.
+//! The n-gram memory: the tokens that followed the longest earlier n-grams equal to the last one.
+//! Music repeats itself literally, and in other keys, more than a small network can remember. Where
+//! the piece has such an n-gram, its continuations are mixed with the network's prediction
+//! ([`Mixture`]): those in the same key, and those in other keys, transposed into this one.
 //!
-//! This is an n-gram model without bound mixed with a network, as infini-gram (Liu et al. 2024,
-//! arXiv 2401.17377), over the session and what was learned; where the kNN memory finds what is
-//! alike, it finds what is the same. How loud a note was is not compared, as players never are the
-//! same there.
+//! This is an unbounded n-gram model mixed with a network, as infini-gram (Liu et al. 2024, arXiv
+//! 2401.17377), over the session and the learned pieces. The kNN memory finds similar passages; this
+//! memory finds equal ones. Velocities are not compared, since players never repeat them exactly.
 //!
-//! Plain data without a model: the engine plays with it, the trainer fits its weights.
+//! Plain data without a network: the engine samples with it, the trainer fits its weights.
+//!
+//! ```
+//! use continuo_score::ngram::NgramMemory;
+//! use continuo_score::{TokenSequence, Vocabulary, tune};
+//!
+//! let vocabulary = Vocabulary::continuo();
+//! let (mut session, learned) = (NgramMemory::new(&vocabulary), NgramMemory::new(&vocabulary));
+//! let tune = TokenSequence::encode_open(&tune::minuet(), &vocabulary).ids(&vocabulary);
+//! // The same bars twice, then their beginning.
+//! for &id in tune.iter().chain(&tune[1..]).chain(&tune[1..40]) {
+//!     session.push(id, 0);
+//! }
+//! let [same_key, ..] = session.continuations(0..session.len(), &learned);
+//! assert_eq!(same_key.unwrap().shares[0].0, tune[40]);
+//! ```
 
+mod continuations;
 mod mixture;
 
 use std::collections::HashMap;
@@ -18,102 +32,87 @@ use std::ops::Range;
 
 use crate::{Token, Vocabulary};
 
+pub use continuations::Continuations;
+use continuations::{LONGEST, SHORTEST};
 pub use mixture::{BANDS, Mixture, NgramWeights, PredictedToken, SOURCES, SourcePrediction};
 
-/// Tokens, velocities not counted, that a passage must have in common with the last one: a note
-/// and what it begins on.
-const SHORTEST: usize = 4;
-/// More are not compared.
-const LONGEST: usize = 64;
-/// Of the passages with the last [`SHORTEST`] tokens in common, so many are looked at: the latest.
-const LOOKED_AT: usize = 64;
-/// A passage that lies elsewhere in its bar counts as if it had so many tokens less in common: it
-/// takes a long one to shift what is played against the beat.
-const ELSEWHERE: usize = 8;
-/// Passages found agree if the likeliest that followed has such a share.
-const AGREED: f32 = 0.9;
-/// A pitch by how far it is from the one before it, in semitones, plus this: no id is as large.
+/// N-grams compared for one prediction: the latest.
+const MAX_MATCHES: usize = 64;
+/// Tokens by which an n-gram at another position in its bar counts as shorter: only a long one may
+/// shift the music against the beat.
+const BAR_POSITION_PENALTY: usize = 8;
+/// Offset of an interval in semitones, to tell intervals from ids, which are smaller.
 const INTERVAL: u16 = 0x8000 + 128;
 
-/// What passages are compared by.
+/// The way in which n-grams are compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum By {
-    /// Their ids.
+enum Comparison {
+    /// Comparison ids.
     Ids,
-    /// The same, but pitches by their distance from the one before.
+    /// Comparison ids, but pitches by the interval from the pitch before.
     Intervals,
 }
 
-/// Passages of [`SHORTEST`]: where they end, as indices into [`NgramMemory::compared`].
-type Ends = HashMap<[u16; SHORTEST], Vec<u32>>;
+/// N-grams of [`SHORTEST`] keys, and their last indices in [`NgramMemory::compared`].
+type EndPositions = HashMap<[u16; SHORTEST], Vec<u32>>;
 
-/// What an id is to the memory.
+/// The kind of an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum IdKind {
     /// A velocity: not compared.
-    PassedOver,
+    Skipped,
     /// A pitch.
     Pitch(u8),
     /// Anything else.
     Other,
 }
 
-/// A token that is compared.
+/// A token that is compared, with its position in the stream.
 #[derive(Clone, Copy, Debug)]
 struct Compared {
     position: u32,
-    /// Itself, or, if it is a pitch, how far it is from the one before.
+    /// The id, or for a pitch the interval from the pitch before.
     interval: u16,
-    /// The last pitch up to here.
+    /// The last pitch up to and including this token.
     pitch: Option<u8>,
 }
 
-/// The tokens of a session, or of pieces, and where each passage of four ends.
+/// The tokens of a session or of learned pieces, and the end positions of every n-gram of
+/// 4 tokens. A value: its owner may be any thread.
 #[derive(Clone, Debug)]
 pub struct NgramMemory {
-    /// By id.
-    kinds: Vec<Kind>,
-    /// By pitch: its id.
+    /// IdKind of each id.
+    kinds: Vec<IdKind>,
+    /// Id of each pitch.
     pitches: Vec<Option<u16>>,
     ids: Vec<u16>,
-    places: Vec<u16>,
+    /// Step in the bar of each token.
+    bar_steps: Vec<u16>,
     compared: Vec<Compared>,
-    same: Ends,
-    alike: Ends,
+    by_ids: EndPositions,
+    by_intervals: EndPositions,
 }
 
-/// What followed the passages found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Continuations {
-    /// Tokens that the longest of them has in common with the last one, velocities not counted:
-    /// [`BANDS`]`[0]` or more. One that lies elsewhere in its bar counts as eight tokens shorter.
-    pub length: usize,
-    /// Ids and their shares, which sum to 1, largest first and of equals the lower id. A passage
-    /// counts half as much for each token less that it has in common.
-    pub shares: Vec<(u16, f32)>,
-    /// Where the passage that counts most, of these the latest, was followed: a position, if it is
-    /// of the session.
-    pub at: Option<usize>,
-}
-
-/// A passage that ends as the last one does.
-struct Found {
+/// An earlier n-gram equal to the last one.
+struct Match {
     length: usize,
+    /// The id that followed it.
     next: u16,
+    /// Position of that id.
     at: usize,
 }
 
 impl NgramMemory {
-    /// An empty memory of ids of `vocabulary`.
+    /// An empty memory for ids of `vocabulary`.
     pub fn new(vocabulary: &Vocabulary) -> Self {
         let kind = |id| {
             let tokens: Vec<Token> = vocabulary.tokens(id).collect();
             match tokens[..] {
-                [Token::Pitch(pitch)] => Kind::Pitch(pitch),
+                [Token::Pitch(pitch)] => IdKind::Pitch(pitch),
                 [_, ..] if tokens.iter().all(|t| matches!(t, Token::Velocity(_))) => {
-                    Kind::PassedOver
+                    IdKind::Skipped
                 }
-                _ => Kind::Other,
+                _ => IdKind::Other,
             }
         };
         let pitch = |pitch| vocabulary.id(Token::Pitch(pitch));
@@ -121,65 +120,65 @@ impl NgramMemory {
             kinds: (0..vocabulary.size() as u16).map(kind).collect(),
             pitches: (0..128).map(pitch).collect(),
             ids: Vec::new(),
-            places: Vec::new(),
+            bar_steps: Vec::new(),
             compared: Vec::new(),
-            same: Ends::new(),
-            alike: Ends::new(),
+            by_ids: EndPositions::new(),
+            by_intervals: EndPositions::new(),
         }
     }
 
-    /// Ids held: the next one's position.
+    /// Number of ids, which is the next id's position.
     pub fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether it has no ids.
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
     }
 
-    fn kind(&self, id: u16) -> Kind {
+    fn kind(&self, id: u16) -> IdKind {
         let known = self.kinds.get(usize::from(id));
-        known.copied().unwrap_or(Kind::Other)
+        known.copied().unwrap_or(IdKind::Other)
     }
 
-    /// What is compared of the token at an index of `compared`.
-    fn key(&self, index: usize, by: By) -> u16 {
+    /// The key by which the token at an index of `compared` is compared.
+    fn key(&self, index: usize, by: Comparison) -> u16 {
         let compared = self.compared[index];
         match by {
-            By::Ids => self.ids[compared.position as usize],
-            By::Intervals => compared.interval,
+            Comparison::Ids => self.ids[compared.position as usize],
+            Comparison::Intervals => compared.interval,
         }
     }
 
-    /// The last [`SHORTEST`] of these, up to index `end` of `compared`.
-    fn passage(&self, end: usize, by: By) -> Option<[u16; SHORTEST]> {
+    /// The [`SHORTEST`] keys up to and including index `end` of `compared`.
+    fn ngram(&self, end: usize, by: Comparison) -> Option<[u16; SHORTEST]> {
         let from = (end + 1).checked_sub(SHORTEST)?;
         Some(std::array::from_fn(|i| self.key(from + i, by)))
     }
 
-    fn ends_mut(&mut self, by: By) -> &mut Ends {
+    fn ends_mut(&mut self, by: Comparison) -> &mut EndPositions {
         match by {
-            By::Ids => &mut self.same,
-            By::Intervals => &mut self.alike,
+            Comparison::Ids => &mut self.by_ids,
+            Comparison::Intervals => &mut self.by_intervals,
         }
     }
 
-    /// One more id, at step `place` of its bar.
-    pub fn push(&mut self, id: u16, place: u16) {
+    /// Appends an id, at step `bar_step` of its bar.
+    pub fn push(&mut self, id: u16, bar_step: u16) {
         let position = self.ids.len() as u32;
         self.ids.push(id);
-        self.places.push(place);
+        self.bar_steps.push(bar_step);
         let kind = self.kind(id);
-        if kind == Kind::PassedOver {
+        if kind == IdKind::Skipped {
             return;
         }
         let before = self.compared.last().and_then(|c| c.pitch);
         let (interval, pitch) = match (kind, before) {
-            (Kind::Pitch(pitch), Some(before)) => {
+            (IdKind::Pitch(pitch), Some(before)) => {
                 (INTERVAL + u16::from(pitch) - u16::from(before), Some(pitch))
             }
-            (Kind::Pitch(pitch), None) => (id, Some(pitch)),
+            (IdKind::Pitch(pitch), None) => (id, Some(pitch)),
             _ => (id, before),
         };
         let end = self.compared.len();
@@ -188,58 +187,62 @@ impl NgramMemory {
             interval,
             pitch,
         });
-        for by in [By::Ids, By::Intervals] {
-            if let Some(passage) = self.passage(end, by) {
-                let ends = self.ends_mut(by).entry(passage).or_default();
+        for by in [Comparison::Ids, Comparison::Intervals] {
+            if let Some(ngram) = self.ngram(end, by) {
+                let ends = self.ends_mut(by).entry(ngram).or_default();
                 ends.push(end as u32);
             }
         }
     }
 
-    /// Forgets every id from position `to` on.
+    /// Removes every id from position `to` on.
     pub fn truncate(&mut self, to: usize) {
         while let Some(end) = self.compared.len().checked_sub(1)
             && self.compared[end].position as usize >= to
         {
-            for by in [By::Ids, By::Intervals] {
-                if let Some(passage) = self.passage(end, by)
-                    && let Some(ends) = self.ends_mut(by).get_mut(&passage)
+            for by in [Comparison::Ids, Comparison::Intervals] {
+                if let Some(ngram) = self.ngram(end, by)
+                    && let Some(ends) = self.ends_mut(by).get_mut(&ngram)
                 {
                     // It was the last to come in.
                     ends.pop();
                     if ends.is_empty() {
-                        self.ends_mut(by).remove(&passage);
+                        self.ends_mut(by).remove(&ngram);
                     }
                 }
             }
             self.compared.pop();
         }
         self.ids.truncate(to);
-        self.places.truncate(to);
+        self.bar_steps.truncate(to);
     }
 
-    /// What followed the passages most like the last one, by source: at the positions `within`,
-    /// in this key and in others, and anywhere in what was `learned`, likewise. What was in another
-    /// key is moved into this one. `None` where there is none.
-    pub fn look(&self, within: Range<usize>, learned: &Self) -> [Option<Continuations>; SOURCES] {
+    /// The continuations of the last n-gram, by source: at the positions `within` in this key and in
+    /// other keys, then anywhere in `learned` in this key and in other keys. Those of other keys are
+    /// transposed into this one. `None` for a source without any.
+    pub fn continuations(
+        &self,
+        within: Range<usize>,
+        learned: &Self,
+    ) -> [Option<Continuations>; SOURCES] {
         let all = 0..usize::MAX;
         let learned = |by| {
             let followed = self.followed(learned, by, all.clone())?;
             Some(Continuations {
-                at: None,
+                position: None,
                 ..followed
             })
         };
         [
-            self.followed(self, By::Ids, within.clone()),
-            self.followed(self, By::Intervals, within),
-            learned(By::Ids),
-            learned(By::Intervals),
+            self.followed(self, Comparison::Ids, within.clone()),
+            self.followed(self, Comparison::Intervals, within),
+            learned(Comparison::Ids),
+            learned(Comparison::Intervals),
         ]
     }
 
-    /// What followed the passages of `held`, at its positions `within`.
-    fn followed(&self, held: &Self, by: By, within: Range<usize>) -> Option<Continuations> {
+    /// The continuations in `held`, at its positions `within`.
+    fn followed(&self, held: &Self, by: Comparison, within: Range<usize>) -> Option<Continuations> {
         let found = self.find(held, by, within);
         let length = found.iter().map(|f| f.length).max()?;
         let mut followed = Continuations {
@@ -247,7 +250,7 @@ impl NgramMemory {
             ..Continuations::default()
         };
         let mut sum = 0.0;
-        for Found {
+        for Match {
             length: its,
             next,
             at,
@@ -256,7 +259,7 @@ impl NgramMemory {
             let weight = 0.5f32.powi((length - its) as i32);
             sum += weight;
             if its == length {
-                followed.at = followed.at.max(Some(at));
+                followed.position = followed.position.max(Some(at));
             }
             match followed.shares.iter_mut().find(|(known, _)| *known == next) {
                 Some((_, share)) => *share += weight,
@@ -269,23 +272,22 @@ impl NgramMemory {
         Some(followed)
     }
 
-    /// The passages of `held`, followed at the positions `within`, that end as the last one here
-    /// does.
-    fn find(&self, held: &Self, by: By, within: Range<usize>) -> Vec<Found> {
+    /// The n-grams in `held`, followed at the positions `within`, that equal the last one here.
+    fn find(&self, held: &Self, by: Comparison, within: Range<usize>) -> Vec<Match> {
         let mut found = Vec::new();
         let Some(last) = self.compared.len().checked_sub(1) else {
             return found;
         };
         let now = self.compared[last];
-        // A velocity may have come since.
+        // Velocities that came after the last compared token.
         let since = self.ids.len() - 1 - now.position as usize;
         let ends = match by {
-            By::Ids => &held.same,
-            By::Intervals => &held.alike,
+            Comparison::Ids => &held.by_ids,
+            Comparison::Intervals => &held.by_intervals,
         };
-        let passage = self.passage(last, by);
-        // One for each passage that ends as the last one does, itself included, oldest first.
-        let Some(ends) = passage.and_then(|passage| ends.get(&passage)) else {
+        let ngram = self.ngram(last, by);
+        // One for each equal n-gram, the last one itself included, oldest first.
+        let Some(ends) = ngram.and_then(|ngram| ends.get(&ngram)) else {
             return found;
         };
         let next_of = |end: u32| held.compared[end as usize].position as usize + since + 1;
@@ -297,25 +299,25 @@ impl NgramMemory {
             .unwrap_or_default()
             .iter()
             .rev()
-            .take(LOOKED_AT)
+            .take(MAX_MATCHES)
         {
             let next = next_of(end);
             let velocities = &held.ids[next - since..next];
             if velocities
                 .iter()
-                .any(|&id| held.kind(id) != Kind::PassedOver)
+                .any(|&id| held.kind(id) != IdKind::Skipped)
             {
                 continue;
             }
             let then = held.compared[end as usize];
-            let Some(id) = self.moved(held.ids[next], then.pitch, now.pitch, by) else {
+            let Some(id) = self.transposed(held.ids[next], then.pitch, now.pitch, by) else {
                 continue;
             };
-            let length = self.in_common(last, held, end as usize, by);
+            let length = self.common_length(last, held, end as usize, by);
             let [then, now] = [(held, then), (self, now)]
-                .map(|(memory, compared)| memory.places[compared.position as usize]);
-            let less = if then == now { 0 } else { ELSEWHERE };
-            found.push(Found {
+                .map(|(memory, compared)| memory.bar_steps[compared.position as usize]);
+            let less = if then == now { 0 } else { BAR_POSITION_PENALTY };
+            found.push(Match {
                 length: length.saturating_sub(less).max(SHORTEST),
                 next: id,
                 at: next,
@@ -324,10 +326,16 @@ impl NgramMemory {
         found
     }
 
-    /// The id that followed, as it would follow here; `None` for what is compared by intervals and
-    /// is not in another key, or leaves the keyboard.
-    fn moved(&self, id: u16, then: Option<u8>, now: Option<u8>, by: By) -> Option<u16> {
-        if by == By::Ids {
+    /// The id that followed, transposed into the present key; `None` if the comparison is by
+    /// intervals and the key is the same, or if the pitch leaves the keyboard.
+    fn transposed(
+        &self,
+        id: u16,
+        then: Option<u8>,
+        now: Option<u8>,
+        by: Comparison,
+    ) -> Option<u16> {
+        if by == Comparison::Ids {
             return Some(id);
         }
         let distance = i16::from(now?) - i16::from(then?);
@@ -335,7 +343,7 @@ impl NgramMemory {
             return None;
         }
         match self.kind(id) {
-            Kind::Pitch(pitch) => {
+            IdKind::Pitch(pitch) => {
                 let moved = usize::try_from(i16::from(pitch) + distance).ok()?;
                 self.pitches.get(moved).copied().flatten()
             }
@@ -343,24 +351,11 @@ impl NgramMemory {
         }
     }
 
-    /// How many tokens up to an index of `compared` are the same as up to an index of another's.
-    fn in_common(&self, last: usize, held: &Self, end: usize, by: By) -> usize {
+    /// Number of equal tokens up to an index of `compared` and up to an index of another memory's.
+    fn common_length(&self, last: usize, held: &Self, end: usize, by: Comparison) -> usize {
         (0..LONGEST.min(end.min(last) + 1))
             .take_while(|&back| held.key(end - back, by) == self.key(last - back, by))
             .count()
-    }
-}
-
-impl Continuations {
-    /// Whether the passages agree on what follows.
-    pub fn agreed(&self) -> bool {
-        self.shares.first().is_some_and(|&(_, most)| most >= AGREED)
-    }
-
-    /// The share of an id.
-    pub fn share(&self, id: u16) -> f32 {
-        let of = |&&(known, _): &&(u16, f32)| known == id;
-        self.shares.iter().find(of).map_or(0.0, |&(_, share)| share)
     }
 }
 

@@ -1,49 +1,63 @@
-//! Which notes sound: what a model is told of every token beside its place in time.
+//! The note context: the notes that sound at each token, an input of the network beside the time
+//! grid.
 //!
-//! A stream says each note once, its length with it, so that what still sounds a bar later has to
-//! be worked out from lengths and moves: arithmetic that a small network learns badly and a few
-//! lines do exactly. Each token comes with the rows of an embedding that are added up for it:
+//! A stream has each note once, with its length, so that the notes that sound a bar later follow
+//! from lengths and moves: arithmetic that a small network learns badly and a few lines do exactly.
+//! Each token has the rows of an embedding whose sum is its input:
 //!
 //! | rows | |
 //! |---|---|
-//! | `0..128` | a pitch that sounds, and goes on sounding when the next note ends |
-//! | `128..256` | a pitch that sounds, and is (among) the next to end |
-//! | `256..384` | a pitch whose note has just ended, at the very step the stream stands at |
-//! | `384..448` | steps until the next note ends, 63 for more; 0 where nothing sounds |
+//! | `0..128` | a pitch that sounds beyond the end of the next note to end |
+//! | `128..256` | a pitch that sounds and is (among) the next to end |
+//! | `256..384` | a pitch whose note ends at the present step |
+//! | `384..448` | steps until the next note ends, 63 for more; 0 if nothing sounds |
 //!
-//! and with the steps since the piece began and the pitch said last, by which attention tells how
-//! far apart tokens are in time and pitch.
+//! and the steps since the beginning of the piece and the last pitch, from which attention computes
+//! how far apart tokens are in time and pitch.
+//!
+//! ```
+//! use continuo_score::{NoteState, Token};
+//!
+//! let mut state = NoteState::default();
+//! for token in [Token::Start, Token::Pitch(72), Token::Duration(6)] {
+//!     state.read(token);
+//! }
+//! let context = state.context();
+//! assert_eq!((context.step, context.pitch), (0, 72));
+//! assert!(context.rows.contains(&(128 + 72)) && context.rows.contains(&(384 + 6)));
+//! ```
 
 use crate::vocabulary::Token;
 
-/// The notes that sound where a stream stands; follows it token by token. A value: whoever reads
-/// owns it.
+/// The notes that sound at the end of a token stream, updated token by token. A value: its owner
+/// may be any thread.
 #[derive(Clone, Debug, Default)]
 pub struct NoteState {
     step: u32,
-    /// Pitch and end step of what sounds or ends at this step, oldest first.
+    /// `(pitch, end step)` of the notes that sound or end at this step, oldest first.
     notes: Vec<(u8, u32)>,
+    /// Pitch of the note whose duration is still to come.
     pitch: Option<u8>,
-    /// The pitch said last.
-    last: Option<u8>,
+    last_pitch: Option<u8>,
+    /// Whether the next duration is a move.
     moves: bool,
 }
 
-/// What a model is told of one token.
+/// The note context of one token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoteContext {
-    /// Rows of the notes that sound, in no order that matters; [`NoteState::NOTHING`] fills up.
+    /// Embedding rows, in any order; [`NoteState::NOTHING`] fills the empty slots.
     pub rows: [u16; NoteState::SLOTS],
-    /// Steps since the piece began.
+    /// Steps since the beginning of the piece.
     pub step: u32,
-    /// The pitch said last, this token's own if it says one; [`NoteContext::PITCH`] before any.
+    /// The last pitch up to and including this token; [`NoteContext::PITCH`] before the first.
     pub pitch: u8,
 }
 
 impl NoteContext {
-    /// Stands for the pitch where none was said: middle C.
+    /// Value of `pitch` before the first pitch: middle C.
     pub const PITCH: u8 = 60;
-    /// Of a token that is told nothing.
+    /// An empty context.
     pub const NOTHING: Self = Self {
         rows: [NoteState::NOTHING; NoteState::SLOTS],
         step: 0,
@@ -52,24 +66,23 @@ impl NoteContext {
 }
 
 impl NoteState {
-    /// Rows of the embedding.
+    /// Number of embedding rows.
     pub const ROWS: usize = 3 * 128 + Self::LEFT;
-    /// Rows a token has at most. Of more notes at once than there is room for, the oldest are
-    /// left out.
+    /// Rows of a token. If more notes sound at once, the oldest are left out.
     pub const SLOTS: usize = 16;
-    /// The row that adds nothing, one past the embedding's.
+    /// The row that adds nothing, one past the last row of the embedding.
     pub const NOTHING: u16 = Self::ROWS as u16;
     /// Rows for the time until a note ends.
     const LEFT: usize = 64;
-    /// Notes kept at most, for streams that no musician wrote.
+    /// Notes kept at most, which bounds malformed streams.
     const MOST: usize = 256;
 
-    /// One more base token.
+    /// Reads a base token.
     pub fn read(&mut self, token: Token) {
         match token {
             Token::Pitch(pitch) => {
                 self.pitch = Some(pitch);
-                self.last = Some(pitch);
+                self.last_pitch = Some(pitch);
             }
             Token::Duration(by) if self.moves => {
                 self.step = self.step.saturating_add(by.into());
@@ -92,12 +105,12 @@ impl NoteState {
         self.moves = token == Token::Separator;
     }
 
-    /// What the token read last is told.
+    /// The context of the last token read.
     pub fn context(&self) -> NoteContext {
-        let mut told = NoteContext::NOTHING;
-        told.step = self.step;
-        told.pitch = self.last.unwrap_or(NoteContext::PITCH);
-        let rows = &mut told.rows;
+        let mut context = NoteContext::NOTHING;
+        context.step = self.step;
+        context.pitch = self.last_pitch.unwrap_or(NoteContext::PITCH);
+        let rows = &mut context.rows;
         let ends = self.notes.iter().map(|&(_, end)| end);
         let next = ends.filter(|&end| end > self.step).min();
         let left = next.map_or(0, |end| (end - self.step).min(Self::LEFT as u32 - 1));
@@ -110,7 +123,7 @@ impl NoteState {
             };
             *slot = kind * 128 + u16::from(pitch & 127);
         }
-        told
+        context
     }
 }
 
@@ -165,8 +178,8 @@ mod tests {
         let mut now = NoteState::default();
         let mut read = |tokens: &[Token]| {
             tokens.iter().for_each(|&token| now.read(token));
-            let told = now.context();
-            (told.step, told.pitch)
+            let context = now.context();
+            (context.step, context.pitch)
         };
         use Token::{Duration, Pitch, Separator, Start, Velocity};
         assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "none was said");
@@ -179,7 +192,7 @@ mod tests {
         assert_eq!(read(&[Start]), (0, NoteContext::PITCH), "another piece");
     }
 
-    /// What the rows say is what the score says, and of too many notes the newest are there.
+    /// The rows agree with the score; of too many notes the newest are there.
     #[test]
     fn the_rows_are_those_of_the_score() {
         let vocabulary = Vocabulary::continuo();

@@ -1,14 +1,14 @@
-//! Hearing a file as a player would: which parts, from where on, and where the answer begins.
+//! Chooses the parts of a file that count as input, and the step at which an answer to them begins.
 
 use crate::midi::{MidiFile, MidiNote};
 use crate::quantise::Drums;
 use crate::score::{Note, Score};
 use crate::time::TimeSignatureMap;
 
-/// Bars by which a note may outlast all others and still count as music.
+/// Bars by which a note may outlast all others without counting as hanging.
 const HANGING_BARS: usize = 4;
 
-/// Which notes of a file are heard. The default is all pitches, from the beginning.
+/// A choice of notes of a file, by track and channel. The default is all pitches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartFilter {
     /// Only these tracks, as indices into [`MidiFile::tracks`].
@@ -18,14 +18,19 @@ pub struct PartFilter {
 }
 
 impl PartFilter {
-    /// Whether a note is heard; drums are not.
-    pub fn accepts(&self, file: &MidiFile, note: &MidiNote) -> bool {
+    /// Whether a note is on a chosen track and channel.
+    pub fn chooses(&self, note: &MidiNote) -> bool {
         let among_tracks = self.tracks.as_ref().is_none_or(|t| t.contains(&note.track));
         let among_channels = (self.channels.as_ref()).is_none_or(|c| c.contains(&note.channel));
-        among_tracks && among_channels && !file.is_drum(note)
+        among_tracks && among_channels
     }
 
-    /// The notes heard, on the grid.
+    /// Whether a note is chosen; drums never are.
+    pub fn accepts(&self, file: &MidiFile, note: &MidiNote) -> bool {
+        self.chooses(note) && !file.is_drum(note)
+    }
+
+    /// The chosen notes, on a grid of `steps_per_beat`.
     pub fn score(&self, file: &MidiFile, steps_per_beat: u32) -> Score {
         if *self == Self::default() {
             return Score::from_midi(file, steps_per_beat, Drums::Drop);
@@ -60,7 +65,7 @@ impl Score {
         Some(line)
     }
 
-    /// The end of the last note that does not hang.
+    /// The end of the last note, without hanging notes.
     fn music_end(&self, last_onset: u32) -> u32 {
         let mut notes: Vec<&Note> = self.notes.iter().collect();
         notes.sort_unstable_by_key(|note| note.end());
@@ -86,7 +91,14 @@ impl Score {
         end
     }
 
-    /// The score with every note that sounds at `step` ended there, and none after it.
+    /// Ends the score with the bar in which its last note ends: the silence that a file has after
+    /// that is no music.
+    pub fn end_with_music(&mut self) {
+        let end = self.notes.iter().map(|note| note.end()).max().unwrap_or(0);
+        self.length = self.length.min(self.time_signatures.next_bar(end));
+    }
+
+    /// The score up to `step`, in [`Score::normalise`]'s order: notes that sound there end there.
     pub fn ended_at(&self, step: u32) -> Score {
         let mut score = self.clone();
         score.notes.retain(|note| note.start < step);
@@ -123,8 +135,7 @@ impl Score {
         score
     }
 
-    /// The bar line so many bars before the bar line `line`; the beginning where there are
-    /// fewer.
+    /// The bar line `bars` bars before the bar line `line`; the beginning if there are fewer.
     pub fn bars_before(&self, line: u32, bars: u32) -> u32 {
         let lines = self.time_signatures.bar_lines(line);
         let index = lines.len().saturating_sub(bars as usize);
@@ -162,6 +173,21 @@ mod tests {
         assert_eq!(score(&[(0, 12)]).answer_start(), Some(48));
         assert_eq!(score(&[(0, 48)]).answer_start(), Some(48));
         assert_eq!(score(&[(0, 40), (50, 60)]).answer_start(), Some(96));
+    }
+
+    #[test]
+    fn silence_after_the_last_bar_is_no_music() {
+        let ends = |length: u32, notes: &[(u32, u32)]| {
+            let mut score = score(notes);
+            score.length = length;
+            score.end_with_music();
+            score.length
+        };
+        assert_eq!(ends(4_800, &[(0, 40), (48, 60)]), 96);
+        assert_eq!(ends(4_800, &[(0, 96)]), 96);
+        // A piece that ends within its last bar stays as it is.
+        assert_eq!(ends(70, &[(0, 40), (48, 60)]), 70);
+        assert_eq!(ends(4_800, &[]), 0);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Between a MIDI file's ticks and the step grid.
+//! Quantises a MIDI file's ticks to the step grid, and writes a score as a MIDI file.
 //!
-//! The rule: every onset and every end goes to the nearest step, a tie to the later one, and
-//! no note is shorter than one step. So no note vanishes (but two of one pitch that fall on
-//! one step become one), and no onset passes another.
+//! Every onset and every end goes to the nearest step, a tie to the later one, and no note is
+//! shorter than one step. So no note vanishes, except that two notes of one pitch on one step become
+//! one, and onsets keep their order.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +11,20 @@ use crate::score::{Note, Score};
 use crate::time::{TempoMap, TimeSignatureMap};
 use crate::vocabulary::Vocabulary;
 
-/// What becomes of the drums ([`MidiFile::is_drum`]).
+/// The treatment of drum notes ([`MidiFile::is_drum`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drums {
-    /// Left out: their keys are no pitches.
+    /// Leave them out: their keys are no pitches.
     Drop,
-    /// Kept as if they were notes.
+    /// Keep them as if they were pitches.
     Keep,
 }
 
-/// Steps a score may last: at 12 steps a beat and 120 beats a minute, two days. A file of a
-/// few bytes can name any time; what it says of later times is left out.
-const LONGEST_SCORE: u64 = 1 << 22;
+/// Longest score, in steps: two days at 12 steps a beat and 120 beats a minute. A file of a few
+/// bytes can name any time; later events are left out.
+const MAX_STEPS: u64 = 1 << 22;
 
-/// From one division of the beat to another.
+/// A conversion between two divisions of the beat.
 #[derive(Clone, Copy)]
 struct Grid {
     ticks: u64,
@@ -44,20 +44,20 @@ impl Grid {
         let twice = tick.checked_mul(2 * self.steps);
         match twice.and_then(|twice| twice.checked_add(self.ticks)) {
             Some(twice) => twice / (2 * self.ticks),
-            // Out of all musical reach; in order, and later than everything else.
+            // Beyond every usable time, and in order.
             None => u64::MAX,
         }
     }
 
-    /// The nearest step, where a score may have notes, bars and tempos there.
+    /// The nearest step; `None` beyond the longest score.
     fn within(self, tick: u64) -> Option<u32> {
         let step = self.step(tick);
-        (step < LONGEST_SCORE).then_some(step as u32)
+        (step < MAX_STEPS).then_some(step as u32)
     }
 
-    /// The nearest step, no later than a score may last.
+    /// The nearest step, at most the longest score.
     fn end(self, tick: u64) -> u32 {
-        self.step(tick).min(LONGEST_SCORE) as u32
+        self.step(tick).min(MAX_STEPS) as u32
     }
 
     fn note(self, note: &MidiNote) -> Option<Note> {
@@ -80,15 +80,15 @@ pub struct MidiPart {
     pub track: u16,
     /// Channel, 0 to 15.
     pub channel: u8,
-    /// Whether its keys are drums and no pitches.
+    /// Whether its keys are drums, not pitches.
     pub drums: bool,
     /// The notes, in [`Score::normalise`]'s order.
     pub notes: Vec<Note>,
 }
 
-/// The file's parts, in the order of tracks, then channels; where a channel changes between
-/// pitches and drums, its drums are a part of their own. Their bars, tempo and length are
-/// those of [`Score::from_midi`].
+/// The file's parts, in order of tracks, then channels. If a channel changes between pitches and
+/// drums, its drums are a part of their own. Bars, tempo and length are those of
+/// [`Score::from_midi`].
 pub fn parts(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiPart> {
     let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
     let mut parts: BTreeMap<(u16, u8, bool), Vec<Note>> = BTreeMap::new();
@@ -120,7 +120,7 @@ fn kept(file: &MidiFile, drums: Drums) -> impl Iterator<Item = &MidiNote> {
 }
 
 impl Score {
-    /// The file's notes on the grid, all tracks merged. [`parts`] keeps them apart.
+    /// The file's notes on a grid of `steps_per_beat`, all tracks merged; [`parts`] separates them.
     pub fn from_midi(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Score {
         let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
         let mut score = Score::new(steps_per_beat);
@@ -140,9 +140,9 @@ impl Score {
         score
     }
 
-    /// What of the score a vocabulary can say: on its grid, notes no longer than its longest,
-    /// velocities in the middle of their bins. Encoding and decoding leave this as it is,
-    /// but for metre and tempo, which are not in the tokens.
+    /// The score as a vocabulary can express it: on its grid, notes no longer than its longest
+    /// duration, velocities in the middle of their bins. Encoding and decoding keep the result,
+    /// except for time signatures and tempo, which are not in the tokens.
     pub fn quantise(&self, vocabulary: &Vocabulary) -> Score {
         let (from, to) = (self.steps_per_beat.max(1), vocabulary.steps_per_beat);
         let grid = Grid::new(from, to);
@@ -166,8 +166,8 @@ impl Score {
         score
     }
 
-    /// Parts on one time line as a MIDI file: a track each, on channels 1, 2, … (10, the
-    /// drums', left out). Bars, tempo and length are those of the first part.
+    /// Simultaneous parts as a MIDI file: one track a part, on channels 1, 2, … without the drum
+    /// channel 10. Bars and tempo are those of the first part.
     pub fn parts_to_midi(parts: &[(&str, &Score)]) -> MidiFile {
         let Some(&(_, first)) = parts.first() else {
             return Score::parts_to_midi(&[("", &Score::new(1))]);
@@ -230,7 +230,7 @@ mod tests {
     use crate::time::TimeSignature;
 
     #[test]
-    fn to_the_nearest_step_and_ties_later() {
+    fn ticks_go_to_the_nearest_step_and_ties_later() {
         // 10 ticks a beat, 5 steps a beat: 2 ticks a step.
         let grid = Grid::new(10, 5);
         let steps: Vec<u64> = (0..6).map(|t| grid.step(t)).collect();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn there_and_back_through_a_file() {
+    fn a_score_survives_a_midi_file() {
         for steps in [4, 7, 8, 12, 24] {
             let mut score = Score::new(steps);
             score.notes = (0..40)
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_small_file_cannot_ask_for_an_age() {
+    fn a_small_file_cannot_ask_for_years() {
         let mut file = Score::new(12).to_midi();
         file.ticks_per_beat = 1;
         file.time_signatures = vec![(u64::MAX / 2, TimeSignature::COMMON)];
@@ -285,7 +285,7 @@ mod tests {
         file.end = u64::MAX / 4;
         let score = Score::from_midi(&file, 12, Drums::Drop);
         assert_eq!(score.notes.len(), 1);
-        assert!(u64::from(score.length) <= LONGEST_SCORE);
+        assert!(u64::from(score.length) <= MAX_STEPS);
     }
 
     #[test]

@@ -22,12 +22,12 @@ pub struct RollPart<'a> {
     pub colour: [u8; 3],
 }
 
-/// The colour of what was heard.
+/// Colour of input notes.
 pub const INPUT_COLOUR: [u8; 3] = [86, 170, 255];
-/// The colour of what was played.
+/// Colour of generated notes.
 pub const GENERATED_COLOUR: [u8; 3] = [255, 158, 66];
 
-/// Why there is no picture.
+/// A picture that could not be drawn.
 #[derive(Debug, thiserror::Error)]
 pub enum RollError {
     /// There was nothing to draw.
@@ -60,9 +60,14 @@ const BAR_LINE: [u8; 3] = [104, 110, 124];
 const TEXT: [u8; 3] = [205, 210, 220];
 const DIM_TEXT: [u8; 3] = [140, 146, 158];
 
-/// Draws the parts over one another; PNG bytes.
+/// Draws the parts over one another; PNG bytes. Bars are numbered from 1.
 pub fn draw(title: &str, parts: &[RollPart]) -> Result<Vec<u8>, RollError> {
-    let layout = Layout::new(parts).ok_or(RollError::Empty)?;
+    draw_from(title, parts, 1)
+}
+
+/// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`.
+pub fn draw_from(title: &str, parts: &[RollPart], first_bar: u32) -> Result<Vec<u8>, RollError> {
+    let layout = Layout::new(parts, first_bar as usize).ok_or(RollError::Empty)?;
     let mut page = Page::new(layout.height())?;
     page.legend(title, parts);
     if layout.cut {
@@ -96,14 +101,14 @@ struct Layout<'a> {
     keys: Vec<(u8, u8)>,
     /// Bar lines of each system, the closing one included.
     systems: Vec<Vec<u32>>,
-    /// Number of the first bar of each system, from 1.
+    /// Number of the first bar of each system.
     numbers: Vec<usize>,
     pixels_per_step: f32,
     cut: bool,
 }
 
 impl<'a> Layout<'a> {
-    fn new(parts: &[RollPart<'a>]) -> Option<Self> {
+    fn new(parts: &[RollPart<'a>], first_bar: usize) -> Option<Self> {
         let first = parts.first()?.score;
         let notes = || parts.iter().flat_map(|p| &p.score.notes);
         // There is something to draw.
@@ -138,7 +143,7 @@ impl<'a> Layout<'a> {
             let whole = bars >= left && left <= longest;
             let to = from + if whole { left } else { round };
             systems.push(lines[from..=to].to_vec());
-            numbers.push(from + 1);
+            numbers.push(from + first_bar);
             from = to;
         }
         // The longest system fills the page.
@@ -367,15 +372,12 @@ mod tests {
             score: &score,
             colour: INPUT_COLOUR,
         };
-        let layout = Layout::new(&[RollPart {
-            name: "",
-            score: &score,
-            colour: INPUT_COLOUR,
-        }])
-        .unwrap();
+        let parts = [part];
+        let layout = Layout::new(&parts, 1).unwrap();
         assert_eq!(layout.systems.len(), 2);
         assert_eq!(layout.numbers, [1, 9]);
-        let picture = pixels(&draw("Minuet", &[part]).unwrap());
+        assert_eq!(Layout::new(&parts, 5).unwrap().numbers, [5, 13]);
+        let picture = pixels(&draw("Minuet", &parts).unwrap());
         // The first note, D5 at velocity 84, is drawn where the layout says.
         let (x, y) = (layout.x(0, 0) as u32 + 1, layout.y(0, 74) as u32 + 5);
         let seen = picture.pixel(x, y).unwrap();
@@ -393,7 +395,7 @@ mod tests {
                 score: &score,
                 colour: INPUT_COLOUR,
             };
-            let layout = Layout::new(&[part]).unwrap();
+            let layout = Layout::new(&[part], 1).unwrap();
             layout
                 .systems
                 .iter()
@@ -479,7 +481,7 @@ mod tests {
             score: &score,
             colour: INPUT_COLOUR,
         };
-        let height = Layout::new(&[part]).unwrap().height();
+        let height = Layout::new(&[part], 1).unwrap().height();
         assert!((20_000.0..=MOST_HEIGHT).contains(&height), "{height}");
     }
 }

@@ -1,4 +1,4 @@
-//! Scales: which pitch classes belong, by name, or by what was heard.
+//! Scales: named sets of pitch classes, and the detection of a scale from notes.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::score::Note;
 use crate::tune::parse_pitch;
 
-/// The steps of a scale.
+/// The intervals of a scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
@@ -61,7 +61,7 @@ impl Mode {
         Mode::Chromatic,
     ];
 
-    /// Its name, in English.
+    /// English name.
     pub fn name(self) -> &'static str {
         match self {
             Mode::Major => "major",
@@ -107,18 +107,18 @@ impl Mode {
 pub struct Scale {
     /// Pitch class of the tonic, 0 (C) to 11 (B); larger values count modulo 12.
     pub tonic: u8,
-    /// Its steps.
+    /// Its intervals.
     pub mode: Mode,
 }
 
-/// A name that is no scale's.
+/// A text that is no name of a scale.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no scale: a tonic and a mode, as in \"D dorian\" or \"Bb major\"; modes are {}",
     Mode::ALL.map(Mode::name).join(", ")
 )]
 pub struct ParseScaleError {
-    /// What was read.
+    /// The text.
     text: String,
 }
 
@@ -165,25 +165,25 @@ impl fmt::Display for Scale {
 }
 
 impl Scale {
-    /// Bit *c* is set where pitch class *c* belongs.
-    pub fn classes(self) -> u16 {
+    /// A bit for each pitch class, 0 (C) to 11 (B), set if it belongs to the scale.
+    pub fn pitch_classes(self) -> u16 {
         let bit = |degree: &u8| 1u16 << ((self.tonic + degree) % 12);
         self.mode.degrees().iter().map(bit).sum()
     }
 
-    /// Whether a MIDI key belongs.
-    pub fn holds(self, pitch: u8) -> bool {
-        self.classes() >> (pitch % 12) & 1 == 1
+    /// Whether a MIDI key belongs to the scale.
+    pub fn contains(self, pitch: u8) -> bool {
+        self.pitch_classes() >> (pitch % 12) & 1 == 1
     }
 
-    /// The scale of what was heard, or `None` of silence.
+    /// The scale of notes; `None` without notes.
     ///
     /// The key is the major or minor one whose profile (D. Temperley, "What's Key for Key?
     /// The Krumhansl-Schmuckler Key-Finding Algorithm Reconsidered", Music Perception 17(1),
-    /// 1999) correlates best with the pitch classes, weighted by duration. Then, of the
-    /// scales on that tonic with that third, the one that holds most of what was heard: so a
-    /// reel in D dorian keeps its B natural. A note weighs half as much for each `half_life`
-    /// steps that it lies behind the last one, so that a modulation is followed.
+    /// 1999) correlates best with the pitch classes, weighted by duration. Of the scales on that
+    /// tonic with that third, the result is the one that contains most of the weight: so a reel in
+    /// D dorian keeps its B natural. The weight of a note halves with each `half_life` steps before
+    /// the last onset, so that a modulation is followed.
     pub fn detect(notes: &[Note], half_life: f64) -> Option<Scale> {
         let last = notes.iter().map(|n| n.start).max()?;
         let mut weights = [0.0f64; 12];
@@ -191,7 +191,7 @@ impl Scale {
             let age = f64::from(last - note.start) / half_life;
             weights[usize::from(note.pitch % 12)] += f64::from(note.length) * (-age).exp2();
         }
-        // Ties go to the first, so that the answer never depends on rounding of equals.
+        // Ties go to the first, so that the result never depends on rounding.
         let mut best: Option<(f64, Scale)> = None;
         for tonic in 0..12u8 {
             for (mode, profile) in [(Mode::Major, &MAJOR), (Mode::Minor, &MINOR)] {
@@ -213,7 +213,7 @@ impl Scale {
             ],
         };
         let held = |scale: Scale| -> f64 {
-            let classes = (0..12u8).filter(|&class| scale.holds(class));
+            let classes = (0..12u8).filter(|&class| scale.contains(class));
             classes.map(|class| weights[usize::from(class)]).sum()
         };
         let mut chosen = key;
@@ -229,7 +229,7 @@ impl Scale {
 
 /// Temperley's profile of major, from the tonic up.
 const MAJOR: [f64; 12] = [5.0, 2.0, 3.5, 2.0, 4.5, 4.0, 2.0, 4.5, 2.0, 3.5, 1.5, 4.0];
-/// And of minor.
+/// Temperley's profile of minor, from the tonic up.
 const MINOR: [f64; 12] = [5.0, 2.0, 3.5, 4.5, 2.0, 4.0, 2.0, 4.5, 3.5, 2.0, 1.5, 4.0];
 
 /// Pearson's correlation of the weights, seen from `tonic`, with a profile; 0 where the
@@ -278,8 +278,11 @@ mod tests {
             for mode in Mode::ALL {
                 let scale = Scale { tonic, mode };
                 assert_eq!(scale.to_string().parse(), Ok(scale));
-                assert_eq!(scale.classes().count_ones() as usize, mode.degrees().len());
-                assert!(scale.holds(60 + tonic));
+                assert_eq!(
+                    scale.pitch_classes().count_ones() as usize,
+                    mode.degrees().len()
+                );
+                assert!(scale.contains(60 + tonic));
             }
         }
         for bad in ["", "H major", "D foo", "m", "major", "4 major"] {
@@ -289,19 +292,19 @@ mod tests {
     }
 
     #[test]
-    fn holds_what_belongs() {
+    fn a_scale_contains_its_pitch_classes() {
         let scale: Scale = "D dorian".parse().unwrap();
-        let held: Vec<u8> = (60..72).filter(|&p| scale.holds(p)).collect();
+        let held: Vec<u8> = (60..72).filter(|&p| scale.contains(p)).collect();
         assert_eq!(held, [60, 62, 64, 65, 67, 69, 71]);
     }
 
     #[test]
-    fn keys_are_heard() {
+    fn scales_are_detected_in_every_key() {
         let minuet = tune::minuet();
         let far = 1e9;
         let scale = Scale::detect(&minuet.notes, far).unwrap();
         assert_eq!(scale.to_string(), "G major");
-        // Moved to every key, it is heard there.
+        // Moved to every key, it is detected there.
         for by in 0..12u8 {
             let mut moved = minuet.notes.clone();
             moved.iter_mut().for_each(|n| n.pitch += by);

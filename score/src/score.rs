@@ -7,7 +7,7 @@ use crate::time::{TempoMap, TimeSignature, TimeSignatureMap};
 /// One note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Note {
-    /// First step.
+    /// Onset, in steps since the beginning of the piece.
     pub start: u32,
     /// Length in steps; at least 1.
     pub length: u32,
@@ -18,7 +18,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// The first step at which the note no longer sounds.
+    /// The step at which the note ends.
     pub fn end(&self) -> u32 {
         self.start.saturating_add(self.length)
     }
@@ -31,9 +31,9 @@ pub struct Score {
     pub steps_per_beat: u32,
     /// The notes, by start, then pitch from low to high, then length.
     pub notes: Vec<Note>,
-    /// Length in steps: where the piece ends, not where the last note starts.
+    /// Length of the piece in steps: its end, not its last onset.
     pub length: u32,
-    /// Bars.
+    /// Time signatures, which give the bars.
     #[serde(rename = "metres")]
     pub time_signatures: TimeSignatureMap,
     /// Tempo.
@@ -52,11 +52,11 @@ impl Score {
         }
     }
 
-    /// Puts the notes in order and makes `length` cover them. Call after editing `notes`.
+    /// Sorts the notes and makes `length` cover them. Call it after a change of `notes`.
     ///
-    /// Two notes of one pitch on one step are one note: the longer, the louder.
+    /// Two notes of one pitch on one step become one, with the larger length and velocity.
     pub fn normalise(&mut self) {
-        // Most often the starts are in order already, and what starts together is little.
+        // Onsets are nearly sorted as a rule, and chords are small.
         self.notes.sort_by_key(|n| n.start);
         for chord in self.notes.chunk_by_mut(|a, b| a.start == b.start) {
             chord.sort_by_key(|n| (n.pitch, n.length, n.velocity));
@@ -74,7 +74,7 @@ impl Score {
             .max(self.notes.iter().map(Note::end).max().unwrap_or(0));
     }
 
-    /// The same, so many semitones higher; `None` where a note would leave MIDI's 128 pitches.
+    /// The score transposed up by `semitones`; `None` if a note would leave MIDI's 128 pitches.
     pub fn transposed(&self, semitones: i8) -> Option<Score> {
         let mut moved = self.clone();
         for note in &mut moved.notes {
@@ -84,7 +84,7 @@ impl Score {
         Some(moved)
     }
 
-    /// The score up to `step`: notes that start before it, cut there, and nothing after.
+    /// The score up to `step`: the notes that start before it, cut there.
     pub fn until(&self, step: u32) -> Score {
         let mut cut = self.clone();
         cut.notes.retain(|n| n.start < step);
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_score_is_moved_within_the_pitches_there_are() {
+    fn transposing_stays_within_128_pitches() {
         let mut score = Score::new(12);
         let note = |start, pitch| Note {
             start,

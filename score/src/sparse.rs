@@ -1,9 +1,9 @@
-//! The score as a matrix.
+//! A score as a sparse matrix of steps by keys.
 
 use crate::score::{Note, Score};
 
-/// A score as a sparse matrix of steps by keys: only steps on which notes begin have a row,
-/// and a row has its notes from low to high. It is a view of the score's own notes.
+/// A sparse matrix of steps by keys: only steps with an onset have a row, and a row has its notes
+/// from low to high. It is a view of the score's notes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SparseScore<'a> {
     notes: &'a [Note],
@@ -15,26 +15,26 @@ impl<'a> SparseScore<'a> {
         Self::of(&score.notes)
     }
 
-    /// The view of notes in that order.
+    /// The view of notes in [`Score::normalise`]'s order.
     pub fn of(notes: &'a [Note]) -> Self {
         debug_assert!(notes.is_sorted_by_key(|n| (n.start, n.pitch)));
         Self { notes }
     }
 
-    /// The rows: step and notes, in order.
+    /// The rows as `(step, notes)`, in order.
     pub fn rows(self) -> impl Iterator<Item = (u32, &'a [Note])> {
         let rows = self.notes.chunk_by(|a, b| a.start == b.start);
         rows.map(|row| (row[0].start, row))
     }
 
-    /// The notes that begin on a step; empty for most.
+    /// The notes with their onset on a step; empty for most steps.
     pub fn row(self, step: u32) -> &'a [Note] {
         let from = self.notes.partition_point(|n| n.start < step);
         let rest = &self.notes[from..];
         &rest[..rest.partition_point(|n| n.start == step)]
     }
 
-    /// The note that begins on a step with a key.
+    /// The note of a key with its onset on a step.
     pub fn get(self, step: u32, pitch: u8) -> Option<&'a Note> {
         let row = self.row(step);
         let found = row.binary_search_by_key(&pitch, |n| n.pitch);

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 /// A time signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TimeSignature {
-    /// Beats in a bar as written, the upper figure; never 0.
+    /// Upper figure: beats in a bar, as written; never 0.
     pub numerator: u16,
-    /// The note value of one written beat, the lower figure; a power of two.
+    /// Lower figure: note value of a written beat; a power of two.
     pub denominator: u16,
 }
 
@@ -24,28 +24,28 @@ impl TimeSignature {
     }
 }
 
-/// Where a step lies in its bar.
+/// A position in bars: bar number, and step in the bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarPosition {
-    /// Bars before this one, counted from the start of the map.
+    /// Number of bars before this one, from the beginning of the map.
     pub bar: u32,
-    /// Steps since the bar line.
+    /// Steps from the bar line.
     pub step_in_bar: u32,
-    /// Length of this bar in steps, as its metre has it.
+    /// Length of the bar in steps, by its time signature.
     pub bar_steps: u32,
 }
 
-/// Metre changes over the step grid. A change always opens a new bar: where it falls inside
-/// a bar, that bar is cut short, as in a score.
+/// Changes of the time signature over the step grid. A change always begins a new bar: inside a bar
+/// it cuts that bar short, as in a printed score.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TimeSignatureMap {
     steps_per_beat: u32,
-    /// `(first step, metre, bars before it)`, strictly rising, the first at step 0.
+    /// `(first step, time signature, bars before it)`, strictly rising, the first at step 0.
     changes: Vec<(u32, TimeSignature, u32)>,
 }
 
 impl TimeSignatureMap {
-    /// One metre throughout.
+    /// One time signature throughout.
     pub fn constant(metre: TimeSignature, steps_per_beat: u32) -> Self {
         Self {
             steps_per_beat,
@@ -53,9 +53,8 @@ impl TimeSignatureMap {
         }
     }
 
-    /// From changes in any order. A later entry for the same step wins; before the first
-    /// change the metre is 4/4; a change to the metre already in force, on a bar line,
-    /// changes nothing and is left out.
+    /// From changes in any order. The last entry for a step wins; the time signature before the first
+    /// change is 4/4; a change on a bar line to the time signature in force is left out.
     pub fn new(steps_per_beat: u32, mut changes: Vec<(u32, TimeSignature)>) -> Self {
         changes.sort_by_key(|&(step, _)| step);
         let mut map = Self::constant(TimeSignature::COMMON, steps_per_beat);
@@ -65,7 +64,7 @@ impl TimeSignatureMap {
         map
     }
 
-    /// Adds a change at `step`, dropping whatever the map said from there on.
+    /// Adds a change at `step` and removes every later one.
     pub fn change(&mut self, step: u32, metre: TimeSignature) {
         if step == 0 {
             self.changes = vec![(0, metre, 0)];
@@ -86,7 +85,7 @@ impl TimeSignatureMap {
         self.steps_per_beat
     }
 
-    /// The changes as `(step, metre)`; the first is at step 0.
+    /// The changes as `(step, time signature)`; the first is at step 0.
     pub fn changes(&self) -> impl Iterator<Item = (u32, TimeSignature)> + '_ {
         self.changes.iter().map(|&(step, metre, _)| (step, metre))
     }
@@ -97,13 +96,13 @@ impl TimeSignatureMap {
         self.changes[after - 1]
     }
 
-    /// The metre in force at `step`.
+    /// The time signature in force at `step`.
     pub fn time_signature(&self, step: u32) -> TimeSignature {
         self.section(step).1
     }
 
-    /// Bar and place in the bar of `step`. Bars whose length is no whole number of steps
-    /// (5/32 at 12 steps a beat) begin on the first step at or after their bar line.
+    /// The position of `step` in bars. A bar that does not begin on a whole step (5/32 at 12 steps a
+    /// beat) begins on the first step after its bar line.
     pub fn position(&self, step: u32) -> BarPosition {
         let (first, metre, bars) = self.section(step);
         let (num, den) = self.bar_fraction(metre);
@@ -126,7 +125,7 @@ impl TimeSignatureMap {
             return step;
         }
         let line = step - place.step_in_bar + place.bar_steps;
-        // A change of metre inside the bar comes first.
+        // A change inside the bar comes first.
         let after = self.changes.partition_point(|&(at, ..)| at <= step);
         self.changes
             .get(after)
@@ -144,7 +143,7 @@ impl TimeSignatureMap {
         lines
     }
 
-    /// Bar length in steps as a fraction, the metre's `numerator * 4 * steps / denominator`.
+    /// Bar length in steps as a fraction, `numerator * 4 * steps / denominator`.
     fn bar_fraction(&self, metre: TimeSignature) -> (u64, u64) {
         let num = u64::from(metre.numerator.max(1)) * 4 * u64::from(self.steps_per_beat);
         let den = u64::from(metre.denominator.max(1));
@@ -161,7 +160,7 @@ pub struct TempoMap {
 }
 
 impl TempoMap {
-    /// MIDI's own default when a file gives no tempo.
+    /// MIDI's default for a file without a tempo.
     pub const DEFAULT_BPM: f64 = 120.0;
 
     /// One tempo throughout.
@@ -171,7 +170,7 @@ impl TempoMap {
         }
     }
 
-    /// From changes in any order; a later entry for the same step wins.
+    /// From changes in any order; the last entry for a step wins.
     pub fn new(mut changes: Vec<(u32, f64)>) -> Self {
         changes.sort_by_key(|&(step, _)| step);
         let mut map = Self::constant(Self::DEFAULT_BPM);
@@ -190,7 +189,7 @@ impl TempoMap {
         &self.changes
     }
 
-    /// The tempo at `step`.
+    /// The tempo at `step`, in quarter notes a minute.
     pub fn bpm(&self, step: u32) -> f64 {
         let after = self.changes.partition_point(|&(at, _)| at <= step);
         self.changes[after.max(1) - 1].1
@@ -207,7 +206,7 @@ mod tests {
     };
 
     #[test]
-    fn places_of_common_time() {
+    fn positions_in_common_time() {
         let map = TimeSignatureMap::constant(TimeSignature::COMMON, 12);
         assert_eq!(
             map.position(0),
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_metre_is_no_change() {
+    fn a_repeated_time_signature_is_no_change() {
         let map =
             TimeSignatureMap::new(4, vec![(0, THREE_FOUR), (12, THREE_FOUR), (0, THREE_FOUR)]);
         assert_eq!(map.changes().count(), 1);

@@ -1,4 +1,4 @@
-//! The score as a model reads it.
+//! A score as token ids, with the time grid of each id.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,24 +7,22 @@ use crate::time::{BarPosition, TimeSignature, TimeSignatureMap};
 use crate::token_sequence::{DecodeError, TokenSequence};
 use crate::vocabulary::Vocabulary;
 
-/// A score as ids and nothing else, each below the vocabulary's size: what a corpus holds
-/// and a model reads. Where each id stands in time is computed from the ids before it
-/// ([`TokenIds::place`]).
+/// A score as ids alone, each below the vocabulary's size, as in a corpus and as a model reads it.
+/// [`TokenIds::sequence`] computes the position of each id from the ids before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TokenIds(Vec<u16>);
 
-/// Where an id stands in time: where the stream stands once the id has been read. So after
-/// `<sep> d6`, or a merged token that ends with it, it is known where the next note is before
-/// the note is named.
+/// The position in time after an id. So after `<sep> d6`, or a merged token that ends with it, the
+/// position of the next note is known before its pitch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GridPoint {
-    /// Absolute step.
+    /// Steps since the beginning of the piece.
     pub step: u32,
     /// Bar number, step in the bar, and the bar's length in steps.
-    pub place: BarPosition,
-    /// The metre in force.
-    pub metre: TimeSignature,
+    pub position: BarPosition,
+    /// The time signature in force.
+    pub time_signature: TimeSignature,
 }
 
 impl TokenIds {
@@ -33,7 +31,7 @@ impl TokenIds {
         Self(TokenSequence::encode(score, vocabulary).ids(vocabulary))
     }
 
-    /// Any ids; whether they are music is found by placing them.
+    /// Wraps ids, which need not decode.
     pub fn new(ids: Vec<u16>) -> Self {
         Self(ids)
     }
@@ -43,35 +41,44 @@ impl TokenIds {
         &self.0
     }
 
-    /// The tokens with their steps, as [`TokenSequence::from_ids`].
-    pub fn place(&self, vocabulary: &Vocabulary) -> Result<TokenSequence, DecodeError> {
+    /// The base tokens with their positions.
+    ///
+    /// # Errors
+    /// Those of [`TokenSequence::from_ids`].
+    pub fn sequence(&self, vocabulary: &Vocabulary) -> Result<TokenSequence, DecodeError> {
         TokenSequence::from_ids(&self.0, vocabulary)
     }
 
-    /// The time grid: one point for each id, merged ones too, over the bars of `time_signatures`
-    /// (which are not in the tokens). Fails as [`TokenSequence::from_ids`].
+    /// The time grid: one point for each id, merged ids too, in the bars of `time_signatures`, which
+    /// are not in the tokens.
+    ///
+    /// # Errors
+    /// Those of [`TokenSequence::from_ids`].
     pub fn grid(
         &self,
         vocabulary: &Vocabulary,
         time_signatures: &TimeSignatureMap,
     ) -> Result<Vec<GridPoint>, DecodeError> {
-        let tokens = self.place(vocabulary)?.tokens;
+        let tokens = self.sequence(vocabulary)?.tokens;
         let mut read = 0;
         let point = |&id: &u16| {
             read += vocabulary.expand(id).len();
             let step = tokens[read - 1].step;
             GridPoint {
                 step,
-                place: time_signatures.position(step),
-                metre: time_signatures.time_signature(step),
+                position: time_signatures.position(step),
+                time_signature: time_signatures.time_signature(step),
             }
         };
         Ok(self.0.iter().map(point).collect())
     }
 
     /// The notes, as [`TokenSequence::decode`].
+    ///
+    /// # Errors
+    /// Those of [`TokenSequence::from_ids`].
     pub fn decode(&self, vocabulary: &Vocabulary) -> Result<Score, DecodeError> {
-        Ok(self.place(vocabulary)?.decode(vocabulary))
+        Ok(self.sequence(vocabulary)?.decode(vocabulary))
     }
 }
 
@@ -82,7 +89,7 @@ mod tests {
     use crate::{Note, Token};
 
     #[test]
-    fn the_minuet_as_numbers_and_back() {
+    fn the_minuet_as_ids_and_back() {
         let v = Vocabulary::continuo();
         let minuet = tune::minuet().quantise(&v);
         let index = TokenIds::encode(&minuet, &v);
@@ -119,7 +126,14 @@ mod tests {
             let grid = TokenIds::encode(&score, v)
                 .grid(v, &score.time_signatures)
                 .unwrap();
-            let row = |p: GridPoint| (p.step, p.place.bar, p.place.step_in_bar, p.metre.numerator);
+            let row = |p: GridPoint| {
+                (
+                    p.step,
+                    p.position.bar,
+                    p.position.step_in_bar,
+                    p.time_signature.numerator,
+                )
+            };
             grid.into_iter().map(row).collect::<Vec<_>>()
         };
         let plain = Vocabulary::continuo();

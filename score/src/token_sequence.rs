@@ -1,59 +1,68 @@
-//! Score to tokens and back.
+//! Encodes a score into tokens, and decodes it.
 //!
-//! A *position score* is the sequence of base tokens with the step each leaves the stream
-//! at. Notes of one step follow one another (pitch, duration, then velocity where the
-//! vocabulary has it) in the vocabulary's [`NoteOrder`]; `<sep> dN` moves time on by N steps; the
-//! last one moves it to the end of the piece:
+//! A *token sequence* has the base tokens, each with its position in steps. The notes of one step
+//! follow one another (pitch, duration, then velocity if the vocabulary has it) in the vocabulary's
+//! [`NoteOrder`]; `<sep> dN` moves time by N steps; the last move leads to the end of the piece:
 //!
 //! ```text
 //! <sos> n64 d4 v9 n60 d4 v8 <sep> d4 n62 d2 v9 <sep> d2 <eos>
 //! ```
 //!
-//! A rest longer than the longest duration is several moves in a row, all but the last of
-//! the longest: so each score has exactly one spelling.
+//! A rest longer than the longest duration is several moves in a row, all but the last of the
+//! longest duration. So each score has exactly one encoding.
 //!
-//! Merged tokens are a matter of ids alone: a position score is the same with them and without.
+//! Merged tokens exist in ids alone: a token sequence is the same with and without them.
+//!
+//! ```
+//! use continuo_score::{TokenSequence, Vocabulary, tune};
+//!
+//! let vocabulary = Vocabulary::continuo();
+//! let minuet = tune::minuet().quantise(&vocabulary);
+//! let ids = TokenSequence::encode(&minuet, &vocabulary).ids(&vocabulary);
+//! let decoded = TokenSequence::from_ids(&ids, &vocabulary).unwrap().decode(&vocabulary);
+//! assert_eq!(decoded.notes, minuet.notes);
+//! ```
 
 use crate::grammar::{GrammarState, TokenRules};
+use crate::note_decoder::NoteDecoder;
 use crate::score::{Note, Score};
 use crate::sparse::SparseScore;
 use crate::vocabulary::{NoteOrder, Token, Vocabulary};
 
-/// A token and the absolute step the stream stands at once it has been read.
+/// A base token and its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PositionedToken {
     /// The token.
     pub token: Token,
-    /// The step: for `<sep> dN` the step moved to, for all others the step they are on.
+    /// Steps since the beginning of the piece, after the token: a move has the step it leads to.
     pub step: u32,
 }
 
-/// An id and the absolute step the stream stands at once it has been read: that of the last
-/// base token it stands for.
+/// An id and the position of the last base token it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PositionedId {
     /// The id.
     pub id: u16,
-    /// The step.
+    /// Steps since the beginning of the piece, after the token.
     pub step: u32,
 }
 
-/// The base tokens of a score, each with its step.
+/// The base tokens of a score, each with its position.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenSequence {
     /// The tokens, `<sos>` first.
     pub tokens: Vec<PositionedToken>,
 }
 
-/// A sequence of tokens that is no music.
+/// Ids that do not decode.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DecodeError {
-    /// A token that may not stand where it stands.
+    /// A token that the grammar forbids at its place.
     #[error("token {index} ({token}) may not follow what is before it")]
     Unexpected {
         /// Position in the sequence of ids, from 0.
         index: usize,
-        /// The token there; of a merged one, the first that may not stand there.
+        /// The token there; of a merged one, the first forbidden base token.
         token: Token,
     },
     /// An id outside the vocabulary.
@@ -61,9 +70,9 @@ pub enum DecodeError {
     UnknownId {
         /// Position in the sequence, from 0.
         index: usize,
-        /// The id there.
+        /// The unknown id.
         id: u16,
-        /// Ids in the vocabulary.
+        /// Number of ids in the vocabulary.
         size: usize,
     },
 }
@@ -71,8 +80,8 @@ pub enum DecodeError {
 impl TokenSequence {
     /// Encodes a whole piece, `<sos>` to `<eos>`.
     ///
-    /// Notes must be in [`Score::normalise`]'s order. Notes longer than the vocabulary's longest
-    /// are cut to it. The score must be on the vocabulary's grid.
+    /// Notes must be in [`Score::normalise`]'s order, on the vocabulary's grid. Notes longer than
+    /// the vocabulary's longest duration are cut to it.
     pub fn encode(score: &Score, vocabulary: &Vocabulary) -> Self {
         let mut out = Self::encode_open(score, vocabulary);
         out.move_to(score.length.max(out.step()), vocabulary);
@@ -80,7 +89,7 @@ impl TokenSequence {
         out
     }
 
-    /// Encodes a piece that goes on: `<sos>` and the notes, with nothing after the last one.
+    /// Encodes an unfinished piece: `<sos>` and the notes, with nothing after the last one.
     pub fn encode_open(score: &Score, vocabulary: &Vocabulary) -> Self {
         let mut out = Self {
             tokens: Vec::with_capacity(2 + score.notes.len() * 4),
@@ -90,9 +99,9 @@ impl TokenSequence {
         out
     }
 
-    /// Encodes a part of a piece for a stream that stands at `step`: `notes` in [`Score::normalise`]'s
-    /// order, none of which starts before `step`, without `<sos>`. A chord is never divided: all
-    /// notes of a step are in one part.
+    /// Encodes a section of a piece, without `<sos>`, for a stream that ends at `step`: `notes` in
+    /// [`Score::normalise`]'s order, none of which starts before `step`. All notes of a step must be
+    /// in one section.
     pub fn encode_part(step: u32, notes: &[Note], vocabulary: &Vocabulary) -> Self {
         let mut out = Self {
             tokens: Vec::with_capacity(notes.len() * 4),
@@ -112,7 +121,7 @@ impl TokenSequence {
         }
     }
 
-    /// The step the stream stands at.
+    /// Position of the end of the sequence, in steps.
     pub fn step(&self) -> u32 {
         self.tokens.last().map_or(0, |t| t.step)
     }
@@ -131,7 +140,7 @@ impl TokenSequence {
         }
     }
 
-    /// Moves time on to `step`; nothing where the stream stands there already.
+    /// Appends the moves to `step`; none if the sequence ends there already.
     pub fn move_to(&mut self, step: u32, vocabulary: &Vocabulary) {
         self.move_from(self.step(), step, vocabulary);
     }
@@ -145,17 +154,16 @@ impl TokenSequence {
         }
     }
 
-    /// The ids, in order, merged where the vocabulary has merges: an [`crate::TokenIds`]'s.
-    /// Every token this type makes is in the vocabulary it was made with.
+    /// The ids in order, merged if the vocabulary has merges, as in [`crate::TokenIds`].
     pub fn ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
         vocabulary.merge(self.base_ids(vocabulary))
     }
 
-    /// The ids of the base tokens, in order, whatever the merges.
+    /// The ids of the base tokens in order, without merges.
     pub fn base_ids(&self, vocabulary: &Vocabulary) -> Vec<u16> {
-        // Special tokens are looked up by name; this is the one that comes often.
+        // Special tokens are looked up by name; the separator is frequent.
         let separator = vocabulary.id(Token::Separator);
-        let id = |placed: &PositionedToken| match placed.token {
+        let id = |positioned: &PositionedToken| match positioned.token {
             Token::Separator => separator,
             token => vocabulary.id(token),
         };
@@ -164,20 +172,21 @@ impl TokenSequence {
         ids
     }
 
-    /// The ids with their steps: [`TokenSequence::ids`] as a model reads them.
+    /// [`TokenSequence::ids`] with their positions, as a model reads them.
     pub fn positioned_ids(&self, vocabulary: &Vocabulary) -> Vec<PositionedId> {
         let mut read = 0;
-        let place = |id| {
+        let position = |id| {
             read += vocabulary.expand(id).len();
             let step = self.tokens[read - 1].step;
             PositionedId { id, step }
         };
-        self.ids(vocabulary).into_iter().map(place).collect()
+        self.ids(vocabulary).into_iter().map(position).collect()
     }
 
-    /// Places ids on the step grid, merged ones as the tokens they stand for; how a stream is
-    /// cut into merged ids does not matter. Fails on the first id that the grammar forbids
-    /// there.
+    /// The base tokens of ids with their positions; any segmentation into merged ids is accepted.
+    ///
+    /// # Errors
+    /// If an id is outside the vocabulary, or forbidden by the grammar at its place.
     pub fn from_ids(ids: &[u16], vocabulary: &Vocabulary) -> Result<Self, DecodeError> {
         let rules = TokenRules::new(vocabulary);
         let mut state = GrammarState::default();
@@ -200,34 +209,15 @@ impl TokenSequence {
         Ok(out)
     }
 
-    /// The notes, in [`Score::normalise`]'s order, on the vocabulary's grid. An unfinished last
-    /// note (no duration yet) is left out. Metre and tempo are not in the tokens: the
-    /// score has the default ones.
+    /// The notes, in [`Score::normalise`]'s order, on the vocabulary's grid. A last note without a
+    /// duration is left out. Time signatures and tempo are not in the tokens: the score has the
+    /// defaults.
     pub fn decode(&self, vocabulary: &Vocabulary) -> Score {
         let mut score = Score::new(vocabulary.steps_per_beat);
-        let mut pitch = None;
-        let mut after_separator = false;
-        for placed in &self.tokens {
-            match placed.token {
-                Token::Pitch(p) => pitch = Some(p),
-                Token::Duration(d) if !after_separator => {
-                    if let Some(pitch) = pitch.take() {
-                        score.notes.push(Note {
-                            start: placed.step,
-                            length: u32::from(d).max(1),
-                            pitch,
-                            velocity: Vocabulary::DEFAULT_VELOCITY,
-                        });
-                    }
-                }
-                Token::Velocity(v) => {
-                    if let Some(note) = score.notes.last_mut() {
-                        note.velocity = vocabulary.bin_velocity(v);
-                    }
-                }
-                _ => {}
-            }
-            after_separator = placed.token == Token::Separator;
+        let mut decoder = NoteDecoder::default();
+        for positioned in &self.tokens {
+            let PositionedToken { token, step } = *positioned;
+            decoder.read(token, step, vocabulary, &mut score.notes);
         }
         score.length = self.step();
         score.normalise();
@@ -250,7 +240,7 @@ mod tests {
         }
     }
 
-    fn spelled(p: &TokenSequence) -> String {
+    fn text_of(p: &TokenSequence) -> String {
         p.tokens
             .iter()
             .map(|t| t.token.to_string())
@@ -260,14 +250,14 @@ mod tests {
 
     /// The worked example of the reference encoding (its steps count from 1, ours from 0).
     #[test]
-    fn the_reference_example() {
+    fn the_example_of_the_reference_encoding() {
         let mut score = Score::new(8);
         score.notes = vec![note(0, 4, 1), note(1, 2, 3), note(6, 2, 2), note(6, 2, 3)];
         score.length = 8;
         let low = Vocabulary::midigen().with_order(NoteOrder::LowToHigh);
         let encoded = TokenSequence::encode(&score, &low);
         assert_eq!(
-            spelled(&encoded),
+            text_of(&encoded),
             "<sos> n1 d4 <sep> d1 n3 d2 <sep> d5 n2 d2 n3 d2 <sep> d2 <eos>"
         );
         let steps: Vec<u32> = encoded.tokens.iter().map(|t| t.step).collect();
@@ -276,29 +266,29 @@ mod tests {
 
         let high = Vocabulary::midigen();
         assert_eq!(
-            spelled(&TokenSequence::encode(&score, &high)),
+            text_of(&TokenSequence::encode(&score, &high)),
             "<sos> n1 d4 <sep> d1 n3 d2 <sep> d5 n3 d2 n2 d2 <sep> d2 <eos>"
         );
     }
 
     #[test]
-    fn long_rests_and_long_notes() {
+    fn long_rests_are_several_moves_and_long_notes_are_cut() {
         let v = Vocabulary::continuo();
         let mut score = Score::new(12);
         score.notes = vec![note(400, 500, 60)];
         score.normalise();
         let encoded = TokenSequence::encode(&score, &v);
         assert_eq!(
-            spelled(&encoded),
+            text_of(&encoded),
             "<sos> <sep> d192 <sep> d192 <sep> d16 n60 d192 v11 <sep> d192 <sep> d192 <sep> d116 <eos>"
         );
     }
 
     #[test]
-    fn an_empty_score() {
+    fn an_empty_score_is_start_and_end() {
         let v = Vocabulary::continuo();
         let encoded = TokenSequence::encode(&Score::new(12), &v);
-        assert_eq!(spelled(&encoded), "<sos> <eos>");
+        assert_eq!(text_of(&encoded), "<sos> <eos>");
         assert_eq!(encoded.decode(&v), Score::new(12));
     }
 
@@ -338,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_the_whole() {
+    fn sections_encode_as_the_whole() {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         for _ in 0..200 {
             let vocabulary = Vocabulary::continuo();
@@ -360,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn senseless_ids_are_refused_where_they_stand() {
+    fn invalid_ids_are_refused_with_their_index() {
         let v = Vocabulary::continuo();
         let id = |t| v.id(t).unwrap();
         let (sos, d4) = (id(Token::Start), id(Token::Duration(4)));

@@ -1,7 +1,7 @@
-//! Music entered by hand: the demo's tune and the tests', in a small text notation.
+//! A small text notation for music, with the tune of the demo and of the tests.
 //!
 //! ```text
-//! metre 3/4        # one metre, one tempo (quarter notes a minute)
+//! metre 3/4        # one time signature, one tempo (quarter notes a minute)
 //! tempo 112
 //! voice            # voices sound together, each from the start
 //! !84 D5:1 - :.5   # !velocity; pitch:beats, G3+B3:2 for a chord, -:1 for a rest
@@ -19,7 +19,10 @@ pub fn minuet() -> Score {
     })
 }
 
-/// Reads a tune on a grid of `steps_per_beat`. The error says which line and why.
+/// Reads a tune on a grid of `steps_per_beat`.
+///
+/// # Errors
+/// A text for people with the line and the reason.
 pub fn parse(text: &str, steps_per_beat: u32) -> Result<Score, String> {
     let mut score = Score::new(steps_per_beat);
     let mut metre = TimeSignature::COMMON;
@@ -92,7 +95,7 @@ fn parse_chord(word: &str, steps_per_beat: u32) -> Option<(Vec<u8>, u32)> {
     ))
 }
 
-/// The MIDI key of a name such as `C4` (middle C, 60), `F#3`, `Bb5`.
+/// The MIDI key of a name such as `C4` (middle C, 60), `F#3`, `Bb5`; `None` for other texts.
 pub fn parse_pitch(name: &str) -> Option<u8> {
     let (letter, rest) = name.split_at_checked(1)?;
     let class = match letter {
@@ -166,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_by_line() {
+    fn errors_name_the_line() {
         for (text, line) in [
             ("metre 3/4\nC4:2 |", "line 2"),
             ("C4:1\nX4:1", "line 2"),

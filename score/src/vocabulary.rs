@@ -1,7 +1,8 @@
-//! The vocabulary: which tokens there are, and the number of each. It is data, kept as JSON
-//! in every model directory, so that a model is always read with the tokens it was trained on.
+//! The vocabulary: the tokens and their ids. It is data, kept as JSON in every model directory, so
+//! that a model is always read with the tokens it was trained on.
 
 mod json;
+mod token;
 
 use std::sync::Arc;
 
@@ -10,56 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::merges::Merges;
 use json::Json;
 
-/// A base token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Token {
-    /// `<pad>`: no music; never predicted, never counted.
-    Pad,
-    /// `<sos>`: a piece begins.
-    Start,
-    /// `<eos>`: a piece ends.
-    End,
-    /// `<sep>`: time is about to move.
-    Separator,
-    /// `n60`: a note of this MIDI key starts here.
-    Pitch(u8),
-    /// `d12`: after a pitch its length, after `<sep>` the time moved, both in steps.
-    Duration(u16),
-    /// `v7`: the velocity bin of the note just given.
-    Velocity(u8),
-}
+pub use token::{NoteOrder, Token};
 
-impl std::fmt::Display for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Token::Pad => f.write_str("<pad>"),
-            Token::Start => f.write_str("<sos>"),
-            Token::End => f.write_str("<eos>"),
-            Token::Separator => f.write_str("<sep>"),
-            Token::Pitch(p) => write!(f, "n{p}"),
-            Token::Duration(d) => write!(f, "d{d}"),
-            Token::Velocity(v) => write!(f, "v{v}"),
-        }
-    }
-}
-
-/// The order of the notes that start on one step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum NoteOrder {
-    /// Melody first, as the reference model has it.
-    HighToLow,
-    /// Bass first.
-    LowToHigh,
-}
-
-/// Why a vocabulary could not be read.
+/// A vocabulary that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum VocabularyError {
     /// Not JSON, or not this JSON.
     #[error("not a vocabulary: {0}")]
     Json(#[from] serde_json::Error),
-    /// JSON of the right shape that makes no sense.
+    /// JSON of the right shape with unusable values.
     #[error("not a usable vocabulary: {0}")]
     Invalid(String),
 }
@@ -67,7 +27,7 @@ pub enum VocabularyError {
 /// The tokens of a model and their ids.
 ///
 /// Ids of base tokens are laid out in four runs: the four special tokens in the order
-/// `specials` of `vocabulary.json` has them, the 128 pitches, the durations, the velocity bins. The ids of
+/// `specials` in `vocabulary.json`, the 128 pitches, the durations, the velocity bins. The ids of
 /// merged tokens follow, in the order of the merges that make them; each stands for 2 to 64
 /// base tokens ([`Vocabulary::expand`]), which may lie on several steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +44,7 @@ pub struct Vocabulary {
     /// Order of notes within a step.
     pub order: NoteOrder,
     specials: [String; 4],
-    /// Shared, so that a copy costs little.
+    /// Shared, so that a copy is cheap.
     merges: Arc<Merges>,
 }
 
@@ -92,10 +52,10 @@ const SPECIALS: u16 = 4;
 const PITCHES: u16 = 128;
 
 impl Vocabulary {
-    /// The JSON version of a vocabulary with merged tokens, the highest this code reads. One
-    /// without is written as version 1, which has no merges.
+    /// The JSON version of a vocabulary with merged tokens, the highest that this code reads. A
+    /// vocabulary without merges is written as version 1.
     pub const VERSION: u32 = 2;
-    /// The most base tokens a merged one may stand for.
+    /// Maximum number of base tokens in a merged one.
     pub const LONGEST_MERGE: usize = Merges::LONGEST;
     /// The velocity of notes from a vocabulary that has none.
     pub const DEFAULT_VELOCITY: u8 = 90;
@@ -146,8 +106,12 @@ impl Vocabulary {
         Self::try_from(json).expect("a preset makes sense")
     }
 
-    /// The same vocabulary with these merged tokens, and no others. A merge joins two ids,
-    /// base or merged by an earlier one, but for `<sos>`, `<eos>` and `<pad>`.
+    /// The same vocabulary with these merged tokens, and no others. A merge joins two ids, of base
+    /// tokens or of earlier merges, except `<sos>`, `<eos>` and `<pad>`.
+    ///
+    /// # Errors
+    /// If a merge names an id that does not exist before it, names a special token, is given
+    /// twice, or is longer than [`Vocabulary::LONGEST_MERGE`].
     pub fn with_merges(self, merges: Vec<[u16; 2]>) -> Result<Self, VocabularyError> {
         let json = Json {
             version: Self::VERSION,
@@ -171,27 +135,27 @@ impl Vocabulary {
         Self { order, ..self }
     }
 
-    /// The preset it was made from.
+    /// The name of the preset it derives from.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How many ids there are; they are `0..size()`.
+    /// Number of ids; they are `0..size()`.
     pub fn size(&self) -> usize {
         self.merges.size()
     }
 
-    /// How many ids of base tokens there are; they come first.
+    /// Number of ids of base tokens, which come first.
     pub fn base_size(&self) -> usize {
         usize::from(SPECIALS + PITCHES + self.durations()) + usize::from(self.velocity_bins)
     }
 
-    /// The merges, by rank: each of two ids that are one token where they stand together.
+    /// The merges by rank: pairs of ids that become one id.
     pub fn merges(&self) -> &[[u16; 2]] {
         self.merges.pairs()
     }
 
-    /// The base ids of an id: itself, or what it was merged of. Empty for an id outside the
+    /// The base ids of an id: itself, or the ones it was merged from. Empty for an id outside the
     /// vocabulary.
     pub fn expand(&self, id: u16) -> &[u16] {
         self.merges.expand(id)
@@ -203,8 +167,8 @@ impl Vocabulary {
         base.filter_map(|&id| self.token(id))
     }
 
-    /// Base ids as merged ones: the one segmentation that encoding gives. Streams of any other
-    /// mean the same.
+    /// Applies the merges to base ids: the one segmentation that encoding gives. Other
+    /// segmentations decode to the same tokens.
     pub fn merge(&self, base: Vec<u16>) -> Vec<u16> {
         self.merges.apply(base)
     }
@@ -213,7 +177,7 @@ impl Vocabulary {
         self.longest - self.shortest + 1
     }
 
-    /// The id of a token, or `None` where this vocabulary lacks it.
+    /// The id of a token; `None` if this vocabulary lacks it.
     pub fn id(&self, token: Token) -> Option<u16> {
         let durations = SPECIALS + PITCHES;
         match token {
@@ -271,15 +235,88 @@ impl Vocabulary {
         }
     }
 
-    /// As JSON, for a model directory.
+    /// The vocabulary as the text of `vocabulary.json`.
     pub fn to_json(&self) -> String {
         // A struct of numbers and strings always serialises.
         serde_json::to_string_pretty(self).unwrap_or_default()
     }
 
-    /// From JSON; every property is checked.
+    /// Reads the text of `vocabulary.json`.
+    ///
+    /// # Errors
+    /// If it is no such JSON, or a value is out of its range.
     pub fn from_json(text: &str) -> Result<Self, VocabularyError> {
         serde_json::from_str::<Json>(text)?.try_into()
+    }
+}
+
+impl From<Vocabulary> for Json {
+    fn from(v: Vocabulary) -> Json {
+        Json {
+            version: if v.merges().is_empty() {
+                1
+            } else {
+                Vocabulary::VERSION
+            },
+            merges: v.merges().to_vec(),
+            name: v.name,
+            steps_per_beat: v.steps_per_beat,
+            shortest: v.shortest,
+            longest: v.longest,
+            velocity_bins: v.velocity_bins,
+            order: v.order,
+            specials: v.specials,
+        }
+    }
+}
+
+impl TryFrom<Json> for Vocabulary {
+    type Error = VocabularyError;
+
+    fn try_from(j: Json) -> Result<Self, VocabularyError> {
+        let fail = |why: String| Err(VocabularyError::Invalid(why));
+        let newest = Vocabulary::VERSION;
+        if !(1..=newest).contains(&j.version) {
+            return fail(format!(
+                "version {} (this build reads 1 to {newest})",
+                j.version
+            ));
+        }
+        if j.version == 1 && !j.merges.is_empty() {
+            return fail("merges, in version 1, which has none".into());
+        }
+        if !(1..=96).contains(&j.steps_per_beat) {
+            return fail(format!("{} steps a beat (1 to 96)", j.steps_per_beat));
+        }
+        if j.shortest > 1 || j.longest < 2 || j.longest > 4096 {
+            let (shortest, longest) = (j.shortest, j.longest);
+            return fail(format!(
+                "durations {shortest} to {longest} (0 or 1, to 4096)"
+            ));
+        }
+        if j.velocity_bins > 128 {
+            return fail(format!("{} velocity bins (at most 128)", j.velocity_bins));
+        }
+        let special = |name: &str| j.specials.iter().position(|s| s == name);
+        let [Some(pad), Some(sos), Some(eos), Some(_)] = ["pad", "sos", "eos", "sep"].map(special)
+        else {
+            return fail(format!("special tokens {:?}", j.specials));
+        };
+        let mut vocabulary = Self {
+            name: j.name,
+            steps_per_beat: j.steps_per_beat,
+            shortest: j.shortest,
+            longest: j.longest,
+            velocity_bins: j.velocity_bins,
+            order: j.order,
+            specials: j.specials,
+            merges: Arc::default(),
+        };
+        // At most 4 + 128 + 4097 + 128 base ids.
+        let base = vocabulary.base_size() as u16;
+        let merges = Merges::new(base, &[pad, sos, eos].map(|id| id as u16), j.merges);
+        vocabulary.merges = Arc::new(merges.map_err(VocabularyError::Invalid)?);
+        Ok(vocabulary)
     }
 }
 
@@ -378,7 +415,7 @@ mod tests {
 
         assert_eq!(Vocabulary::from_json(&v.to_json()).unwrap(), v);
         assert!(v.to_json().contains("\"version\": 2") && v != plain && v.base() == plain);
-        // What has no merges is as it always was.
+        // Without merges the JSON stays as version 1.
         let json = plain.to_json();
         assert!(json.contains("\"version\": 1") && !json.contains("merges"));
         assert!(plain.with_merges(vec![[0, c]]).is_err());

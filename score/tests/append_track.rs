@@ -1,4 +1,4 @@
-//! Adding a track to a file: every other byte stays.
+//! Adding a track to a file: all other bytes stay.
 
 mod common;
 
@@ -10,7 +10,7 @@ use continuo_score::midi::{
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A track of two notes.
+/// Returns a track of two notes.
 fn new_track(start: u64) -> NewTrack {
     let note = |start, pitch| MidiNote {
         start,
@@ -33,7 +33,7 @@ fn new_track(start: u64) -> NewTrack {
     }
 }
 
-/// The chunk of a track: that of a type 0 file of it, without the header.
+/// Returns the chunk of a track: a type 0 file of it, without the header.
 fn chunk(track: &NewTrack) -> Vec<u8> {
     track.to_bytes(96).unwrap()[14..].to_vec()
 }
@@ -42,14 +42,14 @@ fn document(bytes: &[u8]) -> MidiDocument {
     MidiDocument::read(bytes.to_vec(), &ReadOptions::default()).unwrap()
 }
 
-/// Notes with nothing that depends on how many tracks there are.
+/// Returns the notes of the first `tracks` tracks.
 fn notes_of(file: &MidiFile, tracks: usize) -> Vec<MidiNote> {
     let notes = file.notes.iter().filter(|n| usize::from(n.track) < tracks);
     notes.copied().collect()
 }
 
-/// Appends a track and checks that the result is the input, the new chunk in one place, and
-/// changes in fields that count or measure only.
+/// Appends a track. Asserts that the result is the input, the new chunk in one place, and changes only
+/// in fields that hold counts or lengths.
 fn checked(before: &[u8]) -> Appended {
     let old = document(before);
     let track = new_track(old.file().end);
@@ -63,7 +63,7 @@ fn checked(before: &[u8]) -> Appended {
     let mut rest = after.clone();
     rest.drain(at..at + chunk.len());
     if before.starts_with(b"RIFF") {
-        // A byte that pads may come or go.
+        // A padding byte may be added or removed.
         rest.truncate(before.len());
     }
     assert_eq!(rest.len(), before.len().min(rest.len()));
@@ -123,7 +123,7 @@ fn every_byte_of_every_kind_of_file_stays() {
         if !in_order || fixture.bytes[9] == 0 {
             continue;
         }
-        // In a file in order, the count of tracks changes, and the chunk comes last.
+        // In a valid file only the track count changes, and the chunk comes last.
         let track = new_track(document(&fixture.bytes).file().end);
         let mut expected = fixture.bytes.clone();
         expected[11] += 1;
@@ -182,7 +182,7 @@ fn a_part_sounds_as_it_did_and_no_softer() {
     bytes.extend(fixtures::track(&events.concat()));
     let document = document(&bytes);
     let sound = document.sound_of(&document.file().notes[0]);
-    // What comes after the note is not how it sounds.
+    // Events after the first note do not count.
     let expected = PartSound {
         controls: vec![(0, 8), (32, 1), (7, 100), (10, 20)],
         program: Some(40),
@@ -301,18 +301,18 @@ fn waits_longer_than_a_delta_time_are_divided() {
     ));
 }
 
-/// A track of random events of every kind, with running status, in random encodings.
+/// Returns a track of random events of all kinds, with running status, in random encodings.
 fn random_track(rng: &mut ChaCha8Rng) -> Vec<u8> {
     let mut events = Vec::new();
     let mut status = 0u8;
     for _ in 0..rng.random_range(0..60) {
-        // Zeros that stand before a number mean nothing.
+        // Leading zeros of a variable-length number have no meaning.
         events.extend(&[0x80; 2][..rng.random_range(0..3)]);
         events.push(rng.random_range(0..100u8));
         match rng.random_range(0..8) {
             0 => {
                 let text: Vec<u8> = (0..rng.random_range(0..40)).map(|_| rng.random()).collect();
-                // Not the end of the track, nor what changes tempo and metre.
+                // Any meta event except end of track, tempo and time signature.
                 let kind = [1, 2, 3, 4, 5, 6, 7, 0x7f][rng.random_range(0..8)];
                 events.extend([0xff, kind, text.len() as u8]);
                 events.extend(text);
@@ -357,7 +357,7 @@ fn random_files_stay_as_they_were() {
     }
 }
 
-/// Real files, difficult and ordinary.
+/// Real files, both difficult and ordinary ones.
 #[test]
 fn real_files_stay_as_they_were() {
     for (folder, every) in [("ugly", 1), ("train", 60), ("more", 20), ("drums", 40)] {

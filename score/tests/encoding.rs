@@ -1,4 +1,4 @@
-//! Encoding and decoding undo each other: random scores, any metre, any ids, real files.
+//! Encoding and decoding are inverse: random scores, all time signatures, random ids, real files.
 
 mod common;
 
@@ -7,7 +7,7 @@ use continuo_score::{Note, Score, TempoMap, TimeSignature, TimeSignatureMap, Voc
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// A random score on a random grid, tidy, in changing metres.
+/// Returns a random normalised score on a random grid with changing time signatures.
 fn score(rng: &mut ChaCha8Rng) -> Score {
     let steps = [4, 8, 12, 24, 7][rng.random_range(0..5)];
     let mut score = Score::new(steps);
@@ -49,8 +49,8 @@ fn random_scores() {
     }
 }
 
-/// Bars of any metre: every step lies in the bar that began last, and bars are as long as
-/// their metre has them, but for a fraction of a step and where a change cuts them short.
+/// Every step lies in the bar that began last. Bars have the length of their time signature, except for
+/// a fraction of a step and before a change.
 #[test]
 fn random_metres() {
     for seed in 0..400 {

@@ -1,4 +1,5 @@
-//! Reading: every kind of file, every cut, random damage, and another reader's opinion.
+//! Reading of MIDI files: all kinds, truncated at each byte, damaged at random, and compared with
+//! another reader.
 
 mod common;
 
@@ -91,12 +92,12 @@ fn a_thousand_metres_in_a_small_file() {
     );
 }
 
-/// Files damaged at random: bytes changed, taken out, put in, chunks moved.
+/// Files are damaged at random: bytes are changed, removed or inserted, and chunks are moved.
 #[test]
 fn damaged_files() {
     let mut originals: Vec<Vec<u8>> = fixtures::all().into_iter().map(|f| f.bytes).collect();
     originals.push(continuo_score::tune::minuet().to_midi().to_bytes().unwrap());
-    // Real ones where they are at hand; small, so that the run is bounded.
+    // Real files where they are available; only small ones, so that the run is bounded.
     for path in shared::files("ugly")
         .iter()
         .chain(shared::files("jsb/valid").iter().take(20))
@@ -150,7 +151,7 @@ fn damage(originals: &[Vec<u8>], seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// `midly`, in another's words: notes paired first in, first out; the last event's tick.
+/// Returns the notes that `midly` reads, paired first in, first out, and the tick of the last event.
 fn by_midly(bytes: &[u8]) -> Option<(Vec<fixtures::Expected>, u64)> {
     let smf = midly::Smf::parse(bytes).ok()?;
     let (mut notes, mut end) = (Vec::new(), 0);
@@ -195,27 +196,27 @@ fn by_midly(bytes: &[u8]) -> Option<(Vec<fixtures::Expected>, u64)> {
     Some((notes, end))
 }
 
-/// Whole files: no warnings, and the notes another reader finds, one by one.
+/// Undamaged files give no warnings, and the same notes as another reader.
 #[test]
 fn whole_files_as_midly_reads_them() {
     let mut files = vec![continuo_score::tune::minuet().to_midi().to_bytes().unwrap()];
     let whole = fixtures::all()
         .into_iter()
         .filter(|f| f.warning.is_empty() && f.notes.is_ok());
-    // midly ends running status at a meta event, and lays pieces over one another.
+    // midly ends running status at a meta event, and merges the sequences of a type 2 file.
     let whole = whole.filter(|f| !f.name.contains("running") && !f.name.contains("type 2"));
     files.extend(whole.map(|f| f.bytes));
     for bytes in &files {
         let read = midi::read_bytes(bytes).unwrap();
         assert_eq!(by_midly(bytes), Some((notes(&read), read.end)));
     }
-    // The difficult ones are where the two differ by intent: score/compare/README.md.
+    // The readers differ on difficult files by intent: score/compare/README.md.
     for folder in ["train", "jsb", "more"] {
         shared::each(&shared::files(folder), |path| {
             let bytes = std::fs::read(path).unwrap();
             let read = midi::read_bytes(&bytes).unwrap();
             let read = (notes(&read), read.end);
-            // A plain comparison: millions of notes are not to be printed.
+            // A plain comparison does not print millions of notes.
             assert!(by_midly(&bytes) == Some(read), "differs from midly");
         });
     }

@@ -1,7 +1,7 @@
-//! A small electric piano, for hearing what Continuo plays before it is routed anywhere: one
-//! carrier whose phase two others move, the body (1:1) and the tine (1:14), as FM pianos have
-//! been since the DX7. Everything is allocated in [`ElectricPiano::new`] and nothing after it,
-//! so it may run on an audio thread.
+//! A small electric piano, so that Continuo's notes sound without a further instrument. It uses
+//! frequency modulation, as FM pianos have since the DX7: two oscillators, the body (1:1) and the tine
+//! (1:14), modulate the phase of one carrier. [`ElectricPiano::new`] allocates all memory, so that the
+//! other methods may run on an audio thread.
 //!
 //! ```
 //! let mut piano = continuo_synth::ElectricPiano::new(48_000.0);

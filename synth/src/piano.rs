@@ -1,24 +1,25 @@
-//! The notes of an electric piano together.
+//! An electric piano: voices, pedals, and voice stealing.
 
 use crate::voice::{Voice, VoiceStage};
 
-/// Most notes at once. One more, and the softest of those let go, or else the oldest, makes way.
+/// Greatest number of notes at once. A further note takes the voice of the softest released note, or
+/// else of the oldest.
 pub const POLYPHONY: usize = 16;
-/// Slots beyond that are for notes fading out.
+/// Number of voices beyond that, for notes that fade out.
 const SLOTS: usize = 3 * POLYPHONY;
 const CHANNELS: usize = 16;
 
-/// An electric piano in stereo. Made on any thread; everything else is safe on an audio thread:
-/// no allocation, no lock, no system call.
+/// An electric piano in stereo. It is created on any thread; all other methods are safe on an audio
+/// thread: they do not allocate, lock or make system calls.
 pub struct ElectricPiano {
     voices: Box<[Voice]>,
-    /// Channels whose sustain pedal is down.
+    /// Whether the sustain pedal of each channel is down.
     pedal: [bool; CHANNELS],
     started: u64,
 }
 
 impl ElectricPiano {
-    /// Silent, for a rate in samples a second; anything that is none counts as 48,000.
+    /// Creates a silent piano for a sample rate in Hz. An invalid rate counts as 48,000.
     pub fn new(sample_rate: f64) -> Self {
         let usual = sample_rate.is_finite() && sample_rate >= 1.0;
         let sample_rate = if usual { sample_rate } else { 48_000.0 };
@@ -29,8 +30,7 @@ impl ElectricPiano {
         }
     }
 
-    /// Strikes a key, `velocity` from 0 to 1. The same key of the same channel, still sounding,
-    /// makes way.
+    /// Begins a note; `velocity` is 0 to 1. A sounding note of the same key and channel fades out.
     pub fn note_on(&mut self, channel: u8, key: u8, velocity: f32) {
         if velocity.is_nan() || velocity <= 0.0 {
             return;
@@ -48,7 +48,8 @@ impl ElectricPiano {
         }
         self.started += 1;
         let free = self.voices.iter().position(|t| t.stage == VoiceStage::Free);
-        // Three times the polyphony within ten milliseconds is noise anyway.
+        // Without a free voice the note replaces the softest fading one, perhaps with a click. That takes
+        // three times the polyphony within ten milliseconds.
         let softest = || {
             let fading = self.voices.iter().enumerate();
             let fading = fading.filter(|(_, t)| t.stage == VoiceStage::Fading);
@@ -60,7 +61,7 @@ impl ElectricPiano {
         }
     }
 
-    /// Lets a key go; with the pedal down it sounds on.
+    /// Releases a key; with the pedal down its note sounds on.
     pub fn note_off(&mut self, channel: u8, key: u8) {
         let pedal = self.pedal[usize::from(channel) % CHANNELS];
         for voice in &mut self.voices {
@@ -73,7 +74,7 @@ impl ElectricPiano {
         }
     }
 
-    /// The sustain pedal of a channel.
+    /// Sets the sustain pedal of a channel.
     pub fn pedal(&mut self, channel: u8, down: bool) {
         self.pedal[usize::from(channel) % CHANNELS] = down;
         if !down {
@@ -85,8 +86,8 @@ impl ElectricPiano {
         }
     }
 
-    /// Lets every key of a channel go, pedal or not, as all-notes-off asks; `None` for all
-    /// channels.
+    /// Releases every key of a channel, with the pedal too, as all-notes-off requires; `None` stands
+    /// for all channels.
     pub fn all_off(&mut self, channel: Option<u8>) {
         for voice in &mut self.voices {
             let down = matches!(voice.stage, VoiceStage::Held | VoiceStage::Sustained);
@@ -96,7 +97,7 @@ impl ElectricPiano {
         }
     }
 
-    /// Silence at once, pedals up.
+    /// Silences all notes at once and releases all pedals.
     pub fn reset(&mut self) {
         for voice in &mut self.voices {
             voice.stage = VoiceStage::Free;
@@ -104,15 +105,15 @@ impl ElectricPiano {
         self.pedal = [false; CHANNELS];
     }
 
-    /// Whether nothing sounds, and nothing will before the next note.
+    /// Whether the output is silent until the next note.
     pub fn is_silent(&self) -> bool {
         self.voices
             .iter()
             .all(|voice| voice.stage == VoiceStage::Free)
     }
 
-    /// Writes the next samples, as many as the shorter slice has; never beyond -1 to 1,
-    /// however many notes sound.
+    /// Writes the next samples to both slices, up to the length of the shorter one. Samples stay within
+    /// -1 to 1, however many notes sound.
     pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
         let count = left.len().min(right.len());
         let (left, right) = (&mut left[..count], &mut right[..count]);
@@ -128,13 +129,13 @@ impl ElectricPiano {
         {
             voice.add(left, right);
         }
-        // An amplifier driven: straight where it is soft, bent where it is loud.
+        // Soft clipping: linear at low levels, limited at high ones.
         for sample in left.iter_mut().chain(right) {
             *sample = sample.tanh();
         }
     }
 
-    /// The note that is missed least makes way: the softest that was let go, or the oldest.
+    /// Fades the softest released note, or else the oldest note.
     fn steal_voice(&mut self) {
         let released = |t: &&mut Voice| t.stage == VoiceStage::Released;
         let softest = self.voices.iter_mut().filter(released);

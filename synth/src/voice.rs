@@ -1,22 +1,22 @@
-//! One note: a carrier, and two oscillators that move its phase. All three turn at whole
-//! multiples of the note, so that one phase drives them and none drifts.
+//! One voice: a carrier, and two oscillators that modulate its phase. The frequencies of all three are
+//! whole multiples of the note's, so that one phase drives them without drift.
 
 use std::f32::consts::TAU;
 
-/// A sounding note is over below this amplitude, -100 dB. Also keeps denormals away.
+/// A note ends below this amplitude, -100 dB. This also avoids denormals.
 const SILENT: f32 = 1e-5;
-/// Seconds from nothing to the full amplitude, so that nothing clicks.
+/// Duration of the attack in seconds; it avoids clicks.
 const ATTACK: f64 = 0.001;
-/// Seconds to fall by 60 dB: when let go, and when another note needs the place.
+/// Seconds of a fall by 60 dB: for a released note, and for a voice that another note takes.
 const RELEASE: f64 = 0.25;
 const FADE: f64 = 0.01;
-/// The tine rings at this multiple of the note, or at the highest below it that the sample rate
-/// has room for.
+/// Frequency ratio of the tine to the note. If the sample rate is too low, the highest possible lower
+/// ratio is used.
 const TINE: f64 = 14.0;
-/// Peak amplitude of a note struck at full velocity. Six such notes come to 1.
+/// Peak amplitude of a note at full velocity. Six such notes reach 1.
 const LOUDEST: f32 = 0.17;
 
-/// Something that falls by a constant factor every sample, and then is nothing.
+/// An exponential decay that ends in 0: a constant factor for each sample.
 #[derive(Clone, Copy, Default)]
 struct Decay {
     value: f32,
@@ -24,14 +24,14 @@ struct Decay {
 }
 
 impl Decay {
-    /// From `value`, 60 dB down after `seconds`.
+    /// Starts at `value` and falls by 60 dB in `seconds`.
     fn new(value: f32, seconds: f64, sample_rate: f64) -> Self {
         let mut decay = Self { value, factor: 0.0 };
         decay.slow(seconds, sample_rate);
         decay
     }
 
-    /// From here on, 60 dB in `seconds`.
+    /// Changes the decay to 60 dB in `seconds` from now on.
     fn slow(&mut self, seconds: f64, sample_rate: f64) {
         self.factor = 0.001f64.powf(1.0 / (seconds * sample_rate)) as f32;
     }
@@ -44,40 +44,40 @@ impl Decay {
     }
 }
 
-/// Where a note is in its life.
+/// Stage of a voice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum VoiceStage {
-    /// Silent: the slot is free.
+    /// The voice is silent and free.
     #[default]
     Free,
     /// The key is down.
     Held,
-    /// The key is up, the pedal down.
+    /// The key is up, and the pedal is down.
     Sustained,
-    /// Let go.
+    /// The key and the pedal are up.
     Released,
-    /// Fading out in a moment, for another note needs its place.
+    /// The voice fades quickly, since another note needs it.
     Fading,
 }
 
-/// One note's oscillators and envelopes.
+/// Oscillators and envelopes of one note. Used by one thread, which may be an audio thread.
 pub(crate) struct Voice {
     pub(crate) stage: VoiceStage,
     pub(crate) channel: u8,
     pub(crate) key: u8,
-    /// Counts note-ons: the lowest is the oldest.
+    /// Number of the note-on; the oldest note has the lowest.
     pub(crate) started: u64,
     sample_rate: f64,
-    /// Turns, from 0 to 1, and turns a sample.
+    /// Phase in turns, from 0 to 1, and its increment for each sample.
     phase: f64,
     step: f64,
-    /// Turns of the tine to one of the note: a whole number.
+    /// Frequency ratio of the tine to the note, a whole number.
     ring: f64,
     level: Decay,
-    /// 0 to 1 while the note begins, with its step a sample.
+    /// Attack envelope from 0 to 1, and its increment for each sample.
     attack: f32,
     attack_step: f32,
-    /// FM indices: what stays of the body's, what fades of it, and the tine's.
+    /// FM indices: the body's constant part, the body's decaying part, and the tine's.
     body_floor: f32,
     body_index: Decay,
     tine_index: Decay,
@@ -106,10 +106,10 @@ impl Voice {
         }
     }
 
-    /// Begins a note, `velocity` from 0 to 1. A key above the sample rate's reach stays silent.
+    /// Begins a note; `velocity` is 0 to 1. A key above 0.45 of the sample rate stays silent.
     pub(crate) fn note_on(&mut self, channel: u8, key: u8, velocity: f32, started: u64) {
         let hz = 440.0 * ((f64::from(key) - 69.0) / 12.0).exp2();
-        // Partials there are room for; FM makes many, and what is too high would fold down.
+        // Number of partials below 0.45 of the sample rate: FM makes many, and higher ones would alias.
         let room = 0.45 * self.sample_rate / hz;
         if room < 1.0 {
             return;
@@ -119,37 +119,37 @@ impl Voice {
         let ring = TINE.min(room.floor() - 2.0).max(1.0);
         (self.channel, self.key, self.started) = (channel, key, started);
         (self.phase, self.step, self.ring) = (0.0, hz / rate, ring);
-        // Low strings ring for long, high ones briefly.
+        // Low strings ring longer than high ones.
         let seconds = 12.0 * (-3.0 * height).exp2();
         self.level = Decay::new(LOUDEST * velocity.powf(1.5), seconds, rate);
         self.attack = 0.0;
         self.body_floor = 0.3 * bright;
         self.body_index = Decay::new(1.1 * bright, 1.5, rate);
         self.tine_index = Decay::new(0.22 * bright * velocity, 0.6 * (1.5 - height), rate);
-        // A keyboard as the player hears it, of equal power, and narrow.
+        // Constant-power panning, low keys to the left, in a narrow range.
         let angle = std::f32::consts::FRAC_PI_4 * (0.7 + 0.6 * height as f32);
         self.pan = (angle.cos(), angle.sin());
         self.stage = VoiceStage::Held;
     }
 
-    /// Ends it as a damper does.
+    /// Releases the note.
     pub(crate) fn release(&mut self) {
         self.level.slow(RELEASE, self.sample_rate);
         self.stage = VoiceStage::Released;
     }
 
-    /// Ends it in a moment.
+    /// Fades the note quickly.
     pub(crate) fn fade(&mut self) {
         self.level.slow(FADE, self.sample_rate);
         self.stage = VoiceStage::Fading;
     }
 
-    /// Its amplitude now.
+    /// Returns the current amplitude.
     pub(crate) fn loudness(&self) -> f32 {
         self.level.value * self.attack
     }
 
-    /// Adds its next samples, as many as the shorter slice has.
+    /// Adds the voice's next samples to both slices, up to the length of the shorter one.
     pub(crate) fn add(&mut self, left: &mut [f32], right: &mut [f32]) {
         for (left, right) in left.iter_mut().zip(right) {
             let phase = self.phase as f32;
@@ -168,8 +168,8 @@ impl Voice {
     }
 }
 
-/// The sine of so many turns, to within 4e-6 (-108 dB): its series up to the ninth power over
-/// a quarter of a turn.
+/// Returns the sine of an angle in turns, with an error below 4e-6 (-108 dB): its series up to the
+/// ninth power over a quarter of a turn.
 fn sine(turns: f32) -> f32 {
     let half = turns - turns.round();
     let quarter = match half.abs() > 0.25 {

@@ -1,32 +1,33 @@
-//! MIDI files as sound.
+//! Renders MIDI files as WAV files.
 
 use std::io::BufWriter;
+use std::ops::Range;
 
 use continuo_files::{Output, WriteError};
 use continuo_score::midi::MidiFile;
 
 use crate::ElectricPiano;
 
-/// Samples rendered at a time.
+/// Number of samples in a rendered block.
 const BLOCK: usize = 4_096;
-/// Longest wait for the last note to fade, in seconds.
+/// Longest time for the last note to fade, in seconds.
 const TAIL: f64 = 5.0;
 
-/// Why there is no WAV file.
+/// Error of rendering a WAV file.
 #[derive(Debug, thiserror::Error)]
 pub enum WavError {
-    /// The file could not be written.
+    /// The file cannot be written.
     #[error("cannot write {name}: {error}")]
     Write {
         /// The WAV file.
         name: String,
-        /// What the system says.
+        /// Error of the system.
         error: hound::Error,
     },
-    /// The file could not be put into its place.
+    /// The file cannot be moved into its place.
     #[error(transparent)]
     Place(#[from] WriteError),
-    /// A WAV file counts its bytes in 32 bits.
+    /// The sound is too long: a WAV file stores its size in 32 bits.
     #[error(
         "{name} would be {seconds:.0} s long, more than a WAV file holds at {rate} samples a \
          second; choose a lower rate or cut the MIDI file"
@@ -36,41 +37,43 @@ pub enum WavError {
         name: String,
         /// Length in seconds.
         seconds: f64,
-        /// Samples a second.
+        /// Sample rate in Hz.
         rate: u32,
     },
 }
 
-/// What was rendered.
+/// Statistics of a rendered file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rendered {
-    /// Length in seconds, with the last notes' fading.
+    /// Length in seconds, with the release of the last notes.
     pub seconds: f64,
-    /// Notes played.
+    /// Number of notes played.
     pub notes: usize,
-    /// Notes left out because they are drums.
+    /// Number of drum notes, which are left out.
     pub drums: usize,
-    /// The highest sample; 1 is the most there can be.
+    /// Peak of the samples; 1 is full scale.
     pub peak: f32,
 }
 
-/// A key goes down or up at a sample.
+/// A note-on or note-off at a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyEvent {
     sample: u64,
-    /// Ups before downs.
+    /// MIDI velocity; 0 for a note-off, which sorts before a note-on.
     velocity: u8,
     channel: u8,
     key: u8,
 }
 
-/// Renders a MIDI file at its own tempo into a stereo WAV file of 16 bits, `rate` samples a
-/// second, whole or not at all. `progress` is told the share done, from 0 to 1.
+/// Renders the notes that begin in a range of ticks, each to its end, at the file's tempo. Writes a
+/// stereo WAV file of 16 bits at `rate` samples a second, as a whole or not at all. Calls `progress`
+/// with the finished share, from 0 to 1.
 ///
 /// # Errors
-/// When the sound is longer than a WAV file can be, or the file cannot be written.
+/// Fails if the sound is longer than a WAV file can be, or if the file cannot be written.
 pub fn write_wav(
     file: &MidiFile,
+    ticks: Range<u64>,
     output: &Output,
     rate: u32,
     progress: &mut dyn FnMut(f64),
@@ -79,9 +82,9 @@ pub fn write_wav(
         name: output.name(),
         error,
     };
-    let (events, mut rendered) = events(file, rate);
-    let seconds = file.seconds();
-    // Four bytes for a sample left and right.
+    let (events, mut rendered) = events(file, &ticks, rate);
+    let seconds = seconds(file, &ticks);
+    // A sample of two channels takes four bytes.
     if (seconds + TAIL) * f64::from(rate) * 4.0 > f64::from(u32::MAX) - 1e4 {
         return Err(WavError::TooLong {
             name: output.name(),
@@ -114,7 +117,8 @@ pub fn write_wav(
             }
             next += 1;
         }
-        // Up to the next event; after the last one, up to the end and on until it has faded.
+        // Renders up to the next event. After the last one, renders to the end of the range and until
+        // all notes have faded.
         let until = events.get(next).map_or(last, |event| event.sample);
         let until = if now < end { until.min(end) } else { until };
         let count = usize::try_from(until.saturating_sub(now))
@@ -137,18 +141,30 @@ pub fn write_wav(
     Ok(rendered)
 }
 
-/// The keys in order of time, and how many there are.
-fn events(file: &MidiFile, rate: u32) -> (Vec<KeyEvent>, Rendered) {
-    let played = || file.notes.iter().filter(|note| !file.is_drum(note));
-    let mut ticks: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
-    ticks.sort_unstable();
-    ticks.dedup();
-    let at: Vec<u64> = seconds_of(file, &ticks)
-        .into_iter()
-        .map(|seconds| samples(seconds, rate))
-        .collect();
-    // Every tick asked for is among them.
-    let sample = |tick| ticks.binary_search(&tick).map_or(0, |index| at[index]);
+/// Returns the duration of a range of ticks in seconds, at the file's tempo.
+pub fn seconds(file: &MidiFile, ticks: &Range<u64>) -> f64 {
+    let at = seconds_of(file, &[ticks.start, ticks.end.max(ticks.start)]);
+    at[1] - at[0]
+}
+
+/// Returns the events in order of time, with samples counted from the first tick of the range, and the
+/// numbers of notes. A note that begins a little before the range, ahead of its beat, begins with it.
+fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Rendered) {
+    let within = || {
+        file.notes
+            .iter()
+            .filter(|note| note.end >= ticks.start && note.start <= ticks.end)
+    };
+    let played = || within().filter(|note| !file.is_drum(note));
+    let mut moments: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
+    moments.push(ticks.start);
+    moments.sort_unstable();
+    moments.dedup();
+    let at = seconds_of(file, &moments);
+    // `moments` contains every requested tick.
+    let second = |tick| moments.binary_search(&tick).map_or(0.0, |index| at[index]);
+    let origin = second(ticks.start);
+    let sample = |tick| samples((second(tick) - origin).max(0.0), rate);
     let mut events = Vec::with_capacity(2 * file.notes.len());
     for note in played() {
         let (channel, key) = (note.channel, note.pitch);
@@ -170,13 +186,14 @@ fn events(file: &MidiFile, rate: u32) -> (Vec<KeyEvent>, Rendered) {
     let notes = events.len() / 2;
     let counts = Rendered {
         notes,
-        drums: file.notes.len() - notes,
+        drums: within().count() - notes,
         ..Rendered::default()
     };
     (events, counts)
 }
 
-/// When rising ticks come, in seconds, at the file's tempo; 120 beats a minute before its first.
+/// Returns the time of each tick in seconds, at the file's tempo. `ticks` must ascend. The tempo before
+/// the file's first is 120 beats a minute.
 fn seconds_of(file: &MidiFile, ticks: &[u64]) -> Vec<f64> {
     let (mut seconds, mut now, mut micros) = (0.0, 0, 500_000);
     let per_tick = |micros: u32| f64::from(micros) / 1e6 / f64::from(file.ticks_per_beat.max(1));
@@ -192,7 +209,7 @@ fn seconds_of(file: &MidiFile, ticks: &[u64]) -> Vec<f64> {
     found
 }
 
-/// The sample nearest to a moment.
+/// Returns the sample nearest to a time in seconds.
 fn samples(seconds: f64, rate: u32) -> u64 {
     (seconds * f64::from(rate)).round() as u64
 }
@@ -230,7 +247,7 @@ mod tests {
 
     #[test]
     fn every_note_on_its_sample_at_the_files_tempo() {
-        // 120, then 60 beats a minute from the second beat, then 240 from the third.
+        // 120 beats a minute, 60 from the second beat, and 240 from the third.
         let tempos = [(480, 1_000_000), (960, 250_000)];
         let notes = [
             (0, 480, 60, 0),
@@ -238,7 +255,7 @@ mod tests {
             (960, 1440, 64, 1),
             (960, 960, 65, 1),
         ];
-        let (events, counts) = events(&file(&tempos, &notes), 48_000);
+        let (events, counts) = events(&file(&tempos, &notes), &(0..1440), 48_000);
         let plain: Vec<_> = events
             .iter()
             .map(|e| (e.sample, e.velocity > 0, e.key))
@@ -258,13 +275,38 @@ mod tests {
     }
 
     #[test]
+    fn some_ticks_of_a_file_begin_at_the_first_sample() {
+        // 120 beats a minute, and 60 from the second beat.
+        let music = file(
+            &[(480, 1_000_000)],
+            &[(475, 960, 62, 0), (960, 1440, 64, 0), (0, 400, 60, 0)],
+        );
+        let (events, counts) = events(&music, &(480..1440), 48_000);
+        let plain: Vec<_> = events
+            .iter()
+            .map(|e| (e.sample, e.velocity > 0, e.key))
+            .collect();
+        let expected = [
+            (0, true, 62),
+            (48_000, false, 62),
+            (48_000, true, 64),
+            (96_000, false, 64),
+        ];
+        assert_eq!((plain, counts.notes), (expected.to_vec(), 2));
+        assert_eq!(seconds(&music, &(480..1440)), 2.0);
+        assert_eq!(seconds(&music, &(0..1440)), 2.5);
+    }
+
+    #[test]
     fn a_wav_as_long_as_the_music_and_its_last_fading() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
         let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, 9)]);
         let mut shares = Vec::new();
-        let rendered =
-            write_wav(&music, &wav(&path), 22_050, &mut |share| shares.push(share)).unwrap();
+        let rendered = write_wav(&music, 0..music.end, &wav(&path), 22_050, &mut |share| {
+            shares.push(share)
+        })
+        .unwrap();
         assert_eq!((rendered.notes, rendered.drums), (1, 1));
         assert!(rendered.peak > 0.02 && rendered.peak < 1.0, "{rendered:?}");
         assert!(shares.is_sorted() && shares.last() == Some(&1.0));
@@ -277,7 +319,8 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         assert_eq!(left.len() as f64, (rendered.seconds * 22_050.0).round());
-        // Four beats, two seconds; the note, let go after one, has faded by then.
+        // The range lasts four beats, two seconds. The note is released after one second and has faded
+        // by then.
         assert_eq!(left.len(), 44_100);
         let loudest = |range: std::ops::Range<usize>| left[range].iter().map(|s| s.abs()).max();
         assert_eq!(loudest(0..11_025), Some(0), "before the note");
@@ -288,11 +331,11 @@ mod tests {
     fn a_file_without_notes_is_silence() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
-        let rendered = write_wav(&file(&[], &[]), &wav(&path), 48_000, &mut |_| ()).unwrap();
+        let rendered = write_wav(&file(&[], &[]), 0..0, &wav(&path), 48_000, &mut |_| ()).unwrap();
         assert_eq!(rendered, Rendered::default());
         assert_eq!(hound::WavReader::open(&path).unwrap().len(), 0);
         let long = file(&[(0, u32::MAX)], &[(0, u64::from(u32::MAX), 60, 0)]);
-        let error = write_wav(&long, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
+        let error = write_wav(&long, 0..long.end, &wav(&path), 48_000, &mut |_| ()).unwrap_err();
         assert!(matches!(error, WavError::TooLong { .. }), "{error}");
         let whole = hound::WavReader::open(&path).unwrap();
         assert_eq!(whole.len(), 0, "what was there stays");

@@ -1,4 +1,4 @@
-//! The electric piano as it sounds: measured, not looked at.
+//! Measurements of the electric piano's sound.
 
 use continuo_synth::{ElectricPiano, POLYPHONY};
 use rand::{Rng, SeedableRng};
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 const RATE: f64 = 48_000.0;
 
-/// Renders `count` samples in blocks of `block`.
+/// Renders `count` samples in blocks of `block` samples.
 fn render(piano: &mut ElectricPiano, count: usize, block: usize) -> (Vec<f32>, Vec<f32>) {
     let (mut left, mut right) = (vec![0.0; count], vec![0.0; count]);
     for (left, right) in left.chunks_mut(block).zip(right.chunks_mut(block)) {
@@ -19,13 +19,13 @@ fn peak(samples: &[f32]) -> f32 {
     samples.iter().fold(0.0, |peak, s| peak.max(s.abs()))
 }
 
-/// Root mean square in decibels.
+/// Returns the root mean square in decibels.
 fn decibels(samples: &[f32]) -> f64 {
     let sum: f64 = samples.iter().map(|s| f64::from(*s).powi(2)).sum();
     10.0 * (sum / samples.len() as f64).log10()
 }
 
-/// Power of one frequency under a Hann window.
+/// Returns the power of one frequency under a Hann window.
 fn power(samples: &[f32], hz: f64, rate: f64) -> f64 {
     let (mut re, mut im) = (0.0, 0.0);
     for (n, &sample) in samples.iter().enumerate() {
@@ -38,8 +38,8 @@ fn power(samples: &[f32], hz: f64, rate: f64) -> f64 {
     re * re + im * im
 }
 
-/// The frequency of most power within half a tone of `near`, in hertz: found from tenths of a
-/// semitone down to a hundredth of a cent.
+/// Returns the frequency of greatest power within half a tone of `near`, in hertz. The search starts
+/// with tenths of a semitone and ends with a hundredth of a cent.
 fn fundamental(samples: &[f32], near: f64, rate: f64) -> f64 {
     let (mut best, mut step) = (near, 10.0);
     while step > 0.005 {
@@ -131,7 +131,7 @@ fn sixteen_of_the_loudest_do_not_clip() {
         let most = peak(&left).max(peak(&right));
         println!("sixteen notes from key {low}: peak {most:.3}");
         assert!(most < 1.0 && most > 0.3, "peak {most}");
-        // A chord as people play it stays where the amplifier is nearly straight.
+        // An ordinary chord stays in the nearly linear range of the soft clipping.
         let mut piano = ElectricPiano::new(RATE);
         for key in [low, low + 4, low + 7, low + 11] {
             piano.note_on(0, key, 0.7);
@@ -149,7 +149,7 @@ fn silence_is_silent_and_nothing_is_denormal() {
     for key in [21, 60, 108] {
         piano.note_on(0, key, 1.0);
     }
-    // A minute held: the longest-lived note has died away on its own.
+    // All notes are held for a minute: the longest one has faded by then.
     let (left, right) = render(&mut piano, 60 * RATE as usize, 4_096);
     assert!(
         left.iter()
@@ -160,8 +160,8 @@ fn silence_is_silent_and_nothing_is_denormal() {
     assert_eq!(peak(&left[left.len() - 4_800..]), 0.0);
 }
 
-/// The largest change of the step from a sample to the next: a click is a jump, or a corner,
-/// that the music itself does not have.
+/// Returns the greatest second difference of the samples. A click is a jump or a corner with a greater
+/// one than the music.
 fn roughness(samples: &[f32]) -> f32 {
     let bend = |w: &[f32]| (w[2] - 2.0 * w[1] + w[0]).abs();
     samples.windows(3).map(bend).fold(0.0, f32::max)
@@ -169,7 +169,7 @@ fn roughness(samples: &[f32]) -> f32 {
 
 #[test]
 fn making_way_does_not_click() {
-    // Low soft notes bend little, so that a jump of one of them would stand out.
+    // Low soft notes have small second differences, so that a jump of one of them is detected.
     let mut piano = ElectricPiano::new(RATE);
     for n in 0..POLYPHONY as u8 {
         piano.note_on(0, 30 + n, 0.6);
@@ -183,7 +183,7 @@ fn making_way_does_not_click() {
     let (before, after) = (roughness(&calm), roughness(&busy));
     println!("making way: bend {after:.5} where the music has {before:.5}");
     assert!(after < 2.0 * before, "bend {after}, the music's {before}");
-    // All at once instead, it would be heard: the measure sees it.
+    // An abrupt end is a click, and the measure detects it.
     let mut cut = calm.clone();
     let crest = cut.iter().position(|s| s.abs() == peak(&calm)).unwrap();
     cut[crest..].fill(0.0);
@@ -231,7 +231,8 @@ fn the_pedal_holds_what_was_let_go() {
     assert!(piano.is_silent(), "all notes off lets the pedal's notes go");
 }
 
-/// Any keys at any time, in blocks of any length: the same sound as in long blocks, and bounded.
+/// Random keys at random times, in blocks of random length, give the same sound as long blocks, and it
+/// stays within bounds.
 #[test]
 fn blocks_of_any_length_sound_the_same() {
     for seed in 0..6u64 {

@@ -1,5 +1,6 @@
-//! Measurements of the built plugin in a host, for docs/benchmarks.md: what `process()` costs, and
-//! whether answers come in time, also while others load. `cargo run --release -p continuo-tests --bin measure`.
+//! Measurements of the built plugin in a host, for docs/benchmarks.md: the duration of `process()`, and
+//! whether answers are in time, also while other instances load. `cargo run --release -p continuo-tests
+//! --bin measure`.
 
 pub mod process;
 pub mod trades;
@@ -7,13 +8,14 @@ pub mod waiting;
 
 use anyhow::{Result, bail};
 
-/// The value that a share of `sorted` stays within.
+/// Returns the value at a quantile of `sorted`; `share` is 0 to 1.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
     let index = (share * sorted.len().saturating_sub(1) as f64).ceil() as usize;
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }
 
-/// Gives this thread, and none it starts, the priority that JACK gives its audio thread.
+/// Gives this thread the real-time priority of JACK's audio thread. Threads that it starts do not
+/// inherit it.
 fn prioritise() -> Result<()> {
     #[cfg(target_os = "linux")]
     {

@@ -1,21 +1,25 @@
-//! A saved plugin state: its JSON, decoded and encoded for either format.
+//! Saved plugin states: decodes and encodes their JSON for either plugin format.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::host::Format;
 
-/// Steps in a quarter note of the sessions made here.
+/// Steps in a quarter note of generated sessions.
 const STEPS: u64 = 12;
 
-/// The JSON in a state; CLAP puts its length before it.
+/// Returns the JSON of a state. In CLAP its length precedes it.
+///
+/// # Errors
+///
+/// Fails if the state is too short or has no valid JSON.
 pub fn read(format: Format, state: &[u8]) -> Result<Value> {
     let at = if format == Format::Clap { 8 } else { 0 };
     let json = state.get(at..).context("the state is too short")?;
     Ok(serde_json::from_slice(json)?)
 }
 
-/// Encodes a state from JSON text, which need not be valid.
+/// Encodes a state from JSON text, which may be invalid.
 pub fn write(format: Format, json: &[u8]) -> Vec<u8> {
     match format {
         Format::Clap => [&(json.len() as u64).to_le_bytes(), json].concat(),
@@ -23,7 +27,11 @@ pub fn write(format: Format, json: &[u8]) -> Vec<u8> {
     }
 }
 
-/// A copy of a state with the value at a JSON pointer replaced.
+/// Returns a copy of a state with the value at a JSON pointer replaced.
+///
+/// # Errors
+///
+/// Fails if the state cannot be decoded or has no such value.
 pub fn with_value(format: Format, state: &[u8], pointer: &str, value: Value) -> Result<Vec<u8>> {
     let mut json = read(format, state)?;
     let target = json.pointer_mut(pointer);
@@ -31,14 +39,22 @@ pub fn with_value(format: Format, state: &[u8], pointer: &str, value: Value) -> 
     Ok(write(format, json.to_string().as_bytes()))
 }
 
-/// The session in a state: everything that is no parameter.
+/// Returns the session of a state: everything besides the parameters.
+///
+/// # Errors
+///
+/// Fails if the state cannot be decoded or has no session.
 pub fn session(format: Format, state: &[u8]) -> Result<Value> {
     let json = read(format, state)?;
     let field = json["fields"]["session"].as_str();
     Ok(serde_json::from_str(field.context("no session")?)?)
 }
 
-/// A copy of a state with another session.
+/// Returns a copy of a state with another session.
+///
+/// # Errors
+///
+/// Fails if the state cannot be decoded or has no session.
 pub fn with_session(format: Format, state: &[u8], session: &Value) -> Result<Vec<u8>> {
     with_value(
         format,
@@ -48,8 +64,8 @@ pub fn with_session(format: Format, state: &[u8], session: &Value) -> Result<Vec
     )
 }
 
-/// What is kept of a session of so many notes: melody and bass, never the same bar twice. It
-/// ends at a quarter of as many quarter notes.
+/// Returns the saved session of `notes` notes: melody and bass, without repeated bars. It ends at
+/// `notes` / 4 quarter notes.
 pub fn long_session(notes: usize) -> Value {
     let note = |n: usize| {
         let (step, bass) = (n as u64 / 2 * 6, n % 2 == 1);
@@ -82,7 +98,7 @@ pub fn long_session(notes: usize) -> Value {
     })
 }
 
-/// What is kept of a session that has learned so many notes, in pieces of 4,096.
+/// Returns the saved session of an instance that has learned `notes` notes in pieces of 4,096.
 pub fn album(notes: usize, seed: usize) -> Value {
     let piece = |number: usize| {
         let count = 4_096.min(notes - number * 4_096);

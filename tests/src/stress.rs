@@ -1,5 +1,5 @@
-//! A host at its worst: everything changes at random, from a seed, and what must never happen
-//! is looked for after every block.
+//! A stress host: changes everything at random, from a seed, and checks the plugin's invariants after
+//! every block.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -15,15 +15,15 @@ use crate::host::{
 use crate::state_file;
 use crate::transport_quirks::TransportQuirks;
 
-/// The player's channel. The plugin is never told to play on it, so that what it generates can
-/// be told from what passes through.
+/// MIDI channel of the player, from 0. The plugin is never set to play on it, so that generated notes
+/// differ from passed-through ones.
 const PLAYER: u8 = 15;
 
 const MOSTLY_OFF: &[&str] = &[
     "On", "Off", "Off", "Off", "Off", "Off", "Off", "Off", "Off", "Off",
 ];
 
-/// Parameters that change, each with values as a user would type them.
+/// Parameters to change, each with values in the user's notation.
 const PARAMETERS: &[(&str, &[&str])] = &[
     (
         "mode",
@@ -57,47 +57,46 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("in_ch", &["All", "16", "3"]),
 ];
 
-/// What a run went through.
+/// Result of a stress run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StressSummary {
-    /// Blocks processed.
+    /// Number of blocks processed.
     pub blocks: u64,
-    /// Notes the plugin generated.
+    /// Number of generated notes.
     pub generated: u64,
-    /// Those of them whose sample was checked against the grid.
+    /// Number of generated notes whose sample was compared with the grid.
     pub placed: u64,
-    /// Notes the host sent.
+    /// Number of notes that the host sent.
     pub sent: u64,
-    /// Times the plugin was deactivated and activated anew.
+    /// Number of times the plugin was activated again.
     pub restarts: u64,
-    /// Depends on every event that came out and on its sample.
+    /// Hash of every output event and its sample.
     pub fingerprint: u64,
-    /// Growth of the process from a quarter of the run to its end, in bytes.
+    /// Growth of the process's memory from a quarter of the run to its end, in bytes.
     pub growth: i64,
 }
 
-/// How a run is to be.
+/// Options of a stress run.
 #[derive(Clone, Copy, Debug)]
 pub struct StressOptions<'a> {
-    /// What it follows from.
+    /// Seed of all random choices.
     pub seed: u64,
-    /// How long it is.
+    /// Number of blocks to process.
     pub blocks: u64,
-    /// Whether the plugin may take its time.
+    /// Choice between real time and offline.
     pub mode_choice: ModeChoice,
-    /// A model to change to now and then, beside the one it begins with and one that is not
-    /// there.
+    /// Another model that is loaded now and then, besides the first model and one that does not exist.
     pub other_model: Option<&'a Path>,
 }
 
-/// Whether the plugin may take its time.
+/// Choice between real time and offline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModeChoice {
-    /// Now so, now so.
+    /// Switches randomly between real time and offline.
     Either,
-    /// Always: the same seed must give the same notes.
+    /// Always offline: the same seed must give the same notes.
     Offline,
-    /// Never.
+    /// Always in real time.
     Realtime,
 }
 
@@ -111,15 +110,15 @@ struct StressHost<'a> {
     mode: Mode,
     sample_rate: f64,
     transport: Transport,
-    /// How it is reported.
+    /// Quirks of the reported transport.
     quirks: TransportQuirks,
     longest: u32,
-    /// The tempo has just changed, or the position jumped.
+    /// Whether the tempo has just changed or the position has just jumped.
     moved: bool,
     held: Vec<u8>,
     sounding: BTreeMap<(u8, u8), u64>,
     changes: Vec<ParameterChange>,
-    /// What was done last, and in which block.
+    /// The last actions, with the numbers of their blocks.
     recent: VecDeque<String>,
     sample: u64,
     out: Vec<NoteEvent>,
@@ -127,15 +126,24 @@ struct StressHost<'a> {
 }
 
 const LONGEST: u32 = 4096;
-/// Deeds that are told when something went wrong.
+/// Number of actions that an error message lists.
 const RECENT: usize = 24;
 
-/// Plays to the plugin as long as asked. An error says what went wrong in which block.
+/// Runs the stress host.
+///
+/// # Errors
+///
+/// Fails at the first block that violates an invariant; the error names the block and the last actions.
 pub fn run(bundle: &Path, format: Format, options: StressOptions) -> Result<StressSummary> {
     run_after(bundle, format, options, &|| Ok(()))
 }
 
-/// The same; before the first block, when the plugin is active, `ready` is called.
+/// Runs the stress host as [`run`] does, and calls `ready` after the activation and before the first
+/// block.
+///
+/// # Errors
+///
+/// Fails as [`run`] does, or if `ready` fails.
 pub fn run_after(
     bundle: &Path,
     format: Format,
@@ -192,7 +200,7 @@ pub fn run_after(
     Ok(host.summary)
 }
 
-/// Resident memory of this process in bytes, where the system says.
+/// Returns the resident memory of this process in bytes, where the system reports it.
 fn resident() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
@@ -226,7 +234,7 @@ impl StressHost<'_> {
         from[self.rng.random_range(0..from.len())]
     }
 
-    /// Keeps in mind what was done.
+    /// Records an action for error messages.
     fn done(&mut self, what: String) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
@@ -256,7 +264,7 @@ impl StressHost<'_> {
         Ok(())
     }
 
-    /// Something changes, or not.
+    /// Makes one random change, or none.
     fn disturb(&mut self) -> Result<()> {
         match self.rng.random_range(0..400) {
             0 => {
@@ -313,7 +321,7 @@ impl StressHost<'_> {
         Ok(())
     }
 
-    /// The host saves the project.
+    /// Saves the state.
     fn keep(&mut self) -> Result<()> {
         let state = self.plugin.save()?;
         self.done("saved".into());
@@ -324,8 +332,8 @@ impl StressHost<'_> {
         Ok(())
     }
 
-    /// It loads one that was saved: whole, damaged, or with another model. What the plugin says of it is all right; it
-    /// must only go on.
+    /// Loads a saved state: whole, damaged, or with another model. The plugin may refuse it, but must
+    /// continue to work.
     fn go_back(&mut self) -> Result<()> {
         if self.states.is_empty() {
             return Ok(());
@@ -351,14 +359,14 @@ impl StressHost<'_> {
             let around = String::from_utf8_lossy(&state[around]).into_owned();
             self.done(format!("byte {at} of it damaged: {around:?}"));
         }
-        // Refusing a damaged one is fine.
+        // A damaged state may be refused.
         let loaded = self.plugin.load(&state).is_ok();
         self.done(format!("loaded state {which}: {loaded}"));
         self.moved = true;
         Ok(())
     }
 
-    /// What the player does in a block.
+    /// Returns the player's notes in a block.
     fn input(&mut self, frames: u32) -> Vec<NoteEvent> {
         let count = match self.rng.random_range(0..200) {
             0 => 400,
@@ -371,7 +379,7 @@ impl StressHost<'_> {
         offsets.sort_unstable();
         let mut notes = Vec::new();
         for offset in offsets {
-            // Mostly sense; also keys struck twice, and let go that were never down.
+            // Most events are plausible; some strike a key twice or release a key that is up.
             let known = !self.held.is_empty() && self.rng.random_bool(0.6);
             let key = if known {
                 let index = self.rng.random_range(0..self.held.len());
@@ -398,7 +406,7 @@ impl StressHost<'_> {
     fn block(&mut self) -> Result<()> {
         self.disturb()?;
         if self.mode == Mode::Realtime && self.summary.blocks.is_multiple_of(16) {
-            // Far faster than by the clock, but not so fast that the composer is never heard.
+            // This is far faster than real time, but slow enough for the composer's notes to arrive.
             std::thread::sleep(std::time::Duration::from_millis(2));
         }
         let frames = self.rng.random_range(1..=self.longest);
@@ -414,7 +422,7 @@ impl StressHost<'_> {
         self.out.clear();
         let mut transport = self.quirks.report(&self.transport, &mut self.rng);
         if !self.transport.playing {
-            // A host that stands still says so: a gap would be counted through.
+            // A stopped host reports its stop: the plugin would count through a gap.
             transport.detail = self.transport.detail;
         }
         let gap = transport.detail == TransportDetail::None;
@@ -436,12 +444,12 @@ impl StressHost<'_> {
                 .filter(|&(_, to)| beat < to && next >= to)
             {
                 turned = true;
-                // As hosts do that end no block there.
+                // As in hosts that do not end a block at the loop's end.
                 next = from + (next - to).min(to - from);
             }
             self.transport.beat = next;
         }
-        // A jump in a block that reports nothing is seen with the next block that does.
+        // The plugin sees a jump in a block without a report only with the next report.
         let unseen = self.moved && gap;
         self.check(frames, beat, samples_per_beat, turned || unseen)?;
         self.moved = turned || unseen;
@@ -490,8 +498,8 @@ impl StressHost<'_> {
                 "{event:?} sounds already"
             );
             self.summary.generated += 1;
-            // In real time a note may come late, and the first after a jump may be rounded.
-            // A rounded position moves everything after a jump by up to its rounding.
+            // In real time a note may be late, and the first after a jump may be rounded. A rounded
+            // position shifts all notes after a jump by up to its rounding.
             if self.mode == Mode::Offline && !turned && !(self.moved && event.offset == 0) {
                 let here = beat + f64::from(event.offset) / samples_per_beat;
                 let step = (here * 12.0).round() / 12.0;
@@ -512,7 +520,7 @@ impl StressHost<'_> {
         Ok(())
     }
 
-    /// At the very end everything stops.
+    /// Stops the transport and deactivates the plugin.
     fn silence(&mut self) -> Result<()> {
         self.transport.playing = false;
         self.moved = true;

@@ -1,45 +1,45 @@
-//! Host manners: how real hosts report a transport that is not quite the one they play by.
-//! Recorded in qtractor, Ardour and Carla; drawn at random here.
+//! Quirks of real hosts: differences between the reported transport and the true one. They were
+//! recorded in qtractor, Ardour and Carla; a stress run draws them at random.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use crate::host::{Transport, TransportDetail};
 
-/// How the position is rounded.
+/// Rounding of the reported position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Rounding {
     Exact,
-    /// Down to a whole number of ticks a quarter note.
+    /// Rounds down to a whole number of ticks; the value is ticks a quarter note.
     Down(f64),
-    /// To the nearest tick.
+    /// Rounds to the nearest tick; the value is ticks a quarter note.
     Nearest(f64),
 }
 
-/// What is reported as the bar line.
+/// Value that is reported as the bar's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BarLine {
-    /// The bar line.
+    /// The bar's start in quarter notes.
     True,
     /// Ardour 7: the number of the bar, from 1, times 4.
     NumberTimesFour,
-    /// The number of the bar.
+    /// The number of the bar, from 0.
     Number,
 }
 
-/// How a host reports its transport.
+/// Quirks of a host's transport reports.
 #[derive(Clone, Copy, Debug)]
 pub struct TransportQuirks {
     rounding: Rounding,
     bar_line: BarLine,
-    /// The loop is reported.
+    /// Whether the loop is reported.
     reports_loop: bool,
-    /// One block in so many reports nothing at all; 0: none does.
+    /// One block in this number, on average, has no report; 0 if every block has one.
     gaps: u32,
 }
 
 impl TransportQuirks {
-    /// A host that reports what is.
+    /// A host that reports the true transport.
     pub const EXACT: Self = Self {
         rounding: Rounding::Exact,
         bar_line: BarLine::True,
@@ -47,7 +47,7 @@ impl TransportQuirks {
         gaps: 0,
     };
 
-    /// A host drawn at random: half of them report what is.
+    /// Draws a host at random; half of them report the true transport.
     pub fn draw(rng: &mut ChaCha8Rng) -> Self {
         if rng.random_bool(0.5) {
             return Self::EXACT;
@@ -66,7 +66,8 @@ impl TransportQuirks {
         }
     }
 
-    /// The transport as it is reported. The random numbers used are the same whatever is drawn.
+    /// Returns the reported transport of a block. Consumes the same number of random values for all
+    /// quirks.
     pub fn report(&self, transport: &Transport, rng: &mut ChaCha8Rng) -> Transport {
         let mut said = *transport;
         said.beat = match self.rounding {
@@ -87,7 +88,7 @@ impl TransportQuirks {
         said
     }
 
-    /// How far, in quarter notes, a reported position may lie from the true one.
+    /// Returns the greatest difference between a reported position and the true one, in quarter notes.
     pub fn error(&self) -> f64 {
         match self.rounding {
             Rounding::Exact => 0.0,
@@ -95,7 +96,7 @@ impl TransportQuirks {
         }
     }
 
-    /// Whether a loop that comes round inside a block is reported.
+    /// Whether the host reports a loop that wraps inside a block.
     pub fn reports_loop(&self) -> bool {
         self.reports_loop
     }

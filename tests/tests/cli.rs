@@ -1,4 +1,4 @@
-//! The `continuo` command as a person uses it.
+//! The `continuo` command from end to end.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -52,7 +52,7 @@ fn continue_appends_whole_bars_in_tempo_and_metre_of_the_tune() {
     );
     let both = Score::from_midi(&file, 12, Drums::Drop);
     assert_eq!(both.time_signatures, minuet.time_signatures);
-    // A file counts microseconds a beat.
+    // The file stores a tempo as microseconds a beat.
     assert!((both.tempos.bpm(0) - minuet.tempos.bpm(0)).abs() < 1e-3);
     assert_eq!(both.length, minuet.length + 4 * 36);
     let (heard, played): (Vec<&Note>, Vec<&Note>) =
@@ -129,7 +129,7 @@ fn rendered_sound_lasts_as_long_as_the_music() {
     let done = continuo(&["render", &input, "-o", &output, "--rate", "22050", "--json"]);
     let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(report["notes"], minuet.notes.len());
-    // Six beats at 90, six at 180, and the last chord's fading.
+    // Six beats at 90 BPM, six at 180, and the release of the last chord.
     let seconds = report["seconds"].as_f64().unwrap();
     assert!((6.0..8.0).contains(&seconds), "{seconds}");
     let frames = (std::fs::metadata(&output).unwrap().len() - 44) as f64 / 4.0;
@@ -176,7 +176,7 @@ fn continue_keeps_range_scale_and_voice_limits() {
     assert!(one_by_one, "one note at a time");
 }
 
-/// Where there is no CUDA, that is said, and the next device is used; where there is, it is.
+/// If CUDA is unavailable, the command reports that and uses the next device.
 #[test]
 fn bench_measures_sessions_and_names_the_device() {
     let done = continuo(&[
@@ -213,7 +213,7 @@ fn bench_measures_sessions_and_names_the_device() {
     assert!(graphs > 1000.0 && number(&report["read_gb_per_s"]) > 0.0);
 }
 
-/// One line, no panic, exit code 1, and the word that says what it is about.
+/// Asserts exit code 1 and one line on standard error that contains `about`, without a panic.
 fn fails(arguments: &[&str], about: &str) {
     let done = continuo(arguments);
     let said = String::from_utf8(done.stderr).unwrap();
@@ -275,7 +275,7 @@ fn bad_input_prints_one_line() {
         &["continue", &input, "-o", &output, "--device", "gpu"],
         "directml",
     );
-    // No library of ours has both.
+    // No available library has both providers.
     fails(
         &[
             "continue",
@@ -369,17 +369,17 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// With each memory and without; what the piece says twice, and what was learned, is expected.
+/// Measures with each memory and without. Repetitions in the piece and learned pieces lower the loss.
 #[test]
 fn eval_prints_how_well_a_piece_is_predicted() {
     let folder = tempfile::tempdir().unwrap();
     let [piece, other] = ["piece.mid", "other.mid"].map(|name| path(folder.path(), name));
     let minuet = tune::minuet();
     minuet.to_midi().write_file(Path::new(&piece)).unwrap();
-    // The same in another key.
+    // The same piece in another key.
     let higher = minuet.transposed(3).unwrap();
     higher.to_midi().write_file(Path::new(&other)).unwrap();
-    // One that trusts its suffix memory.
+    // A model with high weights of its suffix memory.
     let model = folder.path().join("model");
     artifacts::copy_folder(&artifacts::model().unwrap(), &model).unwrap();
     let manifest = model.join("model.json");
@@ -419,8 +419,8 @@ fn eval_prints_how_well_a_piece_is_predicted() {
     assert!(with < 0.7 * without, "{with} nats, and {without}");
     let nothing = cells(&["--quick", "--learn", &other, "--recall", "0"]);
     assert_eq!(nats(&nothing[0], "suffix"), nats(&nothing[0], "all"));
-    // What is expected on average of three keys is no worse than each of them on average, and is
-    // none of them.
+    // The loss of the averaged prediction in three keys is below the mean of the three losses, and
+    // equals none of them.
     let three = cells(&["--quick", "--keys", "3"]);
     let each: Vec<f64> = [0, 1, -1]
         .map(|shift| {

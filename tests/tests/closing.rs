@@ -1,5 +1,6 @@
-//! Instances that are closed while something of theirs is loaded: nothing hangs, no thread is
-//! left, and the others go on. A file of its own, for it counts the threads of its process.
+//! Instances that are closed while they load: closing does not hang, no thread remains, and other
+//! instances continue. The tests count the threads of their process and therefore have a file of their
+//! own.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,10 @@ use continuo_tests::host::{Format, Mode};
 use continuo_tests::{artifacts, assertions, scenario, state_file};
 use serde_json::json;
 
-/// Longer than anything takes to close, and shorter than anybody waits for a thread that does not
-/// answer.
+/// Longest time for closing; shorter than any wait for a thread that does not respond.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How many threads of the plugin's this process has.
+/// Returns the number of the plugin's threads in this process.
 #[cfg(target_os = "linux")]
 fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
@@ -21,13 +21,13 @@ fn threads() -> usize {
     names.filter(|name| name.starts_with("continuo")).count()
 }
 
-/// Where the system does not say.
+/// Returns 0 where the system does not list threads.
 #[cfg(not(target_os = "linux"))]
 fn threads() -> usize {
     0
 }
 
-/// An instance in real time with this state, after so many blocks.
+/// Returns an instance in real time with this state, after `blocks` blocks.
 fn opened(format: Format, state: &[u8], blocks: u64) -> Daw {
     let mut plugin = artifacts::load(format).unwrap();
     plugin.load(state).unwrap();
@@ -54,8 +54,8 @@ fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
     let folder = tempfile::tempdir().unwrap();
     for format in Format::ALL {
         let expected = scenario::play_on(format, scenario::default_setup(), 1).unwrap();
-        // ONNX Runtime stays loaded, once a bundle, with the threads that it began under the name
-        // of ours.
+        // ONNX Runtime stays loaded, once for each bundle, and so do its threads, which have inherited
+        // the name of the thread that loaded it.
         let before = threads();
         let empty = artifacts::load(format).unwrap().save().unwrap();
         let with = |session| state_file::with_session(format, &empty, &session).unwrap();
@@ -69,14 +69,14 @@ fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
             let model = json!({ "version": 1, "model": other });
             states.push(("a model", with(model)));
         }
-        // Alone: the thread ends with each, whatever it is at.
+        // Each instance is alone: its thread ends with it, whatever it is working on.
         for (what, state) in &states {
             for blocks in [0, 3] {
                 close(opened(format, state, blocks), what);
                 assert_eq!(threads(), before, "{format:?}, {what}, {blocks} blocks");
             }
         }
-        // Beside one that plays, which plays what it would have played.
+        // Another instance plays meanwhile, and its notes do not change.
         let mut other =
             scenario::start(format, scenario::default_setup(), 1, &scenario::opening()).unwrap();
         let mut beat = 0.0;

@@ -1,4 +1,4 @@
-//! An instance without a host: what its editor and a main thread do to it while it plays.
+//! Requests of the editor and calls of a main thread to an instance without a host, while it plays.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use continuo_tests::state_file;
 use nice_plug::midi::{Channel, Key, VoiceID};
 use serde_json::{Value, json};
 
-/// An instance without a host, and with the editor's end of it.
+/// An instance without a host, with the editor's end of its link.
 struct Instance {
     editor: Arc<EditorLink>,
     kept: State,
@@ -34,7 +34,7 @@ struct Instance {
 
 fn instance() -> Instance {
     artifacts::use_test_model().unwrap();
-    // What it needs lies beside the bundle.
+    // The resources lie beside the bundle.
     let own = artifacts::bundle(Format::Clap).unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
     let (editor, composer_end) = EditorLink::new(shared.clone(), kept.clone());
@@ -49,12 +49,12 @@ fn instance() -> Instance {
 }
 
 impl Instance {
-    /// What the project would keep.
+    /// Returns the state that a project would save.
     fn saved(&self) -> Value {
         serde_json::to_value(self.kept.save()).unwrap()
     }
 
-    /// Names of the pieces the project would keep, once there are `count` of them.
+    /// Returns the names of the saved pieces, once there are `count` of them.
     fn names(&self, count: usize) -> Vec<String> {
         let began = Instant::now();
         loop {
@@ -63,7 +63,7 @@ impl Instance {
                 .as_array()
                 .cloned()
                 .unwrap_or_default();
-            // A model being loaded answers late.
+            // A response may be late while a model is loading.
             if pieces.len() == count && !saved["session"].is_null() {
                 let name = |piece: &Value| piece["name"].as_str().unwrap().to_string();
                 return pieces.iter().map(name).collect();
@@ -74,7 +74,7 @@ impl Instance {
     }
 }
 
-/// Chords up and down, in a folder: nothing like the minuet.
+/// Returns a folder of files with chords up and down, which are unlike the minuet.
 fn files() -> (tempfile::TempDir, Vec<PathBuf>) {
     let folder = tempfile::tempdir().unwrap();
     let mut score = Score::new(STEPS_PER_BEAT);
@@ -96,7 +96,7 @@ fn files() -> (tempfile::TempDir, Vec<PathBuf>) {
     (folder, paths.to_vec())
 }
 
-/// What is played after the opening by an instance whose project has this session.
+/// Returns the notes after the opening of an instance with this session.
 fn answer(format: Format, session: &Value) -> Vec<GridNote> {
     let mut daw =
         scenario::start(format, scenario::default_setup(), 3, &scenario::opening()).unwrap();
@@ -127,7 +127,7 @@ fn learned_files_are_saved_forgotten_and_change_answers() {
     let instance = instance();
     assert!(instance.editor.send(EditorRequest::Learn(paths.clone())));
     assert_eq!(instance.names(2), ["chords.mid", "minuet.mid"]);
-    // Again: nothing new.
+    // Learning the same files again adds nothing.
     assert!(
         instance
             .editor
@@ -153,7 +153,7 @@ fn learned_files_are_saved_forgotten_and_change_answers() {
         assert_eq!(with, answer(format, &learned), "{format:?}");
         assert_ne!(with, answer(format, &forgotten), "{format:?}");
     }
-    // A model without a long memory learns nothing, and says so; what was learned stays kept.
+    // A model without a kNN memory reports that it cannot learn; the learned pieces stay saved.
     let folder = tempfile::tempdir().unwrap();
     let without = folder.path().join("without");
     artifacts::copy_folder(&artifacts::xl_model().unwrap(), &without).unwrap();
@@ -178,7 +178,7 @@ fn learned_files_are_saved_forgotten_and_change_answers() {
     assert_eq!(instance.names(2), ["minuet.mid", "chords.mid"]);
 }
 
-/// Nobody plays, and what comes out is counted.
+/// A host without input that counts output events.
 struct Silence(usize);
 
 impl Host for Silence {
@@ -191,7 +191,7 @@ impl Host for Silence {
     }
 }
 
-/// Hosts save while they bounce: no block may be taken in and never answered.
+/// Hosts save during a bounce: every block that is taken in must be answered.
 #[test]
 fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
     let Instance {
@@ -231,7 +231,7 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
             let saved = kept.save();
             assert_eq!(saved.version, continuo::state::VERSION);
             match turn % 40 {
-                // Models come and go while it plays; one of them is not there.
+                // The model changes during playing; one of the models does not exist.
                 10 => editor.load_model(Some(other.clone())),
                 20 => editor.load_model(Some("nowhere".into())),
                 30 => editor.load_model(None),
@@ -244,7 +244,7 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
     assert_eq!(shared.counters.offline_timeouts.load(Ordering::Relaxed), 0);
 }
 
-/// Plays one key, and counts what comes out.
+/// A host that plays one key and counts output events.
 struct Keyboard {
     key: Option<(bool, u8)>,
     sent: usize,
@@ -279,8 +279,7 @@ impl Host for Keyboard {
 }
 
 impl Instance {
-    /// Plays half a beat from `beat` on, in which the player strikes `key`. Gives how many events
-    /// came out.
+    /// Plays half a beat from `beat` on, with one note on `key`. Returns the number of output events.
     fn strike(&mut self, beat: f64, key: u8) -> usize {
         let settings = Settings {
             mode: Mode::Free,
@@ -309,7 +308,8 @@ impl Instance {
         host.sent
     }
 
-    /// What a save holds of the player's notes: how many are the project's, and the keys of others.
+    /// Returns the saved notes of the player: the number of the project's notes, and the keys of later
+    /// ones.
     fn kept_keys(&self) -> (usize, Vec<u64>) {
         let timeline = self.saved()["session"]["timeline"].clone();
         let notes = timeline["notes"].as_array().cloned().unwrap_or_default();
@@ -320,8 +320,8 @@ impl Instance {
     }
 }
 
-/// The real composer thread with the real engine: what the editor asks for while a large project
-/// is read again.
+/// Requests of the editor while the real composer thread and the real engine read a large project
+/// again.
 #[test]
 fn undo_and_another_model_during_a_restore_lose_nothing() {
     const NOTES: usize = 20_000;
@@ -342,14 +342,14 @@ fn undo_and_another_model_during_a_restore_lose_nothing() {
         .load_model(Some(artifacts::xl_model().unwrap()));
     instance.strike(end + 1.5, 103);
     assert_eq!(instance.kept_keys(), (NOTES, vec![100, 101, 102, 103]));
-    // Another model forgets what could be taken back: what was cleared stays cleared.
+    // A change of the model removes the undo history: cleared notes stay cleared.
     instance.editor.press(Trigger::Clear);
     instance.strike(end + 2.0, 104);
     instance.editor.load_model(None);
     instance.editor.press(Trigger::Undo);
     instance.strike(end + 2.5, 105);
     assert_eq!(instance.kept_keys(), (0, vec![104, 105]));
-    // It plays on in the end.
+    // The instance plays again in the end.
     let began = Instant::now();
     let mut beat = end + 3.0;
     while instance.strike(beat, 106) == 0 {

@@ -1,4 +1,4 @@
-//! What real hosts report of their transport, block by block: qtractor, Ardour, Carla.
+//! Transports as real hosts report them, block by block: qtractor, Ardour, Carla.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ fn transport(playing: bool, beat: f64, bpm: f64) -> Transport {
     }
 }
 
-/// A plugin that may take its time.
+/// Returns an activated offline plugin.
 fn activated(format: Format, state: Option<&[u8]>) -> Box<dyn Plugin> {
     let mut plugin = artifacts::load(format).unwrap();
     if let Some(state) = state {
@@ -53,12 +53,12 @@ fn note(offset: u32, on: bool, key: u8) -> NoteEvent {
     }
 }
 
-/// The player's notes in memory before the playhead: first step, key.
+/// Returns the player's saved notes before the playhead: first step, key.
 fn heard(format: Format, plugin: &mut dyn Plugin) -> Vec<(i64, u64)> {
     saved(format, plugin, "notes")
 }
 
-/// The player's notes in a list of the saved timeline.
+/// Returns the player's notes in a list of the saved timeline.
 fn saved(format: Format, plugin: &mut dyn Plugin, list: &str) -> Vec<(i64, u64)> {
     let state = plugin.save().unwrap();
     let session = state_file::session(format, &state).unwrap();
@@ -73,7 +73,7 @@ fn saved(format: Format, plugin: &mut dyn Plugin, list: &str) -> Vec<(i64, u64)>
     heard
 }
 
-/// The state of an instance that has heard the opening and stopped.
+/// Returns the state of an instance that has read the opening and stopped.
 fn project_with_memory(format: Format) -> Vec<u8> {
     let mut daw =
         scenario::start(format, scenario::default_setup(), 1, &scenario::opening()).unwrap();
@@ -99,7 +99,7 @@ fn blocks_without_transport_after_loading_keep_memory() {
             }
             assert_eq!(heard(format, plugin.as_mut()), kept, "{format:?}, {silent}");
         }
-        // In a host that never reports a transport own time goes on after what was heard.
+        // In a host that never reports a transport, own time starts after the saved notes.
         let mut plugin = activated(format, Some(&state));
         for _ in 0..200 {
             let mut said = transport(false, 0.0, 120.0);
@@ -112,8 +112,8 @@ fn blocks_without_transport_after_loading_keep_memory() {
 
 #[test]
 fn unreported_loop_replays_the_same_notes_in_memory() {
-    // qtractor: positions rounded down to 1/7680 beat, a loop of 28 beats, a chord on its first
-    // sample, which comes inside the block over the seam.
+    // qtractor: positions are rounded down to 1/7680 beat. The loop has 28 beats. A chord on its first
+    // sample arrives inside the block over the seam.
     let samples_per_beat = 24_000.0;
     let length = 28 * 24_000u32;
     let chord = [48, 52, 55, 76];
@@ -162,7 +162,8 @@ fn unreported_loop_replays_the_same_notes_in_memory() {
     }
 }
 
-/// What hosts were recorded to report. Shared with developers, and not part of the project.
+/// Returns recorded transports of hosts. The file is shared with developers and not part of the
+/// project.
 fn recorded() -> Option<Value> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("shared/hosts/synthetic-transports.json");
@@ -173,7 +174,7 @@ fn recorded() -> Option<Value> {
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// A block of a recorded sequence: its frames, the transport, the notes.
+/// Returns a block of a recorded sequence: its frames, transport and notes.
 fn recorded_block(sequence: &Value, block: &Value) -> (u32, Transport, Vec<NoteEvent>) {
     let number = |index: usize| block[index].as_f64().unwrap();
     let metre = sequence["signature"].as_str().unwrap();
@@ -224,7 +225,7 @@ fn recorded_host_sequences_keep_every_note() {
                 let (frames, said, mut notes) = recorded_block(sequence, block);
                 playing |= said.playing;
                 if said.playing && notes.is_empty() {
-                    // A short note a block, so that one that is lost is missed.
+                    // Each block has a short note, so that a lost note is noticed.
                     notes = vec![note(5, true, 20 + sent), note(9, false, 20 + sent)];
                 }
                 sent += notes.iter().filter(|note| note.on).count() as u8;

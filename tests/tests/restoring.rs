@@ -1,17 +1,17 @@
-//! What happens while a large project is restored, in real time: nothing that was loaded or heard
-//! is lost, and nothing that was cleared comes back.
+//! Playing while a large project is restored, in real time: no loaded note and no input is lost, and no
+//! cleared note comes back.
 
 use continuo_tests::daw::{Daw, Setup, TrackNote};
 use continuo_tests::host::{Format, Mode};
 use continuo_tests::{artifacts, assertions, scenario, state_file};
 use serde_json::{Value, json};
 
-/// Notes of the project, and where it ends, in quarter notes.
+/// Number of notes of the project, and its end in quarter notes.
 const NOTES: usize = 20_000;
 const END: f64 = NOTES as f64 / 4.0;
 
-/// The player's notes: one a beat from [`END`] on, and one near the beginning. No project has
-/// these keys.
+/// Returns the player's notes: one a beat from [`END`] on, and one near the beginning. The project has
+/// no notes on these keys.
 fn track() -> Vec<TrackNote> {
     let note = |n: u8, start: f64| TrackNote {
         start,
@@ -24,7 +24,7 @@ fn track() -> Vec<TrackNote> {
     notes
 }
 
-/// A host that has just loaded the project and stands at its end.
+/// Returns a host that has just loaded the project and stands at its end.
 fn opened(format: Format) -> Daw {
     let mut plugin = artifacts::load(format).unwrap();
     let empty = plugin.save().unwrap();
@@ -42,8 +42,8 @@ fn opened(format: Format) -> Daw {
     daw
 }
 
-/// What a save holds of the player's notes, before and ahead of the playhead: keys of the
-/// project's own, counted, and those played since.
+/// Returns the player's notes in a saved state, before and ahead of the playhead: the number of the
+/// project's notes, and the keys of later ones.
 fn saved(format: Format, daw: &mut Daw) -> (usize, Vec<u64>) {
     let state = daw.plugin().save().unwrap();
     let timeline = state_file::session(format, &state).unwrap()["session"]["timeline"].clone();
@@ -56,12 +56,12 @@ fn saved(format: Format, daw: &mut Daw) -> (usize, Vec<u64>) {
     (loaded.len(), since)
 }
 
-/// The keys of the first so many notes of the track.
+/// Returns the keys of the first `count` notes of the track.
 fn first(count: u64) -> Vec<u64> {
     (100..100 + count).collect()
 }
 
-/// It goes on until it plays, and then stops with nothing left sounding.
+/// Plays on until the plugin plays, stops, and asserts that no note hangs.
 fn plays(daw: &mut Daw, from: f64) {
     let began = std::time::Instant::now();
     let before = daw.sent().len();
@@ -105,7 +105,7 @@ fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
         daw.play_to(END + 1.9).unwrap();
         daw.seek(2.0);
         daw.play_to(2.7).unwrap();
-        // Two notes on every half beat.
+        // The project has two notes on every half beat.
         let mut keys = first(2);
         keys.push(127);
         assert_eq!(
@@ -113,7 +113,7 @@ fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
             (NOTES - 4, keys.clone()),
             "{format:?}"
         );
-        // And ahead again, in the midst of it: what lies there is there again.
+        // A jump ahead into the middle of the project: its notes are in memory again.
         daw.seek(END / 2.0);
         daw.play_to(END / 2.0 + 0.2).unwrap();
         assert_eq!(saved(format, &mut daw), (NOTES - 6, keys), "{format:?}");
@@ -130,7 +130,7 @@ fn another_model_during_a_restore_forgets_nothing() {
     for format in Format::ALL {
         let mut daw = opened(format);
         daw.play_to(END + 1.9).unwrap();
-        // As the editor does it, or a host that loads a preset.
+        // The editor changes the model in this way, and so does a host that loads a preset.
         for (count, model) in [(3, json!(other)), (5, Value::Null), (7, json!("nowhere"))] {
             let state = daw.plugin().save().unwrap();
             let mut session = state_file::session(format, &state).unwrap();

@@ -1,4 +1,4 @@
-//! A score that becomes shorter while its past is being read: a jump back during a restore.
+//! A score that becomes shorter while the composer reads it: a jump back during a restore.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn model(variant: &str) -> Arc<Model> {
     Model::load(runtime, &artifacts::model().unwrap(), &options).unwrap()
 }
 
-/// The minuet twelve times.
+/// Returns the minuet twelve times.
 fn score() -> Score {
     let minuet = tune::minuet();
     let mut score = minuet.clone();

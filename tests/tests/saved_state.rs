@@ -1,4 +1,4 @@
-//! The state as hosts save and load it.
+//! Saving and loading of the state by hosts.
 
 use std::fs;
 use std::process::Command;
@@ -12,12 +12,12 @@ use continuo_tests::scenario::{self, STEPS_PER_BEAT};
 use continuo_tests::state_file::{self, write};
 use serde_json::{Value, json};
 
-/// Where the second phrase begins, a bar line.
+/// Start of the second phrase in beats, a bar line.
 const AGAIN: f64 = 36.0;
-/// Where the tests end.
+/// End of the tests in beats.
 const LATE: f64 = 54.0;
 
-/// The opening, and two bars from [`AGAIN`] on.
+/// Returns the notes of the opening, and of two bars from [`AGAIN`] on.
 fn notes() -> Vec<TrackNote> {
     let mut notes = scenario::opening();
     for (n, key) in [67, 71, 74, 72, 69, 66].into_iter().enumerate() {
@@ -32,7 +32,7 @@ fn notes() -> Vec<TrackNote> {
     notes
 }
 
-/// A host that has heard the opening, let the plugin play on, and stopped.
+/// Returns a host that has played the opening, let the plugin continue, and stopped.
 fn stopped(format: Format, seed: u32) -> Daw {
     let mut daw = scenario::start(format, scenario::default_setup(), seed, &notes()).unwrap();
     daw.play_to(scenario::END).unwrap();
@@ -40,7 +40,7 @@ fn stopped(format: Format, seed: u32) -> Daw {
     daw
 }
 
-/// Plays the second phrase, and gives what the plugin answers to it.
+/// Plays the second phrase, and returns the plugin's answer.
 fn answer(daw: &mut Daw) -> Vec<GridNote> {
     daw.seek(AGAIN);
     daw.run_stopped(1_000).unwrap();
@@ -53,7 +53,7 @@ fn answer(daw: &mut Daw) -> Vec<GridNote> {
     assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end).unwrap()
 }
 
-/// A new instance of the same plugin in the same project.
+/// Returns a new instance with a saved state.
 fn reopened(format: Format, state: &[u8]) -> Daw {
     let mut plugin = artifacts::load(format).unwrap();
     plugin.load(state).unwrap();
@@ -75,7 +75,7 @@ fn reopened_instance_answers_like_one_never_closed() {
             let closed = answer(&mut reopened(format, &state));
             assert_eq!(closed, never_closed, "{format:?}, seed {seed}");
 
-            // The same parameters without the memory.
+            // An instance with the same parameters and without the memory.
             let mut fresh =
                 scenario::start(format, scenario::default_setup(), seed, &notes()).unwrap();
             mattered |= answer(&mut fresh) != never_closed;
@@ -94,18 +94,18 @@ fn loading_replaces_the_session_of_a_used_instance() {
             let state = stopped(format, seed).plugin().save().unwrap();
             let expected = answer(&mut reopened(format, &state));
             let mut daw = scenario::start(format, scenario::default_setup(), 9, &notes()).unwrap();
-            // It stands at the very beginning, before all that is in the state.
+            // The playhead is at the very beginning, before all notes of the state.
             daw.plugin().load(&state).unwrap();
             assert_eq!(answer(&mut daw), expected, "{format:?}, seed {seed}");
 
             let mut daw = scenario::start(format, scenario::default_setup(), 9, &notes()).unwrap();
-            // In the midst of what it plays there.
+            // The state is loaded in the middle of an answer.
             daw.play_to(scenario::ENTRY + 2.2).unwrap();
             daw.plugin().load(&state).unwrap();
             daw.play_to(scenario::ENTRY + 3.0).unwrap();
             daw.run_stopped(1_000).unwrap();
             assertions::pair_notes(daw.sent()).unwrap();
-            // It has been told another past since; load once more, standing still.
+            // The session has changed since; the state is loaded again, with the transport stopped.
             daw.plugin().load(&state).unwrap();
             assert_eq!(answer(&mut daw), expected, "{format:?}, seed {seed}");
         }
@@ -116,7 +116,7 @@ fn read(format: Format, state: &[u8]) -> Value {
     state_file::read(format, state).unwrap()
 }
 
-/// What is kept beside the parameters.
+/// Returns the session of a state: everything besides the parameters.
 fn session(format: Format, state: &[u8]) -> Value {
     state_file::session(format, state).unwrap()
 }
@@ -161,8 +161,8 @@ fn loaded_state_is_saved_again_before_and_after_running() {
     }
 }
 
-/// A project is loaded, played to at once and saved at once, before there was time for its model
-/// or its memory: the save has all of it.
+/// A project is loaded, played to at once and saved at once, before its model and its memory are ready:
+/// the saved state has all notes.
 #[test]
 fn save_during_loading_keeps_loaded_and_new_notes() {
     for format in Format::ALL {
@@ -190,7 +190,7 @@ fn save_during_loading_keeps_loaded_and_new_notes() {
         };
         let since = keys(&saved[loaded.len()..]);
         assert_eq!(since, [67, 71, 74, 72, 69, 66], "{format:?}");
-        // And twice in a row, the second in place of the first.
+        // Of two loads in a row, the second replaces the first.
         daw.plugin().load(&state).unwrap();
         daw.plugin().load(&state).unwrap();
         let again = daw.plugin().save().unwrap();
@@ -199,7 +199,7 @@ fn save_during_loading_keeps_loaded_and_new_notes() {
     }
 }
 
-/// A state with one part of it replaced.
+/// Returns a state with one part replaced.
 fn with(format: Format, state: &[u8], part: &str, value: Value) -> Vec<u8> {
     state_file::with_value(format, state, part, value).unwrap()
 }
@@ -231,7 +231,7 @@ fn malformed_states_are_survived() {
             ),
             with(format, &state, "/version", json!("999.0.0")),
         ];
-        // Every parameter of every wrong kind and size.
+        // Every parameter gets values of every wrong type and size.
         for id in read(format, &state)["params"].as_object().unwrap().keys() {
             for value in [
                 json!({ "f32": 1e30 }),
@@ -247,7 +247,7 @@ fn malformed_states_are_survived() {
             let mut daw =
                 scenario::start(format, scenario::default_setup(), 1, &scenario::opening())
                     .unwrap();
-            // One of them turns the sound up. A host goes on when a state is refused.
+            // One of the states turns the sound on. A host continues after a refused state.
             daw.record_audio();
             let taken = daw.plugin().load(state);
             daw.set(&[("thru", "On")]).unwrap();
@@ -263,7 +263,7 @@ fn malformed_states_are_survived() {
     }
 }
 
-/// Plays in a process of its own, with a state. Gives the report.
+/// Plays in a process of its own with a state. Returns the health report.
 fn report(format: Format, state: &[u8]) -> HealthReport {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -320,7 +320,7 @@ fn malformed_state_is_reported_and_the_plugin_plays() {
 
 #[test]
 fn chosen_model_is_saved_and_used() {
-    // The same files under another name: what plays is told by where it was loaded from.
+    // The same files with another name in the manifest: the report then shows which folder was loaded.
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
     artifacts::copy_folder(&artifacts::model().unwrap(), &other).unwrap();
@@ -340,7 +340,7 @@ fn chosen_model_is_saved_and_used() {
         (None, Some("the other one"))
     );
 
-    // And while it runs: the same weights with the same memory give the same answer.
+    // A model change at run time: the same weights and the same memory give the same answer.
     let mut daw = stopped(format, 8);
     let expected = answer(&mut stopped(format, 8));
     daw.plugin().load(&state).unwrap();

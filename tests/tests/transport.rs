@@ -122,7 +122,7 @@ fn count_in_before_beat_0_is_heard_and_answered() {
     // The last note ends at 3.5; two beats later the next bar line is at 6.
     let first = notes.first().map(|note| note.step);
     assert!(first.is_some_and(|step| step >= 6 * STEPS), "{notes:?}");
-    // Without the notes before beat 0 the answer differs, so they are heard.
+    // Without the notes before beat 0 the answer differs, so they count as input.
     let mut without = scenario::start(
         Format::Clap,
         scenario::setup(48_000.0, 120.0, BLOCKS[0]),
@@ -137,7 +137,7 @@ fn count_in_before_beat_0_is_heard_and_answered() {
 
 #[test]
 fn punch_in_inside_a_bar_is_answered_on_the_next_bar_line() {
-    // The transport starts inside a bar; a note that began earlier is not heard.
+    // The transport starts inside a bar; a note that began earlier is no input.
     let track: Vec<_> = beats([7.0, 7.5, 8.25, 9.0, 10.0]);
     let notes = agree("punch-in", |format, blocks| {
         let setup = scenario::setup(44_100.0, 97.3, blocks);

@@ -11,7 +11,7 @@ mod vocab;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use continuo_cli::Pages;
 
 /// Makes models for Continuo from folders of MIDI files.
@@ -43,7 +43,11 @@ enum Command {
 
 pub(crate) fn main() -> ExitCode {
     allocator::keep_freed_memory();
-    let command = Arguments::parse().command;
+    let matches = continuo_cli::matches(Arguments::command());
+    let command = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments.command,
+        Err(said) => continuo_cli::refuse(&said),
+    };
     // A training saves a checkpoint before it ends.
     let stop = continuo_cli::catch_interrupts(matches!(command, Command::Train(_)));
     let result = match command {

@@ -71,7 +71,13 @@ pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
 fn pages(to: &Path, profile: &[&str]) -> Result<()> {
     shell::run(
         shell::cargo()
-            .args(["build", "--package", "continuo-engine", "--bin", "continuo"])
+            .args([
+                "build",
+                "--package",
+                "continuo-command",
+                "--bin",
+                "continuo",
+            ])
             .args(profile),
     )?;
     let target = shell::target_dir()?;

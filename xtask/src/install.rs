@@ -1,4 +1,4 @@
-//! `cargo xtask install`: copies the bundles into the user's plugin folders.
+//! `cargo xtask install`: builds the bundles and copies them into the user's plugin folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,18 +14,30 @@ pub(crate) struct Options {
     /// Only say what would be copied where
     #[arg(long)]
     dry_run: bool,
+    /// Copy the bundles that are there, and build none
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let bundled = shell::target_dir()?.join("bundled");
-    for ((from, from_resources), folder) in bundle::places(&bundled).into_iter().zip(folders()?) {
-        if !from.exists() {
-            bail!(
-                "{} is not built yet; run `cargo xtask bundle` first",
-                from.display()
-            );
-        }
+    // Before the work: without them it would be in vain.
+    let folders = folders()?;
+    let bundled = match options.dry_run || options.no_build {
+        true => shell::target_dir()?.join("bundled"),
+        false => bundle::release(true)?,
+    };
+    let places = bundle::places(&bundled);
+    let mut missing = places.iter().filter(|(from, _)| !from.exists());
+    if let Some((missing, _)) = missing.next()
+        && !options.dry_run
+    {
+        bail!(
+            "{} is not built yet; leave --no-build out",
+            missing.display()
+        );
+    }
+    for ((from, from_resources), folder) in places.into_iter().zip(folders) {
         // What lies inside the bundle comes with it.
         let beside = (!from_resources.starts_with(&from)).then_some(from_resources);
         for path in std::iter::once(from).chain(beside) {
@@ -70,14 +82,60 @@ fn folders() -> Result<[PathBuf; 2]> {
     } else {
         "HOME"
     };
-    let home = std::env::var_os(variable)
-        .map(PathBuf::from)
-        .with_context(|| format!("{variable} is not set, so there is no folder to install to"))?;
-    Ok(if cfg!(windows) {
+    below(std::env::var_os(variable).map(PathBuf::from)).with_context(|| {
+        format!("{variable} is no folder's full path, so there is no folder to install to")
+    })
+}
+
+/// The same below a home folder. None without its full path: an empty one would lead to the folder
+/// that the command runs in.
+fn below(home: Option<PathBuf>) -> Option<[PathBuf; 2]> {
+    let home = home.filter(|home| home.is_absolute())?;
+    Some(if cfg!(windows) {
         ["CLAP", "VST3"].map(|format| home.join("Programs").join("Common").join(format))
     } else if cfg!(target_os = "macos") {
         ["CLAP", "VST3"].map(|format| home.join("Library/Audio/Plug-Ins").join(format))
     } else {
         [".clap", ".vst3"].map(|format| home.join(format))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugin_folders_lie_below_a_full_path() {
+        assert_eq!(below(None), None);
+        assert_eq!(below(Some("".into())), None);
+        assert_eq!(below(Some("home".into())), None);
+        let home = std::env::temp_dir();
+        let folders = below(Some(home.clone())).unwrap();
+        assert!(folders.iter().all(|folder| folder.starts_with(&home)));
+        assert_ne!(folders[0], folders[1]);
+    }
+
+    #[test]
+    fn a_bundle_is_replaced_whole_and_its_neighbours_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let bundle = at("built/Continuo.vst3");
+        fs::create_dir_all(bundle.join("Contents")).unwrap();
+        fs::write(bundle.join("Contents/new"), "new").unwrap();
+        let plugins = at("plugins");
+        let to = plugins.join("Continuo.vst3");
+        for _ in 0..2 {
+            replace(&bundle, &plugins, &to).unwrap();
+            assert!(to.join("Contents/new").is_file() && !to.join("old").exists());
+            fs::write(to.join("old"), "old").unwrap();
+            fs::write(plugins.join("Other.vst3"), "mine").unwrap();
+        }
+        replace(&bundle, &plugins, &to).unwrap();
+        let mut names: Vec<_> = fs::read_dir(&plugins)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        names.sort();
+        assert_eq!(names, ["Continuo.vst3", "Other.vst3"]);
+    }
 }

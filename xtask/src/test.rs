@@ -84,8 +84,15 @@ fn check_licences() -> Result<()> {
     }
     for manifest in WORKSPACES {
         let mut deny = shell::cargo();
-        deny.args(["deny", "--locked", "--manifest-path", manifest, "check"]);
-        deny.args(["--config", "deny.toml", "licenses", "bans", "sources"]);
+        deny.args(["deny", "--locked", "--manifest-path", manifest]);
+        deny.args([
+            "--config",
+            "deny.toml",
+            "check",
+            "licenses",
+            "bans",
+            "sources",
+        ]);
         shell::run(&mut deny)?;
     }
     println!("licences, bans and sources of dependencies: clean");

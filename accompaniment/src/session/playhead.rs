@@ -47,8 +47,8 @@ impl<P: Player> Session<P> {
         Ok(())
     }
 
-    /// Goes round the loop at `seam`. Input at or after the loop's end moves behind its start,
-    /// because the host did not split its block there.
+    /// Goes round the loop at `seam`. Input at or after the loop's end, which may lie several
+    /// blocks back, moves behind its start, because the host did not split its block there.
     pub(super) fn loop_around(&mut self, seam: Seam) -> Result<(), P::Error> {
         let end = seam.end + self.session_offset;
         let carried = self.timeline.take_input_from(end - seam.slack);

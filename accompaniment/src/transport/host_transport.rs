@@ -1,9 +1,9 @@
 //! One block's transport information, as the host reports it. Audio thread; allocates nothing.
 
-/// Positions from here on, in quarter notes from 0, are no places in music: a century of it.
+/// Distance from 0, in quarter notes, from which positions are not used: about a thousand years.
 const FARTHEST: f64 = 1e9;
 
-/// What one block says about the transport.
+/// Transport information of one block.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct HostTransport {
     /// Whether it runs.
@@ -25,8 +25,7 @@ pub struct HostTransport {
 }
 
 impl HostTransport {
-    /// The same without values that are not finite, or that no music has: they count as not
-    /// reported.
+    /// The same without values that are not finite or that no music has. They count as missing.
     pub(super) fn usable(&self) -> Self {
         let is_place = |beat: &f64| beat.abs() < FARTHEST;
         Self {

@@ -12,12 +12,12 @@ const PATIENCE: f64 = 0.5;
 /// bars begin does not depend on the length of the blocks in between.
 const COUNT_IN: f64 = 1.0;
 
-/// The plugin's own time, for hosts that have none and players who want none of theirs.
+/// The plugin's own time, for hosts without a transport and players who do not use it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OwnTime {
     /// Quarter notes a minute.
     pub tempo: f64,
-    /// Whether to go by it even if the host has a transport.
+    /// Whether it replaces the host's transport.
     pub always: bool,
 }
 
@@ -26,7 +26,7 @@ pub struct OwnTime {
 pub(super) struct Gaps {
     /// The host has reported a tempo together with a position.
     complete: bool,
-    /// Own positions were needed before, so they are not waited for.
+    /// Own positions were needed before: there is no wait for them.
     own_needed: bool,
     /// Samples in a row without usable information.
     missing: f64,
@@ -39,7 +39,7 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// The plugin's own time goes on from here, in quarter notes, if it is needed.
+    /// Sets the position, in quarter notes, from which the plugin's own time goes on.
     pub(super) fn resume_at(&mut self, beat: f64) {
         self.own_beat = beat;
     }
@@ -119,8 +119,8 @@ impl Gaps {
         self.wait_for_own_time(reading, own_time, before, rate)
     }
 
-    /// Own positions, at the host's tempo where it reports one, once they were waited for.
-    /// `own_time` is the reading without waiting, `before` are the samples waited for so far.
+    /// Own positions after the wait, at the host's tempo where it reports one. `own_time` is the
+    /// reading without the wait, `before` the number of samples waited so far.
     fn wait_for_own_time(
         &mut self,
         reading: &HostTransport,

@@ -88,7 +88,7 @@ impl Motion {
             return *reading;
         }
         let (true, Some(beat), Some(tempo)) = (reading.playing, reading.beat, reading.tempo) else {
-            // A block without information says nothing; a stop ends what was going on.
+            // A block without information changes nothing; a stop ends the contradiction of positions.
             if !reading.playing && reading.beat.is_some() {
                 if self.rate == Some(0.0) {
                     (self.rate, self.even) = (None, None);

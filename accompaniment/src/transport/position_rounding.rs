@@ -14,7 +14,7 @@ const TICKS: [f64; 12] = [
 /// CLAP hosts hand positions over in units of 2^-31 quarter notes; Ardour rounds to 1/1920,
 /// qtractor to 1/960 or 1/7680. A reported position lies less than one step from the true one,
 /// whether the host rounds down, up or to the nearest. So a difference of less than a step
-/// between the reported position and the one counted in samples says nothing.
+/// between the reported position and the one counted in samples may be rounding.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Grain {
     /// Index into [`TICKS`] of the coarsest grid that every position so far lies on; its length
@@ -25,7 +25,7 @@ pub(super) struct Grain {
     jitter: f64,
     /// The last difference, while the playhead moves evenly.
     last: Option<f64>,
-    /// How many differences were compared with the one before.
+    /// Number of differences compared with the one before.
     compared: u32,
 }
 

@@ -1,7 +1,7 @@
-//! Where a running playhead is, and whether a block follows the one before. Audio thread;
+//! Position of a running playhead, and whether a block follows the one before. Audio thread;
 //! allocates nothing.
 
-use super::{Seam, Span, TOLERANCE};
+use super::{SHORT_GAP, Seam, Span, TOLERANCE};
 
 /// The playhead, while the transport runs.
 #[derive(Clone, Copy, Debug)]
@@ -14,15 +14,16 @@ pub(super) struct Running {
     pub(super) reported: (f64, f64),
     /// Samples from there to the end of the last span.
     pub(super) since: u64,
-    /// Since here the tempo has not changed: a position the host gave, and samples since.
+    /// A position that the host reported, in quarter notes, and the samples since. The tempo has not
+    /// changed since then.
     pub(super) anchor: (f64, u64),
     /// The loop that came round inside the last block: start and end.
     pub(super) turned: Option<(f64, f64)>,
 }
 
 impl Running {
-    /// Where the next block starts if nothing changes, counted in samples from the anchor: the
-    /// same however the song is cut into blocks, and however the host rounds.
+    /// Start of the next block in quarter notes if nothing changes, counted in samples from the
+    /// anchor. It depends neither on the block lengths nor on the host's rounding.
     pub(super) fn next_beat(&self) -> f64 {
         self.anchor.0 + self.anchor.1 as f64 / self.last.samples_per_beat
     }
@@ -39,13 +40,30 @@ impl Running {
         })
     }
 
-    /// Whether a block at `beat` and `tempo` follows the last one, at so many samples a second.
+    /// Whether a block at `beat` and `tempo` follows the last one. `sample_rate` is in hertz.
     pub(super) fn is_followed_by(&self, beat: f64, tempo: f64, sample_rate: f64) -> bool {
-        // With a tempo ramp the truth lies between what the two tempos say.
+        let (least, most) = self.moves(tempo, sample_rate);
+        let moved = beat - self.reported.0;
+        moved > least - TOLERANCE && moved < most + TOLERANCE
+    }
+
+    /// Whether a block at `beat` and `tempo` follows the last one, except that the host has lost
+    /// or repeated some samples: it is ahead by at most [`SHORT_GAP`], or goes back by at most that
+    /// and not past the start of the last block. A loop is longer than a block.
+    pub(super) fn is_resumed_at(&self, beat: f64, tempo: f64, sample_rate: f64) -> bool {
+        let (_, most) = self.moves(tempo, sample_rate);
+        let gap = SHORT_GAP / 60.0 * tempo;
+        let moved = beat - self.reported.0;
+        let back = beat - self.next_beat();
+        let repeats = moved > -TOLERANCE && back > -gap - TOLERANCE;
+        repeats && moved < most + gap + TOLERANCE
+    }
+
+    /// The least and the most, in quarter notes, that the host moves from the last reported
+    /// position to the end of the last span: with a tempo ramp the truth lies between the tempos.
+    fn moves(&self, tempo: f64, sample_rate: f64) -> (f64, f64) {
         let minutes = self.since as f64 / (60.0 * sample_rate);
-        let (reported, tempo_there) = self.reported;
-        let (slow, fast) = (minutes * tempo_there, minutes * tempo);
-        let moved = beat - reported;
-        moved > slow.min(fast) - TOLERANCE && moved < slow.max(fast) + TOLERANCE
+        let (slow, fast) = (minutes * self.reported.1, minutes * tempo);
+        (slow.min(fast), slow.max(fast))
     }
 }

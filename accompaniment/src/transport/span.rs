@@ -1,17 +1,17 @@
-//! Samples and beats: the one rule by which a position becomes a sample.
+//! Conversion between samples and quarter notes. Audio thread; allocates nothing.
 
-/// A run of samples of one block over which musical time goes on evenly.
+/// A run of samples of one block with a constant tempo and no jump.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Span {
     /// Its first sample, counted from the start of the block.
     pub first: u32,
-    /// How many samples.
+    /// Number of samples.
     pub frames: u32,
     /// Position of the first sample in quarter notes.
     pub start_beat: f64,
     /// Samples in a quarter note.
     pub samples_per_beat: f64,
-    /// How many samples later than its place every generated note sounds; earlier if negative.
+    /// Delay of generated notes in samples; negative for earlier.
     pub shift: i64,
 }
 

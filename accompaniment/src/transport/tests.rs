@@ -1,6 +1,8 @@
 //! Tests of the tracker and its spans.
 
 mod adversary;
+mod late_turn;
+mod lost_blocks;
 mod missing_info;
 mod rounding;
 
@@ -200,7 +202,7 @@ fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
     assert!((after.start_beat - 4.0).abs() < 1e-4);
     assert_eq!(block_timeline.span_at(239), Some(&before));
     assert_eq!(block_timeline.span_at(240), Some(&after));
-    // The host goes on from there: nothing has happened, but the bars are told again.
+    // The host goes on from there: the playhead did not jump, but the bars are reported again.
     let next = tracker.next(
         &HostTransport {
             beat: Some(4.01),
@@ -263,7 +265,7 @@ fn a_stop_inside_the_last_block_is_where_the_host_stands() {
         ..playing(4.05, 120.0)
     };
     assert!((tracker.next(&stopped, 4_800).left.unwrap().beat - 4.05).abs() < 1e-9);
-    // A host that goes back to where it started says nothing of where it stopped.
+    // A host that goes back to its start does not report where it stopped.
     tracker.next(&playing(4.0, 120.0), 4_800);
     let back = HostTransport {
         beat: Some(4.0),

@@ -1,63 +1,35 @@
-//! What the kNN memory recalls while playing, by bars: for those who look on.
+//! Attribution of generated tokens to bars of the song and to learned pieces, for display.
 
-use super::Composer;
 use crate::knn::MemoryLocation;
 use crate::model::InputToken;
 
-/// Tokens remembered of what they recalled: some bars of music.
-const MOST: usize = 512;
+/// Attributions kept: some bars of music.
+pub(super) const MAX_KEPT: usize = 512;
 
-/// How much more a memory counts that is nearer by one, in e-folds: the scale the layer begins
-/// training with (Memorizing Transformers). What it has learned since is inside the graph, and so
-/// is the gate: what is counted here says where it looks, not how much comes of it.
+/// Scale of cosine similarities before softmax: the layer's initial value in training (Memorizing
+/// Transformers). The trained value and the gate are inside the graph: attribution says where the layer
+/// looks, not how much of its output comes from there.
 const SHARPNESS: f32 = 20.0;
 
-/// Of one token's bars, so many are kept.
-const BARS: usize = 8;
+/// Bars kept of each token.
+const MAX_BARS: usize = 8;
 
-/// Where a token that was played looked back to.
+/// The bars and pieces that a generated token depends on through the long memories.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Attribution {
-    /// The step the stream stood at when it had been read.
+    /// Position after the token, in steps.
     pub step: u32,
-    /// Bars of the song, counted from its beginning, each with its share of all that was
-    /// recalled, 0 to 1; largest first, and no more than a few.
+    /// `(bar, share)`: bar number from the beginning of the song, and its share, 0 to 1; at most eight,
+    /// largest share first.
     pub bars: Vec<(u32, f32)>,
-    /// The share of what was learned.
+    /// Share of learned pieces, 0 to 1.
     pub learned: f32,
 }
 
-impl Composer {
-    /// What the tokens played last recalled, oldest first, by the kNN memory and the suffix memory;
-    /// nothing without either, or where nothing is to be recalled.
-    pub fn attributions(&self) -> impl DoubleEndedIterator<Item = &Attribution> {
-        self.attributions.iter()
-    }
-
-    /// Notes down what the token read last has recalled.
-    pub(super) fn recollect(&mut self) {
-        let mut recalled = match self.memory.knn().filter(|_| self.looking.recall > 0.0) {
-            Some(knn) => share(knn.latest(), self.state.step, &self.stream),
-            None => share([].into_iter(), self.state.step, &self.stream),
-        };
-        if let Some((at, weight)) = self.followed.take() {
-            let token = at.and_then(|at| self.stream.get(at));
-            recalled.mix(token.map(|token| token.bar), weight);
-        }
-        if recalled.bars.is_empty() && recalled.learned == 0.0 {
-            return;
-        }
-        if self.attributions.len() == MOST {
-            self.attributions.pop_front();
-        }
-        self.attributions.push_back(recalled);
-    }
-}
-
 impl Attribution {
-    /// A bar, or else what was learned, has `weight` of all that was recalled, 0 to 1, and what was
-    /// there the rest.
-    fn mix(&mut self, bar: Option<u32>, weight: f32) {
+    /// Gives `weight`, 0 to 1, of the shares to a bar, or with `None` to the learned pieces, and the rest
+    /// to the present shares.
+    pub(super) fn mix(&mut self, bar: Option<u32>, weight: f32) {
         self.bars
             .iter_mut()
             .for_each(|(_, share)| *share *= 1.0 - weight);
@@ -72,20 +44,20 @@ impl Attribution {
         self.sort();
     }
 
-    /// Largest first, and no more than a few.
+    /// Sorts by share and keeps the largest.
     fn sort(&mut self) {
         self.bars.sort_by(|a, b| b.1.total_cmp(&a.1));
-        self.bars.truncate(BARS);
+        self.bars.truncate(MAX_BARS);
     }
 }
 
-/// The shares of what each head found.
-fn share<'a>(
+/// The attribution of the neighbours that each head found, at position `step`.
+pub(super) fn of_neighbours<'a>(
     heads: impl Iterator<Item = &'a [(MemoryLocation, f32)]>,
     step: u32,
     stream: &[InputToken],
 ) -> Attribution {
-    let mut recalled = Attribution {
+    let mut attribution = Attribution {
         step,
         ..Attribution::default()
     };
@@ -97,33 +69,37 @@ fn share<'a>(
         weights.clear();
         weights.extend(found.iter().map(|f| (SHARPNESS * (f.1 - best)).exp()));
         let sum: f32 = weights.iter().sum();
-        for (&(place, _), weight) in found.iter().zip(&weights) {
+        for (&(location, _), weight) in found.iter().zip(&weights) {
             let weight = weight / sum;
-            match place {
+            match location {
                 MemoryLocation::Song(position) => {
                     let Some(token) = stream.get(position) else {
                         continue;
                     };
-                    match recalled.bars.iter_mut().find(|(bar, _)| *bar == token.bar) {
+                    match attribution
+                        .bars
+                        .iter_mut()
+                        .find(|(bar, _)| *bar == token.bar)
+                    {
                         Some((_, share)) => *share += weight,
-                        None => recalled.bars.push((token.bar, weight)),
+                        None => attribution.bars.push((token.bar, weight)),
                     }
                 }
-                MemoryLocation::Learned => recalled.learned += weight,
+                MemoryLocation::Learned => attribution.learned += weight,
                 MemoryLocation::Empty => {}
             }
         }
         all += 1.0;
     }
     if all > 0.0 {
-        recalled
+        attribution
             .bars
             .iter_mut()
             .for_each(|(_, share)| *share /= all);
-        recalled.learned /= all;
+        attribution.learned /= all;
     }
-    recalled.sort();
-    recalled
+    attribution.sort();
+    attribution
 }
 
 #[cfg(test)]
@@ -133,7 +109,7 @@ mod tests {
     use continuo_score::manifest::GridRows;
 
     #[test]
-    fn heads_have_equal_parts_and_near_memories_large_ones() {
+    fn heads_have_equal_shares_and_near_neighbours_large_ones() {
         let rows = GridRows {
             bar_step: 0,
             bar: 0,
@@ -155,18 +131,18 @@ mod tests {
             (MemoryLocation::Song(0), -0.9),
         ];
         let heads = [&one[..], &two[..], &[]];
-        let recalled = share(heads.into_iter(), 7, &stream);
-        assert_eq!((recalled.step, recalled.bars[0].0), (7, 2));
-        assert!((recalled.bars[0].1 - 0.5).abs() < 1e-6 && recalled.bars[1].1 < 1e-6);
-        assert!((recalled.learned - 0.5).abs() < 1e-6);
-        assert_eq!(share([].into_iter(), 7, &stream).bars, []);
-        let mut recalled = recalled;
-        recalled.mix(Some(3), 0.8);
-        assert_eq!(recalled.bars[0], (3, 0.8));
-        assert!((recalled.bars[1].1 - 0.1).abs() < 1e-6);
-        assert!((recalled.learned - 0.1).abs() < 1e-6);
-        recalled.mix(None, 0.5);
-        assert_eq!(recalled.bars[0], (3, 0.4));
-        assert!((recalled.learned - 0.55).abs() < 1e-6);
+        let attribution = of_neighbours(heads.into_iter(), 7, &stream);
+        assert_eq!((attribution.step, attribution.bars[0].0), (7, 2));
+        assert!((attribution.bars[0].1 - 0.5).abs() < 1e-6 && attribution.bars[1].1 < 1e-6);
+        assert!((attribution.learned - 0.5).abs() < 1e-6);
+        assert_eq!(of_neighbours([].into_iter(), 7, &stream).bars, []);
+        let mut attribution = attribution;
+        attribution.mix(Some(3), 0.8);
+        assert_eq!(attribution.bars[0], (3, 0.8));
+        assert!((attribution.bars[1].1 - 0.1).abs() < 1e-6);
+        assert!((attribution.learned - 0.1).abs() < 1e-6);
+        attribution.mix(None, 0.5);
+        assert_eq!(attribution.bars[0], (3, 0.4));
+        assert!((attribution.learned - 0.55).abs() < 1e-6);
     }
 }

@@ -1,44 +1,31 @@
-//! Pieces that a composer learns by ear, read in slices ([`Composer::poll`]).
-
-use std::collections::VecDeque;
+//! Learning pieces: reads them into the kNN memory and the n-gram memory, in slices
+//! ([`Composer::poll`]).
 
 use continuo_score::Score;
 
 use super::Composer;
-use super::reading::CHUNK;
-use super::token_stream::PieceEncoder;
+use super::encoding::PieceEncoder;
+use super::work::{CHUNK, LearningQueue, Progress};
 use crate::error::EngineError;
-use crate::model::{InputToken, Model, Prefill};
-
-/// How far reading has come: in tokens of what is heard, in notes of what is learned.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Read.
-    pub done: usize,
-    /// To read, those read included.
-    pub all: usize,
-}
-
-/// What is still to be learned.
-pub(super) struct LearningQueue {
-    pieces: VecDeque<PieceEncoder>,
-    /// Of the first piece, tokens that are spelt and not read.
-    tokens: VecDeque<InputToken>,
-    prefill: Prefill,
-    progress: Progress,
-}
+use crate::model::InputToken;
 
 impl Composer {
-    /// Learns pieces: their keys and values enter the kNN memory, and their notes the suffix
-    /// memory, for every token from now on, and stay there through rewinds, and when the session
-    /// is cleared; the XL memory is not touched by them.
+    /// Learns pieces: adds their keys and values to the kNN memory, and their tokens to the n-gram
+    /// memory, where they stay through rewinds. The KV cache is unchanged.
+    ///
+    /// # Errors
+    /// If a piece is on another grid, the network or the index fails, or the flag of
+    /// [`Composer::set_stop`] is set.
     pub fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         self.begin_learning(pieces)?;
         while self.poll()?.is_some() {}
         Ok(())
     }
 
-    /// The same, to be read by calls of [`Composer::poll`].
+    /// Begins [`Composer::learn`]; calls of [`Composer::poll`] do the queue.
+    ///
+    /// # Errors
+    /// If a piece is on another grid.
     pub fn begin_learning(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         for piece in pieces {
             self.check_grid(piece)?;
@@ -46,105 +33,98 @@ impl Composer {
         if !self.model.can_learn() || pieces.is_empty() {
             return Ok(());
         }
-        let reading = self
-            .reading
+        let queue = self
+            .learning
             .get_or_insert_with(|| LearningQueue::new(&self.model));
         for piece in pieces {
-            reading.progress.all += piece.notes.len();
-            reading.pieces.push_back(PieceEncoder::new(piece.clone()));
+            queue.progress.all += piece.notes.len();
+            queue.pieces.push_back(PieceEncoder::new(piece.clone()));
         }
         Ok(())
     }
 
-    /// Forgets what was learned, and what was still to be learned.
+    /// Removes learned pieces, and those still to be learned.
+    ///
+    /// # Errors
+    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn forget_learned(&mut self) -> Result<(), EngineError> {
         self.begin_forgetting();
         while self.poll()?.is_some() {}
         Ok(())
     }
 
-    /// The same; what the window saw of it is read again by calls of [`Composer::poll`].
+    /// Begins [`Composer::forget_learned`]; calls of [`Composer::poll`] read the window again.
     pub fn begin_forgetting(&mut self) {
-        self.reading = None;
+        self.learning = None;
         if let Some(ngram) = &mut self.ngram {
             ngram.forget_learned(self.model.vocabulary());
         }
         if let Some(knn) = &mut self.memory.knn {
-            let knew = knn.learned() > 0;
+            let had_learned = knn.learned() > 0;
             knn.forget_learned();
-            if knew {
-                self.refresh();
+            if had_learned {
+                self.refresh_window();
             }
         }
     }
 
-    /// How far learning has come; `None` where nothing is to be learned.
+    /// Progress of learning; `None` if nothing is to be learned.
     pub fn learning(&self) -> Option<Progress> {
-        self.reading.as_ref().map(|reading| reading.progress)
+        self.learning.as_ref().map(|queue| queue.progress)
     }
 
-    /// A step of learning.
-    pub(super) fn read_lesson(&mut self) -> Result<(), EngineError> {
+    /// One step of learning.
+    pub(super) fn learn_step(&mut self) -> Result<(), EngineError> {
         self.check_stop()?;
-        let Some(mut reading) = self.reading.take() else {
+        let Some(mut queue) = self.learning.take() else {
             return Ok(());
         };
-        let read = self.read_lesson_on(&mut reading);
-        if reading.pieces.is_empty() && read.is_ok() {
+        let read = self.learn_from(&mut queue);
+        if queue.pieces.is_empty() && read.is_ok() {
             if self.memory.knn.is_some() {
-                self.refresh();
+                self.refresh_window();
             }
         } else {
-            self.reading = Some(reading);
+            self.learning = Some(queue);
         }
         read
     }
 
-    fn read_lesson_on(&mut self, reading: &mut LearningQueue) -> Result<(), EngineError> {
-        let Some(piece) = reading.pieces.front_mut() else {
+    /// One run of learning.
+    fn learn_from(&mut self, queue: &mut LearningQueue) -> Result<(), EngineError> {
+        let Some(piece) = queue.pieces.front_mut() else {
             return Ok(());
         };
-        if reading.tokens.is_empty() {
+        if queue.tokens.is_empty() {
             let left = piece.left();
             match piece.next(&self.model) {
-                Some(tokens) => reading.tokens.extend(tokens),
+                Some(tokens) => queue.tokens.extend(tokens),
                 None => {
-                    reading.pieces.pop_front();
-                    reading.prefill = self.model.prefill();
+                    queue.pieces.pop_front();
+                    queue.prefill = self.model.prefill();
                     if let Some(knn) = &mut self.memory.knn {
                         knn.end_piece();
                     }
                     return Ok(());
                 }
             }
-            reading.progress.done += left - piece.left();
+            queue.progress.done += left - piece.left();
         }
         let most = if self.model.reads_single_tokens() {
             8
         } else {
             CHUNK
         };
-        let most = most.min(reading.tokens.len());
-        let step: Vec<InputToken> = reading.tokens.range(..most).copied().collect();
+        let most = most.min(queue.tokens.len());
+        let step: Vec<InputToken> = queue.tokens.range(..most).copied().collect();
         if let Some(knn) = &mut self.memory.knn {
-            let (keys, values) = self.model.prefill_keys(&mut reading.prefill, &step)?;
+            let (keys, values) = self.model.prefill_keys(&mut queue.prefill, &step)?;
             knn.learn(&keys, &values)?;
         }
         if let Some(ngram) = &mut self.ngram {
             ngram.learn(&step);
         }
-        reading.tokens.drain(..most);
+        queue.tokens.drain(..most);
         Ok(())
-    }
-}
-
-impl LearningQueue {
-    fn new(model: &Model) -> Self {
-        Self {
-            pieces: VecDeque::new(),
-            tokens: VecDeque::new(),
-            prefill: model.prefill(),
-            progress: Progress::default(),
-        }
     }
 }

@@ -1,5 +1,4 @@
-//! The suffix memory of a composer: the stream's ids, those of what was learned, and what they say
-//! of the next one.
+//! The n-gram memories of a composer: of the stream and of learned pieces.
 
 use std::ops::Range;
 
@@ -8,22 +7,24 @@ use continuo_score::ngram::{Continuations, Mixture, NgramMemory, SOURCES};
 
 use crate::model::{InputToken, Model};
 
-/// Follows the stream when something is to be sampled: listening costs nothing.
+/// The n-gram model of a session. It reads the stream when a token is sampled, so that listening costs
+/// nothing.
 pub(super) struct NgramModel {
     weights: Mixture,
     song: NgramMemory,
     learned: NgramMemory,
 }
 
-/// Tokens forgotten one by one at most: some milliseconds.
-const FORGOTTEN: usize = 4_096;
+/// Tokens removed one by one at most, which takes some milliseconds.
+const MAX_TRUNCATED: usize = 4_096;
 
-/// What followed, and how likely it is to be taken where nothing before it in the list was.
+/// Continuations of one source, and the probability of choosing them if no source before them was
+/// chosen.
 pub(super) type WeightedContinuations = Option<(Continuations, f32)>;
 
 impl NgramModel {
-    /// Empty; none for a model without weights for it.
-    pub(super) fn of(model: &Model) -> Option<Self> {
+    /// An empty memory; `None` for a model without weights for it.
+    pub(super) fn new(model: &Model) -> Option<Self> {
         model.manifest().suffix?;
         let empty = NgramMemory::new(model.vocabulary());
         Some(Self {
@@ -33,56 +34,58 @@ impl NgramModel {
         })
     }
 
-    /// The stream was rewound to position `to`: what it says from there on is not known.
+    /// Removes the tokens of the stream from position `to` on.
     pub(super) fn rewind(&mut self, to: usize, vocabulary: &Vocabulary) {
-        if self.song.len() > to + FORGOTTEN {
-            // Token by token it would take too long; it is filled again in slices.
+        if self.song.len() > to + MAX_TRUNCATED {
+            // Too slow token by token; it is filled again in slices.
             self.song = NgramMemory::new(vocabulary);
         } else {
             self.song.truncate(to);
         }
     }
 
-    /// Tokens of the stream it has not taken in.
-    pub(super) fn behind(&self, stream: &[InputToken]) -> usize {
+    /// Number of unread tokens of the stream.
+    pub(super) fn unread(&self, stream: &[InputToken]) -> usize {
         stream.len().saturating_sub(self.song.len())
     }
 
-    /// Takes in what the stream has said since, `most` tokens of it at most.
-    pub(super) fn follow(&mut self, stream: &[InputToken], most: usize) {
+    /// Reads more tokens of the stream, at most `most`.
+    pub(super) fn read(&mut self, stream: &[InputToken], most: usize) {
         let from = self.song.len().min(stream.len());
         let to = stream.len().min(from.saturating_add(most));
-        read(&mut self.song, &stream[from..to]);
+        push_all(&mut self.song, &stream[from..to]);
     }
 
-    /// Takes in some more of a piece that is learned.
+    /// Reads more tokens of a learned piece.
     pub(super) fn learn(&mut self, piece: &[InputToken]) {
-        read(&mut self.learned, piece);
+        push_all(&mut self.learned, piece);
     }
 
-    /// Forgets what was learned.
+    /// Removes learned pieces.
     pub(super) fn forget_learned(&mut self, vocabulary: &Vocabulary) {
         self.learned = NgramMemory::new(vocabulary);
     }
 
-    /// What followed, by source ([`NgramMemory::look`]): at positions `within`, and in what was
-    /// learned; `recall` times as likely as the weights say. `None` where nothing did.
-    pub(super) fn followed(
+    /// Continuations by source ([`NgramMemory::continuations`]) at positions `within` and in learned
+    /// pieces, with their weights times `recall`. `None` for a source without any.
+    pub(super) fn continuations(
         &self,
         recall: f32,
         within: Range<usize>,
     ) -> [WeightedContinuations; SOURCES] {
         let weights = self.weights.times(recall);
         let mut source = 0..SOURCES;
-        self.song.look(within, &self.learned).map(|followed| {
-            let (source, followed) = (source.next()?, followed?);
-            let weight = weights.weight(source, followed.length, followed.agreed());
-            (weight > 0.0).then_some((followed, weight))
-        })
+        self.song
+            .continuations(within, &self.learned)
+            .map(|followed| {
+                let (source, followed) = (source.next()?, followed?);
+                let weight = weights.weight(source, followed.length, followed.agreed());
+                (weight > 0.0).then_some((followed, weight))
+            })
     }
 }
 
-fn read(memory: &mut NgramMemory, tokens: &[InputToken]) {
+fn push_all(memory: &mut NgramMemory, tokens: &[InputToken]) {
     for token in tokens {
         memory.push(token.id, token.rows.bar_step);
     }

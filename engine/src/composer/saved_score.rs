@@ -1,23 +1,23 @@
-//! A piece as it is saved.
+//! A score as saved in a session.
 
 use continuo_score::{Note, Score, TimeSignature, TimeSignatureMap};
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
 
-/// A score without its tempo: notes and bars.
+/// A score without its tempo, as saved in a session: notes and time signatures.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedScore {
     steps_per_beat: u32,
-    /// Steps since the note before, length, pitch, velocity.
+    /// `(steps since the onset before, length, pitch, velocity)`.
     notes: Vec<(u32, u32, u8, u8)>,
-    /// Step, numerator, denominator.
+    /// `(step, numerator, denominator)`.
     #[serde(rename = "metres")]
     time_signatures: Vec<(u32, u16, u16)>,
 }
 
 impl SavedScore {
-    /// Of a tidy score.
+    /// Saves a score in [`Score::normalise`]'s order.
     pub fn new(score: &Score) -> Self {
         let mut last = 0;
         let note = |n: &Note| {
@@ -33,8 +33,10 @@ impl SavedScore {
         }
     }
 
-    /// The score. What was read from a file may say anything: what no score can have is an
-    /// error.
+    /// Restores the score.
+    ///
+    /// # Errors
+    /// If it was read from a file with values that no score can have.
     pub fn score(&self) -> Result<Score, EngineError> {
         let mut score = Score::new(self.steps_per_beat);
         let bad = |what: String| Err(EngineError::State(what));

@@ -73,10 +73,10 @@ unsafe extern "C" fn continuo_sgemm(
 mod avx2 {
     use std::arch::x86_64::*;
 
-    /// Rows, how many, and how far apart they stand.
-    type VectorIndex = (*const f32, usize, usize);
+    /// Rows: pointer, count, and stride in numbers.
+    type MatrixRows = (*const f32, usize, usize);
 
-    /// How far ahead of the keys that are multiplied the next are fetched, in numbers.
+    /// Prefetch distance ahead of the present keys, in numbers.
     const AHEAD: usize = 4096 / 4;
 
     /// The dot product of every row of `a` with every row of `b`, each `k` long, into column
@@ -87,7 +87,7 @@ mod avx2 {
     ///
     /// Needs AVX2 and FMA; `k` is a multiple of 8; the pointers span what the sizes say.
     #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn dots(a: VectorIndex, b: VectorIndex, k: usize, c: (*mut f32, usize)) {
+    pub(super) unsafe fn dots(a: MatrixRows, b: MatrixRows, k: usize, c: (*mut f32, usize)) {
         // SAFETY: every row index is below its count, every column below `k`.
         unsafe {
             let ((a, m, lda), (b, n, ldb), (c, ldc)) = (a, b, c);

@@ -1,5 +1,5 @@
-//! faiss, as far as the memory needs it: rows that are added at the end, cut at either end,
-//! and searched within a range.
+//! A vector index over faiss: rows are appended at the end, removed at either end, and searched
+//! within a range.
 
 use std::ffi::{CStr, c_int};
 use std::ops::Range;
@@ -14,17 +14,20 @@ use faiss_sys as sys;
 
 use crate::error::EngineError;
 
-/// Lists of the trained index, and how many of them a search looks through.
+/// Rows up to which the search compares every one.
+pub const EXACT: usize = 65_536;
+/// Queries in one search, which bounds its temporary memory.
+pub(super) const BATCH: usize = 64;
+/// Lists of the trained index, and the number of them that a search visits.
 const LISTS: u32 = 256;
 const PROBES: usize = 32;
-/// Rows it is trained with; k-means wants some dozens a list.
+/// Rows for training the lists; k-means needs some dozens a list.
 const TRAINING_ROWS: usize = 64 * LISTS as usize;
 
-/// Rows that are multiplied with the queries at a time.
+/// Rows multiplied with the queries at a time.
 const BLOCK: c_int = 256;
 
-/// What a search found: rows, best first, as many as were asked for a query; less than 0
-/// where there were fewer.
+/// Results of a search, best first for each query; rows are negative where fewer were found.
 #[derive(Default)]
 pub(crate) struct Hits {
     /// Inner products, `[queries, k]`.
@@ -38,7 +41,7 @@ pub(crate) struct VectorIndex {
     dim: usize,
     /// All rows; exact.
     flat: FlatIndex,
-    /// The same rows in lists, where somebody asked for it.
+    /// The same rows in lists, from the first approximate search on.
     lists: Option<IVFFlatIndex>,
 }
 
@@ -53,7 +56,7 @@ impl VectorIndex {
         // SAFETY: sets globals of faiss, before any search.
         ONCE.call_once(|| unsafe {
             sys::faiss_set_distance_compute_blas_threshold(1);
-            sys::faiss_set_distance_compute_blas_query_bs(super::BATCH as c_int);
+            sys::faiss_set_distance_compute_blas_query_bs(BATCH as c_int);
             sys::faiss_set_distance_compute_blas_database_bs(BLOCK);
         });
         Ok(Self {
@@ -76,6 +79,7 @@ impl VectorIndex {
         }
     }
 
+    /// Appends rows, `[rows, dim]`.
     pub(crate) fn push(&mut self, rows: &[f32]) -> Result<(), EngineError> {
         if let Some(lists) = &mut self.lists {
             lists.add(rows)?;
@@ -93,8 +97,7 @@ impl VectorIndex {
         Ok(())
     }
 
-    /// Removes the first `count` rows; those that stay are numbered from 0 again. Lists are
-    /// given up.
+    /// Removes the first `count` rows and the lists; the other rows are numbered from 0 again.
     pub(crate) fn drop_first(&mut self, count: usize) -> Result<(), EngineError> {
         self.lists = None;
         let gone = IdSelector::range(Idx::new(0), Idx::new(count as u64))?;
@@ -114,7 +117,7 @@ impl VectorIndex {
         self.run(self.flat.inner_ptr(), queries, k, params.params, hits)
     }
 
-    /// The same, nearly: looks only through the lists nearest to each query.
+    /// As [`VectorIndex::search`], but approximate: visits only the lists nearest to each query.
     pub(crate) fn search_lists(
         &mut self,
         queries: &[f32],
@@ -131,16 +134,16 @@ impl VectorIndex {
         self.run(lists, queries, k, params.params, hits)
     }
 
-    /// Gives up the lists: what they were trained on is gone.
+    /// Removes the lists, whose training rows are gone.
     pub(crate) fn drop_lists(&mut self) {
         self.lists = None;
     }
 
-    /// Trained on the oldest rows, so that what came after, or was taken back, plays no part.
+    /// Lists trained on the oldest rows, so that later rows and rewinds have no influence.
     fn make_lists(&self) -> Result<IVFFlatIndex, EngineError> {
         let dim = self.dim as u32;
         let mut lists = IVFFlatIndex::new_ip(FlatIndex::new_ip(dim)?, dim, LISTS)?;
-        let oldest = &self.all()[..self.len().min(super::EXACT) * self.dim];
+        let oldest = &self.all()[..self.len().min(EXACT) * self.dim];
         let every = (oldest.len() / self.dim / TRAINING_ROWS).max(1);
         let rows = oldest.chunks_exact(self.dim).step_by(every);
         let sample: Vec<f32> = rows.flatten().copied().collect();

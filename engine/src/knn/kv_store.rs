@@ -1,23 +1,22 @@
-//! Keys and values by position.
+//! Keys and values of consecutive positions.
 
 use std::ops::Range;
 
-use super::EXACT;
-use super::index::{Hits, VectorIndex};
+use super::index::{EXACT, Hits, VectorIndex};
 use crate::error::EngineError;
 
-/// Keys and values of consecutive positions, of which the oldest may have been let go of.
+/// Keys and values of consecutive positions; the oldest may have been dropped.
 pub(crate) struct KvStore {
     dim: usize,
-    /// None before the first is pushed.
+    /// The keys; `None` before the first.
     rows: Option<VectorIndex>,
     /// `[rows, dim]`.
     values: Vec<f32>,
-    /// Whose value a key has: 0 its own token's, 1 that of the token which followed.
+    /// Offset from key to value: 0 for its own token, 1 for the next.
     value_offset: usize,
-    /// Position of the oldest row held.
+    /// Position of the oldest key.
     pub(super) first: usize,
-    /// Position it began at: there was nothing before.
+    /// Position of the stream's beginning.
     pub(super) begin: usize,
 }
 
@@ -37,29 +36,30 @@ impl KvStore {
         self.rows.as_ref().map_or(0, VectorIndex::len)
     }
 
-    /// Position of the oldest row held, or to be held.
+    /// Position of the oldest key, or of the first to come.
     pub(crate) fn first(&self) -> usize {
         self.first
     }
 
-    /// Position of the next row.
+    /// Position of the next key.
     pub(crate) fn end(&self) -> usize {
         self.first + self.len()
     }
 
-    /// Key at a position that is held.
+    /// Key at a position in the store.
     pub(super) fn key(&self, position: usize) -> &[f32] {
         let keys = self.rows.as_ref().map_or(&[][..], VectorIndex::all);
         &keys[(position - self.first) * self.dim..][..self.dim]
     }
 
-    /// The value of the key at a position that is held; so must be what followed it, if that is
-    /// whose value it has.
+    /// Value of the key at a position in the store; with a value offset of 1 the next position must
+    /// be in the store too.
     pub(super) fn value(&self, position: usize) -> &[f32] {
         let row = position - self.first + self.value_offset;
         &self.values[row * self.dim..][..self.dim]
     }
 
+    /// Appends keys and values, each `[tokens, dim]`.
     pub(crate) fn push(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
         let rows = match self.rows.take() {
             Some(rows) => rows,
@@ -70,8 +70,8 @@ impl KvStore {
         Ok(())
     }
 
-    /// Lets go of the oldest rows where there are more than `most`; a sixteenth more before
-    /// that costs anything, so that it costs next to nothing on the average.
+    /// Drops the oldest keys beyond `most`, once there is a sixteenth more, so that the cost is small
+    /// on the average.
     pub(crate) fn trim(&mut self, most: usize) -> Result<(), EngineError> {
         let len = self.len();
         if let Some(rows) = &mut self.rows
@@ -85,6 +85,7 @@ impl KvStore {
         Ok(())
     }
 
+    /// Removes every position from `to` on.
     pub(crate) fn truncate(&mut self, to: usize) -> Result<(), EngineError> {
         let held = to.saturating_sub(self.first);
         if let Some(rows) = &mut self.rows
@@ -99,8 +100,7 @@ impl KvStore {
         Ok(())
     }
 
-    /// Gives `found` the best `k` rows of each query: the query, the inner product and the
-    /// position.
+    /// Calls `found` with query, inner product and position of the best `k` keys of each query.
     pub(super) fn search(
         &mut self,
         (queries, k): (&[f32], usize),
@@ -120,23 +120,23 @@ impl KvStore {
         }
         for (at, (&score, &row)) in hits.scores.iter().zip(&hits.rows).enumerate() {
             if let Ok(row) = usize::try_from(row) {
-                fetch(&self.values[(row + self.value_offset) * self.dim..][..self.dim]);
+                prefetch(&self.values[(row + self.value_offset) * self.dim..][..self.dim]);
                 found(at / k, score, self.first + row);
             }
         }
         Ok(())
     }
 
-    /// All keys as the exact index has them.
+    /// The index of all keys.
     #[cfg(test)]
     pub(super) fn rows(&self) -> &VectorIndex {
         self.rows.as_ref().unwrap()
     }
 }
 
-/// Has these numbers fetched: most of what is found will be copied soon, and waiting for one
-/// value after the other took longer than the rest of a search.
-fn fetch(numbers: &[f32]) {
+/// Prefetches values that will be copied soon: waiting for each in turn took longer than the rest of
+/// a search.
+fn prefetch(numbers: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     for line in numbers.chunks(64 / size_of::<f32>()) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};

@@ -274,7 +274,7 @@ fn looks_back_no_further_than_it_may() {
                     limit
                 })
                 .collect();
-            memory.look_back(at, earliest.clone());
+            memory.limit_reach(at, earliest.clone());
             let queries = rows(&mut rng, count * heads, dim);
             let mut out = Neighbours::default();
             memory.search(&queries, heads, at, &mut out).unwrap();

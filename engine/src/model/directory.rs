@@ -1,4 +1,4 @@
-//! The model directory on disk: read, and checked before anything is built on it.
+//! Reads a model directory, and checks it before anything is built on it.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,14 +7,17 @@ use continuo_score::manifest::Manifest;
 
 use crate::error::EngineError;
 
-/// Layers that a model may have.
-pub(crate) const MOST_LAYERS: usize = 256;
-/// Memories that a kNN memory may hold.
-pub(super) const MOST_MEMORIES: usize = 1 << 22;
-/// Bytes that `model.json` and `vocabulary.json` may have.
-const MOST_TEXT: u64 = 16 << 20;
+/// Maximum number of layers.
+pub(super) const MAX_LAYERS: usize = 256;
+/// Maximum capacity of a kNN memory, in keys.
+pub(super) const MAX_KNN_CAPACITY: usize = 1 << 22;
+/// Maximum size of `model.json` and `vocabulary.json`, in bytes.
+const MAX_TEXT: u64 = 16 << 20;
 
-/// `model.json` and `vocabulary.json`.
+/// Reads and checks `model.json` and `vocabulary.json`.
+///
+/// # Errors
+/// If a file is missing, unreadable or has unusable values.
 pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineError> {
     let path = directory.join("model.json");
     let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|e| bad(&path, e))?;
@@ -31,7 +34,10 @@ pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineErr
     Ok((manifest, vocabulary))
 }
 
-/// The first of the variants wanted that the directory has, and its graphs' files.
+/// The first of the variants `wanted` that the directory has, and its graph files.
+///
+/// # Errors
+/// If there is none, or a graph lies outside of the directory.
 pub(super) fn graphs(
     directory: &Path,
     manifest: &Manifest,
@@ -61,7 +67,7 @@ pub(super) fn graphs(
     Ok((variant, files))
 }
 
-/// A link may lead outside though its name does not.
+/// Checks that a file lies in the directory, also after its links are resolved.
 fn inside(directory: &Path, file: &Path) -> Result<(), String> {
     let real = |path: &Path| path.canonicalize().map_err(|e| e.to_string());
     if real(file)?.starts_with(real(directory)?) {
@@ -71,7 +77,8 @@ fn inside(directory: &Path, file: &Path) -> Result<(), String> {
     }
 }
 
-pub(crate) fn bad(path: &Path, reason: impl ToString) -> EngineError {
+/// An [`EngineError::Model`] of a file or directory.
+pub(super) fn bad(path: &Path, reason: impl ToString) -> EngineError {
     EngineError::Model {
         path: path.to_path_buf(),
         reason: reason.to_string(),
@@ -80,13 +87,13 @@ pub(crate) fn bad(path: &Path, reason: impl ToString) -> EngineError {
 
 fn text(path: &Path) -> Result<String, EngineError> {
     let size = std::fs::metadata(path).map_err(|e| bad(path, e))?.len();
-    if size > MOST_TEXT {
+    if size > MAX_TEXT {
         return Err(bad(path, format!("{size} bytes are too many for it")));
     }
     std::fs::read_to_string(path).map_err(|e| bad(path, e))
 }
 
-/// Sizes that make sense, so that nothing below divides by zero or asks for terabytes.
+/// Checks that sizes are usable, so that no later code divides by zero or allocates terabytes.
 fn check(manifest: &Manifest) -> Result<(), String> {
     if manifest.format != Manifest::FORMAT {
         let (has, reads) = (manifest.format, Manifest::FORMAT);
@@ -98,7 +105,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     let knn = manifest.knn;
     for (name, value, most) in [
         ("vocabulary", s.vocabulary, 65_536),
-        ("layers", s.layers, MOST_LAYERS),
+        ("layers", s.layers, MAX_LAYERS),
         ("width", s.width, 65_536),
         ("heads", s.heads, 1_024),
         ("head_dim", s.head_dim, 1_024),
@@ -106,7 +113,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         ("bar_steps", s.bar_steps, 65_536),
         ("bars", s.bars, 65_536),
         ("window", manifest.window.saturating_sub(1), 1 << 16),
-        // What is retrieved for one token, and what a window of all layers takes.
+        // The values retrieved for one token, and one row of a window.
         (
             "heads x head_dim",
             s.heads.saturating_mul(s.head_dim),
@@ -121,7 +128,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         (
             "knn.capacity",
             knn.map_or(1, |knn| knn.capacity),
-            MOST_MEMORIES,
+            MAX_KNN_CAPACITY,
         ),
     ] {
         if value == 0 || value > most {
@@ -147,4 +154,12 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Number of key and value heads in `layer`: one in the kNN layer, else all.
+pub(super) fn memory_heads(manifest: &Manifest, layer: usize) -> usize {
+    match manifest.knn {
+        Some(knn) if knn.layer == layer => 1,
+        _ => manifest.sizes.heads,
+    }
 }

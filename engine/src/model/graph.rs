@@ -1,4 +1,4 @@
-//! One ONNX graph: what it asks for and gives, by name, checked on load and on every run.
+//! One ONNX graph, with its inputs and outputs by name, checked on load and on every run.
 
 use std::ops::Range;
 use std::path::Path;
@@ -7,7 +7,8 @@ use continuo_score::manifest::Manifest;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{TensorElementType, TensorRef};
 
-use super::InputToken;
+use super::directory;
+use super::input_token::InputToken;
 use super::tensors::Tensor;
 use crate::denormals;
 use crate::error::EngineError;
@@ -26,13 +27,13 @@ pub(super) struct Graph {
     pub(super) session: Session,
     pub(super) inputs: Vec<TensorPort>,
     pub(super) outputs: Vec<TensorPort>,
-    /// Whether it changes its caches in place.
+    /// Whether it updates its caches in place.
     in_place: bool,
-    /// The windows of the last run, by slot: their memory is used again.
+    /// Windows of the last run, by slot; their memory is reused.
     windows: Vec<Vec<f32>>,
 }
 
-/// What goes through the graphs for some new tokens.
+/// Inputs and outputs of the graphs for some new tokens.
 #[derive(Default)]
 pub(super) struct ForwardPass {
     pub(super) steps: usize,
@@ -65,7 +66,7 @@ impl ForwardPass {
         }
     }
 
-    /// Puts other tokens in, the first at `position`.
+    /// Sets the inputs to `tokens`, the first at `position`.
     pub(super) fn load(&mut self, tokens: &[InputToken], position: usize) {
         let fill = |column: &mut Vec<i64>, f: fn(&InputToken) -> u32| {
             column.clear();
@@ -86,6 +87,7 @@ impl ForwardPass {
             .extend((position..position + tokens.len()).map(|p| p as i64));
     }
 
+    /// The integers of an input; `None` if it has none.
     pub(super) fn ids(&self, tensor: Tensor) -> Option<&[i64]> {
         match tensor {
             Tensor::Token => Some(&self.token),
@@ -100,6 +102,7 @@ impl ForwardPass {
         }
     }
 
+    /// The numbers of an input; empty if it has none.
     pub(super) fn numbers(&self, tensor: Tensor) -> &[f32] {
         match tensor {
             Tensor::Hidden => &self.hidden,
@@ -111,8 +114,8 @@ impl ForwardPass {
         }
     }
 
-    /// Where to put what a graph gave.
-    pub(super) fn place(&mut self, tensor: Tensor) -> Option<&mut Vec<f32>> {
+    /// The buffer of an output; `None` if it is not needed.
+    pub(super) fn output(&mut self, tensor: Tensor) -> Option<&mut Vec<f32>> {
         match tensor {
             Tensor::New(slot) => self.new.get_mut(slot),
             Tensor::Hidden => Some(&mut self.hidden),
@@ -125,20 +128,22 @@ impl ForwardPass {
 }
 
 impl Graph {
-    /// Of the graph in `file`: checks that it takes and gives what a graph of its role
-    /// must, in the sizes of `manifest`.
+    /// Wraps the session of the graph in `file`.
+    ///
+    /// # Errors
+    /// If inputs or outputs are not those of its role, in the sizes of `manifest`.
     pub(super) fn new(
         session: Session,
         file: &Path,
         manifest: &Manifest,
         role: Role,
     ) -> Result<Self, EngineError> {
-        let bad = |reason: String| super::bad(file, reason);
+        let bad = |reason: String| directory::bad(file, reason);
         let layers = role.layers(manifest);
         let named = session.inputs().iter().map(|outlet| outlet.name());
         let known: Vec<Tensor> = named.filter_map(Tensor::parse).collect();
         let in_place = known.contains(&Tensor::LastCounted);
-        // What has no caches goes with either kind.
+        // A graph without caches works with either kind.
         let halves = in_place || known.iter().all(|tensor| tensor.slot().is_none());
         let mut inputs = Vec::new();
         for outlet in session.inputs() {
@@ -154,7 +159,7 @@ impl Graph {
         }
         let mut outputs = Vec::new();
         for outlet in session.outputs() {
-            // What nobody asked for is left where it is.
+            // Unknown outputs are ignored.
             let Some(tensor) = Tensor::parse(outlet.name()) else {
                 continue;
             };
@@ -198,29 +203,32 @@ impl Graph {
         })
     }
 
-    /// Whether it changes its caches in place.
+    /// Whether it updates its caches in place.
     pub(super) fn in_place(&self) -> bool {
         self.in_place
     }
 
     /// Whether it has caches.
-    pub(super) fn looks_back(&self) -> bool {
+    pub(super) fn has_caches(&self) -> bool {
         self.inputs.iter().any(|port| port.tensor.slot().is_some())
     }
 
-    /// Runs on what `pass` holds and `xl` remembers, its windows copied together; what comes
-    /// out goes into `pass`. For a graph that does not change its caches in place.
+    /// Runs on the inputs in `pass` and the windows of `cache`, which are copied; the outputs go
+    /// into `pass`. For a graph that does not update its caches in place.
+    ///
+    /// # Errors
+    /// If ONNX Runtime fails, or an output has another size than `model.json` says.
     pub(super) fn run(
         &mut self,
         pass: &mut ForwardPass,
-        xl: &KvCache,
+        cache: &KvCache,
         manifest: &Manifest,
     ) -> Result<(), EngineError> {
         let slots = self.inputs.iter().filter_map(|port| port.tensor.slot());
-        slots.for_each(|slot| xl.window(slot, &mut self.windows[slot]));
+        slots.for_each(|slot| cache.window(slot, &mut self.windows[slot]));
         let mut inputs: Vec<(&str, SessionInputValue)> = Vec::with_capacity(self.inputs.len());
         for TensorPort { name, tensor, .. } in &self.inputs {
-            let shape = tensor.shape(manifest, pass.steps, xl.past());
+            let shape = tensor.shape(manifest, pass.steps, cache.past());
             let value = match (pass.ids(*tensor), *tensor) {
                 (Some(ids), _) => TensorRef::from_array_view((shape, ids))?.into(),
                 (None, Tensor::Past(slot)) => {
@@ -243,7 +251,7 @@ impl Graph {
                     "{name} has {had} numbers and should have {expected}; export the model again"
                 )));
             }
-            if let Some(place) = pass.place(*tensor) {
+            if let Some(place) = pass.output(*tensor) {
                 place.clear();
                 place.extend_from_slice(numbers);
             }
@@ -252,19 +260,19 @@ impl Graph {
     }
 }
 
-/// Which part of the network a graph is.
+/// The part of the network in a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// All of it.
     Whole,
-    /// Up to the search in the kNN memory.
+    /// The layers up to the search in the kNN memory.
     Lower,
-    /// From there on.
+    /// The layers from there on.
     Upper,
 }
 
 impl Role {
-    /// The layers whose keys and values it makes.
+    /// The layers whose keys and values it computes.
     pub(super) fn layers(self, manifest: &Manifest) -> Range<usize> {
         let cut = manifest.knn.map_or(0, |knn| knn.layer + 1);
         match self {

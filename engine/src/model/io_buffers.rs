@@ -1,11 +1,12 @@
-//! Graphs that change their caches in place, one token at a time.
+//! Bound buffers for graphs that update their caches in place, one token a run.
 //!
-//! Every buffer is made and bound once (ONNX Runtime's IoBinding); a token is a few numbers
-//! written, the run, and a few read. The caches are input and output at once, so nothing is
-//! copied; what `lower` gives `upper` is the same buffer too, and on a GPU these stay there.
+//! Every buffer is allocated and bound once (ONNX Runtime's IoBinding); a token costs a few numbers
+//! written, the run, and a few numbers read. The caches are inputs and outputs at once, so nothing is
+//! copied. The outputs of `lower` share their buffers with the inputs of `upper`; on a GPU these
+//! buffers stay there.
 //!
-//! Always one token a run: attention over several adds up in another order, eight-bit products
-//! round what it gives, and from there two ways to read the same tokens would go apart.
+//! A run always has one token: attention over several sums in another order and eight-bit products
+//! round its result, so that two ways of reading the same tokens would diverge.
 
 use continuo_score::manifest::Manifest;
 use half::f16;
@@ -22,34 +23,34 @@ use crate::device::Device;
 use crate::error::EngineError;
 use crate::kv_cache::{CacheLayout, KvCache};
 
-/// One listener's buffers, for all graphs of a variant.
+/// The buffers of one listener, for all graphs of a variant. Owned by the thread of its composer.
 pub(crate) struct IoBuffers {
-    /// For each graph.
-    lanes: Vec<GraphBinding>,
-    /// What the graphs take and give; where a graph changes one in place, it is there once, as
-    /// [`Tensor::Past`].
+    /// One binding for each graph.
+    bindings: Vec<GraphBinding>,
+    /// Inputs and outputs; a tensor updated in place is there once, as [`Tensor::Past`].
     buffers: Vec<(Tensor, DynTensor)>,
-    /// [`KvCache::cuts`] of what the caches were filled from; none: they are to be filled.
+    /// [`KvCache::generation`] with which the caches were filled; `None` if they must be filled.
     filled: Option<u64>,
-    /// What is written must be bound again: inputs are copied to the device when bound.
+    /// Whether inputs are copied to the device when bound, so that written ones are bound again.
     copied: bool,
 }
 
-/// One graph's share of the buffers.
+/// The buffers of one graph.
 struct GraphBinding {
-    /// Its session, by address.
+    /// Address of its session.
     session: usize,
     binding: IoBinding,
-    /// What is written before a run and read after it: by name, and the number of its buffer.
+    /// Inputs written before a run, by name and buffer index, and outputs read after it.
     writes: Vec<(String, usize)>,
     reads: Vec<usize>,
 }
 
-/// What stays on the device.
+/// Whether a tensor stays on the device.
 fn stays(tensor: Tensor) -> bool {
     matches!(tensor, Tensor::Past(_) | Tensor::Hidden | Tensor::Local)
 }
 
+/// The tensor under which a buffer is kept.
 fn kept_as(tensor: Tensor) -> Tensor {
     match tensor {
         Tensor::Present(slot) => Tensor::Past(slot),
@@ -58,15 +59,15 @@ fn kept_as(tensor: Tensor) -> Tensor {
 }
 
 impl IoBuffers {
-    /// Buffers for `graphs`, which run on `device`.
+    /// Allocates and binds buffers for `graphs`, which run on `device`.
     pub(super) fn new(
         graphs: &[Graph],
         manifest: &Manifest,
         layout: CacheLayout,
         device: Device,
     ) -> Result<Self, EngineError> {
-        let mut lanes = Self {
-            lanes: Vec::new(),
+        let mut made = Self {
+            bindings: Vec::new(),
             buffers: Vec::new(),
             filled: None,
             copied: device == Device::Cuda,
@@ -75,30 +76,30 @@ impl IoBuffers {
             let mut binding = graph.session.create_binding()?;
             let (mut writes, mut reads) = (Vec::new(), Vec::new());
             for port in &graph.inputs {
-                let at = lanes.buffer(port, &graph.session, manifest, layout)?;
-                binding.bind_input(port.name.as_str(), &lanes.buffers[at].1)?;
+                let at = made.buffer(port, &graph.session, manifest, layout)?;
+                binding.bind_input(port.name.as_str(), &made.buffers[at].1)?;
                 if !stays(port.tensor) {
                     writes.push((port.name.clone(), at));
                 }
             }
             for port in &graph.outputs {
-                let at = lanes.buffer(port, &graph.session, manifest, layout)?;
-                binding.bind_output(port.name.as_str(), &mut lanes.buffers[at].1)?;
+                let at = made.buffer(port, &graph.session, manifest, layout)?;
+                binding.bind_output(port.name.as_str(), &mut made.buffers[at].1)?;
                 if !stays(kept_as(port.tensor)) {
                     reads.push(at);
                 }
             }
-            lanes.lanes.push(GraphBinding {
+            made.bindings.push(GraphBinding {
                 session: address(&graph.session),
                 binding,
                 writes,
                 reads,
             });
         }
-        Ok(lanes)
+        Ok(made)
     }
 
-    /// The number of the buffer of a graph's input or output.
+    /// The index of the buffer of an input or output, which is allocated if needed.
     fn buffer(
         &mut self,
         port: &TensorPort,
@@ -116,8 +117,8 @@ impl IoBuffers {
                     true => on_gpu(session)?,
                     false => Allocator::default(),
                 };
-                let made = DynTensor::new(&allocator, port.ty, shape)?;
-                self.buffers.push((tensor, made));
+                let allocated = DynTensor::new(&allocator, port.ty, shape)?;
+                self.buffers.push((tensor, allocated));
                 self.buffers.len() - 1
             }
         };
@@ -135,14 +136,14 @@ impl IoBuffers {
         self.buffers.iter().filter_map(|(_, t)| bytes(t)).sum()
     }
 
-    /// The caches are no longer what they should be.
-    pub(super) fn spoil(&mut self) {
+    /// Marks the caches as invalid, so that they are filled before the next run.
+    pub(super) fn invalidate(&mut self) {
         self.filled = None;
     }
 
-    /// Fills the caches from what is remembered, where something was cut since they were.
-    pub(super) fn fill(&mut self, xl: &KvCache) -> Result<(), EngineError> {
-        if self.filled == Some(xl.cuts()) {
+    /// Fills the caches from `cache` if that was cut since the last time.
+    pub(super) fn fill(&mut self, cache: &KvCache) -> Result<(), EngineError> {
+        if self.filled == Some(cache.generation()) {
             return Ok(());
         }
         for (tensor, buffer) in &mut self.buffers {
@@ -160,64 +161,67 @@ impl IoBuffers {
             let target = away.as_mut().unwrap_or(buffer);
             let (heads, size) = (target.shape()[1], target.shape().num_elements());
             let head_size = size / (heads.max(1) as usize);
-            for (head, rows) in xl.in_use(slot).enumerate() {
+            for (head, rows) in cache.in_use(slot).enumerate() {
                 write(target, head * head_size, rows)?;
             }
             if let Some(staged) = away {
                 staged.copy_into(buffer)?;
             }
         }
-        self.filled = Some(xl.cuts());
+        self.filled = Some(cache.generation());
         Ok(())
     }
 
-    /// Runs graph number `at` on the one token that `pass` holds. What comes out goes into
-    /// `pass`, but for what only the next graph wants.
+    /// Runs graph number `at` on the one token in `pass`. The outputs go into `pass`, except those
+    /// that only the next graph reads.
     pub(super) fn run(
         &mut self,
         at: usize,
         graph: &mut Graph,
         pass: &mut ForwardPass,
-        xl: &KvCache,
+        cache: &KvCache,
     ) -> Result<(), EngineError> {
-        let lane = &mut self.lanes[at];
-        if lane.session != address(&graph.session) {
+        let bound = &mut self.bindings[at];
+        if bound.session != address(&graph.session) {
             return Err(EngineError::Run("this memory is of another model".into()));
         }
         let counted = |tokens: usize| i32::try_from(tokens).unwrap_or(i32::MAX);
-        for (name, at) in &lane.writes {
+        for (name, at) in &bound.writes {
             let (tensor, buffer) = &mut self.buffers[*at];
             match (*tensor, pass.ids(*tensor)) {
                 (_, Some(ids)) => put(buffer.try_extract_tensor_mut()?.1, ids)?,
                 (Tensor::LastCounted, _) => {
-                    put(buffer.try_extract_tensor_mut()?.1, &[counted(xl.counted())])?;
+                    put(
+                        buffer.try_extract_tensor_mut()?.1,
+                        &[counted(cache.counted())],
+                    )?;
                 }
                 (Tensor::Counted, _) => {
-                    let all = counted(xl.counted() + 1);
+                    let all = counted(cache.counted() + 1);
                     put(buffer.try_extract_tensor_mut()?.1, &[all])?;
                 }
                 (tensor, _) => write(buffer, 0, pass.numbers(tensor))?,
             }
             if self.copied {
-                lane.binding.bind_input(name.as_str(), buffer)?;
+                bound.binding.bind_input(name.as_str(), buffer)?;
             }
         }
         {
             let _flushed = denormals::flush();
-            run_bound(&mut graph.session, &lane.binding)?;
+            run_bound(&mut graph.session, &bound.binding)?;
         }
-        for &at in &lane.reads {
+        for &at in &bound.reads {
             let (tensor, buffer) = &self.buffers[at];
-            if let Some(place) = pass.place(*tensor) {
-                read(buffer, place)?;
+            if let Some(output) = pass.output(*tensor) {
+                read(buffer, output)?;
             }
         }
         Ok(())
     }
 }
 
-/// `Session::run_binding` without the list of outputs that it gives: this module has them, and
-/// to make the list takes longer than some of the graph's own operators.
+/// `Session::run_binding` without its list of outputs: this module has the outputs, and the list takes
+/// longer than some of the graph's operators.
 fn run_bound(session: &mut Session, binding: &IoBinding) -> Result<(), EngineError> {
     let run = ort::api().RunWithBinding;
     // SAFETY: both live, nobody else runs the session meanwhile, null stands for no options, and
@@ -229,7 +233,7 @@ fn run_bound(session: &mut Session, binding: &IoBinding) -> Result<(), EngineErr
     Ok(ran?)
 }
 
-/// A session by where it is: bindings hold it, so no other can come to be there.
+/// The address of a session, which identifies it: bindings keep it alive.
 fn address(session: &Session) -> usize {
     session.ptr().addr()
 }
@@ -254,7 +258,7 @@ fn put<T: Copy>(target: &mut [T], numbers: &[T]) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Writes numbers into a tensor from element `from` on; of a whole tensor all of them.
+/// Writes numbers into a tensor from element `from` on.
 fn write(target: &mut DynTensor, from: usize, numbers: &[f32]) -> Result<(), EngineError> {
     let short = || EngineError::Run("a graph's buffer is too small".into());
     if *target.data_type() == TensorElementType::Float16 {

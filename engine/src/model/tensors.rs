@@ -3,28 +3,29 @@
 use continuo_score::manifest::Manifest;
 use ort::value::{Outlet, TensorElementType, ValueType};
 
-/// A tensor that goes into a graph or comes out of it. A slot is twice the layer, plus one for
-/// its values.
+use super::directory;
+
+/// An input or output tensor of a graph. A slot is twice the layer, plus one for the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Tensor {
     Token,
     BarStep,
     Bar,
     TimeSignature,
-    /// Rows of the notes that sound.
+    /// Embedding rows of the note context.
     Sounding,
     Position,
-    /// Steps since the piece began.
+    /// Steps since the beginning of the piece.
     Step,
-    /// The pitch said last.
+    /// The last pitch.
     Pitch,
-    /// Tokens counted once all are read, less one.
+    /// Number of tokens after the run, less one.
     LastCounted,
-    /// Tokens counted once all are read.
+    /// Number of tokens after the run.
     Counted,
-    /// Keys or values that are looked back on.
+    /// Keys or values of earlier tokens.
     Past(usize),
-    /// The same, changed in place.
+    /// Keys or values of earlier and new tokens, updated in place.
     Present(usize),
     /// Keys or values of the new tokens.
     New(usize),
@@ -37,7 +38,7 @@ pub(super) enum Tensor {
     Logits,
 }
 
-/// Those with one name in every model.
+/// Names of the tensors without a slot.
 const NAMES: [(&str, Tensor); 17] = [
     ("token", Tensor::Token),
     ("bar_step", Tensor::BarStep),
@@ -59,14 +60,14 @@ const NAMES: [(&str, Tensor); 17] = [
 ];
 
 impl Tensor {
-    /// By its name in a graph.
+    /// The tensor of a name in a graph; `None` for an unknown one.
     pub(super) fn parse(name: &str) -> Option<Self> {
         if let Some((_, tensor)) = NAMES.iter().find(|(known, _)| *known == name) {
             return Some(*tensor);
         }
         let (side, layer) = name.split_once('.')?;
         let layer = layer.parse().ok();
-        let layer: usize = layer.filter(|&layer| layer < super::MOST_LAYERS)?;
+        let layer: usize = layer.filter(|&layer| layer < directory::MAX_LAYERS)?;
         let (of, side): (fn(usize) -> Self, _) = match side.split_once('_') {
             Some(("past", side)) => (Tensor::Past, side),
             Some(("present", side)) => (Tensor::Present, side),
@@ -100,7 +101,7 @@ impl Tensor {
         }
     }
 
-    /// Whether a graph may ask for it.
+    /// Whether it may be an input.
     pub(super) fn is_input(self) -> bool {
         !matches!(
             self,
@@ -108,7 +109,7 @@ impl Tensor {
         )
     }
 
-    /// The slot it is of.
+    /// Its slot, if it has one.
     pub(super) fn slot(self) -> Option<usize> {
         match self {
             Tensor::Past(slot) | Tensor::Present(slot) | Tensor::New(slot) => Some(slot),
@@ -116,12 +117,12 @@ impl Tensor {
         }
     }
 
-    /// Its shape for so many new tokens, and so many that are looked back on.
+    /// Its shape for `steps` new tokens and `past` earlier ones.
     pub(super) fn shape(self, manifest: &Manifest, steps: usize, past: usize) -> Vec<usize> {
         let sizes = &manifest.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let k = manifest.knn.map_or(0, |knn| knn.k);
-        let memory_heads = |slot| super::memory_heads(manifest, slot / 2);
+        let memory_heads = |slot| directory::memory_heads(manifest, slot / 2);
         match self {
             Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::TimeSignature => vec![1, steps],
             Tensor::Sounding => vec![1, steps, continuo_score::NoteState::SLOTS],
@@ -139,7 +140,7 @@ impl Tensor {
         }
     }
 
-    /// The type it must have; where numbers may be of half precision, either.
+    /// Whether it may have the type `ty`; `halves` also allows half precision.
     fn fits(self, ty: TensorElementType, halves: bool) -> bool {
         use Tensor::*;
         match self {
@@ -156,8 +157,11 @@ impl Tensor {
         }
     }
 
-    /// Whether what a graph says of it fits what `model.json` says; gives its type. `halves`:
-    /// whether what never leaves the device may be of half precision.
+    /// Checks a graph's declaration against `model.json`, and gives its type. `halves` allows half
+    /// precision in tensors that stay on the device.
+    ///
+    /// # Errors
+    /// A text for people with the tensor, its type and its shape.
     pub(super) fn check(
         self,
         outlet: &Outlet,
@@ -167,7 +171,7 @@ impl Tensor {
         let ValueType::Tensor { ty, shape: has, .. } = outlet.dtype() else {
             return Err(format!("{:?} is no tensor", outlet.name()));
         };
-        // What differs from run to run must not be fixed.
+        // Sizes that differ from run to run must be free.
         const FREE: usize = usize::MAX;
         let should = self.shape(manifest, FREE, FREE);
         let fits = |(&has, &should): (&i64, &usize)| match should {

@@ -1,11 +1,11 @@
-//! Where an answer stands: what the last token waits for, which of its notes sound, and so
-//! which base tokens the rules leave.
+//! The state of an answer: the kind of token expected next, the notes that sound, and so the base
+//! tokens that the constraints allow.
 
 use continuo_score::{Token, Vocabulary};
 
 use super::constraints::CompiledConstraints;
 
-/// What the rules need to know of the grid.
+/// Units of the grid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     /// Steps in a quarter note.
@@ -92,7 +92,7 @@ impl AnswerState {
         };
     }
 
-    /// What the rules leave here.
+    /// The base tokens that the constraints allow here.
     pub(super) fn allowed_tokens<'a>(
         &self,
         compiled: &'a CompiledConstraints,
@@ -137,7 +137,7 @@ impl AnswerState {
     }
 }
 
-/// What the rules leave at one place in the stream.
+/// The base tokens that the constraints allow at one position of the stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedTokens<'a> {
     compiled: &'a CompiledConstraints,

@@ -1,16 +1,16 @@
-//! From candidates to one of them.
+//! Draws from the categorical distribution over candidate tokens.
 
 use rand::Rng;
 
-use super::Sampling;
+use super::settings::Sampling;
 use crate::error::EngineError;
 
-/// What a token is about, by the first base token it stands for.
+/// The group of a token, by its first base token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenGroup {
     /// A pitch or a velocity.
     Sound,
-    /// A length, or time that moves on.
+    /// A length, or a move in time.
     Time,
 }
 
@@ -21,12 +21,12 @@ pub(super) struct Candidate {
     pub(super) group: TokenGroup,
     /// The model's logit.
     pub(super) logit: f32,
-    /// Nats the constraints add among tokens about the same thing.
+    /// Bias of the constraints within its group, in nats.
     pub(super) bias: f32,
 }
 
-/// The distribution over the candidates and the draw. Its buffers are kept, so that a token
-/// costs no allocation once they have grown.
+/// The candidates and their distribution. Its buffers are reused, so that a token costs no allocation
+/// once they have grown.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CategoricalSampler {
     pub(super) candidates: Vec<Candidate>,

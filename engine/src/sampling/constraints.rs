@@ -1,8 +1,8 @@
-//! What the musician allows, and the same for one vocabulary.
+//! Constraints of the musician, and their form for one vocabulary.
 
 use continuo_score::{Scale, Vocabulary};
 
-/// Which pitch classes may be played.
+/// The pitch classes allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum ScaleLock {
     /// All.
@@ -10,12 +10,12 @@ pub enum ScaleLock {
     Off,
     /// Those of this scale.
     Fixed(Scale),
-    /// Those of the scale of what was heard when the answer began ([`Scale::detect`]); all
-    /// where nothing was heard.
+    /// Those of the input's scale at the beginning of the answer ([`Scale::detect`]); all without
+    /// input.
     Heard,
 }
 
-/// A pull towards a pitch.
+/// A bias towards a pitch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Register {
     /// MIDI key it pulls to.
@@ -24,7 +24,7 @@ pub struct Register {
     pub strength: f32,
 }
 
-/// What the musician allows. [`Constraints::default`] allows everything.
+/// Constraints of the musician. [`Constraints::default`] allows everything.
 ///
 /// Every one holds for every note played, with one exception: grammar comes first. By
 /// construction there is always something to play under all of them together, but where they
@@ -110,7 +110,7 @@ impl CompiledConstraints {
             ScaleLock::Fixed(scale) => Some(scale),
             ScaleLock::Heard => heard,
         };
-        let in_scale = scale.map_or(range, |s| range & bits(|p| s.holds(p)));
+        let in_scale = scale.map_or(range, |s| range & bits(|p| s.contains(p)));
         // A number that is none constrains nothing.
         let density = constraints.density.filter(|d| d.is_finite());
         let density = density.map(|d| d.clamp(0.0, 64.0));
@@ -135,7 +135,7 @@ impl CompiledConstraints {
         }
     }
 
-    /// The same with the first so many of what yields taken away, in the order that
+    /// The constraints without the first `relaxation` of those that yield, in the order that
     /// [`Constraints`] states.
     pub(super) fn relaxed(&self, relaxation: usize) -> Self {
         let mut compiled = self.clone();

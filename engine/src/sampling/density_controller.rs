@@ -1,6 +1,6 @@
-//! How dense the playing is, against how dense it is meant to be.
+//! Controls the density of notes.
 
-/// How many notes a beat were played lately.
+/// The recent density, and its deviation from the target.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DensityController {
     /// Notes, each counting less the longer it is ago: in the long run the density times
@@ -17,12 +17,12 @@ impl DensityController {
     /// Most nats.
     const MOST: f32 = 4.0;
 
-    /// A note was played.
+    /// Counts a note.
     pub(super) fn note(&mut self) {
         self.notes = self.notes.map(|n| n + 1.0);
     }
 
-    /// Time has passed.
+    /// Lets time pass, in beats.
     pub(super) fn pass(&mut self, beats: f32) {
         let left = (-beats / Self::MEMORY).exp();
         self.notes = self.notes.map(|n| n * left);

@@ -1,17 +1,16 @@
-//! Notices when the playing circles, and warms the sampling until it leaves the circle.
+//! Detects that generated tokens repeat in a loop, so that the sampler raises the temperature until the
+//! loop ends.
 //!
-//! Not a repetition penalty: music repeats, and what is wanted is a way out, not that every
-//! theme be played once. Only what is played is looked at, never what was heard.
+//! This is no repetition penalty: music repeats, and themes may come again. Only generated tokens count,
+//! not the input.
 
-/// Longest circle noticed, in tokens: some eight bars of melody.
+/// Longest period detected, in tokens: some eight bars of melody.
 const LONGEST: usize = 512;
-/// A circle is a circle when it has come round this often: the figure and two repeats of it
-/// are music, and the fourth time begins to be too much.
+/// Repeats beyond the first round that count as music.
 const TIMES: usize = 2;
-/// And only from this many tokens on that were all there before: a few repeated notes are a
-/// figure of accompaniment.
+/// Shortest repeat in tokens that counts: a few repeated notes are a figure of accompaniment.
 const SHORTEST: usize = 48;
-/// How much of the warmth is left a token after the circle was broken.
+/// Factor on the intensity for each token after the loop has ended.
 const COOLING: f32 = 0.94;
 
 /// Compares, for every period up to [`LONGEST`], each token with the one a period ago.
@@ -23,7 +22,7 @@ pub(super) struct LoopDetector {
     seen: usize,
     /// For each period less one: how many tokens in a row were as they were a period ago.
     same: Vec<u32>,
-    /// 0 cold to 1 warmest.
+    /// Intensity of the loop, 0 to 1.
     intensity: f32,
 }
 
@@ -39,7 +38,7 @@ impl Default for LoopDetector {
 }
 
 impl LoopDetector {
-    /// Forgets everything.
+    /// Resets the detector.
     pub(super) fn clear(&mut self) {
         self.same.fill(0);
         (self.seen, self.intensity) = (0, 0.0);
@@ -66,7 +65,7 @@ impl LoopDetector {
         self.intensity = (self.intensity * COOLING).max(circling).min(1.0);
     }
 
-    /// 0 where nothing circles, up to 1.
+    /// Intensity of the loop: 0 without one, up to 1.
     pub(super) fn intensity(&self) -> f32 {
         self.intensity
     }

@@ -1,22 +1,22 @@
-//! One voice's sampler: constraints, what it played, and the draw.
+//! The sampler of an answer: constraints, state of the answer, and the draw.
 
 use continuo_score::ngram::Continuations;
 use continuo_score::{Grammar, GrammarState, Note, Scale, Score, Token, TokenSequence, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::Sampling;
 use super::answer_state::{AnswerState, Expected, Grid};
 use super::categorical::{Candidate, CategoricalSampler, TokenGroup};
 use super::constraints::{CompiledConstraints, Constraints, MAX_RELAXATION};
 use super::density_controller::DensityController;
 use super::loop_detector::LoopDetector;
+use super::settings::Sampling;
 use crate::error::EngineError;
 
 /// Chooses the tokens of an answer. Follows what is played by [`Sampler::read`], so that it
 /// knows what sounds, how dense it is, and whether it circles.
 ///
-/// What it chooses depends on the logits, the seed, the settings and what it was told, and on
+/// The result depends on the logits, the seed, the settings and the tokens read so far, and on
 /// nothing else. Owned by the thread of its composer.
 #[derive(Clone, Debug)]
 pub struct Sampler {
@@ -86,7 +86,7 @@ impl Sampler {
     /// Begins an answer at step `at`, or where the constraints first let a note begin after
     /// that: gives that step, at which sampling must begin.
     ///
-    /// `heard` is the scale of what was heard. `own` are the notes it played itself before
+    /// `heard` is the scale of the input. `own` are the notes it generated itself before
     /// `at`, by start: they count as sounding, for the density's upper bound and for circling,
     /// as if they belonged to this answer. Without any the answer begins at `at`.
     pub fn begin(
@@ -130,7 +130,7 @@ impl Sampler {
         &self.sampling.constraints
     }
 
-    /// What circling has made the temperatures to be multiplied with: 1 or more.
+    /// Temperature multiplier from loop detection (at least 1).
     pub fn temperature_multiplier(&self) -> f32 {
         let loop_temperature = self.sampling.loop_temperature;
         match loop_temperature > 1.0 && loop_temperature.is_finite() {

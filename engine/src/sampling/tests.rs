@@ -277,7 +277,7 @@ fn constraints_hold_and_leave_a_way_on() {
             ScaleLock::Fixed(scale) => Some(scale),
             ScaleLock::Heard => Some(heard),
         };
-        let in_scale = (low..=high.min(127)).any(|p| scale.is_none_or(|s| s.holds(p)));
+        let in_scale = (low..=high.min(127)).any(|p| scale.is_none_or(|s| s.contains(p)));
         let beat = v.steps_per_beat;
         let longest = c.longest.filter(|l| !l.is_nan());
         let (soft, loud) = (
@@ -289,7 +289,7 @@ fn constraints_hold_and_leave_a_way_on() {
         for note in &notes {
             assert!((low..=high).contains(&note.pitch), "{what}: {note:?}");
             if let Some(scale) = scale.filter(|_| in_scale) {
-                assert!(scale.holds(note.pitch), "{what}: {note:?}");
+                assert!(scale.contains(note.pitch), "{what}: {note:?}");
             }
             if let Some(longest) = longest {
                 let most = (longest * beat as f32).round().max(1.0);
@@ -482,7 +482,7 @@ fn circling_warms_and_ends() {
     );
 }
 
-/// What followed is taken as often as its weight says, whatever the temperature; less the more the
+/// Continuations are chosen as often as their weight says, whatever the temperature; less the more the
 /// playing circles, and never where the grammar or the musician is against it.
 #[test]
 fn what_followed_is_taken_as_often_as_it_counts() {
@@ -497,7 +497,7 @@ fn what_followed_is_taken_as_often_as_it_counts() {
     let followed = |shares: &[(u16, f32)]| Continuations {
         length: 64,
         shares: shares.to_vec(),
-        at: Some(9),
+        position: Some(9),
     };
     let two = followed(&[(pitch(64), 0.75), (pitch(67), 0.25)]);
     let count_all =

@@ -3,7 +3,7 @@ use crate::kind::{MIDI, PNG};
 
 const SONG: &[u8] = b"MThd\0\0\0\x06 a song";
 
-/// All names in a folder, hidden ones too.
+/// Returns all names in a folder, with hidden ones.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
     let mut names: Vec<_> = entries
@@ -125,7 +125,7 @@ mod unix {
         }
         let mode = |name: &str| fs::metadata(at(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode("real/a.mid"), 0o640);
-        // A new file has the permissions that any new file has there.
+        // The file has the permissions of any new file there.
         fs::write(at("plain"), "").unwrap();
         assert_eq!(mode("real/new.mid"), mode("plain"));
     }

@@ -15,23 +15,51 @@ struct HostBehaviour {
     /// Blocks end where the loop ends.
     split: bool,
     frames: u64,
+    /// Samples of which the host turns back only at a multiple, from the song's first sample on.
+    period: u64,
+    tempo: f64,
 }
 
-/// Seven bars of 4/4 at 120 BPM.
+impl Default for HostBehaviour {
+    fn default() -> Self {
+        Self {
+            ticks: None,
+            told: true,
+            split: true,
+            frames: 480,
+            period: 1,
+            tempo: 120.0,
+        }
+    }
+}
+
+impl HostBehaviour {
+    /// Samples in a quarter note.
+    fn beat(&self) -> f64 {
+        RATE * 60.0 / self.tempo
+    }
+
+    /// Length of the loop in samples.
+    fn length(&self) -> u64 {
+        (LOOP_BEATS as f64 * self.beat()) as u64
+    }
+}
+
+/// Seven bars of 4/4.
 const LOOP_BEATS: u64 = 28;
-const LOOP: u64 = LOOP_BEATS * BEAT;
 
 /// The player's notes in each pass: sample, whether it begins, key. Chords and a melody in the
 /// first four bars, the first of them on the loop's first sample, and a note that is held over
 /// a bar.
-fn phrase() -> Vec<(u64, bool, u8)> {
-    let beat = BEAT;
+fn phrase(beat: f64) -> Vec<(u64, bool, u8)> {
+    let sample = |beats: u64| (beats as f64 * beat) as u64;
     let mut events = Vec::new();
     for bar in 0..4u64 {
         for (at, length, pitch) in [(0, 3, 48), (0, 1, 64), (1, 1, 67), (2, 1, 71), (3, 1, 72)] {
-            let start = (4 * bar + at) * beat;
-            events.push((start, true, pitch + bar as u8));
-            events.push((start + length * beat - 2_400, false, pitch + bar as u8));
+            let start = 4 * bar + at;
+            let end = sample(start + length) - sample(1) / 10;
+            events.push((sample(start), true, pitch + bar as u8));
+            events.push((end, false, pitch + bar as u8));
         }
     }
     events.sort_unstable();
@@ -43,25 +71,26 @@ fn phrase() -> Vec<(u64, bool, u8)> {
 fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Vec<TimelineNote>)> {
     let mut test = ProtocolTest::new(offline, 1 << 14);
     test.settings.enter = Enter::Bar;
-    let events = phrase();
+    let (length, beat) = (behaviour.length(), behaviour.beat());
+    let events = phrase(beat);
     let mut found = vec![(Played::new(), Vec::new()); passes as usize + 1];
-    let mut at = 0;
-    while at < passes * LOOP {
-        let here = at % LOOP;
+    let (mut at, mut here) = (0, 0);
+    while at < passes * length {
         let frames = match behaviour.split {
-            true => behaviour.frames.min(LOOP - here),
+            true => behaviour.frames.min(length - here),
             false => behaviour.frames,
         };
         let mut block = Block::default();
-        for pass in [0, LOOP] {
+        for pass in [0, length] {
             for &(sample, on, pitch) in &events {
                 if let Some(offset) = (sample + pass).checked_sub(here).filter(|o| *o < frames) {
                     block.input.push_back(key(offset as u32, on, 1, pitch));
                 }
             }
         }
-        let beat = here as f64 / BEAT as f64;
+        let beat = here as f64 / beat;
         let reading = HostTransport {
+            tempo: Some(behaviour.tempo),
             cycle: behaviour.told.then_some((0.0, LOOP_BEATS as f64)),
             bar_start: Some((beat / 4.0).floor() * 4.0),
             numerator: Some(4),
@@ -72,8 +101,8 @@ fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Ve
                     .map_or(beat, |t| (beat * t + 1e-9).floor() / t),
             )
         };
-        let pass = (at / LOOP) as usize;
-        if here + frames >= LOOP {
+        let pass = (at / length) as usize;
+        if here + frames >= length {
             let composer = test.composer.lock().unwrap();
             found[pass].1 = composer.session.timeline().notes().collect();
         }
@@ -81,17 +110,30 @@ fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Ve
         for event in &block.output {
             let (sample, on, channel, pitch, velocity) = plain(event, at);
             if channel == 0 {
-                let pass = (sample / LOOP) as usize;
+                let pass = (sample / length) as usize;
                 found[pass]
                     .0
-                    .push((sample % LOOP, on, channel, pitch, velocity));
+                    .push((sample % length, on, channel, pitch, velocity));
             }
         }
         test.composer.lock().unwrap().run();
-        at += frames;
+        (at, here) = (at + frames, here + frames);
+        if here >= length && at % behaviour.period == 0 {
+            here -= length;
+        }
     }
     found.truncate(passes as usize);
     found
+}
+
+/// The player's notes in the memory, in order of start.
+fn heard(memory: &[TimelineNote]) -> Vec<(i64, Option<i64>, u8)> {
+    let heard = memory.iter().filter(|note| !note.generated);
+    let mut heard: Vec<_> = heard
+        .map(|note| (note.start, note.end, note.pitch))
+        .collect();
+    heard.sort_unstable();
+    heard
 }
 
 /// Note-ons alone: a note that sounds over the seam ends with the next block.
@@ -101,12 +143,7 @@ fn begun(played: &Played) -> Played {
 
 #[test]
 fn every_pass_of_a_loop_is_the_same_in_every_host() {
-    let well = HostBehaviour {
-        ticks: None,
-        told: true,
-        split: true,
-        frames: 480,
-    };
+    let well = HostBehaviour::default();
     for offline in [true, false] {
         let expected = play(well, 4, offline);
         assert!(begun(&expected[0].0).len() > 4, "{:?}", expected[0].0);
@@ -118,23 +155,115 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
                         told,
                         split,
                         frames,
+                        ..well
                     };
                     let found = play(behaviour, 4, offline);
                     for (pass, (played, memory)) in found.iter().enumerate() {
                         let what = format!("{behaviour:?}, pass {pass}, offline {offline}");
                         same(&begun(played), &begun(&expected[1].0), &what);
-                        let notes = |memory: &[TimelineNote]| {
-                            let mut notes: Vec<_> = memory
-                                .iter()
-                                .filter(|note| !note.generated)
-                                .map(|note| (note.start, note.end, note.pitch))
-                                .collect();
-                            notes.sort_unstable();
-                            notes
-                        };
-                        assert_eq!(notes(memory), notes(&expected[1].1), "{what}");
+                        assert_eq!(heard(memory), heard(&expected[1].1), "{what}");
                     }
                 }
+            }
+        }
+    }
+}
+
+/// qtractor calls the plugin in blocks of 64 samples, and turns back at the end of a JACK period.
+#[test]
+fn every_pass_of_a_loop_is_the_same_in_a_host_that_turns_back_late() {
+    for (tempo, offline) in [(120.0, true), (141.0, true), (141.0, false)] {
+        let well = HostBehaviour {
+            tempo,
+            ..HostBehaviour::default()
+        };
+        let expected = play(well, 4, offline);
+        let answer = begun(&expected[1].0);
+        assert!(answer.len() > 4);
+        for (frames, period) in [(64, 1_024), (256, 1_024), (1_024, 1_024), (64, 4_096)] {
+            for (ticks, told) in [(None, false), (Some(7_680.0), false), (None, true)] {
+                let behaviour = HostBehaviour {
+                    ticks,
+                    told,
+                    split: false,
+                    frames,
+                    period,
+                    tempo,
+                };
+                let found = play(behaviour, 4, offline);
+                for (pass, (played, memory)) in found.iter().enumerate() {
+                    let what = format!("{behaviour:?}, pass {pass}, offline {offline}");
+                    // The loop ends between two samples at 141 BPM.
+                    let off = |(a, b): (&Heard, &Heard)| a.0.abs_diff(b.0) > 6 || a.3 != b.3;
+                    let played = begun(played);
+                    let differs = played.iter().zip(&answer).any(off);
+                    assert!(
+                        !differs && played.len() == answer.len(),
+                        "{what}: {played:?}, expected {answer:?}"
+                    );
+                    assert_eq!(heard(memory), heard(&expected[1].1), "{what}");
+                }
+            }
+        }
+    }
+}
+
+/// An event that comes out: sample, whether it begins a note, channel, key, velocity.
+type Heard = (u64, bool, u8, u8, u8);
+
+/// Plays a phrase of 16 beats at 141 BPM and lets the answer play for 12 more. At beat `place` the
+/// host's position moves on by so many samples. Gives the keys that the answer begins, with their
+/// positions in steps of a twelfth of a beat, and the notes of the player in memory.
+fn answer_with(frames: u64, place: f64, moved: i64) -> (Vec<(i64, u8)>, usize) {
+    let mut test = ProtocolTest::new(true, 1 << 14);
+    test.settings.enter = Enter::Bar;
+    let beat = RATE * 60.0 / 141.0;
+    let events = phrase(beat);
+    let (mut at, mut moved, mut answer) = (0u64, Some(moved), Vec::new());
+    while (at as f64) < 28.0 * beat {
+        if at as f64 >= place * beat {
+            at = at.saturating_add_signed(moved.take().unwrap_or(0));
+        }
+        let mut block = Block::default();
+        for &(sample, on, pitch) in &events {
+            if let Some(offset) = sample.checked_sub(at).filter(|o| *o < frames) {
+                block.input.push_back(key(offset as u32, on, 1, pitch));
+            }
+        }
+        let reading = HostTransport {
+            tempo: Some(141.0),
+            ..rolling(fixed_point(at as f64 / beat))
+        };
+        test.block(&reading, frames as u32, &mut block);
+        let begun = block.output.iter().map(|event| plain(event, at));
+        let begun = begun.filter(|event| event.1 && event.2 == 0);
+        answer.extend(begun.map(|e| ((e.0 as f64 / beat * 12.0).round() as i64, e.3)));
+        at += frames;
+    }
+    let composer = test.composer.lock().unwrap();
+    let notes = composer.session.timeline().notes();
+    (answer, notes.filter(|note| !note.generated).count())
+}
+
+#[test]
+fn lost_and_repeated_blocks_change_no_answer() {
+    for frames in [64u64, 256, 1_024] {
+        let expected = answer_with(frames, 0.0, 0);
+        assert!(expected.0.len() > 4 && expected.1 == 20, "{expected:?}");
+        for place in [15.95, 18.0, 21.5, 23.0, 25.25] {
+            let lost = frames as i64;
+            for moved in [lost, 4_000 / lost * lost, -lost] {
+                let (answer, heard) = answer_with(frames, place, moved);
+                let what = format!("{moved} samples at {place}, blocks of {frames}");
+                assert_eq!(heard, expected.1, "{what}");
+                // A note that falls into lost samples begins late.
+                let keys = |answer: &[(i64, u8)]| answer.iter().map(|n| n.1).collect::<Vec<_>>();
+                assert_eq!(keys(&answer), keys(&expected.0), "{what}");
+                let late = answer.iter().zip(&expected.0).filter(|(a, b)| a.0 != b.0);
+                assert!(
+                    late.count() <= 2,
+                    "{what}: {answer:?}, expected {expected:?}"
+                );
             }
         }
     }

@@ -1,9 +1,9 @@
-//! Merged tokens in the grammar: summaries that make each as cheap as a base token.
+//! Transitions of merged tokens, summarised so that each is as cheap as a base token's.
 
-use super::{Expect, GrammarState, TokenRules};
+use super::rules::{Expect, GrammarState, TokenRules};
 use crate::vocabulary::Token;
 
-/// What a state is between, by the kind of token that may come.
+/// The states that allow the same kinds of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Entry {
     Between,
@@ -24,16 +24,16 @@ impl Expect {
     }
 }
 
-/// What a merged id needs of a state, and what it does to one.
+/// The requirements of a merged id on a state, and its effect on that state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MergedTransition {
-    /// What the state must be waiting for.
+    /// The kind of state required.
     entry: Entry,
-    /// Its first token is `<sep>`: time must be allowed to move.
+    /// Whether its first token is `<sep>`, so that time must be allowed to move.
     moves_first: bool,
-    /// The first pitch it has on the step it begins on: it must be allowed to follow.
+    /// Its first pitch on the step on which it begins, which must be allowed to follow.
     first_pitch: Option<u8>,
-    /// The state it leads to from step 0, where nothing was before.
+    /// Its final state when it begins at step 0 of an empty piece.
     end: GrammarState,
 }
 
@@ -41,7 +41,7 @@ impl MergedTransition {
     /// The passage of `tokens` from states that wait for `expect`; `None` where they may
     /// follow none of them.
     pub(super) fn new(rules: &TokenRules, expect: Expect, tokens: &[Token]) -> Option<Self> {
-        // As permissive as a state can be: all that follows is decided by the tokens.
+        // The most permissive state, so that the tokens alone decide.
         let mut state = GrammarState {
             expect,
             may_move_again: true,
@@ -65,6 +65,7 @@ impl MergedTransition {
         })
     }
 
+    /// Whether the id may follow `state`.
     pub(super) fn allowed(&self, rules: &TokenRules, state: &GrammarState) -> bool {
         let follows = |pitch| rules.follows(state.last_pitch, pitch);
         state.expect.entry() == Some(self.entry)
@@ -72,6 +73,7 @@ impl MergedTransition {
             && self.first_pitch.is_none_or(follows)
     }
 
+    /// The state after the id.
     pub(super) fn next(&self, state: &GrammarState) -> GrammarState {
         let end = &self.end;
         let mut next = GrammarState {

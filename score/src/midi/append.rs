@@ -1,42 +1,43 @@
-//! A track is added to a file, and every other byte stays.
+//! Adds a track to a file's bytes; every other byte stays.
 
 use midly::num::{u4, u7};
 use midly::{Format, MetaMessage, MidiMessage, TrackEvent, TrackEventKind};
 
-use super::MidiNote;
+use super::chunks::MAX_TRACKS;
 use super::document::{MidiDocument, PartSound};
-use super::read::MOST_TRACKS;
+use super::error::BuildError;
+use super::file::MidiNote;
 use super::text::Text;
-use super::write::{self, BuildError, TimedEvent};
+use super::write::{self, TimedEvent};
 use crate::time::TimeSignature;
 
-/// A track to be added, or written alone.
+/// A track to add to a file, or to write as a file of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewTrack {
     /// Its name, as bytes in the file's own encoding.
     pub name: Text,
-    /// The channel of its sound; its notes name their own.
+    /// Channel of its sound, 0 to 15; each note has its own channel.
     pub channel: u8,
-    /// The port it plays on, where it is not the first.
+    /// Port, if it is not the first.
     pub port: Option<u8>,
-    /// Bank, program and controllers, sent at its beginning.
+    /// Bank, program and controllers, sent at tick 0.
     pub sound: PartSound,
     /// `(tick, microseconds a quarter note)`.
     pub tempos: Vec<(u64, u32)>,
     /// `(tick, metre)`.
     pub time_signatures: Vec<(u64, TimeSignature)>,
-    /// The notes; their `track` is not used.
+    /// The notes; their `track` is ignored.
     pub notes: Vec<MidiNote>,
-    /// The tick on which the track ends, unless notes end later.
+    /// Last tick of the track, unless notes end later.
     pub end: u64,
 }
 
-/// A file with a track more.
+/// A file with one more track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Appended {
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// The fields outside of the tracks that had to change, in words.
+    /// For people: each field outside of the new track that had to change.
     pub changes: Vec<String>,
 }
 
@@ -44,7 +45,7 @@ impl NewTrack {
     /// The track as a type 0 file of its own.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold it.
+    /// If a MIDI file cannot hold the track.
     pub fn to_bytes(&self, ticks_per_beat: u32) -> Result<Vec<u8>, BuildError> {
         write::to_file(Format::SingleTrack, ticks_per_beat, &[self.events()?])
     }
@@ -81,10 +82,10 @@ impl NewTrack {
 }
 
 impl MidiDocument {
-    /// The file with `track` after its last track. The tracks that are there keep every byte;
-    /// so does whatever stands between and behind them. Where the header counts tracks
-    /// wrongly, a track or a RIFF wrapping names a wrong length, or one track (type 0) becomes
-    /// several (type 1), that field is put right and [`Appended::changes`] says so.
+    /// The file with `track` after its last track. Existing tracks, and the bytes between and
+    /// after them, stay as they are. A wrong track count in the header, a wrong length of a track
+    /// or of the RIFF wrapping, and the type of a file that gets its second track (0 becomes 1)
+    /// are corrected, and [`Appended::changes`] lists these corrections.
     ///
     /// In a type 2 file, whose tracks follow each other, the new track's ticks count from the
     /// end of the last.
@@ -93,7 +94,7 @@ impl MidiDocument {
     /// If a MIDI file cannot hold the result: 65535 tracks, 4 GiB.
     pub fn append(&self, track: &NewTrack) -> Result<Appended, BuildError> {
         let tracks = self.layout.spans.len() + 1;
-        if tracks > MOST_TRACKS {
+        if tracks > MAX_TRACKS {
             return Err(BuildError::Tracks { tracks });
         }
         let header = &self.layout.header;
@@ -107,24 +108,24 @@ impl MidiDocument {
         }
         if usize::from(header.tracks) + 1 != tracks {
             changes.push(format!(
-                "the header announces {tracks} tracks now; it announced {}, and {} were there",
+                "the header's number of tracks, {tracks}, is right now; it was {}, and {} were there",
                 header.tracks,
                 tracks - 1
             ));
         }
-        // Checked against MOST_TRACKS.
+        // Checked against MAX_TRACKS.
         bytes[start + 10..start + 12].copy_from_slice(&(tracks as u16).to_be_bytes());
         for (index, span) in self.layout.spans.iter().enumerate() {
-            if span.said != span.next {
+            if span.declared_end != span.end {
                 // The whole file is below 4 GiB.
-                let length = (span.next - span.head - 8) as u32;
+                let length = (span.end - span.head - 8) as u32;
                 bytes[span.head + 4..span.head + 8].copy_from_slice(&length.to_be_bytes());
                 changes.push(format!(
                     "track {index} says its true length now, {length} bytes"
                 ));
             }
         }
-        let at = self.layout.spans.last().map_or(header.at, |span| span.next);
+        let at = self.layout.spans.last().map_or(header.at, |span| span.end);
         let chunk = write::to_chunk(track.events()?)?;
         if bytes.len() + chunk.len() > u32::MAX as usize {
             return Err(BuildError::Size);
@@ -136,7 +137,7 @@ impl MidiDocument {
         Ok(Appended { bytes, changes })
     }
 
-    /// Puts the lengths of a RIFF wrapping right after its data chunk has grown by `grown`.
+    /// Corrects the lengths of a RIFF wrapping whose data chunk has grown by `grown` bytes.
     fn rewrap(&self, bytes: &mut Vec<u8>, grown: usize, changes: &mut Vec<String>) {
         let header = &self.layout.header;
         let (data, end) = (header.start, header.end);
@@ -149,17 +150,17 @@ impl MidiDocument {
         } else if old % 2 == 0 && grown % 2 == 1 {
             bytes.insert(new_end, 0);
         }
-        let said = |bytes: &[u8], at: usize| {
+        let declared = |bytes: &[u8], at: usize| {
             let field = &bytes[at..at + 4];
             field.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b))
         };
-        if said(&self.bytes, data - 4) != old {
+        if declared(&self.bytes, data - 4) != old {
             changes.push("the RIFF data chunk says its true length now".into());
         }
         // The whole file is below 4 GiB.
         let data_length = (old + grown) as u32;
         bytes[data - 4..data].copy_from_slice(&data_length.to_le_bytes());
-        if said(&self.bytes, 4) != self.bytes.len() - 8 {
+        if declared(&self.bytes, 4) != self.bytes.len() - 8 {
             changes.push("the RIFF header says the file's true length now".into());
         }
         let riff_length = (bytes.len() - 8) as u32;

@@ -1,11 +1,14 @@
-//! The outside of a Standard MIDI file: the RIFF wrapping, the header, the chunks.
+//! The container of a Standard MIDI file: RIFF wrapping, header chunk, track chunks.
 
-use super::ParseError;
+use super::error::ParseError;
 
-/// What the header says, and where the chunks after it stand.
+/// Tracks that a header can count.
+pub(super) const MAX_TRACKS: usize = 0xffff;
+
+/// The fields of the header chunk, and the bounds of the chunks after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
-    /// 0, 1 or 2; other numbers are passed on.
+    /// 0, 1 or 2; other numbers are kept as they are.
     pub(super) format: u16,
     /// Tracks the header announces.
     pub(super) tracks: u16,
@@ -17,11 +20,11 @@ pub(super) struct Header {
     pub(super) at: usize,
     /// Offset at which the MIDI data ends.
     pub(super) end: usize,
-    /// What was odd about it, if anything was.
+    /// A warning about it, if it is odd.
     pub(super) odd: Option<&'static str>,
 }
 
-/// What a tick is.
+/// Unit of a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Division {
     /// Ticks in a quarter note, at least 1.
@@ -30,13 +33,12 @@ pub(super) enum Division {
     Smpte(u8, u8),
 }
 
-/// What stands where a chunk should begin.
+/// A chunk, or its absence, at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Chunk {
-    /// A track whose events begin and, by its own word, end here; the end may lie beyond
-    /// the file's.
+    /// A track: offsets of its events and of its declared end, which may lie beyond the file's.
     Track(usize, usize),
-    /// Something else that is well formed, up to here.
+    /// Another well-formed chunk, and the offset of its end.
     Other(usize),
     /// No chunk.
     None,
@@ -54,6 +56,9 @@ fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// Finds and reads the header.
+///
+/// # Errors
+/// If there is no header, it is cut, or its ticks have no meaning.
 pub(super) fn header(bytes: &[u8]) -> Result<Header, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::new(0, "the file is empty"));
@@ -85,10 +90,10 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, ParseError> {
         let why = format!("the header's length is {length}; it needs 6 bytes");
         return Err(ParseError::new(start + 4, why));
     }
-    let said = (start + 8).saturating_add(length);
+    let declared = (start + 8).saturating_add(length);
     let usual = start + 14;
-    // A wrong length is told by a track that begins where it usually does.
-    let wrong = said != usual && matches!(chunk(bytes, usual, end), Chunk::Track(..));
+    // A track right after the usual 14 bytes shows that the length is wrong.
+    let wrong = declared != usual && matches!(chunk(bytes, usual, end), Chunk::Track(..));
     let division = match division {
         0 => {
             let why = "0 ticks to the quarter note: the file's times have no meaning";
@@ -108,7 +113,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, ParseError> {
         tracks,
         division,
         start,
-        at: if wrong { usual } else { said.min(end) },
+        at: if wrong { usual } else { declared.min(end) },
         end,
         odd: match (wrong, format) {
             (true, _) => Some("the header's length is wrong"),
@@ -118,7 +123,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Header, ParseError> {
     })
 }
 
-/// The MIDI data inside a RIFF file (`.rmi`): begin and end.
+/// Offsets of the MIDI data in a RIFF file (`.rmi`): first byte and end.
 fn riff(bytes: &[u8]) -> Result<(usize, usize), ParseError> {
     if bytes.get(8..12) != Some(b"RMID") {
         let at = bytes.len().min(8);
@@ -141,7 +146,7 @@ fn riff(bytes: &[u8]) -> Result<(usize, usize), ParseError> {
     Err(ParseError::new(at.min(bytes.len()), why))
 }
 
-/// What stands at `at`, in a file that ends at `end`.
+/// The chunk at `at`, in a file that ends at `end`.
 pub(super) fn chunk(bytes: &[u8], at: usize, end: usize) -> Chunk {
     let bytes = &bytes[..end];
     let (Some(id), Some(length)) = (bytes.get(at..at.saturating_add(4)), be32(bytes, at + 4))
@@ -149,15 +154,17 @@ pub(super) fn chunk(bytes: &[u8], at: usize, end: usize) -> Chunk {
         return Chunk::None;
     };
     let body = at + 8;
-    let said = body.saturating_add(length);
+    let declared = body.saturating_add(length);
     match id {
-        b"MTrk" => Chunk::Track(body, said),
-        id if id.iter().all(|b| matches!(b, 0x20..=0x7e)) && said <= end => Chunk::Other(said),
+        b"MTrk" => Chunk::Track(body, declared),
+        id if id.iter().all(|b| matches!(b, 0x20..=0x7e)) && declared <= end => {
+            Chunk::Other(declared)
+        }
         _ => Chunk::None,
     }
 }
 
-/// The next track with a whole head at or after `at`, else `end`.
+/// Offset of the next track chunk at or after `at`, else `end`.
 pub(super) fn next_track(bytes: &[u8], at: usize, end: usize) -> usize {
     let rest = bytes.get(at..end).unwrap_or_default();
     let found = rest.windows(8).position(|w| w.starts_with(b"MTrk"));

@@ -1,64 +1,15 @@
-//! A MIDI file's bytes, what they say, and where they say it.
+//! A MIDI file as bytes and as music, so that a track can be added without changing the rest.
 
-use super::chunks::{Division, Header};
-use super::read::{self, MOST_TRACKS};
-use super::{MidiFile, MidiNote, ParseError, ReadOptions};
+use super::chunks::{Division, MAX_TRACKS};
+use super::error::ParseError;
+use super::file::{MidiFile, MidiNote, ReadOptions};
+use super::layout::{ChannelSetting, FileLayout};
+use super::read;
 
-/// Where a track stands in the bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TrackSpan {
-    /// Offset of its chunk's first byte.
-    pub(super) head: usize,
-    /// Offset of its end by the length it names.
-    pub(super) said: usize,
-    /// Offset of its end in truth.
-    pub(super) next: usize,
-}
-
-/// A message that sets how a channel sounds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChannelSetting {
-    Program(u8),
-    /// Controller, value.
-    Control(u8, u8),
-}
-
-/// The outline of a file: where its tracks stand, and which channels they set.
-#[derive(Clone, Debug)]
-pub(super) struct Layout {
-    pub(super) header: Header,
-    pub(super) spans: Vec<TrackSpan>,
-    /// For each track with channel messages, a bit for each channel.
-    used: Vec<(u16, u16)>,
-    /// `(tick, track, channel, setting)`, track by track.
-    pub(super) settings: Vec<(u64, u16, u8, ChannelSetting)>,
-}
-
-impl Layout {
-    pub(super) fn new(header: Header) -> Self {
-        Self {
-            header,
-            spans: Vec::new(),
-            used: Vec::new(),
-            settings: Vec::new(),
-        }
-    }
-
-    /// A message of `track` names `channel`.
-    #[inline]
-    pub(super) fn uses(&mut self, track: u16, channel: u8) {
-        let bit = 1 << (channel & 15);
-        match self.used.last_mut() {
-            Some((last, used)) if *last == track => *used |= bit,
-            _ => self.used.push((track, bit)),
-        }
-    }
-}
-
-/// How a part sounds: what a new track on another channel repeats to sound the same.
+/// The sound of a part: the messages a new track on another channel sends to sound the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartSound {
-    /// `(controller, value)`, in the order they are to be sent, before the program.
+    /// `(controller, value)` in sending order, before the program change.
     pub controls: Vec<(u8, u8)>,
     /// Program, 0 to 127, where the part has one.
     pub program: Option<u8>,
@@ -66,25 +17,24 @@ pub struct PartSound {
 
 /// Bank select, volume, pan, expression, reverb and chorus, in the order they are sent.
 const SOUND: [u8; 7] = [0, 32, 7, 10, 11, 91, 93];
-/// Volume and expression: a part that fades out is continued as loud as it was.
+/// Volume and expression: a part that fades out is continued at its loudest.
 const LOUDNESS: [u8; 2] = [7, 11];
 
-/// A MIDI file as bytes and as music. Tracks are added with [`MidiDocument::append`], which
-/// keeps every byte.
+/// A MIDI file as bytes and as music. [`MidiDocument::append`] adds tracks and keeps every byte.
 #[derive(Clone, Debug)]
 pub struct MidiDocument {
     pub(super) bytes: Vec<u8>,
     pub(super) file: MidiFile,
-    pub(super) layout: Layout,
+    pub(super) layout: FileLayout,
 }
 
 impl MidiDocument {
     /// Reads a file's bytes.
     ///
     /// # Errors
-    /// As [`super::read`].
-    pub fn read(bytes: Vec<u8>, reading: &ReadOptions) -> Result<Self, ParseError> {
-        let (file, layout) = read::run(&bytes, reading, true)?;
+    /// Those of [`super::read`].
+    pub fn read(bytes: Vec<u8>, options: &ReadOptions) -> Result<Self, ParseError> {
+        let (file, layout) = read::run(&bytes, options, true)?;
         Ok(Self {
             bytes,
             file,
@@ -109,10 +59,10 @@ impl MidiDocument {
 
     /// Whether the file can hold another track.
     pub fn has_room(&self) -> bool {
-        self.layout.spans.len() < MOST_TRACKS
+        self.layout.spans.len() < MAX_TRACKS
     }
 
-    /// The lowest channel, other than channel 10, that no message of the port of `track` names.
+    /// The lowest channel, other than channel 10, that no message on the port of `track` uses.
     pub fn free_channel(&self, track: u16) -> Option<u8> {
         let port = self.file.drums.port(track);
         let same = |used: &&(u16, u16)| self.file.drums.port(used.0) == port;
@@ -121,8 +71,8 @@ impl MidiDocument {
         (0..16).find(|channel| used >> channel & 1 == 0)
     }
 
-    /// How the part of a note sounds there: its bank, program and controllers, as the channel
-    /// has them when the note begins, but volume and expression as they were at their highest.
+    /// The sound of a note's part: bank, program and controllers of its channel at the note's
+    /// onset, but volume and expression at their highest up to there.
     pub fn sound_of(&self, note: &MidiNote) -> PartSound {
         let port = self.file.drums.port(note.track);
         let here = |&&(tick, track, channel, _): &&(u64, u16, u8, ChannelSetting)| {

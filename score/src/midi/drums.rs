@@ -1,4 +1,4 @@
-//! Which notes are drums: channel 10, and what GS, XG and GM2 messages say of the others.
+//! The drum channels of a file: channel 10, and those that GS, XG and GM2 messages set.
 
 /// Channel 10, counted from 0: the drums of General MIDI.
 const GENERAL_MIDI: u8 = 9;
@@ -8,7 +8,7 @@ const GM2_MELODIC: u8 = 121;
 /// Banks of XG's sound effect kits and drum kits.
 const XG_KITS: [u8; 2] = [126, 127];
 
-/// Which channels are drums, and from which tick on. By default channel 10 of every port.
+/// The channels that play drums, over time. By default channel 10 of every port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrumMap {
     /// Port of each track that names one, by track.
@@ -64,7 +64,7 @@ pub(super) enum DeviceStandard {
 }
 
 impl DrumMessage {
-    /// Reads a system-exclusive message, given without its first byte 0xf0.
+    /// Reads a system-exclusive message without its first byte 0xf0.
     pub(super) fn of_exclusive(data: &[u8]) -> Option<Self> {
         Some(match *data {
             [0x7e, _, 0x09, 0x01 | 0x02, ..] => Self::Reset(DeviceStandard::Gm),
@@ -95,7 +95,7 @@ fn gs_channel(part: u8) -> u8 {
     }
 }
 
-/// Collects the messages of a file.
+/// Builds a [`DrumMap`] from the messages of a file.
 #[derive(Debug, Default)]
 pub(super) struct DrumMapBuilder {
     /// `(tick, track, message)`, in the order read.
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn channel_10_unless_told_otherwise() {
+    fn channel_10_is_drums_by_default() {
         assert_eq!(drums(&DrumMap::default(), 0), [9]);
         assert_eq!(drums(&map(&[(0, DrumMessage::Program(3))]), 0), [9]);
     }

@@ -1,13 +1,13 @@
-//! The events of one track, byte by byte, so that every complaint knows its offset.
+//! Reads the events of one track byte by byte, so that every error has an offset.
 //!
-//! Lenient where files in the wild differ and the meaning is clear: running status goes on
-//! across meta and system-exclusive events; system messages, which have no place in a file,
-//! are skipped. Strict where it is not: a data byte above 127, or one with no status before
-//! it, ends the track, since what follows could be anything.
+//! It is lenient where real files differ and the meaning is clear: running status continues
+//! across meta and system-exclusive events, and system messages, which do not belong into a file,
+//! are skipped. It is strict where the meaning is lost: a data byte above 127, or one without a
+//! status before it, ends the track.
 
-use super::ParseError;
+use super::error::ParseError;
 
-/// An event, as far as notes, bars, tempo and sound need it.
+/// An event with the data that notes, bars, tempo and sound need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MidiEvent<'a> {
     /// Channel, key, velocity; never velocity 0.
@@ -30,16 +30,16 @@ pub(super) enum MidiEvent<'a> {
     Raw,
 }
 
-/// Why there is no next event.
+/// The absence of a next event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum EventError {
     /// The event runs past the end of the track's bytes; it began here.
     Truncated(usize),
-    /// It is no event.
+    /// The bytes are no event.
     Malformed(ParseError),
 }
 
-/// A walk over a track's bytes.
+/// An iterator over the events of a track.
 #[derive(Clone, Debug)]
 pub(super) struct EventReader<'a> {
     bytes: &'a [u8],
@@ -65,7 +65,10 @@ impl<'a> EventReader<'a> {
         }
     }
 
-    /// The next delta time and event. After a fault the walk stands where it stood.
+    /// The next delta time in ticks, and the event. After an error the position is unchanged.
+    ///
+    /// # Errors
+    /// If the event is cut or malformed.
     #[inline]
     pub(super) fn next(&mut self) -> Result<(u32, MidiEvent<'a>), EventError> {
         let mut cursor = Cursor {
@@ -82,7 +85,7 @@ impl<'a> EventReader<'a> {
     }
 }
 
-/// `None` stands for bytes that are not there.
+/// `None` stands for missing bytes.
 type Read<T> = Result<T, Option<EventError>>;
 
 struct Cursor<'a> {

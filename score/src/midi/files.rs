@@ -1,17 +1,48 @@
-//! MIDI files in folders.
+//! MIDI files on disk: one, or all of a folder.
 
 use std::path::Path;
 
-use continuo_files::{Found, MOST_BYTES, kind, search};
+use continuo_files::{Found, Input, MOST_BYTES, kind, read_input, search};
 
-use super::MidiError;
+use super::error::{MidiError, ParseError};
+use super::file::{MidiFile, ReadOptions};
+use super::read;
 
-/// The MIDI files in a folder and the folders in it, by name: those whose names end as MIDI files'
-/// do. Hidden and huge ones are left out and listed; links are followed once. The search ends
-/// once it has found more than `most`.
+/// Reads a file, or standard input (`-`), with the default options: the sustain pedal is ignored.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// Those of [`read_file_with`].
+pub fn read_file(path: &Path) -> Result<MidiFile, MidiError> {
+    read_file_with(path, &ReadOptions::default())
+}
+
+/// Reads a file, or standard input (`-`).
+///
+/// # Errors
+/// If the file cannot be read, has more than [`MOST_BYTES`], or is no MIDI file.
+pub fn read_file_with(path: &Path, options: &ReadOptions) -> Result<MidiFile, MidiError> {
+    let Input { name, bytes } = read_input(path, MOST_BYTES)?;
+    read::read(&bytes, options).map_err(|ParseError { offset, reason }| MidiError::Malformed {
+        path: name,
+        offset,
+        reason,
+    })
+}
+
+/// Reads a file's bytes with the default options: the sustain pedal is ignored.
+///
+/// # Errors
+/// A [`ParseError`] as text, if nothing of the file can be read.
+pub fn read_bytes(bytes: &[u8]) -> Result<MidiFile, String> {
+    read::read(bytes, &ReadOptions::default()).map_err(|e| e.to_string())
+}
+
+/// The MIDI files of a folder and its subfolders, chosen by file name extension and sorted by
+/// name. Hidden and huge files are left out and listed; links are followed once. The search ends
+/// once it has found more than `most` files.
+///
+/// # Errors
+/// If the folder cannot be read.
 pub fn files_in(folder: &Path, most: usize) -> Result<Found, MidiError> {
     let found = search(folder, kind::MIDI.endings, MOST_BYTES, most);
     found.map_err(|source| MidiError::Io {

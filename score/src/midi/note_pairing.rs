@@ -1,11 +1,11 @@
-//! Note-ons and note-offs become notes; the sustain pedal lengthens them.
+//! Pairs note-ons with note-offs, and lengthens notes by the sustain pedal.
 
 use std::collections::BTreeMap;
 
-use super::MidiNote;
+use super::file::MidiNote;
 
-/// The end of a note whose note-off has not come.
-pub(super) const OPEN: u64 = u64::MAX;
+/// The end of a note without a note-off so far.
+const OPEN: u64 = u64::MAX;
 const KEYS: usize = 16 * 128;
 
 /// Pairs note-offs with note-ons, first in, first out, for each channel and key. The notes
@@ -29,7 +29,7 @@ pub(super) struct NotePairing {
     track: usize,
 }
 
-/// What is known of a note beside itself.
+/// Links and event numbers of a note.
 #[derive(Clone, Copy)]
 struct Wait {
     /// Number of the next note waiting on its key; 0 for none.
@@ -39,12 +39,12 @@ struct Wait {
     off: u32,
 }
 
-/// What a track left open.
+/// Counts of the notes without a note-off that a track left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unpaired {
     /// Notes without an end.
     pub(super) open: usize,
-    /// Notes that the next note-on of their key ended.
+    /// Notes ended by the next note-on of their key.
     pub(super) struck: usize,
 }
 
@@ -66,6 +66,7 @@ impl NotePairing {
         usize::from(channel & 15) << 7 | usize::from(pitch & 127)
     }
 
+    /// Adds a note at its note-on.
     #[inline]
     pub(super) fn on(&mut self, notes: &mut Vec<MidiNote>, note: MidiNote) {
         let key = Self::key(note.channel, note.pitch);
@@ -85,7 +86,7 @@ impl NotePairing {
         self.last[key] = number;
     }
 
-    /// A note-off for nothing is common and harmless.
+    /// Ends the oldest open note of a key. A note-off without one is common and ignored.
     #[inline]
     pub(super) fn off(&mut self, notes: &mut [MidiNote], channel: u8, pitch: u8, now: u64) {
         let key = Self::key(channel, pitch);
@@ -97,7 +98,7 @@ impl NotePairing {
         }
     }
 
-    /// The track ends. Notes without an end keep [`OPEN`] as theirs.
+    /// Ends the track. Notes without an end keep [`OPEN`].
     pub(super) fn close(&mut self, notes: &mut [MidiNote]) -> Unpaired {
         let mut keys: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (index, note) in notes.iter().enumerate().skip(self.track) {
@@ -116,8 +117,8 @@ impl NotePairing {
         left
     }
 
-    /// Pairs the notes of one key so that a note-on ends what sounds; notes struck together
-    /// end together. Gives how many notes a note-on ended.
+    /// Pairs the notes of one key so that a note-on ends the notes that sound; notes struck
+    /// together end together. Gives the number of notes that a note-on ended.
     fn recover(&self, notes: &mut [MidiNote], indices: &[usize]) -> usize {
         let mut events: Vec<(u32, u64, Option<usize>)> = Vec::with_capacity(2 * indices.len());
         for &index in indices {
@@ -152,7 +153,7 @@ impl NotePairing {
     }
 }
 
-/// A movement of the sustain pedal.
+/// A change of the sustain pedal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PedalEvent {
     pub(super) tick: u64,
@@ -160,10 +161,10 @@ pub(super) struct PedalEvent {
     pub(super) down: bool,
 }
 
-/// Lengthens every note let go while its channel's pedal is down: to where the pedal comes
-/// up, or to where the same key is struck again, if that is sooner. A note let go on the
-/// tick on which the pedal goes down is held, one let go on the tick on which it comes up is
-/// not (the order `note-seq` uses). `notes` are sorted by start.
+/// Lengthens every note whose note-off falls while its channel's pedal is down: until the pedal
+/// comes up, or until the same key is struck again, if that is sooner. A note-off on the tick on
+/// which the pedal goes down is held; one on the tick on which it comes up is not (the order that
+/// `note-seq` uses). `notes` are sorted by start.
 pub(super) fn lengthen(notes: &mut [MidiNote], mut pedal: Vec<PedalEvent>, end: u64) {
     pedal.sort_by_key(|p| p.tick);
     // For each channel, the spans in which the pedal is down.
@@ -191,6 +192,20 @@ pub(super) fn lengthen(notes: &mut [MidiNote], mut pedal: Vec<PedalEvent>, end: 
         {
             note.end = note.end.max(up.min(end).min(struck));
         }
+    }
+}
+
+/// Ends the notes of a track that have no note-off: with the last of its other notes, but at least
+/// `beat` ticks after their onset, and at the latest with the track, at tick `end`. Other tracks
+/// do not count, so that adding one changes no note.
+pub(super) fn end_open_notes(notes: &mut [MidiNote], end: u64, beat: u64) {
+    if notes.iter().all(|note| note.end != OPEN) {
+        return;
+    }
+    let closed = notes.iter().map(|note| note.end).filter(|&end| end != OPEN);
+    let music = closed.max().unwrap_or(0);
+    for note in notes.iter_mut().filter(|note| note.end == OPEN) {
+        note.end = music.max(note.start + beat).min(end);
     }
 }
 

@@ -1,19 +1,19 @@
-//! A file's bytes become a [`MidiFile`].
+//! Reads a file's bytes into a [`MidiFile`].
 
-use super::chunks::{self, Chunk, Division, Header};
-use super::document::{ChannelSetting, Layout, TrackSpan};
+use super::chunks::{self, Chunk, Division, Header, MAX_TRACKS};
+use super::conductor;
 use super::drums::{self, DrumMessage};
+use super::error::ParseError;
 use super::events::{EventError, EventReader, MidiEvent};
-use super::note_pairing::{self, NotePairing, OPEN, PedalEvent};
+use super::file::{MidiFile, MidiNote, Pedal, ReadOptions};
+use super::layout::{ChannelSetting, FileLayout, TrackSpan};
+use super::note_pairing::{self, NotePairing, PedalEvent};
 use super::text::{Text, TextEncoding};
-use super::{MidiFile, MidiNote, ParseError, Pedal, ReadOptions};
 use crate::time::TimeSignature;
 
-/// Warnings kept; of more only the number is told.
-const MOST_WARNINGS: usize = 50;
-/// Tracks a header can announce.
-pub(super) const MOST_TRACKS: usize = 0xffff;
-/// Bytes of text from which the encoding is guessed.
+/// Warnings kept as text; a last one counts the others.
+const MAX_WARNINGS: usize = 50;
+/// Bytes of text from which the encoding is detected.
 const TEXT_SAMPLE: usize = 1 << 16;
 /// The sustain pedal's controller, and the value from which on it is down.
 const SUSTAIN: u8 = 64;
@@ -23,20 +23,22 @@ const BANK: u8 = 0;
 
 /// Reads a file's bytes.
 ///
-/// What is damaged is left out with a warning that names the offset; a file of which nothing
-/// could be read because of its damage is refused. Time and memory are in proportion to the
-/// bytes, whatever they say.
-pub fn read(bytes: &[u8], reading: &ReadOptions) -> Result<MidiFile, ParseError> {
-    run(bytes, reading, false).map(|(file, _)| file)
+/// Damaged parts are left out, each with a warning that names its offset. Time and memory are
+/// proportional to the bytes, whatever lengths they declare.
+///
+/// # Errors
+/// If damage leaves no note to read, or the bytes are no MIDI file.
+pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<MidiFile, ParseError> {
+    run(bytes, options, false).map(|(file, _)| file)
 }
 
-/// Reads a file's bytes, and where in them its tracks stand. With `settings`, the layout has
-/// the program and controller changes too.
+/// Reads a file's bytes into music and an outline. With `settings`, the outline has the program
+/// and controller changes too.
 pub(super) fn run(
     bytes: &[u8],
-    reading: &ReadOptions,
+    options: &ReadOptions,
     settings: bool,
-) -> Result<(MidiFile, Layout), ParseError> {
+) -> Result<(MidiFile, FileLayout), ParseError> {
     if u32::try_from(bytes.len()).is_err() {
         return Err(ParseError::new(0, "the file is larger than 4 GiB"));
     }
@@ -44,12 +46,12 @@ pub(super) fn run(
     let mut reader = Reader {
         bytes,
         header,
-        reading: *reading,
+        options: *options,
         file: MidiFile {
             format: header.format,
             ..MidiFile::default()
         },
-        layout: Layout::new(header),
+        layout: FileLayout::new(header),
         settings,
         pairing: NotePairing::new(),
         pedal: Vec::new(),
@@ -68,12 +70,13 @@ pub(super) fn run(
     reader.finish()
 }
 
+/// The state of one file's reading.
 struct Reader<'a> {
     bytes: &'a [u8],
     header: Header,
-    reading: ReadOptions,
+    options: ReadOptions,
     file: MidiFile,
-    layout: Layout,
+    layout: FileLayout,
     /// Whether program and controller changes are kept in the layout.
     settings: bool,
     pairing: NotePairing,
@@ -81,7 +84,7 @@ struct Reader<'a> {
     drums: drums::DrumMapBuilder,
     /// `(tick, metre, track)`, in the order read.
     time_signatures: Vec<(u64, TimeSignature, u16)>,
-    /// Text events, as far as the encoding is guessed from them.
+    /// The text events from which the encoding is detected.
     texts: Vec<&'a [u8]>,
     text_bytes: usize,
     /// The first thing that could not be read.
@@ -91,7 +94,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn warn(&mut self, offset: usize, what: impl std::fmt::Display) {
-        if self.file.warnings.len() < MOST_WARNINGS {
+        if self.file.warnings.len() < MAX_WARNINGS {
             self.file.warnings.push(format!("byte {offset}: {what}"));
         } else {
             self.more_warnings += 1;
@@ -103,7 +106,7 @@ impl<'a> Reader<'a> {
         self.damage.get_or_insert(broken);
     }
 
-    /// What a tick is. SMPTE time has no beats: a beat is taken to be half a second, to the
+    /// Sets the unit of a tick. SMPTE time has no beats: a beat is taken to be half a second, to the
     /// nearest tick, and the tempo is set so that seconds stay right.
     fn division(&mut self) {
         match self.header.division {
@@ -132,16 +135,16 @@ impl<'a> Reader<'a> {
         let announced = usize::from(self.header.tracks);
         while at < end {
             at = match chunks::chunk(self.bytes, at, end) {
-                Chunk::Track(..) if self.file.tracks.len() == MOST_TRACKS => {
+                Chunk::Track(..) if self.file.tracks.len() == MAX_TRACKS => {
                     self.warn(at, "more than 65535 tracks: the rest is left out");
                     break;
                 }
-                Chunk::Track(body, said) => {
-                    let next = self.track(body, said);
+                Chunk::Track(body, declared) => {
+                    let next = self.track(body, declared);
                     self.layout.spans.push(TrackSpan {
                         head: at,
-                        said,
-                        next,
+                        declared_end: declared,
+                        end: next,
                     });
                     next
                 }
@@ -172,15 +175,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the track whose events begin at `body` and end, by its own word, at `said`.
-    /// Gives the offset of what comes after it.
-    fn track(&mut self, body: usize, said: usize) -> usize {
+    /// Reads the track whose events begin at offset `body` and end, as declared, at `declared`.
+    /// Gives the offset of the chunk after it.
+    fn track(&mut self, body: usize, declared: usize) -> usize {
         let index = self.file.tracks.len();
-        // No more than MOST_TRACKS.
+        // No more than MAX_TRACKS.
         let track = index as u16;
         self.file.tracks.push(Text::default());
         let file_end = self.header.end;
-        let mut walk = EventReader::new(self.bytes, body, said.min(file_end));
+        let mut walk = EventReader::new(self.bytes, body, declared.min(file_end));
         // Type 2 holds pieces one after the other, not parts side by side.
         let mut now = match self.header.format {
             2 => self.file.end,
@@ -192,7 +195,7 @@ impl<'a> Reader<'a> {
             let at = walk.at;
             let (delta, event) = match walk.next() {
                 Ok(read) => read,
-                Err(EventError::Truncated(_)) if self.reads_on(walk.end, said) => {
+                Err(EventError::Truncated(_)) if self.reads_on(walk.end, declared) => {
                     walk.end = chunks::next_track(self.bytes, walk.end, file_end);
                     let what = format!("track {index} is longer than it says");
                     self.warn(body - 4, what);
@@ -252,11 +255,11 @@ impl<'a> Reader<'a> {
         let first = self.file.notes.partition_point(|n| n.track < track);
         let left = self.pairing.close(&mut self.file.notes);
         let beat = self.file.ticks_per_beat.into();
-        end_with_music(&mut self.file.notes[first..], now, beat);
+        note_pairing::end_open_notes(&mut self.file.notes[first..], now, beat);
         if let Some(broken) = fault {
             self.damaged(broken);
-        } else if said > file_end && !ended {
-            let what = format!("track {index} says it goes on to byte {said}");
+        } else if declared > file_end && !ended {
+            let what = format!("track {index} says it goes on to byte {declared}");
             self.damaged(ParseError::new(file_end, what));
         } else if !ended {
             self.warn(walk.at, format!("track {index} has no end-of-track event"));
@@ -271,23 +274,23 @@ impl<'a> Reader<'a> {
         if left.open > 0 {
             self.warn(walk.at, lost(left.open, "with the track's other notes"));
         }
-        self.after(index, body, said, &walk, ended)
+        self.after(index, body, declared, &walk, ended)
     }
 
-    /// Whether a track cut at `end` should be read on beyond it: where the chunk that should
-    /// follow is not there, the track's length is wrong, not its last event.
-    fn reads_on(&self, end: usize, said: usize) -> bool {
-        end == said
+    /// Whether a track cut at `end` is read on beyond it: if no chunk follows there, the track's
+    /// length is wrong, not its last event.
+    fn reads_on(&self, end: usize, declared: usize) -> bool {
+        end == declared
             && end < self.header.end
             && chunks::chunk(self.bytes, end, self.header.end) == Chunk::None
     }
 
-    /// Where the chunk after a track begins.
+    /// Offset of the chunk after a track.
     fn after(
         &mut self,
         index: usize,
         body: usize,
-        said: usize,
+        declared: usize,
         walk: &EventReader,
         ended: bool,
     ) -> usize {
@@ -305,8 +308,8 @@ impl<'a> Reader<'a> {
             self.warn(body - 4, format!("track {index} is shorter than it says"));
             return walk.at;
         }
-        if said > file_end {
-            let what = format!("track {index} says it goes on to byte {said}");
+        if declared > file_end {
+            let what = format!("track {index} says it goes on to byte {declared}");
             self.warn(file_end, what);
         } else if left > 0 {
             let what = format!("track {index}: {left} bytes after its end");
@@ -330,7 +333,7 @@ impl<'a> Reader<'a> {
             track,
         );
         match controller {
-            SUSTAIN if self.reading.pedal == Pedal::Lengthen => self.pedal.push(PedalEvent {
+            SUSTAIN if self.options.pedal == Pedal::Lengthen => self.pedal.push(PedalEvent {
                 tick: now,
                 channel,
                 down: value >= PEDAL_DOWN,
@@ -389,13 +392,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(mut self) -> Result<(MidiFile, Layout), ParseError> {
+    fn finish(mut self) -> Result<(MidiFile, FileLayout), ParseError> {
         if let Some(broken) = self.damage.take()
             && self.file.notes.is_empty()
         {
             return Err(broken);
         }
-        self.keep_metres();
+        let (time_signatures, contradiction) = conductor::merge(self.time_signatures);
+        self.file.time_signatures = time_signatures;
+        self.file.warnings.extend(contradiction);
         let file = &mut self.file;
         // Every track is in the order of starts, so that this is a merge; notes of one key are
         // in the order of their ends already: first in, first out.
@@ -414,50 +419,5 @@ impl<'a> Reader<'a> {
             file.warnings.push(what);
         }
         Ok((self.file, self.layout))
-    }
-
-    /// Sorts the metres. Where two tracks contradict each other the first counts, as the
-    /// conductor's track, and that is said.
-    fn keep_metres(&mut self) {
-        let mut time_signatures = std::mem::take(&mut self.time_signatures);
-        time_signatures.sort_by_key(|m| m.0);
-        let mut contradictions = 0;
-        let mut said = String::new();
-        for together in time_signatures.chunk_by(|a, b| a.0 == b.0) {
-            let (tick, first, track) = together[0];
-            for &(_, metre, other) in together {
-                if other == track {
-                    self.file.time_signatures.push((tick, metre));
-                } else if metre != first {
-                    contradictions += 1;
-                    if said.is_empty() {
-                        said = format!(
-                            "tracks {track} and {other} contradict each other: {}/{} and {}/{} at tick {tick}",
-                            first.numerator, first.denominator, metre.numerator, metre.denominator
-                        );
-                    }
-                }
-            }
-        }
-        match contradictions {
-            0 => return,
-            1 => {}
-            more => said += &format!(", and so in {} places more", more - 1),
-        }
-        self.file.warnings.push(said + "; the first track counts");
-    }
-}
-
-/// Gives every note of a track that has no end one: where the last of its other notes ends, but
-/// a beat after its start at least, and with the track, at `end`, at the latest. Other tracks
-/// do not count: one that is added changes no note.
-fn end_with_music(notes: &mut [MidiNote], end: u64, beat: u64) {
-    if notes.iter().all(|note| note.end != OPEN) {
-        return;
-    }
-    let closed = notes.iter().map(|note| note.end).filter(|&end| end != OPEN);
-    let music = closed.max().unwrap_or(0);
-    for note in notes.iter_mut().filter(|note| note.end == OPEN) {
-        note.end = music.max(note.start + beat).min(end);
     }
 }

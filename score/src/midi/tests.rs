@@ -1,6 +1,9 @@
 //! One fixture, made here, for each kind of file.
 
+use std::path::Path;
+
 use super::*;
+use crate::time::TimeSignature;
 
 /// A type 0 file around one track's bytes, at 96 ticks a beat.
 fn file(track: &[u8]) -> Vec<u8> {

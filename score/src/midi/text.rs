@@ -5,12 +5,12 @@ use std::fmt;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, UTF_8};
 
-/// Text as it stands in a file. Its [`fmt::Display`] guesses the encoding from these bytes
-/// alone; [`Text::shown`] uses an encoding guessed from more.
+/// Text as bytes of a file. [`fmt::Display`] detects the encoding from these bytes alone;
+/// [`Text::shown`] takes an encoding detected from more text.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text(Vec<u8>);
 
-/// The encoding of a file's text, as far as it can be guessed; UTF-8 by default.
+/// The detected encoding of a file's text; UTF-8 by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextEncoding(&'static Encoding);
 
@@ -21,9 +21,8 @@ impl Default for TextEncoding {
 }
 
 impl TextEncoding {
-    /// Guesses the one encoding in which all `texts` are written: UTF-8 where they are valid
-    /// UTF-8, else the legacy encoding (Shift-JIS, Windows-1251, Windows-1252, …) whose words
-    /// they resemble most.
+    /// Detects one encoding for all `texts`: UTF-8 if they are valid UTF-8, else the legacy
+    /// encoding (Shift-JIS, Windows-1251, Windows-1252, …) whose words they resemble most.
     pub fn guess<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut detector = EncodingDetector::new(Iso2022JpDetection::Deny);
         let mut foreign = false;
@@ -53,14 +52,14 @@ impl Text {
         self.0.is_empty()
     }
 
-    /// The bytes as they stand in the file.
+    /// The bytes of the file.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The text in characters, without control characters. UTF-8 and UTF-16 with a byte
-    /// order mark are recognised whatever `encoding` says, and so is text of two bytes a
-    /// character in a file that is otherwise not; bytes that mean nothing become U+FFFD.
+    /// The text as characters, without control characters. UTF-8, UTF-16 with a byte order mark,
+    /// and text of two bytes a character in a single-byte file are recognised whatever `encoding`
+    /// is; invalid bytes become U+FFFD.
     pub fn shown(&self, encoding: TextEncoding) -> String {
         let text = match (Encoding::for_bom(&self.0), std::str::from_utf8(&self.0)) {
             (Some((marked, length)), _) => marked.decode_without_bom_handling(&self.0[length..]).0,

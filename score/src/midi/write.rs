@@ -1,4 +1,4 @@
-//! Music becomes bytes.
+//! Writes music as the bytes of a MIDI file.
 
 use std::path::Path;
 
@@ -6,59 +6,28 @@ use continuo_files::{Output, Replace, kind};
 use midly::num::{u4, u7, u15, u24, u28};
 use midly::{Format, Header, MetaMessage, MidiMessage, Timing, TrackEvent, TrackEventKind};
 
-use super::read::MOST_TRACKS;
-use super::{MidiError, MidiFile, MidiNote};
+use super::chunks::MAX_TRACKS;
+use super::error::{BuildError, MidiError};
+use super::file::{MidiFile, MidiNote};
 use crate::time::TimeSignature;
 
 /// Delta times have 28 bits.
 const LONGEST_DELTA: u64 = 0x0fff_ffff;
-/// Empty text events that may stand in for one long wait.
+/// Empty text events that may divide one wait.
 const MOST_WAITS: u64 = 1 << 12;
 /// Bytes of a header chunk.
 const HEADER: usize = 14;
-
-/// Why music does not fit into a MIDI file.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// A header counts tracks in 16 bits.
-    #[error(
-        "a MIDI file holds 65535 tracks, and this one would have {tracks}; leave some out, or \
-         write the new track alone"
-    )]
-    Tracks {
-        /// Tracks the file would have.
-        tracks: usize,
-    },
-    /// A header counts the ticks of a beat in 15 bits.
-    #[error("a MIDI file has 1 to 32767 ticks a beat, not {ticks}; choose another division")]
-    Division {
-        /// Ticks a beat.
-        ticks: u32,
-    },
-    /// A wait that only millions of empty events could hold.
-    #[error("a wait of {ticks} ticks is too long for a MIDI file; shorten the silence")]
-    Wait {
-        /// Ticks from one event to the next.
-        ticks: u64,
-    },
-    /// A chunk counts its bytes in 32 bits.
-    #[error("a MIDI file holds 4 GiB, and this one would be longer; leave notes out")]
-    Size,
-    /// The writer refused.
-    #[error("the MIDI file could not be built: {0}")]
-    Refused(std::io::Error),
-}
 
 /// Tick, order among the events of that tick, event.
 pub(super) type TimedEvent<'a> = (u64, u8, TrackEventKind<'a>);
 
 impl MidiFile {
-    /// As the bytes of a type 1 file: a first track of tempo and metre, then one a part.
-    /// On one tick, note-offs stand before note-ons, so that repeated keys sound again.
+    /// The bytes of a type 1 file: a first track of tempo and time signatures, then one track a
+    /// part. On one tick, note-offs come before note-ons, so that repeated keys sound again.
     /// Notes of tracks beyond [`MidiFile::tracks`] are left out.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold the music: too many tracks, too long a wait.
+    /// If a MIDI file cannot hold the music: too many tracks, or too long a wait.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BuildError> {
         let mut parts: Vec<Vec<TimedEvent>> = Vec::with_capacity(self.tracks.len() + 1);
         parts.push(conductor(&self.tempos, &self.time_signatures).collect());
@@ -71,7 +40,7 @@ impl MidiFile {
                 part.extend(on_and_off(note));
             }
         }
-        if parts.len() > MOST_TRACKS {
+        if parts.len() > MAX_TRACKS {
             let tracks = parts.len();
             return Err(BuildError::Tracks { tracks });
         }
@@ -82,11 +51,11 @@ impl MidiFile {
         to_file(Format::Parallel, self.ticks_per_beat, &tracks)
     }
 
-    /// Writes a type 1 file, whole or not at all. A MIDI file that is there is replaced.
+    /// Writes a type 1 file, whole or not at all; an existing MIDI file is replaced.
     ///
     /// # Errors
-    /// When a MIDI file cannot hold the music, when something else is there, or when the system
-    /// refuses.
+    /// If a MIDI file cannot hold the music, the path is something other than a MIDI file, or the
+    /// system refuses.
     pub fn write_file(&self, path: &Path) -> Result<(), MidiError> {
         let output = Output::check(path, &kind::MIDI, Replace::SameKind)?;
         let bytes = self.to_bytes().map_err(|source| MidiError::Build {
@@ -97,7 +66,7 @@ impl MidiFile {
     }
 }
 
-/// Tempos and metres as events, before whatever begins on their tick.
+/// Tempos and time signatures as events, first of the events on their tick.
 pub(super) fn conductor(
     tempos: &[(u64, u32)],
     time_signatures: &[(u64, TimeSignature)],
@@ -115,6 +84,7 @@ pub(super) fn conductor(
     tempos.chain(time_signatures)
 }
 
+/// The note-on and the note-off of a note.
 pub(super) fn on_and_off(note: &MidiNote) -> [TimedEvent<'static>; 2] {
     let channel = u4::new(note.channel & 15);
     let key = u7::new(note.pitch & 127);
@@ -132,8 +102,8 @@ pub(super) fn on_and_off(note: &MidiNote) -> [TimedEvent<'static>; 2] {
     [(note.start, 2, event(on)), (end, 1, event(off))]
 }
 
-/// Puts the events in order and ends the track at `end`, or with its last event. A wait
-/// longer than a delta time is divided by empty text events.
+/// Sorts the events and ends the track at tick `end`, or with its last event. Empty text events
+/// divide a wait that is longer than a delta time can be.
 pub(super) fn finish_track(
     mut events: Vec<TimedEvent>,
     end: u64,
@@ -165,7 +135,7 @@ pub(super) fn finish_track(
     Ok(track)
 }
 
-/// A whole file of these tracks.
+/// A file of these tracks.
 pub(super) fn to_file(
     format: Format,
     ticks_per_beat: u32,
@@ -183,7 +153,7 @@ pub(super) fn to_file(
     Ok(bytes)
 }
 
-/// One track's chunk: its head and its events.
+/// The chunk of one track: its head and its events.
 pub(super) fn to_chunk(track: Vec<TrackEvent>) -> Result<Vec<u8>, BuildError> {
     // The division does not matter: the header is not kept.
     let bytes = to_file(Format::SingleTrack, 1, &[track])?;

@@ -1,50 +1,50 @@
-//! How much the suffix memory counts beside a network, and how that is learned.
+//! The weights of the n-gram memory against the network, and how they are fitted.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Continuations, LONGEST, SHORTEST};
+use super::continuations::{Continuations, LONGEST, SHORTEST};
 
-/// Where passages are looked for, in this order: in the session, in this key and in others, and
-/// then in what was learned, likewise.
+/// Number of sources, in this order: the session in the same key, the session in other keys, the
+/// learned pieces in the same key, the learned pieces in other keys.
 pub const SOURCES: usize = 4;
 
-/// What was learned counts so much less where the passages found do not agree on what follows: of
-/// many pieces that are alike for a while, most go on otherwise.
-const DIVIDED: f32 = 0.5;
+/// Factor on the weight of learned pieces whose n-grams do not agree on the next token: of many
+/// pieces that share an n-gram, most go on differently.
+const DISAGREEMENT: f32 = 0.5;
 
-/// Lengths in common at which each of the [`NgramWeights`] begins.
+/// Shortest n-gram length of each band of [`NgramWeights`], in tokens.
 pub const BANDS: [usize; 9] = [SHORTEST, 6, 8, 12, 16, 24, 32, 48, LONGEST];
 
-/// Of expectation maximisation.
-const ROUNDS: usize = 100;
+/// Iterations of expectation maximisation.
+const ITERATIONS: usize = 100;
 
-/// How much what followed counts, 0 to 1, by the length in common; see [`BANDS`].
+/// Weights of the continuations, 0 to 1, one for each band of n-gram lengths ([`BANDS`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NgramWeights(pub [f32; BANDS.len()]);
 
-/// What passages of one source say of one token.
+/// The prediction of one token by one source.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SourcePrediction {
-    /// See [`Continuations::length`]; 0 where nothing was found.
+    /// [`Continuations::length`]; 0 if there are none.
     pub length: usize,
-    /// See [`Continuations::agreed`].
+    /// [`Continuations::agreed`].
     pub agreed: bool,
-    /// Of the token.
+    /// Share of the token, 0 to 1.
     pub share: f64,
 }
 
-/// One token predicted.
+/// The predictions of one token by the network and by every source.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct PredictedToken {
-    /// How likely it was to the network.
+    /// The network's probability.
     pub network: f64,
-    /// What the memory says, by source: [`NgramMemory::look`](super::SuffixMemory::look).
-    pub said: [SourcePrediction; SOURCES],
+    /// The n-gram memory's predictions, by source: [`NgramMemory::continuations`](super::NgramMemory::continuations).
+    pub sources: [SourcePrediction; SOURCES],
 }
 
 impl PredictedToken {
-    /// Token `id`, so likely to the network, where this followed.
+    /// The predictions of token `id`, which the network gave the probability `network`.
     pub fn new(network: f64, followed: &[Option<Continuations>; SOURCES], id: u16) -> Self {
         let said = |followed: &Option<Continuations>| {
             followed
@@ -56,33 +56,36 @@ impl PredictedToken {
                 })
         };
         let said = std::array::from_fn(|source| said(&followed[source]));
-        Self { network, said }
+        Self {
+            network,
+            sources: said,
+        }
     }
 }
 
-/// How much each source counts of what those before it have left, and the network at last:
+/// The mixture of all sources and the network. Each source takes its weight of the probability that
+/// the sources before it left, and the network takes the rest:
 ///
 /// ```text
-/// p = w · same + (1 - w) · (v · transposed + (1 - v) · (…what was learned, likewise…, network))
+/// p = w · same + (1 - w) · (v · transposed + (1 - v) · (…the learned pieces, likewise…, network))
 /// ```
 ///
-/// What was learned counts as much as what the session has, where its passages agree, and else
-/// half as much.
+/// Learned pieces have the same weights as the session if their n-grams agree, else half of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Mixture {
-    /// *w*.
+    /// *w*: weights of continuations in the same key.
     pub same: NgramWeights,
-    /// *v*.
+    /// *v*: weights of continuations in other keys.
     pub transposed: NgramWeights,
 }
 
 impl NgramWeights {
-    /// The weight for a length in common.
+    /// The weight of an n-gram length.
     pub fn of(&self, length: usize) -> f32 {
         band(length).map_or(0.0, |band| self.0[band])
     }
 
-    /// The same, `recall` times as much, 0 to 1.
+    /// The weights multiplied by `recall`, 0 to 1.
     pub fn times(self, recall: f32) -> Self {
         let recall = if recall > 0.0 { recall.min(1.0) } else { 0.0 };
         Self(self.0.map(|weight| weight * recall))
@@ -95,7 +98,7 @@ impl NgramWeights {
 }
 
 impl Mixture {
-    /// The same, `recall` times as much, 0 to 1.
+    /// The weights multiplied by `recall`, 0 to 1.
     pub fn times(self, recall: f32) -> Self {
         Self {
             same: self.same.times(recall),
@@ -103,7 +106,7 @@ impl Mixture {
         }
     }
 
-    /// How much passages of a source count, of what those before it have left.
+    /// The weight of a source, of the probability that the sources before it left.
     pub fn weight(&self, source: usize, length: usize, agreed: bool) -> f32 {
         let (weights, is_learned) = match source {
             0 => (self.same, false),
@@ -111,16 +114,20 @@ impl Mixture {
             2 => (self.same, true),
             _ => (self.transposed, true),
         };
-        let less = if is_learned && !agreed { DIVIDED } else { 1.0 };
+        let less = if is_learned && !agreed {
+            DISAGREEMENT
+        } else {
+            1.0
+        };
         less * weights.of(length)
     }
 
-    /// How likely each source, and at last the network, says the token is, times what that one
-    /// counts; they sum to how likely it is.
+    /// The weighted probability from each source, then from the network; they sum to the
+    /// probability of the token.
     fn parts(&self, p: &PredictedToken) -> [f64; SOURCES + 1] {
         let mut left = 1.0;
         let mut parts = [0.0; SOURCES + 1];
-        for (source, said) in p.said.iter().enumerate() {
+        for (source, said) in p.sources.iter().enumerate() {
             let counts = left * f64::from(self.weight(source, said.length, said.agreed));
             parts[source] = counts * said.share;
             left -= counts;
@@ -129,21 +136,21 @@ impl Mixture {
         parts
     }
 
-    /// How likely the token is.
+    /// The probability of the token.
     pub fn likelihood(&self, p: &PredictedToken) -> f64 {
         self.parts(p).iter().sum()
     }
 
-    /// The weights under which tokens are likeliest that were predicted with nothing learned, by
-    /// expectation maximisation. A band that no token fell into has 0.
+    /// The weights that maximise the likelihood of tokens predicted without learned pieces, by
+    /// expectation maximisation. A band without a token has weight 0.
     pub fn fit(tokens: &[PredictedToken]) -> Self {
         let half = NgramWeights([0.5; BANDS.len()]);
         let mut mixture = Self {
             same: half,
             transposed: half,
         };
-        for _ in 0..ROUNDS {
-            // For each band, how often it was this one, of those that were not one before it.
+        for _ in 0..ITERATIONS {
+            // For each band, the expected number of tokens from this source, and from it or later ones.
             let mut counts = [[(0.0, 0.0); BANDS.len()]; 2];
             for token in tokens {
                 let parts = mixture.parts(token);
@@ -151,7 +158,7 @@ impl Mixture {
                 let mut left = 1.0;
                 for (source, counts) in counts.iter_mut().enumerate() {
                     let its = parts[source] / sum;
-                    if let Some(band) = band(token.said[source].length) {
+                    if let Some(band) = band(token.sources[source].length) {
                         let (was, of) = &mut counts[band];
                         (*was, *of) = (*was + its, *of + left);
                     }
@@ -204,7 +211,10 @@ mod tests {
                     agreed,
                     ..said(lengths[i], shares[i])
                 });
-                mixture.likelihood(&PredictedToken { network, said })
+                mixture.likelihood(&PredictedToken {
+                    network,
+                    sources: said,
+                })
             })
         };
         for (lengths, agreed, expected) in [
@@ -240,7 +250,7 @@ mod tests {
                 let [same, transposed] = [0, 1].map(|i| said(lengths[i], shares[i]));
                 PredictedToken {
                     network: 0.1,
-                    said: [
+                    sources: [
                         same,
                         transposed,
                         SourcePrediction::default(),

@@ -27,7 +27,7 @@ impl Plain {
     }
 }
 
-/// What tokens are compared by, last first: pitches by their distance from the one before.
+/// Keys of comparison, last first: pitches by their interval from the one before.
 fn intervals(tokens: &[(Token, u16)]) -> Vec<(Token, i16)> {
     let pitch = |t: &(Token, u16)| match t.0 {
         Token::Pitch(p) => Some(i16::from(p)),
@@ -49,17 +49,22 @@ fn last_pitch(tokens: &[(Token, u16)]) -> Option<i16> {
 
 /// Compares the end of the stream with every passage of `held`: lengths in common and what would
 /// follow here, latest first, of so many as are looked at.
-fn look(stream: &Plain, held: &Plain, within: Range<usize>, by: By) -> Vec<(usize, Token, usize)> {
+fn look(
+    stream: &Plain,
+    held: &Plain,
+    within: Range<usize>,
+    by: Comparison,
+) -> Vec<(usize, Token, usize)> {
     let now = stream.compared(stream.0.len());
     let since = stream.velocities(stream.0.len());
     let alike = |a: &[(Token, u16)], b: &[(Token, u16)]| match by {
-        By::Ids => a
+        Comparison::Ids => a
             .iter()
             .zip(b)
             .take(64)
             .take_while(|(a, b)| a.0 == b.0)
             .count(),
-        By::Intervals => {
+        Comparison::Intervals => {
             let (a, b) = (intervals(a), intervals(b));
             a.iter()
                 .zip(&b)
@@ -81,7 +86,7 @@ fn look(stream: &Plain, held: &Plain, within: Range<usize>, by: By) -> Vec<(usiz
             continue;
         }
         let up_to = held.compared(note + 1);
-        if alike(&up_to, &now) < SHORTEST || up_to.len() < SHORTEST || looked_at == LOOKED_AT {
+        if alike(&up_to, &now) < SHORTEST || up_to.len() < SHORTEST || looked_at == MAX_MATCHES {
             continue;
         }
         looked_at += 1;
@@ -90,8 +95,8 @@ fn look(stream: &Plain, held: &Plain, within: Range<usize>, by: By) -> Vec<(usiz
         }
         let token = held.0[next].0;
         let token = match by {
-            By::Ids => token,
-            By::Intervals => {
+            Comparison::Ids => token,
+            Comparison::Intervals => {
                 let (Some(then), Some(now)) = (last_pitch(&then), last_pitch(&now)) else {
                     continue;
                 };
@@ -105,7 +110,11 @@ fn look(stream: &Plain, held: &Plain, within: Range<usize>, by: By) -> Vec<(usiz
                 }
             }
         };
-        let less = if then[0].1 == now[0].1 { 0 } else { ELSEWHERE };
+        let less = if then[0].1 == now[0].1 {
+            0
+        } else {
+            BAR_POSITION_PENALTY
+        };
         found.push((length.saturating_sub(less).max(SHORTEST), token, next));
     }
     found
@@ -146,7 +155,7 @@ fn finds_what_a_look_at_everything_finds_whatever_was_forgotten() {
             stream.0.push((token, place));
             let from = rng.random_range(0..=stream.0.len());
             let within = from..rng.random_range(from..=stream.0.len() + 1);
-            for by in [By::Ids, By::Intervals] {
+            for by in [Comparison::Ids, Comparison::Intervals] {
                 for (held, plain, within) in
                     [(&memory, &stream, within.clone()), (&learned, &pieces, ALL)]
                 {
@@ -156,7 +165,11 @@ fn finds_what_a_look_at_everything_finds_whatever_was_forgotten() {
                     let expected = length.map(|length| (length, at.max()));
                     let found = memory.followed(held, by, within);
                     let what = format!("seed {seed}, turn {turn}, by {by:?}");
-                    assert_eq!(found.as_ref().map(|f| (f.length, f.at)), expected, "{what}");
+                    assert_eq!(
+                        found.as_ref().map(|f| (f.length, f.position)),
+                        expected,
+                        "{what}"
+                    );
                     let Some(found) = found else { continue };
                     let length = found.length;
                     let weight = |f: &&(usize, Token, usize)| 0.5f64.powi((length - f.0) as i32);
@@ -199,19 +212,19 @@ fn a_theme_comes_back_in_another_key() {
     memory.push(id(&vocabulary, Token::Separator), 0);
     memory.push(id(&vocabulary, Token::Duration(12)), 0);
     let expected = id(&vocabulary, Token::Pitch(67 + 5));
-    let [same, transposed, ..] = memory.look(ALL, &nothing);
+    let [same, transposed, ..] = memory.continuations(ALL, &nothing);
     assert!(same.is_none_or(|f| f.share(expected) == 0.0));
     let first = |followed: Option<Continuations>| {
         let followed = followed.unwrap();
         assert!(followed.shares[0].1 > 0.9, "{followed:?}");
-        (followed.shares[0].0, followed.at)
+        (followed.shares[0].0, followed.position)
     };
     assert_eq!(first(transposed), (expected, Some(3 * 5 + 2)));
 
     // The same theme, learned from a file in a third key.
     let mut learned = NgramMemory::new(&vocabulary);
     read(&mut learned, &vocabulary, &theme.map(|p| p - 7));
-    let [None, None, _, transposed] = memory.look(0..0, &learned) else {
+    let [None, None, _, transposed] = memory.continuations(0..0, &learned) else {
         panic!("found where it was not to look");
     };
     assert_eq!(first(transposed), (expected, None));
@@ -220,7 +233,7 @@ fn a_theme_comes_back_in_another_key() {
     read(&mut high, &vocabulary, &[123, 127, 125]);
     high.push(id(&vocabulary, Token::Separator), 0);
     high.push(id(&vocabulary, Token::Duration(12)), 0);
-    assert_eq!(high.look(0..0, &learned)[3], None);
+    assert_eq!(high.continuations(0..0, &learned)[3], None);
 }
 
 #[test]
@@ -240,10 +253,10 @@ fn what_lies_elsewhere_in_its_bar_counts_less() {
     [60, 62, 64]
         .iter()
         .for_each(|&pitch| note(&mut memory, pitch, 0));
-    let [followed, ..] = memory.look(ALL, &NgramMemory::new(&vocabulary));
+    let [followed, ..] = memory.continuations(ALL, &NgramMemory::new(&vocabulary));
     let followed = followed.unwrap();
     let share = |pitch| followed.share(id(&vocabulary, Token::Pitch(pitch)));
-    assert_eq!((followed.length, followed.at), (6, Some(6)));
+    assert_eq!((followed.length, followed.position), (6, Some(6)));
     // Two tokens less, for it is not shorter than the shortest.
     assert!(
         (share(50) - 0.8).abs() < 1e-6 && (share(51) - 0.2).abs() < 1e-6,
@@ -258,7 +271,10 @@ fn what_followed_twice_and_longest_counts_most() {
     let loudness = [3, 5, 9].map(|bin| id(&vocabulary, Token::Velocity(bin)));
     let mut memory = NgramMemory::new(&vocabulary);
     let nothing = memory.clone();
-    assert_eq!(memory.look(ALL, &nothing), [None, None, None, None]);
+    assert_eq!(
+        memory.continuations(ALL, &nothing),
+        [None, None, None, None]
+    );
     let passage = [p[0], loudness[0], p[1], loudness[1], p[1], p[0]];
     for next in [p[2], p[1], p[2]] {
         passage.iter().for_each(|&id| memory.push(id, 0));
@@ -268,18 +284,22 @@ fn what_followed_twice_and_longest_counts_most() {
     [150, p[0], loudness[2], p[1], p[1], p[0]]
         .iter()
         .for_each(|&id| memory.push(id, 0));
-    let followed = memory.look(ALL, &nothing)[0].clone().unwrap();
-    assert_eq!((followed.length, followed.at), (4, Some(20)));
+    let followed = memory.continuations(ALL, &nothing)[0].clone().unwrap();
+    assert_eq!((followed.length, followed.position), (4, Some(20)));
     assert!(!followed.agreed());
     assert!((followed.share(p[2]) - 2.0 / 3.0).abs() < 1e-6);
     assert!((followed.share(p[1]) - 1.0 / 3.0).abs() < 1e-6);
-    let later = memory.look(14..usize::MAX, &nothing)[0].clone().unwrap();
+    let later = memory.continuations(14..usize::MAX, &nothing)[0]
+        .clone()
+        .unwrap();
     assert_eq!((later.share(p[1]), later.agreed()), (0.0, true));
-    assert_eq!(memory.look(21..usize::MAX, &nothing)[0], None);
+    assert_eq!(memory.continuations(21..usize::MAX, &nothing)[0], None);
     // What others have played counts apart.
-    let learned = memory.look(21..usize::MAX, &memory)[2].clone().unwrap();
+    let learned = memory.continuations(21..usize::MAX, &memory)[2]
+        .clone()
+        .unwrap();
     let expected = Continuations {
-        at: None,
+        position: None,
         ..followed
     };
     assert_eq!(learned, expected);

@@ -1,27 +1,27 @@
-//! Small MIDI files of every kind, made here byte by byte, and what is in them.
+//! Small MIDI files of every kind as bytes, and their expected content.
 
 /// A note as `(start, end, pitch, velocity, channel, track)`, times in ticks.
 pub(crate) type Expected = (u64, u64, u8, u8, u8, u16);
 
-/// A file and what reading it must give: the notes, or the offset of what is wrong with it.
+/// A file and the expected result: its notes, or the offset of an error.
 pub(crate) struct Fixture {
     pub(crate) name: &'static str,
     pub(crate) bytes: Vec<u8>,
     pub(crate) notes: Result<Vec<Expected>, usize>,
-    /// A part of some warning; `""` where there must be none.
+    /// Part of an expected warning; `""` if there must be none.
     pub(crate) warning: &'static str,
 }
 
 const EOT: [u8; 4] = [0, 0xff, 0x2f, 0];
 
-/// A header of the given type, track count and division.
+/// Returns a header with type, track count and division.
 pub(crate) fn header(format: u8, tracks: u8, division: [u8; 2]) -> Vec<u8> {
     let mut bytes = b"MThd\0\0\0\x06\0".to_vec();
     bytes.extend([format, 0, tracks, division[0], division[1]]);
     bytes
 }
 
-/// A chunk that says it has `length` bytes.
+/// Returns a chunk whose header states `length` bytes.
 fn chunk(id: &[u8; 4], length: usize, body: &[u8]) -> Vec<u8> {
     let mut bytes = id.to_vec();
     bytes.extend((length as u32).to_be_bytes());
@@ -29,20 +29,20 @@ fn chunk(id: &[u8; 4], length: usize, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A track: its events and the end of track.
+/// Returns a track of events, with its end of track.
 pub(crate) fn track(events: &[u8]) -> Vec<u8> {
     let body = [events, &EOT].concat();
     chunk(b"MTrk", body.len(), &body)
 }
 
-/// A file of 96 ticks a beat.
+/// Returns a file of 96 ticks a beat.
 fn file(format: u8, tracks: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = header(format, tracks.len() as u8, [0, 96]);
     bytes.extend(tracks.concat());
     bytes
 }
 
-/// One note of a beat on the given key and channel.
+/// Returns one note of a beat on a key and a channel.
 fn note(key: u8, channel: u8) -> Vec<u8> {
     vec![0, 0x90 | channel, key, 80, 96, 0x80 | channel, key, 64]
 }
@@ -52,7 +52,7 @@ fn with(mut bytes: Vec<u8>, at: usize, new: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// All of them.
+/// Returns all fixtures.
 pub(crate) fn all() -> Vec<Fixture> {
     let one = file(0, &[track(&note(60, 0))]);
     let c4 = (0, 96, 60, 80, 0, 0);
@@ -66,7 +66,7 @@ pub(crate) fn all() -> Vec<Fixture> {
         });
     };
 
-    // What is in order.
+    // Valid files.
     add("type 0", one.clone(), Ok(vec![c4]), "");
     let two = [track(&note(60, 0)), track(&note(64, 1))];
     let parts = vec![c4, (0, 96, 64, 80, 1, 1)];
@@ -119,7 +119,7 @@ pub(crate) fn all() -> Vec<Fixture> {
     let first_out = vec![(0, 18, 60, 80, 0, 0), (9, 27, 60, 70, 0, 0)];
     add("overlapping notes of one key", overlap, Ok(first_out), "");
 
-    // What is odd and can be read.
+    // Irregular files that can be read.
     let open = [0, 0x90, 60, 80, 96, 0xb0, 7, 1];
     add(
         "no note-off",
@@ -288,7 +288,7 @@ pub(crate) fn all() -> Vec<Fixture> {
         "ends inside an event",
     );
 
-    // What cannot be read.
+    // Files that cannot be read.
     add("nothing", vec![], Err(0), "");
     add("no MIDI", b"<html>".to_vec(), Err(0), "");
     add("a cut header", one[..9].to_vec(), Err(9), "");

@@ -1,4 +1,4 @@
-//! What the tests of this crate share; the fuzz targets take [`properties`] from here too.
+//! Shared code of this crate's tests. The fuzz targets also use [`properties`].
 #![allow(dead_code)]
 
 pub(crate) mod fixtures;

@@ -1,5 +1,5 @@
-//! What must hold for any bytes and any ids. The bounded random tests and the fuzz targets
-//! run these very functions.
+//! Properties that hold for any bytes and any ids. Both the bounded random tests and the fuzz targets
+//! call these functions.
 
 use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
 use std::collections::BTreeMap;
@@ -10,7 +10,8 @@ use continuo_score::{
     Vocabulary, tune,
 };
 
-/// The presets, in both orders, and with merged tokens: such as music gives, and any at all.
+/// Returns the presets in both note orders, without merges, with merges learned from music, and with
+/// random merges.
 pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
         let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
@@ -23,7 +24,7 @@ pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     ALL.clone()
 }
 
-/// With merges as byte-pair encoding learns them, from the minuet; so many, or all it has.
+/// Returns a vocabulary with merges that byte-pair encoding learns from the minuet: at most `merges`.
 pub(crate) fn learnt(plain: &Vocabulary, merges: usize) -> Vocabulary {
     let base = TokenSequence::encode(&tune::minuet().quantise(plain), plain).base_ids(plain);
     let base = &base[1..base.len() - 1];
@@ -34,7 +35,7 @@ pub(crate) fn learnt(plain: &Vocabulary, merges: usize) -> Vocabulary {
         for pair in vocabulary.merge(base.to_vec()).windows(2) {
             *counts.entry([pair[0], pair[1]]).or_default() += 1;
         }
-        // Half of it is the other half: long tokens would leave nothing to merge.
+        // Longer tokens are left out, since one of them would cover half of the piece.
         let length = |pair: &[u16; 2]| pair.iter().map(|&id| vocabulary.expand(id).len()).sum();
         counts.retain(|pair, _| (2..=16usize).contains(&length(pair)));
         let most = counts.into_iter().max_by_key(|&(_, count)| count);
@@ -46,7 +47,8 @@ pub(crate) fn learnt(plain: &Vocabulary, merges: usize) -> Vocabulary {
     vocabulary
 }
 
-/// With merges of any ids that may be merged, most of them no music.
+/// Returns a vocabulary with merges of random ids that may be merged. Most of them do not occur in
+/// music.
 pub(crate) fn any_merges(plain: &Vocabulary, merges: usize) -> Vocabulary {
     let mut vocabulary = plain.clone();
     let mut pairs: Vec<[u16; 2]> = Vec::new();
@@ -58,7 +60,8 @@ pub(crate) fn any_merges(plain: &Vocabulary, merges: usize) -> Vocabulary {
     let separator = plain.id(Token::Separator).expect("every vocabulary has it");
     while pairs.len() < merges {
         let (left, right) = (id(vocabulary.size()), id(vocabulary.size()));
-        // Moves more often than by chance, or hardly any would be allowed anywhere.
+        // Moves are more frequent than by chance; otherwise the grammar would hardly ever allow a
+        // merged token.
         let left = if left % 3 == 0 { separator } else { left };
         let more = [&pairs[..], &[[left, right]]].concat();
         if let Ok(larger) = plain.clone().with_merges(more.clone()) {
@@ -68,7 +71,8 @@ pub(crate) fn any_merges(plain: &Vocabulary, merges: usize) -> Vocabulary {
     vocabulary
 }
 
-/// Reading any bytes ends, in order, and in proportion to them; what is read encodes.
+/// Reading of any bytes ends. Its notes are in order and in proportion to the bytes, and can be
+/// encoded.
 pub(crate) fn reading(bytes: &[u8]) {
     let lengthen = ReadOptions {
         pedal: Pedal::Lengthen,
@@ -113,7 +117,7 @@ pub(crate) fn reading(bytes: &[u8]) {
             .all(|n| n.start <= n.end && n.end <= file.end)
     );
 
-    // Every third, which of them by the length: all would be slow, and files are many.
+    // Only every third vocabulary, chosen by the length of the file, to limit the time.
     for vocabulary in vocabularies().iter().skip(bytes.len() % 3).step_by(3) {
         round_trip(&file, vocabulary);
     }
@@ -124,23 +128,23 @@ pub(crate) fn round_trip(file: &MidiFile, vocabulary: &Vocabulary) {
     let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Keep);
     assert_eq!(score.steps_per_beat, vocabulary.steps_per_beat);
     score_round_trip(&score, vocabulary);
-    // Every note is there, on its step (two of one key on one step are one).
+    // Every note is on its step; two notes of one key on one step become one.
     let parts = score.notes.len();
     assert!(parts <= file.notes.len() && (parts > 0 || !within(file)));
 }
 
-/// Whether some note starts early enough to be kept.
+/// Whether a note starts early enough to be kept.
 fn within(file: &MidiFile) -> bool {
     let beats = |tick: u64| tick / u64::from(file.ticks_per_beat);
     file.notes.iter().any(|n| beats(n.start) < 10_000)
 }
 
-/// The same for a score.
+/// Checks the round trip of a score.
 pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     let mut quantised = score.quantise(vocabulary);
     assert_eq!(quantised.quantise(vocabulary), quantised, "once is enough");
     let encoded = TokenSequence::encode(&quantised, vocabulary);
-    // What the vocabulary cannot say is cut by encoding itself in the same way.
+    // Encoding itself quantises durations and velocities that the vocabulary lacks, in the same way.
     if score.steps_per_beat == vocabulary.steps_per_beat {
         assert!(
             TokenSequence::encode(score, vocabulary).ids(vocabulary) == encoded.ids(vocabulary)
@@ -149,12 +153,12 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     let index = TokenIds::encode(&quantised, vocabulary);
     assert!(index.ids() == encoded.ids(vocabulary));
     let placed = index
-        .place(vocabulary)
+        .sequence(vocabulary)
         .expect("the grammar allows what encode writes");
     assert!(placed == encoded);
     grid(&index, vocabulary, &quantised);
     let mut decoded = placed.decode(vocabulary);
-    // Metre and tempo are not in the tokens.
+    // Tokens do not contain time signatures and tempo.
     decoded.time_signatures = quantised.time_signatures.clone();
     decoded.tempos = quantised.tempos.clone();
     assert!(decoded == quantised, "decode(encode(s)) is not s");
@@ -169,8 +173,8 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     assert!(quantised.notes == decoded.notes, "tidy has one order");
 }
 
-/// The time grid of merged tokens is that of the base tokens they end with, and the steps
-/// that [`TokenSequence::positioned_ids`] has.
+/// The time grid of a merged token is that of its last base token, and its steps equal those of
+/// [`TokenSequence::positioned_ids`].
 fn grid(index: &TokenIds, vocabulary: &Vocabulary, score: &Score) {
     let plain = vocabulary.base();
     let expand = |&id: &u16| vocabulary.expand(id).to_vec();
@@ -189,7 +193,7 @@ fn grid(index: &TokenIds, vocabulary: &Vocabulary, score: &Score) {
     for (point, id) in coarse.iter().zip(index.ids()) {
         read += vocabulary.expand(*id).len();
         assert_eq!(*point, fine[read - 1]);
-        assert_eq!(point.place, score.time_signatures.position(point.step));
+        assert_eq!(point.position, score.time_signatures.position(point.step));
     }
     assert_eq!(read, fine.len());
     let placed = TokenSequence::encode(score, vocabulary).positioned_ids(vocabulary);
@@ -197,8 +201,8 @@ fn grid(index: &TokenIds, vocabulary: &Vocabulary, score: &Score) {
     assert!(ids == index.ids() && steps.into_iter().eq(coarse.iter().map(|p| p.step)));
 }
 
-/// Any ids are refused where they stop making sense, or are a score in its one spelling,
-/// however it is cut into merged tokens.
+/// Random ids are either refused at the first wrong one, or they are the one encoding of a score,
+/// however they are split into merged tokens.
 pub(crate) fn ids(ids: &[u16], vocabulary: &Vocabulary) {
     let Ok(placed) = TokenSequence::from_ids(ids, vocabulary) else {
         return;
@@ -225,7 +229,7 @@ pub(crate) fn ids(ids: &[u16], vocabulary: &Vocabulary) {
     }
 }
 
-/// An id may follow where the base tokens it stands for may, and leads where they lead.
+/// An id is allowed exactly if its base tokens are, and leads to the same state.
 fn as_expanded(grammar: &Grammar, state: &GrammarState, id: u16, vocabulary: &Vocabulary) {
     let step = |state: GrammarState, token| {
         grammar
@@ -241,7 +245,7 @@ fn as_expanded(grammar: &Grammar, state: &GrammarState, id: u16, vocabulary: &Vo
     assert_eq!(grammar.allows_id(state, id), expected.is_some());
 }
 
-/// A walk that `choices` steer under the grammar's mask always decodes.
+/// A walk that `choices` steer under the grammar's mask can always be decoded.
 pub(crate) fn walk(choices: &[u8], vocabulary: &Vocabulary) {
     let grammar = Grammar::new(vocabulary);
     let mut mask = vec![false; vocabulary.size()];

@@ -1,11 +1,11 @@
-//! Real files: in the folder `CONTINUO_SHARED` names, or in `shared` beside the workspace.
+//! Real files in the folder that `CONTINUO_SHARED` names, or else in `shared` beside the workspace.
 //! None of them is part of the project.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The files below `data/FOLDER` of the shared folder that look like MIDI, in order. Where
-/// the shared folder is absent, says so and gives none: the test that asked is skipped.
+/// Returns the MIDI files below `data/FOLDER` of the shared folder, in order. If there are none, prints
+/// that the test is skipped and returns an empty list.
 pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let shared = std::env::var_os("CONTINUO_SHARED")
@@ -14,7 +14,7 @@ pub(crate) fn files(folder: &str) -> Vec<PathBuf> {
     walk(&shared.join("data").join(folder), &mut files);
     files.sort();
     if files.is_empty() {
-        // Past the capture that hides what passing tests print.
+        // Writes directly to standard error, since the test harness hides the output of passing tests.
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED: needs data/{folder} of the shared folder (CONTINUO_SHARED, or shared beside the workspace)"
@@ -39,7 +39,7 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-/// Runs `check` over the files on all cores; a panic names its file.
+/// Runs `check` for each file, on all cores; a panic names the file.
 pub(crate) fn each(files: &[PathBuf], check: impl Fn(&Path) + Sync) {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

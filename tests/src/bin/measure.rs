@@ -9,10 +9,10 @@ use continuo_tests::host::Format;
 use continuo_tests::measure::waiting::{Disturbance, OPENED, disturbed, opened_row};
 use continuo_tests::measure::{process, trades};
 
-/// Measures the bundles that `cargo xtask bundle` made, with the model that ships.
+/// Measures the bundles of `cargo xtask bundle`, with the model that ships.
 #[derive(Parser)]
 struct Cli {
-    /// The folder with the bundles.
+    /// Folder with the bundles
     #[arg(long, default_value = "target/bundled")]
     bundles: PathBuf,
     #[command(subcommand)]
@@ -21,60 +21,60 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Measurement {
-    /// How long process() takes
+    /// Measure the duration of process()
     Process {
         /// Block lengths, in samples
         #[arg(long, value_delimiter = ',', default_values_t = [32, 64, 128, 256, 512, 1024, 2048, 4096])]
         samples: Vec<u32>,
-        /// Notes the player plays a second
+        /// Number of the player's notes a second
         #[arg(long)]
         notes: u32,
-        /// Blocks of each length
+        /// Number of blocks of each length
         #[arg(long, default_value_t = 4_000)]
         blocks: usize,
-        /// With real-time priority, as hosts have it for their audio threads
+        /// Use real-time priority, like audio threads of hosts
         #[arg(long)]
         realtime: bool,
-        /// The host's thread stays awake between blocks
+        /// Keep the host's thread awake between blocks
         #[arg(long)]
         spin: bool,
     },
-    /// Whether answers come in time
+    /// Measure whether answers are in time
     Trades {
-        /// Instances at once
+        /// Number of instances
         #[arg(long, default_value_t = 8)]
         instances: usize,
-        /// Minutes by the clock
+        /// Duration in minutes
         #[arg(long, default_value_t = 1.0)]
         minutes: f64,
-        /// Threads that compute beside them
+        /// Number of additional threads that load the processor
         #[arg(long, default_value_t = 2)]
         load: usize,
-        /// What tempos and notes follow from
+        /// Seed of tempos and notes
         #[arg(long, default_value_t = 1)]
         seed: u64,
-        /// With real-time priority, as hosts have it for their audio threads
+        /// Use real-time priority, like audio threads of hosts
         #[arg(long)]
         realtime: bool,
     },
-    /// How soon loaded projects play, and whether answers come in time while others load
+    /// Measure the time until loaded projects play, and whether answers are in time while others load
     Waiting {
-        /// Instances that trade
+        /// Number of instances that trade
         #[arg(long, default_value_t = 4)]
         instances: usize,
-        /// Minutes by the clock, for each row
+        /// Duration in minutes for each row
         #[arg(long, default_value_t = 0.5)]
         minutes: f64,
-        /// With real-time priority, as hosts have it for their audio threads
+        /// Use real-time priority, like audio threads of hosts
         #[arg(long)]
         realtime: bool,
     },
-    /// Which system calls process() makes, over so many blocks of torture in real time
+    /// Count the system calls of process() in a stress run in real time
     Syscalls {
-        /// Blocks of each format
+        /// Number of blocks for each format
         #[arg(long, default_value_t = 100_000)]
         blocks: u64,
-        /// What everything follows from
+        /// Seed of all random choices
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },

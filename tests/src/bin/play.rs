@@ -1,5 +1,5 @@
-//! A host in a process of its own, for tests that need other environment variables: plays the opening of
-//! the minuet to a bundle and prints the number of notes that come out.
+//! A host in a process of its own, for tests that need other environment variables. It plays the
+//! opening of the minuet to a bundle and prints the number of output notes.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,16 @@ use continuo_tests::daw::Daw;
 use continuo_tests::host::Format;
 use continuo_tests::{assertions, scenario};
 
-/// Plays the opening of the minuet to a plugin, stops four bars later, and prints how many
-/// notes came out.
+/// Plays the opening of the minuet to a plugin, stops four bars later, and prints the number of output
+/// notes.
 #[derive(Parser)]
 struct Options {
-    /// Bundle: a .clap or .vst3
+    /// Bundle to load: a .clap or .vst3
     bundle: PathBuf,
-    /// Parameter and value, such as thru=Off
+    /// Parameter to set, such as thru=Off
     #[arg(long = "set", value_name = "ID=VALUE")]
     set: Vec<String>,
-    /// State to load first
+    /// File with the state to load first
     #[arg(long, value_name = "FILE")]
     load: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! How long `process()` takes, while the plugin plays and is played to.
+//! Measures the duration of `process()` while both the plugin and the player play.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,39 +10,39 @@ use rand_chacha::ChaCha8Rng;
 use super::{prioritise, quantile};
 use crate::host::{Block, Format, Mode, NoteEvent, Transport, TransportDetail};
 
-/// Samples a second.
+/// Sample rate in Hz.
 const SAMPLE_RATE: f64 = 48_000.0;
 
-/// How it is measured.
+/// Options of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Block length in samples.
     pub frames: u32,
-    /// Notes the player plays a second.
+    /// Number of the player's notes a second.
     pub notes: u32,
-    /// Blocks measured.
+    /// Number of blocks to measure.
     pub blocks: usize,
-    /// The longest wait for a block's time to pass: long blocks come faster than by the clock.
+    /// Longest wait between blocks. Long blocks are then processed faster than in real time.
     pub wait: Duration,
-    /// The host's thread has real-time priority, as audio threads of hosts do.
+    /// Whether the host's thread has real-time priority, like audio threads of hosts.
     pub priority: bool,
-    /// The host's thread sleeps for a quarter of the time between blocks and looks at the clock
-    /// for the rest: its caches and its core's clock stay warm. Not all of it, for Linux takes the
-    /// core away for 50 ms from a real-time thread that ran for 950 ms of a second, and the block
-    /// after that finds its caches cold.
+    /// Whether the host's thread sleeps for only a quarter of the time between blocks and spins for the
+    /// rest, so that its caches and its core's clock stay warm. It does not spin for all of it: Linux
+    /// suspends a real-time thread for 50 ms after 950 ms of work in a second, and the next block would
+    /// find cold caches.
     pub spin: bool,
 }
 
-/// How long something took, in microseconds.
+/// Quantiles of a duration, in microseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// Half of the times stay within this.
+    /// Median.
     pub p50: f64,
-    /// 99 of 100.
+    /// 99th percentile.
     pub p99: f64,
-    /// 999 of 1,000.
+    /// 99.9th percentile.
     pub p999: f64,
-    /// All.
+    /// Maximum.
     pub worst: f64,
 }
 
@@ -58,22 +58,26 @@ impl Times {
     }
 }
 
-/// What came of it.
+/// Result of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// `process()`.
+    /// Duration of `process()`.
     pub process: Times,
-    /// The same host, half a block later, only looks at the clock, for as long as `process()` took
-    /// just now: how much longer that lasted is what the machine takes by its interruptions.
+    /// Delay by interruptions of the machine: half a block later, the host spins for as long as the
+    /// last `process()` took, and this is the excess.
     pub machine: Times,
-    /// What a block lasts, in microseconds.
+    /// Duration of a block in microseconds.
     pub block: f64,
-    /// Notes the plugin sent, the player's not counted.
+    /// Number of notes that the plugin generated.
     pub played: u64,
 }
 
-/// Plays to the bundle in real time: the plugin plays freely beside the player, and nothing of
-/// the player's passes.
+/// Runs the bundle in real time: the plugin plays in the mode Free beside the player, and passes no
+/// notes through.
+///
+/// # Errors
+///
+/// Fails if the bundle cannot be loaded or run.
 pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> {
     let mut plugin = format.load(bundle)?;
     plugin.activate(SAMPLE_RATE, options.frames, Mode::Realtime)?;
@@ -92,7 +96,7 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
     let beats = 120.0 / 60.0 / SAMPLE_RATE;
     let block_time = f64::from(options.frames) / SAMPLE_RATE;
     let wait = Duration::from_secs_f64(block_time).min(options.wait);
-    // The model is loaded, and the first blocks fill caches.
+    // The model is loaded now; the first blocks fill caches.
     let warm_up = (3.0 / wait.as_secs_f64()) as usize;
     let mut next = Instant::now();
     for number in 0..warm_up + options.blocks {
@@ -170,7 +174,7 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
 }
 
 impl Options {
-    /// Sleeps until `then`, or until `awake` before it and looks at the clock from there on.
+    /// Sleeps until `then`, or until `awake` before it and spins from there on.
     fn wait_until(&self, then: Instant, awake: Duration) {
         let awake = if self.spin { awake } else { Duration::ZERO };
         std::thread::sleep((then - awake).saturating_duration_since(Instant::now()));
@@ -180,7 +184,7 @@ impl Options {
     }
 }
 
-/// Looks at the clock until `time` has passed, and says by how much it came too late.
+/// Spins until `time` has passed, and returns the delay beyond it.
 fn watch(time: Duration) -> Duration {
     let began = Instant::now();
     loop {

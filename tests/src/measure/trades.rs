@@ -1,10 +1,10 @@
-//! Whether answers come in time: many instances trade bars with their players by the clock, and
-//! each answer is compared with what the same instance plays when it may take its time.
+//! Measures whether answers are in time: many instances trade bars with their players in real time, and
+//! each answer is compared with that of an offline pass.
 //!
-//! An instance hears eight bars of 2/4 (it plays nothing yet, for what it played, late or not,
-//! would be part of what it answers to), and then goes round the last player's bar and
-//! its own, with another seed each round. In Song memory a round forgets the one before, so the
-//! right answer is known: what an offline pass gave for that seed.
+//! An instance reads eight bars of 2/4. It plays nothing in them, since its own notes, late or not,
+//! would change its answers. Then it repeats the player's last bar and its own bar, with another seed
+//! each round. In Song memory a round does not depend on the one before, so the right answer is known:
+//! that of the offline pass for the same seed.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,65 +21,69 @@ use crate::host::{Format, Mode};
 
 /// Beats of a bar, and of a turn.
 const BAR: f64 = 2.0;
-/// Where the round begins; its second half is the plugin's.
+/// Start of the round in beats; its second half is the plugin's turn.
 const ROUND: f64 = 16.0;
-/// Seeds whose answers are known.
+/// Number of seeds with known answers.
 const SEEDS: usize = 8;
-/// Samples a second, and in a block.
+/// Sample rate in Hz, and block length in samples.
 const SAMPLE_RATE: f64 = 48_000.0;
 const FRAMES: u32 = 256;
 
-/// How it is measured.
+/// Options of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Instances at once, each on a thread of its own.
+    /// Number of instances, each on a thread of its own.
     pub instances: usize,
-    /// How long each goes round and round.
+    /// Duration of the measurement.
     pub time: Duration,
-    /// Threads that do nothing but compute, beside them.
+    /// Number of additional threads that load the processor.
     pub load: usize,
-    /// What tempos and notes follow from.
+    /// Seed of tempos and notes.
     pub seed: u64,
-    /// The hosts' threads have real-time priority.
+    /// Whether the hosts' threads have real-time priority.
     pub priority: bool,
 }
 
-/// An answer, or what became of it.
+/// Result of one answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Trade {
-    /// Quarter notes a minute.
+    /// Tempo in quarter notes a minute.
     pub bpm: f64,
-    /// What became of its first note.
+    /// Result of its first note.
     pub first: FirstNote,
 }
 
-/// What came of it all.
+/// Result of the measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// All trades of all instances.
     pub trades: Vec<Trade>,
-    /// How late the host itself was for a block at worst, in milliseconds.
+    /// Greatest delay of a block by the host itself, in milliseconds.
     pub host_late: f64,
 }
 
-/// What became of an answer's first note.
+/// Result of an answer's first note.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum FirstNote {
-    /// It began on its sample.
+    /// The note is on its sample.
     Exact,
-    /// It began so many milliseconds late.
+    /// The note is late by this number of milliseconds.
     Late(f64),
-    /// It was not played; another one was the first, or there was none.
+    /// The note is missing: another one is first, or there is none.
     Missing,
 }
 
-/// Trades in real time, with every instance.
+/// Measures trades in real time with all instances.
+///
+/// # Errors
+///
+/// Fails if an instance cannot be loaded or run.
 pub fn measure(bundle: &Path, options: Options) -> Result<Outcome> {
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let instance = |number: usize| {
             let seed = options.seed.wrapping_mul(1000) + number as u64;
-            // One after the other, so that they do not all begin at once.
+            // The instances start one after the other, so that their rounds do not coincide.
             let wait = Duration::from_millis(300) * number as u32;
             scope.spawn(move || {
                 std::thread::sleep(wait);
@@ -126,7 +130,7 @@ fn setup(bpm: f64, mode: Mode) -> Setup {
     }
 }
 
-/// Notes in every other bar.
+/// Returns the player's notes, in every other bar.
 fn notes(rng: &mut ChaCha8Rng) -> Vec<TrackNote> {
     let mut notes = Vec::new();
     for turn in 0..=(ROUND / BAR) as u32 / 2 {
@@ -150,7 +154,7 @@ fn start(bundle: &Path, setup: Setup, notes: &[TrackNote]) -> Result<Daw> {
     Ok(daw)
 }
 
-/// One round: where its answer's bar begins, in samples, and the plugin's notes since.
+/// Plays one round. Returns the start of the answer's bar in samples, and the plugin's notes in it.
 fn round(daw: &mut Daw, seed: usize, pace: &mut dyn FnMut(u64)) -> Result<(f64, Vec<Sent>)> {
     daw.set(&[("seed", &(seed + 1).to_string()), ("mode", "Trade")])?;
     daw.seek(ROUND);
@@ -174,7 +178,7 @@ fn trade(bundle: &Path, seed: u64, options: Options) -> Result<Outcome> {
     let mut right = Vec::new();
     for seed in 0..SEEDS {
         let (line, sent) = round(&mut offline, seed, &mut |_| ())?;
-        // Where in the bar, in beats, and which key.
+        // Position in the bar in beats, and key.
         let place = |sent: &Sent| {
             let beats = (sent.sample as f64 - line) * bpm / 60.0 / SAMPLE_RATE;
             ((beats * 12.0).round() / 12.0, sent.event.key)
@@ -223,7 +227,7 @@ fn trade(bundle: &Path, seed: u64, options: Options) -> Result<Outcome> {
     })
 }
 
-/// A table, by tempo.
+/// Returns a table of results by tempo.
 pub fn table(trades: &[Trade]) -> String {
     let mut text = String::from(
         "| BPM | trades | first note on its sample | late | latest (ms) | not played |\n\
@@ -240,7 +244,8 @@ pub fn table(trades: &[Trade]) -> String {
     text
 }
 
-/// How many, those on their sample, those late, the latest and those not played: cells of a table.
+/// Returns cells of a table: number of trades, on their sample, late, latest in milliseconds, and
+/// missing.
 pub fn row(trades: &[Trade]) -> String {
     let count = |first: fn(&FirstNote) -> bool| trades.iter().filter(|t| first(&t.first)).count();
     let exact = count(|first| *first == FirstNote::Exact);

@@ -1,5 +1,5 @@
-//! Whether anybody waits for another: how soon a loaded project plays, alone and sixteen at once,
-//! and what the loading of one instance does to the answers of others.
+//! Measures whether instances delay each other: the time until a loaded project plays, alone and with
+//! sixteen at once, and the effect of loading one instance on the answers of others.
 
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
@@ -15,41 +15,41 @@ use crate::daw::{Blocks, Daw, Setup};
 use crate::host::{Format, Mode};
 use crate::{artifacts, state_file};
 
-/// Samples a second, and in a block.
+/// Sample rate in Hz, and block length in samples.
 const SAMPLE_RATE: f64 = 48_000.0;
 const FRAMES: u32 = 256;
-/// Quarter notes a minute.
+/// Tempo in quarter notes a minute.
 const BPM: f64 = 120.0;
 /// Steps in a quarter note.
 const STEPS: u64 = 12;
-/// How long a first note is waited for.
+/// Longest wait for a first note.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The first note of an instance that was loaded.
+/// Timing of a loaded instance and its first notes.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadedInstance {
-    /// When the host had loaded and activated it.
+    /// Time when the host had loaded and activated the instance.
     pub loaded: Instant,
-    /// How long that took, in milliseconds.
+    /// Duration of loading and activation in milliseconds.
     pub load_ms: f64,
-    /// When the first note came out.
+    /// Time of the first note.
     pub played: Instant,
-    /// Samples from the step that the note belongs to; 0 if it was in time.
+    /// Samples from the step of the first note to the note; 0 if it is in time.
     pub late: u64,
-    /// Notes sent in the seconds after, and those that were not on their step's sample.
+    /// Number of notes in the following seconds, and number of those off their step's sample.
     pub after: (usize, usize),
 }
 
-/// What another instance does while answers are measured.
+/// Work of another instance during the measurement of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disturbance {
-    /// Nothing: there is none.
+    /// There is no other instance.
     Nothing,
-    /// Its project of so many notes is loaded again and again.
+    /// It repeatedly loads a project of this number of notes.
     Project(usize),
-    /// It learns so many notes from files again and again.
+    /// It repeatedly learns this number of notes from files.
     Album(usize),
-    /// It loads another model again and again.
+    /// It repeatedly loads another model.
     Model,
 }
 
@@ -68,7 +68,7 @@ fn setup() -> Setup {
     }
 }
 
-/// Opens a project of so many notes and plays on from its end, freely and by the clock.
+/// Opens a project and continues from its end in the mode Free, in real time.
 fn open(
     bundle: &Path,
     state: &[u8],
@@ -125,7 +125,11 @@ fn open(
     Ok(opened)
 }
 
-/// Opens so many projects of so many notes at once, each on a thread of its own.
+/// Opens `instances` projects of `notes` notes each at once, each on a thread of its own.
+///
+/// # Errors
+///
+/// Fails if an instance cannot be loaded, or no note comes out.
 pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<LoadedInstance>> {
     let state = state(bundle, &state_file::long_session(notes))?;
     let wait = Barrier::new(instances);
@@ -142,7 +146,11 @@ pub fn opened(bundle: &Path, instances: usize, notes: usize) -> Result<Vec<Loade
     })
 }
 
-/// Opens as many, a line of a table.
+/// Measures [`opened`], and returns a row of the table.
+///
+/// # Errors
+///
+/// Fails as [`opened`] does.
 pub fn opened_row(bundle: &Path, instances: usize, notes: usize) -> Result<String> {
     let opened = opened(bundle, instances, notes)?;
     let last = opened
@@ -167,13 +175,17 @@ pub fn opened_row(bundle: &Path, instances: usize, notes: usize) -> Result<Strin
     ))
 }
 
-/// Head of the table of [`opened_row`].
+/// Header of the table of [`opened_row`].
 pub const OPENED: &str = "\
 | instances | notes each | load and activate (ms) | until the first note: median (ms) | last | first \
 notes late | notes in eight seconds | of them late |
 |---|---|---|---|---|---|---|---|";
 
-/// Trades of instances while another one is disturbed.
+/// Measures trades of instances while another instance works.
+///
+/// # Errors
+///
+/// Fails if an instance cannot be loaded or run.
 pub fn disturbed(
     bundle: &Path,
     options: trades::Options,
@@ -240,7 +252,7 @@ fn disturb(bundle: &Path, disturbance: Disturbance, over: &AtomicBool) -> Result
     Ok(loads)
 }
 
-/// The model beside a CLAP.
+/// Returns the path of the model beside a CLAP.
 fn model(bundle: &Path) -> Result<PathBuf> {
     let model = bundle.with_extension("resources").join("models/default");
     ensure!(model.is_dir(), "no model at {}", model.display());

@@ -1,6 +1,6 @@
-//! Every command of both programs, and how it is used.
+//! A table of every command of both programs, with example arguments.
 
-/// What a command reads.
+/// Kind of a command's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     Nothing,
@@ -10,25 +10,25 @@ pub(crate) enum Reads {
     Corpus,
 }
 
-/// What a command makes.
+/// Kind of a command's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Makes {
-    /// It only prints.
+    /// Standard output only.
     Nothing,
     File,
     Folder,
 }
 
-/// A command.
+/// A command of a program.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) program: &'static str,
     pub(crate) command: &'static str,
     pub(crate) reads: Reads,
     pub(crate) makes: Makes,
-    /// Whether it has `--json`.
+    /// Whether the command has the option `--json`.
     pub(crate) json: bool,
-    /// Its other arguments, with `{in}` and `{out}`.
+    /// Other arguments, with `{in}` and `{out}` for input and output.
     arguments: &'static str,
 }
 
@@ -53,7 +53,7 @@ const fn row(
 const PLAYER: &str = "continuo";
 const TRAINER: &str = "continuo-trainer";
 
-/// All of them. A command that is not here fails `every_command_has_a_row_in_the_table`.
+/// All commands. A command without a row fails `every_command_has_a_row_in_the_table`.
 pub(crate) const ROWS: &[Row] = &[
     row(
         PLAYER,
@@ -164,7 +164,7 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 impl Row {
-    /// The fixture that it reads.
+    /// Returns the fixture of the command's input.
     pub(crate) fn input(&self) -> &'static str {
         match self.reads {
             Reads::Nothing => "",
@@ -174,12 +174,12 @@ impl Row {
         }
     }
 
-    /// Whether what it reads can come from a pipe.
+    /// Whether the input can come from a pipe.
     pub(crate) fn pipes_in(&self) -> bool {
         matches!(self.reads, Reads::Midi | Reads::Corpus)
     }
 
-    /// Its command line.
+    /// Returns the arguments of the command with an input and an output.
     pub(crate) fn with(&self, input: &str, output: &str) -> Vec<String> {
         let words = self.arguments.split_whitespace().map(|word| match word {
             "{in}" => input.to_string(),

@@ -1,4 +1,4 @@
-//! A folder with what commands read, and the programs.
+//! A folder with inputs of the commands, and the programs.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::commands::Row;
 
-/// Songs, a corpus of them and a training, made once.
+/// Songs, a corpus of them and a training, made once per process.
 static FIXTURES: LazyLock<TempDir> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -20,7 +20,7 @@ static FIXTURES: LazyLock<TempDir> = LazyLock::new(|| {
     minuet.to_midi().write_file(&at("song.mid")).unwrap();
     fs::create_dir(at("songs")).unwrap();
     for number in 0..6u32 {
-        // Another tune each: the minuet from another bar on.
+        // Each song differs: the minuet from another bar on.
         let mut song = minuet.clone();
         song.notes.retain(|note| note.start >= number * 36);
         song.notes.iter_mut().for_each(|note| {
@@ -57,7 +57,7 @@ fn command(program: &str, folder: &Path) -> Command {
     command
 }
 
-/// The commands that a program itself lists.
+/// Returns the commands that a program lists in its help.
 pub(crate) fn listed(program: &str) -> Vec<String> {
     let done = command(program, Path::new(".")).arg("--help").output();
     let text = String::from_utf8(done.unwrap().stdout).unwrap();
@@ -72,7 +72,7 @@ pub(crate) fn listed(program: &str) -> Vec<String> {
         .collect()
 }
 
-/// The options of a command that take a value, as the command itself lists them.
+/// Returns the options with a value that a command lists in its help.
 pub(crate) fn options(row: &Row) -> Vec<String> {
     let done = command(row.program, Path::new("."))
         .args([row.command, "--help"])
@@ -117,7 +117,7 @@ impl Fixture {
         fs::write(self.at(name), text).unwrap();
     }
 
-    /// All names in the folder, hidden ones too.
+    /// Returns all names in the folder, with hidden ones.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name());
@@ -126,7 +126,7 @@ impl Fixture {
         names
     }
 
-    /// What a file holds, or each file of a folder; empty where there is none.
+    /// Returns the content of a file, or of each file in a folder; empty if neither exists.
     pub(crate) fn contents(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         fn add(path: &Path, all: &mut Vec<(PathBuf, Vec<u8>)>) {
             if let Ok(entries) = fs::read_dir(path) {
@@ -142,7 +142,7 @@ impl Fixture {
         all
     }
 
-    /// Nothing was made, and nothing of the fixtures and of what was put beside them is changed.
+    /// Asserts that no file was made, and that the fixtures and the files beside them are unchanged.
     #[track_caller]
     pub(crate) fn is_unchanged(&self) {
         for (path, bytes) in self.contents("") {
@@ -161,7 +161,7 @@ impl Fixture {
         }
     }
 
-    /// Removes what is no fixture.
+    /// Removes everything but the fixtures.
     pub(crate) fn clean(&self) {
         for entry in fs::read_dir(self.folder()).unwrap() {
             let (path, name) = entry.map(|e| (e.path(), e.file_name())).unwrap();
@@ -194,7 +194,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// Runs it where files can hold only a kilobyte.
+    /// Runs a command with a file size limit of 0, as on a full disk.
     #[cfg(unix)]
     pub(crate) fn run_on_full_disk(&self, row: &Row, arguments: &[String]) -> Output {
         let mut shell = command("continuo", self.folder());
@@ -216,7 +216,7 @@ impl Fixture {
             .unwrap()
     }
 
-    /// Fails with status 1 and one line, which has this word in it.
+    /// Asserts that a command fails with status 1 and one line that contains `about`.
     #[track_caller]
     pub(crate) fn fails(&self, row: &Row, arguments: &[String], about: &str) {
         let done = self.run(row, arguments);

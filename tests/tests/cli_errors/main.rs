@@ -1,8 +1,8 @@
-//! The mistakes people make with every command of both programs, and what comes of them: one clear
-//! line, the right exit status, and everything that was there still there.
+//! Common mistakes with every command of both programs. Each gives one clear line and the right exit
+//! status, and leaves existing files unchanged.
 //!
-//! The commands are those that the programs themselves list, so that none can be forgotten:
-//! `commands::ROWS` must have a row for each.
+//! The programs themselves list their commands, so that none is missing: `commands::ROWS` must have a
+//! row for each.
 
 mod commands;
 mod fixture;
@@ -14,7 +14,7 @@ use std::process::Stdio;
 use commands::{Makes, ROWS, Reads};
 use fixture::{Fixture, listed};
 
-/// A letter that somebody would miss.
+/// Content of a file that must not be lost.
 const LETTER: &str = "Dear sir,\nthis is no music.\n";
 
 #[test]
@@ -29,7 +29,7 @@ fn every_command_has_a_row_in_the_table() {
     }
 }
 
-/// A completion for each shell and a man page for each command, in a folder of their own.
+/// The output is a completion for each shell and a man page for each command, in a folder of their own.
 #[test]
 fn every_command_has_a_man_page() {
     let fixture = Fixture::new();
@@ -79,8 +79,7 @@ fn input_of_another_kind_is_named() {
     fixture.write("letter", LETTER);
     fs::create_dir(fixture.at("folder")).unwrap();
     for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
-        // A file with something else in it, and a folder in place of a file or a file in place of
-        // a folder.
+        // A file with other content, and a folder in place of a file or a file in place of a folder.
         fixture.fails(row, &row.with("letter", "out"), "letter");
         fixture.fails(row, &row.with("folder", "out"), "folder");
     }
@@ -93,21 +92,21 @@ fn existing_output_is_kept() {
     fixture.write("letter", LETTER);
     fs::create_dir(fixture.at("folder")).unwrap();
     fixture.write("folder/letter", LETTER);
-    // Neighbours whose names look like scratch.
+    // Files beside the output with names like scratch files.
     for name in ["fresh.old", "fresh.partial", "fresh.tmp", "fresh.part"] {
         fixture.write(name, LETTER);
     }
     for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
         let input = row.input();
         fixture.fails(row, &row.with(input, "letter"), "letter");
-        // Folders are made with those above them.
+        // A folder output makes its parent folders; a file output does not.
         if row.makes == Makes::File {
             fixture.fails(row, &row.with(input, "none/of/these"), "none");
         }
         if row.command != "train" {
             fixture.fails(row, &row.with(input, "folder"), "folder");
         }
-        // One that continues a file keeps all that is in it, unless it writes its own part alone.
+        // `continue` keeps the content of its input file, unless it writes its own part alone.
         let mut arguments = row.with(input, input);
         if row.command == "continue" {
             arguments.push("--only".into());
@@ -183,7 +182,7 @@ fn output_of_the_same_kind_is_replaced() {
     fixture.is_unchanged();
 }
 
-/// `-` is standard input and standard output: the same bytes as with files.
+/// `-` is standard input and standard output: the bytes equal those of files.
 #[test]
 fn dash_means_standard_input_and_output() {
     let fixture = Fixture::new();
@@ -195,7 +194,7 @@ fn dash_means_standard_input_and_output() {
         if row.makes == Makes::File {
             let done = fixture.run(row, &row.with(row.input(), "named"));
             assert!(done.status.success(), "{row:?}: {done:?}");
-            // A picture bears the name of its file.
+            // A picture contains the name of its file.
             if row.command != "view" {
                 let read = |name: &str| fs::read(fixture.at(name)).unwrap();
                 assert!(read("named") == read("piped"), "{row:?}");
@@ -220,7 +219,7 @@ fn dash_means_standard_input_and_output() {
     fixture.is_unchanged();
 }
 
-/// With `--json`, standard output is JSON and nothing else, whatever the path.
+/// With `--json`, standard output has only JSON, whatever the path.
 #[test]
 fn json_output_is_valid_for_every_path() {
     let fixture = Fixture::new();
@@ -235,7 +234,7 @@ fn json_output_is_valid_for_every_path() {
         let done = fixture.run(row, &arguments);
         assert!(done.status.success(), "{row:?}: {done:?}");
         let text = String::from_utf8(done.stdout).unwrap();
-        // `songs` prints an object a line.
+        // `songs` prints an object on each line.
         let documents = match row.command {
             "songs" => text.lines().map(str::to_string).collect(),
             _ => vec![text],
@@ -255,7 +254,7 @@ mod unix {
     use std::os::unix::fs::FileTypeExt;
     use std::time::Duration;
 
-    /// A name in Latin-1: no text in UTF-8.
+    /// A name in Latin-1, which is not valid UTF-8.
     #[test]
     fn file_name_that_is_not_utf8_is_accepted() {
         let fixture = Fixture::new();
@@ -314,10 +313,33 @@ mod unix {
             assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
             assert!(said.contains("standard output"), "{row:?}: {said}");
+            // Help is output, too.
+            let help = [row.command, "--help"].map(String::from);
+            let full = fs::File::options().write(true).open("/dev/full").unwrap();
+            let done = fixture.start(row, &help, Stdio::null(), full.into());
+            let done = done.wait_with_output().unwrap();
+            assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
         }
     }
 
-    /// A limit on the size of files stands in for a full disk.
+    /// A folder without write permission: the error names the output, and no scratch file.
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        use std::os::unix::fs::PermissionsExt;
+        let fixture = Fixture::new();
+        fs::create_dir(fixture.at("closed")).unwrap();
+        fs::set_permissions(fixture.at("closed"), fs::Permissions::from_mode(0o555)).unwrap();
+        if fs::write(fixture.at("closed/any"), "").is_ok() {
+            // The superuser can write everywhere.
+            fs::remove_file(fixture.at("closed/any")).unwrap();
+            return;
+        }
+        for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+            fixture.fails(row, &row.with(row.input(), "closed/own"), "closed");
+        }
+    }
+
+    /// A limit on file sizes simulates a full disk.
     #[test]
     fn full_disk_keeps_the_existing_output() {
         let fixture = Fixture::new();
@@ -337,12 +359,16 @@ mod unix {
             let done = fixture.run_on_full_disk(row, &arguments);
             assert_eq!(done.status.code(), Some(1), "{row:?}: {done:?}");
             let said = String::from_utf8_lossy(&done.stderr).into_owned();
-            assert!(!said.contains("panicked"), "{row:?}: {said}");
+            let names_scratch = said.contains(" at path ");
+            assert!(
+                !said.contains("panicked") && !names_scratch,
+                "{row:?}: {said}"
+            );
             assert!(!fixture.at("own/model.json").exists() && !fixture.at("own").is_file());
             let scratch = fixture
                 .names()
                 .into_iter()
-                .find(|name| name.starts_with(".continuo"));
+                .find(|name| name.starts_with(".continuo") || name.starts_with("own."));
             assert_eq!(scratch, None, "{row:?}");
             fixture.clean();
         }
@@ -394,7 +420,8 @@ mod unix {
                     .status();
                 assert!(sent.is_ok());
                 let done = child.wait_with_output().unwrap();
-                // It may have been through, or not have begun: then the system ends it.
+                // The command may have ended before the signal, or not installed its handler; in that
+                // case the system ends it.
                 let code = done.status.code();
                 assert!(matches!(code, Some(0 | 130) | None), "{row:?}: {done:?}");
                 if row.makes == Makes::File {

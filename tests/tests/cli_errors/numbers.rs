@@ -1,9 +1,9 @@
-//! Numbers that make no sense, for every option of every command.
+//! Invalid numbers for every option of every command.
 
 use crate::commands::ROWS;
 use crate::fixture::{Fixture, options};
 
-/// Options whose values are names and paths: any text will do. What is not here refuses `NaN`.
+/// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
 const TEXTS: [&str; 18] = [
     "--all",
     "--output",
@@ -25,8 +25,8 @@ const TEXTS: [&str; 18] = [
     "--from",
 ];
 
-/// More that makes no sense: an option, and values that it refuses.
-const SENSELESS: [(&str, &[&str]); 33] = [
+/// Options, and further invalid values that each refuses.
+const SENSELESS: [(&str, &[&str]); 37] = [
     ("--balance", &["-5", "inf", "2"]),
     ("--transpose", &["200", "-1"]),
     ("--loudness", &["200"]),
@@ -34,9 +34,9 @@ const SENSELESS: [(&str, &[&str]); 33] = [
     ("--minutes", &["0", "-1", "inf"]),
     ("--lr", &["0", "-0.1", "inf"]),
     ("--batch", &["0"]),
-    ("--group", &["0"]),
+    ("--micro-batch", &["0"]),
     ("--segment", &["0"]),
-    ("--accumulate", &["0"]),
+    ("--accumulation-steps", &["0"]),
     ("--window", &["0"]),
     ("--layers", &["0"]),
     ("--width", &["0"]),
@@ -60,6 +60,10 @@ const SENSELESS: [(&str, &[&str]); 33] = [
     ("--longest", &["0"]),
     ("--memories", &["0"]),
     ("--threads", &["0"]),
+    ("--seed", &["-1", "1.5"]),
+    ("--last", &["0", "-1"]),
+    ("--channels", &["0", "17", "2-1"]),
+    ("--tracks", &["-1", "x"]),
 ];
 
 #[test]
@@ -72,12 +76,18 @@ fn nonsensical_numbers_are_refused_with_a_message() {
             let more = more.map_or(&[][..], |(_, values)| values);
             let nan = (!TEXTS.contains(&&*option)).then_some("NaN");
             for value in nan.iter().chain(more) {
-                let arguments = [row.command.to_string(), format!("{option}={value}")];
-                let done = fixture.run(row, &arguments);
-                let said = String::from_utf8_lossy(&done.stderr).into_owned();
-                assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
-                let names = said.contains(&option) && said.contains(*value);
-                assert!(names && !said.contains("panicked"), "{arguments:?}: {said}");
+                let command = row.command.to_string();
+                let joined = vec![command.clone(), format!("{option}={value}")];
+                // As a separate argument, a negative number is a value and not another option.
+                let apart = value.parse::<f64>().is_ok_and(|value| value < 0.0);
+                let apart = apart.then(|| vec![command, option.clone(), value.to_string()]);
+                for arguments in std::iter::once(joined).chain(apart) {
+                    let done = fixture.run(row, &arguments);
+                    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+                    assert_eq!(done.status.code(), Some(2), "{arguments:?}: {said}");
+                    let refused = format!("invalid value '{value}' for '{option}");
+                    assert!(said.contains(&refused), "{arguments:?}: {said}");
+                }
             }
             tried.push(option);
         }

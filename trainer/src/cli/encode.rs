@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use continuo_cli::{Force, note, number, print};
+use continuo_cli::{Force, PedalOption, at_least, note, number, print};
 use continuo_files::{Output, ScratchFolder};
 use continuo_trainer::data::encode::{EncodeOptions, EncodeOutcome, by_style};
 use continuo_trainer::data::file_kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
@@ -18,8 +18,8 @@ use super::encoding;
 /// Files are searched recursively and encoded in parallel. Broken and empty files, songs of
 /// fewer than 16 or more than 100,000 notes, and duplicates (also in another key or at another
 /// tempo) are left out; the command prints their numbers by reason, and FILE.skipped.tsv lists
-/// each of them. Versions of one piece are all held out or all not. Drums (channel 10) are left
-/// out. The same command resumes an interrupted encoding.
+/// each of them. Versions of one piece are all held out or all not. Drums are left out, and
+/// notes end where their keys are released, unless --pedal is given. The same command resumes an interrupted encoding.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Folders of MIDI files (.mid, .midi, .kar, .rmi). Each subfolder is a style of its own, and
@@ -40,11 +40,13 @@ pub(super) struct Arguments {
         value_parser = number(0.0, encoding::MOST_HELD_OUT))]
     held_out: f64,
     /// Seed that selects the held-out songs.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pedal: PedalOption,
     #[command(flatten)]
     force: Force,
 }
@@ -75,6 +77,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         output: scratch_file.as_deref().unwrap_or(&a.output),
         replace: a.force.replace(),
         vocabulary,
+        reading: encoding::reading(a.pedal),
         held_out: a.held_out,
         seed: a.seed,
     };

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use continuo_cli::{Progress, note};
+use continuo_cli::{PedalOption, Progress, note};
 use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::Vocabulary;
+use continuo_score::midi::{Pedal, ReadOptions};
 use continuo_trainer::data::encode::{self, EncodeOptions, EncodeOutcome};
 
 /// Largest share of held-out songs: below 1, so that training songs remain.
@@ -28,6 +29,12 @@ pub(super) fn preset(name: &str) -> anyhow::Result<Vocabulary> {
 pub(super) fn vocabulary(path: &Path) -> anyhow::Result<Vocabulary> {
     let text = read_text(path, MOST_BYTES)?;
     Vocabulary::from_json(&text).with_context(|| path.display().to_string())
+}
+
+/// How files are read: without the pedal by default.
+pub(super) fn reading(pedal: PedalOption) -> ReadOptions {
+    let pedal = Pedal::from(pedal.is_on_or(false));
+    ReadOptions { pedal }
 }
 
 /// Encodes with a progress bar, and prints what was left out of the folders.

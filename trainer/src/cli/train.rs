@@ -165,7 +165,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 0.5, value_name = "POWER", value_parser = number(0.0, 1.0))]
     balance: f64,
     /// Seed of the initial parameters and of the order of songs.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Number of threads on the CPU [default: all cores].
     #[arg(long, value_parser = number(1usize, 4096))]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use continuo_cli::{Force, Progress, note, number, print};
+use continuo_cli::{Force, PedalOption, Progress, at_least, note, number, print};
 use continuo_files::{Output, Replace, ScratchFolder};
 use continuo_score::Vocabulary;
 use continuo_trainer::data::corpus::Corpus;
@@ -39,11 +39,13 @@ pub(super) struct Arguments {
         value_parser = number(0.0, encoding::MOST_HELD_OUT))]
     held_out: f64,
     /// Seed that selects the held-out songs.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
     seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    pedal: PedalOption,
     #[command(flatten)]
     force: Force,
 }
@@ -66,12 +68,15 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         a.ids,
         corpus.songs.len()
     ));
-    let learnt = merges::learn(&corpus, a.ids)?;
+    let learnt = merges::learn(&corpus, a.ids, |left| progress.expect(left))?;
     drop(progress);
     let seconds = started.elapsed().as_secs_f64();
     output.write((learnt.to_json() + "\n").as_bytes())?;
 
-    let [training, held_out] = [false, true].map(|held_out| counts(&corpus, &learnt, held_out));
+    let progress = Progress::new("measuring", "songs", corpus.songs.len() as u64);
+    let measure = |held_out| counts(&corpus, &learnt, held_out, &progress);
+    let [training, held_out] = [false, true].map(measure);
+    drop(progress);
     let longest = (0..learnt.size() as u16)
         .map(|id| learnt.expand(id).len())
         .max();
@@ -133,6 +138,7 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         output: &path,
         replace: Replace::SameKind,
         vocabulary: encoding::preset(&a.preset)?,
+        reading: encoding::reading(a.pedal),
         held_out: a.held_out,
         seed: a.seed,
     };
@@ -142,7 +148,12 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
 }
 
 /// Songs, notes, base tokens and tokens of the held-out songs, or of the others.
-fn counts(corpus: &Corpus, vocabulary: &Vocabulary, held_out: bool) -> [u64; 4] {
+fn counts(
+    corpus: &Corpus,
+    vocabulary: &Vocabulary,
+    held_out: bool,
+    progress: &Progress,
+) -> [u64; 4] {
     let mut counts = [0; 4];
     for (song, info) in corpus.songs.iter().enumerate() {
         if info.held_out == held_out {
@@ -151,6 +162,7 @@ fn counts(corpus: &Corpus, vocabulary: &Vocabulary, held_out: bool) -> [u64; 4] 
             let merged = vocabulary.merge(base).len() as u64;
             let more = [1, info.notes, tokens, merged];
             counts.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
+            progress.add(1);
         }
     }
     counts

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use continuo_files::{Output, Replace, WriteError};
 use continuo_score::manifest::Sizes;
+use continuo_score::midi::{Pedal, ReadOptions};
 use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary, midi};
 use rayon::prelude::*;
 
@@ -31,6 +32,8 @@ pub struct EncodeOptions<'a> {
     pub replace: Replace,
     /// Vocabulary of the corpus.
     pub vocabulary: Vocabulary,
+    /// How files are read: whether notes sound on while the sustain pedal is down.
+    pub reading: ReadOptions,
     /// Share of songs held out for measurements, 0 to 1.
     pub held_out: f64,
     /// Seed that selects those songs.
@@ -129,9 +132,14 @@ pub fn encode(
         bars: sizes.bars,
         bar_steps: sizes.bar_steps,
     };
+    // An encoding that an earlier version began has no pedal, and does not name it.
+    let pedal = match options.reading.pedal {
+        Pedal::Ignore => "",
+        Pedal::Lengthen => "pedal ",
+    };
     let key = JournalKey {
         options: format!(
-            "{} {} {} {rows:?} {}",
+            "{} {} {} {pedal}{rows:?} {}",
             env!("CARGO_PKG_VERSION"),
             options.held_out,
             options.seed,
@@ -152,7 +160,7 @@ pub fn encode(
     let done = AtomicUsize::new(resumed);
     let encode_all = |files: &[SourceFile]| -> Vec<_> {
         let encode = |source| {
-            let encoded = song(source, &options.vocabulary, &sizes);
+            let encoded = song(source, options, &sizes);
             progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
             encoded
         };
@@ -280,9 +288,10 @@ fn is_held_out(content: u64, seed: u64, share: f64) -> bool {
 /// Encodes one file.
 fn song(
     source: &SourceFile,
-    vocabulary: &Vocabulary,
+    options: &EncodeOptions<'_>,
     sizes: &Sizes,
 ) -> Result<EncodedSong, Skipped> {
+    let vocabulary = &options.vocabulary;
     let skip = |reason, detail| Skipped {
         path: source.path.clone(),
         reason,
@@ -291,8 +300,8 @@ fn song(
     if std::fs::metadata(&source.path).is_ok_and(|data| data.len() == 0) {
         return Err(skip(SkipReason::Empty, "0 bytes".into()));
     }
-    let file =
-        midi::read_file(&source.path).map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
+    let file = midi::read_file_with(&source.path, &options.reading)
+        .map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
     let mut score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
     let reason = match score.notes.len() {
         0 => Some(SkipReason::Empty),
@@ -304,9 +313,7 @@ fn song(
         let detail = format!("{} notes (drums left out)", score.notes.len());
         return Err(skip(reason, detail));
     }
-    // A piece ends with the bar of its last note; silence after that is dropped.
-    let end = score.notes.iter().map(|n| n.end()).max().unwrap_or(0);
-    score.length = score.length.min(score.time_signatures.next_bar(end));
+    score.end_with_music();
     let encoded = TokenSequence::encode(&score, vocabulary);
     let mut last = (0, sizes.rows(score.time_signatures.position(0)));
     let records = encoded.positioned_ids(vocabulary).into_iter().map(|p| {
@@ -340,10 +347,11 @@ fn song(
 fn find(folders: &[PathBuf]) -> Result<(Vec<SourceFile>, Vec<String>), EncodeError> {
     let (mut sources, mut left_out) = (Vec::new(), Vec::new());
     for folder in folders {
-        let own = folder
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        // "." and ".." have a name as well.
+        let real = folder.canonicalize();
+        let real = real.as_deref().unwrap_or(folder);
+        let own = folder.file_name().or(real.file_name());
+        let own = own.unwrap_or_default().to_string_lossy().into_owned();
         if folder.is_file() {
             return Err(EncodeError::NotAFolder(folder.clone()));
         }

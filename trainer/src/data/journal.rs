@@ -102,8 +102,14 @@ impl Journal {
             partial: Some(name.to_string_lossy().into_owned()),
         };
         let mut journal = Self { path, out, partial };
-        journal.line(&header)?;
-        Ok((journal, EncodedBatch::default()))
+        match journal.line(&header) {
+            Ok(()) => Ok((journal, EncodedBatch::default())),
+            Err(why) => {
+                // There is nothing yet to go on with.
+                journal.discard();
+                Err(why)
+            }
+        }
     }
 
     /// File of the songs until the corpus is complete.

@@ -6,6 +6,7 @@
 //! `<pad>` are in no word and hence in no merge.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use continuo_score::{Token, Vocabulary, vocabulary::VocabularyError};
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -19,6 +20,8 @@ const WORD_TOKENS: usize = 256;
 /// First character of Unicode's private use area, which has room for 6400 ids; a vocabulary has
 /// at most 4357 base tokens.
 const PRIVATE: u32 = 0xe000;
+/// One of so many words is learnt from to estimate how long all of them take.
+const SAMPLE: usize = 32;
 /// Fewest occurrences of a pair that is merged.
 const FEWEST: u64 = 2;
 
@@ -57,9 +60,15 @@ pub enum VocabError {
 /// Learns the merges of a vocabulary of `ids` ids, base tokens included, from the training songs
 /// of a corpus. Merged tokens of the corpus are expanded first.
 ///
+/// `expect` is called at most once, with an estimate of the remaining time.
+///
 /// # Errors
 /// There are no training songs, `ids` is out of range, or the songs give fewer ids.
-pub fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
+pub fn learn(
+    corpus: &Corpus,
+    ids: usize,
+    expect: impl FnOnce(Duration),
+) -> Result<Vocabulary, VocabError> {
     let base = corpus.vocabulary.base();
     if ids <= base.size() || ids > usize::from(u16::MAX) {
         let (asked, base) = (ids, base.size());
@@ -69,6 +78,13 @@ pub fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
     let words: Vec<String> = training.flat_map(|song| words(corpus, song)).collect();
     if words.is_empty() {
         return Err(VocabError::NoSongs);
+    }
+    if words.len() >= SAMPLE * SAMPLE {
+        // Time grows as the number of words does. The sample's merges are not used.
+        let sample = words.iter().step_by(SAMPLE).cloned().collect();
+        let begun = Instant::now();
+        pairs(&base, sample, ids)?;
+        expect(begun.elapsed() * SAMPLE as u32);
     }
     let merges = pairs(&base, words, ids)?;
     let learnt = base.with_merges(merges)?;

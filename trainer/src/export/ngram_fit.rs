@@ -62,7 +62,7 @@ fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<PredictedToken> {
     }
     let predict = |(record, loss): (TokenRecord, f32)| {
         let network = f64::from(-loss).exp().max(f64::MIN_POSITIVE);
-        let followed = memory.look(0..usize::MAX, &empty);
+        let followed = memory.continuations(0..usize::MAX, &empty);
         let predicted = PredictedToken::new(network, &followed, record.id);
         memory.push(record.id, record.bar_step);
         predicted

@@ -184,8 +184,8 @@ fn unit(x: Tensor<4>) -> Tensor<4> {
 /// `softmax(query · keyᵀ + mask) · value`, `[batch, heads, length, head_dim]`. `key` and `value`
 /// have the heads of `query`, or one for all.
 ///
-/// `burn`'s `attention` divides before the product with the values. Here the row sums are one more
-/// column of that product, which saves a pass over the weights, forward and backward.
+/// The row sums are one more column of the product with the values, and divide its result; `burn`'s
+/// `attention` divides the weights before that product.
 pub(super) fn attend(
     query: Tensor<4>,
     key: Tensor<4>,

@@ -52,7 +52,7 @@ impl InputEmbedding {
             sounding: match config.sounding {
                 true => Some(builder.matrix(
                     "sounding",
-                    table(TableRole::Sounding),
+                    table(TableRole::NoteState),
                     [NoteState::ROWS, s.width],
                 )?),
                 false => None,
@@ -86,8 +86,8 @@ impl InputEmbedding {
     }
 }
 
-/// Multiplicity of each sounding row, `[tokens, NoteState::ROWS]`. The backward pass of a product
-/// with it is faster than that of gathered rows.
+/// Multiplicity of each sounding row, `[tokens, NoteState::ROWS]`: its product with the table adds
+/// up the rows of each token.
 fn counts(contexts: &[NoteContext], device: &Device) -> Tensor<2> {
     let mut data = vec![0.0f32; contexts.len() * NoteState::ROWS];
     for (token, context) in data.chunks_exact_mut(NoteState::ROWS).zip(contexts) {

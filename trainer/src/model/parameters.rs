@@ -40,7 +40,7 @@ pub enum TableRole {
     /// Rows of the time grid: step in bar, bar number, bar length.
     Grid,
     /// Rows of the notes that sound.
-    Sounding,
+    NoteState,
     /// Attention biases by distance.
     Distance,
 }

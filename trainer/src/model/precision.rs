@@ -28,8 +28,7 @@ impl Precision {
         }
     }
 
-    /// The output of a linear module without bias. [`Linear::forward`] has no mixed precision, and
-    /// its backward pass takes more time on the CPU than that of a plain product.
+    /// The output of a linear module without bias. [`Linear::forward`] has no mixed precision.
     pub(super) fn linear(self, x: Tensor<2>, linear: &Linear) -> Tensor<2> {
         self.matmul(x, linear.weight.val())
     }

@@ -92,7 +92,7 @@ impl Ablation {
         match role {
             ParamRole::Table(TableRole::Grid) => self.grid,
             ParamRole::Table(TableRole::Pitch) => self.pitch,
-            ParamRole::Table(TableRole::Sounding) => self.sounding,
+            ParamRole::Table(TableRole::NoteState) => self.sounding,
             role => role.is_gate() && self.gate,
         }
     }

@@ -48,25 +48,17 @@ impl TrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Precision;
-    use crate::train::config::Ablation;
+    use crate::train::config::preset;
+    use continuo_score::Vocabulary;
 
     #[test]
     fn learning_rate_rises_then_falls() {
+        let vocabulary = Vocabulary::preset("continuo").expect("a preset");
+        let (_, tiny) = preset("tiny", &vocabulary).expect("a preset");
         let config = TrainConfig {
-            segment: 1,
-            batch_rows: 1,
-            micro_batch: 1,
-            accumulation_steps: 1,
             learning_rate: 1.0,
-            weight_decay: 0.0,
             warm_up: 0.1,
-            gradient_clip: 1.0,
-            precision: Precision::F32,
-            dropout: 0.0,
-            recall_rate: 1.0,
-            ablation: Ablation::default(),
-            recompute: false,
+            ..tiny
         };
         assert!(config.rate(0.0) > 0.0 && config.rate(0.0) < 0.02);
         assert!((config.rate(0.05) - 0.5).abs() < 1e-9);

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::fs;
 
+use continuo_score::midi::{Pedal, ReadOptions};
 use continuo_score::{Token, TokenSequence, Vocabulary};
 use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::data::encode;
 use continuo_trainer::data::skipped::SkipReason;
 use continuo_trainer::model::config::grid_sizes;
 
@@ -245,6 +247,46 @@ fn unusable_files_are_skipped_with_a_reason() {
         (SkipReason::TooShort, 1),
     ];
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), expected);
+}
+
+/// Notes of a sixteenth, which the pedal holds for a beat.
+#[test]
+fn the_pedal_is_heard_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let beat = |key: u8| {
+        [
+            0, 0xb0, 64, 127, 0, 0x90, key, 80, 24, 0x80, key, 0, 72, 0xb0, 64, 0,
+        ]
+    };
+    let events: Vec<u8> = (40..80).flat_map(beat).chain([0, 0xff, 0x2f, 0]).collect();
+    let head = b"MThd\0\0\0\x06\0\0\0\x01\0\x60MTrk";
+    let length = (events.len() as u32).to_be_bytes();
+    let songs = folder.path().join("songs");
+    fs::create_dir(&songs).unwrap();
+    let song = [&head[..], &length, &events].concat();
+    fs::write(songs.join("song.mid"), song).unwrap();
+    let path = folder.path().join("songs.corpus");
+    let vocabulary = Vocabulary::continuo();
+    let lengths = |pedal| {
+        let options = encode::EncodeOptions {
+            folders: std::slice::from_ref(&songs),
+            output: &path,
+            replace: continuo_files::Replace::SameKind,
+            vocabulary: vocabulary.clone(),
+            reading: ReadOptions { pedal },
+            held_out: 0.0,
+            seed: 1,
+        };
+        encode::encode(&options, |_, _| {}).unwrap();
+        let corpus = Corpus::open(&path).unwrap();
+        let records = corpus.records(0, 0, corpus.songs[0].tokens as usize);
+        let ids: Vec<u16> = records.map(|r| r.id).collect();
+        let read = TokenSequence::from_ids(&ids, &vocabulary).unwrap();
+        let notes = read.decode(&vocabulary).notes;
+        notes.iter().map(|note| note.length).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(Pedal::Ignore), [3; 40]);
+    assert_eq!(lengths(Pedal::Lengthen), [12; 40]);
 }
 
 #[test]

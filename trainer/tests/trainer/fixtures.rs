@@ -71,6 +71,7 @@ pub(crate) fn encode(
         output,
         replace: continuo_files::Replace::SameKind,
         vocabulary,
+        reading: Default::default(),
         held_out,
         seed: 1,
     };

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use continuo_score::{Token, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode;
-use continuo_trainer::data::merges::{VocabError, learn};
+use continuo_trainer::data::merges::{self, VocabError};
 use continuo_trainer::eval::evaluate;
 use continuo_trainer::export::onnx::variant::Variant;
 use continuo_trainer::export::parity::find_runtime;
@@ -26,6 +26,10 @@ use tokenizers::Model as _;
 use tokenizers::models::bpe::BPE;
 
 use crate::fixtures;
+
+fn learn(corpus: &Corpus, ids: usize) -> Result<Vocabulary, VocabError> {
+    merges::learn(corpus, ids, |_| ())
+}
 
 /// Any character that stands for a base id.
 fn character(id: u16) -> char {
@@ -61,6 +65,7 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
         output: &path,
         replace: continuo_files::Replace::SameKind,
         vocabulary: vocabulary.clone(),
+        reading: Default::default(),
         held_out: 0.25,
         seed: 1,
     };

@@ -80,7 +80,7 @@ impl Song {
         f64::from(self.metre.0) * 4.0 / f64::from(self.metre.1)
     }
 
-    /// What it reports of the next block, which reports something if `sure`.
+    /// Its report of the next block, which is not empty if `sure`.
     fn report(&mut self, frames: u32, sure: bool) -> HostTransport {
         while self.beat >= self.bar_start + self.bar() {
             self.bar_start += self.bar();
@@ -223,8 +223,15 @@ fn a_loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
                 if let Some(seam) = seam {
                     let off = seam.end - seam.start - length / spb;
                     assert!(off.abs() < 3.0 / 480.0, "{what}: {off} longer");
-                    // Within the block; a start on the grid is likelier than one beside it.
+                    // Within the block; a start on the grid is likelier than one beside it, and a
+                    // beat a little earlier than one in the block.
                     let near = f64::from(frames) / spb + 3.0 / 480.0 + 2.0 / spb;
+                    let on_beat = seam.start == seam.start.round() && seam.start < start;
+                    let near = if on_beat {
+                        near.max(SHORT_GAP * RATE / spb)
+                    } else {
+                        near
+                    };
                     assert!((seam.start - start).abs() < near, "{what}: {seam:?}");
                     let later = seam.start - start > 3.0 / 480.0 + 2.0 / spb;
                     let steps = seam.start * 12.0;

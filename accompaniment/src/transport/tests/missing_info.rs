@@ -7,7 +7,7 @@ pub(super) const OWN: OwnTime = OwnTime {
     always: false,
 };
 
-/// What the tracker makes of a block, with what is missing filled in.
+/// The tracker's result for a block, with missing information filled in.
 pub(super) fn next(
     tracker: &mut PlayheadTracker,
     reading: &HostTransport,
@@ -46,7 +46,7 @@ fn blocks_without_information_start_no_time_and_end_none() {
         assert!((block_timeline.spans[0].unwrap().start_beat - 3.0).abs() < 1e-9);
         let block_timeline = next(&mut tracker, &playing(3.1, 120.0), 24_000);
         assert_eq!((block_timeline.left, block_timeline.arrived), (None, None));
-        // A host that says nothing any more stands still, and its own time does not begin.
+        // A host that stops to report anything stands still, and its own time does not begin.
         let mut left = None;
         for _ in 0..200 {
             let block_timeline = next(&mut tracker, &nothing, 1_024);

@@ -27,12 +27,12 @@ const SAMPLE_RATE: f64 = 48_000.0;
 /// Block length in samples: ten milliseconds.
 const BLOCK: u32 = 480;
 
-/// Plays the opening of a tune to Continuo, lets it play on, and writes heard.mid, played.mid,
+/// Plays the opening of a tune to Continuo, lets it continue, and writes heard.mid, played.mid,
 /// both.mid, both.wav and roll.png.
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Options {
-    /// A MIDI file to play instead of the tune that comes with Continuo
+    /// MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
     /// Number of bars to generate
@@ -42,17 +42,17 @@ struct Options {
     /// Tempo in quarter notes a minute [default: the tune's own]
     #[arg(long, value_name = "X", value_parser = tempo)]
     bpm: Option<f64>,
-    /// The seed: the same one gives the same notes
+    /// Seed: the same seed gives the same notes
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: u32,
-    /// Play in real time, as on stage, instead of as fast as the machine can
+    /// Play in real time instead of as fast as possible
     #[arg(long)]
     realtime: bool,
     /// Folder for the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// The plugin to play to [default: target/bundled/Continuo.clap]
+    /// CLAP plugin to load [default: target/bundled/Continuo.clap]
     #[arg(long, value_name = "FILE")]
     bundle: Option<PathBuf>,
 }
@@ -233,7 +233,13 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
     outputs.both.write(&both.to_bytes()?)?;
-    wav::write_wav(&both, &outputs.sound, SAMPLE_RATE as u32, &mut |_| ())?;
+    wav::write_wav(
+        &both,
+        0..both.end,
+        &outputs.sound,
+        SAMPLE_RATE as u32,
+        &mut |_| (),
+    )?;
     let parts = [
         RollPart {
             name: "heard",

@@ -168,7 +168,7 @@ impl Checkpoint {
         Model::build(config, &self.vocabulary, device, |spec: &ParamSpec| {
             // `parameters` has the order in which `build` asks.
             let new = random.next().expect("one parameter for each name");
-            if spec.role == ParamRole::Table(TableRole::Sounding) && !before.sounding {
+            if spec.role == ParamRole::Table(TableRole::NoteState) && !before.sounding {
                 return Ok(new.zeros_like());
             }
             let attention = attention.as_deref();

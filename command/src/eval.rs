@@ -1,0 +1,233 @@
+//! Command `continuo eval FILES... [--recall R] [--keys N] [--json]`: measures the loss of a model on
+//! pieces, with and without each memory.
+
+mod listening;
+
+use std::path::PathBuf;
+
+use crate::options::{ComputeOptions, ModelPaths};
+use anyhow::{Context, Result, ensure};
+use clap::ArgMatches;
+use continuo_cli::{Progress, at_least, number, print};
+use continuo_engine::Model;
+use continuo_score::ngram::NgramMemory;
+use serde::Serialize;
+
+use super::hearing::HearingOptions;
+use listening::{Ear, Piece, read};
+
+/// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
+///
+/// Each row is the network with some of its memories. The column "suffix" is the same row mixed with
+/// the n-gram (suffix) memory, which predicts from earlier runs of tokens that equal the last ones, in
+/// the piece or in a learned one, in this key or another.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI files, or folders of them
+    #[arg(required_unless_present = "learn", value_name = "FILES")]
+    files: Vec<PathBuf>,
+    /// Recall of the kNN memory and of the suffix memory: 0 to 1
+    #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
+    recall: f32,
+    /// Count only tokens from this bar on; 1 is the first bar of a piece. Measures the prediction of a
+    /// returning theme
+    #[arg(long, value_name = "BAR", default_value_t = 1, value_parser = at_least(1u32))]
+    from_bar: u32,
+    /// MIDI files, or folders of them, that the suffix memory learns before each piece
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    learn: Vec<PathBuf>,
+    /// Average the predictions in this number of keys: the piece's own, a semitone up, one down, two up
+    /// and so on, as far as there are pitches
+    #[arg(long, value_name = "KEYS", default_value_t = 1,
+        value_parser = clap::value_parser!(u8).range(1..=12))]
+    keys: u8,
+    /// Measure only with all memories, without the other rows
+    #[arg(long)]
+    quick: bool,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    hearing: HearingOptions,
+    #[command(flatten)]
+    places: ModelPaths,
+    #[command(flatten)]
+    compute: ComputeOptions,
+}
+
+impl Args {
+    /// Moves input files that `--learn` has taken back to `files`.
+    pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
+        super::inputs::disentangle(&mut self.files, &mut self.learn, matches, true);
+    }
+}
+
+/// Sums over predicted tokens.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Sum {
+    tokens: u64,
+    notes: u64,
+    nats: f64,
+}
+
+impl Sum {
+    fn add(&mut self, notes: u64, nats: f64) {
+        self.tokens += 1;
+        self.notes += notes;
+        self.nats += nats;
+    }
+
+    fn per_token(&self) -> f64 {
+        self.nats / self.tokens.max(1) as f64
+    }
+
+    fn per_note(&self) -> f64 {
+        self.nats / self.notes.max(1) as f64
+    }
+}
+
+/// Loss with one of the four combinations of memories, also by distance from the start of the piece.
+#[derive(Serialize)]
+struct Cell {
+    /// Whether the window reaches back beyond the segment's start. Without it, a piece is read in
+    /// segments of one window, each without memory.
+    xl: bool,
+    /// Whether the kNN memory is on.
+    knn: bool,
+    all: Sum,
+    /// Loss with the suffix memory; equal to `all` if the model has no weights for it.
+    suffix: Sum,
+    /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
+    by_window: [Sum; BANDS],
+}
+
+/// Number of distance bands; the last has no end.
+const BANDS: usize = 6;
+
+fn band(position: usize, window: usize) -> usize {
+    let windows = position / window;
+    (usize::BITS - windows.leading_zeros()).min(BANDS as u32 - 1) as usize
+}
+
+fn band_name(band: usize) -> String {
+    match band {
+        0 => "0-1".into(),
+        last if last == BANDS - 1 => format!("{}+", 1 << (last - 1)),
+        band => format!("{}-{}", 1 << (band - 1), 1 << band),
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let model = super::load(&args.places, &args.compute)?;
+    ensure!(
+        args.keys == 1 || model.vocabulary().merges().is_empty(),
+        "--keys: this model's merged tokens split a piece differently in each key; leave it out"
+    );
+    let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
+    let mut learned = NgramMemory::new(model.vocabulary());
+    if !args.learn.is_empty() {
+        let whole = args.hearing.whole();
+        let pieces = read(&model, &args.learn, &whole, 1)?;
+        let fed = pieces.iter().flat_map(Piece::tokens);
+        fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
+    }
+    let ear = Ear {
+        model: &model,
+        weights: model.manifest().mixture().times(args.recall),
+        learned: &learned,
+        from_bar: args.from_bar,
+    };
+    let has_knn = model.manifest().knn.is_some();
+    let mut rows = vec![(true, has_knn)];
+    if !args.quick {
+        let all = [(false, false), (false, true), (true, false), (true, true)];
+        rows = all.into_iter().filter(|row| has_knn || !row.1).collect();
+    }
+    let mut cells = Vec::new();
+    let runs = rows.len() * pieces.iter().map(Piece::to_read).sum::<usize>();
+    let progress = Progress::new("listening", "tokens", runs as u64);
+    for (xl, knn) in rows {
+        let mut cell = Cell {
+            xl,
+            knn,
+            all: Sum::default(),
+            suffix: Sum::default(),
+            by_window: [Sum::default(); BANDS],
+        };
+        for piece in &pieces {
+            let recall = if knn { args.recall } else { 0.0 };
+            let mut read = |tokens: usize| progress.add(tokens as u64);
+            ear.listen(piece, recall, &mut cell, &mut read)
+                .context("while reading the pieces")?;
+        }
+        cells.push(cell);
+    }
+    drop(progress);
+    report(args, &model, pieces.len(), &cells)
+}
+
+fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<()> {
+    if args.json {
+        let report = serde_json::json!({
+            "model": model.manifest().name, "variant": model.variant(),
+            "device": model.device().name(), "window": model.manifest().window,
+            "recall": args.recall, "from_bar": args.from_bar, "keys": args.keys, "pieces": pieces,
+            "cells": cells,
+            "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
+        });
+        return print(&format!("{report:#}\n"));
+    }
+    let first = cells[0].all;
+    let mut text = format!(
+        "{pieces} pieces, {} tokens, {} notes; window {}, recall {}\n\n",
+        first.tokens,
+        first.notes,
+        model.manifest().window,
+        args.recall
+    );
+    text += "nats a note, by distance from the piece's beginning in windows\n\n";
+    text += "| XL | kNN | nats/token | nats/note | with suffix |";
+    let shown: Vec<usize> = (0..BANDS)
+        .filter(|&b| cells[0].by_window[b].tokens > 0)
+        .collect();
+    let columns: String = shown
+        .iter()
+        .map(|&b| format!(" {} |", band_name(b)))
+        .collect();
+    text += &format!(
+        "{columns}\n|---|---|---|---|---|{}\n",
+        "---|".repeat(shown.len())
+    );
+    for cell in cells {
+        let on = |on: bool| if on { "on" } else { "off" };
+        let (token, note) = (cell.all.per_token(), cell.all.per_note());
+        text += &format!(
+            "| {} | {} | {token:.4} | {note:.4} | {:.4} |",
+            on(cell.xl),
+            on(cell.knn),
+            cell.suffix.per_note()
+        );
+        for &band in &shown {
+            text += &format!(" {:.4} |", cell.by_window[band].per_note());
+        }
+        text += "\n";
+    }
+    print(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_double() {
+        let bands: Vec<usize> = [0, 9, 10, 19, 20, 40, 79, 80, 159, 160, 9999]
+            .map(|position| band(position, 10))
+            .to_vec();
+        assert_eq!(bands, [0, 0, 1, 1, 2, 3, 3, 4, 4, 5, 5]);
+        assert_eq!(band_name(0), "0-1");
+        assert_eq!(band_name(3), "4-8");
+        assert_eq!(band_name(5), "16+");
+    }
+}

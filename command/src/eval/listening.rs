@@ -1,0 +1,205 @@
+//! Pieces, and the model's loss on each of their tokens.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use continuo_engine::Model;
+use continuo_engine::model::InputToken;
+use continuo_score::midi::Pedal;
+use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
+use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
+
+use super::super::hearing::HearingOptions;
+use super::super::inputs::{find, read_all};
+use super::{Cell, band};
+
+/// Number of tokens in one call. The result depends on it only by rounding.
+const CHUNK: usize = 64;
+
+/// A piece as input of the network.
+pub(super) struct Piece {
+    /// Tokens in the piece's own key and in others; only pitches differ.
+    keys: Vec<Vec<InputToken>>,
+    /// Number of notes that begin at each token.
+    notes: Vec<u64>,
+}
+
+/// Reads the pieces in files and folders, each in `keys` keys, and leaves out pieces without a token to
+/// predict.
+pub(super) fn read(
+    model: &Model,
+    named: &[PathBuf],
+    hearing: &HearingOptions,
+    keys: u8,
+) -> Result<Vec<Piece>> {
+    let files = find(named)?;
+    let steps_per_beat = model.vocabulary().steps_per_beat;
+    let mut pieces = read_all(&files, |file| {
+        let chosen = hearing.read(file, Pedal::Ignore, steps_per_beat)?;
+        Ok(Piece::new(model, &chosen.score(Drums::Drop), keys))
+    })?;
+    pieces.retain(|piece| piece.tokens().len() > 1);
+    match (&files[..], pieces.is_empty()) {
+        ([file], true) => bail!("{}: has no notes to predict", file.display()),
+        (_, true) => bail!("no notes to predict in the {} files named", files.len()),
+        (_, false) => Ok(pieces),
+    }
+}
+
+/// Returns the transposition of each of `keys` keys in semitones: 0, 1, -1, 2, -2 and so on.
+fn shifts(keys: u8) -> impl Iterator<Item = i8> {
+    (1..=keys as i8).map(|n| if n % 2 == 0 { n / 2 } else { -(n / 2) })
+}
+
+impl Piece {
+    fn new(model: &Model, score: &Score, keys: u8) -> Self {
+        let vocabulary = model.vocabulary();
+        let input_token = |score: Score| {
+            let ids = TokenSequence::encode(&score, vocabulary).positioned_ids(vocabulary);
+            model.input_tokens(&ids, &score.time_signatures, &mut NoteState::default())
+        };
+        let keys = shifts(keys).filter_map(|shift| score.transposed(shift));
+        let keys: Vec<_> = keys.map(input_token).collect();
+        let is_note = |token: &Token| matches!(token, Token::Pitch(_));
+        let notes = |input_token: &InputToken| {
+            vocabulary.tokens(input_token.id).filter(is_note).count() as u64
+        };
+        // The first is the piece's own key, which always fits.
+        let notes = keys[0].iter().map(notes).collect();
+        Self { keys, notes }
+    }
+
+    /// Returns the tokens in the piece's own key.
+    pub(super) fn tokens(&self) -> &[InputToken] {
+        &self.keys[0]
+    }
+
+    /// Returns the number of tokens in all keys.
+    pub(super) fn to_read(&self) -> usize {
+        self.keys.len() * self.tokens().len()
+    }
+}
+
+/// A model with settings for evaluation.
+pub(super) struct Ear<'a> {
+    pub(super) model: &'a Model,
+    /// Recall of the suffix memory.
+    pub(super) weights: Mixture,
+    pub(super) learned: &'a NgramMemory,
+    pub(super) from_bar: u32,
+}
+
+impl Ear<'_> {
+    /// Adds the loss of a piece to a cell. Every token but the first is predicted from those before it;
+    /// tokens before `from_bar` are not counted. `recall` is that of the kNN memory. Calls `read` with
+    /// the number of tokens after every chunk.
+    pub(super) fn listen(
+        &self,
+        piece: &Piece,
+        recall: f32,
+        cell: &mut Cell,
+        read: &mut dyn FnMut(usize),
+    ) -> Result<()> {
+        let window = self.model.manifest().window;
+        let keys = piece.keys.iter();
+        let keys: Vec<_> = keys
+            .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
+            .collect::<Result<_>>()?;
+        let mut suffix = NgramMemory::new(self.model.vocabulary());
+        for (position, pair) in piece.tokens().windows(2).enumerate() {
+            let [read, next] = [pair[0], pair[1]];
+            suffix.push(read.id, read.rows.bar_step);
+            if next.bar + 1 < self.from_bar {
+                continue;
+            }
+            let network = mean(keys.iter().map(|nats| nats[position]));
+            let mixed = self.mixed(&suffix, next.id, network);
+            let notes = piece.notes[position + 1];
+            cell.suffix.add(notes, mixed);
+            cell.all.add(notes, network);
+            cell.by_window[band(position + 1, window)].add(notes, network);
+        }
+        Ok(())
+    }
+
+    /// Returns the network's loss in nats for every token but the first.
+    fn expect(
+        &self,
+        tokens: &[InputToken],
+        recall: f32,
+        xl: bool,
+        read: &mut dyn FnMut(usize),
+    ) -> Result<Vec<f64>> {
+        let model = self.model;
+        let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
+        let mut memory = model.memory();
+        let mut expected = Vec::with_capacity(tokens.len());
+        // The last token predicts nothing.
+        let segment = if xl { tokens.len() } else { window };
+        for segment in tokens[..tokens.len() - 1].chunks(segment) {
+            if !xl {
+                memory.clear_window();
+            }
+            for chunk in segment.chunks(CHUNK) {
+                let logits = model.forward(&mut memory, chunk, recall)?;
+                read(chunk.len());
+                for logits in logits.chunks_exact(vocabulary) {
+                    let next = tokens[expected.len() + 1];
+                    expected.push(nats(logits, usize::from(next.id)));
+                }
+            }
+        }
+        Ok(expected)
+    }
+
+    /// Returns the loss of an id in nats, with network and suffix memory mixed.
+    fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
+        let followed = suffix.continuations(0..usize::MAX, self.learned);
+        let likelihood =
+            (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
+        -likelihood.max(f64::MIN_POSITIVE).ln()
+    }
+}
+
+/// Returns the negative log-likelihood of an id in nats.
+fn nats(logits: &[f32], id: usize) -> f64 {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
+    sum.ln() - f64::from(logits[id] - most)
+}
+
+/// Returns the negative logarithm of the mean of likelihoods that are given in nats.
+fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
+    let least = nats.clone().fold(f64::INFINITY, f64::min);
+    let (sum, count) = nats.fold((0.0, 0.0), |(sum, count), nats| {
+        (sum + (least - nats).exp(), count + 1.0)
+    });
+    least - f64::ln(sum / count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn likelihoods_sum_to_one() {
+        let logits = [1.5f32, -2.0, 0.25, 80.0];
+        let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
+        assert!((sum - 1.0).abs() < 1e-9);
+        assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn keys_lie_around_the_own_one_and_their_mean_is_of_likelihoods() {
+        assert_eq!(shifts(1).collect::<Vec<_>>(), [0]);
+        assert_eq!(shifts(6).collect::<Vec<_>>(), [0, 1, -1, 2, -2, 3]);
+        let mut all: Vec<_> = shifts(12).collect();
+        all.sort_unstable();
+        assert!(all.into_iter().eq(-5..=6));
+        assert_eq!(mean([1234.5].into_iter()), 1234.5);
+        let three = mean([0.5f64, 0.25, 0.15].map(|p| -p.ln()).into_iter());
+        assert!((three + 0.3f64.ln()).abs() < 1e-12);
+        let unlikely = mean([2000.0, 2000.0 + 3f64.ln()].into_iter());
+        assert!((unlikely - 2000.0 + (2.0f64 / 3.0).ln()).abs() < 1e-9);
+    }
+}

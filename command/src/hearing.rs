@@ -1,0 +1,318 @@
+//! Command-line options that choose the notes to read from a file, the same for every command.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use continuo_cli::PedalOption;
+use continuo_files::{Input, MOST_BYTES, read_input};
+use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
+use continuo_score::{Drums, PartFilter, Score};
+
+/// Options that choose the notes to read from a file.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Hearing")]
+pub(super) struct HearingOptions {
+    /// Read only these tracks, numbered as in `inspect`: 1,3-5
+    #[arg(long, value_name = "LIST", value_parser = numbers::<0, 65_534>)]
+    tracks: Option<Numbers>,
+    /// Read only these MIDI channels, 1 to 16: 1,3-5
+    #[arg(long, value_name = "LIST", value_parser = numbers::<1, 16>)]
+    channels: Option<Numbers>,
+    /// Read only this number of bars, the last ones
+    #[arg(long, value_name = "BARS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    last: Option<u32>,
+    #[command(flatten)]
+    pedal: PedalOption,
+}
+
+/// Numbers and ranges of one option.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Numbers(BTreeSet<u16>);
+
+/// Score of the chosen notes, and the start of the answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Heard {
+    /// Score in which every note ends before the answer begins. With `--last`, its step 0 is `origin`.
+    pub(super) score: Score,
+    /// First step of the score, in steps of the file.
+    pub(super) origin: u32,
+    /// Bar line on which the answer begins, in steps of the file.
+    pub(super) entry: u32,
+}
+
+/// A file with only the chosen notes.
+pub(super) struct Chosen {
+    /// Name in messages.
+    pub(super) name: PathBuf,
+    /// The file; bars, tempo, tracks and warnings are those of the whole file.
+    pub(super) file: MidiFile,
+    /// Number of the first chosen bar, from 1, and its first step.
+    pub(super) first_bar: u32,
+    pub(super) origin: u32,
+    steps_per_beat: u32,
+}
+
+impl Chosen {
+    /// Returns the score from `origin` to the end of the last bar with a note.
+    pub(super) fn music(&self, score: &Score) -> Score {
+        let mut score = match self.origin {
+            0 => score.clone(),
+            origin => score.from_step(origin),
+        };
+        score.end_with_music();
+        score
+    }
+
+    /// Returns the notes on the grid.
+    pub(super) fn score(&self, drums: Drums) -> Score {
+        self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
+    }
+
+    /// Returns the range of ticks from the first chosen bar to the end of the last bar with a note.
+    pub(super) fn ticks(&self) -> Range<u64> {
+        let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
+        let start = self.tick(self.origin);
+        // An end between two ticks is rounded up.
+        let end = self.tick(self.origin + self.music(&whole).length) + 1;
+        start..end.min(self.file.end).max(start)
+    }
+
+    /// Returns the tick at a step of the file.
+    pub(super) fn tick(&self, step: u32) -> u64 {
+        let beat = u64::from(self.file.ticks_per_beat);
+        u64::from(step) * beat / u64::from(self.steps_per_beat)
+    }
+}
+
+impl Chosen {
+    /// Keeps the notes of the last `bars` bars before the bar line on which an answer would begin.
+    /// `keys` is the file read without the pedal.
+    fn keep_last(&mut self, bars: u32, keys: &MidiFile) {
+        let entry = |drums| Score::from_midi(keys, self.steps_per_beat, drums).answer_start();
+        // The end counts drums too.
+        let Some(entry) = entry(Drums::Drop).or_else(|| entry(Drums::Keep)) else {
+            return;
+        };
+        let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
+        self.origin = whole.bars_before(entry, bars);
+        self.first_bar = whole.time_signatures.position(self.origin).bar + 1;
+        // A note up to half a step early is on the bar line of the grid.
+        let half_step = u64::from(self.file.ticks_per_beat) / u64::from(2 * self.steps_per_beat);
+        let from = self.tick(self.origin);
+        let notes = &mut self.file.notes;
+        notes.retain(|note| note.start + half_step >= from);
+    }
+}
+
+impl HearingOptions {
+    /// Returns the options of reading a file; `pedal` is the command's default.
+    pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
+        let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);
+        ReadOptions {
+            pedal: Pedal::from(is_on),
+        }
+    }
+
+    /// Returns the options of reading a file as a whole.
+    pub(super) fn whole(&self) -> Self {
+        Self {
+            pedal: self.pedal,
+            ..Self::default()
+        }
+    }
+
+    /// Reads a file, or standard input (`-`), and keeps the chosen notes, with drums. Parts are
+    /// quantised to `steps_per_beat`.
+    ///
+    /// # Errors
+    /// Fails if it is no readable MIDI file or lacks a chosen track.
+    pub(super) fn read(&self, path: &Path, pedal: Pedal, steps_per_beat: u32) -> Result<Chosen> {
+        let Input { name, bytes } = read_input(path, MOST_BYTES)?;
+        let read = |reading: &ReadOptions| {
+            let read = midi::read(&bytes, reading);
+            read.with_context(|| format!("{}: not a readable MIDI file", name.display()))
+        };
+        let mut file = read(&self.reading(pedal))?;
+        let hearing = self.hearing(&file);
+        let hearing = hearing.with_context(|| name.display().to_string())?;
+        file.notes.retain(|note| hearing.chooses(note));
+        let mut chosen = Chosen {
+            first_bar: 1,
+            origin: 0,
+            file,
+            steps_per_beat,
+            name: name.clone(),
+        };
+        if let Some(bars) = self.last {
+            let mut keys = read(&ReadOptions::default())?;
+            keys.notes.retain(|note| hearing.chooses(note));
+            chosen.keep_last(bars, &keys);
+        }
+        Ok(chosen)
+    }
+
+    /// Returns the chosen tracks and channels.
+    ///
+    /// # Errors
+    /// Fails if the file lacks a chosen track.
+    pub(super) fn hearing(&self, file: &MidiFile) -> Result<PartFilter> {
+        let list = |numbers: &Numbers| numbers.0.iter().copied().collect::<Vec<u16>>();
+        let tracks = self.tracks.as_ref().map(list);
+        let count = file.tracks.len();
+        if let Some(track) = tracks.iter().flatten().find(|&&t| usize::from(t) >= count) {
+            match count {
+                0 => bail!("--tracks: there is no track {track}: the file has none"),
+                _ => bail!(
+                    "--tracks: there is no track {track}: they are 0 to {}",
+                    count - 1
+                ),
+            }
+        }
+        let channels = self.channels.as_ref().map(list);
+        let from_0 = |channels: Vec<u16>| channels.iter().map(|&c| c as u8 - 1).collect();
+        Ok(PartFilter {
+            tracks,
+            channels: channels.map(from_0),
+        })
+    }
+
+    /// Returns the score of the chosen notes. `keys` is the file read without the pedal, and decides
+    /// the start of the answer: a player enters after the keys are released, even if the pedal is down.
+    ///
+    /// Returns `None` if no note is chosen.
+    pub(super) fn hear(
+        &self,
+        file: &MidiFile,
+        keys: &MidiFile,
+        hearing: &PartFilter,
+        steps_per_beat: u32,
+    ) -> Option<Heard> {
+        let entry = hearing.score(keys, steps_per_beat).answer_start()?;
+        let whole = hearing.score(file, steps_per_beat).ended_at(entry);
+        let origin = self.last.map_or(0, |bars| whole.bars_before(entry, bars));
+        let score = match origin {
+            0 => whole,
+            origin => whole.from_step(origin),
+        };
+        let heard = Heard {
+            score,
+            origin,
+            entry,
+        };
+        (!heard.score.notes.is_empty()).then_some(heard)
+    }
+}
+
+/// Parses a list such as `1,3-5`; each number is from `LEAST` to `MOST`.
+fn numbers<const LEAST: u16, const MOST: u16>(text: &str) -> Result<Numbers, String> {
+    let mut numbers = BTreeSet::new();
+    for part in text.split(',') {
+        let (from, to) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| {
+            let number: Option<u16> = text.trim().parse().ok();
+            number
+                .filter(|number| (LEAST..=MOST).contains(number))
+                .ok_or(format!("{text:?} is no number from {LEAST} to {MOST}"))
+        };
+        let (from, to) = (number(from)?, number(to)?);
+        if from > to {
+            return Err(format!("{part:?} counts backwards"));
+        }
+        numbers.extend(from..=to);
+    }
+    Ok(Numbers(numbers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_score::midi::MidiNote;
+
+    fn options() -> HearingOptions {
+        HearingOptions {
+            tracks: None,
+            channels: None,
+            last: None,
+            pedal: PedalOption::default(),
+        }
+    }
+
+    /// Returns a track of quarter notes and one note that the pedal holds for two more bars.
+    fn files() -> (MidiFile, MidiFile) {
+        let note = |beat: u64, end| MidiNote {
+            start: beat * 480,
+            end,
+            pitch: 60 + beat as u8,
+            velocity: 80,
+            channel: (beat % 2) as u8,
+            track: 0,
+        };
+        let keys = MidiFile {
+            ticks_per_beat: 480,
+            notes: (0..16).map(|beat| note(beat, beat * 480 + 480)).collect(),
+            tracks: vec!["".into()],
+            ..MidiFile::default()
+        };
+        let mut pedalled = keys.clone();
+        pedalled.notes[15].end += 8 * 480;
+        (pedalled, keys)
+    }
+
+    #[test]
+    fn lists_of_numbers() {
+        let list = |text: &str| numbers::<1, 16>(text).map(|n| n.0.into_iter().collect::<Vec<_>>());
+        assert_eq!(list("3,1-2, 16"), Ok(vec![1, 2, 3, 16]));
+        for wrong in ["", "0", "17", "2-1", "a", "1,,2", "-3"] {
+            assert!(list(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_pedal_is_heard_and_does_not_put_the_answer_off() {
+        let (pedalled, keys) = files();
+        let hearing = options().hearing(&keys).unwrap();
+        let heard = options().hear(&pedalled, &keys, &hearing, 12).unwrap();
+        assert_eq!((heard.entry, heard.origin), (192, 0));
+        assert_eq!(heard.score.notes[15].end(), 192);
+        assert_eq!(heard.score.length, 192);
+    }
+
+    #[test]
+    fn the_last_bars_alone() {
+        let (_, keys) = files();
+        let two = HearingOptions {
+            last: Some(2),
+            ..options()
+        };
+        let heard = two.hear(&keys, &keys, &PartFilter::default(), 12).unwrap();
+        assert_eq!((heard.entry, heard.origin), (192, 96));
+        assert_eq!(heard.score.notes.len(), 8);
+        assert_eq!(heard.score.notes[0].start, 0);
+    }
+
+    #[test]
+    fn only_what_is_chosen() {
+        let (_, keys) = files();
+        let channels = HearingOptions {
+            channels: Some(Numbers([2].into())),
+            ..options()
+        };
+        let hearing = channels.hearing(&keys).unwrap();
+        let heard = channels.hear(&keys, &keys, &hearing, 12).unwrap();
+        assert_eq!(heard.score.notes.len(), 8);
+        let none = HearingOptions {
+            channels: Some(Numbers([3].into())),
+            ..options()
+        };
+        let hearing = none.hearing(&keys).unwrap();
+        assert_eq!(none.hear(&keys, &keys, &hearing, 12), None);
+        let tracks = HearingOptions {
+            tracks: Some(Numbers([0, 1].into())),
+            ..options()
+        };
+        let said = tracks.hearing(&keys).unwrap_err().to_string();
+        assert!(said.contains("no track 1"), "{said}");
+    }
+}

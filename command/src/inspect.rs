@@ -1,0 +1,161 @@
+//! Command `continuo inspect FILE [--json]`: lists the content of a MIDI file.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use continuo_cli::print;
+use continuo_score::midi::{MidiFile, MidiNote, Pedal};
+use continuo_score::tune::pitch_name;
+use continuo_score::{Drums, Score, Vocabulary, quantise};
+use serde_json::{Value, json};
+
+use super::hearing::{Chosen, HearingOptions};
+use super::inputs::text;
+
+/// List the notes, parts, bars and tempo of a MIDI file, and its irregularities
+///
+/// The options of tracks, channels, bars and pedal choose the listed notes and parts. Time
+/// signature, tempo and length are those of the whole file.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI file (.mid, .midi, .kar, .rmi)
+    file: PathBuf,
+    /// Print everything as JSON, with each note; times are in ticks
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    hearing: HearingOptions,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let Chosen { file, name, .. } = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    let score = Score::from_midi(&file, steps, Drums::Keep);
+    if args.json {
+        let report = Report {
+            about: about(args, &file, &score),
+            notes: &file.notes,
+        };
+        print(&(serde_json::to_string(&report)? + "\n"))
+    } else {
+        print(&as_text(&name, &file, &score))
+    }
+}
+
+/// Number of bars with notes; the last one counts whole.
+fn bars(score: &Score) -> u32 {
+    match score.notes.iter().map(|n| n.end()).max() {
+        Some(end) => score.time_signatures.position(end.saturating_sub(1)).bar + 1,
+        None => 0,
+    }
+}
+
+/// Returns the output of `--json`, on one line.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    about: Value,
+    notes: &'a [MidiNote],
+}
+
+fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
+    let parts = quantise::parts(file, score.steps_per_beat, Drums::Keep);
+    let parts = parts.iter().map(|part| {
+        json!({
+            "name": part.name, "track": part.track, "channel": part.channel,
+            "drums": part.drums, "notes": part.notes.len(),
+        })
+    });
+    let names = 0..file.tracks.len().min(usize::from(u16::MAX)) as u16;
+    let names: Vec<String> = names.map(|track| file.name(track)).collect();
+    let tempos = file.tempos.iter().map(|&(tick, micros)| {
+        json!({ "tick": tick, "micros_per_beat": micros, "bpm": 60e6 / f64::from(micros) })
+    });
+    let time_signatures = file.time_signatures.iter().map(|&(tick, metre)| {
+        json!({ "tick": tick, "numerator": metre.numerator, "denominator": metre.denominator })
+    });
+    json!({
+        "file": text(&args.file), "type": file.format, "ticks_per_beat": file.ticks_per_beat,
+        "end": file.end, "seconds": file.seconds(), "bars": bars(score),
+        "tracks": names, "text_encoding": file.encoding.name(), "parts": parts.collect::<Vec<_>>(),
+        "tempos": tempos.collect::<Vec<_>>(), "metres": time_signatures.collect::<Vec<_>>(),
+        "warnings": file.warnings,
+    })
+}
+
+/// Greatest number of changes and parts that are listed; the others are only counted.
+const MOST: usize = 12;
+
+fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
+    let drums = file.notes.iter().filter(|n| file.is_drum(n)).count();
+    let mut words = format!(
+        "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, {:.1} s\n",
+        name.display(),
+        file.format,
+        file.tracks.len(),
+        file.ticks_per_beat,
+        file.notes.len(),
+        bars(score),
+        file.seconds(),
+    );
+    let at = |step| {
+        let place = score.time_signatures.position(step);
+        let beat = f64::from(place.step_in_bar) / f64::from(score.steps_per_beat);
+        match beat == 0.0 {
+            true => format!("bar {}", place.bar + 1),
+            false => format!("bar {} + {beat:.2} beats", place.bar + 1),
+        }
+    };
+    let time_signatures = score.time_signatures.changes();
+    let time_signatures =
+        time_signatures.map(|(step, m)| (step, format!("{}/{}", m.numerator, m.denominator)));
+    list(
+        &mut words,
+        "metre",
+        time_signatures.map(|(step, m)| format!("{m} from {}", at(step))),
+    );
+    let tempos = score.tempos.changes().iter();
+    list(
+        &mut words,
+        "tempo",
+        tempos.map(|&(step, bpm)| format!("{bpm:.1} from {}", at(step))),
+    );
+    let parts = quantise::parts(file, score.steps_per_beat, Drums::Keep);
+    let parts = parts.iter().map(|part| {
+        let pitches = || part.notes.iter().map(|n| n.pitch);
+        // A part has at least one note.
+        let (low, high) = (pitches().min().unwrap_or(0), pitches().max().unwrap_or(0));
+        let kind = match (part.drums, part.channel) {
+            (true, 9) => "drums".to_string(),
+            (true, channel) => format!("drums on channel {}", channel + 1),
+            (false, channel) => format!("channel {}", channel + 1),
+        };
+        format!(
+            "track {} {:?}, {kind}: {} notes, {} to {}",
+            part.track,
+            part.name,
+            part.notes.len(),
+            pitch_name(low),
+            pitch_name(high)
+        )
+    });
+    list(&mut words, "part", parts);
+    for warning in &file.warnings {
+        words += &format!("  warning: {warning}\n");
+    }
+    words
+}
+
+fn list(text: &mut String, what: &str, items: impl Iterator<Item = String>) {
+    let mut more = 0;
+    for (index, item) in items.enumerate() {
+        match index < MOST {
+            true => *text += &format!("  {what}: {item}\n"),
+            false => more += 1,
+        }
+    }
+    if more > 0 {
+        *text += &format!("  {what}: and {more} more\n");
+    }
+}

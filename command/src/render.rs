@@ -1,0 +1,84 @@
+//! Command `continuo render FILE -o OUT.wav`: renders a MIDI file as sound.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use continuo_cli::{Force, Progress, note, print};
+use continuo_files::{Output, kind};
+use continuo_score::Vocabulary;
+use continuo_score::midi::Pedal;
+use continuo_synth::wav::{self as wav, Rendered};
+
+use super::hearing::HearingOptions;
+use super::inputs::text;
+
+/// Render a MIDI file with the plugin's electric piano as a WAV file
+///
+/// The tempo is the file's own. The sound ends with the last bar that has a note. Drums are left out.
+/// The WAV file is stereo with 16 bits.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI file to play
+    file: PathBuf,
+    /// WAV file to write
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Sample rate in Hz
+    #[arg(long, default_value_t = 48_000, value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
+    rate: u32,
+    /// Print a report as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
+    hearing: HearingOptions,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let output = Output::check(&args.output, &kind::WAV, args.force.replace())?;
+    ensure!(
+        !(args.json && output.is_standard()),
+        "--json: standard output holds the sound; name a file for one of the two"
+    );
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let chosen = args.hearing.read(&args.file, Pedal::Lengthen, steps)?;
+    super::warn(&chosen.name, &chosen.file.warnings);
+    let (file, ticks) = (&chosen.file, chosen.ticks());
+    ensure!(
+        !file.notes.iter().all(|note| file.is_drum(note)),
+        "{}: has no notes to play ({} notes in all; drums are left out)",
+        chosen.name.display(),
+        file.notes.len()
+    );
+    let seconds = wav::seconds(file, &ticks);
+    let progress = Progress::new("rendering", "s", seconds as u64);
+    let mut tell = |share: f64| progress.set((share * seconds) as u64, seconds as u64);
+    let rendered = wav::write_wav(file, ticks, &output, args.rate, &mut tell)?;
+    drop(progress);
+    let Rendered {
+        seconds,
+        notes,
+        drums,
+        peak,
+    } = rendered;
+    if args.json {
+        let report = serde_json::json!({
+            "input": text(&args.file), "output": text(&args.output), "rate": args.rate,
+            "seconds": seconds, "notes": notes, "drums_left_out": drums, "peak": peak,
+        });
+        print(&format!("{report:#}\n"))
+    } else {
+        let drums = match drums {
+            0 => String::new(),
+            some => format!(", {some} drum notes left out"),
+        };
+        let line = format!("{}: {seconds:.1} s, {notes} notes{drums}", output.name());
+        if output.is_standard() {
+            note(line);
+            return Ok(());
+        }
+        print(&(line + "\n"))
+    }
+}

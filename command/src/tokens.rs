@@ -1,0 +1,100 @@
+//! Command `continuo tokens FILE [--preset]`: prints a MIDI file as tokens.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use continuo_cli::print;
+use continuo_files::{MOST_BYTES, read_text};
+use continuo_score::midi::Pedal;
+use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary};
+
+use super::hearing::HearingOptions;
+
+/// Print a MIDI file as tokens, one step a line
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI file to encode
+    file: PathBuf,
+    /// Vocabulary
+    #[arg(long, value_parser = ["continuo", "midigen"], default_value = "continuo")]
+    preset: String,
+    /// A vocabulary.json, as in a model directory, in place of a preset
+    #[arg(long, value_name = "FILE", conflicts_with = "preset")]
+    vocabulary: Option<PathBuf>,
+    /// Keep the drums as notes
+    #[arg(long)]
+    drums: bool,
+    /// Print only ids, on one line
+    #[arg(long)]
+    ids: bool,
+    #[command(flatten)]
+    hearing: HearingOptions,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let vocabulary = match &args.vocabulary {
+        Some(path) => {
+            let text = read_text(path, MOST_BYTES)?;
+            Vocabulary::from_json(&text).with_context(|| path.display().to_string())?
+        }
+        None => Vocabulary::preset(&args.preset).context("no such preset")?,
+    };
+    let chosen = (args.hearing).read(&args.file, Pedal::Ignore, vocabulary.steps_per_beat)?;
+    super::warn(&chosen.name, &chosen.file.warnings);
+    let drums = match args.drums {
+        true => Drums::Keep,
+        false => Drums::Drop,
+    };
+    let score = chosen.score(drums);
+    let encoded = TokenSequence::encode(&score, &vocabulary);
+    let text = match args.ids {
+        true => {
+            let ids = encoded.ids(&vocabulary).into_iter();
+            ids.map(|id| id.to_string()).collect::<Vec<_>>().join(" ") + "\n"
+        }
+        false => by_step(&score, chosen.first_bar, &encoded, &vocabulary),
+    };
+    print(&text)
+}
+
+/// Returns a line for each step: bar, step in the bar, and the tokens up to the next move. `+` joins
+/// the base tokens of one merged token, also at the end of a line if it continues on the next.
+fn by_step(
+    score: &Score,
+    first_bar: u32,
+    encoded: &TokenSequence,
+    vocabulary: &Vocabulary,
+) -> String {
+    let mut text = String::new();
+    let (mut begins, mut after_separator) = (true, false);
+    let lengths = encoded.ids(vocabulary).into_iter();
+    // Whether each base token is the first of its id.
+    let mut first = lengths.flat_map(|id| (0..vocabulary.expand(id).len()).map(|at| at == 0));
+    for placed in &encoded.tokens {
+        let joined = !first.next().unwrap_or(true);
+        if begins && joined {
+            text.push('+');
+        }
+        // Writing to a string does not fail.
+        if begins {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            let place = score.time_signatures.position(placed.step);
+            let _ = write!(
+                text,
+                "{:>5}.{:<4}",
+                place.bar + first_bar,
+                place.step_in_bar
+            );
+        }
+        let join = if joined && !begins { '+' } else { ' ' };
+        let _ = write!(text, "{join}{}", placed.token);
+        begins = after_separator;
+        after_separator = placed.token == Token::Separator;
+    }
+    text.push('\n');
+    text
+}

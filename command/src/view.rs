@@ -1,0 +1,96 @@
+//! Command `continuo view FILE -o roll.png`: draws a piano roll.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use continuo_cli::Force;
+use continuo_files::{Output, kind};
+use continuo_score::midi::Pedal;
+use continuo_score::roll::{self, RollPart};
+use continuo_score::{Drums, Score, Vocabulary, quantise};
+
+use super::hearing::{Chosen, HearingOptions};
+
+/// Draw a MIDI file as a piano roll
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// MIDI file to draw
+    file: PathBuf,
+    /// PNG file to write
+    #[arg(short, long)]
+    output: PathBuf,
+    #[command(flatten)]
+    force: Force,
+    #[command(flatten)]
+    hearing: HearingOptions,
+}
+
+/// Colours of the parts in order; the last one is shared by all further parts.
+const COLOURS: [[u8; 3]; 8] = [
+    roll::INPUT_COLOUR,
+    roll::GENERATED_COLOUR,
+    [120, 210, 130],
+    [226, 120, 190],
+    [190, 160, 255],
+    [232, 214, 96],
+    [96, 214, 214],
+    [222, 110, 100],
+];
+/// Colour of the drums, whose keys are not pitches.
+const DRUMS: [u8; 3] = [150, 154, 162];
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
+    let steps = Vocabulary::continuo().steps_per_beat;
+    let chosen = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    super::warn(&chosen.name, &chosen.file.warnings);
+    let scores = by_part(&chosen, steps);
+    let parts = scores.iter().map(|(name, score, colour)| RollPart {
+        name,
+        score,
+        colour: *colour,
+    });
+    let parts: Vec<RollPart> = parts.collect();
+    let title = chosen.name.file_stem().unwrap_or_default();
+    let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar);
+    let png = png.with_context(|| chosen.name.display().to_string())?;
+    Ok(output.write(&png)?)
+}
+
+/// Returns the name, the colour and the score of each part. All drums are one part, and so are the
+/// parts beyond the number of colours.
+fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
+    let whole = chosen.score(Drums::Keep);
+    let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();
+    let mut drums = Vec::new();
+    let empty = Score {
+        notes: Vec::new(),
+        ..whole.clone()
+    };
+    for mut part in quantise::parts(&chosen.file, steps_per_beat, Drums::Keep) {
+        (part.notes.iter_mut())
+            .for_each(|note| note.start = note.start.saturating_sub(chosen.origin));
+        if part.drums {
+            drums.extend(part.notes);
+        } else if let Some(colour) = COLOURS.get(parts.len()) {
+            let name = match part.name.trim() {
+                "" => format!("track {}", part.track),
+                name => name.to_string(),
+            };
+            let mut score = empty.clone();
+            score.notes = part.notes;
+            parts.push((name, score, *colour));
+        } else if let Some((name, score, _)) = parts.last_mut() {
+            *name = "others".into();
+            score.notes.extend(part.notes);
+        }
+    }
+    if !drums.is_empty() {
+        let mut score = empty;
+        score.notes = drums;
+        parts.push(("drums".into(), score, DRUMS));
+    }
+    parts.iter_mut().for_each(|(_, score, _)| score.normalise());
+    parts
+}
