@@ -109,7 +109,7 @@ pub struct AudioProcessor {
     /// A message was lost, or the session was replaced: nothing is sent until the ring has room to start
     /// over.
     needs_resync: bool,
-    /// Session epoch of the messages sent: [`Shared::pasts`].
+    /// Session epoch of the messages sent: [`Shared::session_epoch`].
     session_epoch: u64,
     /// Last value of [`Shared::own_time_from`].
     own_time_from: u64,
