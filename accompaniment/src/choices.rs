@@ -67,7 +67,7 @@ choices! {
         Bar = "bar", "Bar";
     }
 
-    /// How memory follows the transport.
+    /// Behaviour of memory when the transport jumps.
     pub enum Memory {
         /// Memory belongs to song positions: notes before the playhead count, notes after it do
         /// not, so that the same pass gives the same notes.

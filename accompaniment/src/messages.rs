@@ -146,7 +146,7 @@ pub struct Settings {
     pub lead: f64,
     /// Length of a turn in [`Mode::Trade`] and of the frozen loop, in bars.
     pub bars: u32,
-    /// How memory follows the transport.
+    /// Behaviour of memory when the transport jumps.
     pub memory: Memory,
     /// Weight of the long memories, 0 to 1.
     pub recall: f32,

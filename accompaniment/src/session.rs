@@ -141,7 +141,7 @@ pub struct Session<P> {
     pending_settings: VecDeque<(i64, Settings)>,
     /// First step that the player has not read.
     unread_from: Option<i64>,
-    /// How often each bar was regenerated, by its first step.
+    /// Number of regenerations of each bar, by its first step.
     regenerate_counts: BTreeMap<i64, u64>,
     /// The loop that *Freeze* repeats.
     freeze_loop: Option<FreezeLoop>,

@@ -184,7 +184,7 @@ pub struct Health {
     pub position_stands: bool,
 }
 
-/// How a note is written for a CLAP host.
+/// Form of a note for a CLAP host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoteDialect {
     /// As a note event of CLAP's own.

@@ -96,7 +96,7 @@ impl PlayheadTracker {
         self.bars.distrusted()
     }
 
-    /// How the host's positions contradict its tempo, if they do.
+    /// Contradiction between the host's positions and its tempo, if there is one.
     pub fn contradiction(&self) -> Option<Contradiction> {
         self.motion.contradiction()
     }

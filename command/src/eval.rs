@@ -26,14 +26,14 @@ pub(crate) struct Args {
     /// MIDI files, or folders of them
     #[arg(required_unless_present = "learn", value_name = "FILES")]
     files: Vec<PathBuf>,
-    /// Recall of the kNN memory and of the suffix memory: 0 to 1
+    /// Recall of the kNN memory and of the n-gram memory: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
     /// Count only tokens from this bar on; 1 is the first bar of a piece. Measures the prediction of a
     /// returning theme
     #[arg(long, value_name = "BAR", default_value_t = 1, value_parser = at_least(1u32))]
     from_bar: u32,
-    /// MIDI files, or folders of them, that the suffix memory learns before each piece
+    /// MIDI files, or folders of them, that the n-gram memory learns before each piece
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
     /// Average the predictions in this number of keys: the piece's own, a semitone up, one down, two up
@@ -95,7 +95,7 @@ struct Cell {
     /// Whether the kNN memory is on.
     knn: bool,
     all: Sum,
-    /// Loss with the suffix memory; equal to `all` if the model has no weights for it.
+    /// Loss with the n-gram memory; equal to `all` if the model has no weights for it.
     suffix: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],

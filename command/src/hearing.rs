@@ -12,7 +12,7 @@ use continuo_score::{Drums, PartFilter, Score};
 
 /// Options that choose the notes to read from a file.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Hearing")]
+#[command(next_help_heading = "Input")]
 pub(super) struct HearingOptions {
     /// Read only these tracks, numbered as in `inspect`: 1,3-5
     #[arg(long, value_name = "LIST", value_parser = numbers::<0, 65_534>)]

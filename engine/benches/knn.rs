@@ -1,4 +1,4 @@
-//! What a token's search in the kNN memory costs: `cargo bench -p continuo-engine`.
+//! Cost of one token's search in the kNN memory: `cargo bench -p continuo-engine`.
 
 use continuo_engine::knn::{KnnMemory, Neighbours};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};

@@ -1,4 +1,4 @@
-//! How long tokens took.
+//! Statistics of decode time.
 
 use std::time::Duration;
 

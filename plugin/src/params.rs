@@ -66,7 +66,7 @@ pub struct ContinuoParams {
     /// Length of the plan ahead of the playhead, in quarter notes.
     #[id = "lookahead"]
     pub lookahead: FloatParam,
-    /// How memory follows the transport.
+    /// Behaviour of memory when the transport jumps.
     #[id = "memory"]
     pub memory: EnumParam<HostChoice<Memory>>,
     /// Weight of the long memory and of literal repetition, 0 to 1.

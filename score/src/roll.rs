@@ -133,8 +133,8 @@ impl<'a> Layout<'a> {
             let bars = (fits - 1).max(1);
             let left = lines.len() - 1 - from;
             let round = if bars > 4 { bars / 4 * 4 } else { bars };
-            // What is left of a piece stands on one system where it fits, unless on a longer one
-            // than those before.
+            // The rest of a piece stands on one system if it fits there, unless that system would be
+            // longer than those before.
             let longest: usize = systems
                 .iter()
                 .map(|s: &Vec<u32>| s.len() - 1)

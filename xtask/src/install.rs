@@ -38,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     for ((from, from_resources), folder) in places.into_iter().zip(folders) {
-        // What lies inside the bundle comes with it.
+        // Resources inside the bundle come with it.
         let beside = (!from_resources.starts_with(&from)).then_some(from_resources);
         for path in std::iter::once(from).chain(beside) {
             let name = path.file_name().context("a bundle without a name")?;

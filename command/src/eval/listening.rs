@@ -83,7 +83,7 @@ impl Piece {
 /// A model with settings for evaluation.
 pub(super) struct Ear<'a> {
     pub(super) model: &'a Model,
-    /// Recall of the suffix memory.
+    /// Recall of the n-gram memory.
     pub(super) weights: Mixture,
     pub(super) learned: &'a NgramMemory,
     pub(super) from_bar: u32,
@@ -152,7 +152,7 @@ impl Ear<'_> {
         Ok(expected)
     }
 
-    /// Returns the loss of an id in nats, with network and suffix memory mixed.
+    /// Returns the loss of an id in nats, with network and n-gram memory mixed.
     fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
         let followed = suffix.continuations(0..usize::MAX, self.learned);
         let likelihood =

@@ -19,7 +19,7 @@ fn rows(rng: &mut ChaCha8Rng, count: usize, dim: usize) -> Vec<f32> {
 struct Plain {
     song: Vec<(Vec<f32>, Vec<f32>)>,
     learned: Vec<(Vec<f32>, Vec<f32>)>,
-    /// Whose value a key of the song has.
+    /// Offset from key to value in the song: 0 for its own token, 1 for the next.
     value_offset: usize,
 }
 

@@ -169,7 +169,7 @@ mod tests {
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
 
-    /// How often each id is chosen of 20,000 draws; ids from `time` on are about time.
+    /// Number of times each id is drawn in 20,000 draws; ids from `time` on are about time.
     fn counts(
         sampling: Sampling,
         logits: &[f32],

@@ -101,7 +101,7 @@ impl Sampler {
         self.heard = heard;
         self.loop_detector.clear();
         self.tune(sampling);
-        // What came before its first note is not its own.
+        // Tokens before the answer's first note do not belong to it.
         let from = own.first().map_or(at, |n| n.start.min(at));
         self.answer.start(from);
         let mut score = Score::new(self.vocabulary.steps_per_beat);

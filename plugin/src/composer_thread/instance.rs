@@ -68,7 +68,7 @@ pub(super) struct Instance {
     session: Session<EnginePlayer>,
     /// Whether the chosen model failed and the default one replaces it.
     uses_default: bool,
-    /// Why it generates no more. Notes pass through.
+    /// Error that ended generation. Input still passes through.
     problem: Option<String>,
 }
 

@@ -58,7 +58,7 @@ pub struct ParamBinding {
     preset_values: Vec<Vec<(ParamPtr, f32)>>,
 }
 
-// What follows reads parameters through the pointers of `params`.
+// The code below reads parameters through the pointers of `params`.
 //
 // SAFETY of all of it: they point into the `Arc` kept beside them, which is never given away,
 // and parameters are read and written through atomics.

@@ -75,7 +75,7 @@ impl View {
     }
 }
 
-/// What the instance is doing.
+/// State of the instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// The model loads; notes pass through.
@@ -115,9 +115,9 @@ pub enum Group {
     When,
     /// Which notes it plays.
     What,
-    /// How it plays them.
+    /// Controls of how they are played.
     Groove,
-    /// What it remembers.
+    /// Controls of memory.
     Memory,
     /// Where the notes go.
     Output,

@@ -29,7 +29,7 @@ impl View {
         self.snapshot = snapshot;
     }
 
-    /// What the instance is doing.
+    /// State of the instance.
     pub fn status(&self) -> Status {
         match self.snapshot.model {
             ModelState::Loading => Status::Loading,

@@ -5,7 +5,7 @@ use super::modes::BEAT;
 use super::*;
 use continuo_accompaniment::timeline::TimelineNote;
 
-/// How a host reports positions and loops.
+/// Behaviour of a host: how it reports positions and loops.
 #[derive(Clone, Copy, Debug)]
 struct HostBehaviour {
     /// Positions are rounded down to this many parts of a quarter note.

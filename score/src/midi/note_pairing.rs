@@ -236,7 +236,7 @@ mod tests {
         let ends: Vec<u64> = notes.iter().map(|n| n.end).collect();
         assert_eq!(ends, [10, 11, 12, 13]);
         assert_eq!(pairing.close(&mut notes), Unpaired::default());
-        // What a track leaves open is no business of the next one's.
+        // Notes that a track leaves open do not carry over to the next track.
         pairing.on(&mut notes, note(15, 0, 60));
         assert_eq!(pairing.close(&mut notes), Unpaired { open: 1, struck: 0 });
         pairing.off(&mut notes, 2, 60, 99);

@@ -294,7 +294,7 @@ fn what_followed_twice_and_longest_counts_most() {
         .unwrap();
     assert_eq!((later.share(p[1]), later.agreed()), (0.0, true));
     assert_eq!(memory.continuations(21..usize::MAX, &nothing)[0], None);
-    // What others have played counts apart.
+    // Learned pieces count apart.
     let learned = memory.continuations(21..usize::MAX, &memory)[2]
         .clone()
         .unwrap();

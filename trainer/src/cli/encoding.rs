@@ -31,7 +31,7 @@ pub(super) fn vocabulary(path: &Path) -> anyhow::Result<Vocabulary> {
     Vocabulary::from_json(&text).with_context(|| path.display().to_string())
 }
 
-/// How files are read: without the pedal by default.
+/// Options of reading files: without the pedal by default.
 pub(super) fn reading(pedal: PedalOption) -> ReadOptions {
     let pedal = Pedal::from(pedal.is_on_or(false));
     ReadOptions { pedal }

@@ -32,7 +32,7 @@ pub struct EncodeOptions<'a> {
     pub replace: Replace,
     /// Vocabulary of the corpus.
     pub vocabulary: Vocabulary,
-    /// How files are read: whether notes sound on while the sustain pedal is down.
+    /// Options of reading files: whether notes sound on while the sustain pedal is down.
     pub reading: ReadOptions,
     /// Share of songs held out for measurements, 0 to 1.
     pub held_out: f64,

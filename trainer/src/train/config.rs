@@ -8,7 +8,7 @@ use crate::model::config::grid_sizes;
 use crate::model::parameters::TableRole;
 use crate::model::{LikeMidigen, ModelConfig, ParamRole, Precision};
 
-/// How a network is trained. The keys are those of `training.json`.
+/// Training configuration of a network. The keys are those of `training.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// Tokens of a batch row in one segment. Attention computes `segment * (segment + window)`

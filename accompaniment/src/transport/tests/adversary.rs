@@ -125,7 +125,7 @@ impl Song {
         self.tempo = next;
     }
 
-    /// How far a position may be off by rounding.
+    /// Largest rounding error of a position, in quarter notes.
     fn step(&self) -> f64 {
         match self.rounding {
             Some(Rounding::Down(ticks) | Rounding::Nearest(ticks)) => 1.0 / ticks,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How a host rounds its positions.
+/// Rounding of a host's positions.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rounding {
     Down(f64),

@@ -18,7 +18,7 @@ pub(super) struct Rotation {
     pub(super) rows: Option<ValueName>,
 }
 
-/// How layers access the keys and values of earlier tokens.
+/// Access of layers to the keys and values of earlier tokens.
 #[derive(Clone, Debug)]
 pub(super) enum CacheMode {
     /// Caches are concatenated with the new keys and values; the additive mask is `[T, P + T]`.
