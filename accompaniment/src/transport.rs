@@ -48,7 +48,7 @@ pub struct PlayheadTracker {
     motion: Motion,
     bars: BarLines,
     /// The bars last reported to the composer.
-    told: Option<HostMetre>,
+    sent_metre: Option<HostMetre>,
     /// The last inferred loop.
     seen_loop: Option<KnownLoop>,
     /// The last jump back: a loop, where the next one is as long.
@@ -66,7 +66,7 @@ impl PlayheadTracker {
             grain: Grain::default(),
             motion: Motion::default(),
             bars: BarLines::default(),
-            told: None,
+            sent_metre: None,
             seen_loop: None,
             back: None,
         }
@@ -130,7 +130,7 @@ impl PlayheadTracker {
 
     /// The same, with the position at which the host stands, which may lie inside the last span.
     fn halt_at(&mut self, beat: Option<f64>) -> Option<StopPoint> {
-        self.told = None;
+        self.sent_metre = None;
         self.grain.restart();
         let span = self.running.take()?.last;
         let within = |beat: &f64| *beat > span.start_beat && *beat < span.end_beat();
@@ -190,7 +190,7 @@ impl PlayheadTracker {
             }
             None => self.follow(&mut block_timeline, reading, beat, tempo),
         };
-        self.tell_bars(&mut block_timeline, reading, beat);
+        self.send_metre(&mut block_timeline, reading, beat);
 
         let samples_per_beat = self.sample_rate * 60.0 / tempo;
         let whole = Span {
@@ -275,7 +275,7 @@ impl PlayheadTracker {
     ) -> (f64, u64) {
         let Some(running) = self.running else {
             block_timeline.arrived = Some(beat);
-            (self.told, self.seen_loop, self.back) = (None, None, None);
+            (self.sent_metre, self.seen_loop, self.back) = (None, None, None);
             return (beat, 0);
         };
         let follows = running.is_followed_by(beat, tempo, self.sample_rate);
@@ -322,7 +322,7 @@ impl PlayheadTracker {
         let jump = Jump {
             last,
             beat,
-            metre: self.told.as_ref(),
+            metre: self.sent_metre.as_ref(),
             slack: self.slack().max(2.0 / last.samples_per_beat),
             reach: SHORT_GAP * self.sample_rate / last.samples_per_beat,
         };
@@ -351,7 +351,7 @@ impl PlayheadTracker {
     }
 
     /// Reads the bars at `beat`, and reports them if the composer counts others.
-    fn tell_bars(
+    fn send_metre(
         &mut self,
         block_timeline: &mut BlockTimeline,
         reading: &HostTransport,
@@ -360,9 +360,9 @@ impl PlayheadTracker {
         let turned = self.running.is_some_and(|running| running.turned.is_some());
         let rolls = block_timeline.arrived.is_none() && !turned;
         let metre = self.bars.read(reading, beat, rolls);
-        if turned || !self.told.is_some_and(|known| known.agrees(&metre)) {
+        if turned || !self.sent_metre.is_some_and(|known| known.agrees(&metre)) {
             block_timeline.metre = Some(metre);
         }
-        self.told = Some(metre);
+        self.sent_metre = Some(metre);
     }
 }

@@ -10,13 +10,13 @@
 //! Nothing here allocates, locks, logs or makes a system call, except [`OfflineBarrier::wait_until`] and the
 //! wake-up before it, which run only while the host renders offline.
 //!
-//! # Cuts
+//! # Cancels
 //!
-//! A *cut* cancels all planned notes from one sample on. Its causes are a key of the player in Continue
-//! mode, a stop, a jump, the end of a loop, another mode, a reset, and a trigger. Cuts are numbered twice
+//! A *cancel* voids all planned notes from one sample on. Its causes are a key of the player in Continue
+//! mode, a stop, a jump, the end of a loop, another mode, a reset, and a trigger. Cancels are numbered twice
 //! over the same block, in the same order: first while the block is reported to the composer
 //! ([`ComposerInput::Cancel`]), then while it is rendered. In between the composer may have answered. Each planned
-//! note has the number of cuts that its composer knew, and plays only while rendering has passed exactly
+//! note has the number of cancels that its composer knew, and plays only while rendering has passed exactly
 //! that many. So a block may be longer than the composer's lead, and may contain the silence, the answer
 //! and the key that ends it.
 //!
@@ -98,9 +98,9 @@ pub struct AudioProcessor {
     audio_settings: AudioSettings,
     /// Mode of this block.
     mode: Mode,
-    /// Number of cuts sent so far.
+    /// Number of cancels sent so far.
     generation: u64,
-    /// Position of the playhead at the last cut.
+    /// Position of the playhead at the last cancel.
     last_stop: StopPoint,
     /// Number of the block.
     block: u64,

@@ -225,7 +225,7 @@ fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
 fn bars_are_told_when_they_change() {
     let mut tracker = PlayheadTracker::new(RATE);
     let mut beat = 0.0;
-    let mut told = Vec::new();
+    let mut sent = Vec::new();
     while beat < 16.0 {
         // Two bars of 4/4, then 3/4.
         let (bar_start, numerator) = match beat {
@@ -238,10 +238,10 @@ fn bars_are_told_when_they_change() {
             denominator: Some(4),
             ..playing(beat, 120.0)
         };
-        told.extend(tracker.next(&reading, 480).metre);
+        sent.extend(tracker.next(&reading, 480).metre);
         beat += 0.02;
     }
-    let figures: Vec<_> = told.iter().map(|m| (m.bar_start, m.numerator)).collect();
+    let figures: Vec<_> = sent.iter().map(|m| (m.bar_start, m.numerator)).collect();
     assert_eq!(figures, [(0.0, 4), (8.0, 3)]);
 }
 

@@ -52,7 +52,7 @@ impl AudioProcessor {
     }
 
     /// Reports the whole block, and waits for the composer while the host renders offline. Gives the
-    /// number of cuts before the block's first sample.
+    /// number of cancels before the block's first sample.
     pub(super) fn notify_block(
         &mut self,
         block_timeline: &BlockTimeline,

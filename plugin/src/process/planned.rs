@@ -77,8 +77,8 @@ fn has_room(to_composer: &Producer<ComposerInput>) -> bool {
     to_composer.slots() >= to_composer.buffer().capacity() / 2
 }
 
-/// Moves planned notes from the ring to the schedule. A note cancelled by a cut is dropped without a count
-/// if it starts at or after the cut's `cutoff_beat`; if it starts before, it is too late, and `missed` gets its
+/// Moves planned notes from the ring to the schedule. A note cancelled by a cancel is dropped without a count
+/// if it starts at or after the cancel's `cutoff_beat`; if it starts before, it is too late, and `missed` gets its
 /// id.
 fn drain(
     planned: &mut Consumer<ScheduledNote>,

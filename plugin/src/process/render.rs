@@ -10,7 +10,7 @@ use continuo_accompaniment::schedule::{Due, Front};
 use continuo_accompaniment::transport::{BlockTimeline, Span};
 
 impl AudioProcessor {
-    /// Starts a block: executes the `opening` cuts before its first sample, and sends note-offs still due.
+    /// Starts a block: executes the `opening` cancels before its first sample, and sends note-offs still due.
     pub(super) fn begin_render(&mut self, opening: u64, host: &mut impl Host) {
         self.active_notes.begin_block();
         for _ in 0..opening {
@@ -21,7 +21,7 @@ impl AudioProcessor {
         self.end_thru_keys(host);
     }
 
-    /// Renders the block. On each sample, cuts come first, then note-offs, the player's events, and
+    /// Renders the block. On each sample, cancels come first, then note-offs, the player's events, and
     /// note-ons.
     pub(super) fn render(
         &mut self,
@@ -92,7 +92,7 @@ impl AudioProcessor {
         }
     }
 
-    /// Executes a cut that [`Self::notify_block`] has sent: all generated notes end.
+    /// Executes a cancel that [`Self::notify_block`] has sent: all generated notes end.
     fn cancel(&mut self, sample: u32, host: &mut impl Host) {
         let cancelled = self.schedule.cancel();
         self.shared

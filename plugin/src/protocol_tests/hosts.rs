@@ -11,7 +11,7 @@ struct HostBehaviour {
     /// Positions are rounded down to this many parts of a quarter note.
     ticks: Option<f64>,
     /// The loop is reported.
-    told: bool,
+    reported: bool,
     /// Blocks end where the loop ends.
     split: bool,
     frames: u64,
@@ -24,7 +24,7 @@ impl Default for HostBehaviour {
     fn default() -> Self {
         Self {
             ticks: None,
-            told: true,
+            reported: true,
             split: true,
             frames: 480,
             period: 1,
@@ -91,7 +91,7 @@ fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Ve
         let beat = here as f64 / beat;
         let reading = HostTransport {
             tempo: Some(behaviour.tempo),
-            cycle: behaviour.told.then_some((0.0, LOOP_BEATS as f64)),
+            cycle: behaviour.reported.then_some((0.0, LOOP_BEATS as f64)),
             bar_start: Some((beat / 4.0).floor() * 4.0),
             numerator: Some(4),
             denominator: Some(4),
@@ -148,11 +148,11 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
         let expected = play(well, 4, offline);
         assert!(begun(&expected[0].0).len() > 4, "{:?}", expected[0].0);
         for ticks in [None, Some(480.0), Some(960.0), Some(1_920.0), Some(7_680.0)] {
-            for (told, split) in [(true, false), (false, true), (false, false)] {
+            for (reported, split) in [(true, false), (false, true), (false, false)] {
                 for frames in [64, 1_024, 4_095] {
                     let behaviour = HostBehaviour {
                         ticks,
-                        told,
+                        reported,
                         split,
                         frames,
                         ..well
@@ -181,10 +181,10 @@ fn every_pass_of_a_loop_is_the_same_in_a_host_that_turns_back_late() {
         let answer = begun(&expected[1].0);
         assert!(answer.len() > 4);
         for (frames, period) in [(64, 1_024), (256, 1_024), (1_024, 1_024), (64, 4_096)] {
-            for (ticks, told) in [(None, false), (Some(7_680.0), false), (None, true)] {
+            for (ticks, reported) in [(None, false), (Some(7_680.0), false), (None, true)] {
                 let behaviour = HostBehaviour {
                     ticks,
-                    told,
+                    reported,
                     split: false,
                     frames,
                     period,

@@ -58,12 +58,12 @@ fn drift_is_followed_without_a_jump() {
     // The host reports its tempo in whole hundredths, and its positions rounded.
     for rounding in Rounding::ALL {
         let mut tracker = PlayheadTracker::new(RATE);
-        let (exact, told, frames) = (133.337, 133.34, 256);
+        let (exact, reported, frames) = (133.337, 133.34, 256);
         let spb = RATE * 60.0 / exact;
         let mut last: Option<f64> = None;
         for block in 0..100_000u32 {
             let at = f64::from(block) * f64::from(frames) / spb;
-            let block_timeline = tracker.next(&playing(rounding.round(at), told), frames);
+            let block_timeline = tracker.next(&playing(rounding.round(at), reported), frames);
             assert_eq!(
                 block_timeline.arrived.is_some(),
                 block == 0,
@@ -94,15 +94,16 @@ fn a_loop_whose_end_lies_inside_a_block_is_found_told_or_not() {
         let spb = RATE * 60.0 / tempo;
         let frames = [64, 480, 1_024, 4_096][rng.below(4) as usize];
         let (start, end) = [(0.0, 28.0), (4.0, 12.0), (3.0, 7.0)][rng.below(3) as usize];
-        let told = rng.below(2) == 0;
-        let what = format!("{rounding:?}, {tempo} BPM, {frames}, {start} to {end}, told {told}");
+        let reported = rng.below(2) == 0;
+        let what =
+            format!("{rounding:?}, {tempo} BPM, {frames}, {start} to {end}, reported {reported}");
         // The host loops on whole samples.
         let length = ((end - start) * spb).round();
         let mut tracker = PlayheadTracker::new(RATE);
         let (mut at, mut seams, mut turns) = (rng.below(frames) as f64, 0, 0);
         while seams + turns < 4 {
             let reading = HostTransport {
-                cycle: told.then_some((start, end)),
+                cycle: reported.then_some((start, end)),
                 ..playing(rounding.round(start + at / spb), tempo)
             };
             let block_timeline = tracker.next(&reading, frames as u32);
@@ -130,6 +131,6 @@ fn a_loop_whose_end_lies_inside_a_block_is_found_told_or_not() {
             }
             at = (at + f64::from(frames as u32)) % length;
         }
-        assert!(told || turns == 0, "{what}");
+        assert!(reported || turns == 0, "{what}");
     }
 }
