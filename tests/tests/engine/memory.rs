@@ -114,6 +114,7 @@ fn rewound_memory_equals_fresh_memory() {
                             length: rng.random_range(1..48),
                             pitch: 40 + i * 3,
                             velocity: 64,
+                            ..Note::default()
                         };
                         score.notes.extend((0..10u8).map(&mut note));
                         score.normalise();

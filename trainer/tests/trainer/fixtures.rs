@@ -31,6 +31,7 @@ pub(crate) fn tune(seed: u64, notes: usize) -> Score {
             length: random.random_range(1..=3),
             pitch: 60 + [0, 2, 4, 5, 7, 9, 11][random.random_range(0..7)],
             velocity: random.random_range(40..=110),
+            ..Note::default()
         });
         start += [3, 3, 6, 6, 12][random.random_range(0..5)];
     }
