@@ -279,6 +279,7 @@ mod tests {
             length: 3,
             pitch: 40 + (n % 40) as u8,
             velocity: 80,
+            ..Note::default()
         }));
         score.normalise();
         score.to_midi().write_file(path).unwrap();

@@ -269,6 +269,7 @@ mod tests {
             length: 12,
             pitch: 62,
             velocity: 70,
+            ..Note::default()
         };
         let continuation = Continuation {
             document: &document,

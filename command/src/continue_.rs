@@ -8,7 +8,9 @@ use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{Force, Progress, at_least, note, number, print};
+use continuo_cli::{
+    Force, Progress, at_least, note, number, one_result_on_standard_output, print, report,
+};
 use continuo_engine::Composer;
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, ReadOptions};
@@ -89,10 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         continuo_cli::refuse(&clap::Error::raw(ErrorKind::TooManyValues, said));
     };
     let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
-    ensure!(
-        !(args.json && output.is_standard()),
-        "--json: standard output holds the music; name a file for one of the two"
-    );
+    one_result_on_standard_output(args.json, &output, "the music")?;
     ensure!(
         !(args.only && output.is_file(input)) || args.force.replace() == Replace::Any,
         "{}: is the input, and --only would leave nothing of it; name another file (or --force)",
@@ -172,11 +171,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         model.device(),
         ms(0.95),
     );
-    if output.is_standard() {
-        note(line);
-        return Ok(());
-    }
-    print(&(line + "\n"))
+    report(&output, &(line + "\n"))
 }
 
 /// Reads the input and checks that the options can continue it. Also returns its name in messages.

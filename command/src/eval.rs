@@ -138,7 +138,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         learned: &learned,
         from_bar: args.from_bar,
     };
-    let has_knn = model.manifest().knn.is_some();
+    let has_knn = model.manifest().shape.knn.is_some();
     let mut rows = vec![(true, has_knn)];
     if !args.quick {
         let all = [(false, false), (false, true), (true, false), (true, true)];
@@ -171,7 +171,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
     if args.json {
         let report = serde_json::json!({
             "model": model.manifest().name, "variant": model.variant(),
-            "device": model.device().name(), "window": model.manifest().window,
+            "device": model.device().name(), "window": model.manifest().shape.window,
             "recall": args.recall, "from_bar": args.from_bar, "keys": args.keys, "pieces": pieces,
             "cells": cells,
             "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
@@ -183,7 +183,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         "{pieces} pieces, {} tokens, {} notes; window {}, recall {}\n\n",
         first.tokens,
         first.notes,
-        model.manifest().window,
+        model.manifest().shape.window,
         args.recall
     );
     text += "nats a note, by distance from the piece's beginning in windows\n\n";

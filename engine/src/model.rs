@@ -94,7 +94,7 @@ impl Model {
 
     /// Sizes of the network.
     pub fn sizes(&self) -> &Sizes {
-        &self.manifest.sizes
+        &self.manifest.shape.sizes
     }
 
     /// The vocabulary.
@@ -120,20 +120,20 @@ impl Model {
     /// Keys of the song that a token sees at most in the kNN memory, and as many learned ones; 0
     /// without a kNN memory.
     pub fn knn_capacity(&self) -> usize {
-        self.manifest.knn.map_or(0, |_| self.knn_capacity)
+        self.manifest.shape.knn.map_or(0, |_| self.knn_capacity)
     }
 
     /// Whether it can learn pieces: it has a kNN memory, or weights for the n-gram memory.
     pub fn can_learn(&self) -> bool {
-        self.manifest.knn.is_some() || self.manifest.suffix.is_some()
+        self.manifest.shape.knn.is_some() || self.manifest.suffix.is_some()
     }
 
     /// Bytes of memory, in f32, that one token reads in a session of `tokens`: keys and values of the
     /// window in every layer, and keys of the kNN memory.
     pub fn bytes_read_per_token(&self, tokens: usize) -> usize {
-        let (sizes, window) = (&self.manifest.sizes, self.manifest.window);
+        let (sizes, window) = (&self.manifest.shape.sizes, self.manifest.shape.window);
         let heads: usize = (0..sizes.layers)
-            .map(|l| directory::memory_heads(&self.manifest, l))
+            .map(|l| self.manifest.shape.memory_heads(l))
             .sum();
         let searched = tokens.saturating_sub(window).min(self.knn_capacity());
         (tokens.min(window) * heads * 2 + searched) * sizes.head_dim * size_of::<f32>()
@@ -141,10 +141,13 @@ impl Model {
 
     /// An empty memory for this model.
     pub fn memory(&self) -> Memory {
-        let cache = self.new_cache(0..self.manifest.sizes.layers);
-        let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
+        let cache = self.new_cache(0..self.manifest.shape.sizes.layers);
+        let (dim, window) = (
+            self.manifest.shape.sizes.head_dim,
+            self.manifest.shape.window,
+        );
         let again = cache.receptive_field() + 1 + self.layout.map_or(1, CacheLayout::period);
-        let knn = self.manifest.knn;
+        let knn = self.manifest.shape.knn;
         Memory {
             knn: knn.map(|knn| {
                 let memory = KnnMemory::new(dim, knn.k, self.knn_capacity, window, again);
@@ -161,9 +164,12 @@ impl Model {
 
     fn new_cache(&self, layers: std::ops::Range<usize>) -> KvCache {
         let heads: Vec<usize> = layers
-            .map(|l| directory::memory_heads(&self.manifest, l))
+            .map(|l| self.manifest.shape.memory_heads(l))
             .collect();
-        let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
+        let (dim, window) = (
+            self.manifest.shape.sizes.head_dim,
+            self.manifest.shape.window,
+        );
         KvCache::new(&heads, dim, window, self.layout)
     }
 
@@ -186,7 +192,7 @@ impl Model {
         if tokens.is_empty() {
             return Ok(Vec::new());
         }
-        input_token::check(tokens, &self.manifest.sizes)?;
+        input_token::check(tokens, &self.manifest.shape.sizes)?;
         let recall = if recall.is_nan() {
             1.0
         } else {
@@ -197,8 +203,8 @@ impl Model {
             knn.trim()?;
         }
         let remembered = memory.knn.as_ref().map(KnnMemory::len);
-        let mut pass = ForwardPass::new(self.manifest.sizes.layers, recall);
-        let mut logits = Vec::with_capacity(tokens.len() * self.manifest.sizes.vocabulary);
+        let mut pass = ForwardPass::new(self.manifest.shape.sizes.layers, recall);
+        let mut logits = Vec::with_capacity(tokens.len() * self.manifest.shape.sizes.vocabulary);
         for tokens in tokens.chunks(self.run_length(tokens)) {
             pass.load(tokens, memory.len());
             if let Err(error) = self.run(&mut pass, memory) {
@@ -238,11 +244,11 @@ impl Model {
         if let (2.., Some(knn)) = (graphs.len(), knn) {
             let (keys, values) = self.knn_rows(pass);
             // Tokens that are read again to fill the window are there already.
-            let held = knn.len().saturating_sub(position) * self.manifest.sizes.head_dim;
+            let held = knn.len().saturating_sub(position) * self.manifest.shape.sizes.head_dim;
             if held < keys.len() {
                 knn.append(&keys[held..], &values[held..])?;
             }
-            let heads = self.manifest.sizes.heads;
+            let heads = self.manifest.shape.sizes.heads;
             knn.search(&pass.query, heads, position, &mut pass.recalled)?;
             self.run_graph(&mut graphs, 1, io_buffers, pass, cache)?;
         }
@@ -276,7 +282,7 @@ impl Model {
         let made = match (io_buffers.take(), self.layout) {
             (Some(made), _) => made,
             (None, layout) => {
-                let window = self.manifest.window;
+                let window = self.manifest.shape.window;
                 let layout = layout.unwrap_or(CacheLayout::new(window, window));
                 IoBuffers::new(graphs, &self.manifest, layout, self.device)?
             }
@@ -286,7 +292,7 @@ impl Model {
 
     /// Keys and values of the kNN layer, each `[tokens, head_dim]`: it has one head.
     fn knn_rows<'a>(&self, pass: &'a ForwardPass) -> (&'a [f32], &'a [f32]) {
-        let slot = self.manifest.knn.map_or(0, |knn| knn.layer * 2);
+        let slot = self.manifest.shape.knn.map_or(0, |knn| knn.layer * 2);
         (&pass.new[slot], &pass.new[slot + 1])
     }
 
@@ -308,7 +314,7 @@ impl Model {
 
     /// A memory without a kNN memory that begins at `position`, with an empty cache.
     pub(crate) fn window_at(&self, position: usize) -> Memory {
-        let mut cache = self.new_cache(0..self.manifest.sizes.layers);
+        let mut cache = self.new_cache(0..self.manifest.shape.sizes.layers);
         cache.restart(position);
         Memory {
             cache,
@@ -334,11 +340,11 @@ impl Model {
         tokens: &[InputToken],
     ) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
         let (mut keys, mut values) = (Vec::new(), Vec::new());
-        if self.manifest.knn.is_none() || tokens.is_empty() {
+        if self.manifest.shape.knn.is_none() || tokens.is_empty() {
             return Ok((keys, values));
         }
-        input_token::check(tokens, &self.manifest.sizes)?;
-        let mut pass = ForwardPass::new(self.manifest.sizes.layers, 0.0);
+        input_token::check(tokens, &self.manifest.shape.sizes)?;
+        let mut pass = ForwardPass::new(self.manifest.shape.sizes.layers, 0.0);
         let Prefill { cache, io_buffers } = prefill;
         for tokens in tokens.chunks(self.run_length(tokens)) {
             pass.load(tokens, cache.len());
@@ -373,7 +379,7 @@ impl Model {
         tokens.for_each(|token| note_state.read(token));
         InputToken {
             id,
-            rows: self.manifest.sizes.rows(position),
+            rows: self.manifest.shape.sizes.rows(position),
             note_context: note_state.context(),
             bar: position.bar,
         }

@@ -32,6 +32,7 @@ pub mod midi;
 pub mod ngram;
 pub mod note_context;
 mod note_decoder;
+pub mod part;
 pub mod part_filter;
 pub mod quantise;
 #[cfg(feature = "roll")]
@@ -50,6 +51,7 @@ pub use grammar::{Grammar, GrammarState};
 pub use midi::{MidiError, MidiFile};
 pub use note_context::{NoteContext, NoteState};
 pub use note_decoder::NoteDecoder;
+pub use part::{Part, PartSet};
 pub use part_filter::PartFilter;
 pub use quantise::{Drums, MidiPart};
 pub use scale::{Mode, Scale};

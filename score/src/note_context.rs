@@ -205,6 +205,7 @@ mod tests {
                     length: random.random_range(1..30),
                     pitch: random.random_range(40..80),
                     velocity: 80,
+                    ..Note::default()
                 });
             }
             score.normalise();

@@ -31,6 +31,7 @@ impl NoteDecoder {
                         length: u32::from(length).max(1),
                         pitch,
                         velocity: Vocabulary::DEFAULT_VELOCITY,
+                        ..Note::default()
                     });
                 }
             }

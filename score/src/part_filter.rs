@@ -161,6 +161,7 @@ mod tests {
             length: end - start,
             pitch: 40 + index as u8,
             velocity: 80,
+            ..Note::default()
         };
         score.notes = notes.iter().enumerate().map(note).collect();
         score.normalise();

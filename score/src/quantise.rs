@@ -67,6 +67,7 @@ impl Grid {
             length: self.end(note.end).saturating_sub(start).max(1),
             pitch: note.pitch,
             velocity: note.velocity,
+            ..Note::default()
         })
     }
 }
@@ -248,6 +249,7 @@ mod tests {
                     length: 1 + i % 5,
                     pitch: (40 + i * 7 % 40) as u8,
                     velocity: 1 + (i * 3) as u8,
+                    ..Note::default()
                 })
                 .collect();
             let metre = TimeSignature {

@@ -533,6 +533,7 @@ mod tests {
             length: 4_000_000,
             pitch: 60,
             velocity: 9,
+            ..Note::default()
         }];
         score.normalise();
         let part = RollPart {

@@ -355,6 +355,7 @@ mod tests {
             length,
             pitch,
             velocity: 1,
+            ..Note::default()
         };
         for notes in [
             vec![note(0, 1, 0)],

@@ -237,6 +237,7 @@ mod tests {
             length,
             pitch,
             velocity: Vocabulary::DEFAULT_VELOCITY,
+            ..Note::default()
         }
     }
 
@@ -302,6 +303,7 @@ mod tests {
                 length: rng.random_range(1..=u32::from(v.longest)),
                 pitch: rng.random_range(0..128),
                 velocity: v.bin_velocity(bin),
+                ..Note::default()
             });
         }
         score.length = rng.random_range(0..2500);

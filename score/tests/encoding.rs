@@ -19,6 +19,7 @@ fn score(rng: &mut ChaCha8Rng) -> Score {
             length: rng.random_range(1..=longest),
             pitch: rng.random_range(0..128),
             velocity: rng.random_range(1..128),
+            ..Note::default()
         });
     }
     score.length = rng.random_range(0..span * 2);

@@ -4,9 +4,11 @@
 //! default paths of `cargo xtask test --prepare` apply.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
+use continuo_files::onnx_runtime;
 
 use crate::host::{Format, Plugin};
 
@@ -57,6 +59,15 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A call of a command with the test model and ONNX Runtime.
+pub fn command(name: &str) -> Result<Command> {
+    let mut command = Command::new(program(name)?);
+    command
+        .env("CONTINUO_MODEL", model()?)
+        .env(onnx_runtime::VARIABLE, runtime_library()?);
+    Ok(command)
+}
+
 /// The test model, which has a kNN memory and two graphs.
 pub fn model() -> Result<PathBuf> {
     folder("CONTINUO_TEST_MODEL", "test-model", "test model")
@@ -88,15 +99,14 @@ pub fn xl_model() -> Result<PathBuf> {
     )
 }
 
-/// ONNX Runtime's library under its original file name.
+/// ONNX Runtime's library for the commands, as `cargo xtask runtime` fetched it.
 pub fn runtime_library() -> Result<PathBuf> {
-    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let folder = folder(
         "CONTINUO_TEST_RUNTIME",
-        "runtime",
+        onnx_runtime::FOLDER,
         "folder with ONNX Runtime",
     )?;
-    Ok(folder.join(format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")))
+    Ok(folder.join(onnx_runtime::library_name()))
 }
 
 /// Makes plugins of this process load the test model, through `CONTINUO_MODEL`.

@@ -1,16 +1,15 @@
 //! The `continuo` command from end to end.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 use continuo_score::{Drums, Note, Score, TokenSequence, Vocabulary, midi, tune};
 use continuo_tests::artifacts;
 
 fn continuo(arguments: &[&str]) -> Output {
-    Command::new(artifacts::program("continuo").unwrap())
+    artifacts::command("continuo")
+        .unwrap()
         .args(arguments)
-        .env("CONTINUO_MODEL", artifacts::model().unwrap())
-        .env("CONTINUO_RUNTIME", artifacts::runtime_library().unwrap())
         .output()
         .unwrap()
 }

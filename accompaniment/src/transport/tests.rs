@@ -5,6 +5,7 @@ mod late_turn;
 mod lost_blocks;
 mod missing_info;
 mod rounding;
+mod short_loops;
 
 use super::*;
 use crate::testing::Rng;

@@ -197,6 +197,7 @@ mod tests {
             length: 3,
             pitch,
             velocity: 64,
+            ..Note::default()
         };
         let round: Vec<Note> = (0..24)
             .map(|i| note(i, [60, 64, 67, 72][i as usize % 4]))

@@ -187,6 +187,7 @@ mod tests {
                         length: 1,
                         pitch: 60 + draw(2) as u8,
                         velocity: 64,
+                        ..Note::default()
                     }
                 };
                 (0..length).map(note).collect::<Vec<_>>()

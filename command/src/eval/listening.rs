@@ -100,7 +100,7 @@ impl Ear<'_> {
         cell: &mut Cell,
         read: &mut dyn FnMut(usize),
     ) -> Result<()> {
-        let window = self.model.manifest().window;
+        let window = self.model.manifest().shape.window;
         let keys = piece.keys.iter();
         let keys: Vec<_> = keys
             .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
@@ -131,7 +131,7 @@ impl Ear<'_> {
         read: &mut dyn FnMut(usize),
     ) -> Result<Vec<f64>> {
         let model = self.model;
-        let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
+        let (window, vocabulary) = (model.manifest().shape.window, model.sizes().vocabulary);
         let mut memory = model.memory();
         let mut expected = Vec::with_capacity(tokens.len());
         // The last token predicts nothing.

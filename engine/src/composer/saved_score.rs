@@ -54,6 +54,7 @@ impl SavedScore {
                 length,
                 pitch,
                 velocity,
+                ..Note::default()
             });
         }
         let mut time_signatures = Vec::new();

@@ -119,10 +119,10 @@ impl Tensor {
 
     /// Its shape for `steps` new tokens and `past` earlier ones.
     pub(super) fn shape(self, manifest: &Manifest, steps: usize, past: usize) -> Vec<usize> {
-        let sizes = &manifest.sizes;
+        let sizes = &manifest.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
-        let k = manifest.knn.map_or(0, |knn| knn.k);
-        let memory_heads = |slot| directory::memory_heads(manifest, slot / 2);
+        let k = manifest.shape.knn.map_or(0, |knn| knn.k);
+        let memory_heads = |slot| manifest.shape.memory_heads(slot / 2);
         match self {
             Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::TimeSignature => vec![1, steps],
             Tensor::Sounding => vec![1, steps, continuo_score::NoteState::SLOTS],

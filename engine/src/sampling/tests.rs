@@ -263,6 +263,7 @@ fn constraints_hold_and_leave_a_way_on() {
                 length: rng.random_range(1..60),
                 pitch: rng.random_range(0..128),
                 velocity: 80,
+                ..Note::default()
             })
             .collect();
         let (from, notes) = walk(&v, &sampling, seed, Some(heard), &own, 160);

@@ -84,6 +84,7 @@ impl Arpeggio {
                     length: 1 + rng.below(20) as u32,
                     pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
                     velocity: 1 + rng.below(127) as u8,
+                    ..Note::default()
                 });
             }
             self.step += 1 + rng.below(7) as u32;

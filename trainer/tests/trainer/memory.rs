@@ -12,7 +12,10 @@ use rand_chacha::rand_core::SeedableRng;
 
 /// A model with a kNN memory in its last layer.
 fn tiny() -> Model {
-    with(2, preset("tiny", &Vocabulary::continuo()).unwrap().0.knn)
+    with(
+        2,
+        preset("tiny", &Vocabulary::continuo()).unwrap().0.shape.knn,
+    )
 }
 
 fn with(layers: usize, knn: Option<Knn>) -> Model {
@@ -22,8 +25,8 @@ fn with(layers: usize, knn: Option<Knn>) -> Model {
 fn like(layers: usize, knn: Option<Knn>, like_midigen: LikeMidigen) -> Model {
     let vocabulary = Vocabulary::continuo();
     let (mut config, _) = preset("tiny", &vocabulary).unwrap();
-    config.sizes.layers = layers;
-    config.knn = knn;
+    config.shape.sizes.layers = layers;
+    config.shape.knn = knn;
     config.like_midigen = like_midigen;
     initial(config, &vocabulary, &Device::flex(), 7)
 }
@@ -96,7 +99,7 @@ fn using(model: &Model, input: &Input, size: usize, memories: MemoryMode) -> Vec
         let chunk = part(input, from, (from + size).min(input.length));
         all.extend(values(&model.forward_with(&chunk, &mut memory, memories)));
         assert_eq!(memory.position, (from + chunk.length) as u64);
-        assert!(memory.length() < model.config.window);
+        assert!(memory.length() < model.config.shape.window);
     }
     all
 }
@@ -207,7 +210,10 @@ fn retrieval_does_not_depend_on_the_chunks() {
     let input = stream(150, 1);
     let (k, capacity) = (8, 64);
     let model = with(3, Some(knn(1, k, capacity)));
-    let (heads, size) = (model.config.sizes.heads, model.config.sizes.vocabulary);
+    let (heads, size) = (
+        model.config.shape.sizes.heads,
+        model.config.shape.sizes.vocabulary,
+    );
     let chosen = |chunk: usize| {
         let mut memory = Memory::default();
         let mut logits = Vec::new();
@@ -228,7 +234,7 @@ fn retrieval_does_not_depend_on_the_chunks() {
     let (whole, choices) = chosen(150);
     for (position, heads) in choices.iter().enumerate() {
         let seen = (position + 1)
-            .saturating_sub(model.config.window)
+            .saturating_sub(model.config.shape.window)
             .min(capacity);
         assert!(heads.iter().all(|chosen| chosen.len() == seen.min(k)));
     }
@@ -248,7 +254,7 @@ fn retrieval_does_not_depend_on_the_chunks() {
 fn tokens_see_exactly_their_windows() {
     let model = with(2, None);
     // Layer by layer a token reaches `window - 1` tokens further back.
-    let reach = model.config.sizes.layers * (model.config.window - 1);
+    let reach = model.config.shape.sizes.layers * (model.config.shape.window - 1);
     for chunk in [reach + 20, 8] {
         let seeing = who_sees(&model, 5, reach + 20, chunk, MemoryMode::BOTH);
         for (i, sees) in seeing.into_iter().enumerate() {
@@ -269,7 +275,7 @@ fn who_sees(
     chunk: usize,
     memories: MemoryMode,
 ) -> Vec<bool> {
-    let size = model.config.sizes.vocabulary;
+    let size = model.config.shape.sizes.vocabulary;
     let input = stream(length, 2);
     let mut other = input.clone();
     other.tokens[at] = (other.tokens[at] + 1) % 340;
@@ -283,7 +289,7 @@ fn retrieval_covers_exactly_the_memory_capacity() {
     // One layer, and all memories are among the nearest: nothing else can carry a change.
     let capacity = 40;
     let model = with(1, Some(knn(0, capacity, capacity)));
-    let window = model.config.window;
+    let window = model.config.shape.window;
     for chunk in [100, 30, 7, 1] {
         let sees = |memories| who_sees(&model, 5, 100, chunk, memories);
         let range = |end: usize| (0..100).map(|i| (5..end).contains(&i)).collect::<Vec<_>>();
@@ -330,7 +336,7 @@ fn following_memories_return_the_next_value() {
 #[test]
 fn without_xl_memory_a_token_sees_only_its_segment() {
     let model = with(2, None);
-    let window = model.config.window;
+    let window = model.config.shape.window;
     let memories = MemoryMode {
         xl: false,
         recall: 1.0,
@@ -350,7 +356,7 @@ fn only_the_nearest_are_retrieved() {
     let model = |k| with(1, Some(knn(0, k, capacity)));
     let notice = |k| {
         let sees = who_sees(&model(k), 5, 100, 100, MemoryMode::BOTH);
-        let far = &sees[5 + model(k).config.window..];
+        let far = &sees[5 + model(k).config.shape.window..];
         (far.iter().filter(|sees| **sees).count(), far.len())
     };
     // Outside the window a change reaches all tokens if all memories are retrieved; with k = 1 only
@@ -364,7 +370,7 @@ fn only_the_nearest_are_retrieved() {
 #[test]
 fn a_song_does_not_see_the_one_before() {
     let model = tiny();
-    let size = model.config.sizes.vocabulary;
+    let size = model.config.shape.sizes.vocabulary;
     let length = 120;
     let mut input = stream(length, 3);
     // The second song begins inside a segment, both memories full of the first.
@@ -401,10 +407,13 @@ fn memory_drops_songs_that_all_rows_have_left() {
     let mut memory = Memory::default();
     let mut input = stream(60, 6);
     model.forward(&part(&input, 0, 40), &mut memory);
-    assert_eq!(memory.recallable(), 40 - (model.config.window - 1));
+    assert_eq!(memory.recallable(), 40 - (model.config.shape.window - 1));
     input.song_start[40..].fill(40);
     model.forward(&part(&input, 40, 60), &mut memory);
-    assert_eq!(memory.recallable(), 60 - 40 - (model.config.window - 1));
+    assert_eq!(
+        memory.recallable(),
+        60 - 40 - (model.config.shape.window - 1)
+    );
 }
 
 #[test]
