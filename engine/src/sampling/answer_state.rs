@@ -3,6 +3,7 @@
 
 use continuo_score::{Token, Vocabulary};
 
+use super::chord_guide::ChordGuide;
 use super::constraints::CompiledConstraints;
 
 /// Units of the grid.
@@ -39,6 +40,8 @@ pub(super) enum Expected {
 pub(super) struct AnswerState {
     pub(super) expected: Expected,
     pub(super) step: u32,
+    /// Pitch of the last note.
+    pitch: u8,
     /// First and end step of the notes played lately. Bounded: what no question can be about
     /// is let go of.
     notes: Vec<(u32, u32)>,
@@ -62,6 +65,7 @@ impl AnswerState {
     /// Makes this a copy of `other`, without a new allocation once it has grown.
     pub(super) fn copy(&mut self, other: &Self) {
         (self.expected, self.step) = (other.expected, other.step);
+        self.pitch = other.pitch;
         self.notes.clear();
         self.notes.extend_from_slice(&other.notes);
     }
@@ -85,6 +89,9 @@ impl AnswerState {
             }
             _ => {}
         }
+        if let Token::Pitch(pitch) = token {
+            self.pitch = pitch;
+        }
         self.expected = match token {
             Token::Pitch(_) => Expected::Length,
             Token::Separator => Expected::Move,
@@ -96,10 +103,21 @@ impl AnswerState {
     pub(super) fn allowed_tokens<'a>(
         &self,
         compiled: &'a CompiledConstraints,
+        chords: &ChordGuide,
         grid: Grid,
     ) -> AllowedTokens<'a> {
+        let locks = compiled.locks_chords;
+        let longest = match self.expected {
+            Expected::Length if locks => chords.longest(self.step, self.pitch),
+            _ => u32::MAX,
+        };
         AllowedTokens {
             compiled,
+            pitches: match self.expected {
+                Expected::Open if locks => chords.allowed(self.step, compiled.pitches),
+                _ => compiled.pitches,
+            },
+            longest: longest.min(compiled.longest.into()),
             grid,
             expected: self.expected,
             step: self.step,
@@ -141,6 +159,10 @@ impl AnswerState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedTokens<'a> {
     compiled: &'a CompiledConstraints,
+    /// Bit *p*: pitch *p* is allowed.
+    pitches: u128,
+    /// Longest note, in steps.
+    longest: u32,
     grid: Grid,
     expected: Expected,
     step: u32,
@@ -155,13 +177,13 @@ impl AllowedTokens<'_> {
     /// to go on within them.
     pub(super) fn allows(&self, token: Token) -> bool {
         match token {
-            Token::Pitch(p) => self.room && self.compiled.pitches >> (p & 127) & 1 == 1,
+            Token::Pitch(p) => self.room && self.pitches >> (p & 127) & 1 == 1,
             // A move of the longest duration may be followed by another; all others end
             // where a note must begin.
             Token::Duration(d) if self.expected == Expected::Move => {
                 d == self.grid.longest || self.step.saturating_add(u32::from(d)) >= self.first_room
             }
-            Token::Duration(d) => d <= self.compiled.longest,
+            Token::Duration(d) => u32::from(d) <= self.longest,
             Token::Velocity(bin) => self.compiled.velocities >> (bin & 127) & 1 == 1,
             Token::Start | Token::Separator => true,
             // Playing on has no end: the player decides.

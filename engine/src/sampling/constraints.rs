@@ -29,9 +29,9 @@ pub struct Register {
 /// Every one holds for every note played, with one exception: grammar comes first. By
 /// construction there is always something to play under all of them together, but where they
 /// are changed while notes sound there may not be; then they yield in this order, for one
-/// token: density's upper bound, polyphony, scale, the others. The scale yields from the
-/// beginning where it has no pitch within the range. A range given the wrong way round is
-/// turned round.
+/// token: density's upper bound, polyphony, scale and chords, the others. The scale yields from
+/// the beginning where it has no pitch within the range, and a chord where it has none within scale
+/// and range. A range given the wrong way round is turned round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constraints {
     /// Pitch classes.
@@ -49,6 +49,11 @@ pub struct Constraints {
     pub longest: Option<f32>,
     /// Softest and loudest MIDI velocity.
     pub velocity: (u8, u8),
+    /// Pull to the chords that the answer is to follow ([`Sampler::follow_chords`]), 0 to 1: from none,
+    /// through a bias to their tones on strong beats, to a lock.
+    ///
+    /// [`Sampler::follow_chords`]: crate::Sampler::follow_chords
+    pub chord_pull: f32,
 }
 
 impl Default for Constraints {
@@ -61,6 +66,7 @@ impl Default for Constraints {
             register: None,
             longest: None,
             velocity: (1, 127),
+            chord_pull: 0.0,
         }
     }
 }
@@ -92,6 +98,8 @@ pub(super) struct CompiledConstraints {
     pub(super) register: [f32; 128],
     /// Notes a beat aimed at.
     pub(super) density: Option<f32>,
+    /// Whether a lock on chords holds.
+    pub(super) locks_chords: bool,
 }
 
 /// The most constraints [`CompiledConstraints::relaxed`] can take away: then grammar rules alone.
@@ -132,6 +140,7 @@ impl CompiledConstraints {
             velocities: velocities(constraints, vocabulary),
             register: std::array::from_fn(|p| constraints.register.map_or(0.0, |r| r.bias(p))),
             density,
+            locks_chords: true,
         }
     }
 
@@ -147,6 +156,7 @@ impl CompiledConstraints {
         }
         if relaxation > 2 {
             compiled.pitches = compiled.range;
+            compiled.locks_chords = false;
         }
         if relaxation > 3 {
             (compiled.pitches, compiled.velocities) = (u128::MAX, u128::MAX);

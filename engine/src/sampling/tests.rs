@@ -5,6 +5,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 
+mod chords;
+
 /// As the model predicts: nothing narrowed, nothing warmed.
 pub(super) const PLAIN: Sampling = Sampling {
     pitch_temperature: 1.0,
@@ -23,6 +25,7 @@ const FREE: Constraints = Constraints {
     register: None,
     longest: None,
     velocity: (1, 127),
+    chord_pull: 0.0,
 };
 
 #[test]
@@ -120,6 +123,7 @@ fn constraints(rng: &mut ChaCha8Rng) -> Constraints {
         } else {
             free.velocity
         },
+        ..free
     }
 }
 

@@ -173,6 +173,21 @@ fn the_last_chord_does_not_depend_on_later_notes() {
     }
 }
 
+#[test]
+fn drums_have_no_chord() {
+    let mut score = tune::parse("C3+E3+G3:4", 12).unwrap();
+    let chord = recognise(&score);
+    let drums = (0..8).map(|number| crate::Note {
+        start: number * 6,
+        pitch: 42 - (number % 2) as u8 * 5,
+        part: crate::Part::Drums,
+        ..crate::Note::default()
+    });
+    score.notes.extend(drums);
+    score.normalise();
+    assert_eq!(recognise(&score), chord);
+}
+
 /// Whatever the notes are, there is an answer.
 #[test]
 fn odd_scores_are_recognised() {
@@ -182,6 +197,7 @@ fn odd_scores_are_recognised() {
         length,
         pitch,
         velocity: 1,
+        ..crate::Note::default()
     };
     score.notes = vec![note(0, 1, 0), note(3, 100_000, 127), note(7, 1, 64)];
     score.time_signatures = crate::TimeSignatureMap::new(
