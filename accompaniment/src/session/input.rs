@@ -84,7 +84,8 @@ impl<P: Player> Session<P> {
             } => {
                 self.advance(beat + session_offset, eager)?;
                 self.generation = number;
-                self.keep_discarded(beat + session_offset, cutoff_beat + session_offset);
+                // The end of the block before may lie beyond `beat`, by rounding.
+                self.keep_discarded(self.now, cutoff_beat + session_offset);
                 self.answer = None;
                 self.planned.retain(|note| note.start_beat < cutoff_beat);
                 self.timeline
