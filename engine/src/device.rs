@@ -28,7 +28,7 @@ pub enum Device {
 }
 
 impl Device {
-    /// Every device, fastest hope first: what `auto` stands for.
+    /// All devices in the order in which `auto` tries them.
     pub const ALL: [Device; 4] = [Device::Cuda, Device::DirectMl, Device::CoreMl, Device::Cpu];
 
     /// Its name, for people.
@@ -104,10 +104,10 @@ impl FromStr for Device {
     }
 }
 
-/// A device that was asked for and could not be had.
+/// A requested device that is not available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnavailableDevice {
-    /// Which.
+    /// The device.
     pub device: Device,
     /// Error of ONNX Runtime or the driver.
     pub reason: String,
@@ -119,7 +119,10 @@ impl fmt::Display for UnavailableDevice {
     }
 }
 
-/// Loads the graph onto `device`; else says what ONNX Runtime or the driver said.
+/// Loads the graph in the file `graph` onto `device`, with `threads` threads inside one run.
+///
+/// # Errors
+/// The error of ONNX Runtime or of the driver, as text.
 pub(crate) fn open(
     runtime: &Runtime,
     graph: &Path,
@@ -136,7 +139,7 @@ pub(crate) fn open(
             .with_inter_op_spinning(false)?
             .with_flush_to_zero()?;
         if device == Device::DirectMl {
-            // As its documentation asks.
+            // ONNX Runtime requires this for DirectML.
             builder = builder.with_memory_pattern(false)?;
         }
         if let Some(provider) = provider {

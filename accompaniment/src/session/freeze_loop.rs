@@ -70,7 +70,7 @@ mod tests {
     use continuo_score::TimeSignature;
 
     #[test]
-    fn the_last_bars_repeat_in_phase() {
+    fn frozen_bars_repeat_in_phase() {
         let mut timeline = Timeline::new(12);
         timeline.add_time_signature(0.0, TimeSignature::COMMON);
         timeline.on(1.0, 0, 50, 90);

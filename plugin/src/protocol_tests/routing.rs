@@ -12,7 +12,7 @@ fn control(timing: u32, cc: u8, value: f32) -> Event {
 }
 
 #[test]
-fn controllers_pass_and_the_pedal_is_heard() {
+fn controllers_pass_through_and_the_pedal_counts_as_input() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     let bend = NoteEvent::MidiPitchBend {
@@ -47,7 +47,7 @@ fn controllers_pass_and_the_pedal_is_heard() {
 }
 
 #[test]
-fn one_channel_is_listened_to_and_one_is_played_on() {
+fn input_and_output_channels_are_kept() {
     let mut performance = continuing::phrase(120.0, 12.0);
     // On a channel that is not listened to, in the midst of the answer.
     performance.events.push((100_000, key(0, true, 7, 64)));
@@ -70,7 +70,7 @@ fn one_channel_is_listened_to_and_one_is_played_on() {
 }
 
 #[test]
-fn another_output_channel_ends_what_sounds_on_the_old_one() {
+fn change_of_output_channel_ends_notes_on_the_old_one() {
     let performance = continuing::phrase(120.0, 12.0);
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.controls.output = 3;
@@ -101,7 +101,7 @@ fn another_output_channel_ends_what_sounds_on_the_old_one() {
 }
 
 #[test]
-fn a_host_without_a_transport_is_played_to() {
+fn host_without_a_transport_gets_answers() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.controls.own_time.tempo = 240.0;
     let (mut at, mut first) = (0, None);

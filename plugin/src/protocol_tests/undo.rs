@@ -2,7 +2,7 @@
 
 use super::modes::{BAR, BEAT, beats, in_mode, in_three, pressing};
 use super::*;
-use continuo_accompaniment::choices::{Memory, Variation};
+use continuo_accompaniment::choices::{MemoryMode, Variation};
 use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
 use continuo_accompaniment::timeline::TimelineNote;
 
@@ -99,7 +99,7 @@ fn undone_answer_returns_in_the_next_pass_of_a_loop() {
 
 #[test]
 fn undo_restores_cleared_notes_before_later_ones() {
-    for memory in [Memory::Song, Memory::Session] {
+    for memory in [MemoryMode::Song, MemoryMode::Session] {
         let keys = beats(&[0, 1, 2, 7, 9], 12);
         let with = |clears: bool| {
             let mut test = in_mode(Mode::Off, Enter::Beat);
