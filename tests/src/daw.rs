@@ -139,6 +139,10 @@ impl Daw {
 
     /// Plays past the loop's end `passes` times, like a host that ends no block there. Returns the
     /// samples on which the loop restarted.
+    ///
+    /// # Errors
+    ///
+    /// When there is no loop, or a block fails.
     pub fn play_loop_passes(&mut self, passes: usize) -> Result<Vec<u64>> {
         let Some((start, end)) = self.loop_range else {
             bail!("there is no loop")
@@ -170,11 +174,19 @@ impl Daw {
     }
 
     /// Plays until the sample nearest to `beat`, which lies ahead.
+    ///
+    /// # Errors
+    ///
+    /// When a block fails: the plugin refuses it, or its output is invalid.
     pub fn play_to(&mut self, beat: f64) -> Result<()> {
         self.play_paced(beat, &mut |_| ())
     }
 
     /// As [`Self::play_to`], with a callback before each block.
+    ///
+    /// # Errors
+    ///
+    /// When a block fails.
     pub fn play_paced(&mut self, beat: f64, pace: &mut BeforeBlock) -> Result<()> {
         loop {
             self.start_transport();
@@ -205,6 +217,10 @@ impl Daw {
 
     /// Processes `samples` samples with a stopped transport. Held keys are released in the first
     /// block.
+    ///
+    /// # Errors
+    ///
+    /// When a block fails.
     pub fn run_stopped(&mut self, samples: u64) -> Result<()> {
         self.playing = false;
         self.clock
@@ -221,6 +237,10 @@ impl Daw {
     /// Processes blocks with a stopped transport on an audio thread until `main_thread` returns on
     /// this one. Every block has the next of `changes`, in rotation. Drops the plugin's events and
     /// returns the number of blocks.
+    ///
+    /// # Errors
+    ///
+    /// When a block or `main_thread` fails.
     pub fn run_stopped_in_background(
         &mut self,
         changes: &[ParameterChange],
@@ -242,6 +262,10 @@ impl Daw {
     }
 
     /// Deactivates the plugin and activates it again, as a host does to change its sample rate.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin refuses.
     pub fn restart(&mut self) -> Result<()> {
         self.plugin.deactivate()?;
         let longest = self.setup.blocks.longest();
@@ -250,6 +274,10 @@ impl Daw {
     }
 
     /// Deactivates and drops the plugin.
+    ///
+    /// # Errors
+    ///
+    /// When the plugin refuses.
     pub fn finish(mut self) -> Result<()> {
         self.plugin.deactivate()
     }

@@ -170,7 +170,7 @@ fn python() -> Option<&'static str> {
 ///
 /// # Errors
 ///
-/// Gives the command that installs it.
+/// When it cannot be installed; the error names the command that installs it.
 fn provide(prerequisite: &Prerequisite) -> Result<()> {
     if (prerequisite.found)() {
         return Ok(());

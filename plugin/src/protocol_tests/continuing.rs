@@ -24,7 +24,7 @@ fn answer_begins_on_its_beat_and_ends_at_the_first_key() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     let played = perform(&performance, &mut test, || 333);
     let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
-    // Silent from beat 11/12 on, a gap of one beat: the first beat after that is 2.
+    // The silence begins at beat 11/12 and the gap is one beat, so the answer begins on beat 2.
     assert_eq!((generated[0].0, generated[0].1), (48_000, true));
     assert!(generated.iter().all(|e| e.0 <= back), "{generated:?}");
     assert!(
@@ -45,7 +45,7 @@ fn slow_composer_plays_fewer_notes_and_none_late() {
     let mut live = ProtocolTest::new(false, 1 << 16);
     let composer = live.composer.clone();
     let mut blocks = 0;
-    // It runs every two seconds only: four beats, as long as the lookahead.
+    // The composer runs every two seconds: four beats, as long as the lookahead.
     let played = perform(&performance, &mut live, || {
         blocks += 1;
         if blocks % 200 == 0 {
@@ -67,7 +67,7 @@ fn slow_composer_plays_fewer_notes_and_none_late() {
 fn composer_reads_input_again_after_a_full_ring() {
     let performance = phrase(120.0, 8.0);
     let mut live = ProtocolTest::new(false, 2048);
-    // Three seconds without the composer; then a pass with it.
+    // Three seconds without the composer, then a pass with it.
     perform(&phrase(120.0, 40.0), &mut live, || 48);
     assert!(live.count(|c| &c.overflow) > 0);
     live.composer.lock().unwrap().run();
@@ -86,7 +86,7 @@ fn off_mode_reads_input_and_another_mode_answers_it() {
     test.settings.mode = Mode::Off;
     let played = perform(&performance, &mut test, || 480);
     assert!(played.iter().all(|e| e.2 == 1) && test.answers().is_empty());
-    // Switched on at beat 4: the answer comes on the next beat there is time for.
+    // The mode changes at beat 4: the answer begins on the next beat that leaves time for the decision.
     performance.events.clear();
     let mut at = 0;
     let mut first = None;
@@ -149,7 +149,7 @@ fn thru_off_ends_passed_through_notes() {
     test.block(&standing(), 64, &mut block);
     let out: Vec<_> = block.output.iter().map(|e| plain(e, 0)).collect();
     assert_eq!(out, [(0, false, 3, 60, 0)]);
-    // Let go with through on again: it has ended already.
+    // A release after *Through* is on again: the note has ended already.
     test.controls.thru = true;
     let mut block = Block::default();
     block.input.push_back(key(5, false, 3, 60));
@@ -162,7 +162,7 @@ fn key_of_the_player_replaces_the_generated_note() {
     let mut performance = phrase(120.0, 12.0);
     let mut test = ProtocolTest::new(true, 1 << 16);
     let alone = perform(&performance, &mut test, || 512);
-    // The key that sounds at beat 3 1/48, struck by the player on our own channel.
+    // The key that sounds at beat 3 1/48, struck by the player on the output channel.
     let at = 72_500;
     let (mut sounding, mut generated) = (Vec::new(), 0);
     for event in alone.iter().filter(|e| e.2 == 0 && e.0 < at) {

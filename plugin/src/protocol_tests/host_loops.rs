@@ -14,7 +14,7 @@ struct HostBehaviour {
     /// Blocks end where the loop ends.
     split: bool,
     frames: u64,
-    /// Samples of which the host turns back only at a multiple, from the song's first sample on.
+    /// The host turns back only at a multiple of this number of samples from the song's start.
     period: u64,
     tempo: f64,
 }
@@ -126,7 +126,7 @@ fn play(behaviour: HostBehaviour, passes: u64, offline: bool) -> Vec<(Played, Ve
 }
 
 /// The player's notes in the memory, in order of start.
-fn heard(memory: &[TimelineNote]) -> Vec<(i64, Option<i64>, u8)> {
+fn input_notes(memory: &[TimelineNote]) -> Vec<(i64, Option<i64>, u8)> {
     let heard = memory.iter().filter(|note| !note.generated);
     let mut heard: Vec<_> = heard
         .map(|note| (note.start, note.end, note.pitch))
@@ -135,7 +135,7 @@ fn heard(memory: &[TimelineNote]) -> Vec<(i64, Option<i64>, u8)> {
     heard
 }
 
-/// Note-ons alone: a note that sounds over the seam ends with the next block.
+/// Only the note-ons, because a note that sounds over the seam ends with the next block.
 fn begun(played: &Played) -> Played {
     played.iter().filter(|event| event.1).copied().collect()
 }
@@ -163,7 +163,7 @@ fn every_pass_of_a_loop_is_the_same_in_every_host() {
                     for (pass, (played, memory)) in found.iter().enumerate() {
                         let what = format!("{behaviour:?}, pass {pass}, offline {offline}");
                         same(&begun(played), &begun(&expected[1].0), &what);
-                        assert_eq!(heard(memory), heard(&expected[1].1), "{what}");
+                        assert_eq!(input_notes(memory), input_notes(&expected[1].1), "{what}");
                     }
                 }
             }
@@ -203,7 +203,7 @@ fn every_pass_of_a_loop_is_the_same_after_late_turns() {
                         !differs && played.len() == answer.len(),
                         "{what}: {played:?}, expected {answer:?}"
                     );
-                    assert_eq!(heard(memory), heard(&expected[1].1), "{what}");
+                    assert_eq!(input_notes(memory), input_notes(&expected[1].1), "{what}");
                 }
             }
         }

@@ -49,7 +49,7 @@ fn lost_and_repeated_blocks_change_no_answer() {
                 let (answer, heard) = answer_with(frames, place, moved);
                 let what = format!("{moved} samples at {place}, blocks of {frames}");
                 assert_eq!(heard, expected.1, "{what}");
-                // A note that falls into lost samples begins late.
+                // A note in lost samples begins late.
                 let keys = |answer: &[(i64, u8)]| answer.iter().map(|n| n.1).collect::<Vec<_>>();
                 assert_eq!(keys(&answer), keys(&expected.0), "{what}");
                 let late = answer.iter().zip(&expected.0).filter(|(a, b)| a.0 != b.0);
@@ -159,7 +159,7 @@ fn host_with_a_wrong_tempo_gets_an_answer_on_its_positions() {
         let shared = &test.shared;
         assert!(shared.tempo_distrusted.load(Ordering::Relaxed));
 
-        // Its steps are those of the positions, to the sample.
+        // Notes lie on the steps of the positions, to the sample.
         let step = BEAT as f64 / factor / 12.0;
         for at in struck.into_iter().filter(|&at| at > 8 * 4_096) {
             let off = at as f64 / step;

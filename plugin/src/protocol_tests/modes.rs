@@ -4,7 +4,7 @@ use super::*;
 use continuo_accompaniment::choices::{MemoryMode, Variation};
 
 pub(super) const BEAT: u64 = 24_000;
-/// Of [`perform`]: three quarters.
+/// Beats in a bar of [`perform`]: three quarters.
 pub(super) const BAR: u64 = 3 * BEAT;
 
 /// Samples of all generated note-ons.
@@ -49,7 +49,8 @@ pub(super) fn in_three(at: u64) -> HostTransport {
 
 #[test]
 fn trade_mode_keeps_to_its_bars() {
-    // Six bars: the player's first two, ours, and the player's, who plays into our turn.
+    // Six bars: two of the player, two of the plugin, two of the player, who plays into the
+    // plugin's turn.
     let performance = beats(&[0, 1, 4, 5, 6, 7, 8, 12], 24);
     let mut trading = in_mode(Mode::Trade, Enter::Bar);
     let played = perform(&performance, &mut trading, || 500);
@@ -67,7 +68,7 @@ fn trade_mode_keeps_to_its_bars() {
         );
         assert!(starts.iter().filter(|s| turn.contains(s)).count() > 3);
     }
-    // And each of our notes ends with our turn.
+    // Every generated note ends with the plugin's turn.
     let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
     let inside = |sample| turns.iter().any(|t| t.start <= sample && sample <= t.end);
     assert!(generated.iter().all(|e| inside(e.0)), "{generated:?}");
@@ -83,7 +84,7 @@ fn along_mode_plays_while_the_player_plays() {
             let inside = from * BEAT..to * BEAT;
             starts.iter().filter(|s| inside.contains(s)).count()
         };
-        // A gap of one beat, and what was decided plays to its end.
+        // After a gap of one beat, the decided window plays to its end.
         assert!(
             within(0, 6) > 3 && within(19, 22) > 1,
             "{enter:?}: {starts:?}"
@@ -176,7 +177,7 @@ fn every_mode_plays_the_same_for_all_blocks_and_in_real_time() {
     );
 }
 
-/// Plays a phrase and the answer to it; does one thing at this beat.
+/// Plays a phrase and its answer, with an action at this beat.
 fn pressed(at: f64, press: impl Fn(&mut ProtocolTest)) -> Played {
     pressing(&[(at, &press)]).1
 }
@@ -242,7 +243,7 @@ fn regenerate_replaces_the_answer_from_the_next_beat() {
     };
     assert_eq!(before(&again), before(&expected));
     assert_ne!(after(&again, 7), after(&expected, 7));
-    // From the editor it is the same.
+    // The editor's trigger has the same effect.
     let editor = pressed(6.3, |r| r.press(Trigger::Regenerate));
     assert_eq!(editor, again);
 }
@@ -275,7 +276,7 @@ fn clear_removes_all_memory() {
 
 #[test]
 fn freeze_repeats_the_last_bars() {
-    // In 4/4; the answer begins on beat 2. The second bar is what is frozen.
+    // In 4/4; the answer begins on beat 2. The second bar is frozen.
     let played = pressed(8.5, |r| {
         r.settings.bars = 1;
         r.settings.mode = Mode::Free;

@@ -38,7 +38,7 @@ fn controllers_pass_through_and_the_pedal_counts_as_input() {
     let note = composer.session.timeline().notes().next().unwrap();
     assert_eq!((note.start, note.end), (0, Some(6)), "held by the pedal");
     drop(composer);
-    // And not with through off.
+    // With *Through* off they do not pass.
     test.controls.thru = false;
     let mut block = Block::default();
     block.input.extend([control(0, 1, 0.5), bend]);
@@ -49,7 +49,7 @@ fn controllers_pass_through_and_the_pedal_counts_as_input() {
 #[test]
 fn input_and_output_channels_are_kept() {
     let mut performance = continuing::phrase(120.0, 12.0);
-    // On a channel that is not listened to, in the midst of the answer.
+    // A key on another channel than the input channel, during the answer.
     performance.events.push((100_000, key(0, true, 7, 64)));
     performance.events.push((110_000, key(0, false, 7, 64)));
     let mut test = ProtocolTest::new(true, 1 << 16);
@@ -105,7 +105,7 @@ fn host_without_a_transport_gets_answers() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.controls.own_time.tempo = 240.0;
     let (mut at, mut first) = (0, None);
-    // Its own time begins within the first second, and reaches beat 0 at the second's end.
+    // Own time begins within the first second, and reaches beat 0 at its end.
     while at < 48_000 + 12_000 * 8 {
         let mut block = Block::default();
         if at == 48_000 {

@@ -140,7 +140,7 @@ fn undo_restores_cleared_notes_before_later_ones() {
     }
 }
 
-/// Notes replaced since the clearing do not return: without it they would be gone as well.
+/// Notes replaced after *Clear* do not return, because they would be replaced without it, too.
 #[test]
 fn undo_does_not_restore_notes_replaced_since() {
     let mut test = in_mode(Mode::Off, Enter::Beat);
@@ -214,7 +214,7 @@ fn undo_and_redo_of_all_actions_restore_both_states() {
         let performance = beats(&keys, 20);
         let mut plain = self::in_mode(Mode::Off, Enter::Beat);
         perform(&performance, &mut plain, || 480);
-        // Between keys: one that is held when everything is forgotten ends there.
+        // Between keys, because a held key ends when the memory is cleared.
         let acts: Vec<u64> = (0..10).map(|_| BEAT * rng.below(20)).collect();
         perform_with(
             &performance,
