@@ -255,10 +255,15 @@ impl PlayheadTracker {
 
     /// The position after the turn of a loop that came round inside the last block, if the host
     /// reports one before it: by its rounding, the loop came round here a little before it does in
-    /// the host.
+    /// the host. A host that is further behind the loop's end than it turns back late, or than the
+    /// loop is long, does not turn back.
     fn before_the_turn(&self, beat: f64, tempo: f64) -> Option<f64> {
         let running = self.running?;
         let (start, end) = running.turned?;
+        let latest = (SHORT_GAP / 60.0 * tempo).min(end - start);
+        if beat - end > latest {
+            return None;
+        }
         let after = beat - (end - start);
         let follows = |beat| running.is_followed_by(beat, tempo, self.sample_rate);
         (!follows(beat) && follows(after)).then_some(after)

@@ -6,6 +6,7 @@ mod lost_blocks;
 mod missing_info;
 mod random_host;
 mod rounding;
+mod short_loops;
 
 use super::*;
 use crate::testing::Rng;
