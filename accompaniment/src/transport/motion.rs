@@ -106,9 +106,9 @@ impl Motion {
         let last = self.last.replace(block);
         let moves = f64::from(frames) * tempo / (60.0 * sample_rate);
         // The turns of a loop that is hardly longer than a block look like even movement.
-        let short = |(start, end): (f64, f64)| end - start < 2.0 * STRETCH.max(moves);
+        let short = |(start, end): (f64, f64)| end - start < 2.0 * INTERVAL.max(moves);
         if reading.cycle.is_some_and(short) {
-            (self.stretch, self.even, self.rate) = (Stretch::default(), None, None);
+            (self.interval, self.even, self.rate) = (Interval::default(), None, None);
         } else if let Some(last) = last {
             self.compare(last, beat, tempo, sample_rate);
         }
