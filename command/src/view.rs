@@ -9,7 +9,7 @@ use continuo_score::midi::Pedal;
 use continuo_score::roll::{self, RollPart};
 use continuo_score::{Drums, Score, Vocabulary, quantise};
 
-use super::hearing::{Chosen, HearingOptions};
+use super::input_selection::{InputSelection, SelectedFile};
 
 /// Draw a MIDI file as a piano roll
 #[derive(clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Colours of the parts in order; the last one is shared by all further parts.
@@ -43,7 +43,7 @@ const DRUMS: [u8; 3] = [150, 154, 162];
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
     let steps = Vocabulary::continuo().steps_per_beat;
-    let chosen = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let scores = by_part(&chosen, steps);
     let parts = scores.iter().map(|(name, score, colour)| RollPart {
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Returns the name, the colour and the score of each part. All drums are one part, and so are the
 /// parts beyond the number of colours.
-fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
+fn by_part(chosen: &SelectedFile, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
     let whole = chosen.score(Drums::Keep);
     let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();
     let mut drums = Vec::new();
