@@ -43,6 +43,7 @@ const MARGIN: f32 = 24.0;
 const KEYS: f32 = 44.0;
 const TITLE: f32 = 44.0;
 const BAR_NUMBERS: f32 = 20.0;
+const CHORDS: f32 = 18.0;
 const SYSTEM_GAP: f32 = 16.0;
 const ROW: f32 = 11.0;
 const WIDTH: f32 = 1600.0;
@@ -62,12 +63,20 @@ const DIM_TEXT: [u8; 3] = [140, 146, 158];
 
 /// Draws the parts over one another; PNG bytes. Bars are numbered from 1.
 pub fn draw(title: &str, parts: &[RollPart]) -> Result<Vec<u8>, RollError> {
-    draw_from(title, parts, 1)
+    draw_from(title, parts, 1, &[])
 }
 
-/// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`.
-pub fn draw_from(title: &str, parts: &[RollPart], first_bar: u32) -> Result<Vec<u8>, RollError> {
-    let layout = Layout::new(parts, first_bar as usize).ok_or(RollError::Empty)?;
+/// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`. `chords` are names
+/// above the roll, each with the step over which it stands, ascending.
+pub fn draw_from(
+    title: &str,
+    parts: &[RollPart],
+    first_bar: u32,
+    chords: &[(u32, String)],
+) -> Result<Vec<u8>, RollError> {
+    let mut layout = Layout::new(parts, first_bar as usize).ok_or(RollError::Empty)?;
+    layout.chord_row = if chords.is_empty() { 0.0 } else { CHORDS };
+    layout.fit();
     let mut page = Page::new(layout.height())?;
     page.legend(title, parts);
     if layout.cut {
@@ -85,6 +94,7 @@ pub fn draw_from(title: &str, parts: &[RollPart], first_bar: u32) -> Result<Vec<
     notes.sort_by_key(|(note, _)| std::cmp::Reverse(note.length));
     for system in 0..layout.systems.len() {
         page.system(&layout, system);
+        page.chords(&layout, system, chords);
         for (note, colour) in &notes {
             page.note(&layout, system, note, *colour);
         }
@@ -104,6 +114,8 @@ struct Layout<'a> {
     /// Number of the first bar of each system.
     numbers: Vec<usize>,
     pixels_per_step: f32,
+    /// Height of the row of chord names; 0 without chords.
+    chord_row: f32,
     cut: bool,
 }
 
@@ -166,13 +178,24 @@ impl<'a> Layout<'a> {
             systems,
             numbers,
             pixels_per_step,
+            chord_row: 0.0,
             cut,
         };
-        while layout.systems.len() > 1 && layout.height() > MOST_HEIGHT {
-            layout.systems.pop();
-            layout.cut = true;
-        }
+        layout.fit();
         Some(layout)
+    }
+
+    /// Leaves out the systems beyond the greatest height.
+    fn fit(&mut self) {
+        while self.systems.len() > 1 && self.height() > MOST_HEIGHT {
+            self.systems.pop();
+            self.cut = true;
+        }
+    }
+
+    /// Height of the bar numbers and chord names above a system.
+    fn head(&self) -> f32 {
+        BAR_NUMBERS + self.chord_row
     }
 
     /// Bars on the page.
@@ -186,12 +209,12 @@ impl<'a> Layout<'a> {
     }
 
     fn top(&self, system: usize) -> f32 {
-        let before = (0..system).map(|s| self.rows(s) + BAR_NUMBERS + SYSTEM_GAP);
-        TITLE + BAR_NUMBERS + before.sum::<f32>()
+        let before = (0..system).map(|s| self.rows(s) + self.head() + SYSTEM_GAP);
+        TITLE + self.head() + before.sum::<f32>()
     }
 
     fn height(&self) -> f32 {
-        self.top(self.systems.len()) - BAR_NUMBERS + MARGIN / 2.0
+        self.top(self.systems.len()) - self.head() + MARGIN / 2.0
     }
 
     fn span(&self, system: usize) -> (u32, u32) {
@@ -262,9 +285,32 @@ impl Page {
                 true => format!("{number}   {}/{}", metre.numerator, metre.denominator),
                 false => number.to_string(),
             };
-            self.text(&label, x + 2.0, top - 6.0, 13.0, DIM_TEXT);
+            self.text(
+                &label,
+                x + 2.0,
+                top - layout.chord_row - 6.0,
+                13.0,
+                DIM_TEXT,
+            );
         }
         self.rect(right - 0.75, top, 1.5, rows, BAR_LINE, 255);
+    }
+
+    /// Writes the names of the chords; one for which the previous one leaves no room is left out. The
+    /// chord that goes on from the system before is named again.
+    fn chords(&mut self, layout: &Layout, system: usize, chords: &[(u32, String)]) {
+        let (start, end) = layout.span(system);
+        let first = chords
+            .partition_point(|(step, _)| *step <= start)
+            .saturating_sub(1);
+        let mut free = f32::MIN;
+        for (step, name) in &chords[first..] {
+            let x = layout.x(system, (*step).max(start)) + 2.0;
+            if *step < end && x >= free {
+                let y = layout.top(system) - 6.0;
+                free = x + self.text(name, x, y, 14.0, TEXT) + 6.0;
+            }
+        }
     }
 
     fn note(&mut self, layout: &Layout, system: usize, note: &Note, base: [u8; 3]) {
@@ -433,6 +479,38 @@ mod tests {
         }
         // Two characters that a font lacks would be two boxes, the same whatever they are.
         assert_ne!(han, legend("左足"));
+    }
+
+    #[test]
+    fn chords_stand_above_their_beats_in_a_row_of_their_own() {
+        let score = tune::minuet();
+        let part = || RollPart {
+            name: "",
+            score: &score,
+            colour: INPUT_COLOUR,
+        };
+        let chords = [
+            (0, "G".to_string()),
+            (72, "C".to_string()),
+            (360, "Am7".to_string()),
+        ];
+        let plain = pixels(&draw("", &[part()]).unwrap());
+        let named = pixels(&draw_from("", &[part()], 1, &chords).unwrap());
+        assert_eq!(named.height(), plain.height() + 2 * CHORDS as u32);
+        let parts = [part()];
+        let mut layout = Layout::new(&parts, 1).unwrap();
+        layout.chord_row = CHORDS;
+        // Bright pixels between the bar numbers and the first row of keys.
+        let inked = |system: usize, step: u32| {
+            let (x, top) = (layout.x(system, step) as u32, layout.top(system) as u32);
+            let rows = (top - 17..top).flat_map(|y| (x..x + 20).map(move |x| (x, y)));
+            rows.filter(|&(x, y)| named.pixel(x, y).unwrap().red() > 110)
+                .count()
+        };
+        assert!(inked(0, 0) > 5 && inked(0, 72) > 5 && inked(1, 360) > 5);
+        // C goes on in the second system, and is named there again.
+        assert!(inked(1, 288) > 5);
+        assert_eq!((inked(0, 36), inked(1, 324)), (0, 0));
     }
 
     #[test]
