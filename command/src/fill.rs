@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let document = MidiDocument::read(bytes, &ReadOptions::default());
     let document = document.with_context(|| format!("{named}: not a readable MIDI file"))?;
     super::warn(&name, &document.file().warnings);
-    let hearing = args.selection.hearing(document.file())?;
+    let hearing = args.selection.parts(document.file())?;
     let learn = inputs::find(&args.learn)?;
     let reading = args.selection.reading(Pedal::Lengthen);
     let learned = inputs::read_all(&learn, |file| Ok(midi::read_file_with(file, &reading)?))?;
