@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
-    let Some(heard) = args.hearing.hear(file, &keys, &hearing, steps_per_beat) else {
+    let Some(heard) = args.hearing.hear(file, &keys, &hearing, model.vocabulary()) else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
              notes outside --tracks, --channels and --last)",
@@ -122,7 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         note(format_args!("continuo: {named}: {said}"));
     }
     let on_grid = |file: &MidiFile| {
-        let mut piece = Score::from_midi(file, steps_per_beat, Drums::Drop);
+        let mut piece = Score::for_vocabulary(file, model.vocabulary());
         piece.end_with_music();
         piece
     };

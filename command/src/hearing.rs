@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use continuo_cli::PedalOption;
 use continuo_files::{Input, MOST_BYTES, read_input};
 use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
-use continuo_score::{Drums, PartFilter, Score};
+use continuo_score::{Drums, PartFilter, Score, Vocabulary};
 
 /// Options that choose the notes to read from a file.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -68,6 +68,12 @@ impl Chosen {
     /// Returns the notes on the grid.
     pub(super) fn score(&self, drums: Drums) -> Score {
         self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
+    }
+
+    /// Returns the notes on the grid as a model with this vocabulary hears them: with their parts, or
+    /// without drums.
+    pub(super) fn score_for(&self, vocabulary: &Vocabulary) -> Score {
+        self.music(&Score::for_vocabulary(&self.file, vocabulary))
     }
 
     /// Returns the range of ticks from the first chosen bar to the end of the last bar with a note.
@@ -178,7 +184,7 @@ impl HearingOptions {
         })
     }
 
-    /// Returns the score of the chosen notes. `keys` is the file read without the pedal, and decides
+    /// Returns the score of the chosen notes, with their parts if the vocabulary has parts. `keys` is the file read without the pedal, and decides
     /// the start of the answer: a player enters after the keys are released, even if the pedal is down.
     ///
     /// Returns `None` if no note is chosen.
@@ -187,10 +193,10 @@ impl HearingOptions {
         file: &MidiFile,
         keys: &MidiFile,
         hearing: &PartFilter,
-        steps_per_beat: u32,
+        vocabulary: &Vocabulary,
     ) -> Option<Heard> {
-        let entry = hearing.score(keys, steps_per_beat).answer_start()?;
-        let whole = hearing.score(file, steps_per_beat).ended_at(entry);
+        let entry = hearing.score(keys, vocabulary).answer_start()?;
+        let whole = hearing.score(file, vocabulary).ended_at(entry);
         let origin = self.last.map_or(0, |bars| whole.bars_before(entry, bars));
         let score = match origin {
             0 => whole,
@@ -273,7 +279,9 @@ mod tests {
     fn the_pedal_is_heard_and_does_not_put_the_answer_off() {
         let (pedalled, keys) = files();
         let hearing = options().hearing(&keys).unwrap();
-        let heard = options().hear(&pedalled, &keys, &hearing, 12).unwrap();
+        let heard = options()
+            .hear(&pedalled, &keys, &hearing, &Vocabulary::continuo())
+            .unwrap();
         assert_eq!((heard.entry, heard.origin), (192, 0));
         assert_eq!(heard.score.notes[15].end(), 192);
         assert_eq!(heard.score.length, 192);
@@ -286,7 +294,14 @@ mod tests {
             last: Some(2),
             ..options()
         };
-        let heard = two.hear(&keys, &keys, &PartFilter::default(), 12).unwrap();
+        let heard = two
+            .hear(
+                &keys,
+                &keys,
+                &PartFilter::default(),
+                &Vocabulary::continuo(),
+            )
+            .unwrap();
         assert_eq!((heard.entry, heard.origin), (192, 96));
         assert_eq!(heard.score.notes.len(), 8);
         assert_eq!(heard.score.notes[0].start, 0);
@@ -300,14 +315,19 @@ mod tests {
             ..options()
         };
         let hearing = channels.hearing(&keys).unwrap();
-        let heard = channels.hear(&keys, &keys, &hearing, 12).unwrap();
+        let heard = channels
+            .hear(&keys, &keys, &hearing, &Vocabulary::continuo())
+            .unwrap();
         assert_eq!(heard.score.notes.len(), 8);
         let none = HearingOptions {
             channels: Some(Numbers([3].into())),
             ..options()
         };
         let hearing = none.hearing(&keys).unwrap();
-        assert_eq!(none.hear(&keys, &keys, &hearing, 12), None);
+        assert_eq!(
+            none.hear(&keys, &keys, &hearing, &Vocabulary::continuo()),
+            None
+        );
         let tracks = HearingOptions {
             tracks: Some(Numbers([0, 1].into())),
             ..options()

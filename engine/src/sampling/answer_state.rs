@@ -1,7 +1,7 @@
 //! The state of an answer: the kind of token expected next, the notes that sound, and so the base
 //! tokens that the constraints allow.
 
-use continuo_score::{Token, Vocabulary};
+use continuo_score::{Part, Token, Vocabulary};
 
 use super::constraints::CompiledConstraints;
 
@@ -39,6 +39,8 @@ pub(super) enum Expected {
 pub(super) struct AnswerState {
     pub(super) expected: Expected,
     pub(super) step: u32,
+    /// The part of the next note.
+    pub(super) part: Part,
     /// First and end step of the notes played lately. Bounded: what no question can be about
     /// is let go of.
     notes: Vec<(u32, u32)>,
@@ -61,7 +63,7 @@ impl AnswerState {
 
     /// Makes this a copy of `other`, without a new allocation once it has grown.
     pub(super) fn copy(&mut self, other: &Self) {
-        (self.expected, self.step) = (other.expected, other.step);
+        (self.expected, self.step, self.part) = (other.expected, other.step, other.part);
         self.notes.clear();
         self.notes.extend_from_slice(&other.notes);
     }
@@ -75,21 +77,28 @@ impl AnswerState {
                 self.notes
                     .retain(|&(start, end)| end > now || start.saturating_add(grid.beat) > now);
             }
-            Token::Duration(d) => {
-                if self.notes.len() == Self::MOST {
-                    // Without constraints nobody asks; with them there are never as many.
-                    self.notes.remove(0);
-                }
-                let end = self.step.saturating_add(u32::from(d.max(1)));
-                self.notes.push((self.step, end));
-            }
+            Token::Duration(d) => self.note(d.max(1)),
+            // A drum hit has no length.
+            Token::Pitch(_) if !self.part.is_pitched() => self.note(0),
+            Token::Part(part) => self.part = part,
+            Token::Start => self.part = Part::Keys,
             _ => {}
         }
         self.expected = match token {
-            Token::Pitch(_) => Expected::Length,
+            Token::Pitch(_) if self.part.is_pitched() => Expected::Length,
             Token::Separator => Expected::Move,
             _ => Expected::Open,
         };
+    }
+
+    /// Another note, of `length` steps.
+    fn note(&mut self, length: u16) {
+        if self.notes.len() == Self::MOST {
+            // Without constraints nobody asks; with them there are never as many.
+            self.notes.remove(0);
+        }
+        let end = self.step.saturating_add(u32::from(length));
+        self.notes.push((self.step, end));
     }
 
     /// The base tokens that the constraints allow here.
@@ -103,6 +112,7 @@ impl AnswerState {
             grid,
             expected: self.expected,
             step: self.step,
+            part: self.part,
             room: compiled.is_unlimited() || self.has_room(self.step, compiled, grid),
             first_room: match self.expected {
                 Expected::Move => self.first_room(self.step, compiled, grid),
@@ -144,6 +154,7 @@ pub(super) struct AllowedTokens<'a> {
     grid: Grid,
     expected: Expected,
     step: u32,
+    part: Part,
     /// Whether a note may begin here.
     room: bool,
     /// Where time is about to move, the first step at which one may.
@@ -155,6 +166,10 @@ impl AllowedTokens<'_> {
     /// to go on within them.
     pub(super) fn allows(&self, token: Token) -> bool {
         match token {
+            // The key of a drum is no pitch.
+            Token::Pitch(_) if !self.part.is_pitched() => self.room,
+            // A note of the part must follow.
+            Token::Part(_) => self.room,
             Token::Pitch(p) => self.room && self.compiled.pitches >> (p & 127) & 1 == 1,
             // A move of the longest duration may be followed by another; all others end
             // where a note must begin.

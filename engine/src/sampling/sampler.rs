@@ -13,6 +13,9 @@ use super::loop_detector::LoopDetector;
 use super::settings::Sampling;
 use crate::error::EngineError;
 
+/// Numbers of the parts in the loop detector, beyond those of all durations.
+const PARTS: u32 = 1 << 17;
+
 /// Chooses the tokens of an answer. Follows what is played by [`Sampler::read`], so that it
 /// knows what sounds, how dense it is, and whether it circles.
 ///
@@ -163,6 +166,8 @@ impl Sampler {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
         }
+        // The input may have ended in another part than the answer so far.
+        self.answer.part = state.part;
         self.grammar.mask(state, &mut self.mask);
         // Some always remain, but where constraints change while notes sound: see Constraints.
         let time_bias = self.time_bias();
@@ -256,6 +261,7 @@ impl Sampler {
                 }
             }
             let (group, bias) = match first {
+                Token::Pitch(_) if !self.answer.part.is_pitched() => (TokenGroup::Sound, 0.0),
                 Token::Pitch(p) => (TokenGroup::Sound, compiled.register[usize::from(p & 127)]),
                 Token::Duration(d) if self.answer.expected == Expected::Move => {
                     // Too dense: longer moves, by as many nats for each octave of time.
@@ -282,6 +288,9 @@ impl Sampler {
                     .pass(f32::from(d) / self.grid.beat as f32);
             }
             (Token::Duration(_), _) => self.density_controller.note(),
+            (Token::Pitch(_), _) if !self.answer.part.is_pitched() => {
+                self.density_controller.note();
+            }
             _ => {}
         }
         self.answer.read(token, self.grid);
@@ -290,6 +299,7 @@ impl Sampler {
             Token::Pitch(p) => self.loop_detector.push(u32::from(p)),
             Token::Separator => self.loop_detector.push(128),
             Token::Duration(d) => self.loop_detector.push(129 + u32::from(d)),
+            Token::Part(part) => self.loop_detector.push(PARTS + part.index() as u32),
             _ => {}
         }
     }
