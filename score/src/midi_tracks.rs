@@ -36,15 +36,18 @@ pub struct MidiTrack {
 pub fn midi_tracks(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiTrack> {
     let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
     let programs = Programs::new(file);
-    let mut groups: BTreeMap<(u16, u8, bool), (Option<u8>, Vec<Note>)> = BTreeMap::new();
+    let mut groups: BTreeMap<(u16, u8, bool), Group> = BTreeMap::new();
     for midi in &file.notes {
         if let Some(note) = grid.note(midi) {
             let key = (midi.track, midi.channel, file.is_drum(midi));
-            let new = || (programs.at(file, midi), Vec::new());
-            groups.entry(key).or_insert_with(new).1.push(note);
+            let new = || Group {
+                program: programs.at(file, midi),
+                notes: Vec::new(),
+            };
+            groups.entry(key).or_insert_with(new).notes.push(note);
         }
     }
-    let track = |((track, channel, drums), (program, notes))| {
+    let track = |((track, channel, drums), Group { program, notes })| {
         let mut score = Score::new(steps_per_beat);
         score.notes = notes;
         score.normalise();
@@ -63,6 +66,12 @@ pub fn midi_tracks(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<Mi
     assign_parts(&mut tracks);
     tracks.retain(|track| drums == Drums::Keep || !track.drums);
     tracks
+}
+
+/// The notes of one track on one channel, and the program of the first.
+struct Group {
+    program: Option<u8>,
+    notes: Vec<Note>,
 }
 
 /// Sets the part of every track and of its notes.
