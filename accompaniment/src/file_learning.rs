@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_folders_are_learned_and_the_rest_is_refused_by_name() {
+    fn files_and_folders_are_learned_and_others_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         tune::minuet().to_midi().write_file(&at("b.MID")).unwrap();

@@ -9,7 +9,7 @@ use continuo_score::tune::pitch_name;
 use continuo_score::{Drums, Score, Vocabulary, midi_tracks};
 use serde_json::{Value, json};
 
-use super::hearing::{Chosen, HearingOptions};
+use super::input_selection::{InputSelection, SelectedFile};
 use super::inputs::text;
 
 /// List the notes, parts, bars and tempo of a MIDI file, and its irregularities
@@ -26,13 +26,13 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let steps = Vocabulary::continuo().steps_per_beat;
-    let Chosen { file, name, .. } = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    let SelectedFile { file, name, .. } = args.selection.read(&args.file, Pedal::Ignore, steps)?;
     let score = Score::from_midi(&file, steps, Drums::Keep);
     if args.json {
         let report = Report {

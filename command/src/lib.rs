@@ -6,7 +6,7 @@ mod bench;
 mod continuation;
 mod continue_;
 mod eval;
-mod hearing;
+mod input_selection;
 mod inputs;
 mod inspect;
 pub mod options;

@@ -9,7 +9,7 @@ use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::midi::Pedal;
 use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary};
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     ids: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Runs the command.
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
-    let chosen = (args.hearing).read(&args.file, Pedal::Ignore, vocabulary.steps_per_beat)?;
+    let chosen = (args.selection).read(&args.file, Pedal::Ignore, vocabulary.steps_per_beat)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let score = match args.drums {
         true => chosen.score(Drums::Keep),

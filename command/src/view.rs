@@ -9,7 +9,7 @@ use continuo_score::midi::Pedal;
 use continuo_score::roll::{self, RollPart};
 use continuo_score::{Drums, PartSet, Score, Vocabulary, midi_tracks};
 
-use super::hearing::{Chosen, HearingOptions};
+use super::input_selection::{InputSelection, SelectedFile};
 
 /// Draw a MIDI file as a piano roll
 ///
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Colours of the tracks of a file that has one part; the last one is shared by all further tracks.
@@ -44,7 +44,7 @@ const COLOURS: [[u8; 3]; 8] = [
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
     let steps = Vocabulary::continuo().steps_per_beat;
-    let chosen = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let scores = by_part(&chosen, steps);
     let parts = scores.iter().map(|(name, score, colour)| RollPart {
@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Returns the name, the score and the colour of each part. A file that has one part is divided into
 /// its tracks, and those beyond the number of colours are one.
-fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
+fn by_part(chosen: &SelectedFile, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
     let whole = chosen.score(Drums::Keep);
     let mut tracks = midi_tracks(&chosen.file, steps_per_beat, Drums::Keep);
     for note in tracks.iter_mut().flat_map(|track| &mut track.notes) {

@@ -42,7 +42,7 @@ impl InputEmbedding {
         vocabulary: &Vocabulary,
         mut builder: Builder<'_, impl ParamInit<E>>,
     ) -> Result<Self, E> {
-        let s = &config.sizes;
+        let s = &config.shape.sizes;
         let table = ParamRole::Table;
         Ok(Self {
             token: builder.matrix("token", table(TableRole::Token), [s.vocabulary, s.width])?,
@@ -50,7 +50,7 @@ impl InputEmbedding {
             bar_step: builder.embedding("bar_step", TableRole::Grid, [s.bar_steps, s.width])?,
             bar: builder.embedding("bar", TableRole::Grid, [s.bars, s.width])?,
             metre: builder.embedding("metre", TableRole::Grid, [s.bar_steps, s.width])?,
-            sounding: match config.sounding {
+            sounding: match config.shape.sounding {
                 true => Some(builder.matrix(
                     "sounding",
                     table(TableRole::NoteState),
