@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
     let Some(selected) = args
         .selection
-        .answer_input(file, &keys, &parts, steps_per_beat)
+        .answer_input(file, &keys, &parts, model.vocabulary())
     else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         note(format_args!("continuo: {named}: {said}"));
     }
     let on_grid = |file: &MidiFile| {
-        let mut piece = Score::from_midi(file, steps_per_beat, Drums::Drop);
+        let mut piece = Score::for_vocabulary(file, model.vocabulary());
         piece.end_with_music();
         piece
     };

@@ -218,6 +218,7 @@ fn compare(song: &Path, name: &str, agreement: &mut Agreement) -> Result<(), Box
                 length: step(note.end).saturating_sub(start).max(1),
                 pitch: note.pitch,
                 velocity: note.velocity,
+                ..Note::default()
             }
         })
         .collect();

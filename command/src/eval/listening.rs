@@ -8,7 +8,7 @@ use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
+use continuo_score::{NoteState, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
 use super::super::inputs::{find, read_all};
@@ -37,7 +37,11 @@ pub(super) fn read(
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
         let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;
-        Ok(Piece::new(model, &chosen.score(Drums::Drop), keys))
+        Ok(Piece::new(
+            model,
+            &chosen.score_for(model.vocabulary()),
+            keys,
+        ))
     })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
     match (&files[..], pieces.is_empty()) {

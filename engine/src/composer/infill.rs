@@ -369,6 +369,7 @@ mod tests {
             length,
             pitch,
             velocity: 80,
+            ..Note::default()
         }
     }
 

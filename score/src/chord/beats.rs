@@ -1,6 +1,7 @@
 //! The sound of each beat of a score.
 
 use super::templates::Profile;
+use crate::part::Part;
 use crate::score::{Note, Score};
 use crate::time::TimeSignatureMap;
 
@@ -99,7 +100,7 @@ pub(super) fn profiles(score: &Score, beats: &[Beat]) -> Vec<Profile> {
     let quarter = score.steps_per_beat.max(1) as f32;
     let mut sounding: Vec<Vec<&Note>> = vec![Vec::new(); beats.len()];
     for note in score.notes.iter().take_while(|n| n.start < last.end) {
-        if note.end() <= first.start {
+        if note.end() <= first.start || note.part == Part::Drums {
             continue;
         }
         let begins = beats.partition_point(|b| b.end <= note.start);
