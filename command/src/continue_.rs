@@ -110,7 +110,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
     let Some(selected) = args
         .selection
-        .answer_input(file, &keys, &parts, steps_per_beat)
+        .answer_input(file, &keys, &parts, model.vocabulary())
     else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
@@ -124,7 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         note(format_args!("continuo: {named}: {said}"));
     }
     let on_grid = |file: &MidiFile| {
-        let mut piece = Score::from_midi(file, steps_per_beat, Drums::Drop);
+        let mut piece = Score::for_vocabulary(file, model.vocabulary());
         piece.end_with_music();
         piece
     };
@@ -255,7 +255,7 @@ fn play(
 }
 
 /// Formats a range of bars: "bar 5" or "bars 5 to 8".
-fn in_words(bars: &RangeInclusive<u32>) -> String {
+pub(super) fn in_words(bars: &RangeInclusive<u32>) -> String {
     match (bars.start(), bars.end()) {
         (first, last) if first == last => format!("bar {first}"),
         (first, last) => format!("bars {first} to {last}"),
@@ -263,7 +263,7 @@ fn in_words(bars: &RangeInclusive<u32>) -> String {
 }
 
 /// Fails if the answer has no note.
-fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
+pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
@@ -291,7 +291,8 @@ fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u
     Ok(appended.bytes)
 }
 
-fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
+/// Learns pieces, with a progress line.
+pub(super) fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     composer.begin_learning(pieces)?;
     let progress = Progress::new("learning", "notes", 0);
     while composer.poll()?.is_some() {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use continuo_cli::PedalOption;
 use continuo_files::{Input, MOST_BYTES, read_input};
 use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
-use continuo_score::{Drums, PartFilter, Score};
+use continuo_score::{Drums, PartFilter, Score, Vocabulary};
 
 /// Options that choose the notes to read from a file.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -70,6 +70,12 @@ impl SelectedFile {
         self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
     }
 
+    /// Returns the notes on the grid as a model with this vocabulary hears them: with their parts, or
+    /// without drums.
+    pub(super) fn score_for(&self, vocabulary: &Vocabulary) -> Score {
+        self.music(&Score::for_vocabulary(&self.file, vocabulary))
+    }
+
     /// Returns the range of ticks from the first chosen bar to the end of the last bar with a note.
     pub(super) fn ticks(&self) -> Range<u64> {
         let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);
@@ -107,6 +113,11 @@ impl SelectedFile {
 }
 
 impl InputSelection {
+    /// Returns the number of bars to read, if it is limited.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.last
+    }
+
     /// Returns the options of reading a file; `pedal` is the command's default.
     pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
         let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);
@@ -183,7 +194,7 @@ impl InputSelection {
         })
     }
 
-    /// Returns the score of the chosen notes. `keys` is the file read without the pedal, and decides
+    /// Returns the score of the chosen notes, with their parts if the vocabulary has parts. `keys` is the file read without the pedal, and decides
     /// the start of the answer: a player enters after the keys are released, even if the pedal is down.
     ///
     /// Returns `None` if no note is chosen.
@@ -192,10 +203,10 @@ impl InputSelection {
         file: &MidiFile,
         keys: &MidiFile,
         parts: &PartFilter,
-        steps_per_beat: u32,
+        vocabulary: &Vocabulary,
     ) -> Option<AnswerInput> {
-        let entry = parts.score(keys, steps_per_beat).answer_start()?;
-        let whole = parts.score(file, steps_per_beat).ended_at(entry);
+        let entry = parts.score(keys, vocabulary).answer_start()?;
+        let whole = parts.score(file, vocabulary).ended_at(entry);
         let origin = self.last.map_or(0, |bars| whole.bars_before(entry, bars));
         let score = match origin {
             0 => whole,
@@ -279,7 +290,7 @@ mod tests {
         let (pedalled, keys) = files();
         let parts = options().parts(&keys).unwrap();
         let input = options()
-            .answer_input(&pedalled, &keys, &parts, 12)
+            .answer_input(&pedalled, &keys, &parts, &Vocabulary::continuo())
             .unwrap();
         assert_eq!((input.entry, input.origin), (192, 0));
         assert_eq!(input.score.notes[15].end(), 192);
@@ -294,7 +305,12 @@ mod tests {
             ..options()
         };
         let input = two
-            .answer_input(&keys, &keys, &PartFilter::default(), 12)
+            .answer_input(
+                &keys,
+                &keys,
+                &PartFilter::default(),
+                &Vocabulary::continuo(),
+            )
             .unwrap();
         assert_eq!((input.entry, input.origin), (192, 96));
         assert_eq!(input.score.notes.len(), 8);
@@ -309,14 +325,19 @@ mod tests {
             ..options()
         };
         let parts = channels.parts(&keys).unwrap();
-        let input = channels.answer_input(&keys, &keys, &parts, 12).unwrap();
+        let input = channels
+            .answer_input(&keys, &keys, &parts, &Vocabulary::continuo())
+            .unwrap();
         assert_eq!(input.score.notes.len(), 8);
         let none = InputSelection {
             channels: Some(Numbers([3].into())),
             ..options()
         };
         let parts = none.parts(&keys).unwrap();
-        assert_eq!(none.answer_input(&keys, &keys, &parts, 12), None);
+        assert_eq!(
+            none.answer_input(&keys, &keys, &parts, &Vocabulary::continuo()),
+            None
+        );
         let tracks = InputSelection {
             tracks: Some(Numbers([0, 1].into())),
             ..options()

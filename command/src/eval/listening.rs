@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use continuo_engine::Model;
+use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
+use continuo_score::{NoteState, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
 use super::super::inputs::{find, read_all};
@@ -36,7 +37,11 @@ pub(super) fn read(
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
         let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;
-        Ok(Piece::new(model, &chosen.score(Drums::Drop), keys))
+        Ok(Piece::new(
+            model,
+            &chosen.score_for(model.vocabulary()),
+            keys,
+        ))
     })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
     match (&files[..], pieces.is_empty()) {
@@ -161,13 +166,6 @@ impl Ear<'_> {
     }
 }
 
-/// Returns the negative log-likelihood of an id in nats.
-fn nats(logits: &[f32], id: usize) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
-    sum.ln() - f64::from(logits[id] - most)
-}
-
 /// Returns the negative logarithm of the mean of likelihoods that are given in nats.
 fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
     let least = nats.clone().fold(f64::INFINITY, f64::min);
@@ -180,14 +178,6 @@ fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn likelihoods_sum_to_one() {
-        let logits = [1.5f32, -2.0, 0.25, 80.0];
-        let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
-        assert!((sum - 1.0).abs() < 1e-9);
-        assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-9);
-    }
 
     #[test]
     fn keys_surround_the_own_key_and_likelihoods_are_averaged() {

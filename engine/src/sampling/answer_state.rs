@@ -1,7 +1,7 @@
 //! State of an answer: the kind of token that comes next and the notes that sound. It decides which
 //! base tokens the constraints allow.
 
-use continuo_score::{Token, Vocabulary};
+use continuo_score::{Part, Token, Vocabulary};
 
 use super::constraints::CompiledConstraints;
 
@@ -40,6 +40,8 @@ pub(super) enum Expected {
 pub(super) struct AnswerState {
     pub(super) expected: Expected,
     pub(super) step: u32,
+    /// Part of the next note.
+    pub(super) part: Part,
     /// First and end step of recent notes: those that sound or began within the last beat. At most
     /// [`AnswerState::MOST`].
     notes: Vec<(u32, u32)>,
@@ -62,7 +64,7 @@ impl AnswerState {
 
     /// Makes this a copy of `other`. Allocates nothing once its buffer has grown.
     pub(super) fn copy(&mut self, other: &Self) {
-        (self.expected, self.step) = (other.expected, other.step);
+        (self.expected, self.step, self.part) = (other.expected, other.step, other.part);
         self.notes.clear();
         self.notes.extend_from_slice(&other.notes);
     }
@@ -76,21 +78,28 @@ impl AnswerState {
                 self.notes
                     .retain(|&(start, end)| end > now || start.saturating_add(grid.beat) > now);
             }
-            Token::Duration(d) => {
-                if self.notes.len() == Self::MOST {
-                    // Only reached without constraints, when the notes are not read.
-                    self.notes.remove(0);
-                }
-                let end = self.step.saturating_add(u32::from(d.max(1)));
-                self.notes.push((self.step, end));
-            }
+            Token::Duration(d) => self.note(d.max(1)),
+            // A drum hit has no length.
+            Token::Pitch(_) if !self.part.is_pitched() => self.note(0),
+            Token::Part(part) => self.part = part,
+            Token::Start => self.part = Part::Keys,
             _ => {}
         }
         self.expected = match token {
-            Token::Pitch(_) => Expected::Length,
+            Token::Pitch(_) if self.part.is_pitched() => Expected::Length,
             Token::Separator => Expected::Move,
             _ => Expected::Open,
         };
+    }
+
+    /// Adds a note of `length` steps.
+    fn note(&mut self, length: u16) {
+        if self.notes.len() == Self::MOST {
+            // Only reached without constraints, when the notes are not read.
+            self.notes.remove(0);
+        }
+        let end = self.step.saturating_add(u32::from(length));
+        self.notes.push((self.step, end));
     }
 
     /// The base tokens that the constraints allow here.
@@ -104,6 +113,7 @@ impl AnswerState {
             grid,
             expected: self.expected,
             step: self.step,
+            part: self.part,
             room: compiled.is_unlimited() || self.has_room(self.step, compiled, grid),
             first_room: match self.expected {
                 Expected::Move => self.first_room(self.step, compiled, grid),
@@ -145,6 +155,7 @@ pub(super) struct AllowedTokens<'a> {
     grid: Grid,
     expected: Expected,
     step: u32,
+    part: Part,
     /// Whether a note may begin here.
     room: bool,
     /// Before the duration of a move: the first step at which a note may begin.
@@ -156,6 +167,10 @@ impl AllowedTokens<'_> {
     /// it.
     pub(super) fn allows(&self, token: Token) -> bool {
         match token {
+            // The key of a drum is no pitch.
+            Token::Pitch(_) if !self.part.is_pitched() => self.room,
+            // A note of the part must follow.
+            Token::Part(_) => self.room,
             Token::Pitch(p) => self.room && self.compiled.pitches >> (p & 127) & 1 == 1,
             // Only a move of the longest duration can be followed by another move. After any other a
             // note must begin.

@@ -13,6 +13,9 @@ use super::loop_detector::LoopDetector;
 use super::settings::Sampling;
 use crate::error::EngineError;
 
+/// Numbers of the parts in the loop detector, beyond those of all durations.
+const PARTS: u32 = 1 << 17;
+
 /// Draws the tokens of an answer. [`Sampler::read`] reports every generated token, from which the
 /// sampler follows sounding notes, density and loops.
 ///
@@ -169,6 +172,8 @@ impl Sampler {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
         }
+        // The input may have ended in another part than the answer so far.
+        self.answer.part = state.part;
         self.grammar.mask(state, &mut self.mask);
         // No candidate is left only after constraints changed while notes sound: see `Constraints`.
         let time_bias = self.time_bias();
@@ -262,6 +267,7 @@ impl Sampler {
                 }
             }
             let (group, bias) = match first {
+                Token::Pitch(_) if !self.answer.part.is_pitched() => (TokenGroup::Sound, 0.0),
                 Token::Pitch(p) => (TokenGroup::Sound, compiled.register[usize::from(p & 127)]),
                 Token::Duration(d) if self.answer.expected == Expected::Move => {
                     // Above the target density, longer moves are likelier: `time_bias` for each doubling.
@@ -288,6 +294,9 @@ impl Sampler {
                     .pass(f32::from(d) / self.grid.beat as f32);
             }
             (Token::Duration(_), _) => self.density_controller.note(),
+            (Token::Pitch(_), _) if !self.answer.part.is_pitched() => {
+                self.density_controller.note();
+            }
             _ => {}
         }
         self.answer.read(token, self.grid);
@@ -296,6 +305,7 @@ impl Sampler {
             Token::Pitch(p) => self.loop_detector.push(u32::from(p)),
             Token::Separator => self.loop_detector.push(128),
             Token::Duration(d) => self.loop_detector.push(129 + u32::from(d)),
+            Token::Part(part) => self.loop_detector.push(PARTS + part.index() as u32),
             _ => {}
         }
     }

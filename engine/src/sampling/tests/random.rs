@@ -117,9 +117,10 @@ pub(super) fn walk(
 /// One of both presets in both note orders, without and with merged tokens.
 pub(super) fn vocabulary(seed: u64) -> Vocabulary {
     use continuo_score::NoteOrder;
-    let preset = match seed % 2 {
+    let preset = match seed % 3 {
         0 => Vocabulary::midigen(),
-        _ => Vocabulary::continuo(),
+        1 => Vocabulary::continuo(),
+        _ => Vocabulary::band(),
     };
     let plain = preset.with_order(if seed % 4 < 2 {
         NoteOrder::HighToLow
@@ -147,6 +148,7 @@ fn merged(plain: Vocabulary, seed: u64) -> Vocabulary {
             Token::Duration(d) if *d < 6 => 0.0,
             Token::Separator => 4.0,
             Token::Velocity(v) if *v < 3 => 0.0,
+            Token::Part(_) => 2.0,
             _ => -9.0,
         };
         let logits: Vec<f32> = grammar.tokens().iter().map(logit).collect();
