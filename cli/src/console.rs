@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn cause_is_printed_once() {
         let cause = || io::Error::other("no space");
         let error = anyhow::Error::new(cause()).context("a.mid: no space");
         assert_eq!(in_words(&error), "a.mid: no space");
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn force_is_named_where_it_helps() {
+    fn force_is_named_only_where_it_helps() {
         let refused = |error: WriteError| in_words(&anyhow::Error::new(error));
         let read_only = refused(WriteError::ReadOnly("a.mid".into()));
         assert!(read_only.contains("--force"), "{read_only}");

@@ -13,13 +13,13 @@ use continuo_engine::Model;
 use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The column "suffix" is the same row mixed with
-/// the n-gram (suffix) memory, which predicts from earlier runs of tokens that equal the last ones, in
+/// Each row is the network with some of its memories. The column "with n-gram" is the same row mixed
+/// with the n-gram memory, which predicts from earlier runs of tokens that equal the last ones, in
 /// the piece or in a learned one, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
     #[command(flatten)]
     places: ModelPaths,
     #[command(flatten)]
@@ -96,7 +96,8 @@ struct Cell {
     knn: bool,
     all: Sum,
     /// Loss with the n-gram memory; equal to `all` if the model has no weights for it.
-    suffix: Sum,
+    #[serde(rename = "suffix")]
+    ngram: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
 }
@@ -124,10 +125,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model's merged tokens split a piece differently in each key; leave it out"
     );
-    let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
+    let pieces = read(&model, &args.files, &args.selection, args.keys)?;
     let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
-        let whole = args.hearing.whole();
+        let whole = args.selection.whole();
         let pieces = read(&model, &args.learn, &whole, 1)?;
         let fed = pieces.iter().flat_map(Piece::tokens);
         fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
@@ -152,7 +153,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             xl,
             knn,
             all: Sum::default(),
-            suffix: Sum::default(),
+            ngram: Sum::default(),
             by_window: [Sum::default(); BANDS],
         };
         for piece in &pieces {
@@ -187,7 +188,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         args.recall
     );
     text += "nats a note, by distance from the piece's beginning in windows\n\n";
-    text += "| XL | kNN | nats/token | nats/note | with suffix |";
+    text += "| XL | kNN | nats/token | nats/note | with n-gram |";
     let shown: Vec<usize> = (0..BANDS)
         .filter(|&b| cells[0].by_window[b].tokens > 0)
         .collect();
@@ -206,7 +207,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
             "| {} | {} | {token:.4} | {note:.4} | {:.4} |",
             on(cell.xl),
             on(cell.knn),
-            cell.suffix.per_note()
+            cell.ngram.per_note()
         );
         for &band in &shown {
             text += &format!(" {:.4} |", cell.by_window[band].per_note());

@@ -9,7 +9,7 @@ use continuo_score::Vocabulary;
 use continuo_score::midi::Pedal;
 use continuo_synth::wav::{self as wav, Rendered};
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 use super::inputs::text;
 
 /// Render a MIDI file with the plugin's electric piano as a WAV file
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Runs the command.
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::WAV, args.force.replace())?;
     one_result_on_standard_output(args.json, &output, "the sound")?;
     let steps = Vocabulary::continuo().steps_per_beat;
-    let chosen = args.hearing.read(&args.file, Pedal::Lengthen, steps)?;
+    let chosen = args.selection.read(&args.file, Pedal::Lengthen, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let (file, ticks) = (&chosen.file, chosen.ticks());
     ensure!(

@@ -4,6 +4,7 @@ mod attribution;
 mod catch_up;
 mod encoding;
 mod generate;
+mod infill;
 mod learning;
 mod listen;
 mod ngram;
@@ -26,10 +27,12 @@ use crate::sampling::{Sampler, Sampling};
 use crate::stats::DecodeStats;
 
 use encoding::EncodingProgress;
+use infill::{InfillWork, LossSum};
 use ngram::NgramModel;
 use work::{CatchUp, LearningQueue, MemorySettings, PendingAnswer, RunBoundaries};
 
 pub use attribution::Attribution;
+pub use infill::{Infill, Infilled};
 pub use saved_score::SavedScore;
 pub use work::{PendingWork, Progress};
 
@@ -74,6 +77,10 @@ pub struct Composer {
     input: Score,
     encoding: EncodingProgress,
     pending_answer: Option<PendingAnswer>,
+    /// The infill that is worked on.
+    infill: Option<Box<InfillWork>>,
+    /// Loss of the tokens that are being read, if it is wanted.
+    loss: Option<LossSum>,
     /// Tokens of the input and of generated notes; those before [`Memory::len`] are read.
     stream: Vec<InputToken>,
     /// The n-gram memory, if the model has weights for it.
@@ -124,6 +131,8 @@ impl Composer {
             input: Score::new(vocabulary.steps_per_beat),
             encoding: EncodingProgress::default(),
             pending_answer: None,
+            infill: None,
+            loss: None,
             stream: Vec::new(),
             ngram: NgramModel::new(&model),
             answer_start: 0,
@@ -271,6 +280,18 @@ impl Composer {
         seed: u64,
         own: &[Note],
     ) -> Result<(), EngineError> {
+        self.end_infill();
+        self.prepare_answer(at, sampling, seed, own)
+    }
+
+    /// [`Composer::begin_answer`] of a caller or of an infill.
+    fn prepare_answer(
+        &mut self,
+        at: u32,
+        sampling: &Sampling,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), EngineError> {
         (self.decoder, self.generated) = (NoteDecoder::default(), Vec::new());
         self.pending_answer = Some(PendingAnswer {
             at,
@@ -308,6 +329,7 @@ impl Composer {
         self.attributions.retain(|r| r.step < at);
         self.move_to(at)?;
         self.answer_start = self.stream.len();
+        self.decoder = NoteDecoder::new(self.state.part);
         Ok(())
     }
 

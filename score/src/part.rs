@@ -1,8 +1,11 @@
 //! Parts: which instrument of a band plays a note.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::score::{Note, normalise_notes};
 
 /// The part of a band that a note belongs to. The order is that of the notes of one step.
 #[derive(
@@ -66,6 +69,24 @@ impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())
     }
+}
+
+/// The notes in [`Score::normalise`](crate::Score::normalise)'s order as a vocabulary without parts
+/// has them: without drum hits, and all others of the keys. Of several notes of one pitch on one
+/// step, one remains, with the largest length and velocity.
+pub fn merge_parts(notes: &[Note]) -> Cow<'_, [Note]> {
+    if notes.iter().all(|note| note.part.is_keys()) {
+        return Cow::Borrowed(notes);
+    }
+    let pitched = notes.iter().filter(|note| note.part.is_pitched());
+    let mut merged: Vec<Note> = pitched
+        .map(|note| Note {
+            part: Part::Keys,
+            ..*note
+        })
+        .collect();
+    normalise_notes(&mut merged);
+    Cow::Owned(merged)
 }
 
 /// A text that names no part.

@@ -74,29 +74,20 @@ impl Score {
     ///
     /// Two notes of one pitch and part on one step become one, with the larger length and velocity.
     pub fn normalise(&mut self) {
-        // Onsets are nearly sorted as a rule, and chords are small.
-        self.notes.sort_by_key(|n| n.start);
-        for chord in self.notes.chunk_by_mut(|a, b| a.start == b.start) {
-            chord.sort_by_key(|n| (n.part, n.pitch, n.length, n.velocity));
-        }
-        self.notes.dedup_by(|later, kept| {
-            let same =
-                (later.start, later.part, later.pitch) == (kept.start, kept.part, kept.pitch);
-            if same {
-                kept.length = kept.length.max(later.length);
-                kept.velocity = kept.velocity.max(later.velocity);
-            }
-            same
-        });
+        normalise_notes(&mut self.notes);
         self.length = self
             .length
             .max(self.notes.iter().map(Note::end).max().unwrap_or(0));
     }
 
-    /// The score transposed up by `semitones`; `None` if a note would leave MIDI's 128 pitches.
+    /// The score transposed up by `semitones`, where the keys of drums stay; `None`
+    /// if a note would leave MIDI's 128 pitches.
     pub fn transposed(&self, semitones: i8) -> Option<Score> {
         let mut moved = self.clone();
         for note in &mut moved.notes {
+            if !note.part.is_pitched() {
+                continue;
+            }
             let pitch = note.pitch.checked_add_signed(semitones);
             note.pitch = pitch.filter(|pitch| *pitch < 128)?;
         }
@@ -113,6 +104,23 @@ impl Score {
         cut.length = step;
         cut
     }
+}
+
+/// Sorts notes into [`Score::normalise`]'s order, and makes one of equal ones.
+pub(crate) fn normalise_notes(notes: &mut Vec<Note>) {
+    // Onsets are nearly sorted as a rule, and chords are small.
+    notes.sort_by_key(|n| n.start);
+    for chord in notes.chunk_by_mut(|a, b| a.start == b.start) {
+        chord.sort_by_key(|n| (n.part, n.pitch, n.length, n.velocity));
+    }
+    notes.dedup_by(|later, kept| {
+        let same = (later.start, later.part, later.pitch) == (kept.start, kept.part, kept.pitch);
+        if same {
+            kept.length = kept.length.max(later.length);
+            kept.velocity = kept.velocity.max(later.velocity);
+        }
+        same
+    });
 }
 
 #[cfg(test)]
@@ -179,5 +187,12 @@ mod tests {
         assert_eq!(moved.transposed(-7), Some(score.clone()));
         assert_eq!(score.transposed(8), None);
         assert_eq!(score.transposed(-4), None);
+        let drum = Note {
+            part: Part::Drums,
+            ..note(12, 127)
+        };
+        let mut band = score.clone();
+        band.notes.push(drum);
+        assert_eq!(band.transposed(7).unwrap().notes[2], drum);
     }
 }

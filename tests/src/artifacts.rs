@@ -33,6 +33,10 @@ fn folder(variable: &str, default: &str, name: &str) -> Result<PathBuf> {
 }
 
 /// The bundle for tests, which aborts the process when `process()` allocates.
+///
+/// # Errors
+///
+/// When the test bundles are missing.
 pub fn bundle(format: Format) -> Result<PathBuf> {
     let folder = folder(
         "CONTINUO_TEST_BUNDLES",
@@ -43,6 +47,10 @@ pub fn bundle(format: Format) -> Result<PathBuf> {
 }
 
 /// A program of the workspace, built in the same profile as the calling test.
+///
+/// # Errors
+///
+/// When the program is missing.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the path of the test program is unknown")?;
     // Test programs are one folder deeper than programs.
@@ -69,11 +77,19 @@ pub fn command(name: &str) -> Result<Command> {
 }
 
 /// The test model, which has a kNN memory and two graphs.
+///
+/// # Errors
+///
+/// When the test model is missing.
 pub fn model() -> Result<PathBuf> {
     folder("CONTINUO_TEST_MODEL", "test-model", "test model")
 }
 
 /// Copies a folder and its contents.
+///
+/// # Errors
+///
+/// When a file cannot be read or written.
 pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in
@@ -91,6 +107,10 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The test model without a kNN memory, which has one graph.
+///
+/// # Errors
+///
+/// When the test model is missing.
 pub fn xl_model() -> Result<PathBuf> {
     folder(
         "CONTINUO_TEST_XL_MODEL",
@@ -100,6 +120,10 @@ pub fn xl_model() -> Result<PathBuf> {
 }
 
 /// ONNX Runtime's library for the commands, as `cargo xtask runtime` fetched it.
+///
+/// # Errors
+///
+/// When the library is missing.
 pub fn runtime_library() -> Result<PathBuf> {
     let folder = folder(
         "CONTINUO_TEST_RUNTIME",
@@ -110,6 +134,10 @@ pub fn runtime_library() -> Result<PathBuf> {
 }
 
 /// Makes plugins of this process load the test model, through `CONTINUO_MODEL`.
+///
+/// # Errors
+///
+/// When the test model is missing.
 pub fn use_test_model() -> Result<()> {
     static MODEL: OnceLock<PathBuf> = OnceLock::new();
     let model = model()?;
@@ -123,6 +151,10 @@ pub fn use_test_model() -> Result<()> {
 }
 
 /// Loads the test bundle with the test model.
+///
+/// # Errors
+///
+/// When bundle or model is missing, or the plugin cannot be loaded.
 pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
     use_test_model()?;
     format.load(&bundle(format)?)

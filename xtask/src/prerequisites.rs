@@ -198,7 +198,7 @@ fn parse_cmake_version(text: &str) -> Option<(u32, u32)> {
 ///
 /// # Errors
 ///
-/// Gives the command that installs it.
+/// When it cannot be installed; the error names the command that installs it.
 fn provide(prerequisite: &Prerequisite) -> Result<()> {
     if (prerequisite.found)() {
         return Ok(());

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn circles_and_repeats() {
+    fn loops_and_repeats_are_measured() {
         let note = |i: u32, pitch: u8| Note {
             start: i * 3,
             length: 3,

@@ -27,7 +27,7 @@ pub(super) struct Loaded {
     pub(super) graphs: Vec<Graph>,
 }
 
-/// Loads the model in `directory` onto the first device on which `build` succeeds. Gives its result,
+/// Loads the model in `directory` onto the first device on which `build` succeeds. Returns its result,
 /// and the devices before it with their errors.
 ///
 /// # Errors

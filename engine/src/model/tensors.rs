@@ -157,11 +157,11 @@ impl Tensor {
         }
     }
 
-    /// Checks a graph's declaration against `model.json`, and gives its type. `halves` allows half
+    /// Checks a graph's declaration against `model.json`, and returns its type. `halves` allows half
     /// precision in tensors that stay on the device.
     ///
     /// # Errors
-    /// A text for people with the tensor, its type and its shape.
+    /// If type or shape differ; the text has the tensor, its type and its shape.
     pub(super) fn check(
         self,
         outlet: &Outlet,
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn tensor_names_are_parsed() {
         let slots = [Tensor::Past, Tensor::Present, Tensor::New];
         let slots = slots.iter().flat_map(|of| (0..40).map(of));
         for tensor in NAMES.iter().map(|(_, tensor)| *tensor).chain(slots) {

@@ -100,8 +100,7 @@ pub(super) fn profiles(score: &Score, beats: &[Beat]) -> Vec<Profile> {
     let quarter = score.steps_per_beat.max(1) as f32;
     let mut sounding: Vec<Vec<&Note>> = vec![Vec::new(); beats.len()];
     for note in score.notes.iter().take_while(|n| n.start < last.end) {
-        // The keys of drums are no pitches.
-        if note.part == Part::Drums || note.end() <= first.start {
+        if note.end() <= first.start || note.part == Part::Drums {
             continue;
         }
         let begins = beats.partition_point(|b| b.end <= note.start);

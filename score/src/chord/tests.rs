@@ -197,7 +197,7 @@ fn odd_scores_are_recognised() {
         length,
         pitch,
         velocity: 1,
-        ..crate::Note::default()
+        ..Default::default()
     };
     score.notes = vec![note(0, 1, 0), note(3, 100_000, 127), note(7, 1, 64)];
     score.time_signatures = crate::TimeSignatureMap::new(

@@ -1,4 +1,4 @@
-//! Writing of ONNX files: [`write`] turns a trained network into graphs.
+//! Writing of ONNX files: [`write()`] turns a trained network into graphs.
 //!
 //! `blocks`, `ort_ops` and `retrieval` write the parts of a layer, [`graph`] builds a graph node by
 //! node, and [`proto`] has the messages of the format, which `build.rs` generates.
@@ -164,9 +164,12 @@ fn embed(
     let shape = [one, t, Dim::Fixed(NoteState::SLOTS)];
     let rows = writer.graph.input("sounding", DataType::Int64, &shape);
     let ([count, width], mut table) = writer.values(SOUNDING);
-    // The padding row.
-    table.resize((count + 1) * width, 0.0);
-    let table = writer.floats(SOUNDING, &[count + 1, width], &table);
+    // The padding row is one past the end, or a row that is never trained.
+    let padding = usize::from(NoteState::NOTHING);
+    let rows_in_table = count.max(padding + 1);
+    table.resize(rows_in_table * width, 0.0);
+    table[padding * width..][..width].fill(0.0);
+    let table = writer.floats(SOUNDING, &[rows_in_table, width], &table);
     let sounding = writer.graph.op("Gather", &[&table, &rows]);
     let slots = writer.graph.integers(&[2]);
     let sounding =

@@ -62,7 +62,7 @@ impl Model {
             specs: &mut specs,
             prefix: String::new(),
         };
-        let embedding = InputEmbedding::build(&config, builder.below("embedding"))?;
+        let embedding = InputEmbedding::build(&config, vocabulary, builder.below("embedding"))?;
         let mut layers = Vec::with_capacity(config.shape.sizes.layers);
         for l in 0..config.shape.sizes.layers {
             let attention = builder.below(&format!("layers.{l}.attention"));

@@ -4,10 +4,10 @@ use super::missing_info::next;
 use super::rounding::Rounding;
 use super::*;
 
-/// After the turn the tracker is where the host is, to the host's rounding, though a report may
+/// After the turn the tracked position equals that of the host, to its rounding, though a report may
 /// be missing.
 #[test]
-fn a_loop_shorter_than_a_block_leaves_no_error() {
+fn loop_shorter_than_a_block_leaves_no_error() {
     for seed in 0..2_000 {
         let mut rng = Rng::new(seed);
         let tempo = 20.0 + 380.0 * rng.unit();

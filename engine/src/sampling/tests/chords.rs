@@ -1,9 +1,17 @@
 //! Chord Pull, from a bias to a lock.
 
 use continuo_score::chord::{Beat, Quality};
-use continuo_score::{Chord, ChordPlan, Score, TimeSignature, TimeSignatureMap};
+use continuo_score::ngram::Continuations;
+use continuo_score::{
+    Chord, ChordPlan, Grammar, GrammarState, Note, Score, TimeSignature, TimeSignatureMap, Token,
+    TokenSequence, Vocabulary,
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 
-use super::*;
+use super::super::*;
+use super::PLAIN;
+use super::random::{constraints, vocabulary};
 
 /// Bars of 3/4 after two of 4/4, at the vocabulary's steps.
 fn bars(vocabulary: &Vocabulary) -> TimeSignatureMap {
