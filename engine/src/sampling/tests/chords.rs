@@ -70,6 +70,7 @@ fn walk_over(
 /// always a token to draw.
 #[test]
 fn a_lock_holds_and_leaves_a_way_on() {
+    let mut locked = 0;
     for seed in 0..48 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let vocabulary = vocabulary(seed);
@@ -88,9 +89,8 @@ fn a_lock_holds_and_leaves_a_way_on() {
         };
         let in_scale = |p: &u8| scale.is_none_or(|scale| scale.contains(*p));
         let any = (low..=high).any(|p| in_scale(&p));
-        let mut locked = 0;
         for note in &notes {
-            let Some(chord) = plan.at(note.start) else {
+            let Some(chord) = plan.at(note.start).filter(|_| note.part.is_pitched()) else {
                 continue;
             };
             let possible = |p: u8| chord.contains(p) && (in_scale(&p) || !any);
@@ -104,9 +104,9 @@ fn a_lock_holds_and_leaves_a_way_on() {
                 assert!(note.length <= holds, "seed {seed}: {note:?}, {holds} steps");
             }
         }
-        assert!(!notes.is_empty());
-        assert!(locked > 0 || c.range.0.abs_diff(c.range.1) < 12 || scale.is_some());
+        assert!(!notes.is_empty(), "seed {seed}");
     }
+    assert!(locked > 500, "{locked} notes under a chord");
 }
 
 /// Settings that change while notes sound, with a lock: there is always a token to draw.
