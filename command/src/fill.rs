@@ -77,8 +77,8 @@ fn bars(text: &str) -> Result<RangeInclusive<u32>, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| {
         let number: Option<u32> = text.trim().parse().ok();
-        let number = number.filter(|number| (1..=100_000).contains(number));
-        number.ok_or(format!("{text:?} is no bar number from 1 to 100000"))
+        let number = number.filter(|number| (1..=99_999).contains(number));
+        number.ok_or(format!("{text:?} is no bar number from 1 to 99999"))
     };
     let (first, last) = (number(first)?, number(last)?);
     match first <= last {
