@@ -3,6 +3,7 @@
 
 mod placing;
 
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use continuo_cli::{Force, Progress, at_least, note, number, print};
 use continuo_engine::{Composer, Infill, Infilled};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, MidiDocument, Pedal, ReadOptions};
-use continuo_score::{Drums, PartFilter, Score, Vocabulary};
+use continuo_score::{Drums, Part, PartFilter, Score, Vocabulary, midi_tracks};
 
 use super::continue_::{check_played, in_words, learn_all};
 use super::input_selection::InputSelection;
@@ -129,7 +130,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut composer = Composer::new(model.clone());
     composer.set_recall(args.recall);
     learn_all(&mut composer, &pieces).context("while learning")?;
-    let filled = fill(args, &mut composer, &music)?;
+    let mut filled = fill(args, &mut composer, &music)?;
+    // The file's drums stay.
+    filled.notes.retain(|note| note.part != Part::Drums);
     check_played(&filled.notes, args.bars.clone()).with_context(|| named.to_string())?;
     let replacement = music.replacement(&document, &chosen, &filled.notes);
     let (removed, added) = (replacement.removed.len(), replacement.added.len());
@@ -187,6 +190,8 @@ struct Music {
     following: Vec<continuo_score::Note>,
     /// First step of `before`, in steps of the file.
     origin: u32,
+    /// Part of each track and channel, for a model with parts; empty for others.
+    parts: BTreeMap<(u16, u8), Part>,
 }
 
 impl Music {
@@ -200,7 +205,7 @@ impl Music {
         let mut whole = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Keep);
         let chosen = filter.score(&file, vocabulary);
         ensure!(
-            !chosen.notes.is_empty(),
+            chosen.notes.iter().any(|note| note.part != Part::Drums),
             "has no notes to go by ({} notes in all; drums are left out, and so are notes outside \
              --tracks and --channels)",
             file.notes.len()
@@ -227,7 +232,15 @@ impl Music {
         before.notes.retain(|note| note.start < from - origin);
         let mut following = heard.notes;
         following.retain(|note| note.start >= until - origin);
+        let parts = match vocabulary.has_parts() {
+            true => midi_tracks(&file, vocabulary.steps_per_beat, Drums::Drop)
+                .into_iter()
+                .map(|track| ((track.track, track.channel), track.part))
+                .collect(),
+            false => BTreeMap::new(),
+        };
         Ok(Self {
+            parts,
             whole,
             range: from..until,
             before,

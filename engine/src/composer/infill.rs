@@ -6,9 +6,11 @@
 //! is the likelihood of the notes that follow, given the candidate. So a candidate's own likelihood
 //! does not count a second time; counting it would favour dull repetition.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use continuo_score::{Note, Score};
+use continuo_score::part::merge_parts;
+use continuo_score::{Note, Part, Score};
 
 use super::Composer;
 use super::attribution::Attribution;
@@ -273,7 +275,11 @@ impl Composer {
     /// Takes the candidate's notes, and makes them input if they are to be weighed.
     fn end_sampling(&mut self, work: &mut InfillWork) -> Result<(), EngineError> {
         let range = work.infill.from..work.infill.until;
-        work.notes = as_played(self.take_notes(range.end), &work.input.notes, range.clone());
+        let input = match self.model.vocabulary().has_parts() {
+            true => Cow::Borrowed(&work.input.notes[..]),
+            false => merge_parts(&work.input.notes),
+        };
+        work.notes = as_played(self.take_notes(range.end), &input, range.clone());
         let own = self.attributions.partition_point(|a| a.step < range.start);
         work.attributions = self.attributions.split_off(own).into();
         if work.infill.following.is_empty() {
@@ -338,20 +344,21 @@ fn following(infill: &Infill, input: &Score) -> Vec<Note> {
     notes
 }
 
-/// The notes as they sound in the range: cut at its end and where their key is struck again, without
-/// those whose key a note of the input still holds down.
+/// The notes as they sound in the range: cut at its end and where their key is struck again in their
+/// part, without those whose key a note of the input still holds down in that part.
 fn as_played(mut notes: Vec<Note>, input: &[Note], range: Range<u32>) -> Vec<Note> {
+    let key = |note: &Note| usize::from(note.pitch & 127);
     notes.retain(|note| range.contains(&note.start));
-    notes.sort_by_key(|note| (note.start, note.pitch, note.length));
-    let mut held = [0; 128];
+    notes.sort_by_key(|note| (note.start, note.part, note.pitch, note.length));
+    let mut held = [[0; 128]; Part::COUNT];
     for note in input {
-        let end = &mut held[usize::from(note.pitch & 127)];
+        let end = &mut held[note.part.index()][key(note)];
         *end = note.end().max(*end);
     }
-    notes.retain(|note| held[usize::from(note.pitch & 127)] <= note.start);
-    let mut next = [range.end; 128];
+    notes.retain(|note| held[note.part.index()][key(note)] <= note.start);
+    let mut next = [[range.end; 128]; Part::COUNT];
     for note in notes.iter_mut().rev() {
-        let next = &mut next[usize::from(note.pitch & 127)];
+        let next = &mut next[note.part.index()][key(note)];
         note.length = note.length.min(*next - note.start);
         *next = note.start;
     }
@@ -391,6 +398,16 @@ mod tests {
             note(60, 36, 60),
         ];
         assert_eq!(as_played(sampled, &input, 48..96), kept);
+    }
+
+    #[test]
+    fn a_key_of_one_part_is_free_in_the_others() {
+        let of = |part, note| Note { part, ..note };
+        let input = [of(Part::Bass, note(0, 60, 36))];
+        let hit = of(Part::Drums, note(48, 1, 36));
+        let chord = of(Part::Chords, note(48, 12, 36));
+        let sampled = vec![hit, chord, of(Part::Bass, note(50, 4, 36))];
+        assert_eq!(as_played(sampled, &input, 48..96), [chord, hit]);
     }
 
     #[test]
