@@ -38,9 +38,14 @@ impl Attention {
         let inner = s.heads * s.head_dim;
         let knn = config.knn.filter(|knn| knn.layer == layer);
         // The kNN layer has one key and one value for all its queries.
-        let outer = knn.map_or(3 * inner, |_| inner + 2 * s.head_dim);
+        let shared = knn.map_or(inner, |_| s.head_dim);
         let norm = builder.norm("norm", s.width)?;
-        let qkv = builder.linear("qkv", ParamRole::Projection, [s.width, outer])?;
+        let qkv = builder.fused_linear(
+            "qkv",
+            ParamRole::Projection,
+            s.width,
+            &[inner, shared, shared],
+        )?;
         let out = builder.linear("out", ParamRole::ResidualProjection, [inner, s.width])?;
         let distance = match config.like_midigen.positions && knn.is_none() {
             true => {

@@ -29,12 +29,12 @@ impl FeedForward {
         let s = config.sizes;
         let (into, inner) = match config.like_midigen.feed_forward {
             // As many parameters: 4 of the width instead of twice and once 8/3.
-            true => (s.feed_forward * 3 / 2, s.feed_forward * 3 / 2),
-            false => (2 * s.feed_forward, s.feed_forward),
+            true => (vec![s.feed_forward * 3 / 2], s.feed_forward * 3 / 2),
+            false => (vec![s.feed_forward; 2], s.feed_forward),
         };
         Ok(Self {
             norm: builder.norm("norm", s.width)?,
-            gate_up: builder.linear("gate_up", ParamRole::Projection, [s.width, into])?,
+            gate_up: builder.fused_linear("gate_up", ParamRole::Projection, s.width, &into)?,
             down: builder.linear("down", ParamRole::ResidualProjection, [inner, s.width])?,
         })
     }

@@ -29,6 +29,9 @@ pub struct TrainConfig {
     pub learning_rate: f64,
     /// Decoupled weight decay of the matrices inside the layers.
     pub weight_decay: f64,
+    /// Optimiser of the matrices inside the layers.
+    #[serde(default, skip_serializing_if = "Optimizer::is_adamw")]
+    pub optimizer: Optimizer,
     /// Share of the budget with a rising learning rate, 0 to 1.
     pub warm_up: f64,
     /// Largest norm of the gradient; a longer one is scaled down to it.
@@ -68,6 +71,23 @@ impl TrainConfig {
         } else {
             1.0
         }
+    }
+}
+
+/// Optimiser of the matrices inside the layers; AdamW trains all other parameters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// AdamW, as in every checkpoint that names no optimiser.
+    #[default]
+    AdamW,
+    /// Muon: momentum, made orthogonal.
+    Muon,
+}
+
+impl Optimizer {
+    fn is_adamw(&self) -> bool {
+        *self == Self::AdamW
     }
 }
 
@@ -143,6 +163,7 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(ModelConfig, Train
         accumulation_steps: 1,
         learning_rate,
         weight_decay: 0.1,
+        optimizer: Optimizer::AdamW,
         warm_up: 0.03,
         gradient_clip: 1.0,
         precision: Precision::F32,

@@ -1,17 +1,26 @@
-//! Optimiser: `burn`'s AdamW on every parameter, with the weight decay and learning rate of its
-//! role.
+//! Optimisers: `burn`'s AdamW on every parameter, or `burn`'s Muon on the matrices inside the
+//! layers, with the weight decay and learning rate of each parameter's role.
+//!
+//! Muon makes an update orthogonal, which has a meaning for one matrix: matrices that lie side by
+//! side in one parameter, such as query, key and value, are updated apart. Its update has the size
+//! of AdamW's (0.2 in root mean square), so both take the same learning rate.
 //!
 //! `burn`'s `ModuleOptimizer` keeps its state by parameter id in a record of its own format;
 //! checkpoints hold it by name beside the parameters, and parameters are updated in parallel.
 //! `burn`'s `GradientClipping` clips each parameter by itself; here the norm is that of all
 //! gradients together.
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
+mod state;
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamW, AdamWConfig, AdjustLrFn, Muon, MuonConfig, MuonState, Optimizer as _};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::model::{Model, ParamRole};
+use crate::model::{Model, ParamSpec};
 use crate::train::config::TrainConfig;
+
+pub use state::ParamState;
 
 /// Decay of the running mean of gradients.
 const BETA_1: f32 = 0.9;
@@ -19,15 +28,6 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.95;
 /// Keeps a step finite where gradients have been zero.
 const EPSILON: f32 = 1e-8;
-
-/// Running means of one parameter's gradients and squared gradients.
-pub type Moments = AdamWState<2>;
-
-/// Moments as a checkpoint holds them, after `steps` steps; zeros before the first step.
-pub fn moments(first: Tensor<2>, second: Tensor<2>, steps: u64) -> Moments {
-    let steps = usize::try_from(steps).unwrap_or(usize::MAX);
-    AdamWState::new(AdaptiveMomentumState::new(steps, first, second))
-}
 
 /// Scales `gradients` down to the norm `largest`, if theirs is larger.
 ///
@@ -48,46 +48,110 @@ pub fn clip(gradients: &mut [Tensor<2>], largest: f64) -> f64 {
     norm
 }
 
-/// Updates all parameters, in parallel if `parallel`. `moments` and `gradients` are in the order
+/// The optimisers of one training.
+struct Optimisers {
+    /// AdamW with and without weight decay.
+    decaying: AdamW,
+    plain: AdamW,
+    muon: Muon,
+}
+
+impl Optimisers {
+    fn new(config: &TrainConfig) -> Self {
+        let adam_w = AdamWConfig::new()
+            .with_beta_1(BETA_1)
+            .with_beta_2(BETA_2)
+            .with_epsilon(EPSILON);
+        let decay = config.weight_decay as f32;
+        // Momentum 0.95 with Nesterov's step, and five iterations, are its defaults.
+        let muon = MuonConfig::new()
+            .with_weight_decay(Some(WeightDecayConfig::new(decay)))
+            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+        Self {
+            decaying: adam_w.clone().with_weight_decay(decay).build(),
+            plain: adam_w.with_weight_decay(0.0).build(),
+            muon: muon.build(),
+        }
+    }
+
+    /// The parameter and its state after one step at learning rate `rate`.
+    fn step(
+        &self,
+        spec: &ParamSpec,
+        parameter: Tensor<2>,
+        gradient: Tensor<2>,
+        state: ParamState,
+        rate: f64,
+    ) -> (Tensor<2>, ParamState) {
+        match state {
+            ParamState::AdamW(moments) => {
+                let adam_w = match spec.role.decays() {
+                    true => &self.decaying,
+                    false => &self.plain,
+                };
+                let (parameter, moments) = adam_w.step(rate, parameter, gradient, Some(moments));
+                // A step always returns a state.
+                let moments = moments.expect("AdamW has a state");
+                (parameter, ParamState::AdamW(moments))
+            }
+            ParamState::Muon(momenta) => {
+                let parts = spec.split(parameter).into_iter().zip(spec.split(gradient));
+                let (parts, momenta) = parts
+                    .zip(momenta)
+                    .map(|((part, gradient), momentum)| {
+                        self.muon_step(part, gradient, momentum, rate)
+                    })
+                    .unzip();
+                (spec.join(parts), ParamState::Muon(momenta))
+            }
+        }
+    }
+
+    fn muon_step(
+        &self,
+        part: Tensor<2>,
+        gradient: Tensor<2>,
+        momentum: MuonState<2>,
+        rate: f64,
+    ) -> (Tensor<2>, MuonState<2>) {
+        let (part, momentum) = self.muon.step(rate, part, gradient, Some(momentum));
+        (part, momentum.expect("Muon has a state"))
+    }
+}
+
+/// Updates all parameters, in parallel if `parallel`. `states` and `gradients` are in the order
 /// of [`Model::specs`].
 pub fn step(
     model: &mut Model,
-    moments: &mut Vec<Moments>,
+    states: &mut Vec<ParamState>,
     gradients: Vec<Tensor<2>>,
     rate: f64,
     config: &TrainConfig,
     parallel: bool,
 ) {
-    let adam_w = AdamWConfig::new()
-        .with_beta_1(BETA_1)
-        .with_beta_2(BETA_2)
-        .with_epsilon(EPSILON);
-    let decaying = adam_w
-        .clone()
-        .with_weight_decay(config.weight_decay as f32)
-        .build();
-    let plain = adam_w.with_weight_decay(0.0).build();
-    let roles = model.specs().iter().map(|spec| spec.role);
-    let work: Vec<_> = roles
+    let optimisers = Optimisers::new(config);
+    let work: Vec<_> = model
+        .specs()
+        .iter()
         .zip(model.parameters())
-        .zip(std::mem::take(moments))
+        .zip(std::mem::take(states))
         .zip(gradients)
         .collect();
-    let update = |(((role, parameter), moments), gradient): (((ParamRole, _), Moments), _)| {
-        let optimiser: &AdamW = if role.decays() { &decaying } else { &plain };
-        let rate = rate * config.rate_factor(role);
+    let update = |(((spec, parameter), state), gradient): (((&ParamSpec, _), _), _)| {
+        let rate = rate * config.rate_factor(spec.role);
         if rate == 0.0 {
-            return (parameter, Some(moments));
+            return (parameter, state);
         }
-        optimiser.step(rate, parameter, gradient, Some(moments))
+        optimisers.step(spec, parameter, gradient, state, rate)
     };
-    let updated: Vec<_> = if parallel {
-        work.into_par_iter().map(update).collect()
+    let (parameters, updated) = if parallel {
+        work.into_par_iter().map(update).unzip()
     } else {
-        work.into_iter().map(update).collect()
+        work.into_iter().map(update).unzip()
     };
-    let (parameters, states): (_, Vec<_>) = updated.into_iter().unzip();
-    // AdamW always returns a state.
-    *moments = states.into_iter().flatten().collect();
+    *states = updated;
     model.set_parameters(parameters);
 }
+
+#[cfg(test)]
+mod tests;

@@ -159,6 +159,7 @@ fn train_config(
         learning_rate: a.lr.unwrap_or(defaults.learning_rate),
         recompute: a.recompute,
         recall_rate: a.knn_rate.unwrap_or(defaults.recall_rate),
+        optimizer: a.optimizer.unwrap_or(defaults.optimizer),
         dropout: a.dropout.unwrap_or(defaults.dropout),
         weight_decay: a.weight_decay.unwrap_or(defaults.weight_decay),
         ablation: Ablation {
