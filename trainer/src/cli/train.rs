@@ -16,7 +16,7 @@ use continuo_trainer::data::stream_batcher::Batching;
 use continuo_trainer::model::Precision;
 use continuo_trainer::train::config::Optimizer;
 use continuo_trainer::train::device::{DeviceChoice, Devices};
-use continuo_trainer::train::schedule::Budget;
+use continuo_trainer::train::schedule::{Budget, Schedule};
 use continuo_trainer::train::{self, Ending, Start, TrainOptions};
 
 use self::progress_view::ProgressView;
@@ -42,7 +42,8 @@ pub(super) struct Arguments {
     /// Folder for checkpoints.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Sizes and training settings: tiny (tests), small (3.4 M parameters), base (25.7 M), large (114 M)
+    /// Sizes and training settings: tiny (tests), small (3.4 M parameters), default (small
+    /// with Muon, for many hours), base (25.7 M), large (114 M)
     /// [default: small].
     #[arg(long)]
     preset: Option<String>,
@@ -163,6 +164,11 @@ pub(super) struct Arguments {
     /// parameters get another meaning and have to be learnt again.
     #[arg(long, requires = "from")]
     with_relative: bool,
+    /// Course of the learning rate after it has risen: cosine, or wsd (at its peak, and down in the
+    /// last quarter, so that a training can be resumed before with a larger budget)
+    /// [default: cosine].
+    #[arg(long, value_name = "NAME", value_parser = schedule)]
+    schedule: Option<Schedule>,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE", value_parser = above(0.0))]
     lr: Option<f64>,
@@ -186,7 +192,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Continue from the newest checkpoint in DIR with its settings and seed; --steps or --minutes
     /// set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "weight_decay", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "schedule", "weight_decay", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -244,6 +250,14 @@ fn optimizer(text: &str) -> Result<Optimizer, String> {
         "adamw" => Ok(Optimizer::AdamW),
         "muon" => Ok(Optimizer::Muon),
         _ => Err("adamw or muon".into()),
+    }
+}
+
+fn schedule(text: &str) -> Result<Schedule, String> {
+    match text {
+        "cosine" => Ok(Schedule::Cosine),
+        "wsd" => Ok(Schedule::Wsd),
+        _ => Err("cosine or wsd".into()),
     }
 }
 

@@ -10,6 +10,7 @@ use burn::tensor::activation::{gelu, silu};
 
 use super::attention_context::AttentionContext;
 use super::config::ModelConfig;
+use super::cpu;
 use super::parameters::{Builder, ParamInit, ParamRole};
 
 /// Feed-forward part of one layer, with the norm before it.
@@ -41,15 +42,17 @@ impl FeedForward {
 
     /// Update of the residual stream `h`, `[tokens, width]`, in the same shape.
     pub(super) fn forward(&self, h: Tensor<2>, context: &AttentionContext) -> Tensor<2> {
-        let precision = context.precision;
         let [rows, _] = h.dims();
         let [inner, _] = self.down.weight.dims();
-        let both = precision.linear(context.norm(h, &self.norm), &self.gate_up);
+        let both = context.linear(context.norm(h, &self.norm), &self.gate_up);
         if context.config.like_midigen.feed_forward {
-            return precision.linear(gelu(both), &self.down);
+            return context.linear(gelu(both), &self.down);
+        }
+        if context.fused() {
+            return context.linear(cpu::swiglu::swiglu(both), &self.down);
         }
         let gate = both.clone().slice([0..rows, 0..inner]);
         let up = both.slice([0..rows, inner..2 * inner]);
-        precision.linear(silu(gate) * up, &self.down)
+        context.linear(silu(gate) * up, &self.down)
     }
 }

@@ -10,14 +10,17 @@
 //! `burn`'s `GradientClipping` clips each parameter by itself; here the norm is that of all
 //! gradients together.
 
+mod adamw;
+mod muon;
 mod state;
 
 use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamW, AdamWConfig, AdjustLrFn, Muon, MuonConfig, MuonState, Optimizer as _};
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamW, AdamWConfig, AdjustLrFn, Muon, MuonConfig, Optimizer as _};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::model::{Model, ParamSpec};
+use crate::model::{Model, ParamSpec, cpu};
 use crate::train::config::TrainConfig;
 
 pub use state::ParamState;
@@ -28,18 +31,26 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.95;
 /// Keeps a step finite where gradients have been zero.
 const EPSILON: f32 = 1e-8;
+/// Decay of Muon's running sum of gradients.
+const MUON_MOMENTUM: f32 = 0.95;
 
 /// Scales `gradients` down to the norm `largest`, if theirs is larger.
 ///
 /// Returns their norm before.
 pub fn clip(gradients: &mut [Tensor<2>], largest: f64) -> f64 {
-    let squares: Vec<Tensor<1>> = gradients.iter().map(|g| g.clone().square().sum()).collect();
-    if squares.is_empty() {
+    let Some(first) = gradients.first() else {
         return 0.0;
-    }
-    // One transfer: each waits for the device.
-    let squares = Tensor::cat(squares, 0).into_data();
-    let norm = squares.iter::<f32>().map(f64::from).sum::<f64>().sqrt();
+    };
+    let squares: f64 = if cpu::is_cpu(&first.device()) {
+        let square = |g: &Tensor<2>| f64::from(cpu::sum_of_squares(g));
+        gradients.iter().map(square).sum()
+    } else {
+        let squares = gradients.iter().map(|g| g.clone().square().sum());
+        // One transfer: each waits for the device.
+        let squares = Tensor::cat(squares.collect(), 0).into_data();
+        squares.iter::<f32>().map(f64::from).sum()
+    };
+    let norm = squares.sqrt();
     if norm > largest {
         for gradient in gradients {
             gradient.inplace(|g| g * (largest / norm));
@@ -54,23 +65,34 @@ struct Optimisers {
     decaying: AdamW,
     plain: AdamW,
     muon: Muon,
+    weight_decay: f64,
+    /// Whether parameters are on the CPU.
+    on_cpu: bool,
 }
 
 impl Optimisers {
-    fn new(config: &TrainConfig) -> Self {
+    fn new(config: &TrainConfig, on_cpu: bool) -> Self {
         let adam_w = AdamWConfig::new()
             .with_beta_1(BETA_1)
             .with_beta_2(BETA_2)
             .with_epsilon(EPSILON);
         let decay = config.weight_decay as f32;
-        // Momentum 0.95 with Nesterov's step, and five iterations, are its defaults.
+        // Its momentum is computed here, because its state cannot be read.
+        let no_momentum = MomentumConfig {
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+        };
         let muon = MuonConfig::new()
+            .with_momentum(no_momentum)
             .with_weight_decay(Some(WeightDecayConfig::new(decay)))
             .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
         Self {
             decaying: adam_w.clone().with_weight_decay(decay).build(),
             plain: adam_w.with_weight_decay(0.0).build(),
             muon: muon.build(),
+            weight_decay: config.weight_decay,
+            on_cpu,
         }
     }
 
@@ -84,6 +106,14 @@ impl Optimisers {
         rate: f64,
     ) -> (Tensor<2>, ParamState) {
         match state {
+            ParamState::AdamW(moments) if self.on_cpu => {
+                let decay = match spec.role.decays() {
+                    true => self.weight_decay,
+                    false => 0.0,
+                };
+                let (parameter, moments) = adamw::step(rate, decay, parameter, &gradient, moments);
+                (parameter, ParamState::AdamW(moments))
+            }
             ParamState::AdamW(moments) => {
                 let adam_w = match spec.role.decays() {
                     true => &self.decaying,
@@ -94,29 +124,29 @@ impl Optimisers {
                 let moments = moments.expect("AdamW has a state");
                 (parameter, ParamState::AdamW(moments))
             }
-            ParamState::Muon(momenta) => {
-                let parts = spec.split(parameter).into_iter().zip(spec.split(gradient));
-                let (parts, momenta) = parts
-                    .zip(momenta)
-                    .map(|((part, gradient), momentum)| {
-                        self.muon_step(part, gradient, momentum, rate)
-                    })
-                    .unzip();
-                (spec.join(parts), ParamState::Muon(momenta))
+            ParamState::Muon(momentum) if self.on_cpu => {
+                let decay = self.weight_decay;
+                let (parameter, momentum) =
+                    muon::step(spec, rate, decay, parameter, &gradient, momentum);
+                (parameter, ParamState::Muon(momentum))
+            }
+            ParamState::Muon(momentum) => {
+                let momentum = momentum * MUON_MOMENTUM + gradient.clone();
+                // Nesterov's step.
+                let update = momentum.clone() * MUON_MOMENTUM + gradient;
+                let parts = spec.split(parameter).into_iter().zip(spec.split(update));
+                let step = |(part, update)| self.muon.step(rate, part, update, None).0;
+                let parameter = spec.join(parts.map(step).collect());
+                (parameter, ParamState::Muon(momentum))
             }
         }
     }
+}
 
-    fn muon_step(
-        &self,
-        part: Tensor<2>,
-        gradient: Tensor<2>,
-        momentum: MuonState<2>,
-        rate: f64,
-    ) -> (Tensor<2>, MuonState<2>) {
-        let (part, momentum) = self.muon.step(rate, part, gradient, Some(momentum));
-        (part, momentum.expect("Muon has a state"))
-    }
+/// Values of a tensor on the CPU, without a copy if no one else holds it.
+fn floats(tensor: Tensor<2>) -> Vec<f32> {
+    let values = tensor.into_data().try_into_vec::<f32>();
+    values.expect("f32, on the CPU")
 }
 
 /// Updates all parameters, in parallel if `parallel`. `states` and `gradients` are in the order
@@ -129,7 +159,7 @@ pub fn step(
     config: &TrainConfig,
     parallel: bool,
 ) {
-    let optimisers = Optimisers::new(config);
+    let optimisers = Optimisers::new(config, cpu::is_cpu(&model.device()));
     let work: Vec<_> = model
         .specs()
         .iter()

@@ -91,7 +91,7 @@ impl Trainer {
 
     /// Device of parameters and optimiser states.
     fn main_device(&self) -> Device {
-        self.model.token_table().device()
+        self.model.device()
     }
 
     /// Optimiser states of a model before its first step.

@@ -41,7 +41,7 @@ pub fn save(
     write(WEIGHTS, &weights(&trainer.model))?;
     let mut training = Vec::new();
     for (spec, state) in trainer.model.specs().iter().zip(&trainer.states) {
-        for (key, tensor) in state.tensors(spec) {
+        for (key, tensor) in state.tensors() {
             training.push(named(format!("{key}.{}", spec.name), &tensor));
         }
     }

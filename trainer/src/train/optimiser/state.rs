@@ -2,9 +2,8 @@
 
 use std::convert::Infallible;
 
-use burn::optim::momentum::MomentumState;
-use burn::optim::{AdamWState, AdaptiveMomentumState, MuonState, RecordState, StateSink};
-use burn::tensor::{Device, Tensor};
+use burn::optim::{AdamWState, AdaptiveMomentumState};
+use burn::tensor::Tensor;
 
 use crate::model::ParamSpec;
 use crate::train::config::Optimizer;
@@ -18,8 +17,8 @@ const MOMENTUM: &str = "momentum";
 pub enum ParamState {
     /// Running means of the gradients and squared gradients.
     AdamW(AdamWState<2>),
-    /// Momentum of each of the matrices that lie side by side in the parameter.
-    Muon(Vec<MuonState<2>>),
+    /// Running sum of the gradients.
+    Muon(Tensor<2>),
 }
 
 impl ParamState {
@@ -43,9 +42,7 @@ impl ParamState {
         load: impl Fn(&str) -> Result<Tensor<2>, E>,
     ) -> Result<Self, E> {
         if optimizer == Optimizer::Muon && spec.role.is_layer_matrix() {
-            let parts = spec.split(load(MOMENTUM)?).into_iter();
-            let states = parts.map(|part| MuonState::new(MomentumState::new(part)));
-            return Ok(Self::Muon(states.collect()));
+            return Ok(Self::Muon(load(MOMENTUM)?));
         }
         let steps = usize::try_from(steps).unwrap_or(usize::MAX);
         let moments = AdaptiveMomentumState::new(steps, load(FIRST)?, load(SECOND)?);
@@ -53,25 +50,13 @@ impl ParamState {
     }
 
     /// The tensors of the state, each with its name and in the shape of the parameter.
-    pub fn tensors(&self, spec: &ParamSpec) -> Vec<(&'static str, Tensor<2>)> {
+    pub fn tensors(&self) -> Vec<(&'static str, Tensor<2>)> {
         match self {
             Self::AdamW(AdamWState { momentum }) => vec![
                 (FIRST, momentum.moment_1.clone()),
                 (SECOND, momentum.moment_2.clone()),
             ],
-            Self::Muon(parts) => {
-                let parts = parts.iter().flat_map(velocity).collect();
-                vec![(MOMENTUM, spec.join(parts))]
-            }
+            Self::Muon(momentum) => vec![(MOMENTUM, momentum.clone())],
         }
     }
-}
-
-/// Copy of a momentum on the CPU; `None` if the state holds none. The field is private, and only
-/// `burn`'s records show it.
-fn velocity(state: &MuonState<2>) -> Option<Tensor<2>> {
-    let mut sink = StateSink::default();
-    state.state_flatten("", &mut sink);
-    let (_, data) = sink.tensors.pop()?;
-    Some(Tensor::from_data(data, &Device::flex()))
 }
