@@ -9,6 +9,7 @@ mod chaos;
 mod continuing;
 mod determinism;
 mod hosts;
+mod infill;
 mod listener;
 mod modes;
 mod routing;
