@@ -1,5 +1,5 @@
-//! Values of the choice parameters, as plain enums; the plugin makes host parameters of them. Ids
-//! are written into songs and never change; the order is the order of the host's steps.
+//! Values of the choice parameters, as plain enums; the plugin wraps them in host parameters. Songs
+//! contain the ids, so they never change. The order is that of the host's steps.
 
 use continuo_engine::ScaleLock;
 use continuo_score::{Mode as scale, Scale};
@@ -68,7 +68,7 @@ choices! {
     }
 
     /// Behaviour of memory when the transport jumps.
-    pub enum Memory {
+    pub enum MemoryMode {
         /// Memory belongs to song positions: notes before the playhead count, notes after it do
         /// not, so that the same pass gives the same notes.
         Song = "song", "Song";
@@ -205,7 +205,7 @@ mod tests {
     fn every_choice_has_an_id_of_its_own() {
         assert_complete::<Mode>();
         assert_complete::<Enter>();
-        assert_complete::<Memory>();
+        assert_complete::<MemoryMode>();
         assert_complete::<Variation>();
         assert_complete::<VelocityFrom>();
         assert_complete::<ScaleChoice>();

@@ -3,7 +3,7 @@
 
 use continuo_engine::Sampling;
 
-use crate::choices::{Enter, Memory, Mode, Variation, VelocityFrom};
+use crate::choices::{Enter, MemoryMode, Mode, Variation, VelocityFrom};
 use crate::transport::Seam;
 use crate::trigger::Trigger;
 
@@ -147,7 +147,7 @@ pub struct Settings {
     /// Length of a turn in [`Mode::Trade`] and of the frozen loop, in bars.
     pub bars: u32,
     /// Behaviour of memory when the transport jumps.
-    pub memory: Memory,
+    pub memory: MemoryMode,
     /// Weight of the long memories, 0 to 1.
     pub recall: f32,
     /// Number of bars back that the long memories reach; `None` for all.
@@ -194,7 +194,7 @@ impl Default for Settings {
             enter: Enter::Bar,
             lead: 0.25,
             bars: 4,
-            memory: Memory::Song,
+            memory: MemoryMode::Song,
             recall: 1.0,
             reach: None,
             sampling: Sampling::default(),

@@ -6,9 +6,9 @@ mod groove;
 mod infill;
 mod input;
 mod learned_files;
+mod loops_and_jumps;
 mod pending_work;
 mod planning;
-mod playhead;
 mod undo;
 mod undo_stack;
 mod view;
@@ -136,8 +136,8 @@ pub struct SavedSession {
 ///
 /// There are two kinds of positions, in quarter notes. Host positions stand in the messages and in
 /// the plan. *Session positions* stand in the timeline: they equal the host's in
-/// [`Memory::Song`](crate::choices::Memory::Song);
-/// in [`Memory::Session`](crate::choices::Memory::Session) they never decrease.
+/// [`MemoryMode::Song`](crate::choices::MemoryMode::Song);
+/// in [`MemoryMode::Session`](crate::choices::MemoryMode::Session) they never decrease.
 ///
 /// The example in the [crate documentation](crate) drives a session.
 pub struct Session<P> {

@@ -114,6 +114,7 @@ impl TimelineNote {
             length: u32::try_from(length).unwrap_or(1),
             pitch: self.pitch,
             velocity: self.velocity,
+            ..Note::default()
         };
         (self.start + length, note)
     }

@@ -14,13 +14,13 @@ use continuo_engine::Model;
 use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The column "suffix" is the same row mixed with
-/// the n-gram (suffix) memory, which predicts from earlier runs of tokens that equal the last ones, in
+/// Each row is the network with some of its memories. The column "with n-gram" is the same row mixed
+/// with the n-gram memory, which predicts from earlier runs of tokens that equal the last ones, in
 /// the piece or in a learned one, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
     #[command(flatten)]
     places: ModelPaths,
     #[command(flatten)]
@@ -109,7 +109,8 @@ struct Cell {
     knn: bool,
     all: Sum,
     /// Loss with the n-gram memory; equal to `all` if the model has no weights for it.
-    suffix: Sum,
+    #[serde(rename = "suffix")]
+    ngram: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
 }
@@ -140,10 +141,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model's merged tokens split a piece differently in each key; leave it out"
     );
-    let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
+    let pieces = read(&model, &args.files, &args.selection, args.keys)?;
     let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
-        let whole = args.hearing.whole();
+        let whole = args.selection.whole();
         let pieces = read(&model, &args.learn, &whole, 1)?;
         let fed = pieces.iter().flat_map(Piece::tokens);
         fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
@@ -154,7 +155,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         learned: &learned,
         from_bar: args.from_bar,
     };
-    let has_knn = model.manifest().knn.is_some();
+    let has_knn = model.manifest().shape.knn.is_some();
     let mut rows = vec![(true, has_knn)];
     if !args.quick {
         let all = [(false, false), (false, true), (true, false), (true, true)];
@@ -168,7 +169,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             xl,
             knn,
             all: Sum::default(),
-            suffix: Sum::default(),
+            ngram: Sum::default(),
             by_window: [Sum::default(); BANDS],
         };
         for piece in &pieces {
@@ -187,7 +188,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
     if args.json {
         let report = serde_json::json!({
             "model": model.manifest().name, "variant": model.variant(),
-            "device": model.device().name(), "window": model.manifest().window,
+            "device": model.device().name(), "window": model.manifest().shape.window,
             "recall": args.recall, "from_bar": args.from_bar, "keys": args.keys, "pieces": pieces,
             "cells": cells,
             "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
@@ -199,11 +200,11 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         "{pieces} pieces, {} tokens, {} notes; window {}, recall {}\n\n",
         first.tokens,
         first.notes,
-        model.manifest().window,
+        model.manifest().shape.window,
         args.recall
     );
     text += "nats a note, by distance from the piece's beginning in windows\n\n";
-    text += "| XL | kNN | nats/token | nats/note | with suffix |";
+    text += "| XL | kNN | nats/token | nats/note | with n-gram |";
     let shown: Vec<usize> = (0..BANDS)
         .filter(|&b| cells[0].by_window[b].tokens > 0)
         .collect();
@@ -222,7 +223,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
             "| {} | {} | {token:.4} | {note:.4} | {:.4} |",
             on(cell.xl),
             on(cell.knn),
-            cell.suffix.per_note()
+            cell.ngram.per_note()
         );
         for &band in &shown {
             text += &format!(" {:.4} |", cell.by_window[band].per_note());

@@ -13,10 +13,10 @@ use continuo_cli::{Force, Progress, at_least, note, number, print};
 use continuo_engine::{Composer, Infill, Infilled};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, MidiDocument, Pedal, ReadOptions};
-use continuo_score::{Drums, PartFilter, Score};
+use continuo_score::{Drums, PartFilter, Score, Vocabulary};
 
 use super::continue_::{check_played, in_words, learn_all};
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 use super::inputs::{self, text};
 use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
 
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
     #[command(flatten)]
     places: ModelPaths,
     #[command(flatten)]
@@ -108,16 +108,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let document = MidiDocument::read(bytes, &ReadOptions::default());
     let document = document.with_context(|| format!("{named}: not a readable MIDI file"))?;
     super::warn(&name, &document.file().warnings);
-    let hearing = args.hearing.hearing(document.file())?;
+    let chosen = args.selection.parts(document.file())?;
     let learn = inputs::find(&args.learn)?;
-    let reading = args.hearing.reading(Pedal::Lengthen);
+    let reading = args.selection.reading(Pedal::Lengthen);
     let learned = inputs::read_all(&learn, |file| Ok(midi::read_file_with(file, &reading)?))?;
     let model = super::load(&args.places, &args.compute)?;
-    let steps_per_beat = model.vocabulary().steps_per_beat;
     let pieces: Vec<Score> = learned
         .iter()
         .map(|file| {
-            let mut piece = Score::from_midi(file, steps_per_beat, Drums::Drop);
+            let mut piece = Score::for_vocabulary(file, model.vocabulary());
             piece.end_with_music();
             piece
         })
@@ -125,14 +124,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if !pieces.is_empty() && !model.can_learn() {
         bail!("--learn: this model has no kNN or n-gram memory to learn into");
     }
-    let music = Music::read(args, &document, &hearing, steps_per_beat);
+    let music = Music::read(args, &document, &chosen, model.vocabulary());
     let music = music.with_context(|| named.to_string())?;
     let mut composer = Composer::new(model.clone());
     composer.set_recall(args.recall);
     learn_all(&mut composer, &pieces).context("while learning")?;
     let filled = fill(args, &mut composer, &music)?;
     check_played(&filled.notes, args.bars.clone()).with_context(|| named.to_string())?;
-    let replacement = music.replacement(&document, &hearing, &filled.notes);
+    let replacement = music.replacement(&document, &chosen, &filled.notes);
     let (removed, added) = (replacement.removed.len(), replacement.added.len());
     let edited = document.replace(&replacement);
     let edited = edited.with_context(|| output.name().to_string())?;
@@ -194,12 +193,12 @@ impl Music {
     fn read(
         args: &Args,
         document: &MidiDocument,
-        hearing: &PartFilter,
-        steps_per_beat: u32,
+        filter: &PartFilter,
+        vocabulary: &Vocabulary,
     ) -> Result<Self> {
-        let file = midi::read(document.bytes(), &args.hearing.reading(Pedal::Lengthen))?;
-        let mut whole = Score::from_midi(&file, steps_per_beat, Drums::Keep);
-        let chosen = hearing.score(&file, steps_per_beat);
+        let file = midi::read(document.bytes(), &args.selection.reading(Pedal::Lengthen))?;
+        let mut whole = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Keep);
+        let chosen = filter.score(&file, vocabulary);
         ensure!(
             !chosen.notes.is_empty(),
             "has no notes to go by ({} notes in all; drums are left out, and so are notes outside \
@@ -216,7 +215,7 @@ impl Music {
         );
         let from = lines[first - 1];
         let until = whole.time_signatures.next_bar(lines[last - 1] + 1);
-        let origin = match args.hearing.last() {
+        let origin = match args.selection.last() {
             Some(bars) => whole.bars_before(from, bars),
             None => 0,
         };

@@ -7,7 +7,7 @@ mod continuation;
 mod continue_;
 mod eval;
 mod fill;
-mod hearing;
+mod input_selection;
 mod inputs;
 mod inspect;
 pub mod options;

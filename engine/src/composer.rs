@@ -324,6 +324,7 @@ impl Composer {
         self.attributions.retain(|r| r.step < at);
         self.move_to(at)?;
         self.answer_start = self.stream.len();
+        self.decoder = NoteDecoder::new(self.state.part);
         Ok(())
     }
 

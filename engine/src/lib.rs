@@ -4,7 +4,7 @@
 //! Runtime (ONNX Runtime, one a process) ─> Model (weights, shared) ─> Composer (one memory each)
 //! ```
 //!
-//! It starts no threads of its own and knows no host; the plugin's composer thread and the command
+//! It starts no thread and depends on no host; the plugin's composer thread and the command
 //! `continuo` call it. No audio thread may call it: every call can allocate and take milliseconds.
 //! [`Composer`] has an example.
 

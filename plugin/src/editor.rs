@@ -1,4 +1,4 @@
-//! The editor: a piano roll of notes heard and played, the parameters, and actions. Window thread.
+//! The editor: a piano roll of input and generated notes, the parameters, and actions. Window thread.
 //!
 //! ```text
 //! window ── snapshot, parameters ──> View ──> draw ──> UiEvents ── window ──> gestures, requests

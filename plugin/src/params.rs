@@ -11,7 +11,7 @@ use nice_plug::prelude::*;
 use crate::process::AudioSettings;
 use crate::state::State;
 use continuo_accompaniment::choices::{
-    Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+    Enter, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
 };
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::transport::OwnTime;
@@ -48,7 +48,7 @@ pub struct ContinuoParams {
     /// Plays while it is on, whatever the mode is.
     #[id = "hold"]
     pub hold: BoolParam,
-    /// Ends everything that sounds when it goes on; generates nothing while it is on.
+    /// Ends all notes when it is switched on; generates nothing while it is on.
     #[id = "panic"]
     pub panic: BoolParam,
     /// Silence after which it starts (Continue) or stops (Along), in quarter notes.
@@ -68,14 +68,14 @@ pub struct ContinuoParams {
     pub lookahead: FloatParam,
     /// Behaviour of memory when the transport jumps.
     #[id = "memory"]
-    pub memory: EnumParam<HostChoice<Memory>>,
+    pub memory: EnumParam<HostChoice<MemoryMode>>,
     /// Weight of the long memory and of literal repetition, 0 to 1.
     #[id = "recall"]
     pub recall: FloatParam,
     /// Reach of the long memory, in bars.
     #[id = "memory_bars"]
     pub memory_bars: IntParam,
-    /// Clears the memory when it goes on.
+    /// Clears the memory when it is switched on.
     #[id = "clear"]
     pub clear: BoolParam,
     /// Sampling temperature of pitches and velocities.
@@ -120,13 +120,13 @@ pub struct ContinuoParams {
     /// One of four answers to the same notes.
     #[id = "variation"]
     pub variation: EnumParam<HostChoice<Variation>>,
-    /// Generates the current bar again when it goes on.
+    /// Generates the current bar again when it is switched on.
     #[id = "regen"]
     pub regenerate: BoolParam,
     /// Repeats the last bars while it is on.
     #[id = "freeze"]
     pub freeze: BoolParam,
-    /// Factor of note lengths; 1 leaves them as the model gives them.
+    /// Factor of note lengths; 1 keeps the lengths of the model.
     #[id = "length"]
     pub length: FloatParam,
     /// Source of velocities.

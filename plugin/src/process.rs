@@ -62,7 +62,7 @@ pub struct AudioSettings {
     pub offset: f64,
     /// Time for hosts without a transport.
     pub own_time: OwnTime,
-    /// Triggers that are on; each takes effect when it goes on.
+    /// Triggers that are on; each takes effect when it is switched on.
     pub triggers: TriggerSet,
 }
 

@@ -54,7 +54,7 @@ pub use append::{Edited, NewTrack};
 pub use document::{MidiDocument, PartSound};
 pub use drums::DrumMap;
 pub use error::{BuildError, MidiError, ParseError};
-pub use file::{MidiFile, MidiNote, Pedal, ReadOptions};
+pub use file::{MidiFile, MidiNote, Pedal, ProgramChange, ReadOptions};
 pub use files::{files_in, read_bytes, read_file, read_file_with};
 pub use read::read;
 pub use replace::Replacement;

@@ -2,7 +2,7 @@
 
 use continuo_score::TimeSignature;
 
-use super::playhead::Arrival;
+use super::loops_and_jumps::Arrival;
 use super::{Player, Session};
 use crate::messages::{ComposerInput, Settings};
 use crate::trigger::Trigger;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::freeze_loop::FreezeLoop;
+use super::loops_and_jumps::Arrival;
 use super::planning::Answer;
-use super::playhead::Arrival;
 use crate::choices::Variation;
 use crate::file_learning::SavedPiece;
 use crate::snapshot::{UndoHistory, UndoStep};

@@ -28,6 +28,7 @@ impl Timeline {
                     .max(1),
                 pitch: n.pitch,
                 velocity: n.velocity,
+                ..Note::default()
             });
         score.notes.extend(notes);
         score.normalise();
@@ -49,6 +50,7 @@ impl Timeline {
                     length: u32::try_from(n.end? - n.start).ok()?.max(1),
                     pitch: n.pitch,
                     velocity: n.velocity,
+                    ..Note::default()
                 })
             })
             .collect();

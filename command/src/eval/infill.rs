@@ -6,7 +6,7 @@ use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_engine::{Composer, Infill, Memory, Model, Sampling};
 use continuo_score::midi::Pedal;
-use continuo_score::{Drums, Note, NoteState, Score, TokenSequence};
+use continuo_score::{Note, NoteState, Score, TokenSequence};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -82,8 +82,9 @@ pub(super) fn run(args: &Args, model: &Arc<Model>, count: usize) -> Result<()> {
     let files = find(&args.files)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let pieces = read_all(&files, |file| {
-        let chosen = args.hearing.read(file, Pedal::Ignore, steps_per_beat)?;
-        Ok(chosen.score(Drums::Drop).quantise(model.vocabulary()))
+        let chosen = args.selection.read(file, Pedal::Ignore, steps_per_beat)?;
+        let vocabulary = model.vocabulary();
+        Ok(chosen.score_for(vocabulary).quantise(vocabulary))
     })?;
     let gaps: Vec<Gap> = pieces.iter().filter_map(Gap::of).collect();
     // Spread over all pieces.
@@ -229,6 +230,7 @@ mod tests {
             length: 12,
             pitch: 60,
             velocity: 80,
+            ..Note::default()
         };
         let mut piece = Score::new(12);
         piece.notes = [0, 48, 96, 192, 240, 264, 300, 336].map(note).to_vec();

@@ -8,9 +8,9 @@ use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
+use continuo_score::{NoteState, Score, Token, TokenSequence};
 
-use super::super::hearing::HearingOptions;
+use super::super::input_selection::InputSelection;
 use super::super::inputs::{find, read_all};
 use super::{Cell, band};
 
@@ -30,14 +30,18 @@ pub(super) struct Piece {
 pub(super) fn read(
     model: &Model,
     named: &[PathBuf],
-    hearing: &HearingOptions,
+    selection: &InputSelection,
     keys: u8,
 ) -> Result<Vec<Piece>> {
     let files = find(named)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
-        let chosen = hearing.read(file, Pedal::Ignore, steps_per_beat)?;
-        Ok(Piece::new(model, &chosen.score(Drums::Drop), keys))
+        let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;
+        Ok(Piece::new(
+            model,
+            &chosen.score_for(model.vocabulary()),
+            keys,
+        ))
     })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
     match (&files[..], pieces.is_empty()) {
@@ -101,22 +105,22 @@ impl Ear<'_> {
         cell: &mut Cell,
         read: &mut dyn FnMut(usize),
     ) -> Result<()> {
-        let window = self.model.manifest().window;
+        let window = self.model.manifest().shape.window;
         let keys = piece.keys.iter();
         let keys: Vec<_> = keys
             .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
             .collect::<Result<_>>()?;
-        let mut suffix = NgramMemory::new(self.model.vocabulary());
+        let mut ngrams = NgramMemory::new(self.model.vocabulary());
         for (position, pair) in piece.tokens().windows(2).enumerate() {
             let [read, next] = [pair[0], pair[1]];
-            suffix.push(read.id, read.rows.bar_step);
+            ngrams.push(read.id, read.rows.bar_step);
             if next.bar + 1 < self.from_bar {
                 continue;
             }
             let network = mean(keys.iter().map(|nats| nats[position]));
-            let mixed = self.mixed(&suffix, next.id, network);
+            let mixed = self.mixed(&ngrams, next.id, network);
             let notes = piece.notes[position + 1];
-            cell.suffix.add(notes, mixed);
+            cell.ngram.add(notes, mixed);
             cell.all.add(notes, network);
             cell.by_window[band(position + 1, window)].add(notes, network);
         }
@@ -132,7 +136,7 @@ impl Ear<'_> {
         read: &mut dyn FnMut(usize),
     ) -> Result<Vec<f64>> {
         let model = self.model;
-        let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
+        let (window, vocabulary) = (model.manifest().shape.window, model.sizes().vocabulary);
         let mut memory = model.memory();
         let mut expected = Vec::with_capacity(tokens.len());
         // The last token predicts nothing.
@@ -154,8 +158,8 @@ impl Ear<'_> {
     }
 
     /// Returns the loss of an id in nats, with network and n-gram memory mixed.
-    fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
-        let followed = suffix.continuations(0..usize::MAX, self.learned);
+    fn mixed(&self, ngrams: &NgramMemory, id: u16, network: f64) -> f64 {
+        let followed = ngrams.continuations(0..usize::MAX, self.learned);
         let likelihood =
             (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
         -likelihood.max(f64::MIN_POSITIVE).ln()
@@ -176,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_lie_around_the_own_one_and_their_mean_is_of_likelihoods() {
+    fn keys_surround_the_own_key_and_likelihoods_are_averaged() {
         assert_eq!(shifts(1).collect::<Vec<_>>(), [0]);
         assert_eq!(shifts(6).collect::<Vec<_>>(), [0, 1, -1, 2, -2, 3]);
         let mut all: Vec<_> = shifts(12).collect();

@@ -1,7 +1,7 @@
 //! Places new notes in a file: their tracks, channels and ticks, and the notes that they replace.
 
 use continuo_score::midi::{MidiDocument, MidiFile, MidiNote, Replacement};
-use continuo_score::{Note, PartFilter};
+use continuo_score::{Note, Part, PartFilter};
 
 use super::Music;
 
@@ -14,19 +14,21 @@ impl Music {
     pub(super) fn replacement(
         &self,
         document: &MidiDocument,
-        hearing: &PartFilter,
+        filter: &PartFilter,
         notes: &[Note],
     ) -> Replacement {
         let file = document.file();
         let step = |note: &MidiNote| file.nearest_step(note.start, self.whole.steps_per_beat);
         let range = u64::from(self.range.start)..u64::from(self.range.end);
-        let goes = |note: &MidiNote| hearing.accepts(file, note) && range.contains(&step(note));
+        let goes = |note: &MidiNote| filter.accepts(file, note) && range.contains(&step(note));
         let (removed, stay): (Vec<_>, Vec<_>) = file.notes.iter().copied().partition(goes);
         let chosen: Vec<MidiNote> = (file.notes.iter().copied())
-            .filter(|note| hearing.accepts(file, note))
+            .filter(|note| filter.accepts(file, note))
             .collect();
         let around = self.around(file, &chosen);
-        let added = notes.iter().filter_map(|note| {
+        // The file's drums stay.
+        let pitched = notes.iter().filter(|note| note.part != Part::Drums);
+        let added = pitched.filter_map(|note| {
             let part = self.part_of(file, note, &around)?;
             let placed = MidiNote {
                 start: self.tick(file, note.start),

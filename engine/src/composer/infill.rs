@@ -354,24 +354,26 @@ fn as_played<'a>(
 ) -> Vec<Note> {
     let others = others.filter(|note| note.end() > range.start);
     let others: Vec<Note> = others.copied().collect();
+    // Equal pitches of two parts are two keys.
+    let key = |note: &Note| (note.part, note.pitch);
     let holds = |other: &Note, note: &Note| {
-        other.pitch == note.pitch && (other.start..other.end()).contains(&note.start)
+        key(other) == key(note) && (other.start..other.end()).contains(&note.start)
     };
     notes.retain(|note| {
         range.contains(&note.start) && !others.iter().any(|other| holds(other, note))
     });
-    notes.sort_by_key(|note| (note.start, note.pitch, note.length));
+    notes.sort_by_key(|note| (note.start, key(note), note.length));
     let strikes = notes.iter().chain(&others);
-    let strikes: Vec<(u8, u32)> = strikes.map(|note| (note.pitch, note.start)).collect();
+    let strikes: Vec<_> = strikes.map(|note| (key(note), note.start)).collect();
     for note in &mut notes {
-        let again = strikes.iter().filter(|(pitch, _)| *pitch == note.pitch);
+        let again = strikes.iter().filter(|strike| strike.0 == key(note));
         let again = again
             .map(|&(_, start)| start)
             .filter(|&start| start > note.start);
         let end = again.min().unwrap_or(range.end).min(range.end);
         note.length = note.length.min(end - note.start);
     }
-    notes.dedup_by_key(|note| (note.start, note.pitch));
+    notes.dedup_by_key(|note| (note.start, key(note)));
     notes
 }
 
@@ -385,6 +387,7 @@ mod tests {
             length,
             pitch,
             velocity: 80,
+            ..Note::default()
         }
     }
 

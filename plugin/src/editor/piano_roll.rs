@@ -1,4 +1,4 @@
-//! The piano roll: notes heard, played and planned, and the bars that the long memory retrieves. Window
+//! The piano roll: input, generated and planned notes, and the bars that the long memory retrieves. Window
 //! thread.
 
 use egui::{
@@ -223,7 +223,7 @@ fn planned(painter: &Painter, view: &View, transform: &RollTransform) {
     ));
 }
 
-/// Whether a note sounds now: none does while the transport stands still, wherever its end is.
+/// Whether a note sounds now: none does while the transport is stopped.
 fn sounds(view: &View, note: &RollNote) -> bool {
     let now = view.playhead;
     view.playing && note.start <= now && note.end.is_none_or(|end| end > now)

@@ -105,7 +105,7 @@ fn ids_and_choices_are_those_of_saved_songs() {
     let modes = ["off", "continue", "trade", "along", "free"];
     assert_eq!(Mode::IDS, modes);
     assert_eq!(Enter::IDS, ["step", "beat", "bar"]);
-    assert_eq!(Memory::IDS, ["song", "session"]);
+    assert_eq!(MemoryMode::IDS, ["song", "session"]);
     assert_eq!(Variation::IDS, ["a", "b", "c", "d"]);
     let velocities = ["model", "follow", "fixed"];
     assert_eq!(VelocityFrom::IDS, velocities);

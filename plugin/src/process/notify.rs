@@ -10,7 +10,7 @@ use continuo_accompaniment::transport::{BlockTimeline, Seam, Span, StopPoint};
 use continuo_accompaniment::trigger::TriggerSet;
 
 impl AudioProcessor {
-    /// Sends a message to the composer; gives whether the ring had room. A lost message is counted.
+    /// Sends a message to the composer; returns whether the ring had room. A lost message is counted.
     pub(super) fn notify(&mut self, message: ComposerInput) -> bool {
         let sent = !self.needs_resync && self.to_composer.push(message).is_ok();
         if !sent {
@@ -51,7 +51,7 @@ impl AudioProcessor {
         self.active_notes.overdue();
     }
 
-    /// Reports the whole block, and waits for the composer while the host renders offline. Gives the
+    /// Reports the whole block, and waits for the composer while the host renders offline. Returns the
     /// number of cancels before the block's first sample.
     pub(super) fn notify_block(
         &mut self,
@@ -70,7 +70,7 @@ impl AudioProcessor {
             .settings
             .is_some_and(|sent| sent.discards_plan(&settings));
         if (other || !pressed.is_empty()) && block_timeline.arrived.is_none() {
-            // While the transport stands still, nothing is planned.
+            // While the transport is stopped, nothing is planned.
             if let Some(span) = block_timeline.span_at(0) {
                 self.notify_cut(span.start_beat, span.limit_of(0));
             }

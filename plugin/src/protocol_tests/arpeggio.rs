@@ -14,7 +14,7 @@ use continuo_accompaniment::testing::Rng;
 pub(super) const STEPS: usize = 8;
 /// Tokens of a note: each is a step of the network.
 pub(super) const TOKENS: usize = 3;
-/// Tokens that an answer waits for, where more than [`SOON`] are to be read.
+/// Number of tokens that an answer waits for, if more than [`SOON`] are unread.
 pub(super) const NEAR: usize = 192;
 const SOON: usize = 512;
 
@@ -87,6 +87,7 @@ impl Arpeggio {
                     length: 1 + rng.below(20) as u32,
                     pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
                     velocity: 1 + rng.below(127) as u8,
+                    ..Note::default()
                 });
             }
             self.step += 1 + rng.below(7) as u32;
@@ -158,7 +159,7 @@ impl Player for Arpeggio {
         } else {
             let (notes, steps) = work.sampled.take().unwrap_or_else(|| {
                 let notes = self.notes_until(until);
-                // The time that passes is a token too.
+                // A move in time is a token, too.
                 let steps = 1 + TOKENS * notes.len();
                 (notes, steps)
             });
@@ -187,6 +188,7 @@ impl Player for Arpeggio {
             length: 12,
             pitch,
             velocity: 70,
+            ..Note::default()
         };
         self.infill = Some((starts.map(note).collect(), 5));
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::modes::{beats, in_mode};
 use super::*;
-use continuo_accompaniment::choices::Memory;
+use continuo_accompaniment::choices::MemoryMode;
 use continuo_accompaniment::snapshot::UndoStep;
 use continuo_accompaniment::timeline::TimelineNote;
 
@@ -29,7 +29,7 @@ impl ProtocolTest {
 }
 
 /// The player plays on beats 0 to 2 and 13; the plugin plays freely.
-fn played(memory: Memory) -> ProtocolTest {
+fn played(memory: MemoryMode) -> ProtocolTest {
     let mut test = in_mode(Mode::Free, Enter::Bar);
     test.settings.memory = memory;
     perform(&beats(&[0, 1, 2, 13], 24), &mut test, || 480);
@@ -46,7 +46,7 @@ fn divided(notes: &[TimelineNote], from: i64, to: i64) -> (Vec<TimelineNote>, Ve
 
 #[test]
 fn a_range_of_bars_gets_other_notes_and_undo_brings_the_old_ones_back() {
-    for memory in [Memory::Song, Memory::Session] {
+    for memory in [MemoryMode::Song, MemoryMode::Session] {
         let mut test = played(memory);
         let before = test.notes();
         // In 3/4: the fifth and the sixth bar, in which the player has a note.
@@ -78,7 +78,7 @@ fn a_range_of_bars_gets_other_notes_and_undo_brings_the_old_ones_back() {
 
 #[test]
 fn bars_without_generated_notes_and_bars_to_come_are_left_alone() {
-    let mut test = played(Memory::Song);
+    let mut test = played(MemoryMode::Song);
     let before = test.notes();
     for (from, to) in [(60.0, 66.0), (15.0, 12.0), (-30.0, -27.0)] {
         test.regenerate_bars(from, to);
@@ -110,7 +110,7 @@ fn bars_without_generated_notes_and_bars_to_come_are_left_alone() {
 /// A jump, a cleared memory or a loaded session gives an unfinished request up.
 #[test]
 fn a_request_ends_with_the_memory_it_was_made_for() {
-    let mut test = played(Memory::Song);
+    let mut test = played(MemoryMode::Song);
     {
         let mut composer = test.composer.lock().unwrap();
         let Ok(()) = composer.session.regenerate_bars(12.0, 18.0);

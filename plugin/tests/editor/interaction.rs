@@ -177,7 +177,7 @@ fn bars_are_selected_in_the_ruler_and_regenerated() {
     assert_eq!(editor.events(), [UiEvent::RegenerateBars(18.0, 27.0)]);
 
     // The keyboard: by a bar, and longer or shorter.
-    let mut press = |editor: &mut EditorHarness, key, shift: bool| {
+    let press = |editor: &mut EditorHarness, key, shift: bool| {
         editor
             .harness
             .get_by_label_contains("Bar selection")

@@ -164,6 +164,7 @@ fn a_held_key_is_not_struck_again() {
         length: 1 + 2 * BAR,
         pitch,
         velocity: 60,
+        ..Note::default()
     }));
     input.normalise();
     let mut composer = Composer::new(model);

@@ -34,9 +34,9 @@ impl Attention {
         layer: usize,
         mut builder: Builder<'_, impl ParamInit<E>>,
     ) -> Result<Self, E> {
-        let s = config.sizes;
+        let s = config.shape.sizes;
         let inner = s.heads * s.head_dim;
-        let knn = config.knn.filter(|knn| knn.layer == layer);
+        let knn = config.shape.knn.filter(|knn| knn.layer == layer);
         // The kNN layer has one key and one value for all its queries.
         let outer = knn.map_or(3 * inner, |_| inner + 2 * s.head_dim);
         let norm = builder.norm("norm", s.width)?;
@@ -84,7 +84,7 @@ impl Attention {
         l: usize,
     ) -> Tensor<2> {
         let (batch, length) = (context.batch_rows, context.length);
-        let sizes = context.config.sizes;
+        let sizes = context.config.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let normed = context.norm(h, &self.norm);
         let qkv = context.precision.linear(normed.clone(), &self.qkv);
@@ -140,7 +140,7 @@ impl Attention {
         let keys = present.0.dims()[2];
         let kept = tokens(
             &present,
-            (keys + 1).saturating_sub(context.config.window)..keys,
+            (keys + 1).saturating_sub(context.config.shape.window)..keys,
         );
         // Layers come in order: `l` exists already or is the next one.
         match memory.layers.get_mut(l) {

@@ -2,6 +2,7 @@
 
 use burn::nn::RmsNorm;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use continuo_score::manifest::NetworkShape;
 
 use super::config::ModelConfig;
 use super::distance_bias::bucket;
@@ -44,7 +45,7 @@ impl AttentionContext {
         precision: Precision,
         device: &Device,
     ) -> Self {
-        let ModelConfig { sizes, window, .. } = *config;
+        let NetworkShape { sizes, window, .. } = config.shape;
         let Input {
             batch_rows, length, ..
         } = *input;

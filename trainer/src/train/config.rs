@@ -1,7 +1,7 @@
 //! Settings of a training, and the presets.
 
 use continuo_score::Vocabulary;
-use continuo_score::manifest::{Knn, Sizes};
+use continuo_score::manifest::{Knn, NetworkShape, Sizes};
 use serde::{Deserialize, Serialize};
 
 use crate::model::config::grid_sizes;
@@ -123,15 +123,17 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(ModelConfig, Train
             ..grid_sizes(vocabulary)
         };
         ModelConfig {
-            sizes,
-            window,
-            knn: Some(Knn {
-                layer,
-                k: K,
-                capacity,
-                following: true,
-            }),
-            sounding: true,
+            shape: NetworkShape {
+                sizes,
+                window,
+                knn: Some(Knn {
+                    layer,
+                    k: K,
+                    capacity,
+                    following: true,
+                }),
+                sounding: true,
+            },
             relative: Some(vocabulary.steps_per_beat),
             like_midigen: LikeMidigen::default(),
         }
