@@ -263,6 +263,7 @@ fn fill(args: &Args, composer: &mut Composer, music: &Music) -> Result<Infilled>
         from: music.range.start - music.origin,
         until: music.range.end - music.origin,
         following: music.following.clone(),
+        staying: Vec::new(),
         candidates: args.candidates,
         sampling: args.sampling.sampling(),
         seed: args.seed,
