@@ -8,6 +8,7 @@ mod arpeggio;
 mod chaos;
 mod continuing;
 mod determinism;
+mod harmony;
 mod host_loops;
 mod host_reports;
 mod infill;
