@@ -116,7 +116,6 @@ pub(super) fn apply<const N: usize, O: CpuOp<N>>(inputs: [Tensor<2>; N], op: O) 
 }
 
 /// As [`apply`], on tensors of an autodiff graph; returns the arguments if they are none.
-#[expect(clippy::type_complexity, reason = "the arguments as they came")]
 fn tracked<C: CheckpointStrategy, const N: usize, O: CpuOp<N>>(
     inputs: [Tensor<2>; N],
     op: O,
