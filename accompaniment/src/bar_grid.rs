@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_grid_is_four_four_with_a_count_in() {
+    fn empty_grid_is_four_four_with_a_count_in() {
         assert_eq!(
             shown(&[], -1.5, 5.5),
             [
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_time_signature_begins_at_its_bar_line() {
+    fn new_time_signature_begins_at_its_bar_line() {
         let seven_eight = BarSection {
             at: 4.0,
             number: 2,

@@ -1,5 +1,5 @@
-//! Values of the choice parameters, as plain enums; the plugin makes host parameters of them. Ids
-//! are written into songs and never change; the order is the order of the host's steps.
+//! Values of the choice parameters, as plain enums; the plugin wraps them in host parameters. Songs
+//! contain the ids, so they never change. The order is that of the host's steps.
 
 use continuo_engine::ScaleLock;
 use continuo_score::{Mode as scale, Scale};
@@ -68,7 +68,7 @@ choices! {
     }
 
     /// Behaviour of memory when the transport jumps.
-    pub enum Memory {
+    pub enum MemoryMode {
         /// Memory belongs to song positions: notes before the playhead count, notes after it do
         /// not, so that the same pass gives the same notes.
         Song = "song", "Song";
@@ -96,6 +96,22 @@ choices! {
         Follow = "follow", "Player";
         /// One velocity for all notes.
         Fixed = "fixed", "Fixed";
+    }
+
+    /// Source of the chords that generated notes follow.
+    pub enum Harmony {
+        /// The model.
+        Free = "free", "Free";
+        /// The chords of the last two bars, again and again.
+        Loop2 = "loop_2", "Loop 2 Bars";
+        /// Those of the last four.
+        Loop4 = "loop_4", "Loop 4 Bars";
+        /// Those of the last eight.
+        Loop8 = "loop_8", "Loop 8 Bars";
+        /// Those of the last sixteen.
+        Loop16 = "loop_16", "Loop 16 Bars";
+        /// The chord that the player holds on the chord keys.
+        Held = "held", "Held";
     }
 
     /// Scale to which generated notes are restricted.
@@ -161,6 +177,19 @@ choices! {
     }
 }
 
+impl Harmony {
+    /// Number of bars of a loop.
+    pub fn loop_bars(self) -> Option<u32> {
+        match self {
+            Harmony::Free | Harmony::Held => None,
+            Harmony::Loop2 => Some(2),
+            Harmony::Loop4 => Some(4),
+            Harmony::Loop8 => Some(8),
+            Harmony::Loop16 => Some(16),
+        }
+    }
+}
+
 impl ScaleChoice {
     /// The restriction for the engine, with `key` as the tonic.
     pub fn lock(self, key: Tonic) -> ScaleLock {
@@ -205,9 +234,10 @@ mod tests {
     fn every_choice_has_an_id_of_its_own() {
         assert_complete::<Mode>();
         assert_complete::<Enter>();
-        assert_complete::<Memory>();
+        assert_complete::<MemoryMode>();
         assert_complete::<Variation>();
         assert_complete::<VelocityFrom>();
+        assert_complete::<Harmony>();
         assert_complete::<ScaleChoice>();
         assert_complete::<Tonic>();
     }

@@ -39,7 +39,7 @@
 //!     fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, Infallible> {
 //!         let starts = (self.next..until).step_by(12);
 //!         let notes: Vec<Note> = starts
-//!             .map(|start| Note { start, length: 6, pitch: 60, velocity: 80 })
+//!             .map(|start| Note { start, length: 6, pitch: 60, velocity: 80, ..Note::default() })
 //!             .collect();
 //!         self.next += 12 * notes.len() as u32;
 //!         Ok(Some(notes))
@@ -68,6 +68,7 @@ pub mod bar_grid;
 pub mod choices;
 pub mod counters;
 pub mod file_learning;
+pub mod held_chord;
 pub mod key_set;
 pub mod messages;
 pub mod midi_export;

@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_due_in_its_generation_only() {
+    fn note_is_due_in_its_generation_only() {
         let mut schedule = Schedule::default();
         assert!(schedule.accept(note(1, 0, 10.01, 10.5)));
         assert!(schedule.accept(note(2, 1, 10.02, 10.5)));
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_early_is_rounding() {
+    fn one_sample_early_counts_as_rounding() {
         let mut schedule = Schedule::default();
         schedule.accept(note(1, 0, 9.9990, 10.0));
         let Front::Due(due) = schedule.front(&SPAN, 0) else {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn voices_end_once_and_never_before_they_start() {
+    fn active_notes_end_once_and_never_before_they_start() {
         let mut voices = ActiveNotes::default();
         voices.start(5, 60, 40, 10.04);
         assert_eq!(voices.next_end(&SPAN, 0), Some(41));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_that_cannot_be_sent_is_sent_in_the_next_block() {
+    fn note_off_that_cannot_be_sent_is_sent_in_the_next_block() {
         let mut voices = ActiveNotes::default();
         voices.start(0, 60, 0, 10.02);
         voices.end_due(&SPAN, 20, &mut |_, _| false);

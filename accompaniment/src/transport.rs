@@ -1,4 +1,4 @@
-//! Converts the host's transport into stretches of samples with known musical positions. Owned by
+//! Converts the host's transport into spans of samples with known musical positions. Owned by
 //! the audio thread; allocates nothing.
 
 mod bar_lines;
@@ -17,7 +17,7 @@ use self::bar_lines::BarLines;
 use self::loop_seam::{Jump, JumpBack, KnownLoop};
 use self::missing_info::Gaps;
 use self::motion::Motion;
-use self::position_rounding::Grain;
+use self::position_rounding::PositionRounding;
 use self::running::Running;
 
 pub use self::bar_lines::HostMetre;
@@ -32,7 +32,7 @@ pub use self::span::Span;
 /// follows it: the host rounds both positions.
 const TOLERANCE: f64 = 2.0 * position_rounding::COARSEST;
 
-/// Longest stretch of lost or repeated samples, in seconds, and longest distance from the end of a
+/// Longest run of lost or repeated samples, in seconds, and longest distance from the end of a
 /// loop to where a host turns back: a few blocks, or the period that a host cuts into blocks.
 const SHORT_GAP: f64 = 0.1;
 
@@ -44,7 +44,7 @@ pub struct PlayheadTracker {
     shift: i64,
     running: Option<Running>,
     gaps: Gaps,
-    grain: Grain,
+    position_rounding: PositionRounding,
     motion: Motion,
     bars: BarLines,
     /// The bars last reported to the composer.
@@ -63,7 +63,7 @@ impl PlayheadTracker {
             shift: 0,
             running: None,
             gaps: Gaps::default(),
-            grain: Grain::default(),
+            position_rounding: PositionRounding::default(),
             motion: Motion::default(),
             bars: BarLines::default(),
             sent_metre: None,
@@ -76,8 +76,8 @@ impl PlayheadTracker {
     /// then.
     pub fn set_sample_rate(&mut self, sample_rate: f64) {
         self.sample_rate = sample_rate;
-        // The host may have other settings: its rounding and its bars are learned again.
-        (self.grain, self.bars) = (Grain::default(), BarLines::default());
+        // The host may have other settings: its rounding and its bars are measured again.
+        (self.position_rounding, self.bars) = (PositionRounding::default(), BarLines::default());
         self.motion = Motion::default();
     }
 
@@ -86,7 +86,7 @@ impl PlayheadTracker {
         self.shift = samples;
     }
 
-    /// Sets the position, in quarter notes, from which the plugin's own time goes on.
+    /// Sets the position, in quarter notes, from which own time continues.
     pub fn resume_own_time_at(&mut self, beat: f64) {
         self.gaps.resume_at(beat);
     }
@@ -103,11 +103,11 @@ impl PlayheadTracker {
 
     /// Largest distance, in quarter notes, by which the host's rounding moves a seam.
     pub fn slack(&self) -> f64 {
-        self.grain.step()
+        self.position_rounding.step()
     }
 
-    /// The reading of a block of `frames` samples, in which values that the host leaves out, or that
-    /// contradict each other, are replaced.
+    /// The transport of a block of `frames` samples, in which missing and contradictory values are
+    /// replaced.
     pub fn complete(
         &mut self,
         reading: &HostTransport,
@@ -123,15 +123,15 @@ impl PlayheadTracker {
             .fill(&reading, frames, self.sample_rate, own, running)
     }
 
-    /// Stops the transport. Gives where it was, if it ran.
+    /// Stops the transport. Returns the stop point if it ran.
     pub fn halt(&mut self) -> Option<StopPoint> {
         self.halt_at(None)
     }
 
-    /// The same, with the position at which the host stands, which may lie inside the last span.
+    /// Stops the transport at the reported position, which may lie inside the last span.
     fn halt_at(&mut self, beat: Option<f64>) -> Option<StopPoint> {
         self.sent_metre = None;
-        self.grain.restart();
+        self.position_rounding.restart();
         let span = self.running.take()?.last;
         let within = |beat: &f64| *beat > span.start_beat && *beat < span.end_beat();
         let beat = beat.filter(within).unwrap_or(span.end_beat());
@@ -143,8 +143,8 @@ impl PlayheadTracker {
 
     /// The next block of `frames` samples.
     ///
-    /// Without a position or a usable tempo there is no musical time: the same as standing
-    /// still. A block without samples moves nothing; its events belong where the next one begins.
+    /// A block without a position or a usable tempo counts as a stop. A block without samples moves
+    /// nothing; its events lie at the start of the next one.
     pub fn next(&mut self, reading: &HostTransport, frames: u32) -> BlockTimeline {
         if frames == 0 {
             return self.empty_block();
@@ -160,7 +160,7 @@ impl PlayheadTracker {
         let mut block_timeline = BlockTimeline::default();
         let counted = reading.counted && self.running.is_some();
         if !reading.counted {
-            self.grain.observe(beat);
+            self.position_rounding.observe(beat);
         }
         let later = match counted {
             true => None,
@@ -255,16 +255,21 @@ impl PlayheadTracker {
 
     /// The position after the turn of a loop that came round inside the last block, if the host
     /// reports one before it: by its rounding, the loop came round here a little before it does in
-    /// the host.
+    /// the host. A host that is further behind the loop's end than it turns back late, or than the
+    /// loop is long, does not turn back.
     fn before_the_turn(&self, beat: f64, tempo: f64) -> Option<f64> {
         let running = self.running?;
         let (start, end) = running.turned?;
+        let latest = (SHORT_GAP / 60.0 * tempo).min(end - start);
+        if beat - end > latest {
+            return None;
+        }
         let after = beat - (end - start);
         let follows = |beat| running.is_followed_by(beat, tempo, self.sample_rate);
         (!follows(beat) && follows(after)).then_some(after)
     }
 
-    /// Compares the block at `beat` with the one before, and records a start or a jump. Gives the
+    /// Compares the block at `beat` with the one before, and records a start or a jump. Returns the
     /// anchor from which its samples are counted.
     fn follow(
         &mut self,
@@ -292,25 +297,25 @@ impl PlayheadTracker {
             self.seen_loop = None;
         }
         if !follows {
-            self.grain.restart();
+            self.position_rounding.restart();
             return (beat, 0);
         }
         let counted = running.next_beat();
         let difference = beat - counted;
-        let rounding = difference.abs() <= self.grain.step();
+        let rounding = difference.abs() <= self.position_rounding.step();
         if tempo == running.tempo {
-            self.grain.compare(difference);
+            self.position_rounding.compare(difference);
             if rounding {
                 return running.anchor;
             }
-        } else if difference.abs() <= self.grain.known_step() {
+        } else if difference.abs() <= self.position_rounding.known_step() {
             return (counted, 0);
         }
-        self.grain.restart();
+        self.position_rounding.restart();
         (beat, 0)
     }
 
-    /// The playhead was at the end of `last` and goes on at `beat`. Gives `beat` as counted through
+    /// Records a jump from the end of `last` to `beat`. Returns `beat` as counted through
     /// the seam, if this is the turn of a loop.
     fn jump(
         &mut self,
@@ -338,9 +343,9 @@ impl PlayheadTracker {
                 beat: seam.end,
                 cutoff_beat: last.limit_at(seam.end),
             });
-            // Unless the host reports something else than by rounding.
+            // Differences beyond rounding are the host's own.
             let counted = seam.start + (last.end_beat() - seam.end);
-            if (counted - beat).abs() <= self.grain.known_step() {
+            if (counted - beat).abs() <= self.position_rounding.known_step() {
                 arrived = counted;
             }
         }

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_gives_its_triggers_in_order_of_execution() {
+    fn triggers_are_returned_in_order_of_execution() {
         let mut set = TriggerSet::from(Trigger::Undo);
         set.set(Trigger::Clear, true);
         set.set(Trigger::Panic, true);

@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_number_is_a_value() {
+    fn negative_number_is_a_value() {
         let said = parsed(&["--number", "-1"]).unwrap_err();
         assert!(
             said.contains("at least 1") && said.contains("'-1'"),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pedal_is_on_off_or_as_the_command_has_it() {
+    fn pedal_is_on_off_or_the_default_of_the_command() {
         let pedal = |words: &[&str]| {
             let matches = parsed(words).unwrap();
             let (_, inner) = matches.subcommand().unwrap();

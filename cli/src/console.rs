@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use continuo_files::{Replace, WriteError};
+use anyhow::{Context, ensure};
+use continuo_files::{Output, Replace, WriteError};
 
 /// The option `--force`.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
@@ -37,6 +37,36 @@ pub fn print(text: &str) -> anyhow::Result<()> {
         }
         printed => printed.context("cannot write to standard output"),
     }
+}
+
+/// Refuses `--json` if standard output holds the command's output already; `content` names that, for
+/// example "the music".
+///
+/// # Errors
+/// Fails if both would go to standard output.
+pub fn one_result_on_standard_output(
+    json: bool,
+    output: &Output,
+    content: &str,
+) -> anyhow::Result<()> {
+    ensure!(
+        !(json && output.is_standard()),
+        "--json: standard output holds {content}; name a file for one of the two"
+    );
+    Ok(())
+}
+
+/// Prints the report of a command with an output: to standard output, or to standard error if standard
+/// output holds the output.
+///
+/// # Errors
+/// Those of [`print()`].
+pub fn report(output: &Output, text: &str) -> anyhow::Result<()> {
+    if output.is_standard() {
+        note(text.trim_end());
+        return Ok(());
+    }
+    print(text)
 }
 
 /// Prints a line to standard error. A closed standard error is not an error.
@@ -85,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn cause_is_printed_once() {
         let cause = || io::Error::other("no space");
         let error = anyhow::Error::new(cause()).context("a.mid: no space");
         assert_eq!(in_words(&error), "a.mid: no space");
@@ -94,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn force_is_named_where_it_helps() {
+    fn force_is_named_only_where_it_helps() {
         let refused = |error: WriteError| in_words(&anyhow::Error::new(error));
         let read_only = refused(WriteError::ReadOnly("a.mid".into()));
         assert!(read_only.contains("--force"), "{read_only}");

@@ -1,4 +1,4 @@
-//! Interrupts: Ctrl-C, and the signals that ask a command to end.
+//! Interrupts: Ctrl-C, and the signals that end a command.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

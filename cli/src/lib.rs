@@ -1,6 +1,7 @@
 //! Common behaviour of the commands of both programs.
 //!
-//! - Results go to standard output, everything else to standard error: [`print()`], [`note`].
+//! - Results go to standard output, everything else to standard error: [`print()`], [`report`],
+//!   [`note`].
 //! - A closed pipe is not an error: the command ends quietly.
 //! - Work of more than a second reports its progress: [`Progress`].
 //! - An interrupt leaves no scratch file: [`catch_interrupts`].
@@ -18,7 +19,7 @@ mod pages;
 mod progress;
 
 pub use arguments::{PedalOption, matches, refuse, switch};
-pub use console::{Force, end, in_words, note, print};
+pub use console::{Force, end, in_words, note, one_result_on_standard_output, print, report};
 pub use interrupt::catch_interrupts;
 pub use numbers::{above, at_least, number};
 pub use pages::Pages;

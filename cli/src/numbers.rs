@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn senseless_numbers_are_refused_in_words() {
+    fn invalid_numbers_are_refused_with_a_message() {
         let share = number(0.0f32, 1.0);
         assert_eq!(share("0.5"), Ok(0.5));
         for text in ["NaN", "inf", "-0.1", "1.01", "", "x"] {

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_takes_as_long_as_what_is_done() {
+    fn remaining_time_is_estimated_from_the_elapsed_time() {
         let minute = Duration::from_secs(60);
         assert_eq!(left(minute, 100, 50), Some(minute / 2));
         assert_eq!(left(minute, 0, 50), None);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn silent_work_says_what_is_left_by_estimate() {
+    fn work_without_steps_shows_the_estimated_remaining_time() {
         let begun = Instant::now();
         let silent = Silent {
             what: "learning".into(),

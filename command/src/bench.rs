@@ -135,6 +135,7 @@ fn piece(steps_per_beat: u32, notes: usize) -> Score {
                 length,
                 pitch,
                 velocity: 64 + (degree as u8 % 5) * 8,
+                ..Note::default()
             });
         };
         note(degree, length);

@@ -24,7 +24,7 @@ pub(super) enum Tempo {
 /// The answer and its position in the file.
 pub(super) struct Continuation<'a> {
     pub(super) document: &'a MidiDocument,
-    pub(super) hearing: &'a PartFilter,
+    pub(super) parts: &'a PartFilter,
     /// Score of the whole file, with its bars and tempo.
     pub(super) score: &'a Score,
     /// First step and end of the answer, in steps of the file.
@@ -51,7 +51,7 @@ impl Continuation<'_> {
         let since = self.tick(self.score.bars_before(self.from, PART_BARS));
         let file = self.file();
         let heard: Vec<&MidiNote> = (file.notes.iter())
-            .filter(|note| self.hearing.accepts(file, note))
+            .filter(|note| self.parts.accepts(file, note))
             .collect();
         let late = heard.iter().filter(|note| note.start >= since);
         let mut parts: Vec<((u16, u8), usize)> = Vec::new();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tempo_is_the_one_before_the_ritardando() {
+    fn a_tempo_is_the_tempo_before_the_ritardando() {
         assert_eq!(slowing(&[(0, 90.0)]), 90.0);
         let beats = [
             (0, 120.0),
@@ -269,10 +269,11 @@ mod tests {
             length: 12,
             pitch: 62,
             velocity: 70,
+            ..Note::default()
         };
         let continuation = Continuation {
             document: &document,
-            hearing: &PartFilter::default(),
+            parts: &PartFilter::default(),
             score: &score,
             from,
             until: from + 48,
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_part_lends_its_name_and_sound_and_a_channel_is_free() {
+    fn new_track_has_name_and_program_of_the_busiest_part_and_a_free_channel() {
         let (track, alone, said) = continued(&file(&[], 1), Tempo::Kept);
         assert_eq!(track.name.as_bytes(), b"\x83\x73\x83\x41\x83\x6d");
         assert_eq!((track.channel, track.sound.program), (2, Some(40)));
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tempo_is_set_where_it_begins() {
+    fn tempo_is_written_at_the_first_generated_bar() {
         let (track, alone, _) = continued(&file(&[], 1), Tempo::Bpm(100.0));
         assert_eq!(track.tempos, [(16 * 96, 600_000)]);
         assert_eq!(alone.tempos, [(0, 600_000)]);
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_channel_is_free_it_shares_one() {
+    fn track_shares_a_channel_where_none_is_free() {
         let full: Vec<u8> = (0..16).flat_map(|channel| [0, 0xd0 | channel, 1]).collect();
         let (track, _, said) = continued(&file(&full, 1), Tempo::Kept);
         assert_eq!((track.channel, track.sound), (1, PartSound::default()));
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_that_follow_each_other_count_from_the_last_ones_end() {
+    fn consecutive_pieces_begin_at_the_end_of_the_last() {
         let (track, ..) = continued(&file(&[], 2), Tempo::Kept);
         assert_eq!(track.notes[0].start, 48);
     }

@@ -4,18 +4,20 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
+use crate::options::{ComputeOptions, HarmonyOptions, ModelPaths, SamplingOptions};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{Force, Progress, at_least, note, number, print};
+use continuo_cli::{
+    Force, Progress, at_least, note, number, one_result_on_standard_output, print, report,
+};
 use continuo_engine::Composer;
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Score};
 
 use super::continuation::{self, Continuation, Tempo};
-use super::hearing::{Heard, HearingOptions};
+use super::input_selection::{AnswerInput, InputSelection};
 use super::inputs::{self, text};
 
 /// Continue a MIDI file from the next bar line, at its tempo and time signature
@@ -58,11 +60,13 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
     #[command(flatten)]
     places: ModelPaths,
     #[command(flatten)]
     sampling: SamplingOptions,
+    #[command(flatten)]
+    harmony: HarmonyOptions,
     #[command(flatten)]
     compute: ComputeOptions,
 }
@@ -89,10 +93,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         continuo_cli::refuse(&clap::Error::raw(ErrorKind::TooManyValues, said));
     };
     let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
-    ensure!(
-        !(args.json && output.is_standard()),
-        "--json: standard output holds the music; name a file for one of the two"
-    );
+    one_result_on_standard_output(args.json, &output, "the music")?;
     ensure!(
         !(args.only && output.is_file(input)) || args.force.replace() == Replace::Any,
         "{}: is the input, and --only would leave nothing of it; name another file (or --force)",
@@ -101,15 +102,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (name, document) = open(args, input)?;
     let named = name.display();
     let file = document.file();
-    let hearing = args.hearing.hearing(file)?;
+    let parts = args.selection.parts(file)?;
     let learn = inputs::find(&args.learn)?;
-    let reading = args.hearing.reading(Pedal::Lengthen);
+    let reading = args.selection.reading(Pedal::Lengthen);
     let learned = inputs::read_all(&learn, |file| Ok(midi::read_file_with(file, &reading)?))?;
     let model = super::load(&args.places, &args.compute)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
-    let Some(heard) = args.hearing.hear(file, &keys, &hearing, steps_per_beat) else {
+    let Some(selected) = args
+        .selection
+        .answer_input(file, &keys, &parts, model.vocabulary())
+    else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
              notes outside --tracks, --channels and --last)",
@@ -117,12 +121,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         );
     };
     if args.tempo() == Tempo::Kept
-        && let Some(said) = tempo_change(&whole, heard.entry)
+        && let Some(said) = tempo_change(&whole, selected.entry)
     {
         note(format_args!("continuo: {named}: {said}"));
     }
     let on_grid = |file: &MidiFile| {
-        let mut piece = Score::from_midi(file, steps_per_beat, Drums::Drop);
+        let mut piece = Score::for_vocabulary(file, model.vocabulary());
         piece.end_with_music();
         piece
     };
@@ -131,22 +135,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         bail!("--learn: this model has no kNN or n-gram memory to learn into");
     }
     let mut composer = Composer::new(model.clone());
-    let played = play(args, &mut composer, &pieces, &heard)?;
-    let first_bar = whole.time_signatures.position(heard.entry).bar + 1;
+    let played = play(args, &mut composer, &pieces, &selected)?;
+    let first_bar = whole.time_signatures.position(selected.entry).bar + 1;
     let last_bar = first_bar + args.bars - 1;
     check_played(&played.notes, first_bar..=last_bar).with_context(|| named.to_string())?;
     let continuation = Continuation {
         document: &document,
-        hearing: &hearing,
+        parts: &parts,
         score: &whole,
-        from: heard.entry,
+        from: selected.entry,
         until: played.until,
         notes: &played.notes,
         tempo: args.tempo(),
     };
     output.write(&build(args, &continuation, &output.name())?)?;
 
-    let (heard, notes) = (heard.score.notes.len(), played.notes.len());
+    let (heard, notes) = (selected.score.notes.len(), played.notes.len());
     let stats = composer.stats();
     let ms = |share| stats.quantile(share).unwrap_or(0.0);
     if args.json {
@@ -172,18 +176,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         model.device(),
         ms(0.95),
     );
-    if output.is_standard() {
-        note(line);
-        return Ok(());
-    }
-    print(&(line + "\n"))
+    report(&output, &(line + "\n"))
 }
 
 /// Reads the input and checks that the options can continue it. Also returns its name in messages.
 fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     let Input { name, bytes } = read_input(input, MOST_BYTES)?;
     let named = name.display();
-    let document = MidiDocument::read(bytes, &args.hearing.reading(Pedal::Lengthen))
+    let document = MidiDocument::read(bytes, &args.selection.reading(Pedal::Lengthen))
         .with_context(|| format!("{named}: not a readable MIDI file"))?;
     super::warn(&name, &document.file().warnings);
     let tracks = document.file().tracks.len() + 1;
@@ -211,9 +211,14 @@ struct Played {
 }
 
 /// Learns the pieces, reads the input, and generates the answer.
-fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -> Result<Played> {
-    let (score, origin) = (&heard.score, heard.origin);
-    let from = heard.entry - origin;
+fn play(
+    args: &Args,
+    composer: &mut Composer,
+    pieces: &[Score],
+    input: &AnswerInput,
+) -> Result<Played> {
+    let (score, origin) = (&input.score, input.origin);
+    let from = input.entry - origin;
     composer.set_recall(args.recall);
     let started = Instant::now();
     learn_all(composer, pieces).context("while learning")?;
@@ -228,7 +233,14 @@ fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -
     drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
-    composer.answer(from, &args.sampling.sampling(), args.seed)?;
+    if let Some(plan) = args.harmony.plan(score, from) {
+        if plan.is_empty() {
+            note("continuo: --harmony: the last bars have no chord, so it plays freely");
+        }
+        composer.follow_chords(plan);
+    }
+    let sampling = args.harmony.sampling(args.sampling.sampling());
+    composer.answer(from, &sampling, args.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));
     let mut until = from;
@@ -252,7 +264,7 @@ fn play(args: &Args, composer: &mut Composer, pieces: &[Score], heard: &Heard) -
 }
 
 /// Formats a range of bars: "bar 5" or "bars 5 to 8".
-fn in_words(bars: &RangeInclusive<u32>) -> String {
+pub(super) fn in_words(bars: &RangeInclusive<u32>) -> String {
     match (bars.start(), bars.end()) {
         (first, last) if first == last => format!("bar {first}"),
         (first, last) => format!("bars {first} to {last}"),
@@ -260,7 +272,7 @@ fn in_words(bars: &RangeInclusive<u32>) -> String {
 }
 
 /// Fails if the answer has no note.
-fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
+pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
@@ -288,7 +300,8 @@ fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u
     Ok(appended.bytes)
 }
 
-fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
+/// Learns pieces, with a progress line.
+pub(super) fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     composer.begin_learning(pieces)?;
     let progress = Progress::new("learning", "notes", 0);
     while composer.poll()?.is_some() {
@@ -324,7 +337,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_of_no_notes_is_a_failure_with_its_reason() {
+    fn answer_without_notes_fails_with_the_reason() {
         let said = check_played(&[], 5..=8).unwrap_err().to_string();
         assert!(
             said.contains("0 notes were played in bars 5 to 8"),
@@ -334,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gradual_change_of_tempo_is_said() {
+    fn gradual_change_of_tempo_is_reported() {
         let mut score = Score::new(12);
         assert_eq!(tempo_change(&score, 192), None);
         score.tempos = continuo_score::TempoMap::new(vec![(0, 120.0), (168, 90.0), (180, 60.0)]);

@@ -1,6 +1,7 @@
 //! Command `continuo eval FILES... [--recall R] [--keys N] [--json]`: measures the loss of a model on
-//! pieces, with and without each memory.
+//! pieces, with and without each memory. With `--infill N`, it measures filled bars instead.
 
+mod infill;
 mod listening;
 
 use std::path::PathBuf;
@@ -13,13 +14,13 @@ use continuo_engine::Model;
 use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The column "suffix" is the same row mixed with
-/// the n-gram (suffix) memory, which predicts from earlier runs of tokens that equal the last ones, in
+/// Each row is the network with some of its memories. The column "with n-gram" is the same row mixed
+/// with the n-gram memory, which predicts from earlier runs of tokens that equal the last ones, in
 /// the piece or in a learned one, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -44,11 +45,23 @@ pub(crate) struct Args {
     /// Measure only with all memories, without the other rows
     #[arg(long)]
     quick: bool,
+    /// Instead fill a bar in the middle of each piece, in this number of pieces at most, and measure the
+    /// next bar after it
+    #[arg(long, value_name = "BARS", value_parser = number(1usize, 100_000),
+        conflicts_with_all = ["from_bar", "keys", "learn", "quick"])]
+    infill: Option<usize>,
+    /// With --infill: number of candidates, of which the best is kept
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "infill",
+        value_parser = clap::value_parser!(u32).range(2..=256))]
+    candidates: u32,
+    /// With --infill: seed of the candidates
+    #[arg(long, default_value_t = 1, requires = "infill", value_parser = at_least(0u64))]
+    seed: u64,
     /// Print as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
     #[command(flatten)]
     places: ModelPaths,
     #[command(flatten)]
@@ -96,7 +109,8 @@ struct Cell {
     knn: bool,
     all: Sum,
     /// Loss with the n-gram memory; equal to `all` if the model has no weights for it.
-    suffix: Sum,
+    #[serde(rename = "suffix")]
+    ngram: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
 }
@@ -120,14 +134,17 @@ fn band_name(band: usize) -> String {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let model = super::load(&args.places, &args.compute)?;
+    if let Some(count) = args.infill {
+        return infill::run(args, &model, count);
+    }
     ensure!(
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model's merged tokens split a piece differently in each key; leave it out"
     );
-    let pieces = read(&model, &args.files, &args.hearing, args.keys)?;
+    let pieces = read(&model, &args.files, &args.selection, args.keys)?;
     let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
-        let whole = args.hearing.whole();
+        let whole = args.selection.whole();
         let pieces = read(&model, &args.learn, &whole, 1)?;
         let fed = pieces.iter().flat_map(Piece::tokens);
         fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
@@ -138,7 +155,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         learned: &learned,
         from_bar: args.from_bar,
     };
-    let has_knn = model.manifest().knn.is_some();
+    let has_knn = model.manifest().shape.knn.is_some();
     let mut rows = vec![(true, has_knn)];
     if !args.quick {
         let all = [(false, false), (false, true), (true, false), (true, true)];
@@ -152,7 +169,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             xl,
             knn,
             all: Sum::default(),
-            suffix: Sum::default(),
+            ngram: Sum::default(),
             by_window: [Sum::default(); BANDS],
         };
         for piece in &pieces {
@@ -171,7 +188,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
     if args.json {
         let report = serde_json::json!({
             "model": model.manifest().name, "variant": model.variant(),
-            "device": model.device().name(), "window": model.manifest().window,
+            "device": model.device().name(), "window": model.manifest().shape.window,
             "recall": args.recall, "from_bar": args.from_bar, "keys": args.keys, "pieces": pieces,
             "cells": cells,
             "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
@@ -183,11 +200,11 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         "{pieces} pieces, {} tokens, {} notes; window {}, recall {}\n\n",
         first.tokens,
         first.notes,
-        model.manifest().window,
+        model.manifest().shape.window,
         args.recall
     );
     text += "nats a note, by distance from the piece's beginning in windows\n\n";
-    text += "| XL | kNN | nats/token | nats/note | with suffix |";
+    text += "| XL | kNN | nats/token | nats/note | with n-gram |";
     let shown: Vec<usize> = (0..BANDS)
         .filter(|&b| cells[0].by_window[b].tokens > 0)
         .collect();
@@ -206,7 +223,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
             "| {} | {} | {token:.4} | {note:.4} | {:.4} |",
             on(cell.xl),
             on(cell.knn),
-            cell.suffix.per_note()
+            cell.ngram.per_note()
         );
         for &band in &shown {
             text += &format!(" {:.4} |", cell.by_window[band].per_note());

@@ -1,4 +1,6 @@
-//! Command `continuo inspect FILE [--json]`: lists the content of a MIDI file.
+//! Command `continuo inspect FILE [--chords] [--json]`: lists the content of a MIDI file.
+
+mod chords;
 
 use std::path::{Path, PathBuf};
 
@@ -6,14 +8,17 @@ use anyhow::Result;
 use continuo_cli::print;
 use continuo_score::midi::{MidiFile, MidiNote, Pedal};
 use continuo_score::tune::pitch_name;
-use continuo_score::{Drums, Score, Vocabulary, quantise};
+use continuo_score::{Drums, Score, Vocabulary, midi_tracks};
 use serde_json::{Value, json};
 
-use super::hearing::{Chosen, HearingOptions};
+use self::chords::Chords;
+use super::input_selection::{InputSelection, SelectedFile};
 use super::inputs::text;
 
 /// List the notes, parts, bars and tempo of a MIDI file, and its irregularities
 ///
+/// Each track is listed with the part it plays in a band (keys, lead, chords, bass, drums) and the
+/// rule that decided it: drum channel, program, name, or the way it is written.
 /// The options of tracks, channels, bars and pedal choose the listed notes and parts. Time
 /// signature, tempo and length are those of the whole file.
 #[derive(clap::Args)]
@@ -23,23 +28,35 @@ pub(crate) struct Args {
     /// Print everything as JSON, with each note; times are in ticks
     #[arg(long)]
     json: bool,
+    /// Print the chord of every beat too, recognised from the notes
+    #[arg(long)]
+    chords: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let steps = Vocabulary::continuo().steps_per_beat;
-    let Chosen { file, name, .. } = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
-    let score = Score::from_midi(&file, steps, Drums::Keep);
+    let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;
+    let SelectedFile { file, name, .. } = &chosen;
+    let score = Score::from_midi(file, steps, Drums::Keep);
+    let pitches = args
+        .chords
+        .then(|| Score::from_midi(file, steps, Drums::Drop));
+    let chords = pitches
+        .as_ref()
+        .map(|pitches| Chords::new(pitches, chosen.origin));
     if args.json {
         let report = Report {
-            about: about(args, &file, &score),
+            about: about(args, file, &score),
+            harmony: chords.map(|chords| chords.as_json(|step| chosen.tick(step))),
             notes: &file.notes,
         };
         print(&(serde_json::to_string(&report)? + "\n"))
     } else {
-        print(&as_text(&name, &file, &score))
+        let chords = chords.map_or(String::new(), |chords| chords.as_text());
+        print(&(as_text(name, file, &score) + &chords))
     }
 }
 
@@ -56,15 +73,19 @@ fn bars(score: &Score) -> u32 {
 struct Report<'a> {
     #[serde(flatten)]
     about: Value,
+    /// Key and chords, with `--chords`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    harmony: Option<Value>,
     notes: &'a [MidiNote],
 }
 
 fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
-    let parts = quantise::parts(file, score.steps_per_beat, Drums::Keep);
-    let parts = parts.iter().map(|part| {
+    let parts = midi_tracks(file, score.steps_per_beat, Drums::Keep);
+    let parts = parts.iter().map(|track| {
         json!({
-            "name": part.name, "track": part.track, "channel": part.channel,
-            "drums": part.drums, "notes": part.notes.len(),
+            "name": track.name, "track": track.track, "channel": track.channel,
+            "drums": track.drums, "program": track.program, "notes": track.notes.len(),
+            "part": track.part, "rule": track.rule.to_string(),
         })
     });
     let names = 0..file.tracks.len().min(usize::from(u16::MAX)) as u16;
@@ -121,23 +142,23 @@ fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
         "tempo",
         tempos.map(|&(step, bpm)| format!("{bpm:.1} from {}", at(step))),
     );
-    let parts = quantise::parts(file, score.steps_per_beat, Drums::Keep);
-    let parts = parts.iter().map(|part| {
-        let pitches = || part.notes.iter().map(|n| n.pitch);
-        // A part has at least one note.
+    let parts = midi_tracks(file, score.steps_per_beat, Drums::Keep);
+    let parts = parts.iter().map(|track| {
+        let pitches = || track.notes.iter().map(|n| n.pitch);
+        // A track has at least one note.
         let (low, high) = (pitches().min().unwrap_or(0), pitches().max().unwrap_or(0));
-        let kind = match (part.drums, part.channel) {
-            (true, 9) => "drums".to_string(),
-            (true, channel) => format!("drums on channel {}", channel + 1),
-            (false, channel) => format!("channel {}", channel + 1),
+        let range = match track.part.is_pitched() {
+            true => format!("{} to {}", pitch_name(low), pitch_name(high)),
+            false => format!("keys {low} to {high}"),
         };
         format!(
-            "track {} {:?}, {kind}: {} notes, {} to {}",
-            part.track,
-            part.name,
-            part.notes.len(),
-            pitch_name(low),
-            pitch_name(high)
+            "{}, track {} {:?}, channel {}: {} notes, {range} ({})",
+            track.part,
+            track.track,
+            track.name,
+            track.channel + 1,
+            track.notes.len(),
+            track.rule,
         )
     });
     list(&mut words, "part", parts);
@@ -157,5 +178,33 @@ fn list(text: &mut String, what: &str, items: impl Iterator<Item = String>) {
     }
     if more > 0 {
         *text += &format!("  {what}: and {more} more\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use continuo_score::{Note, Part};
+
+    #[test]
+    fn every_track_is_listed_with_its_part_and_the_rule() {
+        let note = |part, pitch| Note {
+            length: 6,
+            pitch,
+            part,
+            ..Note::default()
+        };
+        let mut score = Score::new(12);
+        score.notes = vec![note(Part::Bass, 40), note(Part::Drums, 36)];
+        score.notes.push(note(Part::Lead, 72));
+        score.normalise();
+        let text = as_text(Path::new("band.mid"), &score.to_midi(), &score);
+        for line in [
+            "part: lead, track 0 \"lead\", channel 2: 1 notes, C5 to C5 (name: \"lead\")",
+            "part: bass, track 1 \"bass\", channel 4: 1 notes, E2 to E2 (program 34)",
+            "part: drums, track 2 \"drums\", channel 10: 1 notes, keys 36 to 36 (drum channel)",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
     }
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use continuo_cli::{Force, Progress, note, print};
+use continuo_cli::{Force, Progress, one_result_on_standard_output, print, report};
 use continuo_files::{Output, kind};
 use continuo_score::Vocabulary;
 use continuo_score::midi::Pedal;
 use continuo_synth::wav::{self as wav, Rendered};
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 use super::inputs::text;
 
 /// Render a MIDI file with the plugin's electric piano as a WAV file
@@ -32,18 +32,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::WAV, args.force.replace())?;
-    ensure!(
-        !(args.json && output.is_standard()),
-        "--json: standard output holds the sound; name a file for one of the two"
-    );
+    one_result_on_standard_output(args.json, &output, "the sound")?;
     let steps = Vocabulary::continuo().steps_per_beat;
-    let chosen = args.hearing.read(&args.file, Pedal::Lengthen, steps)?;
+    let chosen = args.selection.read(&args.file, Pedal::Lengthen, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let (file, ticks) = (&chosen.file, chosen.ticks());
     ensure!(
@@ -74,11 +71,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             0 => String::new(),
             some => format!(", {some} drum notes left out"),
         };
-        let line = format!("{}: {seconds:.1} s, {notes} notes{drums}", output.name());
-        if output.is_standard() {
-            note(line);
-            return Ok(());
-        }
-        print(&(line + "\n"))
+        let line = format!("{}: {seconds:.1} s, {notes} notes{drums}\n", output.name());
+        report(&output, &line)
     }
 }

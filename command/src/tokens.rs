@@ -9,7 +9,7 @@ use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::midi::Pedal;
 use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary};
 
-use super::hearing::HearingOptions;
+use super::input_selection::InputSelection;
 
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// MIDI file to encode
     file: PathBuf,
     /// Vocabulary
-    #[arg(long, value_parser = ["continuo", "midigen"], default_value = "continuo")]
+    #[arg(long, value_parser = ["continuo", "band", "midigen"], default_value = "continuo")]
     preset: String,
     /// A vocabulary.json, as in a model directory, in place of a preset
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     ids: bool,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
 /// Runs the command.
@@ -41,13 +41,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         }
         None => Vocabulary::preset(&args.preset).context("no such preset")?,
     };
-    let chosen = (args.hearing).read(&args.file, Pedal::Ignore, vocabulary.steps_per_beat)?;
+    let chosen = (args.selection).read(&args.file, Pedal::Ignore, vocabulary.steps_per_beat)?;
     super::warn(&chosen.name, &chosen.file.warnings);
-    let drums = match args.drums {
-        true => Drums::Keep,
-        false => Drums::Drop,
+    let score = match args.drums {
+        true => chosen.score(Drums::Keep),
+        false => chosen.score_for(&vocabulary),
     };
-    let score = chosen.score(drums);
     let encoded = TokenSequence::encode(&score, &vocabulary);
     let text = match args.ids {
         true => {

@@ -7,11 +7,14 @@ use continuo_cli::Force;
 use continuo_files::{Output, kind};
 use continuo_score::midi::Pedal;
 use continuo_score::roll::{self, RollPart};
-use continuo_score::{Drums, Score, Vocabulary, quantise};
+use continuo_score::{Drums, PartSet, Scale, Score, Vocabulary, chord, midi_tracks};
 
-use super::hearing::{Chosen, HearingOptions};
+use super::input_selection::{InputSelection, SelectedFile};
 
-/// Draw a MIDI file as a piano roll
+/// Draw a MIDI file as a piano roll, with the chords above it
+///
+/// Notes are coloured by part: keys, lead, chords, bass and drums, as `inspect` names them. A file
+/// that has one part is coloured by track.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to draw
@@ -22,10 +25,10 @@ pub(crate) struct Args {
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
-    hearing: HearingOptions,
+    selection: InputSelection,
 }
 
-/// Colours of the parts in order; the last one is shared by all further parts.
+/// Colours of the tracks of a file that has one part; the last one is shared by all further tracks.
 const COLOURS: [[u8; 3]; 8] = [
     roll::INPUT_COLOUR,
     roll::GENERATED_COLOUR,
@@ -36,14 +39,12 @@ const COLOURS: [[u8; 3]; 8] = [
     [96, 214, 214],
     [222, 110, 100],
 ];
-/// Colour of the drums, whose keys are not pitches.
-const DRUMS: [u8; 3] = [150, 154, 162];
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
     let steps = Vocabulary::continuo().steps_per_beat;
-    let chosen = args.hearing.read(&args.file, Pedal::Ignore, steps)?;
+    let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);
     let scores = by_part(&chosen, steps);
     let parts = scores.iter().map(|(name, score, colour)| RollPart {
@@ -53,43 +54,59 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     });
     let parts: Vec<RollPart> = parts.collect();
     let title = chosen.name.file_stem().unwrap_or_default();
-    let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar);
+    let chords = chords(&chosen.score(Drums::Drop));
+    let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar, &chords);
     let png = png.with_context(|| chosen.name.display().to_string())?;
     Ok(output.write(&png)?)
 }
 
-/// Returns the name, the colour and the score of each part. All drums are one part, and so are the
-/// parts beyond the number of colours.
-fn by_part(chosen: &Chosen, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
+/// Returns the names of the chords, each with its first step.
+fn chords(score: &Score) -> Vec<(u32, String)> {
+    let key = Scale::detect(&score.notes, f64::INFINITY);
+    let spans = chord::recognise(score).into_iter();
+    let named = spans.map(|span| (span.start, chord::name_or_none(span.chord, key)));
+    named.collect()
+}
+
+/// Returns the name, the score and the colour of each part. A file that has one part is divided into
+/// its tracks, and those beyond the number of colours are one.
+fn by_part(chosen: &SelectedFile, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
     let whole = chosen.score(Drums::Keep);
+    let mut tracks = midi_tracks(&chosen.file, steps_per_beat, Drums::Keep);
+    for note in tracks.iter_mut().flat_map(|track| &mut track.notes) {
+        note.start = note.start.saturating_sub(chosen.origin);
+    }
+    let played: PartSet = tracks.iter().map(|track| track.part).collect();
+    let divided = played.len() < 2;
     let mut parts: Vec<(String, Score, [u8; 3])> = Vec::new();
-    let mut drums = Vec::new();
     let empty = Score {
         notes: Vec::new(),
-        ..whole.clone()
+        ..whole
     };
-    for mut part in quantise::parts(&chosen.file, steps_per_beat, Drums::Keep) {
-        (part.notes.iter_mut())
-            .for_each(|note| note.start = note.start.saturating_sub(chosen.origin));
-        if part.drums {
-            drums.extend(part.notes);
-        } else if let Some(colour) = COLOURS.get(parts.len()) {
-            let name = match part.name.trim() {
-                "" => format!("track {}", part.track),
-                name => name.to_string(),
-            };
-            let mut score = empty.clone();
-            score.notes = part.notes;
-            parts.push((name, score, *colour));
-        } else if let Some((name, score, _)) = parts.last_mut() {
-            *name = "others".into();
-            score.notes.extend(part.notes);
+    let part = |name: String, colour, notes| {
+        let mut score = empty.clone();
+        score.notes = notes;
+        (name, score, colour)
+    };
+    if divided {
+        for track in tracks {
+            if let Some(colour) = COLOURS.get(parts.len()) {
+                let name = match track.name.trim() {
+                    "" => format!("track {}", track.track),
+                    name => name.to_string(),
+                };
+                parts.push(part(name, *colour, track.notes));
+            } else if let Some((name, score, _)) = parts.last_mut() {
+                *name = "others".into();
+                score.notes.extend(track.notes);
+            }
         }
-    }
-    if !drums.is_empty() {
-        let mut score = empty;
-        score.notes = drums;
-        parts.push(("drums".into(), score, DRUMS));
+    } else {
+        for one in played.iter() {
+            let own = tracks.iter().filter(|track| track.part == one);
+            let notes = own.flat_map(|track| track.notes.iter().copied()).collect();
+            parts.push(part(one.to_string(), roll::part_colour(one), notes));
+        }
     }
     parts.iter_mut().for_each(|(_, score, _)| score.normalise());
     parts

@@ -6,16 +6,17 @@
 
 use std::marker::PhantomData;
 
-/// While it lives, the thread that made it takes denormal numbers as zero; then all is as it
-/// was. Only code of other libraries may run meanwhile: Rust's own counts on the processor's
-/// usual arithmetic.
+/// While it lives, its thread treats denormal numbers as zero. Dropping it restores the earlier mode.
+/// Only code of other libraries may compute meanwhile, because Rust assumes the processor's default
+/// mode.
 pub(crate) struct FlushGuard {
     before: u64,
-    /// It belongs to its thread.
+    /// Neither `Send` nor `Sync`: the mode belongs to the thread.
     _thread: PhantomData<*const ()>,
 }
 
-/// Begins to take denormal numbers as zero, on processors that can.
+/// Treats denormal numbers as zero on this thread. Does nothing on processors other than x86-64 and
+/// AArch64.
 pub(crate) fn flush() -> FlushGuard {
     let before = control();
     set_control(before | FLUSH);
@@ -53,9 +54,9 @@ fn control() -> u64 {
 #[cfg(target_arch = "x86_64")]
 fn set_control(control: u64) {
     let mxcsr = control as u32;
-    // SAFETY: `control` is what `control()` gave, or that with two bits every x86-64 has, so
-    // no reserved bit is set. Whoever holds a `FlushGuard` runs no arithmetic of Rust's under it,
-    // and its drop puts back what was.
+    // SAFETY: `control` comes from `control()`, at most with two more bits that every x86-64 has, so
+    // no reserved bit is set. No Rust arithmetic runs while a `FlushGuard` lives, and its drop
+    // restores the register.
     unsafe {
         std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mxcsr, options(nostack, preserves_flags));
     }
@@ -71,9 +72,8 @@ fn control() -> u64 {
 
 #[cfg(target_arch = "aarch64")]
 fn set_control(control: u64) {
-    // SAFETY: `control` is what `control()` gave, or that with the one bit every AArch64 has.
-    // Whoever holds a `FlushGuard` runs no arithmetic of Rust's under it, and its drop puts back
-    // what was.
+    // SAFETY: `control` comes from `control()`, at most with one more bit that every AArch64 has. No
+    // Rust arithmetic runs while a `FlushGuard` lives, and its drop restores the register.
     unsafe { std::arch::asm!("msr fpcr, {}", in(reg) control, options(nostack)) };
 }
 
@@ -90,14 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn holds_while_it_lives_and_only_on_its_thread() {
+    fn denormals_are_zero_during_its_life_on_its_thread_alone() {
         let before = control();
         {
             let _flushed = flush();
             assert_eq!(control() & FLUSH, FLUSH);
             let elsewhere = std::thread::spawn(control).join().unwrap();
-            // A new thread has the usual arithmetic, whatever the one that made it has. Some
-            // systems hand the register on; then it is theirs to say.
+            // On Linux a new thread has the default mode. Other systems may inherit it.
             assert!(
                 elsewhere & FLUSH == 0 || cfg!(not(target_os = "linux")) || elsewhere == control()
             );

@@ -28,7 +28,7 @@ pub enum Device {
 }
 
 impl Device {
-    /// Every device, fastest hope first: what `auto` stands for.
+    /// All devices in the order in which `auto` tries them.
     pub const ALL: [Device; 4] = [Device::Cuda, Device::DirectMl, Device::CoreMl, Device::Cpu];
 
     /// Its name, for people.
@@ -52,6 +52,9 @@ impl Device {
     }
 
     /// Devices in order, by their names with commas between: `cuda,cpu`; `auto` for all.
+    ///
+    /// # Errors
+    /// If a name is unknown.
     pub fn list(text: &str) -> Result<Vec<Device>, ParseDeviceError> {
         match text.trim().eq_ignore_ascii_case("auto") {
             true => Ok(Device::ALL.to_vec()),
@@ -104,10 +107,10 @@ impl FromStr for Device {
     }
 }
 
-/// A device that was asked for and could not be had.
+/// A requested device that is not available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnavailableDevice {
-    /// Which.
+    /// The device.
     pub device: Device,
     /// Error of ONNX Runtime or the driver.
     pub reason: String,
@@ -119,7 +122,10 @@ impl fmt::Display for UnavailableDevice {
     }
 }
 
-/// Loads the graph onto `device`; else says what ONNX Runtime or the driver said.
+/// Loads the graph in the file `graph` onto `device`, with `threads` threads inside one run.
+///
+/// # Errors
+/// The error of ONNX Runtime or of the driver, as text.
 pub(crate) fn open(
     runtime: &Runtime,
     graph: &Path,
@@ -136,7 +142,7 @@ pub(crate) fn open(
             .with_inter_op_spinning(false)?
             .with_flush_to_zero()?;
         if device == Device::DirectMl {
-            // As its documentation asks.
+            // ONNX Runtime requires this for DirectML.
             builder = builder.with_memory_pattern(false)?;
         }
         if let Some(provider) = provider {

@@ -1,22 +1,22 @@
-//! Errors of the engine, with texts that say what to do.
+//! Errors of the engine. Their texts are for users.
 
 use std::path::PathBuf;
 
 /// Any failure of the engine.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineError {
-    /// ONNX Runtime's library is missing, too old or no such library.
+    /// The library of ONNX Runtime is missing, too old, or another library.
     #[error(
         "ONNX Runtime could not be loaded from {}: {reason} (`cargo xtask runtime` fetches it)",
         path.display()
     )]
     Runtime {
-        /// Where it was looked for.
+        /// Path of the library.
         path: PathBuf,
         /// Error of the loader.
         reason: String,
     },
-    /// A file of the model directory is missing or makes no sense.
+    /// A file of the model directory is missing or invalid.
     #[error("model {}: {reason}", path.display())]
     Model {
         /// The file or directory.
@@ -27,32 +27,32 @@ pub enum EngineError {
     /// The network failed while running.
     #[error("the model failed while running: {0}")]
     Run(String),
-    /// The kNN memory failed: in practice, no memory was left.
+    /// The kNN memory failed, as a rule because the system had no memory left.
     #[error("the memory could not be searched or kept: {0}")]
     Memory(String),
-    /// The network gave no usable prediction.
+    /// The logits are unusable: NaN, infinite or of the wrong length, or the grammar allows no token.
     #[error("the model predicts nothing usable here ({0}); its weights may be damaged")]
     Logits(&'static str),
-    /// A saved session that cannot be taken up.
+    /// A saved session is invalid.
     #[error("the saved session cannot be read: {0}")]
     State(String),
-    /// A token that the network has no embedding for.
+    /// The network has no embedding for a token.
     #[error("token {id} or its place in time is outside of the model's {size} ids and its grid")]
     Token {
         /// Its id.
         id: u16,
-        /// Ids in the vocabulary.
+        /// Number of ids in the vocabulary.
         size: usize,
     },
-    /// The flag of [`crate::Composer::set_stop`] was up.
+    /// The flag of [`crate::Composer::set_stop`] was set.
     #[error("stopped while reading")]
     Stopped,
-    /// Asked for something the vocabulary cannot say.
+    /// The grid of a score differs from that of the model.
     #[error("the score is on a grid of {score} steps a beat and the model's is {model}")]
     Grid {
-        /// The score's.
+        /// Steps a beat of the score.
         score: u32,
-        /// The model's.
+        /// Steps a beat of the model.
         model: u32,
     },
 }

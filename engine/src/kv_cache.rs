@@ -193,7 +193,7 @@ impl KvCache {
         self.exact_from = at;
     }
 
-    /// Removes every token from position `to` on. Gives `false` and changes nothing if too few of the
+    /// Removes every token from position `to` on. Returns `false` and changes nothing if too few of the
     /// tokens before `to` are left, so that they must be read again.
     pub fn rewind(&mut self, to: usize) -> bool {
         if to >= self.next {
@@ -255,7 +255,7 @@ mod tests {
         KvCache::new(&[2], 2, 4, None)
     }
 
-    /// Reads tokens `from..to`, whose key and value rows are just their position.
+    /// Reads tokens `from..to`; the rows of their keys and values have their positions as numbers.
     fn read(memory: &mut KvCache, from: usize, to: usize) {
         let rows: Vec<f32> = (0..2)
             .flat_map(|_| (from..to).flat_map(|t| [t as f32; 2]))
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_window_has_the_last_tokens() {
+    fn window_has_the_last_tokens() {
         let mut memory = new();
         assert!(seen(&memory).is_empty() && memory.is_empty());
         read(&mut memory, 0, 2);
@@ -283,12 +283,12 @@ mod tests {
             read(&mut memory, at, at + 3);
             assert_eq!(seen(&memory), [at as f32, at as f32 + 1.0, at as f32 + 2.0]);
         }
-        // Old keys were let go of: at most twice what a rewind needs, and a chunk.
+        // Old keys are dropped: at most twice as many as a rewind needs remain, and a chunk.
         assert!(memory.history[0][0].len() <= 2 * (2 * 3 * (1 + EXTRA_WINDOWS) + 3));
     }
 
     #[test]
-    fn a_rewind_is_as_if_never_read() {
+    fn rewind_equals_never_having_read() {
         let mut memory = new();
         read(&mut memory, 0, 30);
         assert!(memory.rewind(20) && memory.len() == 20);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_restart_is_exact_after_the_receptive_field() {
+    fn restart_is_exact_after_the_receptive_field() {
         let mut memory = KvCache::new(&[1, 1], 2, 4, None);
         let feed = |memory: &mut KvCache, from: usize, to: usize| {
             (0..4).for_each(|slot| memory.append(slot, &vec![0.0; (to - from) * 2], to - from));
@@ -350,7 +350,7 @@ mod tests {
 
     /// After a restart the same tokens are in the same rows as if everything had been read.
     #[test]
-    fn a_restart_keeps_the_rows() {
+    fn restart_keeps_the_rows() {
         for (rows, to) in [(4, 50), (7, 51), (8, 60), (11, 77), (7, 3)] {
             let layout = CacheLayout::new(rows, 4);
             let mut memory = KvCache::new(&[1, 1], 2, 4, Some(layout));

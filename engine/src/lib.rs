@@ -4,7 +4,7 @@
 //! Runtime (ONNX Runtime, one a process) ─> Model (weights, shared) ─> Composer (one memory each)
 //! ```
 //!
-//! It starts no threads of its own and knows no host; the plugin's composer thread and the command
+//! It starts no thread and depends on no host; the plugin's composer thread and the command
 //! `continuo` call it. No audio thread may call it: every call can allocate and take milliseconds.
 //! [`Composer`] has an example.
 
@@ -14,13 +14,14 @@ pub mod device;
 pub mod error;
 pub mod knn;
 pub mod kv_cache;
+pub mod loss;
 pub mod memory;
 pub mod model;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;
 
-pub use composer::{Attribution, Composer, PendingWork, Progress};
+pub use composer::{Attribution, Composer, Infill, Infilled, PendingWork, Progress};
 pub use device::{Device, UnavailableDevice};
 pub use error::EngineError;
 pub use memory::Memory;

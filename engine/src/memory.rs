@@ -36,7 +36,7 @@ impl Memory {
         self.cache.bytes() + self.knn.as_ref().map_or(0, KnnMemory::bytes) + buffers
     }
 
-    /// Removes every token from position `to` on. Gives the new position: `to`, or less if the cache has
+    /// Removes every token from position `to` on. Returns the new position: `to`, or less if the cache has
     /// too few earlier tokens. Then the tokens from there to `to` must be read again; after that the
     /// memory is as if nothing after `to` had been read.
     ///
@@ -55,7 +55,7 @@ impl Memory {
         Ok(self.restart(to))
     }
 
-    /// Empties the KV cache. Gives the position from which the tokens up to `to` must be read again.
+    /// Empties the KV cache. Returns the position from which the tokens up to `to` must be read again.
     pub(crate) fn restart(&mut self, to: usize) -> usize {
         let from = self.cache.restart_for(to);
         if !self.holds(from) {
@@ -79,8 +79,7 @@ impl Memory {
         self.knn.as_ref().is_none_or(|knn| knn.holds(from))
     }
 
-    /// Empties the KV cache, so that the next token sees the kNN memory alone: for measuring the worth
-    /// of the window.
+    /// Empties the KV cache, so that the next token sees only the kNN memory. Measurements use it.
     pub fn clear_window(&mut self) {
         self.cache.restart(self.len());
     }

@@ -1,6 +1,7 @@
 //! A loaded model: weights shared by every [`crate::Composer`].
 
 mod directory;
+mod forward;
 mod graph;
 mod input_token;
 pub(crate) mod io_buffers;
@@ -21,8 +22,7 @@ use crate::knn::KnnMemory;
 use crate::kv_cache::{CacheLayout, KvCache};
 use crate::memory::Memory;
 use crate::runtime::Runtime;
-use graph::{ForwardPass, Graph, Role};
-use io_buffers::IoBuffers;
+use graph::Graph;
 use load::Loaded;
 
 pub use input_token::InputToken;
@@ -94,7 +94,7 @@ impl Model {
 
     /// Sizes of the network.
     pub fn sizes(&self) -> &Sizes {
-        &self.manifest.sizes
+        &self.manifest.shape.sizes
     }
 
     /// The vocabulary.
@@ -120,20 +120,20 @@ impl Model {
     /// Keys of the song that a token sees at most in the kNN memory, and as many learned ones; 0
     /// without a kNN memory.
     pub fn knn_capacity(&self) -> usize {
-        self.manifest.knn.map_or(0, |_| self.knn_capacity)
+        self.manifest.shape.knn.map_or(0, |_| self.knn_capacity)
     }
 
     /// Whether it can learn pieces: it has a kNN memory, or weights for the n-gram memory.
     pub fn can_learn(&self) -> bool {
-        self.manifest.knn.is_some() || self.manifest.suffix.is_some()
+        self.manifest.shape.knn.is_some() || self.manifest.suffix.is_some()
     }
 
     /// Bytes of memory, in f32, that one token reads in a session of `tokens`: keys and values of the
     /// window in every layer, and keys of the kNN memory.
     pub fn bytes_read_per_token(&self, tokens: usize) -> usize {
-        let (sizes, window) = (&self.manifest.sizes, self.manifest.window);
+        let (sizes, window) = (&self.manifest.shape.sizes, self.manifest.shape.window);
         let heads: usize = (0..sizes.layers)
-            .map(|l| directory::memory_heads(&self.manifest, l))
+            .map(|l| self.manifest.shape.memory_heads(l))
             .sum();
         let searched = tokens.saturating_sub(window).min(self.knn_capacity());
         (tokens.min(window) * heads * 2 + searched) * sizes.head_dim * size_of::<f32>()
@@ -141,10 +141,13 @@ impl Model {
 
     /// An empty memory for this model.
     pub fn memory(&self) -> Memory {
-        let cache = self.new_cache(0..self.manifest.sizes.layers);
-        let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
+        let cache = self.new_cache(0..self.manifest.shape.sizes.layers);
+        let (dim, window) = (
+            self.manifest.shape.sizes.head_dim,
+            self.manifest.shape.window,
+        );
         let again = cache.receptive_field() + 1 + self.layout.map_or(1, CacheLayout::period);
-        let knn = self.manifest.knn;
+        let knn = self.manifest.shape.knn;
         Memory {
             knn: knn.map(|knn| {
                 let memory = KnnMemory::new(dim, knn.k, self.knn_capacity, window, again);
@@ -161,154 +164,18 @@ impl Model {
 
     fn new_cache(&self, layers: std::ops::Range<usize>) -> KvCache {
         let heads: Vec<usize> = layers
-            .map(|l| directory::memory_heads(&self.manifest, l))
+            .map(|l| self.manifest.shape.memory_heads(l))
             .collect();
-        let (dim, window) = (self.manifest.sizes.head_dim, self.manifest.window);
+        let (dim, window) = (
+            self.manifest.shape.sizes.head_dim,
+            self.manifest.shape.window,
+        );
         KvCache::new(&heads, dim, window, self.layout)
-    }
-
-    /// Runs the network on `tokens`, which follow the tokens in `memory`, and stores their keys and
-    /// values there. `recall`, 0 to 1, scales the output of the kNN memory: 0 gives exactly the logits
-    /// of the KV cache alone. Gives the logits, `[tokens, vocabulary]`. After an error the memory is
-    /// unchanged.
-    ///
-    /// With a variant that updates its caches in place, the results do not depend on the division of
-    /// tokens among calls, to the last bit; with other variants they do, by rounding.
-    ///
-    /// # Errors
-    /// If a token has no embedding, or the network or the index fails.
-    pub fn forward(
-        &self,
-        memory: &mut Memory,
-        tokens: &[InputToken],
-        recall: f32,
-    ) -> Result<Vec<f32>, EngineError> {
-        if tokens.is_empty() {
-            return Ok(Vec::new());
-        }
-        input_token::check(tokens, &self.manifest.sizes)?;
-        let recall = if recall.is_nan() {
-            1.0
-        } else {
-            recall.clamp(0.0, 1.0)
-        };
-        let position = memory.len();
-        if let Some(knn) = &mut memory.knn {
-            knn.trim()?;
-        }
-        let remembered = memory.knn.as_ref().map(KnnMemory::len);
-        let mut pass = ForwardPass::new(self.manifest.sizes.layers, recall);
-        let mut logits = Vec::with_capacity(tokens.len() * self.manifest.sizes.vocabulary);
-        for tokens in tokens.chunks(self.run_length(tokens)) {
-            pass.load(tokens, memory.len());
-            if let Err(error) = self.run(&mut pass, memory) {
-                memory.cache.truncate(position);
-                if let (Some(knn), Some(len)) = (&mut memory.knn, remembered) {
-                    knn.truncate(len)?;
-                }
-                return Err(error);
-            }
-            store(&mut memory.cache, &pass);
-            logits.extend_from_slice(&pass.logits);
-        }
-        memory.cache.trim();
-        Ok(logits)
-    }
-
-    /// Number of tokens in one run.
-    fn run_length(&self, tokens: &[InputToken]) -> usize {
-        match self.layout {
-            Some(_) => 1,
-            None => tokens.len(),
-        }
-    }
-
-    fn run(&self, pass: &mut ForwardPass, memory: &mut Memory) -> Result<(), EngineError> {
-        let position = memory.len();
-        let Memory {
-            cache,
-            knn,
-            io_buffers,
-        } = memory;
-        let mut graphs = self.lock();
-        if self.layout.is_some() {
-            self.io_buffers(io_buffers, &graphs)?.fill(cache)?;
-        }
-        self.run_graph(&mut graphs, 0, io_buffers, pass, cache)?;
-        if let (2.., Some(knn)) = (graphs.len(), knn) {
-            let (keys, values) = self.knn_rows(pass);
-            // Tokens that are read again to fill the window are there already.
-            let held = knn.len().saturating_sub(position) * self.manifest.sizes.head_dim;
-            if held < keys.len() {
-                knn.append(&keys[held..], &values[held..])?;
-            }
-            let heads = self.manifest.sizes.heads;
-            knn.search(&pass.query, heads, position, &mut pass.recalled)?;
-            self.run_graph(&mut graphs, 1, io_buffers, pass, cache)?;
-        }
-        Ok(())
-    }
-
-    fn run_graph(
-        &self,
-        graphs: &mut [Graph],
-        at: usize,
-        io_buffers: &mut Option<IoBuffers>,
-        pass: &mut ForwardPass,
-        cache: &KvCache,
-    ) -> Result<(), EngineError> {
-        match io_buffers {
-            Some(io_buffers) => {
-                let ran = io_buffers.run(at, &mut graphs[at], pass, cache);
-                // An interrupted run may have changed some of the caches.
-                ran.inspect_err(|_| io_buffers.invalidate())
-            }
-            None => graphs[at].run(pass, cache, &self.manifest),
-        }
-    }
-
-    /// A listener's buffers for `graphs`, allocated if needed.
-    fn io_buffers<'a>(
-        &self,
-        io_buffers: &'a mut Option<IoBuffers>,
-        graphs: &[Graph],
-    ) -> Result<&'a mut IoBuffers, EngineError> {
-        let made = match (io_buffers.take(), self.layout) {
-            (Some(made), _) => made,
-            (None, layout) => {
-                let window = self.manifest.window;
-                let layout = layout.unwrap_or(CacheLayout::new(window, window));
-                IoBuffers::new(graphs, &self.manifest, layout, self.device)?
-            }
-        };
-        Ok(io_buffers.insert(made))
-    }
-
-    /// Keys and values of the kNN layer, each `[tokens, head_dim]`: it has one head.
-    fn knn_rows<'a>(&self, pass: &'a ForwardPass) -> (&'a [f32], &'a [f32]) {
-        let slot = self.manifest.knn.map_or(0, |knn| knn.layer * 2);
-        (&pass.new[slot], &pass.new[slot + 1])
-    }
-
-    /// Begins to read a piece for the keys and values of the kNN layer alone.
-    pub fn prefill(&self) -> Prefill {
-        Prefill {
-            cache: self.new_cache(Role::Lower.layers(&self.manifest)),
-            io_buffers: None,
-        }
-    }
-
-    /// A prefill at or before `position` that, once it has read up to there, gives keys and values as
-    /// if it had read everything from the beginning.
-    pub(crate) fn prefill_before(&self, position: usize) -> Prefill {
-        let mut prefill = self.prefill();
-        prefill.cache.restart(prefill.cache.restart_for(position));
-        prefill
     }
 
     /// A memory without a kNN memory that begins at `position`, with an empty cache.
     pub(crate) fn window_at(&self, position: usize) -> Memory {
-        let mut cache = self.new_cache(0..self.manifest.sizes.layers);
+        let mut cache = self.new_cache(0..self.manifest.shape.sizes.layers);
         cache.restart(position);
         Memory {
             cache,
@@ -322,46 +189,6 @@ impl Model {
         self.layout.is_some()
     }
 
-    /// Reads more tokens of a prefill, and gives their keys and values in the kNN layer, each
-    /// `[tokens, head_dim]`; both are empty for a model without a kNN memory. It costs less than
-    /// [`Model::forward`], since the layers above are not run.
-    ///
-    /// # Errors
-    /// If a token has no embedding, or the network fails.
-    pub fn prefill_keys(
-        &self,
-        prefill: &mut Prefill,
-        tokens: &[InputToken],
-    ) -> Result<(Vec<f32>, Vec<f32>), EngineError> {
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        if self.manifest.knn.is_none() || tokens.is_empty() {
-            return Ok((keys, values));
-        }
-        input_token::check(tokens, &self.manifest.sizes)?;
-        let mut pass = ForwardPass::new(self.manifest.sizes.layers, 0.0);
-        let Prefill { cache, io_buffers } = prefill;
-        for tokens in tokens.chunks(self.run_length(tokens)) {
-            pass.load(tokens, cache.len());
-            let mut graphs = self.lock();
-            if self.layout.is_some() {
-                self.io_buffers(io_buffers, &graphs[..1])?.fill(cache)?;
-            }
-            self.run_graph(&mut graphs, 0, io_buffers, &mut pass, cache)?;
-            store(cache, &pass);
-            let (new_keys, new_values) = self.knn_rows(&pass);
-            keys.extend_from_slice(new_keys);
-            values.extend_from_slice(new_values);
-        }
-        cache.trim();
-        Ok((keys, values))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Graph>> {
-        self.graphs
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
     /// The input of an id at a position in bars; `note_state` reads its base tokens.
     pub fn input_token(
         &self,
@@ -373,7 +200,7 @@ impl Model {
         tokens.for_each(|token| note_state.read(token));
         InputToken {
             id,
-            rows: self.manifest.sizes.rows(position),
+            rows: self.manifest.shape.sizes.rows(position),
             note_context: note_state.context(),
             bar: position.bar,
         }
@@ -400,12 +227,4 @@ impl Model {
         self.forward(&mut memory, &[InputToken::BLANK], 1.0)
             .map(drop)
     }
-}
-
-/// Appends the keys and values of a pass to every layer of `cache`.
-fn store(cache: &mut KvCache, pass: &ForwardPass) {
-    for slot in 0..cache.slots() {
-        cache.append(slot, &pass.new[slot], pass.steps);
-    }
-    cache.advance(pass.steps);
 }

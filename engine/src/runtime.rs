@@ -1,4 +1,4 @@
-//! ONNX Runtime, loaded once a process.
+//! ONNX Runtime, loaded once in a process.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -7,8 +7,8 @@ use ort::environment::Environment;
 
 use crate::error::EngineError;
 
-/// ONNX Runtime and its one environment. Never unloaded: another plugin in the same host may
-/// have loaded its own, and unloading either has crashed hosts.
+/// ONNX Runtime and its environment. Shared by all threads. It is never unloaded: another plugin in the
+/// host may have loaded its own copy, and unloading either one has crashed hosts.
 pub struct Runtime {
     environment: Environment,
 }
@@ -16,8 +16,11 @@ pub struct Runtime {
 static LOADED: Mutex<Option<&'static Runtime>> = Mutex::new(None);
 
 impl Runtime {
-    /// Loads the library at `library`. Later calls give the runtime already loaded,
-    /// whatever their path; a failed call can be repeated.
+    /// Loads the library at `library`. Later calls return the runtime that is loaded already, for any
+    /// path. A failed call can be repeated. Blocks while another thread loads it.
+    ///
+    /// # Errors
+    /// If there is no such file, or it is no ONNX Runtime of a supported version.
     pub fn load(library: &Path) -> Result<&'static Runtime, EngineError> {
         let fail = |reason: String| EngineError::Runtime {
             path: library.to_path_buf(),

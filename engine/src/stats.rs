@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-/// Times kept: the last few thousand say enough.
+/// Number of times kept: enough for a quantile of 0.99.
 const KEPT: usize = 4096;
 
-/// Decode times of one composer: each the time to feed one sampled token.
+/// Decode times of one composer: for each sampled token the time of its run through the network. Owned
+/// by the thread of its composer.
 #[derive(Clone, Debug, Default)]
 pub struct DecodeStats {
     tokens: u64,
-    /// Milliseconds, a ring of the last [`KEPT`].
+    /// Milliseconds of the last [`KEPT`] tokens, a ring buffer.
     times: Vec<f32>,
 }
 
@@ -24,13 +25,13 @@ impl DecodeStats {
         self.tokens += 1;
     }
 
-    /// Tokens sampled so far.
+    /// Number of tokens sampled so far.
     pub fn tokens(&self) -> u64 {
         self.tokens
     }
 
-    /// The time in milliseconds that a share of the last tokens stayed within: 0.5 is the
-    /// median. `None` before the first token.
+    /// Quantile of the decode times of the last 4096 tokens, in milliseconds. `share` is from 0 to 1; 0.5
+    /// is the median. `None` before the first token.
     pub fn quantile(&self, share: f64) -> Option<f32> {
         let mut sorted = self.times.clone();
         sorted.sort_unstable_by(f32::total_cmp);
@@ -44,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_of_the_last_tokens() {
+    fn quantiles_are_those_of_the_last_tokens() {
         let mut stats = DecodeStats::default();
         assert_eq!(stats.quantile(0.5), None);
         for _ in 0..KEPT {

@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_appears_whole_and_keeps_what_is_not_its_own() {
+    fn folder_appears_whole_and_keeps_files_of_others() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let check = |name: &str| FolderOutput::check(&at(name), &MODEL, Replace::SameKind);

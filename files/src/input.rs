@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_read_and_what_cannot_be_is_named() {
+    fn files_are_read_and_unreadable_ones_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         std::fs::write(&path, b"ab\xff").unwrap();
@@ -94,7 +94,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn an_endless_device_is_too_large() {
+    fn endless_device_is_too_large() {
         let endless = read_input(Path::new("/dev/zero"), 1 << 20).unwrap_err();
         assert!(matches!(endless, ReadError::TooLarge { .. }));
         assert_eq!(read_input(Path::new("/dev/null"), 1).unwrap().bytes, b"");

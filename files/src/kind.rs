@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn content_decides_and_the_name_where_content_does_not() {
+    fn content_decides_the_kind_before_the_name() {
         let song = b"MThd\0\0\0\x06";
         assert!(MIDI.is(song, Path::new("x")));
         assert!(!PNG.is(song, Path::new("x.png")));

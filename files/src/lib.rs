@@ -1,4 +1,4 @@
-//! Input and output files of commands.
+//! Input and output files of commands, and the place of ONNX Runtime's library.
 //!
 //! **Outputs** appear whole or not at all. [`Output`] is a file, a device, a pipe or standard output;
 //! [`FolderOutput`] is a folder. Both are checked before the work begins, so that a wrong name does not
@@ -10,6 +10,8 @@
 //!
 //! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders, follows
 //! each link once and counts the entries it leaves out.
+//!
+//! **ONNX Runtime's library** is found in one order by all programs: [`onnx_runtime`].
 //!
 //! The path `-` stands for standard input or standard output.
 //!
@@ -32,6 +34,7 @@ mod error;
 mod folder;
 mod input;
 pub mod kind;
+pub mod onnx_runtime;
 mod output;
 mod place;
 mod scratch;

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_in_no_folder_and_a_folders_name_are_refused() {
+    fn name_without_a_folder_and_name_of_a_folder_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let refused = |path: &Path| Place::of_file(path, true).unwrap_err();
@@ -171,7 +171,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_also_to_nothing() {
+    fn links_are_followed_also_to_missing_files() {
         use std::os::unix::fs::symlink;
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
@@ -189,7 +189,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn devices_and_pipes_are_written_to_and_sockets_are_not() {
+    fn devices_and_pipes_are_written_and_sockets_are_refused() {
         let stream = |path: &Path| matches!(Place::of_file(path, false), Ok(Place::Stream(_)));
         assert!(stream(Path::new("/dev/null")));
         let standard = Place::of_file(Path::new("/dev/stdout"), false).unwrap();

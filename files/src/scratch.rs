@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_names_no_scratch_file() {
+    fn error_names_no_scratch_file() {
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone");
         let file = file(&gone).map(|_| ()).unwrap_err();

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_files_by_ending_and_counts_the_rest() {
+    fn search_finds_files_by_ending_and_counts_others() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("b/c.mid")).unwrap();
@@ -273,7 +273,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_once_and_in_no_circle() {
+    fn links_are_followed_once_and_never_in_a_circle() {
         use std::os::unix::fs::symlink;
         let outside = tempfile::tempdir().unwrap();
         fs::write(outside.path().join("far.mid"), "").unwrap();

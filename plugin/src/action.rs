@@ -1,5 +1,5 @@
-//! Everything a user can ask for at once, with its texts, keys and parameter, declared in one place: the
-//! toolbar, the menus, the keyboard, the host's parameters and screen readers use it. Plain data, any thread.
+//! The actions of the editor with their texts, keys and parameters, declared in one place: the
+//! toolbar, the menus, the keyboard, the host's parameters and screen readers use them. Plain data, any thread.
 
 use std::borrow::Cow;
 

@@ -11,8 +11,9 @@ use nice_plug::prelude::*;
 use crate::process::AudioSettings;
 use crate::state::State;
 use continuo_accompaniment::choices::{
-    Enter, Memory, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+    Enter, Harmony, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
 };
+use continuo_accompaniment::held_chord::ChordKeys;
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::transport::OwnTime;
 use continuo_accompaniment::trigger::{Trigger, TriggerSet};
@@ -48,7 +49,7 @@ pub struct ContinuoParams {
     /// Plays while it is on, whatever the mode is.
     #[id = "hold"]
     pub hold: BoolParam,
-    /// Ends everything that sounds when it goes on; generates nothing while it is on.
+    /// Ends all notes when it is switched on; generates nothing while it is on.
     #[id = "panic"]
     pub panic: BoolParam,
     /// Silence after which it starts (Continue) or stops (Along), in quarter notes.
@@ -68,14 +69,14 @@ pub struct ContinuoParams {
     pub lookahead: FloatParam,
     /// Behaviour of memory when the transport jumps.
     #[id = "memory"]
-    pub memory: EnumParam<HostChoice<Memory>>,
+    pub memory: EnumParam<HostChoice<MemoryMode>>,
     /// Weight of the long memory and of literal repetition, 0 to 1.
     #[id = "recall"]
     pub recall: FloatParam,
     /// Reach of the long memory, in bars.
     #[id = "memory_bars"]
     pub memory_bars: IntParam,
-    /// Clears the memory when it goes on.
+    /// Clears the memory when it is switched on.
     #[id = "clear"]
     pub clear: BoolParam,
     /// Sampling temperature of pitches and velocities.
@@ -120,13 +121,13 @@ pub struct ContinuoParams {
     /// One of four answers to the same notes.
     #[id = "variation"]
     pub variation: EnumParam<HostChoice<Variation>>,
-    /// Generates the current bar again when it goes on.
+    /// Generates the current bar again when it is switched on.
     #[id = "regen"]
     pub regenerate: BoolParam,
     /// Repeats the last bars while it is on.
     #[id = "freeze"]
     pub freeze: BoolParam,
-    /// Factor of note lengths; 1 leaves them as the model gives them.
+    /// Factor of note lengths; 1 keeps the lengths of the model.
     #[id = "length"]
     pub length: FloatParam,
     /// Source of velocities.
@@ -156,11 +157,28 @@ pub struct ContinuoParams {
     /// Gain of the preview sound, as a factor; 0 is off.
     #[id = "sound"]
     pub sound: FloatParam,
+    /// Source of the chords that generated notes follow.
+    #[id = "harmony"]
+    pub harmony: EnumParam<HostChoice<Harmony>>,
+    /// Pull to those chords, 0 to 1.
+    #[id = "chord_pull"]
+    pub chord_pull: FloatParam,
+    /// MIDI channel on which chords are held: 1 to 16, 0 for the keys below the split.
+    #[id = "chord_ch"]
+    pub chord_channel: IntParam,
+    /// The lowest MIDI key that holds no chord.
+    #[id = "split"]
+    pub split: IntParam,
     /// State that a song keeps beside the parameters.
     #[persist = "session"]
     pub state: State,
     /// Counts changes of all these values except the preview sound's.
     changes: ChangeCounter,
+}
+
+/// The MIDI channel, 0 to 15, of a number from 1 to 16.
+fn channel(number: i32) -> Option<u8> {
+    u8::try_from(number - 1).ok().filter(|&c| c < 16)
 }
 
 impl ContinuoParams {
@@ -191,6 +209,11 @@ impl ContinuoParams {
             velocity: self.velocity.value().clamp(1, 127) as u8,
             feel: f64::from(self.feel.value()),
             freeze: self.freeze.value(),
+            harmony: self.harmony.value().0,
+            chord_keys: ChordKeys {
+                channel: channel(self.chord_channel.value()),
+                split: self.split.value().clamp(0, 127) as u8,
+            },
             seed: self.seed.value().unsigned_abs(),
             variation: self.variation.value().0,
         }
@@ -209,6 +232,10 @@ impl ContinuoParams {
                 strength: FULL_PULL * pull,
             }),
             longest: Some(self.longest.value()).filter(|&longest| longest < LONGEST),
+            chord_pull: match self.harmony.value().0 {
+                Harmony::Free => 0.0,
+                _ => self.chord_pull.value(),
+            },
             ..Constraints::default()
         };
         Sampling {
@@ -222,7 +249,6 @@ impl ContinuoParams {
 
     /// Current values for the audio thread. Audio thread.
     pub fn audio_settings(&self) -> AudioSettings {
-        let channel = |number: i32| u8::try_from(number - 1).ok().filter(|&c| c < 16);
         AudioSettings {
             thru: self.thru.value() || self.bypass.value(),
             input: channel(self.input.value()),

@@ -94,7 +94,7 @@ impl<H: Host> Host for PreviewBlock<'_, H> {
 
     fn send(&mut self, event: Event) -> bool {
         let sent = self.host.send(event);
-        // A key the host did not take is not heard; one that ends is, whatever the host says.
+        // A refused note-on does not sound; a refused note-off ends the note.
         if self.on {
             self.render_to(event.timing() as usize);
             play(self.piano, &event, sent);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn sound_that_is_off_is_silent_and_passes_all_events() {
+    fn disabled_sound_is_silent_and_passes_all_events() {
         let (left, sent) = perform(&[on(0), on(5)], 9, false);
         assert!(left.iter().all(|s| *s == 0.0) && sent == 2);
     }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// Environment variable with the folder of both, instead of the one beside the plugin.
-pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
+use continuo_files::onnx_runtime::{
+    RESOURCES_VARIABLE, bundled_library_name, find_bundled, resource_folders,
+};
+
 /// Environment variable with the model directory, instead of the default model.
 pub const MODEL_VARIABLE: &str = "CONTINUO_MODEL";
 
@@ -16,18 +18,6 @@ pub struct Resources {
     pub model: PathBuf,
 }
 
-/// The file name of ONNX Runtime's library. Not its usual one: all builds share one SONAME,
-/// and the host or another plugin may have loaded its own.
-pub fn library_name() -> &'static str {
-    if cfg!(target_os = "windows") {
-        "onnxruntime-continuo.dll"
-    } else if cfg!(target_os = "macos") {
-        "libonnxruntime-continuo.dylib"
-    } else {
-        "libonnxruntime-continuo.so"
-    }
-}
-
 /// Finds the resources for the plugin library `own`, with the model in `choice` if one was chosen.
 /// Composer thread.
 ///
@@ -35,38 +25,12 @@ pub fn library_name() -> &'static str {
 ///
 /// A line with the folders searched, if a file is missing.
 pub fn find(own: Option<&Path>, choice: Option<&Path>) -> Result<Resources, String> {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let folders = folders(variable(RESOURCES_VARIABLE), own);
+    let variable = || std::env::var_os(MODEL_VARIABLE).filter(|v| !v.is_empty());
     let model = choice.map(Path::to_path_buf);
-    locate(&folders, model.or_else(|| variable(MODEL_VARIABLE)))
-}
-
-/// Folders to search, in order.
-fn folders(named: Option<PathBuf>, own: Option<&Path>) -> Vec<PathBuf> {
-    // A named folder is the only one.
-    if let Some(named) = named {
-        return vec![named];
-    }
-    let Some((own, folder)) = own.and_then(|own| Some((own, own.parent()?))) else {
-        return Vec::new();
-    };
-    let mut folders = Vec::new();
-    // Continuo.vst3/Contents/x86_64-linux/Continuo.so, Continuo.clap/Contents/MacOS/Continuo.
-    let contents = folder
-        .parent()
-        .filter(|p| p.file_name().is_some_and(|n| n == "Contents"));
-    folders.extend(contents.map(|contents| contents.join("Resources")));
-    // Continuo.clap, a single file on Linux and Windows.
-    if let Some(stem) = own.file_stem() {
-        let mut name = stem.to_os_string();
-        name.push(".resources");
-        folders.push(folder.join(name));
-    }
-    folders
+    locate(
+        &resource_folders(own),
+        model.or_else(|| variable().map(PathBuf::from)),
+    )
 }
 
 fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, String> {
@@ -78,8 +42,8 @@ fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, Stri
             list.join(", ")
         }
     };
-    let name = library_name();
-    let library = folders.iter().map(|f| f.join(name)).find(|p| p.is_file()).ok_or_else(|| {
+    let library = find_bundled(folders).ok_or_else(|| {
+        let name = bundled_library_name();
         format!(
             "ONNX Runtime ({name}) not found in {}: `cargo xtask bundle continuo --release` puts \
              it beside the plugin, or set {RESOURCES_VARIABLE} to the folder that has it",
@@ -195,31 +159,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beside_a_vst3_bundle_and_a_single_clap() {
-        let vst3 = Path::new("/p/Continuo.vst3/Contents/x86_64-linux/Continuo.so");
-        assert_eq!(
-            folders(None, Some(vst3))[0],
-            Path::new("/p/Continuo.vst3/Contents/Resources")
-        );
-        let clap = Path::new("/p/Continuo.clap");
-        assert_eq!(
-            folders(None, Some(clap)),
-            [Path::new("/p/Continuo.resources")]
-        );
-        assert_eq!(folders(Some("/r".into()), Some(clap)), [Path::new("/r")]);
-        assert!(folders(None, None).is_empty());
-    }
-
-    #[test]
     fn missing_resources_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let folders = [PathBuf::from("/nowhere"), folder.path().to_path_buf()];
         let problem = locate(&folders, None).unwrap_err();
         assert!(
-            problem.contains(library_name()) && problem.contains("/nowhere"),
+            problem.contains(&bundled_library_name()) && problem.contains("/nowhere"),
             "{problem}"
         );
-        std::fs::write(folder.path().join(library_name()), "").unwrap();
+        std::fs::write(folder.path().join(bundled_library_name()), "").unwrap();
         let problem = locate(&folders, None).unwrap_err();
         assert!(problem.contains("models/default"), "{problem}");
         assert_eq!(
@@ -229,7 +177,7 @@ mod tests {
         std::fs::create_dir_all(folder.path().join("models/default")).unwrap();
         let found = locate(&folders, None).unwrap();
         assert_eq!(found.model, folder.path().join("models/default"));
-        assert_eq!(found.library, folder.path().join(library_name()));
+        assert_eq!(found.library, folder.path().join(bundled_library_name()));
     }
 
     #[test]

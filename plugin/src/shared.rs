@@ -140,7 +140,7 @@ impl OfflineBarrier {
         self.done.load(Ordering::Acquire) >= block
     }
 
-    /// Waits until `reached` holds, and calls `drain` in between to empty the ring of planned notes. Gives
+    /// Waits until `reached` holds, and calls `drain` in between to empty the ring of planned notes. Returns
     /// `false` after `timeout` without a heartbeat. Audio thread, offline only.
     pub fn wait_until(
         &self,

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_chosen_and_the_session_stays() {
+    fn choosing_a_model_keeps_the_session() {
         let state = State::default();
         state.connect(|| Some(session(5.0)), Arc::new(Shared::default()));
         state.choose_model(Some("somewhere".into()));

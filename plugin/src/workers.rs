@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn gives_the_result_or_the_panic() {
+    fn worker_returns_the_result_or_the_panic() {
         let mut workers = Workers::default();
         assert_eq!(wait(&workers.spawn(|| 7)), Ok(&7));
         let panicked = workers.spawn(|| -> u8 { panic!("out of {}", "luck") });
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn is_dropped_only_when_its_threads_have_ended() {
+    fn worker_is_dropped_only_after_its_threads_have_ended() {
         let ended = Arc::new(AtomicBool::new(false));
         let mut workers = Workers::default();
         let end = ended.clone();

@@ -19,6 +19,7 @@ fn piece() -> Vec<u8> {
                 length: 4 + (i * 7 + voice) % 13,
                 pitch: (30 + 12 * voice + i * 5 % 24) as u8,
                 velocity: (40 + i * 11 % 80) as u8,
+                ..Note::default()
             })
             .collect();
         score.normalise();

@@ -24,14 +24,18 @@
 //! assert_eq!(ids.decode(&vocabulary).unwrap().notes.len(), score.notes.len());
 //! ```
 
+pub mod chord;
 pub mod grammar;
 pub mod manifest;
 mod merges;
 pub mod midi;
+mod midi_tracks;
 pub mod ngram;
 pub mod note_context;
 mod note_decoder;
+pub mod part;
 pub mod part_filter;
+pub mod part_rule;
 pub mod quantise;
 #[cfg(feature = "roll")]
 pub mod roll;
@@ -39,17 +43,22 @@ pub mod scale;
 pub mod score;
 pub mod sparse;
 pub mod time;
+mod to_midi;
 pub mod token_ids;
 pub mod token_sequence;
 pub mod tune;
 pub mod vocabulary;
 
+pub use chord::{Chord, ChordPlan};
 pub use grammar::{Grammar, GrammarState};
 pub use midi::{MidiError, MidiFile};
+pub use midi_tracks::{MidiTrack, midi_tracks};
 pub use note_context::{NoteContext, NoteState};
 pub use note_decoder::NoteDecoder;
+pub use part::{Part, PartSet};
 pub use part_filter::PartFilter;
-pub use quantise::{Drums, MidiPart};
+pub use part_rule::PartRule;
+pub use quantise::Drums;
 pub use scale::{Mode, Scale};
 pub use score::{Note, Score};
 pub use sparse::SparseScore;

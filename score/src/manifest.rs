@@ -1,6 +1,6 @@
-//! `model.json` of a model directory. The trainer writes it and the engine reads it; neither depends
-//! on the other, so their shared description lies here, beside the vocabulary. Plain data without a
-//! network.
+//! `model.json` of a model directory, and the shape of a network, which checkpoints state too. The
+//! trainer writes both and the engine reads `model.json`; neither depends on the other, so their
+//! shared description lies here, beside the vocabulary. Plain data without a network.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,19 +14,11 @@ pub struct Manifest {
     pub format: u32,
     /// Name of the model, for people.
     pub name: String,
-    /// Sizes of the network.
-    pub sizes: Sizes,
-    /// Tokens that a token attends to in every layer, itself included; the KV cache has
-    /// `window - 1` of them.
-    pub window: usize,
-    /// The layer with the kNN memory; `None` for a model without one.
-    #[serde(default)]
-    pub knn: Option<Knn>,
-    /// Whether the note context ([`crate::NoteContext`]) is an input; `false` in older models.
-    #[serde(default)]
-    pub sounding: bool,
-    /// Whether attention has distances in time and pitch ([`crate::NoteContext`]); `false` in older
-    /// models.
+    /// Shape of the network; its fields are keys of `model.json` itself.
+    #[serde(flatten)]
+    pub shape: NetworkShape,
+    /// Whether attention depends on distances in time and pitch ([`crate::NoteContext`]); `false`
+    /// in older models. A checkpoint has the steps of a beat in place of `true`.
     #[serde(default)]
     pub relative: bool,
     /// Weights of the n-gram memory in the same key; `None` for a model without one.
@@ -46,6 +38,22 @@ pub struct Manifest {
     /// Loss on held-out songs; `None` if not measured.
     #[serde(default)]
     pub held_out: Option<HeldOut>,
+}
+
+/// Shape of a network, as a model directory and a checkpoint state it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkShape {
+    /// Sizes of the network.
+    pub sizes: Sizes,
+    /// Tokens that a token attends to in every layer, itself included; the KV cache has
+    /// `window - 1` of them.
+    pub window: usize,
+    /// The layer with the kNN memory; `None` for a model without one.
+    #[serde(default)]
+    pub knn: Option<Knn>,
+    /// Whether the note context ([`crate::NoteContext`]) is an input; `false` in older models.
+    #[serde(default)]
+    pub sounding: bool,
 }
 
 /// Sizes of the network.
@@ -118,6 +126,16 @@ pub struct GridRows {
     pub metre: u16,
 }
 
+impl NetworkShape {
+    /// Number of key and value heads in `layer`: one in the kNN layer, else all.
+    pub fn memory_heads(&self, layer: usize) -> usize {
+        match self.knn {
+            Some(knn) if knn.layer == layer => 1,
+            _ => self.sizes.heads,
+        }
+    }
+}
+
 impl Sizes {
     /// The embedding rows of a position. Training and playing use this one function.
     pub fn rows(&self, position: crate::BarPosition) -> GridRows {
@@ -141,4 +159,70 @@ impl Manifest {
 
     /// The directory format that this code reads and writes.
     pub const FORMAT: u32 = 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn sizes() -> Value {
+        json!({
+            "vocabulary": 340, "layers": 2, "width": 32, "heads": 2, "head_dim": 16,
+            "feed_forward": 64, "bar_steps": 192, "bars": 16,
+        })
+    }
+
+    #[test]
+    fn keys_of_model_json_are_unchanged() {
+        let old = json!({
+            "format": 1,
+            "name": "small",
+            "sizes": sizes(),
+            "window": 16,
+            "knn": { "layer": 1, "k": 32, "capacity": 64, "following": true },
+            "sounding": true,
+            "relative": true,
+            "suffix": null,
+            "suffix_transposed": null,
+            "variants": { "cpu": { "graphs": ["cpu/lower.onnx", "cpu/upper.onnx"] } },
+            "licence": "MIT",
+            "training_data": "tunes",
+            "held_out": {
+                "songs": 1, "tokens": 20, "notes": 5, "nats_per_token": 1.5, "nats_per_note": 6.0,
+            },
+        });
+        let manifest: Manifest = serde_json::from_value(old.clone()).unwrap();
+        assert_eq!(manifest.shape.sizes.width, 32);
+        assert_eq!(manifest.shape.memory_heads(0), 2);
+        assert_eq!(manifest.shape.memory_heads(1), 1);
+        assert_eq!(serde_json::to_value(&manifest).unwrap(), old);
+        // In the file the keys have this order too.
+        let text = serde_json::to_string(&manifest).unwrap();
+        let keys = [
+            "format", "name", "sizes", "window", "knn", "sounding", "relative", "suffix",
+        ];
+        let places = keys.map(|key| text.find(&format!("{key:?}:")).unwrap());
+        assert!(places.is_sorted(), "{text}");
+    }
+
+    #[test]
+    fn model_json_of_the_first_models_is_read() {
+        let first = json!({
+            "format": 1, "name": "first", "sizes": sizes(), "window": 16, "variants": {},
+        });
+        let manifest: Manifest = serde_json::from_value(first).unwrap();
+        let shape = manifest.shape;
+        assert_eq!(
+            (shape.knn, shape.sounding, manifest.relative),
+            (None, false, false)
+        );
+    }
+
+    #[test]
+    fn missing_key_of_the_shape_is_named() {
+        let partial = json!({ "format": 1, "name": "", "sizes": sizes(), "variants": {} });
+        let error = serde_json::from_value::<Manifest>(partial).unwrap_err();
+        assert!(error.to_string().contains("window"), "{error}");
+    }
 }

@@ -6,6 +6,8 @@
 //! This is an unbounded n-gram model mixed with a network, as infini-gram (Liu et al. 2024, arXiv
 //! 2401.17377), over the session and the learned pieces. The kNN memory finds similar passages; this
 //! memory finds equal ones. Velocities are not compared, since players never repeat them exactly.
+//! Runs of one part are continued in that part alone. The keys of drums are compared as they are, in
+//! every key, and never transposed.
 //!
 //! Plain data without a network: the engine samples with it, the trainer fits its weights.
 //!
@@ -30,7 +32,7 @@ mod mixture;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::{Token, Vocabulary};
+use crate::{Part, Token, Vocabulary};
 
 pub use continuations::Continuations;
 use continuations::{LONGEST, SHORTEST};
@@ -75,6 +77,8 @@ struct Compared {
     interval: u16,
     /// The last pitch up to and including this token.
     pitch: Option<u8>,
+    /// The part after this token.
+    part: Part,
 }
 
 /// The tokens of a session or of learned pieces, and the end positions of every n-gram of
@@ -83,6 +87,8 @@ struct Compared {
 pub struct NgramMemory {
     /// IdKind of each id.
     kinds: Vec<IdKind>,
+    /// The part to which each id changes, if any; empty for a vocabulary without parts.
+    parts: Vec<Option<Part>>,
     /// Id of each pitch.
     pitches: Vec<Option<u16>>,
     ids: Vec<u16>,
@@ -115,8 +121,21 @@ impl NgramMemory {
                 _ => IdKind::Other,
             }
         };
+        let part = |id| {
+            let parts = vocabulary.tokens(id).filter_map(|token| match token {
+                Token::Start => Some(Part::Keys),
+                Token::Part(part) => Some(part),
+                _ => None,
+            });
+            parts.last()
+        };
+        let with_parts = match vocabulary.has_parts() {
+            true => 0..vocabulary.size() as u16,
+            false => 0..0,
+        };
         let pitch = |pitch| vocabulary.id(Token::Pitch(pitch));
         Self {
+            parts: with_parts.map(part).collect(),
             kinds: (0..vocabulary.size() as u16).map(kind).collect(),
             pitches: (0..128).map(pitch).collect(),
             ids: Vec::new(),
@@ -173,19 +192,26 @@ impl NgramMemory {
         if kind == IdKind::Skipped {
             return;
         }
-        let before = self.compared.last().and_then(|c| c.pitch);
+        let last = self.compared.last();
+        let before = last.and_then(|c| c.pitch);
+        let part_before = last.map_or(Part::Keys, |c| c.part);
         let (interval, pitch) = match (kind, before) {
+            // The key of a drum is no pitch.
+            (IdKind::Pitch(_), before) if !part_before.is_pitched() => (id, before),
             (IdKind::Pitch(pitch), Some(before)) => {
                 (INTERVAL + u16::from(pitch) - u16::from(before), Some(pitch))
             }
             (IdKind::Pitch(pitch), None) => (id, Some(pitch)),
             _ => (id, before),
         };
+        let change = self.parts.get(usize::from(id)).copied().flatten();
+        let part = change.unwrap_or(part_before);
         let end = self.compared.len();
         self.compared.push(Compared {
             position,
             interval,
             pitch,
+            part,
         });
         for by in [Comparison::Ids, Comparison::Intervals] {
             if let Some(ngram) = self.ngram(end, by) {
@@ -310,7 +336,11 @@ impl NgramMemory {
                 continue;
             }
             let then = held.compared[end as usize];
-            let Some(id) = self.transposed(held.ids[next], then.pitch, now.pitch, by) else {
+            if then.part != now.part {
+                continue;
+            }
+            let pitches = (then.pitch, now.pitch);
+            let Some(id) = self.transposed(held.ids[next], now.part, pitches, by) else {
                 continue;
             };
             let length = self.common_length(last, held, end as usize, by);
@@ -326,13 +356,13 @@ impl NgramMemory {
         found
     }
 
-    /// The id that followed, transposed into the present key; `None` if the comparison is by
+    /// The id that followed in `part`, transposed into the present key; `None` if the comparison is by
     /// intervals and the key is the same, or if the pitch leaves the keyboard.
     fn transposed(
         &self,
         id: u16,
-        then: Option<u8>,
-        now: Option<u8>,
+        part: Part,
+        (then, now): (Option<u8>, Option<u8>),
         by: Comparison,
     ) -> Option<u16> {
         if by == Comparison::Ids {
@@ -343,7 +373,7 @@ impl NgramMemory {
             return None;
         }
         match self.kind(id) {
-            IdKind::Pitch(pitch) => {
+            IdKind::Pitch(pitch) if part.is_pitched() => {
                 let moved = usize::try_from(i16::from(pitch) + distance).ok()?;
                 self.pitches.get(moved).copied().flatten()
             }

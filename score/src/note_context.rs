@@ -11,9 +11,11 @@
 //! | `128..256` | a pitch that sounds and is (among) the next to end |
 //! | `256..384` | a pitch whose note ends at the present step |
 //! | `384..448` | steps until the next note ends, 63 for more; 0 if nothing sounds |
+//! | `449..453` | the current part, if it is not the keys: lead, chords, bass, drums |
 //!
 //! and the steps since the beginning of the piece and the last pitch, from which attention computes
-//! how far apart tokens are in time and pitch.
+//! how far apart tokens are in time and pitch. Drum hits do not sound, and their keys are no pitches:
+//! they have no rows.
 //!
 //! ```
 //! use continuo_score::{NoteState, Token};
@@ -27,7 +29,8 @@
 //! assert!(context.rows.contains(&(128 + 72)) && context.rows.contains(&(384 + 6)));
 //! ```
 
-use crate::vocabulary::Token;
+use crate::part::Part;
+use crate::vocabulary::{Token, Vocabulary};
 
 /// The notes that sound at the end of a token stream, updated token by token. A value: its owner
 /// may be any thread.
@@ -39,6 +42,8 @@ pub struct NoteState {
     /// Pitch of the note whose duration is still to come.
     pitch: Option<u8>,
     last_pitch: Option<u8>,
+    /// The part of the next note.
+    part: Part,
     /// Whether the next duration is a move.
     moves: bool,
 }
@@ -66,20 +71,38 @@ impl NoteContext {
 }
 
 impl NoteState {
-    /// Number of embedding rows.
+    /// Number of embedding rows for a vocabulary without parts.
     pub const ROWS: usize = 3 * 128 + Self::LEFT;
+    /// Number of embedding rows for a vocabulary with parts; [`NoteState::NOTHING`] is one of them,
+    /// and must add nothing.
+    pub const ROWS_WITH_PARTS: usize = Self::ROWS + Part::COUNT;
     /// Rows of a token. If more notes sound at once, the oldest are left out.
     pub const SLOTS: usize = 16;
-    /// The row that adds nothing, one past the last row of the embedding.
+    /// The row that adds nothing, one past the last row for a vocabulary without parts.
     pub const NOTHING: u16 = Self::ROWS as u16;
     /// Rows for the time until a note ends.
     const LEFT: usize = 64;
     /// Notes kept at most, which bounds malformed streams.
     const MOST: usize = 256;
 
+    /// Number of embedding rows for a vocabulary.
+    pub fn rows(vocabulary: &Vocabulary) -> usize {
+        match vocabulary.has_parts() {
+            true => Self::ROWS_WITH_PARTS,
+            false => Self::ROWS,
+        }
+    }
+
+    /// The part of the next note.
+    pub fn part(&self) -> Part {
+        self.part
+    }
+
     /// Reads a base token.
     pub fn read(&mut self, token: Token) {
         match token {
+            Token::Part(part) => self.part = part,
+            Token::Pitch(_) if !self.part.is_pitched() => {}
             Token::Pitch(pitch) => {
                 self.pitch = Some(pitch);
                 self.last_pitch = Some(pitch);
@@ -115,7 +138,12 @@ impl NoteState {
         let next = ends.filter(|&end| end > self.step).min();
         let left = next.map_or(0, |end| (end - self.step).min(Self::LEFT as u32 - 1));
         rows[0] = (3 * 128 + left) as u16;
-        for (slot, &(pitch, end)) in rows[1..].iter_mut().zip(self.notes.iter().rev()) {
+        let mut used = 1;
+        if !self.part.is_keys() {
+            rows[used] = Self::NOTHING + self.part.index() as u16;
+            used += 1;
+        }
+        for (slot, &(pitch, end)) in rows[used..].iter_mut().zip(self.notes.iter().rev()) {
             let kind = match end {
                 end if end <= self.step => 2,
                 end if Some(end) == next => 1,
@@ -174,6 +202,30 @@ mod tests {
     }
 
     #[test]
+    fn the_part_has_a_row_and_drum_hits_do_not_sound() {
+        let mut now = NoteState::default();
+        let mut read = |tokens: &[Token]| {
+            tokens.iter().for_each(|&token| now.read(token));
+            (said(&now), now.context().pitch)
+        };
+        use Token::{Duration, Pitch, Separator, Start, Velocity};
+        let (bass, drums) = (Token::Part(Part::Bass), Token::Part(Part::Drums));
+        assert_eq!(read(&[Start, Pitch(72), Duration(8)]).0, [200, 392]);
+        assert_eq!(read(&[bass]), (vec![200, 392, 451], 72));
+        let bass = (vec![128 + 40, 200, 392, 451], 40);
+        assert_eq!(read(&[Pitch(40), Duration(8), Velocity(3)]), bass);
+        let drums = read(&[drums, Pitch(36), Velocity(3), Pitch(35), Velocity(1)]);
+        assert_eq!(drums, (vec![128 + 40, 200, 392, 452], 40));
+        // The part goes on over steps.
+        assert_eq!(read(&[Separator, Duration(9)]), (vec![384, 452], 40));
+        assert_eq!(read(&[Token::Part(Part::Keys)]).0, [384]);
+        assert_eq!(read(&[Token::Part(Part::Lead)]).0, [384, 449]);
+        assert_eq!(read(&[Start]).0, [384]);
+        assert_eq!(NoteState::rows(&Vocabulary::continuo()), 448);
+        assert_eq!(NoteState::rows(&Vocabulary::band()), 453);
+    }
+
+    #[test]
     fn the_time_and_the_pitch_said_last() {
         let mut now = NoteState::default();
         let mut read = |tokens: &[Token]| {
@@ -205,6 +257,7 @@ mod tests {
                     length: random.random_range(1..30),
                     pitch: random.random_range(40..80),
                     velocity: 80,
+                    ..Note::default()
                 });
             }
             score.normalise();

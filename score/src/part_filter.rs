@@ -1,9 +1,11 @@
-//! Chooses the parts of a file that count as input, and the step at which an answer to them begins.
+//! Chooses the tracks and channels of a file that count as input, and the step at which an answer to them begins.
 
 use crate::midi::{MidiFile, MidiNote};
+use crate::midi_tracks::midi_tracks;
 use crate::quantise::Drums;
 use crate::score::{Note, Score};
 use crate::time::TimeSignatureMap;
+use crate::vocabulary::Vocabulary;
 
 /// Bars by which a note may outlast all others without counting as hanging.
 const HANGING_BARS: usize = 4;
@@ -20,8 +22,12 @@ pub struct PartFilter {
 impl PartFilter {
     /// Whether a note is on a chosen track and channel.
     pub fn chooses(&self, note: &MidiNote) -> bool {
-        let among_tracks = self.tracks.as_ref().is_none_or(|t| t.contains(&note.track));
-        let among_channels = (self.channels.as_ref()).is_none_or(|c| c.contains(&note.channel));
+        self.chooses_track(note.track, note.channel)
+    }
+
+    fn chooses_track(&self, track: u16, channel: u8) -> bool {
+        let among_tracks = self.tracks.as_ref().is_none_or(|t| t.contains(&track));
+        let among_channels = (self.channels.as_ref()).is_none_or(|c| c.contains(&channel));
         among_tracks && among_channels
     }
 
@@ -30,10 +36,20 @@ impl PartFilter {
         self.chooses(note) && !file.is_drum(note)
     }
 
-    /// The chosen notes, on a grid of `steps_per_beat`.
-    pub fn score(&self, file: &MidiFile, steps_per_beat: u32) -> Score {
+    /// The chosen notes as a model with this vocabulary hears them, as [`Score::for_vocabulary`].
+    /// Parts are those that the tracks have in the whole file.
+    pub fn score(&self, file: &MidiFile, vocabulary: &Vocabulary) -> Score {
         if *self == Self::default() {
-            return Score::from_midi(file, steps_per_beat, Drums::Drop);
+            return Score::for_vocabulary(file, vocabulary);
+        }
+        let steps_per_beat = vocabulary.steps_per_beat;
+        if vocabulary.has_parts() {
+            let mut score = Score::bars_of(file, steps_per_beat);
+            let tracks = midi_tracks(file, steps_per_beat, Drums::Keep).into_iter();
+            let chosen = tracks.filter(|t| self.chooses_track(t.track, t.channel));
+            score.notes = chosen.flat_map(|track| track.notes).collect();
+            score.normalise();
+            return score;
         }
         let notes = file.notes.iter().copied();
         let heard = MidiFile {
@@ -151,6 +167,7 @@ fn last_bar(time_signatures: &TimeSignatureMap, step: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::part::Part;
     use crate::time::TimeSignature;
 
     /// Notes as `(start, end)` at 12 steps a beat, in 4/4 (48 steps a bar).
@@ -161,6 +178,7 @@ mod tests {
             length: end - start,
             pitch: 40 + index as u8,
             velocity: 80,
+            ..Note::default()
         };
         score.notes = notes.iter().enumerate().map(note).collect();
         score.normalise();
@@ -260,7 +278,7 @@ mod tests {
             ..MidiFile::default()
         };
         let pitches = |tracks: Option<Vec<u16>>, channels: Option<Vec<u8>>| {
-            let score = PartFilter { tracks, channels }.score(&file, 12);
+            let score = PartFilter { tracks, channels }.score(&file, &Vocabulary::continuo());
             score.notes.iter().map(|n| n.pitch).collect::<Vec<_>>()
         };
         assert_eq!(pitches(None, None), [40, 44, 46]);
@@ -269,5 +287,20 @@ mod tests {
         assert_eq!(pitches(Some(vec![0]), Some(vec![2])), [0u8; 0]);
         // Drums are not heard, whatever is chosen.
         assert_eq!(pitches(None, Some(vec![9])), [0u8; 0]);
+        // A band hears them, and the parts are those of the whole file.
+        let parts = |filter: PartFilter| {
+            let score = filter.score(&file, &Vocabulary::band());
+            let parts = score.notes.iter().map(|n| (n.part, n.pitch));
+            parts.collect::<Vec<_>>()
+        };
+        let whole = parts(PartFilter::default());
+        for (channel, part, pitch) in [(9, Part::Drums, 49), (2, Part::Bass, 46)] {
+            let one = PartFilter {
+                tracks: None,
+                channels: Some(vec![channel]),
+            };
+            assert_eq!(parts(one), [(part, pitch)], "{whole:?}");
+            assert!(whole.contains(&(part, pitch)), "{whole:?}");
+        }
     }
 }

@@ -185,9 +185,10 @@ impl Scale {
     /// D dorian keeps its B natural. The weight of a note halves with each `half_life` steps before
     /// the last onset, so that a modulation is followed.
     pub fn detect(notes: &[Note], half_life: f64) -> Option<Scale> {
-        let last = notes.iter().map(|n| n.start).max()?;
+        let pitched = || notes.iter().filter(|n| n.part.is_pitched());
+        let last = pitched().map(|n| n.start).max()?;
         let mut weights = [0.0f64; 12];
-        for note in notes {
+        for note in pitched() {
             let age = f64::from(last - note.start) / half_life;
             weights[usize::from(note.pitch % 12)] += f64::from(note.length) * (-age).exp2();
         }
@@ -355,6 +356,7 @@ mod tests {
             length,
             pitch,
             velocity: 1,
+            ..Note::default()
         };
         for notes in [
             vec![note(0, 1, 0)],

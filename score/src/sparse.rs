@@ -1,9 +1,10 @@
 //! A score as a sparse matrix of steps by keys.
 
+use crate::part::Part;
 use crate::score::{Note, Score};
 
 /// A sparse matrix of steps by keys: only steps with an onset have a row, and a row has its notes
-/// from low to high. It is a view of the score's notes.
+/// by part, then from low to high. It is a view of the score's notes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SparseScore<'a> {
     notes: &'a [Note],
@@ -17,7 +18,7 @@ impl<'a> SparseScore<'a> {
 
     /// The view of notes in [`Score::normalise`]'s order.
     pub fn of(notes: &'a [Note]) -> Self {
-        debug_assert!(notes.is_sorted_by_key(|n| (n.start, n.pitch)));
+        debug_assert!(notes.is_sorted_by_key(|n| (n.start, n.part, n.pitch)));
         Self { notes }
     }
 
@@ -34,10 +35,10 @@ impl<'a> SparseScore<'a> {
         &rest[..rest.partition_point(|n| n.start == step)]
     }
 
-    /// The note of a key with its onset on a step.
-    pub fn get(self, step: u32, pitch: u8) -> Option<&'a Note> {
+    /// The note of a part's key with its onset on a step.
+    pub fn get(self, step: u32, part: Part, pitch: u8) -> Option<&'a Note> {
         let row = self.row(step);
-        let found = row.binary_search_by_key(&pitch, |n| n.pitch);
+        let found = row.binary_search_by_key(&(part, pitch), |n| (n.part, n.pitch));
         found.ok().map(|index| &row[index])
     }
 }
@@ -54,8 +55,11 @@ mod tests {
         let pitches = |row: &[Note]| row.iter().map(|n| n.pitch).collect::<Vec<_>>();
         assert_eq!(pitches(sparse.row(0)), [55, 59, 62, 74]);
         assert_eq!(sparse.row(1), []);
-        assert_eq!(sparse.get(0, 59).map(|n| n.pitch), Some(59));
-        assert_eq!((sparse.get(0, 60), sparse.get(1 << 30, 60)), (None, None));
+        assert_eq!(sparse.get(0, Part::Keys, 59).map(|n| n.pitch), Some(59));
+        assert_eq!(
+            (sparse.get(0, Part::Keys, 60), sparse.get(0, Part::Lead, 59)),
+            (None, None)
+        );
         let rows: Vec<_> = sparse.rows().collect();
         assert!(rows.iter().all(|&(step, row)| row == sparse.row(step)));
         let notes: usize = rows.iter().map(|(_, row)| row.len()).sum();

@@ -113,6 +113,7 @@ mod tests {
             length: 12,
             pitch,
             velocity: 64,
+            ..Note::default()
         };
         score.notes = vec![note(0, 60), note(36, 62)];
         score.length = 90;

@@ -1,12 +1,23 @@
 //! Encodes a score into tokens, and decodes it.
 //!
 //! A *token sequence* has the base tokens, each with its position in steps. The notes of one step
-//! follow one another (pitch, duration, then velocity if the vocabulary has it) in the vocabulary's
-//! [`NoteOrder`]; `<sep> dN` moves time by N steps; the last move leads to the end of the piece:
+//! follow one another (pitch, duration, then velocity if the vocabulary has it) by part, then in the
+//! vocabulary's [`NoteOrder`]; `<sep> dN` moves time by N steps; the last move leads to the end of
+//! the piece:
 //!
 //! ```text
 //! <sos> n64 d4 v9 n60 d4 v8 <sep> d4 n62 d2 v9 <sep> d2 <eos>
 //! ```
+//!
+//! In a vocabulary with parts, a part token precedes a pitch whose part differs from that of the
+//! note before. The stream begins in the keys, so a solo piano has none. Drum hits have no duration:
+//!
+//! ```text
+//! <sos> n64 d4 v9 <bass> n40 d4 v8 <drums> n42 v7 n36 v9 <sep> d2 n42 v6 <sep> d2 <eos>
+//! ```
+//!
+//! In a vocabulary without parts, drum hits are left out and all other notes are of the keys
+//! ([`merge_parts`]).
 //!
 //! A rest longer than the longest duration is several moves in a row, all but the last of the
 //! longest duration. So each score has exactly one encoding.
@@ -25,6 +36,7 @@
 
 use crate::grammar::{GrammarState, TokenRules};
 use crate::note_decoder::NoteDecoder;
+use crate::part::{Part, merge_parts};
 use crate::score::{Note, Score};
 use crate::sparse::SparseScore;
 use crate::vocabulary::{NoteOrder, Token, Vocabulary};
@@ -95,28 +107,43 @@ impl TokenSequence {
             tokens: Vec::with_capacity(2 + score.notes.len() * 4),
         };
         out.push_at(Token::Start, 0);
-        out.append(0, &score.notes, vocabulary);
+        out.append(0, Part::Keys, &score.notes, vocabulary);
         out
     }
 
-    /// Encodes a section of a piece, without `<sos>`, for a stream that ends at `step`: `notes` in
-    /// [`Score::normalise`]'s order, none of which starts before `step`. All notes of a step must be
-    /// in one section.
-    pub fn encode_part(step: u32, notes: &[Note], vocabulary: &Vocabulary) -> Self {
+    /// Encodes a section of a piece, without `<sos>`, for a stream that ends at `step` in `part`
+    /// ([`GrammarState::part`]): `notes` in [`Score::normalise`]'s order, none of which starts
+    /// before `step`. All notes of a step must be in one section.
+    pub fn encode_section(step: u32, part: Part, notes: &[Note], vocabulary: &Vocabulary) -> Self {
         let mut out = Self {
             tokens: Vec::with_capacity(notes.len() * 4),
         };
-        out.append(step, notes, vocabulary);
+        out.append(step, part, notes, vocabulary);
         out
     }
 
-    fn append(&mut self, mut now: u32, notes: &[Note], vocabulary: &Vocabulary) {
-        for (step, chord) in SparseScore::of(notes).rows() {
+    fn append(&mut self, mut now: u32, mut part: Part, notes: &[Note], vocabulary: &Vocabulary) {
+        let merged;
+        let notes = if vocabulary.has_parts() {
+            notes
+        } else {
+            merged = merge_parts(notes);
+            &merged
+        };
+        for (step, row) in SparseScore::of(notes).rows() {
             self.move_from(now, step, vocabulary);
             now = step;
-            match vocabulary.order {
-                NoteOrder::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
-                NoteOrder::HighToLow => chord.iter().rev().for_each(|n| self.note(n, vocabulary)),
+            for chord in row.chunk_by(|a, b| a.part == b.part) {
+                if chord[0].part != part {
+                    part = chord[0].part;
+                    self.push_at(Token::Part(part), step);
+                }
+                match vocabulary.order {
+                    NoteOrder::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
+                    NoteOrder::HighToLow => {
+                        chord.iter().rev().for_each(|n| self.note(n, vocabulary));
+                    }
+                }
             }
         }
     }
@@ -132,8 +159,10 @@ impl TokenSequence {
 
     fn note(&mut self, note: &Note, vocabulary: &Vocabulary) {
         self.push_at(Token::Pitch(note.pitch), note.start);
-        let length = note.length.clamp(1, u32::from(vocabulary.longest));
-        self.push_at(Token::Duration(length as u16), note.start);
+        if note.part.is_pitched() {
+            let length = note.length.clamp(1, u32::from(vocabulary.longest));
+            self.push_at(Token::Duration(length as u16), note.start);
+        }
         if vocabulary.velocity_bins > 0 {
             let bin = vocabulary.velocity_bin(note.velocity);
             self.push_at(Token::Velocity(bin), note.start);
@@ -226,151 +255,4 @@ impl TokenSequence {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::{Rng, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    fn note(start: u32, length: u32, pitch: u8) -> Note {
-        Note {
-            start,
-            length,
-            pitch,
-            velocity: Vocabulary::DEFAULT_VELOCITY,
-        }
-    }
-
-    fn text_of(p: &TokenSequence) -> String {
-        p.tokens
-            .iter()
-            .map(|t| t.token.to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-
-    /// The worked example of the reference encoding (its steps count from 1, ours from 0).
-    #[test]
-    fn the_example_of_the_reference_encoding() {
-        let mut score = Score::new(8);
-        score.notes = vec![note(0, 4, 1), note(1, 2, 3), note(6, 2, 2), note(6, 2, 3)];
-        score.length = 8;
-        let low = Vocabulary::midigen().with_order(NoteOrder::LowToHigh);
-        let encoded = TokenSequence::encode(&score, &low);
-        assert_eq!(
-            text_of(&encoded),
-            "<sos> n1 d4 <sep> d1 n3 d2 <sep> d5 n2 d2 n3 d2 <sep> d2 <eos>"
-        );
-        let steps: Vec<u32> = encoded.tokens.iter().map(|t| t.step).collect();
-        assert_eq!(steps, [0, 0, 0, 0, 1, 1, 1, 1, 6, 6, 6, 6, 6, 6, 8, 8]);
-        assert_eq!(encoded.decode(&low), score);
-
-        let high = Vocabulary::midigen();
-        assert_eq!(
-            text_of(&TokenSequence::encode(&score, &high)),
-            "<sos> n1 d4 <sep> d1 n3 d2 <sep> d5 n3 d2 n2 d2 <sep> d2 <eos>"
-        );
-    }
-
-    #[test]
-    fn long_rests_are_several_moves_and_long_notes_are_cut() {
-        let v = Vocabulary::continuo();
-        let mut score = Score::new(12);
-        score.notes = vec![note(400, 500, 60)];
-        score.normalise();
-        let encoded = TokenSequence::encode(&score, &v);
-        assert_eq!(
-            text_of(&encoded),
-            "<sos> <sep> d192 <sep> d192 <sep> d16 n60 d192 v11 <sep> d192 <sep> d192 <sep> d116 <eos>"
-        );
-    }
-
-    #[test]
-    fn an_empty_score_is_start_and_end() {
-        let v = Vocabulary::continuo();
-        let encoded = TokenSequence::encode(&Score::new(12), &v);
-        assert_eq!(text_of(&encoded), "<sos> <eos>");
-        assert_eq!(encoded.decode(&v), Score::new(12));
-    }
-
-    /// A random score as quantising leaves it: tidy, lengths and velocities the vocabulary has.
-    fn random_score(rng: &mut ChaCha8Rng, v: &Vocabulary) -> Score {
-        let mut score = Score::new(v.steps_per_beat);
-        for _ in 0..rng.random_range(0..60) {
-            let bin = rng.random_range(0..v.velocity_bins.max(1));
-            score.notes.push(Note {
-                start: rng.random_range(0..1500),
-                length: rng.random_range(1..=u32::from(v.longest)),
-                pitch: rng.random_range(0..128),
-                velocity: v.bin_velocity(bin),
-            });
-        }
-        score.length = rng.random_range(0..2500);
-        score.normalise();
-        score
-    }
-
-    #[test]
-    fn decode_undoes_encode() {
-        for seed in 0..300 {
-            let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            for preset in [Vocabulary::midigen(), Vocabulary::continuo()] {
-                for v in [preset.clone().with_order(NoteOrder::LowToHigh), preset] {
-                    let score = random_score(&mut rng, &v);
-                    let encoded = TokenSequence::encode(&score, &v);
-                    let ids = encoded.ids(&v);
-                    assert_eq!(ids.len(), encoded.tokens.len(), "seed {seed}");
-                    let read = TokenSequence::from_ids(&ids, &v);
-                    assert_eq!(read.as_ref(), Ok(&encoded), "seed {seed}");
-                    assert_eq!(encoded.decode(&v), score, "seed {seed}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn sections_encode_as_the_whole() {
-        let mut rng = ChaCha8Rng::seed_from_u64(7);
-        for _ in 0..200 {
-            let vocabulary = Vocabulary::continuo();
-            let score = random_score(&mut rng, &vocabulary);
-            let whole = TokenSequence::encode_open(&score, &vocabulary);
-            let mut parts = TokenSequence::encode_open(&Score::new(12), &vocabulary);
-            let mut rest = &score.notes[..];
-            while !rest.is_empty() {
-                let mut at = rng.random_range(1..=rest.len());
-                while at < rest.len() && rest[at].start == rest[at - 1].start {
-                    at += 1;
-                }
-                let part = TokenSequence::encode_part(parts.step(), &rest[..at], &vocabulary);
-                parts.tokens.extend(part.tokens);
-                rest = &rest[at..];
-            }
-            assert_eq!(parts, whole);
-        }
-    }
-
-    #[test]
-    fn invalid_ids_are_refused_with_their_index() {
-        let v = Vocabulary::continuo();
-        let id = |t| v.id(t).unwrap();
-        let (sos, d4) = (id(Token::Start), id(Token::Duration(4)));
-        let read = |ids: &[u16]| TokenSequence::from_ids(ids, &v);
-        assert_eq!(
-            read(&[sos, d4]),
-            Err(DecodeError::Unexpected {
-                index: 1,
-                token: Token::Duration(4)
-            })
-        );
-        assert_eq!(
-            read(&[sos, 9999]),
-            Err(DecodeError::UnknownId {
-                index: 1,
-                id: 9999,
-                size: 340
-            })
-        );
-        assert!(read(&[d4]).is_err());
-        assert!(read(&[sos, id(Token::Pad)]).is_err());
-    }
-}
+mod tests;

@@ -60,6 +60,7 @@ pub fn parse(text: &str, steps_per_beat: u32) -> Result<Score, String> {
                             length,
                             pitch,
                             velocity,
+                            ..Note::default()
                         };
                         score.notes.extend(pitches.into_iter().map(note));
                         now += length;

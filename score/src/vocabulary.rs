@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::merges::Merges;
+use crate::part::Part;
 use json::Json;
 
 pub use token::{NoteOrder, Token};
@@ -26,9 +27,9 @@ pub enum VocabularyError {
 
 /// The tokens of a model and their ids.
 ///
-/// Ids of base tokens are laid out in four runs: the four special tokens in the order
-/// `specials` in `vocabulary.json`, the 128 pitches, the durations, the velocity bins. The ids of
-/// merged tokens follow, in the order of the merges that make them; each stands for 2 to 64
+/// Ids of base tokens are laid out in five runs: the four special tokens in the order
+/// `specials` in `vocabulary.json`, the 128 pitches, the durations, the velocity bins, and the
+/// parts if the vocabulary has them. The ids of merged tokens follow, in the order of the merges that make them; each stands for 2 to 64
 /// base tokens ([`Vocabulary::expand`]), which may lie on several steps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
@@ -44,6 +45,7 @@ pub struct Vocabulary {
     /// Order of notes within a step.
     pub order: NoteOrder,
     specials: [String; 4],
+    has_parts: bool,
     /// Shared, so that a copy is cheap.
     merges: Arc<Merges>,
 }
@@ -52,9 +54,9 @@ const SPECIALS: u16 = 4;
 const PITCHES: u16 = 128;
 
 impl Vocabulary {
-    /// The JSON version of a vocabulary with merged tokens, the highest that this code reads. A
-    /// vocabulary without merges is written as version 1.
-    pub const VERSION: u32 = 2;
+    /// The JSON version of a vocabulary with parts, the highest that this code reads. One without
+    /// parts is written as version 2 if it has merged tokens, else as version 1.
+    pub const VERSION: u32 = 3;
     /// Maximum number of base tokens in a merged one.
     pub const LONGEST_MERGE: usize = Merges::LONGEST;
     /// The velocity of notes from a vocabulary that has none.
@@ -72,6 +74,7 @@ impl Vocabulary {
             velocity_bins: 0,
             order: NoteOrder::HighToLow,
             specials: ["sos", "eos", "pad", "sep"].map(String::from),
+            parts: Vec::new(),
             merges: Vec::new(),
         })
     }
@@ -88,8 +91,18 @@ impl Vocabulary {
             velocity_bins: 16,
             order: NoteOrder::HighToLow,
             specials: ["pad", "sos", "eos", "sep"].map(String::from),
+            parts: Vec::new(),
             merges: Vec::new(),
         })
+    }
+
+    /// Continuo's own for bands: as [`Vocabulary::continuo`], with the five parts; 345 ids.
+    pub fn band() -> Self {
+        let name = "continuo-band".into();
+        Self {
+            name,
+            ..Self::continuo().with_parts()
+        }
     }
 
     /// A preset by name.
@@ -97,6 +110,7 @@ impl Vocabulary {
         match name {
             "midigen" => Some(Self::midigen()),
             "continuo" => Some(Self::continuo()),
+            "band" | "continuo-band" => Some(Self::band()),
             _ => None,
         }
     }
@@ -124,10 +138,24 @@ impl Vocabulary {
     /// The same vocabulary without merged tokens.
     pub fn base(&self) -> Self {
         Self::plain(Json {
-            version: 1,
             merges: Vec::new(),
             ..self.clone().into()
         })
+    }
+
+    /// The same vocabulary with the five parts, and without merged tokens.
+    pub fn with_parts(self) -> Self {
+        Self::plain(Json {
+            version: Self::VERSION,
+            parts: Part::ALL.to_vec(),
+            merges: Vec::new(),
+            ..self.into()
+        })
+    }
+
+    /// Whether it has the part tokens. Without them every note is of the keys.
+    pub fn has_parts(&self) -> bool {
+        self.has_parts
     }
 
     /// The same vocabulary with another order within the step.
@@ -147,7 +175,7 @@ impl Vocabulary {
 
     /// Number of ids of base tokens, which come first.
     pub fn base_size(&self) -> usize {
-        usize::from(SPECIALS + PITCHES + self.durations()) + usize::from(self.velocity_bins)
+        usize::from(self.first_part()) + if self.has_parts { Part::COUNT } else { 0 }
     }
 
     /// The merges by rank: pairs of ids that become one id.
@@ -177,6 +205,11 @@ impl Vocabulary {
         self.longest - self.shortest + 1
     }
 
+    /// The id of the first part, or of what follows the velocity bins.
+    fn first_part(&self) -> u16 {
+        SPECIALS + PITCHES + self.durations() + u16::from(self.velocity_bins)
+    }
+
     /// The id of a token; `None` if this vocabulary lacks it.
     pub fn id(&self, token: Token) -> Option<u16> {
         let durations = SPECIALS + PITCHES;
@@ -191,6 +224,10 @@ impl Vocabulary {
                 .then(|| durations + d - self.shortest),
             Token::Velocity(v) => {
                 (v < self.velocity_bins).then(|| durations + self.durations() + u16::from(v))
+            }
+            Token::Part(part) => {
+                let index = part.index() as u16;
+                self.has_parts.then(|| self.first_part() + index)
             }
         }
     }
@@ -219,7 +256,11 @@ impl Vocabulary {
         let Some(velocity) = duration.checked_sub(self.durations()) else {
             return Some(Token::Duration(duration + self.shortest));
         };
-        (velocity < u16::from(self.velocity_bins)).then_some(Token::Velocity(velocity as u8))
+        let Some(part) = velocity.checked_sub(u16::from(self.velocity_bins)) else {
+            return Some(Token::Velocity(velocity as u8));
+        };
+        let part = Part::ALL.get(usize::from(part)).filter(|_| self.has_parts);
+        part.copied().map(Token::Part)
     }
 
     /// The bin of a MIDI velocity; 0 in a vocabulary without velocity.
@@ -250,174 +291,5 @@ impl Vocabulary {
     }
 }
 
-impl From<Vocabulary> for Json {
-    fn from(v: Vocabulary) -> Json {
-        Json {
-            version: if v.merges().is_empty() {
-                1
-            } else {
-                Vocabulary::VERSION
-            },
-            merges: v.merges().to_vec(),
-            name: v.name,
-            steps_per_beat: v.steps_per_beat,
-            shortest: v.shortest,
-            longest: v.longest,
-            velocity_bins: v.velocity_bins,
-            order: v.order,
-            specials: v.specials,
-        }
-    }
-}
-
-impl TryFrom<Json> for Vocabulary {
-    type Error = VocabularyError;
-
-    fn try_from(j: Json) -> Result<Self, VocabularyError> {
-        let fail = |why: String| Err(VocabularyError::Invalid(why));
-        let newest = Vocabulary::VERSION;
-        if !(1..=newest).contains(&j.version) {
-            return fail(format!(
-                "version {} (this build reads 1 to {newest})",
-                j.version
-            ));
-        }
-        if j.version == 1 && !j.merges.is_empty() {
-            return fail("merges, in version 1, which has none".into());
-        }
-        if !(1..=96).contains(&j.steps_per_beat) {
-            return fail(format!("{} steps a beat (1 to 96)", j.steps_per_beat));
-        }
-        if j.shortest > 1 || j.longest < 2 || j.longest > 4096 {
-            let (shortest, longest) = (j.shortest, j.longest);
-            return fail(format!(
-                "durations {shortest} to {longest} (0 or 1, to 4096)"
-            ));
-        }
-        if j.velocity_bins > 128 {
-            return fail(format!("{} velocity bins (at most 128)", j.velocity_bins));
-        }
-        let special = |name: &str| j.specials.iter().position(|s| s == name);
-        let [Some(pad), Some(sos), Some(eos), Some(_)] = ["pad", "sos", "eos", "sep"].map(special)
-        else {
-            return fail(format!("special tokens {:?}", j.specials));
-        };
-        let mut vocabulary = Self {
-            name: j.name,
-            steps_per_beat: j.steps_per_beat,
-            shortest: j.shortest,
-            longest: j.longest,
-            velocity_bins: j.velocity_bins,
-            order: j.order,
-            specials: j.specials,
-            merges: Arc::default(),
-        };
-        // At most 4 + 128 + 4097 + 128 base ids.
-        let base = vocabulary.base_size() as u16;
-        let merges = Merges::new(base, &[pad, sos, eos].map(|id| id as u16), j.merges);
-        vocabulary.merges = Arc::new(merges.map_err(VocabularyError::Invalid)?);
-        Ok(vocabulary)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn midigen_has_the_reference_ids() {
-        let v = Vocabulary::midigen();
-        assert_eq!(v.size(), 389);
-        for (token, id) in [
-            (Token::Start, 0),
-            (Token::End, 1),
-            (Token::Pad, 2),
-            (Token::Separator, 3),
-            (Token::Pitch(0), 4),
-            (Token::Pitch(127), 131),
-            (Token::Duration(0), 132),
-            (Token::Duration(256), 388),
-        ] {
-            assert_eq!(v.id(token), Some(id), "{token}");
-        }
-        assert_eq!(v.id(Token::Velocity(0)), None);
-    }
-
-    #[test]
-    fn ids_and_tokens_are_one_to_one() {
-        for v in [Vocabulary::midigen(), Vocabulary::continuo()] {
-            for id in 0..v.size() as u16 {
-                assert_eq!(v.token(id).and_then(|t| v.id(t)), Some(id));
-            }
-            assert_eq!(v.token(v.size() as u16), None);
-            assert_eq!(v.token(u16::MAX), None);
-        }
-        assert_eq!(Vocabulary::continuo().size(), 340);
-    }
-
-    #[test]
-    fn velocity_survives_its_bin() {
-        let v = Vocabulary::continuo();
-        for velocity in 1..=127u8 {
-            let back = v.bin_velocity(v.velocity_bin(velocity));
-            assert!(velocity.abs_diff(back) <= 4, "{velocity} -> {back}");
-            assert_eq!(v.velocity_bin(back), v.velocity_bin(velocity));
-        }
-    }
-
-    #[test]
-    fn json_round_trip_and_refusal() {
-        let v = Vocabulary::continuo();
-        assert_eq!(Vocabulary::from_json(&v.to_json()).unwrap(), v);
-        for (from, to) in [
-            ("\"version\": 1", "\"version\": 3"),
-            ("\"version\": 1,", "\"version\": 1, \"merges\": [[4, 5]],"),
-            ("\"version\": 1,", "\"version\": 2, \"merges\": [[1, 4]],"),
-            ("\"version\": 1,", "\"version\": 2, \"merges\": [[4, 340]],"),
-            ("\"steps_per_beat\": 12", "\"steps_per_beat\": 0"),
-            ("\"longest\": 192", "\"longest\": 60000"),
-            ("\"sep\"", "\"sos\""),
-            ("{", "["),
-        ] {
-            assert!(
-                Vocabulary::from_json(&v.to_json().replacen(from, to, 1)).is_err(),
-                "{to}"
-            );
-        }
-    }
-
-    #[test]
-    fn merged_ids_follow_and_expand() {
-        let plain = Vocabulary::continuo();
-        let base = plain.size() as u16;
-        let id = |token| plain.id(token).unwrap();
-        let (separator, d6, c) = (
-            id(Token::Separator),
-            id(Token::Duration(6)),
-            id(Token::Pitch(60)),
-        );
-        let v = plain
-            .clone()
-            .with_merges(vec![[separator, d6], [base, c]])
-            .unwrap();
-        assert_eq!((v.size(), v.base_size()), (342, 340));
-        assert_eq!(
-            (v.token(base), v.token(d6)),
-            (None, Some(Token::Duration(6)))
-        );
-        let tokens: Vec<Token> = v.tokens(base + 1).collect();
-        assert_eq!(
-            tokens,
-            [Token::Separator, Token::Duration(6), Token::Pitch(60)]
-        );
-        assert_eq!((v.expand(c), v.expand(base + 2)), (&[c][..], &[][..]));
-        assert_eq!(v.merge(vec![separator, d6, c, d6]), [base + 1, d6]);
-
-        assert_eq!(Vocabulary::from_json(&v.to_json()).unwrap(), v);
-        assert!(v.to_json().contains("\"version\": 2") && v != plain && v.base() == plain);
-        // Without merges the JSON stays as version 1.
-        let json = plain.to_json();
-        assert!(json.contains("\"version\": 1") && !json.contains("merges"));
-        assert!(plain.with_merges(vec![[0, c]]).is_err());
-    }
-}
+mod tests;

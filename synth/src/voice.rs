@@ -190,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_series_is_a_sine() {
+    fn series_equals_the_sine() {
         for n in -4_000..4_000 {
             let turns = n as f32 / 1_000.0;
             let exact = (f64::from(turns) * std::f64::consts::TAU).sin();

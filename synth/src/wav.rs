@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn every_note_on_its_sample_at_the_files_tempo() {
+    fn every_note_begins_on_its_sample_at_the_tempo_of_the_file() {
         // 120 beats a minute, 60 from the second beat, and 240 from the third.
         let tempos = [(480, 1_000_000), (960, 250_000)];
         let notes = [
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn some_ticks_of_a_file_begin_at_the_first_sample() {
+    fn range_of_ticks_begins_at_the_first_sample() {
         // 120 beats a minute, and 60 from the second beat.
         let music = file(
             &[(480, 1_000_000)],
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wav_as_long_as_the_music_and_its_last_fading() {
+    fn wav_file_ends_with_the_release_of_the_last_note() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
         let music = file(&[(0, 500_000)], &[(480, 960, 69, 0), (0, 1920, 38, 9)]);
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_notes_is_silence() {
+    fn file_without_notes_is_silent() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.wav");
         let rendered = write_wav(&file(&[], &[]), 0..0, &wav(&path), 48_000, &mut |_| ()).unwrap();

@@ -53,7 +53,7 @@ fn fundamental(samples: &[f32], near: f64, rate: f64) -> f64 {
 }
 
 #[test]
-fn in_tune_within_a_cent() {
+fn notes_are_in_tune_within_a_cent() {
     let all = [21, 36, 48, 60, 69, 81, 96, 108].as_slice();
     for (rate, keys) in [(48_000.0, all), (44_100.0, &[33]), (96_000.0, &[100])] {
         for &key in keys {
@@ -69,7 +69,7 @@ fn in_tune_within_a_cent() {
 }
 
 #[test]
-fn the_fundamental_is_there_and_the_tine_rings_and_fades() {
+fn fundamental_sounds_and_the_tine_fades() {
     let mut piano = ElectricPiano::new(RATE);
     piano.note_on(0, 60, 1.0);
     let (left, _) = render(&mut piano, 96_000, 512);
@@ -85,7 +85,7 @@ fn the_fundamental_is_there_and_the_tine_rings_and_fades() {
 }
 
 #[test]
-fn decays_while_held_and_faster_when_let_go() {
+fn note_decays_while_held_and_faster_after_its_release() {
     for key in [30, 60, 90] {
         let mut piano = ElectricPiano::new(RATE);
         piano.note_on(0, key, 0.8);
@@ -105,7 +105,7 @@ fn decays_while_held_and_faster_when_let_go() {
 }
 
 #[test]
-fn harder_is_louder_and_brighter() {
+fn higher_velocity_is_louder_and_brighter() {
     let note_on = |velocity| {
         let mut piano = ElectricPiano::new(RATE);
         piano.note_on(0, 57, velocity);
@@ -121,7 +121,7 @@ fn harder_is_louder_and_brighter() {
 }
 
 #[test]
-fn sixteen_of_the_loudest_do_not_clip() {
+fn sixteen_notes_at_full_velocity_do_not_clip() {
     for low in [21, 48, 84] {
         let mut piano = ElectricPiano::new(RATE);
         for n in 0..POLYPHONY as u8 {
@@ -142,7 +142,7 @@ fn sixteen_of_the_loudest_do_not_clip() {
 }
 
 #[test]
-fn silence_is_silent_and_nothing_is_denormal() {
+fn silence_is_exact_and_no_sample_is_denormal() {
     let mut piano = ElectricPiano::new(RATE);
     let (left, right) = render(&mut piano, 1_000, 100);
     assert!(left.iter().chain(&right).all(|s| *s == 0.0) && piano.is_silent());
@@ -168,7 +168,7 @@ fn roughness(samples: &[f32]) -> f32 {
 }
 
 #[test]
-fn making_way_does_not_click() {
+fn stolen_voices_do_not_click() {
     // Low soft notes have small second differences, so that a jump of one of them is detected.
     let mut piano = ElectricPiano::new(RATE);
     for n in 0..POLYPHONY as u8 {
@@ -191,7 +191,7 @@ fn making_way_does_not_click() {
 }
 
 #[test]
-fn the_same_key_again_and_letting_go_do_not_click() {
+fn repeated_keys_and_releases_do_not_click() {
     let mut piano = ElectricPiano::new(RATE);
     piano.note_on(0, 40, 0.8);
     render(&mut piano, 12_345, 512);
@@ -207,7 +207,7 @@ fn the_same_key_again_and_letting_go_do_not_click() {
 }
 
 #[test]
-fn the_pedal_holds_what_was_let_go() {
+fn pedal_sustains_released_keys() {
     let mut piano = ElectricPiano::new(RATE);
     piano.pedal(3, true);
     piano.note_on(3, 60, 0.7);
@@ -234,7 +234,7 @@ fn the_pedal_holds_what_was_let_go() {
 /// Random keys at random times, in blocks of random length, give the same sound as long blocks, and it
 /// stays within bounds.
 #[test]
-fn blocks_of_any_length_sound_the_same() {
+fn sound_is_equal_for_all_block_sizes() {
     for seed in 0..6u64 {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let mut at = 0;
@@ -274,7 +274,7 @@ fn blocks_of_any_length_sound_the_same() {
 }
 
 #[test]
-fn odd_rates_and_keys_are_survived() {
+fn unusual_sample_rates_and_keys_are_accepted() {
     for rate in [0.0, -1.0, f64::NAN, 8_000.0, 11_025.0, 192_000.0] {
         let mut piano = ElectricPiano::new(rate);
         for key in 0..=255u8 {

@@ -4,9 +4,11 @@
 //! default paths of `cargo xtask test --prepare` apply.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
+use continuo_files::onnx_runtime;
 
 use crate::host::{Format, Plugin};
 
@@ -31,6 +33,10 @@ fn folder(variable: &str, default: &str, name: &str) -> Result<PathBuf> {
 }
 
 /// The bundle for tests, which aborts the process when `process()` allocates.
+///
+/// # Errors
+///
+/// When the test bundles are missing.
 pub fn bundle(format: Format) -> Result<PathBuf> {
     let folder = folder(
         "CONTINUO_TEST_BUNDLES",
@@ -41,6 +47,10 @@ pub fn bundle(format: Format) -> Result<PathBuf> {
 }
 
 /// A program of the workspace, built in the same profile as the calling test.
+///
+/// # Errors
+///
+/// When the program is missing.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the path of the test program is unknown")?;
     // Test programs are one folder deeper than programs.
@@ -57,12 +67,29 @@ pub fn program(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A call of a command with the test model and ONNX Runtime.
+pub fn command(name: &str) -> Result<Command> {
+    let mut command = Command::new(program(name)?);
+    command
+        .env("CONTINUO_MODEL", model()?)
+        .env(onnx_runtime::VARIABLE, runtime_library()?);
+    Ok(command)
+}
+
 /// The test model, which has a kNN memory and two graphs.
+///
+/// # Errors
+///
+/// When the test model is missing.
 pub fn model() -> Result<PathBuf> {
     folder("CONTINUO_TEST_MODEL", "test-model", "test model")
 }
 
 /// Copies a folder and its contents.
+///
+/// # Errors
+///
+/// When a file cannot be read or written.
 pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in
@@ -80,6 +107,10 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// The test model without a kNN memory, which has one graph.
+///
+/// # Errors
+///
+/// When the test model is missing.
 pub fn xl_model() -> Result<PathBuf> {
     folder(
         "CONTINUO_TEST_XL_MODEL",
@@ -88,18 +119,25 @@ pub fn xl_model() -> Result<PathBuf> {
     )
 }
 
-/// ONNX Runtime's library under its original file name.
+/// ONNX Runtime's library for the commands, as `cargo xtask runtime` fetched it.
+///
+/// # Errors
+///
+/// When the library is missing.
 pub fn runtime_library() -> Result<PathBuf> {
-    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let folder = folder(
         "CONTINUO_TEST_RUNTIME",
-        "runtime",
+        onnx_runtime::FOLDER,
         "folder with ONNX Runtime",
     )?;
-    Ok(folder.join(format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")))
+    Ok(folder.join(onnx_runtime::library_name()))
 }
 
 /// Makes plugins of this process load the test model, through `CONTINUO_MODEL`.
+///
+/// # Errors
+///
+/// When the test model is missing.
 pub fn use_test_model() -> Result<()> {
     static MODEL: OnceLock<PathBuf> = OnceLock::new();
     let model = model()?;
@@ -113,6 +151,10 @@ pub fn use_test_model() -> Result<()> {
 }
 
 /// Loads the test bundle with the test model.
+///
+/// # Errors
+///
+/// When bundle or model is missing, or the plugin cannot be loaded.
 pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
     use_test_model()?;
     format.load(&bundle(format)?)

@@ -20,6 +20,8 @@ pub mod health_report;
 pub mod host;
 pub mod measure;
 pub mod scenario;
+#[cfg(target_os = "linux")]
+pub mod server_process;
 pub mod state_file;
 pub mod stress;
 #[cfg(target_os = "linux")]

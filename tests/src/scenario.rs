@@ -43,6 +43,10 @@ pub fn default_setup() -> Setup {
 }
 
 /// Loads the test bundle into a host at beat 0, in mode Continue and without MIDI through.
+///
+/// # Errors
+///
+/// When the bundle cannot be loaded, or refuses the setup.
 pub fn start(format: Format, setup: Setup, seed: u32, notes: &[TrackNote]) -> Result<Daw> {
     start_with(artifacts::load(format)?, setup, seed, notes)
 }

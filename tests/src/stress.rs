@@ -1,61 +1,24 @@
 //! A stress host: changes everything at random, from a seed, and checks the plugin's invariants after
 //! every block.
 
+mod changes;
+mod invariants;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::json;
 
 use crate::host::{
     Block, Format, Mode, NoteEvent, ParameterChange, Plugin, Transport, TransportDetail,
 };
-use crate::state_file;
 use crate::transport_quirks::TransportQuirks;
 
 /// MIDI channel of the player, from 0. The plugin is never set to play on it, so that generated notes
 /// differ from passed-through ones.
 const PLAYER: u8 = 15;
-
-const MOSTLY_OFF: &[&str] = &[
-    "On", "Off", "Off", "Off", "Off", "Off", "Off", "Off", "Off", "Off",
-];
-
-/// Parameters to change, each with values in the user's notation.
-const PARAMETERS: &[(&str, &[&str])] = &[
-    (
-        "mode",
-        &["Off", "Continue", "Trade", "Trade", "Along", "Free", "Free"],
-    ),
-    ("enter", &["Step", "Beat", "Bar"]),
-    ("memory", &["Song", "Session"]),
-    ("thru", &["On", "Off"]),
-    ("bypass", MOSTLY_OFF),
-    ("hold", &["On", "Off"]),
-    ("panic", MOSTLY_OFF),
-    ("clear", &["On", "Off", "Off"]),
-    ("regen", &["On", "Off"]),
-    ("freeze", &["On", "Off", "Off"]),
-    ("variation", &["A", "B", "C", "D"]),
-    ("gap", &["0.25", "1", "2"]),
-    ("lead", &["0", "0.25", "1"]),
-    ("bars", &["1", "2", "4"]),
-    ("lookahead", &["1", "4", "16"]),
-    ("temp", &["0.1", "0.9", "2"]),
-    ("temp_rhythm", &["0.1", "0.9", "2"]),
-    ("top_p", &["0.05", "0.9", "1"]),
-    ("scale", &["Off", "Detected", "Dorian", "Blues"]),
-    ("key", &["C", "F#", "Bb"]),
-    ("voices", &["Any", "1", "4"]),
-    ("density", &["Model", "0.5", "8"]),
-    ("length", &["10", "100", "200"]),
-    ("vel_from", &["Model", "Player", "Fixed"]),
-    ("seed", &["1", "2", "9999"]),
-    ("out_ch", &["1", "2", "15"]),
-    ("in_ch", &["All", "16", "3"]),
-];
 
 /// Result of a stress run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -264,145 +227,6 @@ impl StressHost<'_> {
         Ok(())
     }
 
-    /// Makes one random change, or none.
-    fn disturb(&mut self) -> Result<()> {
-        match self.rng.random_range(0..400) {
-            0 => {
-                self.transport.playing = !self.transport.playing;
-                self.moved = true;
-                self.done(format!("playing {}", self.transport.playing));
-            }
-            1 | 2 => {
-                let beat = self.rng.random_range(-4.0..60.0);
-                self.transport.beat = if self.rng.random_bool(0.5) {
-                    f64::floor(beat)
-                } else {
-                    beat
-                };
-                self.moved = true;
-                self.done(format!("beat {}", self.transport.beat));
-            }
-            3 => {
-                self.transport.bpm = self.rng.random_range(20.0..400.0);
-                self.moved = true;
-                self.done(format!("{} BPM", self.transport.bpm));
-            }
-            4 => {
-                self.transport.metre =
-                    self.pick(&[(4, 4), (3, 4), (7, 8), (1, 16), (5, 4), (6, 8)]);
-                self.done(format!("metre {:?}", self.transport.metre));
-            }
-            5 => {
-                self.transport.loop_range = self.pick(&[
-                    None,
-                    Some((0.0, 4.0)),
-                    Some((1.0, 3.3)),
-                    Some((4.0, 4.01)),
-                    Some((8.0, 16.0)),
-                ]);
-            }
-            6 | 60..70 => self.longest = self.pick(&[1, 64, 512, 512, 4096, 4096]),
-            7 => self.restart()?,
-            70 => self.keep()?,
-            71 => self.go_back()?,
-            8..30 => {
-                let (id, values) = self.pick(PARAMETERS);
-                let value = self.pick(values);
-                let change = self.plugin.parameter(id, value)?;
-                self.changes.push(change);
-                self.done(format!("{id} {value}"));
-            }
-            30..60 => {
-                self.moved |= !self.transport.playing;
-                self.transport.playing = true;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Saves the state.
-    fn keep(&mut self) -> Result<()> {
-        let state = self.plugin.save()?;
-        self.done("saved".into());
-        if self.states.len() == 4 {
-            self.states.remove(0);
-        }
-        self.states.push(state);
-        Ok(())
-    }
-
-    /// Loads a saved state: whole, damaged, or with another model. The plugin may refuse it, but must
-    /// continue to work.
-    fn go_back(&mut self) -> Result<()> {
-        if self.states.is_empty() {
-            return Ok(());
-        }
-        let which = self.rng.random_range(0..self.states.len());
-        let mut state = self.states[which].clone();
-        if self.rng.random_bool(0.3) {
-            let other = self.other_model.map(Path::to_path_buf);
-            let model = self.rng.random_range(0..4);
-            let mut session = state_file::session(self.format, &state)?;
-            session["model"] = match model {
-                0 | 1 => json!(other),
-                2 => json!("nowhere"),
-                _ => json!(null),
-            };
-            state = state_file::with_session(self.format, &state, &session)?;
-            self.done(format!("model {}", session["model"]));
-        }
-        if self.rng.random_bool(0.2) {
-            let at = self.rng.random_range(0..state.len());
-            state[at] = state[at].wrapping_add(self.rng.random_range(1..=255));
-            let around = at.saturating_sub(24)..state.len().min(at + 8);
-            let around = String::from_utf8_lossy(&state[around]).into_owned();
-            self.done(format!("byte {at} of it damaged: {around:?}"));
-        }
-        // A damaged state may be refused.
-        let loaded = self.plugin.load(&state).is_ok();
-        self.done(format!("loaded state {which}: {loaded}"));
-        self.moved = true;
-        Ok(())
-    }
-
-    /// Returns the player's notes in a block.
-    fn input(&mut self, frames: u32) -> Vec<NoteEvent> {
-        let count = match self.rng.random_range(0..200) {
-            0 => 400,
-            1..20 => self.rng.random_range(1..6),
-            _ => 0,
-        };
-        let mut offsets: Vec<u32> = (0..count)
-            .map(|_| self.rng.random_range(0..frames))
-            .collect();
-        offsets.sort_unstable();
-        let mut notes = Vec::new();
-        for offset in offsets {
-            // Most events are plausible; some strike a key twice or release a key that is up.
-            let known = !self.held.is_empty() && self.rng.random_bool(0.6);
-            let key = if known {
-                let index = self.rng.random_range(0..self.held.len());
-                self.held.swap_remove(index)
-            } else {
-                self.rng.random_range(0..128)
-            };
-            let on = !known && self.rng.random_bool(0.9);
-            if on {
-                self.held.push(key);
-                self.summary.sent += 1;
-            }
-            notes.push(NoteEvent {
-                offset,
-                on,
-                channel: PLAYER,
-                key,
-                velocity: self.rng.random_range(0.01..1.0),
-            });
-        }
-        notes
-    }
-
     fn block(&mut self) -> Result<()> {
         self.disturb()?;
         if self.mode == Mode::Realtime && self.summary.blocks.is_multiple_of(16) {
@@ -444,79 +268,26 @@ impl StressHost<'_> {
                 .filter(|&(_, to)| beat < to && next >= to)
             {
                 turned = true;
-                // As in hosts that do not end a block at the loop's end.
-                next = from + (next - to).min(to - from);
+                // As in hosts that do not end a block at the loop's end. A short loop comes round
+                // several times.
+                next = from + (next - to) % (to - from);
             }
             self.transport.beat = next;
         }
+        // By a rounded position the plugin may turn a little before the host, or after it.
+        let error = 2.0 * self.quirks.error();
+        let end = beat + f64::from(frames) / samples_per_beat;
+        let seam = self.transport.loop_range.is_some_and(|(from, to)| {
+            let near = |point: f64| beat < point + error && end > point - error;
+            near(from) || near(to)
+        });
         // The plugin sees a jump in a block without a report only with the next report.
         let unseen = self.moved && gap;
-        self.check(frames, beat, samples_per_beat, turned || unseen)?;
+        let unsure = turned || unseen || (seam && error > 0.0);
+        self.check(frames, beat, samples_per_beat, unsure)?;
         self.moved = turned || unseen;
         self.sample += u64::from(frames);
         self.summary.blocks += 1;
-        Ok(())
-    }
-
-    fn check(&mut self, frames: u32, beat: f64, samples_per_beat: f64, turned: bool) -> Result<()> {
-        let mut last = 0;
-        for event in &self.out {
-            ensure!(
-                event.offset < frames && event.offset >= last,
-                "{event:?} after offset {last} in a block of {frames}"
-            );
-            last = event.offset;
-            let hash = [
-                event.on.into(),
-                event.channel.into(),
-                event.key.into(),
-                self.sample + u64::from(event.offset),
-            ];
-            for x in hash {
-                self.summary.fingerprint =
-                    (self.summary.fingerprint ^ x).wrapping_mul(0x0100_0000_01B3);
-            }
-            if event.channel == PLAYER {
-                continue;
-            }
-            let key = (event.channel, event.key);
-            let at = self.sample + u64::from(event.offset);
-            if !event.on {
-                let began = self.sounding.remove(&key);
-                ensure!(
-                    began.is_some_and(|b| b < at),
-                    "{event:?} ends what does not sound"
-                );
-                continue;
-            }
-            ensure!(
-                self.transport.playing,
-                "{event:?} while the transport stands still"
-            );
-            ensure!(
-                self.sounding.insert(key, at).is_none(),
-                "{event:?} sounds already"
-            );
-            self.summary.generated += 1;
-            // In real time a note may be late, and the first after a jump may be rounded. A rounded
-            // position shifts all notes after a jump by up to its rounding.
-            if self.mode == Mode::Offline && !turned && !(self.moved && event.offset == 0) {
-                let here = beat + f64::from(event.offset) / samples_per_beat;
-                let step = (here * 12.0).round() / 12.0;
-                let off_by = ((step - here) * samples_per_beat).abs();
-                let rounding = 2.0 * self.quirks.error() * samples_per_beat;
-                ensure!(
-                    off_by < 0.502 + rounding || event.offset == 0 && off_by < 1.502 + rounding,
-                    "{event:?} is {off_by} samples beside its step, {rounding} are allowed"
-                );
-                self.summary.placed += 1;
-            }
-        }
-        ensure!(
-            self.transport.playing || self.sounding.is_empty(),
-            "sounding after the stop: {:?}",
-            self.sounding
-        );
         Ok(())
     }
 

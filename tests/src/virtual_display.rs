@@ -1,8 +1,7 @@
 //! A virtual X11 display (Xvfb), the host's window on it, pictures of it, and simulated input.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -19,14 +18,16 @@ use x11rb::rust_connection::RustConnection;
 use x11rb::wrapper::ConnectionExt as _;
 use x11rb::{COPY_DEPTH_FROM_PARENT, CURRENT_TIME};
 
+use crate::server_process::ServerProcess;
+
 /// Longest wait for the X server and for answers of the editor.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A virtual display of this process. Dropping it ends the server.
 pub struct VirtualDisplay {
-    server: Child,
     /// Its name: the value of `DISPLAY`.
     pub name: String,
+    _server: ServerProcess,
 }
 
 impl VirtualDisplay {
@@ -36,35 +37,14 @@ impl VirtualDisplay {
     ///
     /// When Xvfb is there and does not start.
     pub fn start() -> Result<Option<Self>> {
-        let server = Command::new("Xvfb")
-            // The server takes the first free number and prints it.
-            .args(["-displayfd", "1", "-screen", "0", "1920x1200x24"])
-            .args(["-nolisten", "tcp"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut server = match server {
-            Ok(server) => server,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).context("cannot start Xvfb"),
-        };
-        let stdout = server.stdout.take().context("Xvfb has no output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let name = format!(":{}", line.trim());
-        let screen = Self { server, name };
-        if line.trim().is_empty() {
-            bail!("Xvfb ended before it had a display");
-        }
-        Ok(Some(screen))
-    }
-}
-
-impl Drop for VirtualDisplay {
-    fn drop(&mut self) {
-        // The server may have ended already.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        let mut xvfb = Command::new("Xvfb");
+        // The server takes the first free number and prints it.
+        xvfb.args(["-displayfd", "1", "-screen", "0", "1920x1200x24"])
+            .args(["-nolisten", "tcp"]);
+        Ok(ServerProcess::start(&mut xvfb)?.map(|server| Self {
+            name: format!(":{}", server.address),
+            _server: server,
+        }))
     }
 }
 

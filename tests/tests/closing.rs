@@ -50,7 +50,7 @@ fn close(daw: Daw, what: &str) {
 }
 
 #[test]
-fn whoever_is_closed_while_it_loads_leaves_nothing_and_stops_nobody() {
+fn instance_closed_while_loading_leaves_nothing_and_stops_no_other() {
     let folder = tempfile::tempdir().unwrap();
     for format in Format::ALL {
         let expected = scenario::play_on(format, scenario::default_setup(), 1).unwrap();

@@ -85,6 +85,7 @@ fn files() -> (tempfile::TempDir, Vec<PathBuf>) {
                 length: 3,
                 pitch: 40 + ((step * 5) % 37) as u8 + voice * 4,
                 velocity: 110,
+                ..Note::default()
             });
         }
     }

@@ -124,11 +124,11 @@ fn continue_command_plays_merged_tokens() {
     let minuet = tune::minuet();
     minuet.to_midi().write_file(&path("in.mid")).unwrap();
     let run = |words: &[&str]| {
-        let done = Command::new(artifacts::program("continuo").unwrap())
+        let done = artifacts::command("continuo")
+            .unwrap()
             .args(words)
             .current_dir(folder.path())
             .env("CONTINUO_MODEL", directory())
-            .env("CONTINUO_RUNTIME", artifacts::runtime_library().unwrap())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&done.stderr);

@@ -170,9 +170,8 @@ fn missing_runtime_is_named_and_notes_pass_through() {
 
 #[test]
 fn invalid_runtime_library_is_named_and_notes_pass_through() {
-    use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
     let folder = tempfile::tempdir().unwrap();
-    let name = format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}");
+    let name = continuo_files::onnx_runtime::bundled_library_name();
     fs::write(folder.path().join(name), b"this is no library").unwrap();
     assert_runtime_is_named(folder.path());
 }

@@ -116,7 +116,7 @@ fn sizes() -> (u64, u64) {
     let graphs = variant.iter().find_map(|folder| fs::read_dir(folder).ok());
     let bytes = |file: std::io::Result<fs::DirEntry>| file.unwrap().metadata().unwrap().len();
     let weights = graphs.expect("a variant").map(bytes).sum();
-    let sizes = &manifest.sizes;
+    let sizes = &manifest.shape.sizes;
     let row = 2 * sizes.heads * sizes.head_dim * size_of::<f32>();
-    (weights, (sizes.layers * manifest.window * row) as u64)
+    (weights, (sizes.layers * manifest.shape.window * row) as u64)
 }

@@ -77,7 +77,7 @@ fn plays(daw: &mut Daw, from: f64) {
 }
 
 #[test]
-fn a_clear_during_a_restore_keeps_what_comes_after_it_and_nothing_else() {
+fn clear_during_a_restore_keeps_later_notes_alone() {
     for format in Format::ALL {
         let mut daw = opened(format);
         daw.play_to(END + 1.9).unwrap();
@@ -99,7 +99,7 @@ fn a_clear_during_a_restore_keeps_what_comes_after_it_and_nothing_else() {
 }
 
 #[test]
-fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
+fn jump_far_back_during_a_restore_replaces_only_notes_played_over() {
     for format in Format::ALL {
         let mut daw = opened(format);
         daw.play_to(END + 1.9).unwrap();
@@ -123,7 +123,7 @@ fn a_jump_far_back_during_a_restore_replaces_only_what_is_played_over() {
 }
 
 #[test]
-fn another_model_during_a_restore_forgets_nothing() {
+fn change_of_model_during_a_restore_keeps_all_notes() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("other");
     artifacts::copy_folder(&artifacts::model().unwrap(), &other).unwrap();

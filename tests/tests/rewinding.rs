@@ -33,7 +33,7 @@ fn score() -> Score {
 }
 
 #[test]
-fn a_jump_back_of_any_length_while_the_past_is_read_is_exact_in_the_end() {
+fn jump_back_during_reading_is_exact_in_the_end() {
     let whole = score();
     for (variant, times) in [("plain", 10), ("cpu", 5)] {
         let model = model(variant);

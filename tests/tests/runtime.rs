@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use continuo_files::onnx_runtime;
 use continuo_tests::artifacts;
 use continuo_tests::host::Format;
 use libloading::{Library, Symbol};
@@ -24,13 +25,11 @@ fn load(path: &Path) -> Library {
 #[test]
 fn bundled_runtime_is_not_replaced_by_a_loaded_one() {
     let folder = tempfile::tempdir().unwrap();
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let resources = artifacts::bundle(Format::Clap)
-        .unwrap()
-        .with_extension("resources");
-    let ours = resources.join(format!("{prefix}onnxruntime-continuo{suffix}"));
+    let bundle = artifacts::bundle(Format::Clap).unwrap();
+    let resources = onnx_runtime::resources_beside(&bundle).unwrap();
+    let ours = resources.join(onnx_runtime::bundled_library_name());
     // Another plugin's copy, in another folder.
-    let theirs = folder.path().join(format!("{prefix}onnxruntime{suffix}"));
+    let theirs = folder.path().join(onnx_runtime::library_name());
     std::fs::copy(artifacts::runtime_library().unwrap(), &theirs).unwrap();
     let (theirs, ours) = (load(&theirs), load(&ours));
     assert_ne!(entry_point(&theirs), entry_point(&ours));

@@ -65,7 +65,7 @@ fn tempo_ramp_keeps_notes_on_their_samples() {
 }
 
 #[test]
-fn answers_start_on_bar_lines_in_every_metre() {
+fn answers_start_on_bar_lines_in_every_time_signature() {
     let metre = |numerator, denominator| TimeSignature {
         numerator,
         denominator,

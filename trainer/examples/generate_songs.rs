@@ -50,6 +50,7 @@ fn tune(seed: u64) -> Score {
                 length,
                 pitch: pitch as u8,
                 velocity: random.random_range(40..=110),
+                ..Note::default()
             });
             start += length;
         }

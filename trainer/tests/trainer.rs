@@ -10,10 +10,14 @@ mod corpus;
 mod fixtures;
 #[path = "trainer/memory.rs"]
 mod memory;
+#[path = "trainer/memory_fixtures.rs"]
+mod memory_fixtures;
 #[path = "trainer/merges.rs"]
 mod merges;
 #[path = "trainer/parity.rs"]
 mod parity;
+#[path = "trainer/retrieval.rs"]
+mod retrieval;
 #[path = "trainer/stream_batcher.rs"]
 mod stream_batcher;
 #[path = "trainer/training.rs"]

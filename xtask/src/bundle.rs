@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use continuo_files::onnx_runtime;
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
 use crate::{linkage, prerequisites, runtime, shell};
@@ -198,13 +199,9 @@ fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
 pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     let clap = folder.join(format!("{NAME}.clap"));
     let vst3 = folder.join(format!("{NAME}.vst3"));
-    let inside = |bundle: &Path| bundle.join("Contents").join("Resources");
-    let clap_resources = if cfg!(target_os = "macos") {
-        inside(&clap)
-    } else {
-        folder.join(format!("{NAME}.resources"))
-    };
-    let vst3_resources = inside(&vst3);
+    let beside = onnx_runtime::resources_beside(&clap).filter(|_| !cfg!(target_os = "macos"));
+    let clap_resources = beside.unwrap_or_else(|| onnx_runtime::resources_inside(&clap));
+    let vst3_resources = onnx_runtime::resources_inside(&vst3);
     [(clap, clap_resources), (vst3, vst3_resources)]
 }
 
@@ -212,7 +209,7 @@ pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
 pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     remove(to)?;
     let licences = runtime::LICENCES.map(|(_, name)| name.to_string());
-    for name in std::iter::once(runtime::plugin_name()).chain(licences) {
+    for name in std::iter::once(onnx_runtime::bundled_library_name()).chain(licences) {
         copy(&runtime.join(&name), &to.join(&name))?;
     }
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {

@@ -21,7 +21,7 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    // Before the work: without them it would be in vain.
+    // Checked before the build, which is useless without them.
     let folders = folders()?;
     let bundled = match options.dry_run || options.no_build {
         true => shell::target_dir()?.join("bundled"),
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bundle_is_replaced_whole_and_its_neighbours_stay() {
+    fn bundle_is_replaced_whole_and_its_neighbours_stay() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let bundle = at("built/Continuo.vst3");

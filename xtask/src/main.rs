@@ -38,7 +38,7 @@ enum Command {
     /// Play a tune to the built plugin in a real host and let it play on
     ///
     /// Bundles the plugin, loads the CLAP, plays the opening of a tune to it with a running
-    /// transport, lets it play on, and writes heard.mid, played.mid, both.mid, both.wav and roll.png.
+    /// transport, lets it continue, and writes heard.mid, played.mid, both.mid, both.wav and roll.png.
     Demo(demo::Options),
     /// Test everything: units, the built bundles in real hosts, formatting, lints
     Test(test::Options),

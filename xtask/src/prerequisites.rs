@@ -1,7 +1,7 @@
 //! Programs and libraries that must be installed before other commands work, beside Rust itself.
 //!
 //! The plugin links nothing but the C library (its window loads X11 and OpenGL when it opens). Therefore the
-//! list is short: a C compiler (for the linker and crates with C code), C++ and CMake (for faiss), and pip
+//! list is short: a C compiler (for the linker and crates with C code), C++, CMake and make (for faiss), and pip
 //! (for ONNX Runtime). A virtual display and AT-SPI are optional, for one test each.
 
 use std::path::Path;
@@ -25,16 +25,30 @@ const COMPILER: Prerequisite = Prerequisite {
 };
 
 const CXX: Prerequisite = Prerequisite {
-    name: "a C++ compiler (g++ or c++)",
+    name: "a C++ compiler (c++)",
     packages: &["g++"],
     found: || cfg!(windows) || shell::succeeds("c++", &["--version"]),
 };
 
-/// faiss requires 3.24 or newer, and CMake reports that. Debian 12 has 3.25.
+/// faiss requires it. Debian 12 has 3.25.
 const CMAKE: Prerequisite = Prerequisite {
-    name: "CMake (cmake)",
-    packages: &["cmake", "make"],
-    found: || shell::succeeds("cmake", &["--version"]),
+    name: "CMake 3.24 or newer (cmake)",
+    packages: &["cmake"],
+    found: || cmake_version().is_some_and(|version| version >= OLDEST_CMAKE),
+};
+
+/// Oldest usable version of CMake: `cmake_minimum_required` of faiss.
+const OLDEST_CMAKE: (u32, u32) = (3, 24);
+
+/// CMake's Makefiles are built with it, unless the variable of CMake selects another generator.
+const MAKE: Prerequisite = Prerequisite {
+    name: "make",
+    packages: &["make"],
+    found: || {
+        cfg!(windows)
+            || std::env::var_os("CMAKE_GENERATOR").is_some()
+            || shell::succeeds("make", &["--version"])
+    },
 };
 
 const PIP: Prerequisite = Prerequisite {
@@ -85,7 +99,7 @@ pub(crate) fn sound() -> Result<()> {
     provide(&SOUND)
 }
 
-/// Installs the compilers and CMake.
+/// Installs the compilers, CMake and make.
 ///
 /// # Errors
 ///
@@ -93,7 +107,8 @@ pub(crate) fn sound() -> Result<()> {
 pub(crate) fn compilers() -> Result<()> {
     provide(&COMPILER)?;
     provide(&CXX)?;
-    provide(&CMAKE)
+    provide(&CMAKE)?;
+    provide(&MAKE)
 }
 
 /// Installs a virtual display and the interface of screen readers, if possible. Without them, their tests
@@ -166,11 +181,24 @@ fn python() -> Option<&'static str> {
         .find(|name| shell::succeeds(name, &["-m", "pip", "--version"]))
 }
 
+/// Major and minor version of the installed CMake.
+fn cmake_version() -> Option<(u32, u32)> {
+    let output = Command::new("cmake").arg("--version").output().ok()?;
+    parse_cmake_version(&String::from_utf8_lossy(&output.stdout))
+}
+
+/// Version in a line like `cmake version 3.25.1`.
+fn parse_cmake_version(text: &str) -> Option<(u32, u32)> {
+    let version = text.split_once("cmake version ")?.1;
+    let mut numbers = version.split('.').map(|number| number.trim().parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
 /// Installs a missing prerequisite if that needs no password.
 ///
 /// # Errors
 ///
-/// Gives the command that installs it.
+/// When it cannot be installed; the error names the command that installs it.
 fn provide(prerequisite: &Prerequisite) -> Result<()> {
     if (prerequisite.found)() {
         return Ok(());
@@ -178,7 +206,7 @@ fn provide(prerequisite: &Prerequisite) -> Result<()> {
     let packages = prerequisite.packages.join(" ");
     if !shell::succeeds("apt-get", &["--version"]) {
         bail!(
-            "{} is missing; install it and run this again (on Debian: {packages})",
+            "{} is missing; install it and run this again (its packages on Debian: {packages})",
             prerequisite.name
         );
     }
@@ -219,4 +247,18 @@ fn apt(prefix: &[&str], args: &[&str]) -> Command {
     let mut command = Command::new(prefix[0]);
     command.args(&prefix[1..]).args(args);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cmake_version_is_read_and_compared() {
+        let version = |text| parse_cmake_version(text).unwrap();
+        assert_eq!(version("cmake version 3.25.1\n\nCMake suite"), (3, 25));
+        assert!(version("cmake version 3.22.1") < OLDEST_CMAKE);
+        assert!(version("cmake version 4.0.0-rc1") >= OLDEST_CMAKE);
+        assert_eq!(parse_cmake_version("zsh: command not found"), None);
+    }
 }

@@ -4,12 +4,13 @@
 //! without a network. One wheel per platform is pinned by its hash, whatever Python version is installed:
 //! only the library inside is used.
 
-use std::env::consts::{ARCH, DLL_PREFIX, DLL_SUFFIX, OS};
+use std::env::consts::{ARCH, OS};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
+use continuo_files::onnx_runtime::{FOLDER, bundled_library_name, library_name};
 use sha2::{Digest, Sha256};
 
 use crate::{prerequisites, shell, soname};
@@ -83,16 +84,6 @@ pub(crate) const LICENCES: [(&str, &str); 2] = [
     ),
 ];
 
-/// File name of the library for the trainer's and the engine's tests and tools.
-pub(crate) fn plain_name() -> String {
-    format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")
-}
-
-/// File name of the plugin's copy, which has a SONAME of its own on Linux.
-pub(crate) fn plugin_name() -> String {
-    format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}")
-}
-
 /// Puts both copies and the licences into the runtime folder, unless they are there already. Returns the
 /// folder.
 ///
@@ -106,16 +97,16 @@ pub(crate) fn run() -> Result<PathBuf> {
     else {
         bail!(
             "there is no pinned ONNX Runtime for {OS} on {ARCH}; put its library into \
-             target/runtime as {} and {}",
-            plain_name(),
-            plugin_name()
+             target/{FOLDER} as {} and {}",
+            library_name(),
+            bundled_library_name()
         );
     };
-    let dir = shell::target_dir()?.join("runtime");
+    let dir = shell::target_dir()?.join(FOLDER);
     if is_complete(&dir, wheel) {
         eprintln!(
             "ONNX Runtime {VERSION}: {} is there",
-            dir.join(plain_name()).display()
+            dir.join(library_name()).display()
         );
         return Ok(dir);
     }
@@ -127,19 +118,19 @@ pub(crate) fn run() -> Result<PathBuf> {
     fetched?;
     eprintln!(
         "ONNX Runtime {VERSION}: {}",
-        dir.join(plain_name()).display()
+        dir.join(library_name()).display()
     );
     Ok(dir)
 }
 
 /// Whether all files are there and the library is the pinned one.
 fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
-    let Ok(mut library) = fs::read(dir.join(plain_name())) else {
+    let Ok(mut library) = fs::read(dir.join(library_name())) else {
         return false;
     };
     sha256(&library) == wheel.library_sha256
         && rename(&mut library).is_ok()
-        && fs::read(dir.join(plugin_name())).is_ok_and(|ours| ours == library)
+        && fs::read(dir.join(bundled_library_name())).is_ok_and(|ours| ours == library)
         && LICENCES.iter().all(|(_, name)| dir.join(name).is_file())
 }
 
@@ -211,9 +202,9 @@ fn unpack(wheel: &Wheel, path: &Path, dir: &Path) -> Result<()> {
     if sha256(&library) != wheel.library_sha256 {
         bail!("the library in the ONNX Runtime wheel is not the pinned one");
     }
-    put(&dir.join(plain_name()), &library)?;
+    put(&dir.join(library_name()), &library)?;
     rename(&mut library)?;
-    put(&dir.join(plugin_name()), &library)
+    put(&dir.join(bundled_library_name()), &library)
 }
 
 /// Turns the library's bytes into the plugin's copy. Only ELF libraries are identified by a name inside

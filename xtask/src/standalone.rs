@@ -1,6 +1,7 @@
 //! `cargo xtask standalone`: builds the plugin as a program, with its resources beside it.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use continuo_files::onnx_runtime;
 
 use crate::{bundle, prerequisites, runtime, shell};
 
@@ -36,7 +37,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let program = home.join(&file);
     bundle::copy(&target.join(folder).join(&file), &program)?;
     // The program finds its resources like the plugin: beside its file, by the file's name.
-    bundle::add_resources(&home.join(format!("{PROGRAM}.resources")), &runtime)?;
+    let resources = onnx_runtime::resources_beside(&program).context("the program has no name")?;
+    bundle::add_resources(&resources, &runtime)?;
     eprintln!("{}", program.display());
     Ok(())
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use continuo_files::onnx_runtime;
 
-use crate::{bundle, prerequisites, runtime, shell};
+use crate::{bundle, prerequisites, shell};
 
 /// Manifests of both workspaces: this program's, and that of all other crates.
 const WORKSPACES: [&str; 2] = ["xtask/Cargo.toml", "Cargo.toml"];
@@ -37,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let mut tests = shell::cargo();
         tests.args(["test", "--manifest-path", manifest]);
         tests.args(["--workspace", "--no-fail-fast"]);
-        tests.env("CONTINUO_RUNTIME", &artifacts.library);
+        tests.env(onnx_runtime::VARIABLE, &artifacts.library);
         tests.env("CONTINUO_TEST_BUNDLES", &artifacts.bundled);
         tests.env("CONTINUO_TEST_MODEL", &artifacts.model);
         tests.env("CONTINUO_TEST_XL_MODEL", &artifacts.xl_model);
@@ -116,7 +117,9 @@ fn make_artifacts() -> Result<Artifacts> {
     prerequisites::display();
     let bundled = bundle::for_tests()?;
     let target = shell::target_dir()?;
-    let library = target.join("runtime").join(runtime::plain_name());
+    let library = target
+        .join(onnx_runtime::FOLDER)
+        .join(onnx_runtime::library_name());
     let (model, xl_model) = (target.join("test-model"), target.join("test-model-xl"));
     // Together with the tests, so that cargo chooses the features of `cargo test`: otherwise half of the
     // dependencies would be compiled twice.

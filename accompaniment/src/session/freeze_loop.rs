@@ -70,7 +70,7 @@ mod tests {
     use continuo_score::TimeSignature;
 
     #[test]
-    fn the_last_bars_repeat_in_phase() {
+    fn frozen_bars_repeat_in_phase() {
         let mut timeline = Timeline::new(12);
         timeline.add_time_signature(0.0, TimeSignature::COMMON);
         timeline.on(1.0, 0, 50, 90);
@@ -78,7 +78,7 @@ mod tests {
         for (id, start) in [(1, 48), (2, 60), (3, 96), (4, 110)] {
             timeline.play(id, start as f64 / 12.0, start, start + 6, 60 + id as u8, 70);
         }
-        // In the third bar: the one before it has two notes of ours.
+        // In the third bar: the second has two generated notes.
         let one = FreezeLoop::of(&timeline, 9.5, 1).unwrap();
         let starts = |f: &FreezeLoop, from, until| -> Vec<(i64, u8)> {
             let notes = f.notes(from, until).into_iter();
@@ -89,10 +89,10 @@ mod tests {
             [(144, 61), (156, 62), (192, 61), (204, 62)]
         );
         assert_eq!(starts(&one, 150, 157), [(156, 62)]);
-        // Two bars are all there are; the player's note is not ours to repeat.
+        // There are two bars; only generated notes repeat.
         let all = FreezeLoop::of(&timeline, 9.5, 8).unwrap();
         assert_eq!(starts(&all, 96, 192), [(144, 61), (156, 62)]);
-        // Before we have played it is the player's.
+        // Without generated notes, the player's notes repeat.
         let player_notes = FreezeLoop::of(&timeline, 4.0, 4).unwrap();
         assert_eq!(starts(&player_notes, 48, 96), [(60, 50)]);
         assert!(FreezeLoop::of(&Timeline::new(12), 9.0, 4).is_none());

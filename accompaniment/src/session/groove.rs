@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_players_swing_and_loudness_are_found() {
+    fn swing_and_loudness_of_the_player_are_measured() {
         let mut groove = Groove::of(&swung(), 1000);
         assert!(groove.late(24).abs() < 1e-9 && (groove.late(30) - 0.03).abs() < 1e-9);
         assert_eq!(groove.late(31), 0.0, "nothing was played there");
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_player_the_model_decides() {
+    fn without_input_the_groove_is_that_of_the_model() {
         let mut groove = Groove::of(&Timeline::new(12), 0);
         let follow = Settings {
             velocity_from: VelocityFrom::Follow,

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_back_forgets_nothing_until_it_is_played_over() {
+    fn jump_back_removes_nothing_until_it_is_played_over() {
         let mut timeline = timeline(&[0.0, 4.0, 8.0, 12.0]);
         timeline.set_aside_from(4.0);
         assert_eq!((starts(&timeline), timeline.later()), (vec![0.0], 3));

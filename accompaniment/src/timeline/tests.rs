@@ -23,7 +23,7 @@ fn heard(timeline: &mut Timeline, from: f64, to: f64, pitch: u8) {
 }
 
 #[test]
-fn scores_count_from_the_bar_line_before_the_first_note() {
+fn score_begins_on_the_bar_line_before_the_first_note() {
     let mut timeline = Timeline::new(12);
     timeline.add_time_signature(8.0, TimeSignature::COMMON);
     heard(&mut timeline, 9.0, 9.5, 60);
@@ -77,7 +77,7 @@ fn note_offs_match_repeated_keys_and_wildcards() {
 }
 
 #[test]
-fn a_note_that_a_host_ends_at_once_ends_with_its_second_note_off() {
+fn note_ended_at_once_by_the_host_ends_with_its_second_note_off() {
     let mut timeline = Timeline::new(12);
     timeline.on(0.0, 0, 60, 90);
     timeline.off(0.0, Some(0), Some(60));
@@ -107,7 +107,7 @@ fn a_cancel_ends_sounding_notes_and_removes_planned_ones() {
 }
 
 #[test]
-fn a_jump_forgets_what_lies_ahead() {
+fn jump_removes_the_notes_ahead() {
     let mut timeline = Timeline::new(12);
     timeline.add_time_signature(4.0, TimeSignature::COMMON);
     heard(&mut timeline, 4.0, 5.0, 60);
@@ -121,7 +121,7 @@ fn a_jump_forgets_what_lies_ahead() {
 }
 
 #[test]
-fn boundaries_follow_the_host() {
+fn boundaries_follow_the_time_signatures_of_the_host() {
     let mut timeline = Timeline::new(12);
     timeline.add_time_signature(0.0, TimeSignature::COMMON);
     timeline.add_time_signature(8.0, THREE_FOUR);
@@ -145,7 +145,7 @@ fn boundaries_follow_the_host() {
 }
 
 #[test]
-fn boundaries_are_the_first_ones() {
+fn boundary_is_the_first_at_or_after_a_step() {
     for (numerator, denominator) in [(4, 4), (3, 4), (6, 8), (5, 32), (7, 16)] {
         let mut timeline = Timeline::new(12);
         timeline.add_time_signature(
@@ -193,7 +193,7 @@ fn the_pedal_sustains_released_keys() {
 }
 
 #[test]
-fn turns_over_a_change_of_metre() {
+fn trade_turns_continue_over_a_change_of_time_signature() {
     let mut timeline = Timeline::new(12);
     timeline.add_time_signature(0.0, TimeSignature::COMMON);
     timeline.add_time_signature(12.0, THREE_FOUR);

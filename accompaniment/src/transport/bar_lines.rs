@@ -1,4 +1,4 @@
-//! Bars: the host's, as far as they make sense. Audio thread; allocates nothing.
+//! The host's bars, as far as they agree with its positions. Audio thread; allocates nothing.
 
 use super::{HostTransport, TOLERANCE};
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn bar_lines_that_are_bar_lines_are_taken() {
+    fn correct_bar_lines_are_used() {
         let four = |_| (4, 4);
         // A song whose bars begin one beat late.
         let pickup = |beat: f64| ((beat - 1.0) / 4.0).floor() * 4.0 + 1.0;
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn ardour_reports_the_number_of_the_bar_times_four() {
+    fn bar_number_times_four_of_ardour_is_recognised() {
         for (numerator, bar) in [(4, 4.0), (5, 5.0), (3, 3.0), (12, 6.0)] {
             let denominator = if numerator == 12 { 8 } else { 4 };
             let report = |beat: f64| ((beat / bar).floor() + 1.0) * 4.0;
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_a_bar_is_no_bar_line() {
+    fn bar_number_is_not_used_as_a_bar_line() {
         let (lines, distrusted) = read(0.0, 15.9, |_| (4, 4), |beat| (beat / 4.0).floor());
         assert_eq!(lines, [0.0, 4.0, 8.0, 12.0]);
         assert!(distrusted);
     }
 
     #[test]
-    fn another_signature_inside_a_bar_begins_where_it_is_said_to() {
+    fn time_signature_inside_a_bar_begins_where_the_host_reports_it() {
         let signature = |beat: f64| if beat < 6.0 - 1e-6 { (4, 4) } else { (3, 4) };
         let report = |beat: f64| {
             if beat < 6.0 - 1e-6 {

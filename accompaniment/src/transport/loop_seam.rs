@@ -83,7 +83,7 @@ pub(super) struct Jump<'a> {
     /// Rounding of the host's positions, in quarter notes.
     pub(super) slack: f64,
     /// Longest distance, in quarter notes, from the seam to where the host turned back, and
-    /// longest stretch of a loop that the host leaves out.
+    /// longest part of a loop that the host leaves out.
     pub(super) reach: f64,
 }
 
@@ -214,9 +214,9 @@ impl JumpBack {
         (other.length - self.length).abs() < 2.0 * slack
     }
 
-    /// The seam, if the jump `before` was of the same loop, and what both say of its start. The
-    /// seam is taken to be where it is at the earliest: what begins behind it is more likely the
-    /// beginning of a loop than its end.
+    /// The seam, if the jump `before` was of the same loop. Both jumps limit its start. The earliest
+    /// possible seam counts, because the notes after it are more likely the beginning of the loop than
+    /// its end.
     pub(super) fn again(&mut self, before: Option<Self>, slack: f64) -> Option<Seam> {
         let before = before.filter(|before| self.is_as_long_as(before, slack))?;
         let earliest = self.earliest.max(before.earliest);

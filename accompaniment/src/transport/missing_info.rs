@@ -26,11 +26,11 @@ pub struct OwnTime {
 pub(super) struct Gaps {
     /// The host has reported a tempo together with a position.
     complete: bool,
-    /// Own positions were needed before: there is no wait for them.
+    /// Own time has begun before, so it begins again without a wait.
     own_needed: bool,
     /// Samples in a row without usable information.
     missing: f64,
-    /// Position at which the plugin's own time goes on, in quarter notes.
+    /// Position at which own time continues, in quarter notes.
     own_beat: f64,
     /// The position that the host reported last, in quarter notes.
     host_beat: f64,
@@ -39,19 +39,19 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// Sets the position, in quarter notes, from which the plugin's own time goes on.
+    /// Sets the position, in quarter notes, from which own time continues.
     pub(super) fn resume_at(&mut self, beat: f64) {
         self.own_beat = beat;
     }
 
-    /// The reading of a block of `frames` samples, with what is missing filled in.
+    /// The transport of a block of `frames` samples, with missing values filled in.
     ///
-    /// - A host that has reported positions before is trusted to go on: the playhead is counted
-    ///   on through a gap of up to half a second, and then stands still. A host that goes on to
-    ///   report that it plays, and its tempo, is counted on for as long as it does.
-    /// - A host that has never reported a tempo together with a position stands still for half a
-    ///   second. Then its tempo is followed from the place where own time left off; without a
-    ///   tempo the plugin plays by its own.
+    /// - For a host that has reported positions before, the playhead is counted through a gap of up to
+    ///   half a second, and then stops. While the host still reports its tempo and that it plays, the
+    ///   count continues.
+    /// - A host that has never reported a tempo together with a position counts as stopped for half a
+    ///   second. Then positions continue where own time stopped, at the host's tempo if it reports
+    ///   one, else at the plugin's.
     pub(super) fn fill(
         &mut self,
         reading: &HostTransport,
@@ -106,7 +106,7 @@ impl Gaps {
                     }
                 }
                 Some(_) => standing,
-                // It plays, and does not report where: from where it last stood.
+                // It plays without a position: continue from the last one.
                 None if reading.playing && reading.tempo.is_some() => {
                     if !self.own_needed {
                         self.own_beat = self.host_beat;

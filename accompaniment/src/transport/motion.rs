@@ -1,12 +1,12 @@
-//! Hosts whose positions do not move as their tempo says. Audio thread; allocates nothing.
+//! Contradictions between the positions and the tempo of a host. Audio thread; allocates nothing.
 
 use super::{HostTransport, TOLERANCE};
 
 /// Movement over which positions and tempo are compared, in quarter notes: long enough that
 /// rounding does not matter.
-const STRETCH: f64 = 16.0 * TOLERANCE;
+const INTERVAL: f64 = 16.0 * TOLERANCE;
 
-/// Stretches in a row that move evenly, and not as the tempo says, before the tempo is
+/// Number of consecutive intervals that move evenly at another tempo, before the tempo is
 /// distrusted.
 const ENOUGH: u32 = 3;
 
@@ -19,7 +19,7 @@ const COUNT_IN: f64 = 10.0;
 pub enum Contradiction {
     /// The positions move evenly, but not at the tempo. The tempo is taken from the positions.
     Tempo,
-    /// The position stands still while the transport plays. The transport counts as standing.
+    /// The position stands still while the transport plays. The transport counts as stopped.
     Position,
 }
 
@@ -28,7 +28,7 @@ pub enum Contradiction {
 pub(super) struct Motion {
     /// The block before, if it reported position and tempo and played.
     last: Option<Block>,
-    stretch: Stretch,
+    interval: Interval,
     /// Even movement that contradicts the tempo.
     even: Option<Even>,
     /// Quarter notes a sample, where that is taken from the positions.
@@ -49,17 +49,17 @@ struct Block {
 
 /// Movement in quarter notes: as reported, and the least and the most that the tempos allow.
 #[derive(Clone, Copy, Debug, Default)]
-struct Stretch {
+struct Interval {
     samples: f64,
     moved: f64,
     least: f64,
     most: f64,
 }
 
-/// Stretches that move at one rate.
+/// Consecutive intervals that move at one rate.
 #[derive(Clone, Copy, Debug)]
 struct Even {
-    stretches: u32,
+    intervals: u32,
     samples: f64,
     moved: f64,
 }
@@ -77,7 +77,7 @@ impl Motion {
         self.found
     }
 
-    /// The reading of a block of `frames` samples without what contradicts itself.
+    /// The transport of a block of `frames` samples without contradictions.
     pub(super) fn correct(
         &mut self,
         reading: &HostTransport,
@@ -95,7 +95,7 @@ impl Motion {
                 }
                 (self.stood, self.found) = (0.0, self.rate.map(|_| Contradiction::Tempo));
             }
-            (self.last, self.stretch) = (None, Stretch::default());
+            (self.last, self.interval) = (None, Interval::default());
             return *reading;
         };
         let block = Block {
@@ -103,7 +103,13 @@ impl Motion {
             tempo,
             frames,
         };
-        if let Some(last) = self.last.replace(block) {
+        let last = self.last.replace(block);
+        let moves = f64::from(frames) * tempo / (60.0 * sample_rate);
+        // The turns of a loop that is hardly longer than a block look like even movement.
+        let short = |(start, end): (f64, f64)| end - start < 2.0 * INTERVAL.max(moves);
+        if reading.cycle.is_some_and(short) {
+            (self.interval, self.even, self.rate) = (Interval::default(), None, None);
+        } else if let Some(last) = last {
             self.compare(last, beat, tempo, sample_rate);
         }
         self.found = None;
@@ -136,7 +142,7 @@ impl Motion {
         self.stood > 0.0 && self.rate == Some(0.0)
     }
 
-    /// Takes in the movement from the block `last` to position `beat` at `tempo`.
+    /// Records the movement from the block `last` to position `beat` at `tempo`.
     fn compare(&mut self, last: Block, beat: f64, tempo: f64, sample_rate: f64) {
         let frames = f64::from(last.frames);
         if beat == last.beat {
@@ -148,43 +154,43 @@ impl Motion {
             (self.stood, self.moves) = (0.0, true);
         }
         let beats = |tempo: f64| frames * tempo / (60.0 * sample_rate);
-        let stretch = &mut self.stretch;
-        stretch.samples += frames;
-        stretch.moved += beat - last.beat;
-        stretch.least += beats(tempo.min(last.tempo));
-        stretch.most += beats(tempo.max(last.tempo));
-        if stretch.least >= STRETCH {
-            let stretch = std::mem::take(&mut self.stretch);
-            self.judge(stretch, sample_rate);
+        let interval = &mut self.interval;
+        interval.samples += frames;
+        interval.moved += beat - last.beat;
+        interval.least += beats(tempo.min(last.tempo));
+        interval.most += beats(tempo.max(last.tempo));
+        if interval.least >= INTERVAL {
+            let interval = std::mem::take(&mut self.interval);
+            self.judge(interval, sample_rate);
         }
     }
 
-    fn judge(&mut self, stretch: Stretch, sample_rate: f64) {
-        let Stretch {
+    fn judge(&mut self, interval: Interval, sample_rate: f64) {
+        let Interval {
             samples,
             moved,
             least,
             most,
-        } = stretch;
+        } = interval;
         if moved > least - TOLERANCE && moved < most + TOLERANCE {
             (self.rate, self.even) = (None, None);
             return;
         }
         let now = Even {
-            stretches: 1,
+            intervals: 1,
             samples,
             moved,
         };
         let even = match self.even {
             Some(even) if (even.rate() * samples - moved).abs() < TOLERANCE => Even {
-                stretches: even.stretches.saturating_add(1),
+                intervals: even.intervals.saturating_add(1),
                 samples: even.samples + samples,
                 moved: even.moved + moved,
             },
             _ => now,
         };
         self.even = Some(even);
-        if even.stretches < ENOUGH {
+        if even.intervals < ENOUGH {
             return;
         }
         let tempo = even.rate() * 60.0 * sample_rate;
@@ -213,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tempo_that_is_not_that_of_the_positions_is_measured() {
+    fn tempo_that_contradicts_the_positions_is_measured() {
         for (frames, ticks) in [(64, 480.0), (512, 1e9), (4_096, 960.0)] {
             let mut motion = Motion::default();
             let mut tempo = 0.0;
@@ -224,7 +230,7 @@ mod tests {
             }
             assert!((tempo - 90.0).abs() < 0.5, "{frames}: {tempo}");
             assert_eq!(motion.contradiction(), Some(Contradiction::Tempo));
-            // The host finds its tempo.
+            // The host reports the right tempo again.
             for block in 2_000..2_200u32 {
                 let beat = f64::from(block * frames) * 1.5 / RATE;
                 motion.correct(&playing(beat, 90.0), frames, RATE);
@@ -234,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_that_stands_is_a_count_in_at_first() {
+    fn position_that_stands_still_counts_as_a_count_in_at_first() {
         let mut motion = Motion::default();
         let (mut stands, mut missing) = (0, 0);
         for _ in 0..1_500 {
@@ -252,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn jumps_loops_and_ramps_contradict_nothing() {
+    fn jumps_loops_and_ramps_are_no_contradiction() {
         let mut motion = Motion::default();
         let (mut beat, mut tempo) = (0.0, 60.0);
         for block in 0..3_000 {

@@ -24,16 +24,16 @@ impl Span {
 
     /// The sample rule: the sample of the block, nearest, halves upward, on which `beat` lies.
     ///
-    /// A note at `beat` is due in this span if that is in `first..end()`. If it is `end()` or
-    /// more, the next span will have it; if it is `first - 1`, the span before rounded it away
-    /// and it is due at `first`; if earlier, it is late. So a note sounds on the same sample of
-    /// the song, however the host cuts the song into blocks.
+    /// A note at `beat` is due in this span if that sample is in `first..end()`. From `end()` on, the
+    /// note belongs to a later span. At `first - 1`, the span before has rounded it to this one, and it
+    /// is due at `first`. Earlier, it is late. So a note sounds on the same sample of the song for all
+    /// block sizes.
     pub fn sample_of(&self, beat: f64) -> i64 {
         let x = (beat - self.start_beat + Self::NOISE) * self.samples_per_beat;
         i64::from(self.first).saturating_add((x + 0.5).floor() as i64)
     }
 
-    /// The sample a generated note at `beat` is due on: the musician's offset later.
+    /// The sample on which a generated note at `beat` is due: [`Span::sample_of`] plus `shift`.
     pub fn due(&self, beat: f64) -> i64 {
         self.sample_of(beat).saturating_add(self.shift)
     }

@@ -4,7 +4,9 @@ mod adversary;
 mod late_turn;
 mod lost_blocks;
 mod missing_info;
+mod random_host;
 mod rounding;
+mod short_loops;
 
 use super::*;
 use crate::testing::Rng;
@@ -51,7 +53,7 @@ fn samples(notes: &[f64], spb: f64, blocks: &[u32]) -> Vec<i64> {
 }
 
 #[test]
-fn the_sample_does_not_depend_on_the_blocks() {
+fn sample_of_a_note_does_not_depend_on_the_blocks() {
     for seed in 0..150 {
         let mut rng = Rng::new(seed);
         let rate = [44_100.0, 48_000.0, 96_000.0][rng.below(3) as usize];
@@ -86,7 +88,7 @@ fn the_sample_does_not_depend_on_the_blocks() {
 }
 
 #[test]
-fn the_limit_is_the_sample_rule() {
+fn cutoff_beat_follows_the_sample_rule() {
     let mut rng = Rng::new(7);
     for _ in 0..20_000 {
         let span = Span {
@@ -98,7 +100,7 @@ fn the_limit_is_the_sample_rule() {
         };
         let sample = span.first + rng.below(512) as u32;
         let beat = span.due_beat(sample) + (rng.unit() - 0.5) * 4.0 / span.samples_per_beat;
-        // Nearer to the edge than f64 tells apart there is nothing to say.
+        // Differences below the precision of f64 are not tested.
         if (beat - span.limit_of(sample)).abs() > 1e-12 * beat.abs().max(1.0) {
             let before = span.due(beat) < i64::from(sample);
             assert_eq!(before, beat < span.limit_of(sample));
@@ -107,7 +109,7 @@ fn the_limit_is_the_sample_rule() {
 }
 
 #[test]
-fn starts_stops_and_jumps() {
+fn starts_stops_and_jumps_are_reported() {
     let mut tracker = PlayheadTracker::new(RATE);
     let stopped = HostTransport {
         beat: Some(4.0),
@@ -150,7 +152,7 @@ fn starts_stops_and_jumps() {
 }
 
 #[test]
-fn a_tempo_ramp_is_no_jump() {
+fn tempo_ramp_is_no_jump() {
     let mut tracker = PlayheadTracker::new(RATE);
     let (mut beat, mut tempo) = (0.0, 60.0);
     assert!(tracker.next(&playing(beat, tempo), 4096).arrived.is_some());
@@ -163,7 +165,7 @@ fn a_tempo_ramp_is_no_jump() {
 }
 
 #[test]
-fn no_position_or_tempo_is_standing_still() {
+fn missing_position_or_tempo_counts_as_a_stop() {
     let mut tracker = PlayheadTracker::new(RATE);
     tracker.next(&playing(0.0, 120.0), 64);
     let lost = tracker.next(
@@ -187,7 +189,7 @@ fn no_position_or_tempo_is_standing_still() {
 }
 
 #[test]
-fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
+fn loop_seam_inside_a_block_makes_two_spans() {
     let mut tracker = PlayheadTracker::new(RATE);
     let reading = HostTransport {
         cycle: Some((4.0, 8.0)),
@@ -222,7 +224,7 @@ fn a_loop_that_comes_round_inside_a_block_is_two_spans() {
 }
 
 #[test]
-fn bars_are_told_when_they_change() {
+fn bars_are_reported_when_they_change() {
     let mut tracker = PlayheadTracker::new(RATE);
     let mut beat = 0.0;
     let mut sent = Vec::new();
@@ -246,7 +248,7 @@ fn bars_are_told_when_they_change() {
 }
 
 #[test]
-fn a_jump_that_is_no_loop_is_a_jump() {
+fn jump_that_fits_no_loop_is_a_jump() {
     let mut tracker = PlayheadTracker::new(RATE);
     tracker.next(&playing(10.3, 120.0), 480);
     let jump = tracker.next(&playing(2.7, 120.0), 480);
@@ -257,7 +259,7 @@ fn a_jump_that_is_no_loop_is_a_jump() {
 }
 
 #[test]
-fn a_stop_inside_the_last_block_is_where_the_host_stands() {
+fn stop_point_is_the_reported_position_inside_the_last_block() {
     let mut tracker = PlayheadTracker::new(RATE);
     tracker.next(&playing(4.0, 120.0), 4_800);
     let stopped = HostTransport {
@@ -275,7 +277,7 @@ fn a_stop_inside_the_last_block_is_where_the_host_stands() {
 }
 
 #[test]
-fn blocks_of_one_sample_and_of_none() {
+fn blocks_of_one_sample_and_of_none_are_accepted() {
     let mut tracker = PlayheadTracker::new(RATE);
     let spb = 24_000.0;
     for sample in 0..5_000u32 {

@@ -1,4 +1,4 @@
-//! Tests of the rules.
+//! Tests of turn-taking.
 
 use super::*;
 use crate::choices::Enter;
@@ -25,7 +25,7 @@ fn settings(gap: f64, enter: Enter) -> Settings {
 }
 
 #[test]
-fn the_first_boundary_after_the_gap() {
+fn answer_begins_on_the_first_boundary_after_the_gap() {
     let timeline = common();
     let mut rule = arrived(&timeline);
     let bar = settings(2.0, Enter::Bar);
@@ -71,7 +71,7 @@ fn the_first_boundary_after_the_gap() {
     );
 }
 
-/// Plays one note and gives where the answer begins.
+/// Plays one note; returns the step on which the answer begins.
 fn after(gap: f64, enter: Enter, on: i64, off: i64) -> Option<i64> {
     let timeline = common();
     let mut rule = arrived(&timeline);
@@ -81,8 +81,8 @@ fn after(gap: f64, enter: Enter, on: i64, off: i64) -> Option<i64> {
 }
 
 #[test]
-fn a_release_half_a_beat_late_does_not_put_the_answer_off_by_a_bar() {
-    // In 4/4, 48 steps a bar. Let go on the bar line, with a gap of a bar: the next one.
+fn release_half_a_beat_late_delays_no_answer_by_a_bar() {
+    // In 4/4 a bar has 48 steps. A release on the bar line with a gap of a bar gives the next bar line.
     assert_eq!(after(4.0, Enter::Bar, 36, 48), Some(96));
     for late in 1..=6 {
         assert_eq!(after(4.0, Enter::Bar, 36, 48 + late), Some(96), "{late}");
@@ -92,22 +92,22 @@ fn a_release_half_a_beat_late_does_not_put_the_answer_off_by_a_bar() {
         Some(144),
         "more than half a beat"
     );
-    // The same with a gap of two beats, for which the middle of the bar is in time.
+    // With a gap of two beats, a release in the middle of the bar is early enough.
     assert_eq!(after(2.0, Enter::Bar, 12, 24), Some(48));
     assert_eq!(after(2.0, Enter::Bar, 12, 30), Some(48));
     assert_eq!(after(2.0, Enter::Bar, 12, 31), Some(96));
-    // Struck there, it is a note and no late release.
+    // A note-on there is no late release.
     assert_eq!(after(4.0, Enter::Bar, 48, 54), Some(144));
     assert_eq!(after(2.0, Enter::Bar, 24, 27), Some(96));
     assert_eq!(after(2.0, Enter::Bar, 23, 27), Some(48));
-    // Beats and steps are taken to the letter.
+    // Beats and steps have no tolerance.
     assert_eq!(after(2.0, Enter::Beat, 12, 30), Some(60));
     assert_eq!(after(2.0, Enter::Step, 12, 30), Some(54));
 }
 
 #[test]
-fn a_late_release_leaves_time_to_decide() {
-    // Without a gap only the lead counts, of three steps by default: never in the past.
+fn late_release_leaves_time_to_decide() {
+    // Without a gap only the lead counts, three steps by default, so the answer is never in the past.
     assert_eq!(after(0.0, Enter::Bar, 36, 45), Some(48));
     assert_eq!(after(0.0, Enter::Bar, 36, 46), Some(96));
     assert_eq!(after(0.5, Enter::Bar, 36, 45), Some(48));
@@ -119,7 +119,7 @@ fn a_late_release_leaves_time_to_decide() {
     rule.off(50, timeline.beat(50), Some(0), Some(60));
     let entry = rule.next(&timeline, &bar).unwrap();
     assert!(entry.at == 96 && entry.decided > 50, "{entry:?}");
-    // Put off past that line, it is the next one.
+    // Postponed beyond that line, the answer begins on the next one.
     rule.postpone(97);
     assert_eq!(rule.next(&timeline, &bar).map(|e| e.at), Some(144));
 }
@@ -133,7 +133,7 @@ fn gaps_survive_the_rounding_of_parameters() {
 }
 
 #[test]
-fn an_answer_is_never_in_the_past() {
+fn answer_never_begins_in_the_past() {
     let timeline = common();
     let mut rule = arrived(&timeline);
     rule.on(0, 0.0, 0, 60);
@@ -182,8 +182,8 @@ fn notes_before_a_jump_are_not_answered() {
     assert_eq!(rule.next(&timeline, &settings(1.0, Enter::Step)), None);
 }
 
-/// The stretches of a mode one after the other, as `(at, decided, end)`.
-fn stretches(
+/// The consecutive play windows of a mode, as `(at, decided, end)`.
+fn play_windows(
     rule: &mut EntryPlanner,
     timeline: &Timeline,
     settings: &Settings,
@@ -212,20 +212,20 @@ fn turns_count_from_the_bar_the_player_began_in() {
     timeline.on(5.0, 0, 60, 90);
     rule.on(60, 5.0, 0, 60);
     assert_eq!(
-        stretches(&mut rule, &timeline, &trade, 2),
+        play_windows(&mut rule, &timeline, &trade, 2),
         [[144, 141, 240], [336, 333, 432]]
     );
-    // Joining in the midst of a turn of ours, on the next beat there is time for.
+    // A playhead that arrives inside the plugin's turn: the next beat that leaves enough time.
     let beat = Settings {
         enter: Enter::Beat,
         ..trade
     };
     rule.arrive(&timeline, 15.1);
     assert_eq!(
-        stretches(&mut rule, &timeline, &beat, 2),
+        play_windows(&mut rule, &timeline, &beat, 2),
         [[192, 189, 240], [336, 333, 432]]
     );
-    // Too late for this turn.
+    // Too late for this turn: the next one.
     rule.arrive(&timeline, 19.9);
     assert_eq!(rule.next(&timeline, &trade).map(|e| e.at), Some(336));
 }
@@ -239,15 +239,15 @@ fn play_windows_of_along_and_free_are_contiguous() {
     };
     let mut rule = arrived(&timeline);
     assert_eq!(
-        stretches(&mut rule, &timeline, &along(Enter::Bar), 2),
+        play_windows(&mut rule, &timeline, &along(Enter::Bar), 2),
         [[0, 0, 48], [48, 45, 96]]
     );
     rule.arrive(&timeline, 8.4);
     assert_eq!(
-        stretches(&mut rule, &timeline, &along(Enter::Step), 3),
+        play_windows(&mut rule, &timeline, &along(Enter::Step), 3),
         [[101, 101, 108], [108, 105, 120], [120, 117, 132]]
     );
-    // A player who stops is no company after the gap.
+    // After the gap, a player who has stopped no longer counts as playing.
     let entry = rule.next(&timeline, &along(Enter::Beat)).unwrap();
     assert!(!rule.plays(entry, &timeline, &along(Enter::Beat)));
     rule.on(120, 10.0, 0, 60);

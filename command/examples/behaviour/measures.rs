@@ -191,12 +191,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn circles_and_repeats() {
+    fn loops_and_repeats_are_measured() {
         let note = |i: u32, pitch: u8| Note {
             start: i * 3,
             length: 3,
             pitch,
             velocity: 64,
+            ..Note::default()
         };
         let round: Vec<Note> = (0..24)
             .map(|i| note(i, [60, 64, 67, 72][i as usize % 4]))

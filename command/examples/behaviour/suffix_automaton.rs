@@ -147,7 +147,7 @@ mod tests {
     use continuo_score::tune;
 
     #[test]
-    fn what_was_played_is_known_in_any_key() {
+    fn passages_are_found_in_any_key() {
         let minuet = tune::minuet();
         let higher: Vec<Note> = minuet
             .notes
@@ -171,7 +171,7 @@ mod tests {
 
     /// Compares with an exhaustive search, on few kinds of moves, so that all branches are covered.
     #[test]
-    fn the_longest_is_that_of_looking_everywhere() {
+    fn longest_passage_equals_exhaustive_search() {
         let mut seed = 1u64;
         let mut draw = |below: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -187,6 +187,7 @@ mod tests {
                         length: 1,
                         pitch: 60 + draw(2) as u8,
                         velocity: 64,
+                        ..Note::default()
                     }
                 };
                 (0..length).map(note).collect::<Vec<_>>()

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use continuo_engine::Model;
+use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{Drums, NoteState, Score, Token, TokenSequence};
+use continuo_score::{NoteState, Score, Token, TokenSequence};
 
-use super::super::hearing::HearingOptions;
+use super::super::input_selection::InputSelection;
 use super::super::inputs::{find, read_all};
 use super::{Cell, band};
 
@@ -29,14 +30,18 @@ pub(super) struct Piece {
 pub(super) fn read(
     model: &Model,
     named: &[PathBuf],
-    hearing: &HearingOptions,
+    selection: &InputSelection,
     keys: u8,
 ) -> Result<Vec<Piece>> {
     let files = find(named)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
-        let chosen = hearing.read(file, Pedal::Ignore, steps_per_beat)?;
-        Ok(Piece::new(model, &chosen.score(Drums::Drop), keys))
+        let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;
+        Ok(Piece::new(
+            model,
+            &chosen.score_for(model.vocabulary()),
+            keys,
+        ))
     })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
     match (&files[..], pieces.is_empty()) {
@@ -100,22 +105,22 @@ impl Ear<'_> {
         cell: &mut Cell,
         read: &mut dyn FnMut(usize),
     ) -> Result<()> {
-        let window = self.model.manifest().window;
+        let window = self.model.manifest().shape.window;
         let keys = piece.keys.iter();
         let keys: Vec<_> = keys
             .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
             .collect::<Result<_>>()?;
-        let mut suffix = NgramMemory::new(self.model.vocabulary());
+        let mut ngrams = NgramMemory::new(self.model.vocabulary());
         for (position, pair) in piece.tokens().windows(2).enumerate() {
             let [read, next] = [pair[0], pair[1]];
-            suffix.push(read.id, read.rows.bar_step);
+            ngrams.push(read.id, read.rows.bar_step);
             if next.bar + 1 < self.from_bar {
                 continue;
             }
             let network = mean(keys.iter().map(|nats| nats[position]));
-            let mixed = self.mixed(&suffix, next.id, network);
+            let mixed = self.mixed(&ngrams, next.id, network);
             let notes = piece.notes[position + 1];
-            cell.suffix.add(notes, mixed);
+            cell.ngram.add(notes, mixed);
             cell.all.add(notes, network);
             cell.by_window[band(position + 1, window)].add(notes, network);
         }
@@ -131,7 +136,7 @@ impl Ear<'_> {
         read: &mut dyn FnMut(usize),
     ) -> Result<Vec<f64>> {
         let model = self.model;
-        let (window, vocabulary) = (model.manifest().window, model.sizes().vocabulary);
+        let (window, vocabulary) = (model.manifest().shape.window, model.sizes().vocabulary);
         let mut memory = model.memory();
         let mut expected = Vec::with_capacity(tokens.len());
         // The last token predicts nothing.
@@ -153,19 +158,12 @@ impl Ear<'_> {
     }
 
     /// Returns the loss of an id in nats, with network and n-gram memory mixed.
-    fn mixed(&self, suffix: &NgramMemory, id: u16, network: f64) -> f64 {
-        let followed = suffix.continuations(0..usize::MAX, self.learned);
+    fn mixed(&self, ngrams: &NgramMemory, id: u16, network: f64) -> f64 {
+        let followed = ngrams.continuations(0..usize::MAX, self.learned);
         let likelihood =
             (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
         -likelihood.max(f64::MIN_POSITIVE).ln()
     }
-}
-
-/// Returns the negative log-likelihood of an id in nats.
-fn nats(logits: &[f32], id: usize) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
-    sum.ln() - f64::from(logits[id] - most)
 }
 
 /// Returns the negative logarithm of the mean of likelihoods that are given in nats.
@@ -182,15 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn likelihoods_sum_to_one() {
-        let logits = [1.5f32, -2.0, 0.25, 80.0];
-        let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
-        assert!((sum - 1.0).abs() < 1e-9);
-        assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-9);
-    }
-
-    #[test]
-    fn keys_lie_around_the_own_one_and_their_mean_is_of_likelihoods() {
+    fn keys_surround_the_own_key_and_likelihoods_are_averaged() {
         assert_eq!(shifts(1).collect::<Vec<_>>(), [0]);
         assert_eq!(shifts(6).collect::<Vec<_>>(), [0, 1, -1, 2, -2, 3]);
         let mut all: Vec<_> = shifts(12).collect();

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
+use continuo_files::onnx_runtime::{self, RuntimeNotFound};
 
 /// Path options of every command that runs a model.
 #[derive(clap::Args, Clone, Debug)]
@@ -10,8 +11,8 @@ pub struct ModelPaths {
     /// Model directory [default: models/default beside the command or in the source tree]
     #[arg(long, env = "CONTINUO_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// ONNX Runtime's library [default: beside the command, or target/runtime]
-    #[arg(long, env = "CONTINUO_RUNTIME", value_name = "FILE")]
+    /// ONNX Runtime's library [env: CONTINUO_RUNTIME] [default: beside the command, or target/runtime]
+    #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
 }
 
@@ -19,16 +20,9 @@ impl ModelPaths {
     /// Returns the path of the library to load.
     ///
     /// # Errors
-    /// Fails if no path is given and none is found.
-    pub fn runtime_library(&self) -> Result<PathBuf> {
-        let name = library_file_name("onnxruntime");
-        find(
-            self.runtime.as_deref(),
-            &[&name, &format!("runtime/{name}")],
-        )
-        .or_else(|_| {
-            bail!("no {name} found; `cargo xtask runtime` fetches it, or name it with --runtime")
-        })
+    /// Fails if the named file does not exist, or none is named and none is found.
+    pub fn runtime_library(&self) -> Result<PathBuf, RuntimeNotFound> {
+        onnx_runtime::find(self.runtime.as_deref())
     }
 
     /// Returns the path of the model directory to load.
@@ -36,35 +30,12 @@ impl ModelPaths {
     /// # Errors
     /// Fails if no path is given and none is found.
     pub fn model_directory(&self) -> Result<PathBuf> {
-        find(self.model.as_deref(), &["models/default"]).or_else(|_| {
-            bail!("no model found; name a model directory with --model (`continuo-trainer export` makes them)")
-        })
+        let named = self.model.clone();
+        named
+            .or_else(|| onnx_runtime::find_folder_near_program(Path::new("models/default")))
+            .context(
+                "no model found; name a model directory with --model (`continuo-trainer export` \
+                 makes them)",
+            )
     }
-}
-
-/// Returns the platform's file name of a shared library.
-fn library_file_name(stem: &str) -> String {
-    format!(
-        "{}{stem}{}",
-        std::env::consts::DLL_PREFIX,
-        std::env::consts::DLL_SUFFIX
-    )
-}
-
-/// Returns the given path, or else the first of `relative` that exists in the folder of this command or
-/// in a folder above it.
-fn find(named: Option<&Path>, relative: &[&str]) -> Result<PathBuf> {
-    if let Some(path) = named {
-        return Ok(path.to_path_buf());
-    }
-    let command = std::env::current_exe()?.canonicalize()?;
-    for folder in command.ancestors().skip(1).take(4) {
-        for place in relative {
-            let path = folder.join(place);
-            if path.exists() {
-                return Ok(path);
-            }
-        }
-    }
-    bail!("not found")
 }

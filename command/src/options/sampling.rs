@@ -81,6 +81,7 @@ impl SamplingOptions {
                 }),
                 longest: self.longest,
                 velocity: self.velocity.unwrap_or(free.velocity),
+                ..free
             },
         }
     }
@@ -147,12 +148,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_asked_for_is_the_default() {
+    fn missing_options_have_their_defaults() {
         assert_eq!(read("").unwrap(), Sampling::default());
     }
 
     #[test]
-    fn options_say_what_they_mean() {
+    fn options_set_their_settings() {
         let all = read(
             "--temperature .5 --temperature-rhythm 1.5 --top-k 5 --min-p .1 --warmest 1 \
              --scale D-dorian --range c3..84 --polyphony 3 --density 2.5 --register C5 \
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_values_are_refused() {
         for line in [
             "--temperature -1",
             "--temperature-pitch NaN",

@@ -82,7 +82,8 @@ impl PieceEncoder {
             to += 1;
         }
         let section = if self.begun {
-            TokenSequence::encode_part(self.step, &rest[..to], vocabulary)
+            let part = self.note_state.part();
+            TokenSequence::encode_section(self.step, part, &rest[..to], vocabulary)
         } else {
             self.score.notes = rest[..to].to_vec();
             TokenSequence::encode_open(&self.score, vocabulary)

@@ -24,6 +24,12 @@ impl Composer {
     /// If the score is on another grid than the model.
     pub fn begin_listening(&mut self, score: &Score) -> Result<(), EngineError> {
         self.check_grid(score)?;
+        self.end_infill();
+        self.change_input(score)
+    }
+
+    /// Makes `score` the input and begins to encode it.
+    pub(super) fn change_input(&mut self, score: &Score) -> Result<(), EngineError> {
         self.scale = scale_of(score);
         (self.decoder, self.generated, self.pending_answer) =
             (NoteDecoder::default(), Vec::new(), None);
@@ -83,7 +89,8 @@ impl Composer {
             begin.notes.extend_from_slice(&notes[..to]);
             TokenSequence::encode_open(&begin, vocabulary)
         } else {
-            TokenSequence::encode_part(self.encoding.end.step, &notes[from..to], vocabulary)
+            let EncodingCheckpoint { step, state, .. } = &self.encoding.end;
+            TokenSequence::encode_section(*step, state.part, &notes[from..to], vocabulary)
         };
         let mut end = self.encoding.end.clone();
         let positioned = part.positioned_ids(vocabulary);
@@ -120,6 +127,7 @@ impl Composer {
         self.rewind(end.tokens)?;
         (self.state, self.note_state) = (end.state, end.note_state);
         self.answer_start = self.stream.len();
+        self.decoder = NoteDecoder::new(self.state.part);
         self.end_run();
         self.encoding.is_open = false;
         Ok(())

@@ -1,5 +1,5 @@
-//! The one BLAS function that faiss calls here, `sgemm`, under a name of its own (see
-//! `third_party/faiss/toolchain.cmake`), on the calling thread only.
+//! `sgemm`, the only BLAS function that faiss calls here, under another name (see
+//! `third_party/faiss/toolchain.cmake`). It runs on the calling thread.
 //!
 //! A search multiplies a few queries with many keys. General libraries first copy both into
 //! panels, which costs more than the product where there are eight queries; so that case is
@@ -12,7 +12,7 @@ use std::ffi::{c_char, c_int};
 ///
 /// # Safety
 ///
-/// The pointers must be valid as the reference BLAS has it. Called by faiss only.
+/// The pointers must be valid as the reference BLAS requires. Called by faiss only.
 // SAFETY: no other library has a function of this name.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
@@ -85,7 +85,8 @@ mod avx2 {
     ///
     /// # Safety
     ///
-    /// Needs AVX2 and FMA; `k` is a multiple of 8; the pointers span what the sizes say.
+    /// The processor must have AVX2 and FMA, `k` must be a multiple of 8, and the pointers must be
+    /// valid for the given sizes.
     #[target_feature(enable = "avx2,fma")]
     pub(super) unsafe fn dots(a: MatrixRows, b: MatrixRows, k: usize, c: (*mut f32, usize)) {
         // SAFETY: every row index is below its count, every column below `k`.
@@ -136,7 +137,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     #[test]
-    fn multiplies_as_the_reference_does() {
+    fn product_equals_the_reference() {
         for seed in 0..200 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let (ta, tb) = (rng.random::<bool>(), rng.random::<bool>());

@@ -220,8 +220,8 @@ impl SearchRange {
 
 impl Drop for SearchRange {
     fn drop(&mut self) {
-        // SAFETY: both were made by faiss (or are null, which `delete` ignores) and are used by
-        // nobody else.
+        // SAFETY: both were made by faiss (or are null, which `delete` ignores) and have no other
+        // user.
         unsafe {
             sys::faiss_SearchParameters_free(self.params);
             sys::faiss_IDSelector_free(self.selector);
@@ -233,7 +233,7 @@ fn check(code: c_int) -> Result<(), EngineError> {
     if code == 0 {
         return Ok(());
     }
-    // SAFETY: faiss keeps the text of the last error of this thread, or gives null.
+    // SAFETY: faiss keeps the text of the last error of this thread, or returns null.
     let text = unsafe {
         let text = sys::faiss_get_last_error();
         (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())

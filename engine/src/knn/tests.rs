@@ -50,10 +50,10 @@ fn close(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5)
 }
 
-/// After any history of appending, rewinding, learning and clearing, every token finds what
-/// comparing everything would have found.
+/// After any sequence of appends, rewinds, learned pieces and clears, every token finds the neighbours
+/// that an exhaustive comparison finds.
 #[test]
-fn finds_what_comparing_everything_finds() {
+fn search_equals_exhaustive_comparison() {
     for seed in 0..60 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let dim = 8 * rng.random_range(1..4);
@@ -138,7 +138,7 @@ fn finds_what_comparing_everything_finds() {
 }
 
 #[test]
-fn holds_no_more_than_stated() {
+fn memory_keeps_no_more_keys_than_its_capacity() {
     let mut memory = KnnMemory::new(8, 2, 100, 1, 0);
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for _ in 0..200 {
@@ -153,15 +153,14 @@ fn holds_no_more_than_stated() {
         );
     }
     assert!(memory.holds(9_890), "below an eviction");
-    assert!(!memory.holds(5_000), "let go of");
+    assert!(!memory.holds(5_000), "dropped");
     memory.truncate(9_890).unwrap();
     assert_eq!(memory.len(), 9_890);
 }
 
-/// Above the exact size the trained lists still find most of what comparing finds, rewinding
-/// below it is exact again.
+/// Above [`EXACT`] keys the trained lists find most neighbours; a rewind below it is exact again.
 #[test]
-fn the_lists_find_most() {
+fn index_finds_most_neighbours() {
     let (dim, k) = (16, 32);
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let mut memory = KnnMemory::new(dim, k, 2 * EXACT, 1, 0);
@@ -195,7 +194,7 @@ fn the_lists_find_most() {
         "{same} of {}",
         found.scores.len()
     );
-    // Below, the lists are not asked.
+    // Below, the search is exact.
     memory.truncate(EXACT).unwrap();
     memory.search(&queries, 4, EXACT - 20, &mut found).unwrap();
     memory
@@ -206,9 +205,9 @@ fn the_lists_find_most() {
     assert!(close(&found.scores[..4 * k], &exact.scores));
 }
 
-/// A theme that was planted long ago, and comes again, is what is recalled, at its very places.
+/// A repeated theme finds its own first occurrence, note by note.
 #[test]
-fn a_planted_theme_is_what_is_recalled() {
+fn planted_theme_is_recalled() {
     for seed in 0..40 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (dim, k, heads, window) = (16, rng.random_range(1..4), 2, 8);
@@ -248,10 +247,10 @@ fn a_planted_theme_is_what_is_recalled() {
     }
 }
 
-/// A token that may look back only so far finds what comparing everything from there on would
-/// have found, in whatever portions it is asked.
+/// With a limited reach, a token finds the neighbours that an exhaustive comparison within the reach
+/// finds, for any division into calls.
 #[test]
-fn looks_back_no_further_than_it_may() {
+fn search_stays_within_the_reach() {
     for seed in 0..40 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let (dim, k, heads) = (8, rng.random_range(1..6), rng.random_range(1..4));

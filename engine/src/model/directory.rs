@@ -24,8 +24,8 @@ pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineErr
     check(&manifest).map_err(|reason| bad(&path, reason))?;
     let path = directory.join("vocabulary.json");
     let vocabulary = Vocabulary::from_json(&text(&path)?).map_err(|e| bad(&path, e))?;
-    if vocabulary.size() != manifest.sizes.vocabulary {
-        let (had, needed) = (vocabulary.size(), manifest.sizes.vocabulary);
+    if vocabulary.size() != manifest.shape.sizes.vocabulary {
+        let (had, needed) = (vocabulary.size(), manifest.shape.sizes.vocabulary);
         return Err(bad(
             &path,
             format!("{had} ids, and model.json says {needed}"),
@@ -52,7 +52,7 @@ pub(super) fn graphs(
         )
     })?;
     let names = &manifest.variants[&variant].graphs;
-    let needed = if manifest.knn.is_some() { 2 } else { 1 };
+    let needed = if manifest.shape.knn.is_some() { 2 } else { 1 };
     if names.len() != needed {
         let had = names.len();
         let reason = format!("variant {variant} has {had} graphs and should have {needed}");
@@ -101,8 +101,8 @@ fn check(manifest: &Manifest) -> Result<(), String> {
             "format {has}, this build reads {reads}; export the model again"
         ));
     }
-    let s = &manifest.sizes;
-    let knn = manifest.knn;
+    let s = &manifest.shape.sizes;
+    let knn = manifest.shape.knn;
     for (name, value, most) in [
         ("vocabulary", s.vocabulary, 65_536),
         ("layers", s.layers, MAX_LAYERS),
@@ -112,7 +112,7 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         ("feed_forward", s.feed_forward, 1 << 20),
         ("bar_steps", s.bar_steps, 65_536),
         ("bars", s.bars, 65_536),
-        ("window", manifest.window.saturating_sub(1), 1 << 16),
+        ("window", manifest.shape.window.saturating_sub(1), 1 << 16),
         // The values retrieved for one token, and one row of a window.
         (
             "heads x head_dim",
@@ -154,12 +154,4 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// Number of key and value heads in `layer`: one in the kNN layer, else all.
-pub(super) fn memory_heads(manifest: &Manifest, layer: usize) -> usize {
-    match manifest.knn {
-        Some(knn) if knn.layer == layer => 1,
-        _ => manifest.sizes.heads,
-    }
 }

@@ -170,7 +170,7 @@ impl Graph {
         let slots = layers.start * 2..layers.end * 2;
         let has = |list: &[TensorPort], t: Tensor| list.iter().any(|port| port.tensor == t);
         let mut taken = role.takes().to_vec();
-        if manifest.sounding && role != Role::Upper {
+        if manifest.shape.sounding && role != Role::Upper {
             taken.push(Tensor::Sounding);
         }
         taken.extend(slots.clone().map(Tensor::Past));
@@ -199,7 +199,7 @@ impl Graph {
             inputs,
             outputs,
             in_place,
-            windows: vec![Vec::new(); manifest.sizes.layers * 2],
+            windows: vec![Vec::new(); manifest.shape.sizes.layers * 2],
         })
     }
 
@@ -274,11 +274,11 @@ pub(super) enum Role {
 impl Role {
     /// The layers whose keys and values it computes.
     pub(super) fn layers(self, manifest: &Manifest) -> Range<usize> {
-        let cut = manifest.knn.map_or(0, |knn| knn.layer + 1);
+        let cut = manifest.shape.knn.map_or(0, |knn| knn.layer + 1);
         match self {
-            Role::Whole => 0..manifest.sizes.layers,
+            Role::Whole => 0..manifest.shape.sizes.layers,
             Role::Lower => 0..cut,
-            Role::Upper => cut..manifest.sizes.layers,
+            Role::Upper => cut..manifest.shape.sizes.layers,
         }
     }
 

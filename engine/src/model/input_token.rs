@@ -41,7 +41,8 @@ pub(super) fn check(tokens: &[InputToken], sizes: &Sizes) -> Result<(), EngineEr
         usize::from(t.id) < sizes.vocabulary
             && usize::from(t.rows.bar_step.max(t.rows.metre)) < sizes.bar_steps
             && usize::from(t.rows.bar) < sizes.bars
-            && (t.note_context.rows.iter()).all(|&row| row <= NoteState::NOTHING)
+            && (t.note_context.rows.iter())
+                .all(|&row| usize::from(row) < NoteState::ROWS_WITH_PARTS)
     };
     match tokens.iter().find(|t| !known(t)) {
         Some(token) => Err(EngineError::Token {

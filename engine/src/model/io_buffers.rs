@@ -224,8 +224,8 @@ impl IoBuffers {
 /// longer than some of the graph's operators.
 fn run_bound(session: &mut Session, binding: &IoBinding) -> Result<(), EngineError> {
     let run = ort::api().RunWithBinding;
-    // SAFETY: both live, nobody else runs the session meanwhile, null stands for no options, and
-    // a status is given away once.
+    // SAFETY: both live, the lock on the graphs excludes other runs of the session, null means no
+    // options, and the status is released once.
     let ran = unsafe {
         let status = run(session.ptr().cast_mut(), std::ptr::null(), binding.ptr());
         ort::Error::result_from_status(status)

@@ -27,7 +27,7 @@ pub(super) struct Loaded {
     pub(super) graphs: Vec<Graph>,
 }
 
-/// Loads the model in `directory` onto the first device on which `build` succeeds. Gives its result,
+/// Loads the model in `directory` onto the first device on which `build` succeeds. Returns its result,
 /// and the devices before it with their errors.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ fn load_on(
         false => options.variants.clone(),
     };
     let (variant, files) = directory::graphs(directory, manifest, &wanted)?;
-    let roles: &[Role] = match manifest.knn {
+    let roles: &[Role] = match manifest.shape.knn {
         None => &[Role::Whole],
         Some(_) => &[Role::Lower, Role::Upper],
     };
@@ -94,13 +94,13 @@ fn load_on(
         let reason = "one graph changes its caches in place and one does not";
         return Err(bad(directory, format!("variant {variant}: {reason}")));
     }
-    let layout = in_place.then(|| layout(manifest.window, device));
+    let layout = in_place.then(|| layout(manifest.shape.window, device));
     let cache = layout.map_or(0, |layout| cache_bytes(manifest, layout));
     if cache > MAX_CACHE {
         let reason = format!("caches of {cache} bytes are too large");
         return Err(bad(directory, reason));
     }
-    let trained = manifest.knn.map_or(0, |knn| knn.capacity);
+    let trained = manifest.shape.knn.map_or(0, |knn| knn.capacity);
     let capacity = options.knn_capacity.unwrap_or(trained);
     Ok(Loaded {
         manifest: manifest.clone(),
@@ -115,7 +115,7 @@ fn load_on(
 
 /// Maximum size of one listener's caches, in bytes.
 fn cache_bytes(manifest: &Manifest, layout: CacheLayout) -> usize {
-    let sizes = &manifest.sizes;
+    let sizes = &manifest.shape.sizes;
     let row = 2 * sizes.layers * sizes.heads * sizes.head_dim * size_of::<f32>();
     layout.rows.saturating_mul(row)
 }

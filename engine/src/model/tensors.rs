@@ -119,10 +119,10 @@ impl Tensor {
 
     /// Its shape for `steps` new tokens and `past` earlier ones.
     pub(super) fn shape(self, manifest: &Manifest, steps: usize, past: usize) -> Vec<usize> {
-        let sizes = &manifest.sizes;
+        let sizes = &manifest.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
-        let k = manifest.knn.map_or(0, |knn| knn.k);
-        let memory_heads = |slot| directory::memory_heads(manifest, slot / 2);
+        let k = manifest.shape.knn.map_or(0, |knn| knn.k);
+        let memory_heads = |slot| manifest.shape.memory_heads(slot / 2);
         match self {
             Tensor::Token | Tensor::BarStep | Tensor::Bar | Tensor::TimeSignature => vec![1, steps],
             Tensor::Sounding => vec![1, steps, continuo_score::NoteState::SLOTS],
@@ -157,11 +157,11 @@ impl Tensor {
         }
     }
 
-    /// Checks a graph's declaration against `model.json`, and gives its type. `halves` allows half
+    /// Checks a graph's declaration against `model.json`, and returns its type. `halves` allows half
     /// precision in tensors that stay on the device.
     ///
     /// # Errors
-    /// A text for people with the tensor, its type and its shape.
+    /// If type or shape differ; the text has the tensor, its type and its shape.
     pub(super) fn check(
         self,
         outlet: &Outlet,
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read_back() {
+    fn tensor_names_are_parsed() {
         let slots = [Tensor::Past, Tensor::Present, Tensor::New];
         let slots = slots.iter().flat_map(|of| (0..40).map(of));
         for tensor in NAMES.iter().map(|(_, tensor)| *tensor).chain(slots) {

@@ -1,8 +1,9 @@
-//! The state of an answer: the kind of token expected next, the notes that sound, and so the base
-//! tokens that the constraints allow.
+//! State of an answer: the kind of token that comes next and the notes that sound. It decides which
+//! base tokens the constraints allow.
 
-use continuo_score::{Token, Vocabulary};
+use continuo_score::{Part, Token, Vocabulary};
 
+use super::chord_guide::ChordGuide;
 use super::constraints::CompiledConstraints;
 
 /// Units of the grid.
@@ -10,7 +11,7 @@ use super::constraints::CompiledConstraints;
 pub(super) struct Grid {
     /// Steps in a quarter note.
     pub(super) beat: u32,
-    /// The longest duration, after whose move another may follow at once.
+    /// The longest duration, in steps. Only a move of this length can be followed by another move.
     pub(super) longest: u16,
 }
 
@@ -23,50 +24,56 @@ impl Grid {
     }
 }
 
+/// Kind of base token that comes next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// For a note, the rest of one, or a move.
+    /// A pitch, a velocity, or the beginning of a move.
     #[default]
     Open,
-    /// For the length of a note.
+    /// The length of a note.
     Length,
-    /// For how far time moves.
+    /// The duration of a move.
     Move,
 }
 
-/// One voice on its way through base tokens.
+/// State of an answer after some base tokens.
 #[derive(Clone, Debug, Default)]
 pub(super) struct AnswerState {
     pub(super) expected: Expected,
     pub(super) step: u32,
-    /// First and end step of the notes played lately. Bounded: what no question can be about
-    /// is let go of.
+    /// Part of the next note.
+    pub(super) part: Part,
+    /// Pitch of the last note.
+    pitch: u8,
+    /// First and end step of recent notes: those that sound or began within the last beat. At most
+    /// [`AnswerState::MOST`].
     notes: Vec<(u32, u32)>,
 }
 
 impl AnswerState {
-    /// Notes kept at most: more at once than a keyboard has.
+    /// Maximum number of notes kept, more than a keyboard has keys.
     const MOST: usize = 256;
 
-    /// At `step`, with nothing sounding.
+    /// Resets to `step`, without notes.
     pub(super) fn start(&mut self, step: u32) {
         self.notes.clear();
         self.wait(step);
     }
 
-    /// At `step`, with what sounds.
+    /// Moves to `step` and keeps the notes.
     pub(super) fn wait(&mut self, step: u32) {
         (self.expected, self.step) = (Expected::Open, step);
     }
 
-    /// Makes this a copy of `other`, without a new allocation once it has grown.
+    /// Makes this a copy of `other`. Allocates nothing once its buffer has grown.
     pub(super) fn copy(&mut self, other: &Self) {
-        (self.expected, self.step) = (other.expected, other.step);
+        (self.expected, self.step, self.part) = (other.expected, other.step, other.part);
+        self.pitch = other.pitch;
         self.notes.clear();
         self.notes.extend_from_slice(&other.notes);
     }
 
-    /// One more base token.
+    /// Reads a base token.
     pub(super) fn read(&mut self, token: Token, grid: Grid) {
         match token {
             Token::Duration(d) if self.expected == Expected::Move => {
@@ -75,34 +82,56 @@ impl AnswerState {
                 self.notes
                     .retain(|&(start, end)| end > now || start.saturating_add(grid.beat) > now);
             }
-            Token::Duration(d) => {
-                if self.notes.len() == Self::MOST {
-                    // Without constraints nobody asks; with them there are never as many.
-                    self.notes.remove(0);
-                }
-                let end = self.step.saturating_add(u32::from(d.max(1)));
-                self.notes.push((self.step, end));
-            }
+            Token::Duration(d) => self.note(d.max(1)),
+            // A drum hit has no length.
+            Token::Pitch(_) if !self.part.is_pitched() => self.note(0),
+            Token::Part(part) => self.part = part,
+            Token::Start => self.part = Part::Keys,
             _ => {}
         }
+        if let Token::Pitch(pitch) = token {
+            self.pitch = pitch;
+        }
         self.expected = match token {
-            Token::Pitch(_) => Expected::Length,
+            Token::Pitch(_) if self.part.is_pitched() => Expected::Length,
             Token::Separator => Expected::Move,
             _ => Expected::Open,
         };
+    }
+
+    /// Adds a note of `length` steps.
+    fn note(&mut self, length: u16) {
+        if self.notes.len() == Self::MOST {
+            // Only reached without constraints, when the notes are not read.
+            self.notes.remove(0);
+        }
+        let end = self.step.saturating_add(u32::from(length));
+        self.notes.push((self.step, end));
     }
 
     /// The base tokens that the constraints allow here.
     pub(super) fn allowed_tokens<'a>(
         &self,
         compiled: &'a CompiledConstraints,
+        chords: &ChordGuide,
         grid: Grid,
     ) -> AllowedTokens<'a> {
+        let locks = compiled.locks_chords;
+        let longest = match self.expected {
+            Expected::Length if locks => chords.longest(self.step, self.pitch),
+            _ => u32::MAX,
+        };
         AllowedTokens {
             compiled,
+            pitches: match self.expected {
+                Expected::Open if locks => chords.allowed(self.step, compiled.pitches),
+                _ => compiled.pitches,
+            },
+            longest: longest.min(compiled.longest.into()),
             grid,
             expected: self.expected,
             step: self.step,
+            part: self.part,
             room: compiled.is_unlimited() || self.has_room(self.step, compiled, grid),
             first_room: match self.expected {
                 Expected::Move => self.first_room(self.step, compiled, grid),
@@ -119,8 +148,8 @@ impl AnswerState {
         sounding < compiled.polyphony && begun.count() < compiled.per_beat
     }
 
-    /// The first step from `now` on where another note may begin if nothing is played till
-    /// then; there is room from there on.
+    /// The first step from `now` on at which another note may begin, if none begins before it. Every
+    /// later step has room, too.
     pub(super) fn first_room(&self, now: u32, compiled: &CompiledConstraints, grid: Grid) -> u32 {
         if compiled.is_unlimited() {
             return now;
@@ -132,7 +161,7 @@ impl AnswerState {
             .chain(changes)
             .filter(|&step| self.has_room(step, compiled, grid))
             .min()
-            // The last change empties everything, unless steps are at the end of their numbers.
+            // After the last change there is room, unless steps overflow.
             .unwrap_or(u32::MAX)
     }
 }
@@ -141,30 +170,39 @@ impl AnswerState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedTokens<'a> {
     compiled: &'a CompiledConstraints,
+    /// Bit *p*: pitch *p* is allowed.
+    pitches: u128,
+    /// Longest note, in steps.
+    longest: u32,
     grid: Grid,
     expected: Expected,
     step: u32,
+    part: Part,
     /// Whether a note may begin here.
     room: bool,
-    /// Where time is about to move, the first step at which one may.
+    /// Before the duration of a move: the first step at which a note may begin.
     first_room: u32,
 }
 
 impl AllowedTokens<'_> {
-    /// Whether a base token that the grammar allows here is within the rules, and leaves a way
-    /// to go on within them.
+    /// Whether the constraints allow a base token that the grammar allows here, and some token after
+    /// it.
     pub(super) fn allows(&self, token: Token) -> bool {
         match token {
-            Token::Pitch(p) => self.room && self.compiled.pitches >> (p & 127) & 1 == 1,
-            // A move of the longest duration may be followed by another; all others end
-            // where a note must begin.
+            // The key of a drum is no pitch.
+            Token::Pitch(_) if !self.part.is_pitched() => self.room,
+            // A note of the part must follow.
+            Token::Part(_) => self.room,
+            Token::Pitch(p) => self.room && self.pitches >> (p & 127) & 1 == 1,
+            // Only a move of the longest duration can be followed by another move. After any other a
+            // note must begin.
             Token::Duration(d) if self.expected == Expected::Move => {
                 d == self.grid.longest || self.step.saturating_add(u32::from(d)) >= self.first_room
             }
-            Token::Duration(d) => d <= self.compiled.longest,
+            Token::Duration(d) => u32::from(d) <= self.longest,
             Token::Velocity(bin) => self.compiled.velocities >> (bin & 127) & 1 == 1,
             Token::Start | Token::Separator => true,
-            // Playing on has no end: the player decides.
+            // An answer never ends by itself.
             Token::End | Token::Pad => false,
         }
     }

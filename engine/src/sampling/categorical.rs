@@ -35,16 +35,17 @@ pub(super) struct CategoricalSampler {
 }
 
 impl CategoricalSampler {
-    /// Chooses among `self.candidates`, which hold no id twice.
+    /// Draws one of `self.candidates`, which hold no id twice.
     ///
-    /// Where both pitches and time are possible, first the share of each counts: what the
-    /// model gives to all pitches together against time, at the temperature of rhythm and
-    /// with `time_bias` nats more for time. So a temperature or a bias of pitches changes which
-    /// pitch is played, and not how many.
+    /// The probabilities of the two groups come first: the sums of the model's probabilities, at the
+    /// temperature of rhythm and with `time_bias` nats for time. So temperature and bias of pitches
+    /// change which pitch is drawn, and not how many notes there are.
     ///
-    /// Draws once a call, also where it decides nothing. A logit of minus infinity is never
-    /// chosen unless all are, when the lowest id is. Fails where there is no candidate, and on
-    /// logits that are not numbers or infinitely large.
+    /// Uses one random number a call. A candidate with a logit of minus infinity is never drawn, unless
+    /// all have it; then the lowest id is.
+    ///
+    /// # Errors
+    /// If there is no candidate, or a logit is NaN or infinity.
     pub(super) fn choose(
         &mut self,
         sampling: &Sampling,
@@ -63,7 +64,7 @@ impl CategoricalSampler {
         Ok(self.draw(sampling, draw).unwrap_or(lowest))
     }
 
-    /// Fills `ranked`.
+    /// Fills `ranked` with the log probabilities of the candidates.
     fn rank(&mut self, sampling: &Sampling, temperature_multiplier: f32, time_bias: f32) {
         self.ranked.clear();
         let rhythm = sampling.rhythm_temperature * temperature_multiplier;
@@ -95,7 +96,7 @@ impl CategoricalSampler {
             .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     }
 
-    /// Log of what the model gives to all candidates about one thing.
+    /// Log of the sum of the model's weights of all candidates of a group.
     fn share(&self, group: TokenGroup) -> f32 {
         let own = || self.candidates.iter().filter(|c| c.group == group);
         let best = own().map(|c| c.logit).fold(f32::NEG_INFINITY, f32::max);
@@ -105,10 +106,10 @@ impl CategoricalSampler {
         }
     }
 
-    /// One of `ranked` by its probability among those kept, or none of none.
+    /// The id of `ranked` at `draw`, 0 to 1, after top-k, min-p and top-p; `None` if there is none.
     fn draw(&self, sampling: &Sampling, draw: f64) -> Option<u16> {
         let (best, likeliest) = *self.ranked.first()?;
-        // Nothing is left to chance at 0, ties neither.
+        // At temperature 0 ties are not drawn either.
         let cold = sampling.pitch_temperature <= 0.0 && sampling.rhythm_temperature <= 0.0;
         if cold {
             return Some(likeliest);
@@ -141,7 +142,7 @@ impl CategoricalSampler {
                 return Some(id);
             }
         }
-        // Rounding only: the draw fell on the very end of the nucleus.
+        // By rounding, the draw can lie at the end of the nucleus.
         Some(kept[count - 1].1)
     }
 }
@@ -150,10 +151,11 @@ fn unusable(logit: f32) -> bool {
     logit.is_nan() || logit == f32::INFINITY
 }
 
-/// A logit below the best (`gap`, 0 or less) at a temperature; at 0 all but the best vanish.
+/// Divides `gap`, the difference of a logit from the best one (0 or less), by the temperature. At 0, all
+/// but the best become impossible.
 fn soften(gap: f32, temperature: f32) -> f32 {
     match temperature > 0.0 {
-        // Impossible stays so at any temperature.
+        // An impossible token is impossible at any temperature.
         true if gap == f32::NEG_INFINITY => gap,
         true => gap / temperature,
         false if gap < 0.0 => f32::NEG_INFINITY,
@@ -213,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_the_softmax() {
+    fn draws_follow_the_softmax() {
         for time in 0..=4 {
             close(
                 &counts(PLAIN, &logits(), time, 1.0, 0.0),
@@ -223,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn each_temperature_has_its_own() {
+    fn each_group_follows_its_own_temperature() {
         // Two pitches with 0.75 between them, two moves with 0.25.
         let pitch = Sampling {
             pitch_temperature: 0.5,
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn top_k_top_p_and_min_p_narrow() {
+    fn top_k_top_p_and_min_p_exclude_unlikely_tokens() {
         let two = [13_333, 6_667, 0, 0];
         for narrow in [
             Sampling { top_k: 2, ..PLAIN },

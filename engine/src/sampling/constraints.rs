@@ -2,53 +2,57 @@
 
 use continuo_score::{Scale, Vocabulary};
 
-/// The pitch classes allowed.
+/// Restriction of generated notes to pitch classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum ScaleLock {
-    /// All.
+    /// All pitch classes.
     #[default]
     Off,
-    /// Those of this scale.
+    /// The pitch classes of this scale.
     Fixed(Scale),
-    /// Those of the input's scale at the beginning of the answer ([`Scale::detect`]); all without
-    /// input.
+    /// The pitch classes of the input's scale at the beginning of the answer ([`Scale::detect`]); all
+    /// without input.
     Heard,
 }
 
 /// A bias towards a pitch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Register {
-    /// MIDI key it pulls to.
+    /// MIDI key with the highest probability.
     pub centre: u8,
-    /// Nats a pitch an octave away loses; two octaves away four times that.
+    /// Nats subtracted from a pitch an octave away; four times as many two octaves away.
     pub strength: f32,
 }
 
 /// Constraints of the musician. [`Constraints::default`] allows everything.
 ///
-/// Every one holds for every note played, with one exception: grammar comes first. By
-/// construction there is always something to play under all of them together, but where they
-/// are changed while notes sound there may not be; then they yield in this order, for one
-/// token: density's upper bound, polyphony, scale, the others. The scale yields from the
-/// beginning where it has no pitch within the range. A range given the wrong way round is
-/// turned round.
+/// Every generated note satisfies all constraints, and some token always does. There is one
+/// exception: constraints that change while notes sound can contradict those notes. Then they are
+/// relaxed for one token, in this order: upper bound of the density, polyphony, scale and chords, all
+/// others. The grammar always applies. A scale without a pitch in the range has no effect, and a chord
+/// without a pitch in scale and range neither. The two ends of a range can have either order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constraints {
-    /// Pitch classes.
+    /// Pitch classes of generated notes.
     pub scale: ScaleLock,
     /// Lowest and highest MIDI key.
     pub range: (u8, u8),
-    /// Most notes sounding at once, 1 or more, of those it plays itself.
+    /// Maximum number of generated notes that sound at once, 1 or more.
     pub polyphony: Option<u8>,
-    /// Notes a beat aimed at. A leaning that grows with the distance, at most 4 nats; and
-    /// never do more than twice that many notes, rounded up, begin within any one beat.
+    /// Target density, in notes a beat. It is a bias of at most 4 nats that grows with the deviation.
+    /// Besides, at most twice as many notes, rounded up, begin within any beat.
     pub density: Option<f32>,
-    /// A pull towards a pitch, which leaves open how many notes there are.
+    /// Bias towards a pitch. It does not change the number of notes.
     pub register: Option<Register>,
-    /// Longest note in beats; at least a step.
+    /// Maximum length of a note, in beats; at least a step.
     pub longest: Option<f32>,
-    /// Softest and loudest MIDI velocity.
+    /// Lowest and highest MIDI velocity.
     pub velocity: (u8, u8),
+    /// Pull to the chords that the answer is to follow ([`Sampler::follow_chords`]), 0 to 1: from none,
+    /// through a bias to their tones on strong beats, to a lock.
+    ///
+    /// [`Sampler::follow_chords`]: crate::Sampler::follow_chords
+    pub chord_pull: f32,
 }
 
 impl Default for Constraints {
@@ -61,12 +65,13 @@ impl Default for Constraints {
             register: None,
             longest: None,
             velocity: (1, 127),
+            chord_pull: 0.0,
         }
     }
 }
 
 impl Constraints {
-    /// A velocity the vocabulary's bin gave, moved into what is allowed.
+    /// A velocity clamped to the allowed range, 1 to 127.
     pub fn velocity_of(&self, velocity: u8) -> u8 {
         let (softest, loudest) = ordered(self.velocity);
         velocity.clamp(softest.clamp(1, 127), loudest.clamp(1, 127))
@@ -80,21 +85,23 @@ pub(super) struct CompiledConstraints {
     pub(super) pitches: u128,
     /// Bit *p*: pitch *p* is in range.
     range: u128,
-    /// Most notes at once.
+    /// Maximum number of notes at once.
     pub(super) polyphony: usize,
-    /// Most notes that begin within a beat.
+    /// Maximum number of notes that begin within a beat.
     pub(super) per_beat: usize,
-    /// Longest note, in steps.
+    /// Maximum length of a note, in steps.
     pub(super) longest: u16,
     /// Bit *v*: velocity bin *v* is allowed.
     pub(super) velocities: u128,
     /// Nats added to each pitch.
     pub(super) register: [f32; 128],
-    /// Notes a beat aimed at.
+    /// Target density, in notes a beat.
     pub(super) density: Option<f32>,
+    /// Whether a lock on chords holds.
+    pub(super) locks_chords: bool,
 }
 
-/// The most constraints [`CompiledConstraints::relaxed`] can take away: then grammar rules alone.
+/// Largest argument of [`CompiledConstraints::relaxed`]; the grammar alone remains.
 pub(super) const MAX_RELAXATION: usize = 4;
 
 impl CompiledConstraints {
@@ -111,7 +118,7 @@ impl CompiledConstraints {
             ScaleLock::Heard => heard,
         };
         let in_scale = scale.map_or(range, |s| range & bits(|p| s.contains(p)));
-        // A number that is none constrains nothing.
+        // A value that is not finite is no constraint.
         let density = constraints.density.filter(|d| d.is_finite());
         let density = density.map(|d| d.clamp(0.0, 64.0));
         let longest = constraints.longest.filter(|l| !l.is_nan()).map(|beats| {
@@ -132,11 +139,11 @@ impl CompiledConstraints {
             velocities: velocities(constraints, vocabulary),
             register: std::array::from_fn(|p| constraints.register.map_or(0.0, |r| r.bias(p))),
             density,
+            locks_chords: true,
         }
     }
 
-    /// The constraints without the first `relaxation` of those that yield, in the order that
-    /// [`Constraints`] states.
+    /// The constraints without the first `relaxation` ones, in the order that [`Constraints`] states.
     pub(super) fn relaxed(&self, relaxation: usize) -> Self {
         let mut compiled = self.clone();
         if relaxation > 0 {
@@ -147,6 +154,7 @@ impl CompiledConstraints {
         }
         if relaxation > 2 {
             compiled.pitches = compiled.range;
+            compiled.locks_chords = false;
         }
         if relaxation > 3 {
             (compiled.pitches, compiled.velocities) = (u128::MAX, u128::MAX);
@@ -155,7 +163,7 @@ impl CompiledConstraints {
         compiled
     }
 
-    /// Whether no rule asks how many notes there are.
+    /// Whether no constraint limits the number of notes.
     pub(super) fn is_unlimited(&self) -> bool {
         self.polyphony == usize::MAX && self.per_beat == usize::MAX
     }
@@ -165,7 +173,7 @@ impl Register {
     fn bias(&self, pitch: usize) -> f32 {
         let octaves = (pitch as f32 - f32::from(self.centre)) / 12.0;
         let bias = -self.strength * octaves * octaves;
-        // Nothing a musician sets may make a pitch impossible here, or worse.
+        // No setting makes a pitch impossible, or its logit NaN.
         match bias.is_finite() {
             true => bias.clamp(-40.0, 40.0),
             false => 0.0,
@@ -173,7 +181,7 @@ impl Register {
     }
 }
 
-/// The bins whose velocity is within the bounds, or the one in the middle of them.
+/// The bins whose velocity is within the bounds; the middle one if there is none.
 fn velocities(constraints: &Constraints, vocabulary: &Vocabulary) -> u128 {
     let (softest, loudest) = ordered(constraints.velocity);
     let bins = bits(|bin| {
@@ -191,7 +199,7 @@ fn ordered((a, b): (u8, u8)) -> (u8, u8) {
     (a.min(b), a.max(b))
 }
 
-/// The set of the numbers 0 to 127 that `holds` says yes to.
+/// The numbers 0 to 127 for which `holds` is true, as bits.
 fn bits(holds: impl Fn(u8) -> bool) -> u128 {
     (0..128u8).fold(0, |set, bit| set | (u128::from(holds(bit)) << bit))
 }

@@ -3,18 +3,18 @@
 /// The recent density, and its deviation from the target.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct DensityController {
-    /// Notes, each counting less the longer it is ago: in the long run the density times
-    /// [`DensityController::MEMORY`]. None before anybody aimed at a density: an answer begins as if it
-    /// had always been right.
+    /// Exponentially weighted number of recent notes; for a constant density, the density times
+    /// [`DensityController::MEMORY`]. `None` until a density is set: an answer begins as if its density
+    /// had been right.
     notes: Option<f32>,
 }
 
 impl DensityController {
     /// Beats after which a note counts for 1/e.
     const MEMORY: f32 = 8.0;
-    /// Nats for each factor of e that the density is off.
+    /// Nats for each factor of e between density and target.
     const GAIN: f32 = 2.0;
-    /// Most nats.
+    /// Maximum bias, in nats.
     const MOST: f32 = 4.0;
 
     /// Counts a note.
@@ -28,11 +28,11 @@ impl DensityController {
         self.notes = self.notes.map(|n| n * left);
     }
 
-    /// Nats for time to move on: positive where there were more notes than `aim` a beat.
+    /// Bias of moves in time, in nats: positive above the target of `aim` notes a beat.
     pub(super) fn time_bias(&mut self, aim: f32) -> f32 {
         let right = aim * Self::MEMORY;
         let notes = *self.notes.get_or_insert(right + 0.5);
-        // One asks straight after a note, when it counts whole: half of it is too much.
+        // The call follows a note that has not decayed yet, so half a note is subtracted.
         let off = (((notes - 0.5).max(0.0) + 0.3) / (right + 0.3)).ln();
         (Self::GAIN * off).clamp(-Self::MOST, Self::MOST)
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leans_towards_what_is_aimed_at() {
+    fn bias_points_towards_the_target_density() {
         for (every, aim) in [(0.25, 1.0f32), (1.0, 1.0), (2.0, 1.0), (0.5, 8.0)] {
             let mut density_controller = DensityController::default();
             assert_eq!(density_controller.time_bias(aim), 0.0);

@@ -20,7 +20,7 @@ pub(super) struct LoopDetector {
     past: Vec<u32>,
     /// Tokens seen.
     seen: usize,
-    /// For each period less one: how many tokens in a row were as they were a period ago.
+    /// At index *p* - 1: number of consecutive tokens equal to those *p* tokens before.
     same: Vec<u32>,
     /// Intensity of the loop, 0 to 1.
     intensity: f32,
@@ -44,25 +44,24 @@ impl LoopDetector {
         (self.seen, self.intensity) = (0, 0.0);
     }
 
-    /// One more token was played; `token` is any number that stands for it. Time proportional
-    /// to [`LONGEST`]; never allocates.
+    /// Reads a generated token; equal tokens have equal numbers. Takes time proportional to [`LONGEST`];
+    /// allocates nothing.
     pub(super) fn push(&mut self, token: u32) {
-        let mut circling = 0.0f32;
+        let mut intensity = 0.0f32;
         let periods = self.seen.min(LONGEST);
         for period in 1..=periods {
             let before = self.past[(self.seen - period) % LONGEST];
             let same = &mut self.same[period - 1];
             *same = if before == token { *same + 1 } else { 0 };
-            // Two rounds beyond the first are free, then each further one warms by its share
-            // of another two.
+            // Two rounds beyond the first are free. The next two raise the intensity from 0 to 1.
             let free = (TIMES * period).max(SHORTEST);
             if *same as usize > free {
-                circling = circling.max((*same as usize - free) as f32 / free as f32);
+                intensity = intensity.max((*same as usize - free) as f32 / free as f32);
             }
         }
         self.past[self.seen % LONGEST] = token;
         self.seen += 1;
-        self.intensity = (self.intensity * COOLING).max(circling).min(1.0);
+        self.intensity = (self.intensity * COOLING).max(intensity).min(1.0);
     }
 
     /// Intensity of the loop: 0 without one, up to 1.
@@ -78,22 +77,28 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     #[test]
-    fn a_circle_warms_gradually_and_leaving_it_cools() {
+    fn loop_raises_the_intensity_gradually_and_its_end_lowers_it() {
         for period in [5usize, 16, 40, 120, 500] {
             let mut rng = ChaCha8Rng::seed_from_u64(period as u64);
-            let circle: Vec<u32> = (0..period).map(|_| rng.random_range(0..300)).collect();
+            let pattern: Vec<u32> = (0..period).map(|_| rng.random_range(0..300)).collect();
             let mut loop_detector = LoopDetector::default();
-            let mut heats = Vec::new();
+            let mut intensities = Vec::new();
             let rounds = (5 * period).max(period + 3 * SHORTEST);
             for i in 0..rounds {
-                loop_detector.push(circle[i % period]);
-                heats.push(loop_detector.intensity());
+                loop_detector.push(pattern[i % period]);
+                intensities.push(loop_detector.intensity());
             }
-            assert!(heats.is_sorted(), "period {period}: warms while it circles");
+            assert!(
+                intensities.is_sorted(),
+                "period {period}: rises during the loop"
+            );
             let free = period + (TIMES * period).max(SHORTEST);
-            assert_eq!(heats[free - 1], 0.0, "period {period}");
-            assert!(heats[free + 1] > 0.0, "period {period}");
-            let steepest = heats.windows(2).map(|w| w[1] - w[0]).fold(0.0, f32::max);
+            assert_eq!(intensities[free - 1], 0.0, "period {period}");
+            assert!(intensities[free + 1] > 0.0, "period {period}");
+            let steepest = intensities
+                .windows(2)
+                .map(|w| w[1] - w[0])
+                .fold(0.0, f32::max);
             assert!(steepest < 0.05, "period {period}: by {steepest} at once");
             assert!(loop_detector.intensity() > 0.9, "period {period}");
             for _ in 0..100 {
@@ -106,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn music_that_does_not_circle_stays_cold() {
+    fn music_without_loops_has_no_intensity() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut loop_detector = LoopDetector::default();
         let theme: Vec<u32> = (0..200).map(|_| rng.random_range(0..40)).collect();

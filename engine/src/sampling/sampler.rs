@@ -1,35 +1,43 @@
 //! The sampler of an answer: constraints, state of the answer, and the draw.
 
 use continuo_score::ngram::Continuations;
-use continuo_score::{Grammar, GrammarState, Note, Scale, Score, Token, TokenSequence, Vocabulary};
+use continuo_score::{
+    ChordPlan, Grammar, GrammarState, Note, Scale, Score, TimeSignatureMap, Token, TokenSequence,
+    Vocabulary,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::answer_state::{AnswerState, Expected, Grid};
 use super::categorical::{Candidate, CategoricalSampler, TokenGroup};
+use super::chord_guide::ChordGuide;
 use super::constraints::{CompiledConstraints, Constraints, MAX_RELAXATION};
 use super::density_controller::DensityController;
 use super::loop_detector::LoopDetector;
 use super::settings::Sampling;
 use crate::error::EngineError;
 
-/// Chooses the tokens of an answer. Follows what is played by [`Sampler::read`], so that it
-/// knows what sounds, how dense it is, and whether it circles.
+/// Numbers of the parts in the loop detector, beyond those of all durations.
+const PARTS: u32 = 1 << 17;
+
+/// Draws the tokens of an answer. [`Sampler::read`] reports every generated token, from which the
+/// sampler follows sounding notes, density and loops.
 ///
-/// The result depends on the logits, the seed, the settings and the tokens read so far, and on
-/// nothing else. Owned by the thread of its composer.
+/// The result depends only on the logits, the seed, the settings and the tokens read so far. Owned by
+/// the thread of its composer.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     vocabulary: Vocabulary,
     grammar: Grammar,
-    spelling: EncodingProgress,
+    base_tokens: BaseTokens,
     grid: Grid,
     sampling: Sampling,
     heard: Option<Scale>,
     compiled: CompiledConstraints,
+    chords: ChordGuide,
     rng: ChaCha8Rng,
     answer: AnswerState,
-    /// Where a token of several base tokens would lead.
+    /// Scratch state for the base tokens of a merged token.
     ahead: AnswerState,
     density_controller: DensityController,
     loop_detector: LoopDetector,
@@ -40,13 +48,13 @@ pub struct Sampler {
 
 /// The base tokens of every id.
 #[derive(Clone, Debug)]
-struct EncodingProgress {
+struct BaseTokens {
     tokens: Vec<Token>,
-    /// Where each id's begin, and the end of the last.
+    /// For each id the index of its first base token in `tokens`; then the number of all.
     bounds: Vec<u32>,
 }
 
-impl EncodingProgress {
+impl BaseTokens {
     fn new(vocabulary: &Vocabulary) -> Self {
         let (mut tokens, mut bounds) = (Vec::new(), vec![0]);
         for id in 0..vocabulary.size() as u16 {
@@ -62,16 +70,17 @@ impl EncodingProgress {
 }
 
 impl Sampler {
-    /// A sampler for one vocabulary, as if an answer to nothing began at step 0.
+    /// A sampler for one vocabulary, at step 0, with default settings and no input.
     pub fn new(vocabulary: &Vocabulary) -> Self {
         let sampling = Sampling::default();
         Self {
             grammar: Grammar::new(vocabulary),
-            spelling: EncodingProgress::new(vocabulary),
+            base_tokens: BaseTokens::new(vocabulary),
             grid: Grid::new(vocabulary),
             compiled: CompiledConstraints::new(&sampling.constraints, None, vocabulary),
             sampling,
             heard: None,
+            chords: ChordGuide::new(vocabulary.steps_per_beat),
             rng: ChaCha8Rng::seed_from_u64(0),
             answer: AnswerState::default(),
             ahead: AnswerState::default(),
@@ -83,12 +92,12 @@ impl Sampler {
         }
     }
 
-    /// Begins an answer at step `at`, or where the constraints first let a note begin after
-    /// that: gives that step, at which sampling must begin.
+    /// Begins an answer at step `at`, or at the first step after it on which the constraints allow a
+    /// note. Returns that step; sampling begins there.
     ///
-    /// `heard` is the scale of the input. `own` are the notes it generated itself before
-    /// `at`, by start: they count as sounding, for the density's upper bound and for circling,
-    /// as if they belonged to this answer. Without any the answer begins at `at`.
+    /// `heard` is the scale of the input. `own` are generated notes that start before `at`, sorted by
+    /// start. They count for polyphony, for the upper bound of the density and for loop detection as if
+    /// they belonged to this answer. If `own` is empty, the answer begins at `at`.
     pub fn begin(
         &mut self,
         at: u32,
@@ -118,14 +127,21 @@ impl Sampler {
         begins
     }
 
-    /// Other settings from the next token on; the seed goes on where it is.
+    /// Changes the settings from the next token on; the random numbers continue.
     pub fn tune(&mut self, sampling: &Sampling) {
         self.sampling = *sampling;
         self.compiled =
             CompiledConstraints::new(&sampling.constraints, self.heard, &self.vocabulary);
+        self.chords.pull(sampling.constraints.chord_pull);
     }
 
-    /// The musician's constraints now.
+    /// The chords to follow from the next token on, as strongly as [`Constraints::chord_pull`] says, and
+    /// the bars, whose strong beats count. Steps are those of [`Sampler::begin`].
+    pub fn follow_chords(&mut self, plan: &ChordPlan, time_signatures: &TimeSignatureMap) {
+        self.chords.follow(plan, time_signatures);
+    }
+
+    /// The current constraints.
     pub fn constraints(&self) -> &Constraints {
         &self.sampling.constraints
     }
@@ -139,21 +155,27 @@ impl Sampler {
         }
     }
 
-    /// Chooses the token that follows `state`, one of those the grammar allows there; never
-    /// the end of the piece.
+    /// Draws the id that follows `state`: one that the grammar allows there, and never the end of the
+    /// piece. `logits` has one entry an id, in nats: `[vocabulary]`. Allocates nothing once its buffers
+    /// have grown.
     ///
-    /// `logits` has one entry an id, in nats. Fails on logits that are not numbers or
-    /// infinitely large among the tokens that are possible here. Allocates nothing once its
-    /// buffers have grown.
+    /// # Errors
+    /// If the length of `logits` is wrong, if the logit of a possible token is NaN or infinity, or if
+    /// the grammar allows no token.
     pub fn choose(&mut self, state: &GrammarState, logits: &[f32]) -> Result<u16, EngineError> {
         self.choose_with(state, logits, &[])
     }
 
-    /// The same, where what `followed` may be taken instead, the first of them as likely as the
-    /// weight beside it says, 0 to 1, the next likewise where that was not taken, and so on: less
-    /// the more it circles, and the more a register or a density is against it.
-    /// Temperatures and nucleus are for the network's part alone; were they for the mixture, what
-    /// is likely would become certain, and no passage that came back would ever be left.
+    /// Draws as [`Sampler::choose`] does, or takes an id from `followed`, the continuations of the n-gram
+    /// memory. The first entry is taken with the probability of its weight, 0 to 1; the next one with
+    /// its weight if the first was not taken, and so on. Loop detection lowers the weights, and so do
+    /// register and density where they disagree.
+    ///
+    /// Temperatures and top-p apply to the network's part alone. Applied to the mixture, they would make
+    /// likely continuations certain, and a repeated passage would never end.
+    ///
+    /// # Errors
+    /// As [`Sampler::choose`].
     pub fn choose_with(
         &mut self,
         state: &GrammarState,
@@ -163,8 +185,10 @@ impl Sampler {
         if logits.len() != self.mask.len() {
             return Err(EngineError::Logits("not one for each token"));
         }
+        // The input may have ended in another part than the answer so far.
+        self.answer.part = state.part;
         self.grammar.mask(state, &mut self.mask);
-        // Some always remain, but where constraints change while notes sound: see Constraints.
+        // No candidate is left only after constraints changed while notes sound: see `Constraints`.
         let time_bias = self.time_bias();
         for relaxation in 0..=MAX_RELAXATION {
             self.gather(logits, time_bias, relaxation);
@@ -186,7 +210,7 @@ impl Sampler {
         )
     }
 
-    /// One of the candidates that followed, or none.
+    /// A candidate among the continuations, drawn by its share and taken with probability `weight`.
     fn follow(&mut self, followed: &Continuations, weight: f32, time_bias: f32) -> Option<u16> {
         let cold =
             self.sampling.pitch_temperature <= 0.0 && self.sampling.rhythm_temperature <= 0.0;
@@ -197,7 +221,7 @@ impl Sampler {
         let candidates = &self.chooser.candidates;
         let possible = |&&(id, _): &&(u16, f32)| candidates.iter().any(|c| c.id == id);
         let shares = || followed.shares.iter().filter(possible);
-        // The likeliest comes first, which is what is taken where nothing is left to chance.
+        // Shares are sorted, so that temperature 0 takes the likeliest.
         let mut left = which * shares().map(|s| s.1).sum::<f32>();
         let drawn = shares().find(|(_, share)| {
             left -= share;
@@ -216,15 +240,15 @@ impl Sampler {
         (whether < likely).then_some(id)
     }
 
-    /// Nats for time to move on.
+    /// Bias of moves in time from the density, in nats.
     fn time_bias(&mut self) -> f32 {
         self.compiled
             .density
             .map_or(0.0, |aim| self.density_controller.time_bias(aim))
     }
 
-    /// Collects the candidates under the grammar's mask and the rules, the first `relaxation` of
-    /// them taken away.
+    /// Collects the candidates that the grammar's mask and the constraints allow, without the first
+    /// `relaxation` constraints.
     fn gather(&mut self, logits: &[f32], time_bias: f32, relaxation: usize) {
         let relaxed;
         let compiled = match relaxation {
@@ -234,20 +258,28 @@ impl Sampler {
                 &relaxed
             }
         };
-        let allowed_tokens = self.answer.allowed_tokens(compiled, self.grid);
+        let chords = &self.chords;
+        let allowed_tokens = self.answer.allowed_tokens(compiled, chords, self.grid);
         self.chooser.candidates.clear();
         let ids = self.mask.iter().enumerate().filter(|m| *m.1);
         for (id, _) in ids {
-            let (first, others) = match self.spelling.of(id) {
+            let (first, others) = match self.base_tokens.of(id) {
                 [first, others @ ..] if allowed_tokens.allows(*first) => (*first, others),
                 _ => continue,
             };
+            let pull = |at: &AnswerState, token| match token {
+                Token::Pitch(p) if at.part.is_pitched() => chords.bias(at.step, p),
+                _ => 0.0,
+            };
+            let mut chord_bias = pull(&self.answer, first);
             if !others.is_empty() {
                 let ahead = &mut self.ahead;
                 ahead.copy(&self.answer);
                 ahead.read(first, self.grid);
                 let fits = others.iter().all(|&token| {
-                    let allowed = ahead.allowed_tokens(compiled, self.grid).allows(token);
+                    let allowed = ahead.allowed_tokens(compiled, chords, self.grid);
+                    let allowed = allowed.allows(token);
+                    chord_bias += pull(ahead, token);
                     ahead.read(token, self.grid);
                     allowed
                 });
@@ -256,9 +288,10 @@ impl Sampler {
                 }
             }
             let (group, bias) = match first {
+                Token::Pitch(_) if !self.answer.part.is_pitched() => (TokenGroup::Sound, 0.0),
                 Token::Pitch(p) => (TokenGroup::Sound, compiled.register[usize::from(p & 127)]),
                 Token::Duration(d) if self.answer.expected == Expected::Move => {
-                    // Too dense: longer moves, by as many nats for each octave of time.
+                    // Above the target density, longer moves are likelier: `time_bias` for each doubling.
                     let octaves = (f32::from(d.max(1)) / self.grid.beat as f32).log2();
                     (TokenGroup::Time, time_bias * octaves.clamp(-3.0, 3.0))
                 }
@@ -269,12 +302,12 @@ impl Sampler {
                 id: id as u16,
                 group,
                 logit: logits[id],
-                bias,
+                bias: bias + chord_bias,
             });
         }
     }
 
-    /// One more base token was played.
+    /// Reports a generated base token.
     pub fn read(&mut self, token: Token) {
         match (token, self.answer.expected) {
             (Token::Duration(d), Expected::Move) => {
@@ -282,14 +315,18 @@ impl Sampler {
                     .pass(f32::from(d) / self.grid.beat as f32);
             }
             (Token::Duration(_), _) => self.density_controller.note(),
+            (Token::Pitch(_), _) if !self.answer.part.is_pitched() => {
+                self.density_controller.note();
+            }
             _ => {}
         }
         self.answer.read(token, self.grid);
-        // Another velocity is not another tune.
+        // Velocities do not count for loop detection.
         match token {
             Token::Pitch(p) => self.loop_detector.push(u32::from(p)),
             Token::Separator => self.loop_detector.push(128),
             Token::Duration(d) => self.loop_detector.push(129 + u32::from(d)),
+            Token::Part(part) => self.loop_detector.push(PARTS + part.index() as u32),
             _ => {}
         }
     }

@@ -18,7 +18,7 @@ fn check(path: &Path) -> Result<Output, WriteError> {
 }
 
 #[test]
-fn a_file_appears_whole_and_replaces_its_kind() {
+fn file_appears_whole_and_replaces_its_kind() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mid");
     let output = check(&path).unwrap();
@@ -66,7 +66,7 @@ fn files_of_other_kinds_are_kept_unless_forced() {
 }
 
 #[test]
-fn what_came_there_meanwhile_is_kept() {
+fn file_that_appears_meanwhile_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mid");
     let output = check(&path).unwrap();
@@ -83,7 +83,7 @@ fn what_came_there_meanwhile_is_kept() {
 }
 
 #[test]
-fn a_read_only_file_is_kept_unless_forced() {
+fn read_only_file_is_kept_unless_forced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mid");
     fs::write(&path, SONG).unwrap();
@@ -95,7 +95,7 @@ fn a_read_only_file_is_kept_unless_forced() {
 }
 
 #[test]
-fn the_file_itself_is_known_by_any_path() {
+fn file_is_recognised_by_any_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.mid");
     fs::write(&path, SONG).unwrap();
@@ -131,7 +131,7 @@ mod unix {
     }
 
     #[test]
-    fn devices_are_written_to_and_a_full_one_says_so() {
+    fn devices_are_written_and_a_full_one_is_an_error() {
         check(Path::new("/dev/null")).unwrap().write(SONG).unwrap();
         if Path::new("/dev/full").exists() {
             let full = check(Path::new("/dev/full")).unwrap();
@@ -147,7 +147,7 @@ mod unix {
     }
 
     #[test]
-    fn a_pipe_is_written_to() {
+    fn pipe_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();

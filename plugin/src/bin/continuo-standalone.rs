@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use nice_plug::prelude::*;
 
 fn main() -> ExitCode {
-    // Nobody routes its notes here: it sounds by itself.
+    // No host plays its notes, so its own sound is on.
     continuo::params::sound_from_the_start();
     match nice_export_standalone::<continuo::Continuo>() {
         true => ExitCode::SUCCESS,

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_thread_itself_is_raised_and_only_where_it_may_be() {
+    fn priority_is_raised_for_the_thread_alone_and_only_where_allowed() {
         let before = niceness();
         let thread = std::thread::spawn(|| (raise().is_ok(), niceness()));
         let (raised, after) = thread.join().unwrap();

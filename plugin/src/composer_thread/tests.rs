@@ -25,7 +25,7 @@ fn connected() -> (AudioProcessor, Link) {
 }
 
 #[test]
-fn without_a_model_nothing_hangs_and_the_thread_ends_with_its_instances() {
+fn thread_without_a_model_never_hangs_and_ends_with_its_instances() {
     let began = Instant::now();
     let (mut processor, link) = connected();
     let (_, other) = connected();

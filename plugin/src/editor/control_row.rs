@@ -314,7 +314,7 @@ fn edit(
         response.request_focus();
         state.began = true;
         if let Some(mut field) = TextEdit::load_state(ui.ctx(), response.id) {
-            // The cursor stands at the end, so that typing goes on.
+            // The cursor is at the end, so that typing continues.
             let end = egui::text::CCursor::new(state.text.chars().count());
             field
                 .cursor

@@ -11,7 +11,7 @@ use rfd::AsyncFileDialog;
 
 use continuo_accompaniment::midi_export::ExportPart;
 
-/// Time below which an answer is no person's: the desktop has no dialogs.
+/// An answer in less time does not come from a person: the desktop has no dialogs.
 const HUMAN_TIME: Duration = Duration::from_millis(150);
 
 /// Purpose of a dialog.
@@ -85,7 +85,7 @@ impl Dialogs {
         });
     }
 
-    /// Runs work that may wait, which gives a text for the user.
+    /// Runs work that may wait, and shows its result as a text for the user.
     pub fn run(&mut self, work: impl FnOnce() -> String + Send + 'static) {
         self.start(move || DialogEvent::Done(work()));
     }
@@ -111,7 +111,7 @@ impl Dialogs {
     }
 }
 
-/// The dialog of a purpose; gives the paths chosen.
+/// Opens the dialog of a purpose; returns the chosen paths.
 fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
     let dialog = AsyncFileDialog::new();
     let purpose = purpose.clone();

@@ -24,7 +24,7 @@ pub struct SmoothPlayhead {
 
 impl SmoothPlayhead {
     /// The position to draw at the time `seconds`, where `beat` is the last position received and `tempo`
-    /// is in quarter notes a minute, 0 while the transport stands still.
+    /// is in quarter notes a minute, 0 while the transport is stopped.
     pub fn advance(&mut self, seconds: f64, beat: f64, tempo: f64) -> f64 {
         // After a pause of the window, the last frame is too old to go on from.
         let passed = (seconds - self.at).clamp(0.0, 0.25);

@@ -1,5 +1,5 @@
-//! Colours and sizes. The theme is for a dark stage: only text and notes are bright. Heard notes are blue and
-//! played notes orange, as in the pictures of `continuo view`; the two differ for every common kind of colour
+//! Colours and sizes. The theme is for a dark stage: only text and notes are bright. Input notes are blue and
+//! generated notes orange, as in the pictures of `continuo view`; the two differ for every common kind of colour
 //! blindness. Window thread.
 
 use egui::{Color32, CornerRadius, FontId, Stroke, TextStyle, Visuals};
@@ -27,9 +27,9 @@ pub const LINE_STRONG: Color32 = Color32::from_rgb(0x3d, 0x44, 0x4f);
 pub const TEXT: Color32 = Color32::from_rgb(0xee, 0xf1, 0xf5);
 /// Text of labels.
 pub const TEXT_WEAK: Color32 = Color32::from_rgb(0xa6, 0xb0, 0xbd);
-/// Notes heard.
+/// Input notes.
 pub const HEARD: Color32 = Color32::from_rgb(0x5c, 0xb2, 0xff);
-/// Notes played.
+/// Generated notes.
 pub const PLAYED: Color32 = Color32::from_rgb(0xff, 0xa5, 0x3d);
 /// Bars recalled, and learning.
 pub const RECALLED: Color32 = Color32::from_rgb(0xb9, 0x9c, 0xff);

@@ -135,7 +135,7 @@ pub fn height(view: &View, width: f32) -> f32 {
     }
 }
 
-/// Draws the actions. Panic stands in the last corner, where a hand finds it without looking.
+/// Draws the actions. Panic is in the last corner, where it is easy to hit.
 pub fn show(ui: &mut Ui, rect: Rect, view: &View, ui_events: &mut Vec<UiEvent>) {
     let first = rect.with_max_y(rect.top() + theme::ROW);
     let last = rect.with_min_y(rect.bottom() - theme::ROW);

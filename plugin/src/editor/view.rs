@@ -80,7 +80,7 @@ impl View {
 pub enum Status {
     /// The model loads; notes pass through.
     Loading,
-    /// The transport stands still.
+    /// The transport is stopped.
     Stopped,
     /// The mode is Off.
     Off,
@@ -106,7 +106,7 @@ impl Status {
     }
 }
 
-/// Group of parameters: a column, or a place of its own.
+/// Group of parameters: a column, the mode, or the actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
     /// The mode, drawn on top.
@@ -216,6 +216,8 @@ pub enum UiEvent {
     Type(usize, String),
     /// An action was chosen.
     Action(Action),
+    /// The bars between two positions, in quarter notes, are to be regenerated.
+    RegenerateBars(f64, f64),
     /// Files or folders were dropped on the window.
     Drop(Vec<PathBuf>),
 }

@@ -22,7 +22,7 @@ impl<T: Choice> Enum for HostChoice<T> {
     }
 
     fn from_index(index: usize) -> Self {
-        // As nice-plug asks: the first value where the index is out of range.
+        // nice-plug requires this: the first value where the index is out of range.
         Self(*T::VALUES.get(index).unwrap_or(&T::VALUES[0]))
     }
 }

@@ -100,12 +100,18 @@ fn ids_and_choices_are_those_of_saved_songs() {
         "free_run",
         "tempo",
         "sound",
+        "harmony",
+        "chord_pull",
+        "chord_ch",
+        "split",
     ];
     assert_eq!(ids, known);
+    let harmonies = ["free", "loop_2", "loop_4", "loop_8", "loop_16", "held"];
+    assert_eq!(Harmony::IDS, harmonies);
     let modes = ["off", "continue", "trade", "along", "free"];
     assert_eq!(Mode::IDS, modes);
     assert_eq!(Enter::IDS, ["step", "beat", "bar"]);
-    assert_eq!(Memory::IDS, ["song", "session"]);
+    assert_eq!(MemoryMode::IDS, ["song", "session"]);
     assert_eq!(Variation::IDS, ["a", "b", "c", "d"]);
     let velocities = ["model", "follow", "fixed"];
     assert_eq!(VelocityFrom::IDS, velocities);

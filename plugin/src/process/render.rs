@@ -36,10 +36,10 @@ impl AudioProcessor {
             }
             next = self.render_span(span, block_timeline.hold_from, next, host);
         }
-        // While the transport stands still, or in a block without samples, there are only the
+        // While the transport is stopped, or in a block without samples, there are only the
         // player's events.
         while let Some(&(sample, event)) = self.events.get(next) {
-            if block_timeline.spans[0].is_some() && self.yields_to(&event) {
+            if block_timeline.spans[0].is_some() && self.is_cancelled_by(next) {
                 self.cancel(sample, host);
             }
             self.pass_thru(sample, event, host);
@@ -48,7 +48,7 @@ impl AudioProcessor {
         self.pass_overflow(frames, host);
     }
 
-    /// Renders one span, from event number `next` on, and gives the number of the first event after it. No
+    /// Renders one span, from event number `next` on, and returns the number of the first event after it. No
     /// generated note begins from sample `hold_from` on.
     fn render_span(
         &mut self,
@@ -77,7 +77,7 @@ impl AudioProcessor {
                 .take_while(|e| e.0 == sample)
                 .count();
             for index in next..next + here {
-                if self.yields_to(&self.events[index].1) {
+                if self.is_cancelled_by(index) {
                     self.cancel(sample, host);
                 }
             }

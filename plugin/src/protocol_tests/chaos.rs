@@ -1,7 +1,7 @@
 //! Random hosts and players.
 
 use super::*;
-use continuo_accompaniment::choices::{Memory, Variation};
+use continuo_accompaniment::choices::{MemoryMode, Variation};
 
 const MODES: [Mode; 5] = [
     Mode::Off,
@@ -45,7 +45,10 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
                 .controls
                 .triggers
                 .set(Trigger::Clear, rng.below(2) == 0),
-            15 => test.settings.memory = [Memory::Song, Memory::Session][rng.below(2) as usize],
+            15 => {
+                test.settings.memory =
+                    [MemoryMode::Song, MemoryMode::Session][rng.below(2) as usize]
+            }
             16 => test.settings.freeze = rng.below(2) == 0,
             17 => test.settings.bars = 1 + rng.below(3) as u32,
             18 => test.settings.feel = rng.unit(),

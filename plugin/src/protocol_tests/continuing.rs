@@ -17,14 +17,14 @@ pub(super) fn phrase(tempo: f64, beats: f64) -> Performance {
 }
 
 #[test]
-fn the_answer_comes_on_its_beat_and_ends_at_the_first_key() {
+fn answer_begins_on_its_beat_and_ends_at_the_first_key() {
     let mut performance = phrase(120.0, 12.0);
     let back = 24_000 * 8 + 777;
     performance.events.push((back, key(0, true, 1, 64)));
     let mut test = ProtocolTest::new(true, 1 << 16);
     let played = perform(&performance, &mut test, || 333);
     let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
-    // Silent from beat 11/12 on, a gap of one beat: the first beat after that is 2.
+    // The silence begins at beat 11/12 and the gap is one beat, so the answer begins on beat 2.
     assert_eq!((generated[0].0, generated[0].1), (48_000, true));
     assert!(generated.iter().all(|e| e.0 <= back), "{generated:?}");
     assert!(
@@ -40,12 +40,12 @@ fn the_answer_comes_on_its_beat_and_ends_at_the_first_key() {
 }
 
 #[test]
-fn a_composer_that_is_too_slow_plays_less_never_late() {
+fn slow_composer_plays_fewer_notes_and_none_late() {
     let performance = phrase(120.0, 16.0);
     let mut live = ProtocolTest::new(false, 1 << 16);
     let composer = live.composer.clone();
     let mut blocks = 0;
-    // It runs every two seconds only: four beats, as long as the lookahead.
+    // The composer runs every two seconds: four beats, as long as the lookahead.
     let played = perform(&performance, &mut live, || {
         blocks += 1;
         if blocks % 200 == 0 {
@@ -64,10 +64,10 @@ fn a_composer_that_is_too_slow_plays_less_never_late() {
 }
 
 #[test]
-fn after_a_full_ring_it_listens_again() {
+fn composer_reads_input_again_after_a_full_ring() {
     let performance = phrase(120.0, 8.0);
     let mut live = ProtocolTest::new(false, 2048);
-    // Three seconds without the composer; then a pass with it.
+    // Three seconds without the composer, then a pass with it.
     perform(&phrase(120.0, 40.0), &mut live, || 48);
     assert!(live.count(|c| &c.overflow) > 0);
     live.composer.lock().unwrap().run();
@@ -80,13 +80,13 @@ fn after_a_full_ring_it_listens_again() {
 }
 
 #[test]
-fn off_listens_only_and_switching_it_on_answers() {
+fn off_mode_reads_input_and_another_mode_answers_it() {
     let mut performance = phrase(120.0, 8.0);
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.settings.mode = Mode::Off;
     let played = perform(&performance, &mut test, || 480);
     assert!(played.iter().all(|e| e.2 == 1) && test.answers().is_empty());
-    // Switched on at beat 4: the answer comes on the next beat there is time for.
+    // The mode changes at beat 4: the answer begins on the next beat that leaves time for the decision.
     performance.events.clear();
     let mut at = 0;
     let mut first = None;
@@ -112,7 +112,7 @@ fn off_listens_only_and_switching_it_on_answers() {
 
 /// Another input channel releases the keys at that moment, not at their note-ons.
 #[test]
-fn keys_let_go_by_another_channel_are_answered_in_time() {
+fn keys_released_on_another_channel_are_answered_in_time() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.settings.mode = Mode::Continue;
     test.settings.gap = 2.0;
@@ -137,7 +137,7 @@ fn keys_let_go_by_another_channel_are_answered_in_time() {
 }
 
 #[test]
-fn through_off_ends_what_had_passed() {
+fn thru_off_ends_passed_through_notes() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     block.input.push_back(key(5, true, 3, 60));
@@ -149,7 +149,7 @@ fn through_off_ends_what_had_passed() {
     test.block(&standing(), 64, &mut block);
     let out: Vec<_> = block.output.iter().map(|e| plain(e, 0)).collect();
     assert_eq!(out, [(0, false, 3, 60, 0)]);
-    // Let go with through on again: it has ended already.
+    // A release after *Through* is on again: the note has ended already.
     test.controls.thru = true;
     let mut block = Block::default();
     block.input.push_back(key(5, false, 3, 60));
@@ -158,11 +158,11 @@ fn through_off_ends_what_had_passed() {
 }
 
 #[test]
-fn the_players_key_takes_over_from_ours() {
+fn key_of_the_player_replaces_the_generated_note() {
     let mut performance = phrase(120.0, 12.0);
     let mut test = ProtocolTest::new(true, 1 << 16);
     let alone = perform(&performance, &mut test, || 512);
-    // The key that sounds at beat 3 1/48, struck by the player on our own channel.
+    // The key that sounds at beat 3 1/48, struck by the player on the output channel.
     let at = 72_500;
     let (mut sounding, mut generated) = (Vec::new(), 0);
     for event in alone.iter().filter(|e| e.2 == 0 && e.0 < at) {
@@ -191,7 +191,7 @@ fn the_players_key_takes_over_from_ours() {
 }
 
 #[test]
-fn a_flood_of_events_passes_sorted_and_ends() {
+fn thousands_of_events_pass_in_order_and_end() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     for n in 0..6_000u32 {
@@ -253,7 +253,7 @@ fn looped(split: bool, frames: u64) -> Played {
 }
 
 #[test]
-fn a_loop_sounds_the_same_whether_or_not_the_host_cuts_its_blocks_there() {
+fn loop_plays_the_same_with_and_without_blocks_split_at_its_end() {
     let expected = looped(true, 256);
     let generated = expected.iter().filter(|e| e.1 && e.2 == 0).count();
     assert!(generated > 40, "{generated} notes: nothing was tested");

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
+fn notes_and_samples_are_equal_for_all_blocks() {
     let (mut answers, mut notes) = (0, 0);
     for seed in 0..20 {
         let performance = performance(seed);
@@ -45,7 +45,7 @@ fn the_same_notes_on_the_same_samples_whatever_the_blocks() {
 }
 
 #[test]
-fn real_time_plays_what_offline_plays() {
+fn real_time_plays_the_same_notes_as_offline() {
     for seed in 0..20 {
         let performance = performance(seed);
         let mut offline = ProtocolTest::new(true, 1 << 16);
@@ -62,7 +62,7 @@ fn real_time_plays_what_offline_plays() {
 }
 
 #[test]
-fn the_second_pass_gives_the_same_notes() {
+fn second_pass_plays_the_same_notes() {
     for seed in 0..10 {
         let performance = performance(seed);
         let mut test = ProtocolTest::new(true, 1 << 16);

@@ -1,10 +1,10 @@
 //! The modes other than Continue, the triggers, and memory.
 
 use super::*;
-use continuo_accompaniment::choices::{Memory, Variation};
+use continuo_accompaniment::choices::{MemoryMode, Variation};
 
 pub(super) const BEAT: u64 = 24_000;
-/// Of [`perform`]: three quarters.
+/// Beats in a bar of [`perform`]: three quarters.
 pub(super) const BAR: u64 = 3 * BEAT;
 
 /// Samples of all generated note-ons.
@@ -48,8 +48,9 @@ pub(super) fn in_three(at: u64) -> HostTransport {
 }
 
 #[test]
-fn trading_keeps_to_the_bars() {
-    // Six bars: the player's first two, ours, and the player's, who plays into our turn.
+fn trade_mode_keeps_to_its_bars() {
+    // Six bars: two of the player, two of the plugin, two of the player, who plays into the
+    // plugin's turn.
     let performance = beats(&[0, 1, 4, 5, 6, 7, 8, 12], 24);
     let mut trading = in_mode(Mode::Trade, Enter::Bar);
     let played = perform(&performance, &mut trading, || 500);
@@ -67,14 +68,14 @@ fn trading_keeps_to_the_bars() {
         );
         assert!(starts.iter().filter(|s| turn.contains(s)).count() > 3);
     }
-    // And each of our notes ends with our turn.
+    // Every generated note ends with the plugin's turn.
     let generated: Vec<_> = played.iter().filter(|e| e.2 == 0).collect();
     let inside = |sample| turns.iter().any(|t| t.start <= sample && sample <= t.end);
     assert!(generated.iter().all(|e| inside(e.0)), "{generated:?}");
 }
 
 #[test]
-fn along_plays_while_the_player_does() {
+fn along_mode_plays_while_the_player_plays() {
     let performance = beats(&[0, 1, 2, 3, 4, 5, 18, 19, 20, 21], 30);
     for enter in [Enter::Beat, Enter::Bar] {
         let mut along = in_mode(Mode::Along, enter);
@@ -83,7 +84,7 @@ fn along_plays_while_the_player_does() {
             let inside = from * BEAT..to * BEAT;
             starts.iter().filter(|s| inside.contains(s)).count()
         };
-        // A gap of one beat, and what was decided plays to its end.
+        // After a gap of one beat, the decided window plays to its end.
         assert!(
             within(0, 6) > 3 && within(19, 22) > 1,
             "{enter:?}: {starts:?}"
@@ -97,7 +98,7 @@ fn along_plays_while_the_player_does() {
 }
 
 #[test]
-fn free_needs_no_player_and_listens_to_one() {
+fn free_mode_plays_without_input_and_follows_input() {
     let alone = beats(&[], 24);
     let expected = perform(&alone, &mut in_mode(Mode::Free, Enter::Bar), || 500);
     let first = starts(&expected);
@@ -114,7 +115,7 @@ fn free_needs_no_player_and_listens_to_one() {
 }
 
 #[test]
-fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
+fn every_mode_plays_the_same_for_all_blocks_and_in_real_time() {
     let (mut notes, mut answers) = (0, 0);
     for seed in 0..24 {
         let performance = performance(seed);
@@ -125,7 +126,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
             test.settings.feel = 0.7;
             test.settings.enter = [Enter::Step, Enter::Beat, Enter::Bar][(seed / 3 % 3) as usize];
             test.settings.lead = [0.25, 0.0, 0.9][(seed / 9 % 3) as usize];
-            test.settings.memory = [Memory::Song, Memory::Session][(seed % 2) as usize];
+            test.settings.memory = [MemoryMode::Song, MemoryMode::Session][(seed % 2) as usize];
         };
         let mut offline = ProtocolTest::new(true, 1 << 16);
         set(&mut offline);
@@ -176,7 +177,7 @@ fn every_mode_plays_the_same_whatever_the_blocks_and_in_real_time() {
     );
 }
 
-/// Plays a phrase and the answer to it; does one thing at this beat.
+/// Plays a phrase and its answer, with an action at this beat.
 fn pressed(at: f64, press: impl Fn(&mut ProtocolTest)) -> Played {
     pressing(&[(at, &press)]).1
 }
@@ -214,7 +215,7 @@ fn after(played: &Played, beat: u64) -> Played {
 }
 
 #[test]
-fn variations_answer_the_same_moment_differently_and_back() {
+fn variations_change_the_answer_reversibly() {
     let a = pressed(0.0, |_| ());
     let variation = |variation| move |r: &mut ProtocolTest| r.settings.variation = variation;
     let b = pressed(0.0, variation(Variation::B));
@@ -242,13 +243,13 @@ fn regenerate_replaces_the_answer_from_the_next_beat() {
     };
     assert_eq!(before(&again), before(&expected));
     assert_ne!(after(&again, 7), after(&expected, 7));
-    // From the editor it is the same.
+    // The editor's trigger has the same effect.
     let editor = pressed(6.3, |r| r.press(Trigger::Regenerate));
     assert_eq!(editor, again);
 }
 
 #[test]
-fn panic_is_silence_until_the_player_plays() {
+fn panic_silences_until_the_player_plays() {
     let played = pressed(6.3, |r| r.controls.triggers.set(Trigger::Panic, true));
     assert!(after(&played, 7).is_empty() && !after(&played, 4).is_empty());
     let mut sounding = std::collections::BTreeSet::new();
@@ -263,7 +264,7 @@ fn panic_is_silence_until_the_player_plays() {
 }
 
 #[test]
-fn clear_forgets_everything() {
+fn clear_removes_all_memory() {
     let mut test = in_mode(Mode::Continue, Enter::Beat);
     perform(&beats(&[0, 1, 2], 8), &mut test, || 480);
     test.press(Trigger::Clear);
@@ -274,8 +275,8 @@ fn clear_forgets_everything() {
 }
 
 #[test]
-fn freeze_repeats_what_was_just_played() {
-    // In 4/4; the answer begins on beat 2. The second bar is what is frozen.
+fn freeze_repeats_the_last_bars() {
+    // In 4/4; the answer begins on beat 2. The second bar is frozen.
     let played = pressed(8.5, |r| {
         r.settings.bars = 1;
         r.settings.mode = Mode::Free;
@@ -296,8 +297,8 @@ fn freeze_repeats_what_was_just_played() {
 }
 
 #[test]
-fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
-    for (memory, developing) in [(Memory::Song, false), (Memory::Session, true)] {
+fn loop_develops_in_session_memory_and_repeats_in_song_memory() {
+    for (memory, developing) in [(MemoryMode::Song, false), (MemoryMode::Session, true)] {
         let mut looping = in_mode(Mode::Free, Enter::Bar);
         looping.settings.memory = memory;
         let (mut at, mut played) = (0u64, Vec::new());
@@ -333,7 +334,7 @@ fn a_loop_in_session_memory_keeps_developing_and_in_song_memory_does_not() {
 }
 
 #[test]
-fn note_length_velocity_and_feel_are_as_asked() {
+fn note_length_velocity_and_groove_follow_the_settings() {
     use continuo_accompaniment::choices::VelocityFrom;
     let plain_notes = pressed(0.0, |_| ());
     let fixed = pressed(0.0, |r| {

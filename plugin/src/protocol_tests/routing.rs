@@ -12,7 +12,7 @@ fn control(timing: u32, cc: u8, value: f32) -> Event {
 }
 
 #[test]
-fn controllers_pass_and_the_pedal_is_heard() {
+fn controllers_pass_through_and_the_pedal_counts_as_input() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     let mut block = Block::default();
     let bend = NoteEvent::MidiPitchBend {
@@ -38,7 +38,7 @@ fn controllers_pass_and_the_pedal_is_heard() {
     let note = composer.session.timeline().notes().next().unwrap();
     assert_eq!((note.start, note.end), (0, Some(6)), "held by the pedal");
     drop(composer);
-    // And not with through off.
+    // With *Through* off they do not pass.
     test.controls.thru = false;
     let mut block = Block::default();
     block.input.extend([control(0, 1, 0.5), bend]);
@@ -47,9 +47,9 @@ fn controllers_pass_and_the_pedal_is_heard() {
 }
 
 #[test]
-fn one_channel_is_listened_to_and_one_is_played_on() {
+fn input_and_output_channels_are_kept() {
     let mut performance = continuing::phrase(120.0, 12.0);
-    // On a channel that is not listened to, in the midst of the answer.
+    // A key on another channel than the input channel, during the answer.
     performance.events.push((100_000, key(0, true, 7, 64)));
     performance.events.push((110_000, key(0, false, 7, 64)));
     let mut test = ProtocolTest::new(true, 1 << 16);
@@ -70,7 +70,7 @@ fn one_channel_is_listened_to_and_one_is_played_on() {
 }
 
 #[test]
-fn another_output_channel_ends_what_sounds_on_the_old_one() {
+fn change_of_output_channel_ends_notes_on_the_old_one() {
     let performance = continuing::phrase(120.0, 12.0);
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.controls.output = 3;
@@ -101,11 +101,11 @@ fn another_output_channel_ends_what_sounds_on_the_old_one() {
 }
 
 #[test]
-fn a_host_without_a_transport_is_played_to() {
+fn host_without_a_transport_gets_answers() {
     let mut test = ProtocolTest::new(true, 1 << 16);
     test.controls.own_time.tempo = 240.0;
     let (mut at, mut first) = (0, None);
-    // Its own time begins within the first second, and reaches beat 0 at the second's end.
+    // Own time begins within the first second, and reaches beat 0 at its end.
     while at < 48_000 + 12_000 * 8 {
         let mut block = Block::default();
         if at == 48_000 {

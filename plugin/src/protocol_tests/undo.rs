@@ -2,7 +2,7 @@
 
 use super::modes::{BAR, BEAT, beats, in_mode, in_three, pressing};
 use super::*;
-use continuo_accompaniment::choices::{Memory, Variation};
+use continuo_accompaniment::choices::{MemoryMode, Variation};
 use continuo_accompaniment::snapshot::{UndoHistory, UndoStep};
 use continuo_accompaniment::timeline::TimelineNote;
 
@@ -99,7 +99,7 @@ fn undone_answer_returns_in_the_next_pass_of_a_loop() {
 
 #[test]
 fn undo_restores_cleared_notes_before_later_ones() {
-    for memory in [Memory::Song, Memory::Session] {
+    for memory in [MemoryMode::Song, MemoryMode::Session] {
         let keys = beats(&[0, 1, 2, 7, 9], 12);
         let with = |clears: bool| {
             let mut test = in_mode(Mode::Off, Enter::Beat);
@@ -140,7 +140,7 @@ fn undo_restores_cleared_notes_before_later_ones() {
     }
 }
 
-/// Notes replaced since the clearing do not return: without it they would be gone as well.
+/// Notes replaced after *Clear* do not return, because they would be replaced without it, too.
 #[test]
 fn undo_does_not_restore_notes_replaced_since() {
     let mut test = in_mode(Mode::Off, Enter::Beat);
@@ -214,7 +214,7 @@ fn undo_and_redo_of_all_actions_restore_both_states() {
         let performance = beats(&keys, 20);
         let mut plain = self::in_mode(Mode::Off, Enter::Beat);
         perform(&performance, &mut plain, || 480);
-        // Between keys: one that is held when everything is forgotten ends there.
+        // Between keys, because a held key ends when the memory is cleared.
         let acts: Vec<u64> = (0..10).map(|_| BEAT * rng.below(20)).collect();
         perform_with(
             &performance,

@@ -5,8 +5,8 @@ use super::arpeggio::{NEAR, STEPS, TOKENS, Work};
 use super::*;
 use continuo_accompaniment::session::{Urgency, most_urgent};
 
-/// Slices in a quarter note at 120 BPM: of 4 ms each, and of the run of the network that begins
-/// within them.
+/// Number of slices in a quarter note at 120 BPM. A slice takes 4 ms, and the run of the network that
+/// begins within them.
 const BEAT: f64 = 100.0;
 
 /// An instance whose player plays a bar of eighths, in 4/4, and then waits for one.
@@ -27,7 +27,7 @@ struct TradingInstance {
 
 impl TradingInstance {
     fn new(tempo: f64, from: usize, session: Session<Arpeggio>) -> Self {
-        // Where its project ends, and its player's bar begins.
+        // End of its project, at which the player's bar begins.
         let steps = session.timeline().end().unwrap_or(0);
         let at = (steps as f64 / 12.0 / 8.0).ceil() * 8.0;
         Self {
@@ -43,7 +43,7 @@ impl TradingInstance {
         }
     }
 
-    /// Passes to slice `now`, and sends input as far as the session is ready.
+    /// Advances to slice `now`, and sends input as far as the session is ready.
     fn receive(&mut self, now: usize) {
         if now < self.from {
             return;
@@ -70,7 +70,7 @@ impl TradingInstance {
             }
         }
         loop {
-            // Every eighth of a bar of two has a key that goes down and one that goes up.
+            // Every eighth note of a bar of 2/4 has a note-on and a note-off.
             let at = self.at + f64::from(self.next / 2) * 0.5 + f64::from(self.next % 2) * 0.4;
             if at > beat {
                 break;

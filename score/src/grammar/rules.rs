@@ -1,5 +1,6 @@
 //! The grammar of base tokens: states, and the transitions between them.
 
+use crate::part::Part;
 use crate::vocabulary::{NoteOrder, Token, Vocabulary};
 
 /// The kind of token expected next.
@@ -11,6 +12,8 @@ pub(super) enum Expect {
     /// After `<sos>` or a move in time: a note, the end, or, after `<sos>` or a move of the longest
     /// duration, another move.
     Step,
+    /// After a part: a pitch of it.
+    Pitch,
     /// After a pitch: its duration.
     Length,
     /// After a note's duration: its velocity.
@@ -27,11 +30,13 @@ pub(super) enum Expect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct GrammarState {
     pub(super) expect: Expect,
-    /// Last pitch on this step, if any.
+    /// Last pitch on this step in this part, if any.
     pub(super) last_pitch: Option<u8>,
     /// Whether the last move had the longest duration (or there was none), so that another may
     /// follow at once.
     pub(super) may_move_again: bool,
+    /// The part of the last note or part token; a stream begins in [`Part::Keys`].
+    pub part: Part,
     /// Steps since the beginning of the piece.
     pub step: u32,
     /// Step at which the last note so far ends; no piece ends before it.
@@ -42,6 +47,15 @@ impl GrammarState {
     /// Whether every note is complete, so that a note may begin or time may move.
     pub fn is_between_notes(&self) -> bool {
         matches!(self.expect, Expect::Step | Expect::NoteDone)
+    }
+
+    /// Whether `part` may follow, if the state is between notes: the notes of a step are ordered
+    /// by part.
+    pub(super) fn may_change_to(&self, part: Part) -> bool {
+        match self.expect {
+            Expect::NoteDone => part > self.part,
+            _ => part != self.part,
+        }
     }
 
     /// Whether time may move, if the state is between notes.
@@ -56,6 +70,7 @@ pub(crate) struct TokenRules {
     order: NoteOrder,
     longest: u16,
     has_velocity: bool,
+    has_parts: bool,
 }
 
 impl TokenRules {
@@ -64,6 +79,7 @@ impl TokenRules {
             order: vocabulary.order,
             longest: vocabulary.longest,
             has_velocity: vocabulary.velocity_bins > 0,
+            has_parts: vocabulary.has_parts(),
         }
     }
 
@@ -82,6 +98,10 @@ impl TokenRules {
         match (state.expect, token) {
             (E::Start, Token::Start) => true,
             (E::Step | E::NoteDone, Token::Pitch(p)) => self.follows(state.last_pitch, p),
+            (E::Pitch, Token::Pitch(_)) => true,
+            (E::Step | E::NoteDone, Token::Part(part)) => {
+                self.has_parts && state.may_change_to(part)
+            }
             (E::Step | E::NoteDone, Token::Separator) => state.may_move(),
             (E::Step | E::NoteDone, Token::End) => state.step >= state.last_note_end,
             (E::Length | E::Move, Token::Duration(d)) => d > 0,
@@ -100,7 +120,18 @@ impl TokenRules {
             }
             Token::Pitch(p) => {
                 next.last_pitch = Some(p);
-                Expect::Length
+                if next.part.is_pitched() {
+                    Expect::Length
+                } else {
+                    // A drum hit has no length.
+                    let end = next.step.saturating_add(1);
+                    next.last_note_end = next.last_note_end.max(end);
+                    self.after_length()
+                }
+            }
+            Token::Part(part) => {
+                (next.part, next.last_pitch) = (part, None);
+                Expect::Pitch
             }
             Token::Duration(d) if state.expect == Expect::Move => {
                 // Wrapping is out of reach: a step is at least a millisecond, u32 of them
@@ -113,16 +144,20 @@ impl TokenRules {
             Token::Duration(d) => {
                 let end = next.step.saturating_add(u32::from(d));
                 next.last_note_end = next.last_note_end.max(end);
-                if self.has_velocity {
-                    Expect::Velocity
-                } else {
-                    Expect::NoteDone
-                }
+                self.after_length()
             }
             Token::Velocity(_) => Expect::NoteDone,
             Token::Separator => Expect::Move,
             Token::End | Token::Pad => Expect::Nothing,
         };
         next
+    }
+
+    /// What follows a note's duration, or the pitch of a drum hit.
+    fn after_length(&self) -> Expect {
+        match self.has_velocity {
+            true => Expect::Velocity,
+            false => Expect::NoteDone,
+        }
     }
 }

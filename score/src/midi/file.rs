@@ -23,6 +23,19 @@ pub struct MidiNote {
     pub track: u16,
 }
 
+/// A program change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct ProgramChange {
+    /// In ticks from the start of the file.
+    pub tick: u64,
+    /// Track, an index into [`MidiFile::tracks`].
+    pub track: u16,
+    /// Channel, 0 to 15.
+    pub channel: u8,
+    /// Program, 0 to 127; 0 is General MIDI's grand piano.
+    pub program: u8,
+}
+
 /// A MIDI file as music: notes, tempo, metre.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MidiFile {
@@ -37,6 +50,8 @@ pub struct MidiFile {
     pub tempos: Vec<(u64, u32)>,
     /// `(tick, metre)`, in order.
     pub time_signatures: Vec<(u64, TimeSignature)>,
+    /// Program changes, track by track.
+    pub programs: Vec<ProgramChange>,
     /// Track names, empty where a track has none.
     pub tracks: Vec<Text>,
     /// Detected encoding of the file's text.

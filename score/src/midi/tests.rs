@@ -57,6 +57,12 @@ fn what_is_written_is_read_back() {
         channel: 0,
         track,
     };
+    let program = |tick, track, program| ProgramChange {
+        tick,
+        track,
+        channel: 0,
+        program,
+    };
     let written = MidiFile {
         format: 1,
         ticks_per_beat: 480,
@@ -75,6 +81,7 @@ fn what_is_written_is_read_back() {
             },
         )],
         tracks: vec!["".into(), "heard".into(), "played".into()],
+        programs: vec![program(0, 1, 33), program(480, 1, 38), program(0, 2, 127)],
         end: 1920,
         ..MidiFile::default()
     };
@@ -82,6 +89,7 @@ fn what_is_written_is_read_back() {
     // The conductor's track comes first; the parts follow.
     assert!(read.tracks.remove(0).is_empty());
     read.notes.iter_mut().for_each(|n| n.track -= 1);
+    read.programs.iter_mut().for_each(|p| p.track -= 1);
     assert_eq!(read, written);
 }
 

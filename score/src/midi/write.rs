@@ -12,7 +12,7 @@ use super::file::{MidiFile, MidiNote};
 use crate::time::TimeSignature;
 
 /// Delta times have 28 bits.
-const LONGEST_DELTA: u64 = 0x0fff_ffff;
+pub(super) const LONGEST_DELTA: u64 = 0x0fff_ffff;
 /// Empty text events that may divide one wait.
 const MOST_WAITS: u64 = 1 << 12;
 /// Bytes of a header chunk.
@@ -23,7 +23,7 @@ pub(super) type TimedEvent<'a> = (u64, u8, TrackEventKind<'a>);
 
 impl MidiFile {
     /// The bytes of a type 1 file: a first track of tempo and time signatures, then one track a
-    /// part. On one tick, note-offs come before note-ons, so that repeated keys sound again.
+    /// part, with its program changes. On one tick, note-offs come before note-ons, so that repeated keys sound again.
     /// Notes of tracks beyond [`MidiFile::tracks`] are left out.
     ///
     /// # Errors
@@ -34,6 +34,15 @@ impl MidiFile {
         for name in &self.tracks {
             let title = MetaMessage::TrackName(name.as_bytes());
             parts.push(vec![(0, 0, TrackEventKind::Meta(title))]);
+        }
+        for change in &self.programs {
+            if let Some(part) = parts.get_mut(usize::from(change.track) + 1) {
+                let message = MidiMessage::ProgramChange {
+                    program: u7::new(change.program & 127),
+                };
+                let channel = u4::new(change.channel & 15);
+                part.push((change.tick, 0, TrackEventKind::Midi { channel, message }));
+            }
         }
         for note in &self.notes {
             if let Some(part) = parts.get_mut(usize::from(note.track) + 1) {

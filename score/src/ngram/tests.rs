@@ -304,3 +304,64 @@ fn what_followed_twice_and_longest_counts_most() {
     };
     assert_eq!(learned, expected);
 }
+
+/// A bar of bass and drums, the bass transposed up by `by`.
+fn band_bar(by: u8) -> Vec<Token> {
+    use Token::{Duration, Pitch, Separator, Velocity};
+    let [bass, drums] = [Part::Bass, Part::Drums].map(Token::Part);
+    let hit = |key| [Pitch(key), Velocity(8)];
+    let half = |key| {
+        let note = [bass, Pitch(key + by), Duration(6), Velocity(8), drums];
+        let moves = [Separator, Duration(6)];
+        [&moves[..], &note, &hit(36), &moves, &hit(42)].concat()
+    };
+    [half(40), half(43)].concat()
+}
+
+#[test]
+fn drums_are_not_transposed_and_a_bass_is() {
+    let v = Vocabulary::band();
+    let bars = [band_bar(0), band_bar(5), band_bar(10)].concat();
+    let after = |tokens: &[Token]| {
+        let mut memory = NgramMemory::new(&v);
+        memory.push(id(&v, Token::Start), 0);
+        tokens
+            .iter()
+            .for_each(|&token| memory.push(id(&v, token), 0));
+        let found = memory.continuations(ALL, &NgramMemory::new(&v));
+        found.map(|source| source.and_then(|f| v.token(f.shares[0].0)))
+    };
+    let at = |token, nth| {
+        let positions = bars.iter().enumerate().filter(|(_, t)| **t == token);
+        positions.map(|(at, _)| at).nth(nth).unwrap()
+    };
+    // Before the second bass note of the third bar.
+    let [_, other, ..] = after(&bars[..at(Token::Pitch(53), 0)]);
+    assert_eq!(other, Some(Token::Pitch(53)));
+    // Before the drum beside it: the same drum in any key.
+    let [same, other, ..] = after(&bars[..at(Token::Pitch(36), 5)]);
+    assert_eq!((same, other), (None, Some(Token::Pitch(36))));
+}
+
+#[test]
+fn a_part_is_not_continued_as_another() {
+    use Token::{Duration, Pitch, Separator, Velocity};
+    let v = Vocabulary::band();
+    let line = [
+        [Pitch(60), Duration(6), Velocity(8), Separator, Duration(6)],
+        [Pitch(62), Duration(6), Velocity(8), Separator, Duration(6)],
+    ]
+    .concat();
+    let after = |part| {
+        let mut memory = NgramMemory::new(&v);
+        let begin = [Token::Start, Token::Part(Part::Lead)];
+        let again = [&[Token::Part(part)][..], &line[..5]].concat();
+        for token in [&begin[..], &line, &again].concat() {
+            memory.push(id(&v, token), 0);
+        }
+        let [same, ..] = memory.continuations(ALL, &NgramMemory::new(&v));
+        same.and_then(|f| v.token(f.shares[0].0))
+    };
+    assert_eq!(after(Part::Lead), Some(Pitch(62)));
+    assert_eq!(after(Part::Bass), None);
+}

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::part::Part;
+
 /// A base token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Token {
@@ -19,6 +21,8 @@ pub enum Token {
     Duration(u16),
     /// `v7`: the velocity bin of the note before it.
     Velocity(u8),
+    /// `<bass>`: the following notes are of this part.
+    Part(Part),
 }
 
 impl std::fmt::Display for Token {
@@ -31,6 +35,7 @@ impl std::fmt::Display for Token {
             Token::Pitch(p) => write!(f, "n{p}"),
             Token::Duration(d) => write!(f, "d{d}"),
             Token::Velocity(v) => write!(f, "v{v}"),
+            Token::Part(part) => write!(f, "<{part}>"),
         }
     }
 }

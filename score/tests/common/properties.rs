@@ -6,15 +6,20 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use continuo_score::{
-    Drums, Grammar, GrammarState, NoteOrder, Score, SparseScore, Token, TokenIds, TokenSequence,
-    Vocabulary, tune,
+    Drums, Grammar, GrammarState, NoteOrder, NoteState, Part, Score, SparseScore, Token, TokenIds,
+    TokenSequence, Vocabulary, tune,
 };
 
-/// Returns the presets in both note orders, without merges, with merges learned from music, and with
+/// Returns the presets, with and without parts, in both note orders, without merges, with merges learned from music, and with
 /// random merges.
 pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
-        let presets = [Vocabulary::midigen(), Vocabulary::continuo()];
+        let presets = [
+            Vocabulary::midigen(),
+            Vocabulary::continuo(),
+            Vocabulary::midigen().with_parts(),
+            Vocabulary::band(),
+        ];
         let low = presets.clone().map(|v| v.with_order(NoteOrder::LowToHigh));
         let plain: Vec<Vocabulary> = presets.into_iter().chain(low).collect();
         let learnt = plain.iter().map(|v| learnt(v, 120)).collect::<Vec<_>>();
@@ -26,7 +31,15 @@ pub(crate) fn vocabularies() -> Vec<Vocabulary> {
 
 /// Returns a vocabulary with merges that byte-pair encoding learns from the minuet: at most `merges`.
 pub(crate) fn learnt(plain: &Vocabulary, merges: usize) -> Vocabulary {
-    let base = TokenSequence::encode(&tune::minuet().quantise(plain), plain).base_ids(plain);
+    let mut minuet = tune::minuet();
+    if plain.has_parts() {
+        // The parts change from step to step and within steps.
+        for (note, part) in minuet.notes.iter_mut().zip(Part::ALL.repeat(100)) {
+            note.part = part;
+        }
+        minuet.normalise();
+    }
+    let base = TokenSequence::encode(&minuet.quantise(plain), plain).base_ids(plain);
     let base = &base[1..base.len() - 1];
     let mut vocabulary = plain.clone();
     let mut pairs = Vec::new();
@@ -58,11 +71,16 @@ pub(crate) fn any_merges(plain: &Vocabulary, merges: usize) -> Vocabulary {
         ((u64::from(number) * below as u64) >> 32) as u16
     };
     let separator = plain.id(Token::Separator).expect("every vocabulary has it");
+    let drums = plain.id(Token::Part(Part::Drums)).unwrap_or(separator);
     while pairs.len() < merges {
         let (left, right) = (id(vocabulary.size()), id(vocabulary.size()));
         // Moves are more frequent than by chance; otherwise the grammar would hardly ever allow a
         // merged token.
-        let left = if left % 3 == 0 { separator } else { left };
+        let left = match left % 6 {
+            0 | 1 => separator,
+            2 => drums,
+            _ => left,
+        };
         let more = [&pairs[..], &[[left, right]]].concat();
         if let Ok(larger) = plain.clone().with_merges(more.clone()) {
             (pairs, vocabulary) = (more, larger);
@@ -128,6 +146,12 @@ pub(crate) fn round_trip(file: &MidiFile, vocabulary: &Vocabulary) {
     let score = Score::from_midi(file, vocabulary.steps_per_beat, Drums::Keep);
     assert_eq!(score.steps_per_beat, vocabulary.steps_per_beat);
     score_round_trip(&score, vocabulary);
+    if vocabulary.has_parts() {
+        let band = Score::from_midi_parts(file, vocabulary.steps_per_beat);
+        assert_eq!((band.length, &band.tempos), (score.length, &score.tempos));
+        assert_eq!(band.notes.is_empty(), score.notes.is_empty());
+        score_round_trip(&band, vocabulary);
+    }
     // Every note is on its step; two notes of one key on one step become one.
     let parts = score.notes.len();
     assert!(parts <= file.notes.len() && (parts > 0 || !within(file)));
@@ -171,6 +195,9 @@ pub(crate) fn score_round_trip(score: &Score, vocabulary: &Vocabulary) {
     quantised.notes.reverse();
     quantised.normalise();
     assert!(quantised.notes == decoded.notes, "tidy has one order");
+    let parted = quantised.notes.iter().any(|n| !n.part.is_keys());
+    assert!(vocabulary.has_parts() || !parted);
+    note_states(&placed, vocabulary);
 }
 
 /// The time grid of a merged token is that of its last base token, and its steps equal those of
@@ -272,4 +299,20 @@ pub(crate) fn walk(choices: &[u8], vocabulary: &Vocabulary) {
     }
     assert!(TokenSequence::from_ids(&stream, vocabulary).is_ok());
     ids(&stream, vocabulary);
+}
+
+/// The note state knows the part of every token, and its rows are within bounds.
+fn note_states(sequence: &TokenSequence, vocabulary: &Vocabulary) {
+    let mut notes = NoteState::default();
+    let mut part = Part::Keys;
+    let bound = NoteState::rows(vocabulary).max(usize::from(NoteState::NOTHING) + 1);
+    for placed in &sequence.tokens {
+        notes.read(placed.token);
+        if let Token::Part(next) = placed.token {
+            part = next;
+        }
+        assert_eq!(notes.part(), part);
+        let rows = notes.context().rows;
+        assert!(rows.iter().all(|&row| usize::from(row) < bound));
+    }
 }

@@ -1,13 +1,13 @@
 //! A session bus, and a screen reader on it with the AT-SPI requests of Orca. Calls block.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use atspi::proxy::accessible::{AccessibleProxy, ObjectRefExt};
 use atspi::proxy::bus::{BusProxy, StatusProxy};
 use atspi::proxy::proxy_ext::ProxyExt;
 use atspi::{Interface, ObjectRefOwned, Role, State};
+use continuo_tests::server_process::ServerProcess;
 use pollster::block_on;
 use tempfile::TempDir;
 use zbus::connection::Builder;
@@ -16,7 +16,7 @@ use zbus::{Connection, Error};
 
 /// A D-Bus session bus of this process. Dropping it ends the daemon.
 pub(crate) struct SessionBus {
-    daemon: Child,
+    _daemon: ServerProcess,
     pub(crate) address: String,
     /// Folder of the accessibility bus's socket.
     _runtime: TempDir,
@@ -26,39 +26,17 @@ impl SessionBus {
     /// Starts a bus. Returns `None` if D-Bus is not installed. `display` is the X11 display of its programs.
     pub(crate) fn start(display: &str) -> Result<Option<Self>> {
         let runtime = tempfile::tempdir()?;
-        let daemon = Command::new("dbus-daemon")
+        let mut daemon = Command::new("dbus-daemon");
+        daemon
             .args(["--session", "--nofork", "--print-address=1"])
             .env("DISPLAY", display)
             .env("XDG_RUNTIME_DIR", runtime.path())
-            .env_remove("AT_SPI_BUS_ADDRESS")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn();
-        let mut daemon = match daemon {
-            Ok(daemon) => daemon,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).context("cannot start dbus-daemon"),
-        };
-        let stdout = daemon.stdout.take().context("dbus-daemon has no output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        let session = Self {
-            daemon,
-            address: line.trim().to_string(),
+            .env_remove("AT_SPI_BUS_ADDRESS");
+        Ok(ServerProcess::start(&mut daemon)?.map(|daemon| Self {
+            address: daemon.address.clone(),
+            _daemon: daemon,
             _runtime: runtime,
-        };
-        if session.address.is_empty() {
-            bail!("dbus-daemon ended before it had an address");
-        }
-        Ok(Some(session))
-    }
-}
-
-impl Drop for SessionBus {
-    fn drop(&mut self) {
-        // The daemon may have ended already.
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
+        }))
     }
 }
 

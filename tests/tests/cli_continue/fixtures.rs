@@ -59,12 +59,10 @@ impl Folder {
 
 /// Returns a command of `continuo` on a file.
 pub(crate) fn command(name: &str, input: &Path) -> Command {
-    let mut command = Command::new(artifacts::program("continuo").unwrap());
+    let mut command = artifacts::command("continuo").unwrap();
     command
         .arg(name)
         .arg(input)
-        .stdin(std::process::Stdio::null())
-        .env("CONTINUO_MODEL", artifacts::model().unwrap())
-        .env("CONTINUO_RUNTIME", artifacts::runtime_library().unwrap());
+        .stdin(std::process::Stdio::null());
     command
 }

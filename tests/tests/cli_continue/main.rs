@@ -2,6 +2,7 @@
 //! where a player would enter.
 
 mod fixtures;
+mod harmony;
 mod selection;
 
 use std::path::Path;
@@ -277,7 +278,7 @@ fn contradicting_tracks_print_a_warning() {
 /// The input is a note of four bars: the model may rest after it, and with a density of 0 it often
 /// does.
 #[test]
-fn an_answer_of_no_notes_is_a_failure_with_its_reason() {
+fn answer_without_notes_fails_with_the_reason() {
     let folder = Folder::new();
     let long = [&[0, 0x90, 60, 80][..], &ticks(16 * TICKS), &[0x80, 60, 64]].concat();
     let input = folder.write("in.mid", &file(&[track(&long)]));

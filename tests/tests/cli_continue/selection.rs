@@ -26,7 +26,7 @@ fn band(folder: &Folder) -> std::path::PathBuf {
 }
 
 #[test]
-fn tracks_channels_and_last_bars_are_chosen_in_every_command() {
+fn tracks_channels_and_last_bars_are_selected_in_every_command() {
     let folder = Folder::new();
     let input = band(&folder);
     let sound = folder.path("out.wav");
@@ -80,7 +80,7 @@ fn tracks_channels_and_last_bars_are_chosen_in_every_command() {
 }
 
 #[test]
-fn what_is_not_there_cannot_be_chosen() {
+fn missing_tracks_and_channels_cannot_be_selected() {
     let folder = Folder::new();
     let input = band(&folder);
     let output = folder.path("out");
@@ -111,7 +111,7 @@ fn what_is_not_there_cannot_be_chosen() {
 }
 
 #[test]
-fn the_pedal_is_heard_where_it_is_asked_for() {
+fn pedal_is_read_where_it_is_requested() {
     let folder = Folder::new();
     // A sixteenth that the pedal holds to the end of the first beat.
     let events = [
@@ -158,7 +158,7 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
 
 /// Returns a track that ends two hundred bars after its last note.
 #[test]
-fn silence_after_the_music_is_left_out() {
+fn silence_after_the_last_note_is_left_out() {
     let folder = Folder::new();
     let late = [&tune(15, 0)[..], &[0x83, 0x80, 0x00, 0xb0, 7, 1]].concat();
     let stops = folder.write("stops.mid", &file(&[track(&tune(15, 0))]));

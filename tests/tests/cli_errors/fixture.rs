@@ -48,12 +48,8 @@ static FIXTURES: LazyLock<TempDir> = LazyLock::new(|| {
 });
 
 fn command(program: &str, folder: &Path) -> Command {
-    let mut command = Command::new(artifacts::program(program).unwrap());
-    command
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .env("CONTINUO_MODEL", artifacts::model().unwrap())
-        .env("CONTINUO_RUNTIME", artifacts::runtime_library().unwrap());
+    let mut command = artifacts::command(program).unwrap();
+    command.current_dir(folder).stdin(Stdio::null());
     command
 }
 

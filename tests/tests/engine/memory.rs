@@ -17,14 +17,14 @@ use crate::fixtures::{VARIANTS, assert_same, feed_in, load, long_score, model, m
 fn logits_are_equal_for_every_chunk_size() {
     let xl_models = VARIANTS.map(|variant| load(&artifacts::xl_model().unwrap(), variant));
     for model in models().chain(xl_models) {
-        let name = if model.manifest().knn.is_some() {
+        let name = if model.manifest().shape.knn.is_some() {
             "kNN"
         } else {
             "XL"
         };
         let tokens = tokens(&model, &long_score(2));
-        assert!(model.manifest().knn.is_none_or(|knn| knn.k == 32));
-        let reach = model.manifest().window + 64;
+        assert!(model.manifest().shape.knn.is_none_or(|knn| knn.k == 32));
+        let reach = model.manifest().shape.window + 64;
         assert!(tokens.len() > 2 * reach, "{} tokens", tokens.len());
         let whole = feed_in(&model, &tokens, tokens.len());
         for size in [1, 7, 64] {
@@ -114,6 +114,7 @@ fn rewound_memory_equals_fresh_memory() {
                             length: rng.random_range(1..48),
                             pitch: 40 + i * 3,
                             velocity: 64,
+                            ..Note::default()
                         };
                         score.notes.extend((0..10u8).map(&mut note));
                         score.normalise();

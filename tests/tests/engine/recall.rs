@@ -1,4 +1,4 @@
-//! Recall: what the n-gram memory, the kNN memory and learned pieces contribute.
+//! Recall: the effect of the n-gram memory, the kNN memory and learned pieces.
 
 use std::sync::Arc;
 

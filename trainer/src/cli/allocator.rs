@@ -1,8 +1,8 @@
 //! Memory allocator of the program.
 //!
-//! A training step frees hundreds of megabytes and allocates the same sizes again at once. The
-//! system's allocator returns them to the system in between, which halves the speed; mimalloc
-//! does so after a delay, which still costs an eighth of the time.
+//! A training step frees its tensors, and the next step allocates the same sizes again. By default,
+//! allocators return large freed blocks to the system, mimalloc after a delay. The program keeps them
+//! instead, so that the next step need not request them again.
 
 use std::ffi::{c_int, c_long};
 

@@ -5,13 +5,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
-use continuo_cli::{Force, PedalOption, at_least, note, number, print};
+use anyhow::Context;
+use continuo_cli::{Force, one_result_on_standard_output, report};
 use continuo_files::{Output, ScratchFolder};
 use continuo_trainer::data::encode::{EncodeOptions, EncodeOutcome, by_style};
 use continuo_trainer::data::file_kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
 
-use super::encoding;
+use super::encoding::{self, SongSelection};
 
 /// Encode folders of MIDI files into one corpus file.
 ///
@@ -35,18 +35,11 @@ pub(super) struct Arguments {
     /// A vocabulary.json instead of a preset: with merged tokens from `vocab`, or of a model.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
-    /// Share of songs held out for `eval`, 0 to 1.
-    #[arg(long, default_value_t = 0.03, value_name = "SHARE",
-        value_parser = number(0.0, encoding::MOST_HELD_OUT))]
-    held_out: f64,
-    /// Seed that selects the held-out songs.
-    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
-    seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pedal: PedalOption,
+    selection: SongSelection,
     #[command(flatten)]
     force: Force,
 }
@@ -57,10 +50,7 @@ pub(super) struct Arguments {
 /// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let output = Output::check(&a.output, &CORPUS, a.force.replace())?;
-    ensure!(
-        !(a.json && output.is_standard()),
-        "--json: standard output holds the corpus; name a file for one of the two"
-    );
+    one_result_on_standard_output(a.json, &output, "the corpus")?;
     let list = list(a, &output)?;
     let vocabulary = match &a.vocabulary {
         Some(path) => encoding::vocabulary(path)?,
@@ -77,9 +67,9 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         output: scratch_file.as_deref().unwrap_or(&a.output),
         replace: a.force.replace(),
         vocabulary,
-        reading: encoding::reading(a.pedal),
-        held_out: a.held_out,
-        seed: a.seed,
+        reading: a.selection.reading(),
+        held_out: a.selection.held_out,
+        seed: a.selection.seed,
     };
     let start = std::time::Instant::now();
     let outcome = encoding::encode(&options)?;
@@ -96,10 +86,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         true => as_json(&outcome)?,
         false => table(&output, &outcome, seconds, list),
     };
-    match output.is_standard() {
-        true => note(text.trim_end()),
-        false => print(&text)?,
-    }
+    report(&output, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 

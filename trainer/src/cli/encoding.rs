@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use continuo_cli::{PedalOption, Progress, note};
+use continuo_cli::{PedalOption, Progress, at_least, note, number};
 use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::Vocabulary;
 use continuo_score::midi::{Pedal, ReadOptions};
 use continuo_trainer::data::encode::{self, EncodeOptions, EncodeOutcome};
 
 /// Largest share of held-out songs: below 1, so that training songs remain.
-pub(super) const MOST_HELD_OUT: f64 = 0.999999;
+const MOST_HELD_OUT: f64 = 0.999999;
 
 /// Vocabulary preset of a name.
 ///
@@ -31,10 +31,26 @@ pub(super) fn vocabulary(path: &Path) -> anyhow::Result<Vocabulary> {
     Vocabulary::from_json(&text).with_context(|| path.display().to_string())
 }
 
-/// Options of reading files: without the pedal by default.
-pub(super) fn reading(pedal: PedalOption) -> ReadOptions {
-    let pedal = Pedal::from(pedal.is_on_or(false));
-    ReadOptions { pedal }
+/// Options that select held-out songs and what is read of files.
+#[derive(clap::Args)]
+pub(super) struct SongSelection {
+    /// Share of the folders' songs that are held out for `eval`, 0 to 1. `encode` and `vocab` with
+    /// the same share and seed hold out the same songs.
+    #[arg(long, default_value_t = 0.03, value_name = "SHARE", value_parser = number(0.0, MOST_HELD_OUT))]
+    pub(super) held_out: f64,
+    /// Seed that selects the held-out songs.
+    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
+    pub(super) seed: u64,
+    #[command(flatten)]
+    pedal: PedalOption,
+}
+
+impl SongSelection {
+    /// Options of reading files: without the pedal by default.
+    pub(super) fn reading(&self) -> ReadOptions {
+        let pedal = Pedal::from(self.pedal.is_on_or(false));
+        ReadOptions { pedal }
+    }
 }
 
 /// Encodes with a progress bar, and prints what was left out of the folders.

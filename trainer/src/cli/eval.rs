@@ -45,7 +45,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let checkpoint = Checkpoint::open(&a.checkpoint)?;
     let corpus = Corpus::open(&a.corpus)?;
     corpus
-        .fits(&checkpoint.vocabulary, &checkpoint.config.model.sizes)
+        .fits(&checkpoint.vocabulary, &checkpoint.config.model.shape.sizes)
         .map_err(anyhow::Error::msg)?;
     let model = checkpoint.model(&Device::flex())?;
     let progress = Progress::new("measuring", "tokens", 0);

@@ -5,12 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use continuo_cli::{Progress, print};
-use continuo_files::{FolderOutput, MOST_BYTES, Replace, read_text};
+use continuo_files::{FolderOutput, MOST_BYTES, Replace, onnx_runtime, read_text};
 use continuo_score::manifest::HeldOut;
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::file_kinds::MODEL;
 use continuo_trainer::export::onnx::variant::Variant;
-use continuo_trainer::export::parity::find_runtime;
 use continuo_trainer::export::parity::variant_loss::VariantLoss;
 use continuo_trainer::export::{ExportOptions, Exported, export};
 use continuo_trainer::train::checkpoint::Checkpoint;
@@ -59,8 +58,8 @@ pub(super) struct Arguments {
     /// the loss.
     #[arg(long, value_name = "FILE", conflicts_with = "calibrate")]
     held_out_json: Option<PathBuf>,
-    /// Library of ONNX Runtime [default: CONTINUO_RUNTIME, or what `cargo xtask runtime` fetched].
-    #[arg(long, value_name = "LIBRARY")]
+    /// ONNX Runtime's library [env: CONTINUO_RUNTIME] [default: beside the program, or target/runtime].
+    #[arg(long, value_name = "FILE")]
     runtime: Option<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
@@ -77,7 +76,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let checkpoint = Checkpoint::open(&a.checkpoint)?;
     let corpus = Corpus::open(&a.corpus)?;
     let unseen = a.calibrate.as_deref().map(Corpus::open).transpose()?;
-    let runtime = find_runtime(a.runtime.as_deref())?;
+    let runtime = onnx_runtime::find(a.runtime.as_deref())?;
     let held_out = a.held_out_json.as_deref().map(read_held_out).transpose()?;
     let progress = Progress::new("proving and measuring", "parts", 0);
     let Exported {

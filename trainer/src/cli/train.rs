@@ -60,8 +60,8 @@ pub(super) struct Arguments {
         value_delimiter = ','
     )]
     device: Vec<DeviceChoice>,
-    /// Compute cheap activations again in the backward pass (gradient checkpointing): less memory,
-    /// the same gradients, somewhat slower.
+    /// Compute cheap activations again in the backward pass instead of keeping them (gradient
+    /// checkpointing): less memory, more computation.
     #[arg(long)]
     recompute: bool,
     /// Number format of the matrix products: f32 or bf16 [default: bf16 on a GPU].

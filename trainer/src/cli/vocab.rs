@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
-use continuo_cli::{Force, PedalOption, Progress, at_least, note, number, print};
+use anyhow::Context;
+use continuo_cli::{Force, Progress, number, one_result_on_standard_output, print, report};
 use continuo_files::{Output, Replace, ScratchFolder};
 use continuo_score::Vocabulary;
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::file_kinds::VOCABULARY;
 use continuo_trainer::data::{encode, merges};
 
-use super::encoding;
+use super::encoding::{self, SongSelection};
 
 /// Learn merged tokens: a vocabulary for `encode --vocabulary`.
 ///
@@ -33,19 +33,11 @@ pub(super) struct Arguments {
     /// Base vocabulary for folders: continuo or midigen. A corpus has its own.
     #[arg(long, default_value = "continuo")]
     preset: String,
-    /// Share of the folders' songs that are held out, 0 to 1; `encode` with the same share and
-    /// seed holds out the same songs.
-    #[arg(long, default_value_t = 0.03, value_name = "SHARE",
-        value_parser = number(0.0, encoding::MOST_HELD_OUT))]
-    held_out: f64,
-    /// Seed that selects the held-out songs.
-    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
-    seed: u64,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    pedal: PedalOption,
+    selection: SongSelection,
     #[command(flatten)]
     force: Force,
 }
@@ -56,10 +48,7 @@ pub(super) struct Arguments {
 /// An input cannot be read or does not fit, or the output cannot be written.
 pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     let output = Output::check(&a.output, &VOCABULARY, a.force.replace())?;
-    ensure!(
-        !(a.json && output.is_standard()),
-        "--json: standard output holds the vocabulary; name a file for one of the two"
-    );
+    one_result_on_standard_output(a.json, &output, "the vocabulary")?;
     // Variables are dropped in reverse order: the mapped corpus before its folder.
     let (_scratch, corpus) = corpus(a, &output)?;
     let started = Instant::now();
@@ -110,10 +99,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         output.name(),
         learnt.size(),
     );
-    match output.is_standard() {
-        true => note(text.trim_end()),
-        false => print(&text)?,
-    }
+    report(&output, &text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -138,11 +124,14 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         output: &path,
         replace: Replace::SameKind,
         vocabulary: encoding::preset(&a.preset)?,
-        reading: encoding::reading(a.pedal),
-        held_out: a.held_out,
-        seed: a.seed,
+        reading: a.selection.reading(),
+        held_out: a.selection.held_out,
+        seed: a.selection.seed,
     };
-    encoding::encode(&options)?;
+    encoding::encode(&options).with_context(|| {
+        let folder = folder.display();
+        format!("cannot encode the songs into a temporary corpus in {folder}")
+    })?;
     let corpus = Corpus::open(&path)?;
     Ok((Some(scratch), corpus))
 }

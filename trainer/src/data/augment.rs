@@ -297,6 +297,7 @@ mod tests {
                     length: [3, 3, 6][random.random_range(0..3)],
                     pitch: [60, 60, 60, 62, 66][random.random_range(0..5)],
                     velocity: [85, 85, 20][random.random_range(0..3)],
+                    ..Note::default()
                 });
                 start += [6, 6, 12, 150][random.random_range(0..4)];
             }

@@ -176,6 +176,7 @@ mod tests {
                 length: 3,
                 pitch: random.random_range(40..90),
                 velocity: 80,
+                ..Note::default()
             });
             start += [0, 3, 6, 12][random.random_range(0..4)];
         }

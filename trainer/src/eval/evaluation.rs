@@ -96,7 +96,11 @@ pub fn evaluate(
     let mut modes = vec![MemoryMode::BOTH];
     if memories {
         let recalls = [1.0, 0.0];
-        let recalls = &recalls[..if model.config.knn.is_some() { 2 } else { 1 }];
+        let recalls = &recalls[..if model.config.shape.knn.is_some() {
+            2
+        } else {
+            1
+        }];
         modes = [true, false]
             .iter()
             .flat_map(|&xl| recalls.iter().map(move |&recall| MemoryMode { xl, recall }))
@@ -135,8 +139,12 @@ pub fn evaluate(
         .collect();
     let ablation = |(i, &mode): (usize, &MemoryMode)| {
         let songs: Vec<MeasuredSong> = measured.iter().map(|(_, modes)| modes[i]).collect();
-        let recall = mode.recall * f32::from(u8::from(model.config.knn.is_some()));
-        MemoryAblation::new(MemoryMode { recall, ..mode }, model.config.window, &songs)
+        let recall = mode.recall * f32::from(u8::from(model.config.shape.knn.is_some()));
+        MemoryAblation::new(
+            MemoryMode { recall, ..mode },
+            model.config.shape.window,
+            &songs,
+        )
     };
     let ablations: Vec<_> = modes.iter().enumerate().map(ablation).collect();
     let losses = songs.iter().copied().zip(measured.into_iter().map(|m| m.0));

@@ -33,7 +33,7 @@ pub(crate) fn predict(
     mut each: impl FnMut(Tensor<2>, &[u16]),
 ) {
     let inputs = corpus.songs[song].tokens as usize - 1;
-    let chunk = model.config.window;
+    let chunk = model.config.shape.window;
     let mut memory = Memory::default();
     for from in (0..inputs).step_by(chunk) {
         let count = chunk.min(inputs - from);

@@ -11,8 +11,8 @@ use crate::data::corpus::Corpus;
 use crate::data::file_kinds::MODEL;
 use crate::export::calibration::{Calibration, calibrate};
 use crate::export::ngram_fit::{self, NgramFit};
-use crate::export::onnx::network::{self, GraphFile};
 use crate::export::onnx::variant::Variant;
+use crate::export::onnx::{self, GraphFile};
 use crate::export::parity::variant_loss::{self, VariantLoss};
 use crate::export::parity::{self, Parity, ParityError};
 use crate::model::LikeMidigen;
@@ -110,7 +110,7 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         return Err(ExportError::Comparison(checkpoint.path.clone()));
     }
     corpus
-        .fits(&checkpoint.vocabulary, &config.sizes)
+        .fits(&checkpoint.vocabulary, &config.shape.sizes)
         .map_err(ExportError::Corpus)?;
     let output = FolderOutput::check(output, &MODEL, Replace::SameKind)?;
     let mut model = checkpoint.model(&Device::flex())?;
@@ -125,14 +125,14 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
     (options.progress)(0, all);
     let calibration = match options.calibrate {
         Some(corpus) => {
-            let fits = corpus.fits(&checkpoint.vocabulary, &config.sizes);
+            let fits = corpus.fits(&checkpoint.vocabulary, &config.shape.sizes);
             fits.map_err(ExportError::Corpus)?;
             Some(calibrate(&mut model, corpus).ok_or(ExportError::NothingHeldOut)?)
         }
         None => None,
     };
     step();
-    let plain_graphs = network::write(&model, Variant::Plain, &options.name);
+    let plain_graphs = onnx::write(&model, Variant::Plain, &options.name);
     let parity = parity::compare(&model, &plain_graphs, corpus, options.runtime)?;
     parity.check()?;
     step();
@@ -141,7 +141,7 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
     let (mut measured, mut left_out) = (Vec::new(), Vec::new());
     for &variant in options.variants {
         let build = |variant| {
-            let graphs = network::write(&model, variant, &options.name);
+            let graphs = onnx::write(&model, variant, &options.name);
             let loss = variant_loss::measure(&model, &graphs, variant, corpus, options.runtime)?;
             Ok::<_, ParityError>((graphs, loss))
         };
@@ -170,10 +170,7 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
     let manifest = Manifest {
         format: Manifest::FORMAT,
         name: options.name.clone(),
-        sizes: config.sizes,
-        window: config.window,
-        knn: config.knn,
-        sounding: config.sounding,
+        shape: config.shape,
         relative: config.relative.is_some(),
         suffix: suffix.map(|fit| fit.weights.same),
         suffix_transposed: suffix.map(|fit| fit.weights.transposed),

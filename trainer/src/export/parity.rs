@@ -15,4 +15,3 @@ pub mod variant_loss;
 pub use comparison::{Parity, compare};
 pub use error::{MOST_LOST, ParityError, TOLERANCE};
 pub use ort_reference::TIE;
-pub use runtime::find_runtime;

@@ -41,9 +41,9 @@ impl Attention {
         layer: usize,
         mut builder: Builder<'_, impl ParamInit<E>>,
     ) -> Result<Self, E> {
-        let s = config.sizes;
+        let s = config.shape.sizes;
         let inner = s.heads * s.head_dim;
-        let knn = config.knn.filter(|knn| knn.layer == layer);
+        let knn = config.shape.knn.filter(|knn| knn.layer == layer);
         // The kNN layer has one key and one value for all its queries.
         let shared = knn.map_or(inner, |_| s.head_dim);
         let norm = builder.norm("norm", s.width)?;
@@ -90,7 +90,7 @@ impl Attention {
             None => self.fused(qkv, normed, context, memory, l),
         };
         let keys = present.0.dims()[2];
-        let kept = (keys + 1).saturating_sub(context.config.window)..keys;
+        let kept = (keys + 1).saturating_sub(context.config.shape.window)..keys;
         let kept = tokens(&present, kept);
         // Layers come in order: `l` exists already or is the next one.
         match memory.layers.get_mut(l) {
@@ -110,7 +110,7 @@ impl Attention {
         memory: &mut Memory,
         l: usize,
     ) -> (Tensor<2>, KeysValues) {
-        let sizes = context.config.sizes;
+        let sizes = context.config.shape.sizes;
         let (batch, length, dim) = (context.batch_rows, context.length, sizes.head_dim);
         let all = qkv.dims()[1] / dim;
         let heads = Heads {
@@ -161,7 +161,7 @@ impl Attention {
         l: usize,
     ) -> (Tensor<2>, KeysValues) {
         let (batch, length) = (context.batch_rows, context.length);
-        let sizes = context.config.sizes;
+        let sizes = context.config.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let all = qkv.dims()[1] / dim;
         let qkv = qkv.reshape([batch, length, all, dim]);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use burn::nn::{Linear, RmsNorm};
 use burn::tensor::{Device, Tensor};
+use continuo_score::manifest::NetworkShape;
 
 use super::attention::composed::Composed;
 use super::config::ModelConfig;
@@ -40,7 +41,7 @@ impl AttentionContext {
         mode: MemoryMode,
         precision: Precision,
     ) -> Self {
-        let ModelConfig { sizes, window, .. } = *config;
+        let NetworkShape { sizes, window, .. } = config.shape;
         let Input {
             batch_rows, length, ..
         } = *input;

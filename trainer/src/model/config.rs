@@ -1,23 +1,17 @@
-//! Shape of a network.
+//! Configuration of a network.
 
 use continuo_score::Vocabulary;
-use continuo_score::manifest::{Knn, Sizes};
+use continuo_score::manifest::{NetworkShape, Sizes};
 use serde::{Deserialize, Serialize};
 
-/// Shape of a network; it stays the same for all of a training.
+/// Configuration of a network; it stays the same for all of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// Sizes, as the model directory states them.
-    pub sizes: Sizes,
-    /// Tokens that each token attends to in every layer, itself included.
-    pub window: usize,
-    /// The kNN layer, which also recalls tokens that have left its window; `None` for none.
-    #[serde(default)]
-    pub knn: Option<Knn>,
-    /// Whether the notes that sound are part of each token's input.
-    #[serde(default)]
-    pub sounding: bool,
-    /// Steps a beat if attention depends on distances in time and pitch, else `None`.
+    /// What the model directory states of it too; its fields are keys of `config.json` itself.
+    #[serde(flatten)]
+    pub shape: NetworkShape,
+    /// Steps a beat if attention depends on distances in time and pitch, else `None`. The model
+    /// directory only states whether it does.
     #[serde(default)]
     pub relative: Option<u32>,
     /// Parts built as in MIDIGen, for comparison.
@@ -47,14 +41,6 @@ const BARS: usize = 16;
 const BAR_STEPS: usize = 192;
 
 impl ModelConfig {
-    /// Heads of keys and values in layer `l`: one in the kNN layer.
-    pub fn memory_heads(&self, l: usize) -> usize {
-        match self.knn {
-            Some(knn) if knn.layer == l => 1,
-            _ => self.sizes.heads,
-        }
-    }
-
     /// The same network with `layers` layers of `width`: heads of 64, feed-forward networks of
     /// 8/3 of the width, and the kNN layer last but one.
     ///
@@ -67,15 +53,15 @@ impl ModelConfig {
                  multiple of {HEAD_DIM}"
             ));
         }
-        self.sizes = Sizes {
+        self.shape.sizes = Sizes {
             layers,
             width,
             heads: width / HEAD_DIM,
             head_dim: HEAD_DIM,
             feed_forward: (width * 8 / 3).next_multiple_of(32),
-            ..self.sizes
+            ..self.shape.sizes
         };
-        if let Some(knn) = &mut self.knn {
+        if let Some(knn) = &mut self.shape.knn {
             knn.layer = layers.saturating_sub(2);
         }
         Ok(self)

@@ -39,9 +39,10 @@ pub(super) struct InputEmbedding {
 impl InputEmbedding {
     pub(super) fn build<E>(
         config: &ModelConfig,
+        vocabulary: &Vocabulary,
         mut builder: Builder<'_, impl ParamInit<E>>,
     ) -> Result<Self, E> {
-        let s = &config.sizes;
+        let s = &config.shape.sizes;
         let table = ParamRole::Table;
         Ok(Self {
             token: builder.matrix("token", table(TableRole::Token), [s.vocabulary, s.width])?,
@@ -49,11 +50,11 @@ impl InputEmbedding {
             bar_step: builder.embedding("bar_step", TableRole::Grid, [s.bar_steps, s.width])?,
             bar: builder.embedding("bar", TableRole::Grid, [s.bars, s.width])?,
             metre: builder.embedding("metre", TableRole::Grid, [s.bar_steps, s.width])?,
-            sounding: match config.sounding {
+            sounding: match config.shape.sounding {
                 true => Some(builder.matrix(
                     "sounding",
                     table(TableRole::NoteState),
-                    [NoteState::ROWS, s.width],
+                    [NoteState::rows(vocabulary), s.width],
                 )?),
                 false => None,
             },
@@ -80,28 +81,28 @@ impl InputEmbedding {
             + rows(&self.bar, 2, &input.bar)
             + rows(&self.metre, 3, &input.metre);
         match &self.sounding {
-            Some(table) => h + counts(&input.contexts, device).matmul(table.val()),
+            Some(table) => {
+                let [rows, _] = table.dims();
+                h + counts(&input.contexts, rows, device).matmul(table.val())
+            }
             None => h,
         }
     }
 }
 
-/// Multiplicity of each sounding row, `[tokens, NoteState::ROWS]`: its product with the table adds
-/// up the rows of each token.
-fn counts(contexts: &[NoteContext], device: &Device) -> Tensor<2> {
-    let mut data = vec![0.0f32; contexts.len() * NoteState::ROWS];
-    for (token, context) in data.chunks_exact_mut(NoteState::ROWS).zip(contexts) {
+/// Multiplicity of each sounding row, `[tokens, rows]`: its product with the table adds up the rows
+/// of each token.
+fn counts(contexts: &[NoteContext], rows: usize, device: &Device) -> Tensor<2> {
+    let mut data = vec![0.0f32; contexts.len() * rows];
+    for (token, context) in data.chunks_exact_mut(rows).zip(contexts) {
         for row in context.rows {
-            // The padding row lies outside the table and adds nothing.
-            if let Some(count) = token.get_mut(usize::from(row)) {
-                *count += 1.0;
+            // The padding row adds nothing.
+            if row != NoteState::NOTHING {
+                token[usize::from(row)] += 1.0;
             }
         }
     }
-    Tensor::from_data(
-        TensorData::new(data, [contexts.len(), NoteState::ROWS]),
-        device,
-    )
+    Tensor::from_data(TensorData::new(data, [contexts.len(), rows]), device)
 }
 
 /// The pitch class and octave columns of a token, if it is a pitch.

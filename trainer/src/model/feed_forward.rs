@@ -27,7 +27,7 @@ impl FeedForward {
         config: &ModelConfig,
         mut builder: Builder<'_, impl ParamInit<E>>,
     ) -> Result<Self, E> {
-        let s = config.sizes;
+        let s = config.shape.sizes;
         let (into, inner) = match config.like_midigen.feed_forward {
             // As many parameters: 4 of the width instead of twice and once 8/3.
             true => (vec![s.feed_forward * 3 / 2], s.feed_forward * 3 / 2),

@@ -22,7 +22,7 @@ const TABLE_DEVIATION: f64 = 0.05;
 /// the seed alone decides.
 pub fn initial(config: ModelConfig, vocabulary: &Vocabulary, device: &Device, seed: u64) -> Model {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let depth = (2.0 * config.sizes.layers as f64).sqrt();
+    let depth = (2.0 * config.shape.sizes.layers as f64).sqrt();
     let draw = |spec: &ParamSpec| {
         let [rows, columns] = spec.shape;
         let deviation = match spec.role {

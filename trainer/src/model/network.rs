@@ -66,9 +66,9 @@ impl Model {
             specs: &mut specs,
             prefix: String::new(),
         };
-        let embedding = InputEmbedding::build(&config, builder.below("embedding"))?;
-        let mut layers = Vec::with_capacity(config.sizes.layers);
-        for l in 0..config.sizes.layers {
+        let embedding = InputEmbedding::build(&config, vocabulary, builder.below("embedding"))?;
+        let mut layers = Vec::with_capacity(config.shape.sizes.layers);
+        for l in 0..config.shape.sizes.layers {
             let attention = builder.below(&format!("layers.{l}.attention"));
             let attention = Attention::build(&config, l, attention)?;
             let feed_forward = builder.below(&format!("layers.{l}.feed_forward"));
@@ -77,7 +77,7 @@ impl Model {
                 feed_forward: FeedForward::build(&config, feed_forward)?,
             });
         }
-        let norm = builder.norm("norm", config.sizes.width)?;
+        let norm = builder.norm("norm", config.shape.sizes.width)?;
         Ok(Self {
             config,
             precision: Precision::F32,

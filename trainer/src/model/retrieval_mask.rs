@@ -24,13 +24,13 @@ impl RetrievalMask {
         let Input {
             batch_rows, length, ..
         } = *input;
-        let capacity = config.knn.map_or(0, |knn| knn.capacity);
+        let capacity = config.shape.knn.map_or(0, |knn| knn.capacity);
         let past = memory.length();
         let first = memory.position - (past + memory.recallable()) as u64;
         let index = |position: u64| position.saturating_sub(first) as usize;
         let visible = |(i, &song_start): (usize, &u64)| {
             let own = memory.position + (i % length) as u64;
-            let end = index((own + 1).saturating_sub(config.window as u64));
+            let end = index((own + 1).saturating_sub(config.shape.window as u64));
             let start = index(song_start).max(end.saturating_sub(capacity));
             start.min(end)..end
         };
@@ -39,7 +39,7 @@ impl RetrievalMask {
             .map(|row| input.song_start[row * length - 1])
             .min();
         let all = memory.recallable() + past + length;
-        let end = all - (past + length).min(config.window - 1);
+        let end = all - (past + length).min(config.shape.window - 1);
         let start = end.saturating_sub(capacity).max(oldest.map_or(end, index));
         Self {
             recall,

@@ -100,7 +100,7 @@ impl SongReader<'_> {
         let contexts = note_contexts(records, self.vocabulary, &mut self.sounding);
         input.push(records, &contexts, 0);
         let logits = values(&self.model.forward(&input, &mut self.memory));
-        let size = self.model.config.sizes.vocabulary;
+        let size = self.model.config.shape.sizes.vocabulary;
         logits[logits.len() - size..].to_vec()
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use continuo_files::check_folder;
-use continuo_score::manifest::Knn;
+use continuo_score::manifest::{Knn, NetworkShape};
 
 use crate::data::stream_batcher::{Batching, StreamBatcher};
 use crate::model::{ModelConfig, initial};
@@ -29,7 +29,7 @@ pub(super) fn begin(
     check_folder(output)?;
     match &options.start {
         Start::New {
-            model: shape,
+            model: saved,
             config,
             budget,
             threads,
@@ -41,7 +41,7 @@ pub(super) fn begin(
             }
             let vocabulary = from.as_ref().map_or(&corpus.vocabulary, |c| &c.vocabulary);
             corpus
-                .fits(vocabulary, &shape.model.sizes)
+                .fits(vocabulary, &saved.model.shape.sizes)
                 .map_err(TrainError::Corpus)?;
             let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
             if songs > 0 && songs < batches.batch_rows && batches.batching != Batching::Random {
@@ -53,7 +53,7 @@ pub(super) fn begin(
             }
             let batcher =
                 StreamBatcher::new(corpus, *batches).ok_or_else(|| TrainError::no_songs(corpus))?;
-            let (wanted, device) = (shape.model, &devices.device);
+            let (wanted, device) = (saved.model, &devices.device);
             let mut model = match from {
                 None => initial(wanted, &corpus.vocabulary, device, batches.seed),
                 Some(from) if has_same_parameters(from.config.model, wanted) => {
@@ -89,13 +89,13 @@ pub(super) fn begin(
             let workers = devices.workers(*threads);
             let trainer = Trainer::new(model, states, micro_batches, workers)
                 .map_err(|e| io_at(output)(std::io::Error::other(e)))?;
-            Ok((shape.clone(), state, trainer))
+            Ok((saved.clone(), state, trainer))
         }
         Start::Resume { budget } => {
             let checkpoint = Checkpoint::open(output)?;
             let mut state = checkpoint.state()?;
             corpus
-                .fits(&checkpoint.vocabulary, &checkpoint.config.model.sizes)
+                .fits(&checkpoint.vocabulary, &checkpoint.config.model.shape.sizes)
                 .map_err(TrainError::Corpus)?;
             if state.corpus != corpus.fingerprint() {
                 return Err(TrainError::Corpus(format!(
@@ -114,10 +114,13 @@ pub(super) fn begin(
 /// Whether two networks have parameters of the same names and shapes.
 fn has_same_parameters(a: ModelConfig, b: ModelConfig) -> bool {
     let parameters = |config: ModelConfig| ModelConfig {
-        knn: config.knn.map(|knn| Knn {
-            following: false,
-            ..knn
-        }),
+        shape: NetworkShape {
+            knn: config.shape.knn.map(|knn| Knn {
+                following: false,
+                ..knn
+            }),
+            ..config.shape
+        },
         relative: None,
         ..config
     };
@@ -127,8 +130,11 @@ fn has_same_parameters(a: ModelConfig, b: ModelConfig) -> bool {
 /// Whether network `to` is network `from` with more parameters.
 fn can_grow(from: ModelConfig, to: ModelConfig) -> bool {
     let before = ModelConfig {
-        knn: to.knn.filter(|_| from.knn.is_some()),
-        sounding: to.sounding && from.sounding,
+        shape: NetworkShape {
+            knn: to.shape.knn.filter(|_| from.shape.knn.is_some()),
+            sounding: to.shape.sounding && from.shape.sounding,
+            ..to.shape
+        },
         ..to
     };
     has_same_parameters(from, before)

@@ -10,7 +10,9 @@ use continuo_trainer::data::augment::AugmentRange;
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode::{self, EncodeOutcome};
 use continuo_trainer::data::stream_batcher::{BatchConfig, Batching};
-use continuo_trainer::train::checkpoint::CheckpointConfig;
+use continuo_trainer::export::ExportOptions;
+use continuo_trainer::export::onnx::variant::Variant;
+use continuo_trainer::train::checkpoint::{Checkpoint, CheckpointConfig};
 use continuo_trainer::train::config::preset;
 use continuo_trainer::train::device::Devices;
 use continuo_trainer::train::schedule::Budget;
@@ -31,6 +33,7 @@ pub(crate) fn tune(seed: u64, notes: usize) -> Score {
             length: random.random_range(1..=3),
             pitch: 60 + [0, 2, 4, 5, 7, 9, 11][random.random_range(0..7)],
             velocity: random.random_range(40..=110),
+            ..Note::default()
         });
         start += [3, 3, 6, 6, 12][random.random_range(0..5)];
     }
@@ -85,6 +88,28 @@ pub(crate) fn corpus(folder: &Path, songs: u64, notes: usize) -> Corpus {
     let path = folder.join("songs.corpus");
     encode(&[midi], &path, 0.25).unwrap();
     Corpus::open(&path).unwrap()
+}
+
+/// Options of an export of the plain variant into `output`.
+pub(crate) fn export_options<'a>(
+    checkpoint: &'a Checkpoint,
+    corpus: &'a Corpus,
+    output: &'a Path,
+    runtime: &'a Path,
+) -> ExportOptions<'a> {
+    ExportOptions {
+        checkpoint,
+        output,
+        corpus,
+        calibrate: None,
+        variants: &[Variant::Plain],
+        runtime,
+        name: "test".into(),
+        licence: "MIT".into(),
+        training_data: "tunes made up".into(),
+        held_out: None,
+        progress: &|_, _| (),
+    }
 }
 
 /// A new training of the tiny preset, in steps.

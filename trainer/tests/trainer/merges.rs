@@ -5,14 +5,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
+use continuo_files::onnx_runtime;
 use continuo_score::{Token, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode;
 use continuo_trainer::data::merges::{self, VocabError};
 use continuo_trainer::eval::evaluate;
-use continuo_trainer::export::onnx::variant::Variant;
-use continuo_trainer::export::parity::find_runtime;
-use continuo_trainer::export::{ExportOptions, export};
+use continuo_trainer::export::export;
 use continuo_trainer::model::config::grid_sizes;
 use continuo_trainer::model::initial;
 use continuo_trainer::model::values;
@@ -194,8 +193,8 @@ fn a_merged_token_has_the_average_of_its_pitches() {
         [3, 133],
     ];
     let vocabulary = plain.clone().with_merges(pairs).unwrap();
-    let (shape, _) = preset("tiny", &vocabulary).unwrap();
-    let mut model = initial(shape, &vocabulary, &Device::flex(), 3);
+    let (config, _) = preset("tiny", &vocabulary).unwrap();
+    let mut model = initial(config, &vocabulary, &Device::flex(), 3);
     // Without the tokens' own rows, only A·P is left.
     let specs = model.specs().iter().zip(model.parameters());
     let parameters = specs.map(|(spec, parameter)| match spec.name.as_str() {
@@ -205,7 +204,7 @@ fn a_merged_token_has_the_average_of_its_pitches() {
     let parameters = parameters.collect();
     model.set_parameters(parameters);
     let table = values(&model.token_table());
-    let width = shape.sizes.width;
+    let width = config.shape.sizes.width;
     let row = |id: u16| &table[usize::from(id) * width..][..width];
     for (id, parts) in [
         (340, &[60, 64][..]),
@@ -224,7 +223,7 @@ fn a_merged_token_has_the_average_of_its_pitches() {
 /// Merged tokens train, are measured, and ONNX Runtime computes the same with them.
 #[test]
 fn models_of_merged_tokens_train_and_export() {
-    let runtime = find_runtime(None).expect("this test needs ONNX Runtime");
+    let runtime = onnx_runtime::find(None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let plain = fixtures::corpus(folder.path(), 9, 120);
     let learnt = learn(&plain, 400).unwrap();
@@ -244,18 +243,7 @@ fn models_of_merged_tokens_train_and_export() {
     assert!(measured.token_groups["merged"].tokens > 0);
     let all: u64 = measured.token_groups.values().map(|k| k.tokens).sum();
     assert_eq!(all, measured.all.tokens);
-    let options = ExportOptions {
-        checkpoint: &checkpoint,
-        output: &folder.path().join("model"),
-        corpus: &merged,
-        calibrate: None,
-        variants: &[Variant::Plain],
-        runtime: &runtime,
-        name: "merged".into(),
-        licence: "MIT".into(),
-        training_data: "tunes made up".into(),
-        held_out: None,
-        progress: &|_, _| (),
-    };
+    let output = folder.path().join("model");
+    let options = fixtures::export_options(&checkpoint, &merged, &output, &runtime);
     export(&options).unwrap().parity.check().unwrap();
 }

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::Device;
-use continuo_files::WriteError;
+use continuo_files::{WriteError, onnx_runtime};
 use continuo_score::Vocabulary;
 use continuo_score::manifest::{Knn, Manifest};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::export::calibration::calibrate;
-use continuo_trainer::export::onnx::network;
+use continuo_trainer::export::onnx;
 use continuo_trainer::export::onnx::variant::Variant;
 use continuo_trainer::export::parity::variant_loss::measure;
-use continuo_trainer::export::parity::{ParityError, compare, find_runtime};
+use continuo_trainer::export::parity::{ParityError, compare};
 use continuo_trainer::export::{
     ExportError, ExportOptions, Exported, MOST_LOST_BY_FOUR_BITS, export,
 };
@@ -34,25 +34,13 @@ fn trained(folder: &Path) -> (Corpus, Checkpoint) {
 
 #[test]
 fn onnx_runtime_computes_the_logits_of_the_trainer() {
-    let runtime = match find_runtime(None) {
-        Ok(runtime) => runtime,
-        Err(e) => panic!("this test needs ONNX Runtime: {e}"),
-    };
+    let runtime = onnx_runtime::find(None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (corpus, checkpoint) = trained(folder.path());
     let output = folder.path().join("model");
     let options = ExportOptions {
-        checkpoint: &checkpoint,
-        output: &output,
-        corpus: &corpus,
-        calibrate: None,
         variants: &Variant::ALL,
-        runtime: &runtime,
-        name: "test".into(),
-        licence: "MIT".into(),
-        training_data: "tunes made up".into(),
-        held_out: None,
-        progress: &|_, _| (),
+        ..fixtures::export_options(&checkpoint, &corpus, &output, &runtime)
     };
     let Exported {
         parity,
@@ -77,21 +65,20 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
     );
     assert_eq!(parity.songs, 3);
     assert!(
-        parity.tokens > 3 * 4 * checkpoint.config.model.window,
+        parity.tokens > 3 * 4 * checkpoint.config.model.shape.window,
         "the memory was full"
     );
     assert!(parity.scale > 1.0, "logits say something");
     parity.check().unwrap();
-    let knn = checkpoint.config.model.knn.unwrap();
+    let knn = checkpoint.config.model.shape.knn.unwrap();
     assert_eq!(parity.memories, knn.capacity, "the kNN memory was full");
     assert!(parity.recall > 0.1, "the kNN memory matters");
 
     // The directory is what the engine reads.
     let read = |name: &str| std::fs::read_to_string(output.join(name)).unwrap();
     let manifest: Manifest = serde_json::from_str(&read("model.json")).unwrap();
-    assert_eq!(manifest.window, checkpoint.config.model.window);
-    assert_eq!(manifest.sizes, checkpoint.config.model.sizes);
-    assert_eq!(manifest.knn, Some(knn));
+    assert_eq!(manifest.shape, checkpoint.config.model.shape);
+    assert_eq!(manifest.shape.knn, Some(knn));
     assert!(manifest.relative && checkpoint.config.model.relative.is_some());
     let suffix = suffix.unwrap();
     assert_eq!(manifest.suffix, Some(suffix.weights.same));
@@ -122,32 +109,33 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
 
     // The graph of another model is rejected.
     let device = Device::flex();
-    let mut shape = checkpoint.config.model;
-    let prove = |shape| {
-        let [model, other] = [98, 99].map(|seed| initial(shape, &corpus.vocabulary, &device, seed));
-        let graphs = network::write(&other, Variant::Plain, "other");
+    let mut config = checkpoint.config.model;
+    let prove = |config| {
+        let [model, other] =
+            [98, 99].map(|seed| initial(config, &corpus.vocabulary, &device, seed));
+        let graphs = onnx::write(&other, Variant::Plain, "other");
         compare(&model, &graphs, &corpus, &runtime).and_then(|parity| parity.check())
     };
-    let error = prove(shape).unwrap_err();
+    let error = prove(config).unwrap_err();
     assert!(matches!(error, ParityError::Search { .. }), "{error}");
-    shape.knn = None;
-    let error = prove(shape).unwrap_err();
+    config.shape.knn = None;
+    let error = prove(config).unwrap_err();
     assert!(matches!(error, ParityError::Differs { .. }), "{error}");
 
     // Any position of the kNN layer, and none.
     for (layers, layer) in [(3, Some(0)), (3, Some(1)), (2, None)] {
         // Next and own values; with and without distances in time and pitch.
         let following = layer != Some(1);
-        let mut shape = checkpoint.config.model;
-        shape.relative = shape.relative.filter(|_| following);
-        shape.sizes.layers = layers;
-        shape.knn = layer.map(|layer| Knn {
+        let mut config = checkpoint.config.model;
+        config.relative = config.relative.filter(|_| following);
+        config.shape.sizes.layers = layers;
+        config.shape.knn = layer.map(|layer| Knn {
             layer,
             following,
             ..knn
         });
-        let model = initial(shape, &corpus.vocabulary, &device, 3);
-        let graphs = network::write(&model, Variant::Plain, "test");
+        let model = initial(config, &corpus.vocabulary, &device, 3);
+        let graphs = onnx::write(&model, Variant::Plain, "test");
         assert_eq!(graphs.len(), if layer.is_some() { 2 } else { 1 });
         let parity = compare(&model, &graphs, &corpus, &runtime).unwrap();
         println!("{layer:?} of {layers}: {parity:?}");
@@ -159,7 +147,7 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
             (Variant::Gpu, 0.01),
         ];
         for (kind, most) in kinds.into_iter().filter(|_| layer == Some(1)) {
-            let graphs = network::write(&model, kind, "test");
+            let graphs = onnx::write(&model, kind, "test");
             let loss = measure(&model, &graphs, kind, &corpus, &runtime).unwrap();
             println!("{layer:?} of {layers}: {loss:?}");
             assert!(loss.per_token.abs() < most, "{loss:?}");
@@ -177,28 +165,18 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
     .unwrap_err();
     let other = matches!(error, ExportError::Write(WriteError::OtherFolder { .. }));
     assert!(other, "{error}");
-    assert!(find_runtime(Some(&folder.path().join("missing"))).is_err());
 }
 
 /// A calibrated model needs no further calibration.
 #[test]
 fn calibration_is_idempotent() {
-    let runtime = find_runtime(None).unwrap();
+    let runtime = onnx_runtime::find(None).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (corpus, checkpoint) = trained(folder.path());
     let output = folder.path().join("model");
     let options = ExportOptions {
-        checkpoint: &checkpoint,
-        output: &output,
-        corpus: &corpus,
         calibrate: Some(&corpus),
-        variants: &[Variant::Plain],
-        runtime: &runtime,
-        name: "test".into(),
-        licence: "MIT".into(),
-        training_data: "tunes made up".into(),
-        held_out: None,
-        progress: &|_, _| (),
+        ..fixtures::export_options(&checkpoint, &corpus, &output, &runtime)
     };
     let exported = export(&options).unwrap();
     exported.parity.check().unwrap();

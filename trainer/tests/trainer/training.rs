@@ -293,8 +293,8 @@ fn training_starts_from_another_model() {
         let stop = AtomicBool::new(false);
         let mut start = fixtures::begin(&corpus, 60);
         if let Start::New { model, .. } = &mut start {
-            model.model.knn = model.model.knn.filter(|_| knn);
-            model.model.sounding = sounding;
+            model.model.shape.knn = model.model.shape.knn.filter(|_| knn);
+            model.model.shape.sounding = sounding;
         }
         let mut last = 0.0;
         train(&fixtures::options(&corpus, &first, start, &stop), |event| {
@@ -320,7 +320,7 @@ fn training_starts_from_another_model() {
         // It begins near the first one's end, not at the loss of random parameters (ln 340 = 5.8).
         assert!(begins < last + 0.5 && last < 5.0, "{begins} after {last}");
         let second = Checkpoint::open(&second).unwrap();
-        assert!(second.config.model.knn.is_some() && second.config.model.sounding);
+        assert!(second.config.model.shape.knn.is_some() && second.config.model.shape.sounding);
     }
 }
 

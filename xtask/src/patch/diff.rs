@@ -61,7 +61,7 @@ fn apply_file(before: &str, patch: &Patch<'_, str>) -> Result<String> {
 ///
 /// # Errors
 ///
-/// When a changed file is not UTF-8, or the diff would not give `after` again.
+/// When a changed file is not UTF-8, or the diff does not reproduce `after`.
 pub(super) fn make(before: &Tree, after: &Tree) -> Result<String> {
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut diff = String::new();

@@ -279,7 +279,7 @@ fn save_writes_edits_new_files_and_deletions() {
 }
 
 #[test]
-fn save_refuses_what_no_patch_can_say() {
+fn save_refuses_changes_that_no_patch_can_hold() {
     let repository = Repository::new();
     repository.folders.make().unwrap();
     let picture = repository.folders.patched.join("some-crate/picture.png");

@@ -1,7 +1,7 @@
-//! Transports drawn at random from all that hosts were seen to do, and values that no host should
-//! report.
+//! Random transports with the behaviour of known hosts, and invalid values.
 
 use super::missing_info::{OWN, next};
+use super::random_host::Song;
 use super::rounding::Rounding;
 use super::*;
 
@@ -24,118 +24,8 @@ fn check(block_timeline: &BlockTimeline, frames: u32) {
     assert!(beats.into_iter().flatten().all(f64::is_finite));
 }
 
-/// A host that plays from some place on, as well as it can.
-struct Song {
-    rng: Rng,
-    rate: f64,
-    /// The true position of the next block, in quarter notes.
-    beat: f64,
-    tempo: f64,
-    /// Ramps: by how many quarter notes a minute the tempo changes a second.
-    slope: f64,
-    /// Blocks are of this length, or of any up to it.
-    longest: u32,
-    changing: bool,
-    rounding: Option<Rounding>,
-    gaps: bool,
-    metre: (i32, i32),
-    bar_start: f64,
-    /// Seconds in a row that it has reported nothing.
-    silent: f64,
-}
-
-impl Song {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let rate = [44_100.0, 48_000.0, 96_000.0][rng.below(3) as usize];
-        let beat = [0.0, -7.3, -4.0, 12.25, 1_000.0][rng.below(5) as usize];
-        let tempo = [20.0, 400.0, 141.0, 20.0 + 380.0 * rng.unit()][rng.below(4) as usize];
-        let slope = [0.0, 0.0, 6.0 * rng.unit() - 3.0][rng.below(3) as usize];
-        let longest = [1, 16, 64, 441, 1_024, 4_096][rng.below(6) as usize];
-        let rounding = Rounding::ALL.get(rng.below(8) as usize).copied();
-        Self {
-            rate,
-            beat,
-            tempo,
-            slope,
-            longest,
-            changing: rng.below(2) == 0,
-            rounding,
-            gaps: rng.below(2) == 0,
-            metre: (4, 4),
-            bar_start: (beat / 4.0).floor() * 4.0,
-            silent: 0.0,
-            rng,
-        }
-    }
-
-    fn frames(&mut self) -> u32 {
-        match self.changing {
-            true => self.rng.below(u64::from(self.longest) + 1) as u32,
-            false => self.longest,
-        }
-    }
-
-    fn bar(&self) -> f64 {
-        f64::from(self.metre.0) * 4.0 / f64::from(self.metre.1)
-    }
-
-    /// Its report of the next block, which is not empty if `sure`.
-    fn report(&mut self, frames: u32, sure: bool) -> HostTransport {
-        while self.beat >= self.bar_start + self.bar() {
-            self.bar_start += self.bar();
-        }
-        if self.rng.below(500) == 0 {
-            // Another metre, which begins here, wherever in the bar that is.
-            self.metre = [(3, 4), (7, 8), (5, 4), (4, 4)][self.rng.below(4) as usize];
-            self.bar_start = self.beat;
-        }
-        let round = |beat: f64| self.rounding.map_or(fixed_point(beat), |r| r.round(beat));
-        let said = HostTransport {
-            bar_start: Some(round(self.bar_start)),
-            numerator: Some(self.metre.0),
-            denominator: Some(self.metre.1),
-            ..playing(round(self.beat), self.tempo)
-        };
-        let seconds = f64::from(frames) / self.rate;
-        let silent = self.gaps && !sure && self.silent + seconds < 0.4 && self.rng.below(6) == 0;
-        if !silent {
-            self.silent = 0.0;
-            return said;
-        }
-        self.silent += seconds;
-        match self.rng.below(4) {
-            0 => HostTransport {
-                tempo: Some(f64::NAN),
-                ..said
-            },
-            1 => HostTransport {
-                beat: Some(f64::INFINITY),
-                ..said
-            },
-            2 => HostTransport { beat: None, ..said },
-            _ => HostTransport::default(),
-        }
-    }
-
-    fn advance(&mut self, frames: u32) {
-        let seconds = f64::from(frames) / self.rate;
-        let next = (self.tempo + self.slope * seconds).clamp(20.0, 400.0);
-        self.beat += seconds * (self.tempo + next) / 120.0;
-        self.tempo = next;
-    }
-
-    /// Largest rounding error of a position, in quarter notes.
-    fn step(&self) -> f64 {
-        match self.rounding {
-            Some(Rounding::Down(ticks) | Rounding::Nearest(ticks)) => 1.0 / ticks,
-            None => 1e-6,
-        }
-    }
-}
-
 #[test]
-fn what_hosts_do_is_no_jump_and_moves_no_note() {
+fn random_host_causes_no_jump_and_moves_no_note() {
     for seed in 0..600 {
         let mut song = Song::new(seed);
         let mut tracker = PlayheadTracker::new(song.rate);
@@ -161,7 +51,7 @@ fn what_hosts_do_is_no_jump_and_moves_no_note() {
             if let [Some(span), None] = block_timeline.spans {
                 // While it reports nothing the tempo is that of the block before.
                 let blind = song.slope.abs() * 0.5 * 0.5 / 60.0;
-                let first = tracker.grain.step().max(song.step());
+                let first = tracker.position_rounding.step().max(song.step());
                 let off = (span.start_beat - song.beat).abs();
                 let most = 2.0 * first + if song.silent > 0.0 { blind } else { 0.0 };
                 assert!(off <= most + 1e-6, "{}: {off} beats off", what());
@@ -190,7 +80,7 @@ fn what_hosts_do_is_no_jump_and_moves_no_note() {
 }
 
 #[test]
-fn a_loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
+fn loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
     for seed in 0..300 {
         let mut rng = Rng::new(seed);
         let rounding = [
@@ -250,7 +140,7 @@ fn a_loop_that_begins_anywhere_is_known_from_the_second_pass_on() {
 }
 
 #[test]
-fn a_loop_on_the_grid_of_steps_is_known_at_once() {
+fn loop_on_the_grid_of_steps_is_known_at_once() {
     for (start, end) in [(1.0 / 3.0, 9.0 + 2.0 / 3.0), (4.0 + 1.0 / 12.0, 7.0)] {
         let (mut tracker, spb, frames) = (PlayheadTracker::new(RATE), 24_000.0, 1_000);
         let length = (end - start) * spb;
@@ -270,7 +160,7 @@ fn a_loop_on_the_grid_of_steps_is_known_at_once() {
 }
 
 #[test]
-fn a_loop_that_comes_round_while_the_host_reports_nothing_is_followed() {
+fn loop_seam_without_a_report_is_followed() {
     let mut tracker = PlayheadTracker::new(RATE);
     let (mut beat, frames) = (6.0, 480);
     let mut turns = 0;
@@ -299,7 +189,7 @@ fn a_loop_that_comes_round_while_the_host_reports_nothing_is_followed() {
 }
 
 #[test]
-fn a_wrong_tempo_is_measured_within_three_stretches() {
+fn wrong_tempo_is_measured_within_three_intervals() {
     for factor in [0.5, 0.97, 1.5, 2.0] {
         for (frames, rounding) in [
             (64, Rounding::ALL[0]),
@@ -315,9 +205,9 @@ fn a_wrong_tempo_is_measured_within_three_stretches() {
                 jumps += u32::from(block_timeline.left.is_some());
                 off = (block_timeline.spans[0].unwrap().start_beat - at).abs();
             }
-            let stretch = (24_000.0 / 15.0 / f64::from(frames)).ceil();
+            let intervals = (24_000.0 / 15.0 / f64::from(frames)).ceil();
             assert!(
-                f64::from(jumps) <= 3.0 * stretch && off < 2.0 / 480.0,
+                f64::from(jumps) <= 3.0 * intervals && off < 2.0 / 480.0,
                 "{factor}, {frames}: {jumps}, {off}"
             );
             // Per block, the tempos are further apart than rounding.
@@ -335,7 +225,7 @@ fn maybe<T>(value: T, rng: &mut Rng) -> Option<T> {
 }
 
 #[test]
-fn nonsense_never_panics_and_is_never_passed_on() {
+fn invalid_values_never_panic_and_are_never_passed_on() {
     let mut rng = Rng::new(3);
     let number = |rng: &mut Rng| {
         let odd = [

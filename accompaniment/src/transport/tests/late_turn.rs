@@ -93,7 +93,7 @@ fn hosts() -> impl Iterator<Item = LateHost> {
 }
 
 #[test]
-fn a_loop_of_bars_is_known_at_its_first_late_turn() {
+fn loop_of_whole_bars_is_known_at_its_first_late_turn() {
     for host in hosts() {
         let spb = RATE * 60.0 / host.tempo;
         let turns = host.play(4, |_, _, _| ());
@@ -140,7 +140,7 @@ fn generated_notes_stop_at_the_end_of_a_known_loop() {
 }
 
 #[test]
-fn a_late_turn_of_a_reported_loop_is_no_jump() {
+fn late_turn_of_a_reported_loop_is_no_jump() {
     for host in hosts() {
         let host = LateHost {
             reported: true,
@@ -160,7 +160,7 @@ fn a_late_turn_of_a_reported_loop_is_no_jump() {
 }
 
 #[test]
-fn a_late_loop_on_steps_is_known_from_the_second_pass_on() {
+fn late_loop_on_the_grid_of_steps_is_known_from_the_second_pass_on() {
     for (start, end) in [(0.25, 10.5), (1.0 / 3.0, 9.0 + 2.0 / 3.0)] {
         let host = LateHost {
             tempo: 141.0,
@@ -182,7 +182,7 @@ fn a_late_loop_on_steps_is_known_from_the_second_pass_on() {
 
 /// The loop is switched off: the host goes on behind its end, and so does the music.
 #[test]
-fn notes_are_held_no_longer_than_a_tenth_of_a_second() {
+fn notes_are_delayed_by_a_tenth_of_a_second_at_most() {
     let mut tracker = PlayheadTracker::new(RATE);
     let (spb, frames) = (24_000.0, 64);
     let mut play = |from: u32, to: u32| {

@@ -24,7 +24,7 @@ fn play(frames: u32, moved: f64) -> (u32, f64) {
 }
 
 #[test]
-fn lost_blocks_are_time_that_passes() {
+fn lost_blocks_advance_the_playhead() {
     for (frames, lost) in [
         (64, 1),
         (64, 70),
@@ -40,7 +40,7 @@ fn lost_blocks_are_time_that_passes() {
 }
 
 #[test]
-fn a_repeated_block_is_time_that_passes_again() {
+fn repeated_block_advances_the_playhead_again() {
     for frames in [64, 256, 1_024, 4_096] {
         let (jumps, off) = play(frames, -f64::from(frames));
         assert_eq!(jumps, 0, "{frames}");
@@ -50,7 +50,7 @@ fn a_repeated_block_is_time_that_passes_again() {
 }
 
 #[test]
-fn more_is_a_jump() {
+fn longer_gap_is_a_jump() {
     for (frames, moved) in [
         (64, 5_000.0),
         (256, 8_000.0),
@@ -64,7 +64,7 @@ fn more_is_a_jump() {
 
 /// A host loses a block around the seam of a loop that is known.
 #[test]
-fn a_known_loop_comes_round_though_the_block_at_its_end_is_lost() {
+fn known_loop_restarts_although_the_block_at_its_end_is_lost() {
     for reported in [true, false] {
         let (mut tracker, mut at, mut turns) = (PlayheadTracker::new(RATE), 0.0, 0);
         let length = (8.0 * SPB).floor();

@@ -18,7 +18,7 @@ pub(super) fn next(
 }
 
 #[test]
-fn blocks_without_information_start_no_time_and_end_none() {
+fn blocks_without_information_neither_start_nor_stop_the_transport() {
     let nothing = HostTransport::default();
     for blocks in [1, 3, 20] {
         let mut tracker = PlayheadTracker::new(RATE);
@@ -58,7 +58,7 @@ fn blocks_without_information_start_no_time_and_end_none() {
 }
 
 #[test]
-fn a_single_block_without_tempo_or_position_is_filled_in() {
+fn block_without_tempo_or_position_is_filled_in() {
     let mut tracker = PlayheadTracker::new(RATE);
     next(&mut tracker, &playing(0.0, 120.0), 2_400);
     for gap in [
@@ -84,7 +84,7 @@ fn a_single_block_without_tempo_or_position_is_filled_in() {
 }
 
 #[test]
-fn a_host_without_a_transport_plays_by_our_own_time() {
+fn host_without_a_transport_plays_by_own_time() {
     for frames in [333, 4_800] {
         let mut tracker = PlayheadTracker::new(RATE);
         let mut arrived = None;
@@ -129,7 +129,7 @@ fn a_host_without_a_transport_plays_by_our_own_time() {
 }
 
 #[test]
-fn own_time_goes_on_after_what_was_loaded() {
+fn own_time_continues_after_a_loaded_state() {
     let mut tracker = PlayheadTracker::new(RATE);
     tracker.resume_own_time_at(32.0);
     let first = (0..100).find_map(|_| next(&mut tracker, &HostTransport::default(), 2_400).arrived);
@@ -137,7 +137,7 @@ fn own_time_goes_on_after_what_was_loaded() {
 }
 
 #[test]
-fn a_host_that_tells_a_tempo_and_no_position_is_followed() {
+fn host_with_a_tempo_and_no_position_is_followed() {
     let mut tracker = PlayheadTracker::new(RATE);
     let host = HostTransport {
         playing: true,

@@ -86,7 +86,7 @@ fn drift_is_followed_without_a_jump() {
 }
 
 #[test]
-fn a_loop_whose_end_lies_inside_a_block_is_found_told_or_not() {
+fn loop_end_inside_a_block_is_found_reported_or_not() {
     let mut rng = Rng::new(5);
     for round in 0..300 {
         let rounding = Rounding::ALL[round % 5];

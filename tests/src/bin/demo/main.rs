@@ -194,6 +194,7 @@ fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Scor
             length: step(note.off).saturating_sub(start).max(1),
             pitch: note.key,
             velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
+            ..Note::default()
         });
     }
     score.normalise();

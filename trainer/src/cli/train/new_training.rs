@@ -31,30 +31,31 @@ pub(super) fn start(
     let Some((network, defaults)) = preset(name, &corpus.vocabulary) else {
         bail!("--preset {name}: no such preset ({})", PRESETS.join(", "));
     };
-    let (mut shape, defaults) = match &from {
+    let (mut saved, defaults) = match &from {
         None => {
-            let shape = CheckpointConfig {
+            let saved = CheckpointConfig {
                 format: CheckpointConfig::FORMAT,
                 preset: name.into(),
                 model: network,
             };
-            (shape, defaults)
+            (saved, defaults)
         }
         Some(from) => {
             // The settings of the preset with these sizes, or of `small`.
             let of = |name: &&str| {
-                preset(name, &from.vocabulary).filter(|(s, _)| s.sizes == from.config.model.sizes)
+                preset(name, &from.vocabulary)
+                    .filter(|(s, _)| s.shape.sizes == from.config.model.shape.sizes)
             };
             let mut config = PRESETS.iter().find_map(of).map_or(defaults, |(_, of)| of);
             config.learning_rate *= FINE_TUNING_RATE;
             (from.config.clone(), config)
         }
     };
-    shape.model = model_config(a, corpus, shape.model)?;
+    saved.model = model_config(a, corpus, saved.model)?;
     let config = train_config(a, corpus, devices, defaults);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Start::New {
-        model: shape,
+        model: saved,
         config,
         budget: budget.unwrap_or(Budget::Minutes(60.0)),
         threads: a.threads.unwrap_or(cores),
@@ -79,33 +80,34 @@ fn model_config(
     mut config: ModelConfig,
 ) -> anyhow::Result<ModelConfig> {
     if a.layers.is_some() || a.width.is_some() {
-        let (layers, width) = (config.sizes.layers, config.sizes.width);
+        let (layers, width) = (config.shape.sizes.layers, config.shape.sizes.width);
         config = config
             .resized(a.layers.unwrap_or(layers), a.width.unwrap_or(width))
             .map_err(anyhow::Error::msg)?;
     }
-    config.window = a.window.unwrap_or(config.window);
-    config.knn = config.knn.filter(|_| !a.without_knn);
-    if let Some(knn) = &mut config.knn {
+    config.shape.window = a.window.unwrap_or(config.shape.window);
+    config.shape.knn = config.shape.knn.filter(|_| !a.without_knn);
+    if let Some(knn) = &mut config.shape.knn {
         knn.layer = a.knn_layer.unwrap_or(knn.layer);
-        if knn.layer >= config.sizes.layers {
+        if knn.layer >= config.shape.sizes.layers {
             bail!(
                 "--knn-layer {}: there are {} layers, counted from 0",
                 knn.layer,
-                config.sizes.layers
+                config.shape.sizes.layers
             );
         }
         knn.k = a.knn_k.unwrap_or(knn.k);
     }
-    if a.with_knn && config.knn.is_none() {
-        let of =
-            |name: &&str| preset(name, &corpus.vocabulary).filter(|(s, _)| s.sizes == config.sizes);
+    if a.with_knn && config.shape.knn.is_none() {
+        let of = |name: &&str| {
+            preset(name, &corpus.vocabulary).filter(|(s, _)| s.shape.sizes == config.shape.sizes)
+        };
         let Some((with, _)) = PRESETS.iter().find_map(of) else {
             bail!("--with-knn: no preset has this network's sizes, so its kNN layer is not known");
         };
-        config.knn = with.knn;
+        config.shape.knn = with.shape.knn;
     }
-    config.sounding |= a.with_sounding;
+    config.shape.sounding |= a.with_sounding;
     if a.with_relative {
         config.relative = Some(corpus.vocabulary.steps_per_beat);
     }
@@ -113,7 +115,7 @@ fn model_config(
         config.relative = None;
     }
     if let Some(target) = a.knn_recalls {
-        let Some(knn) = &mut config.knn else {
+        let Some(knn) = &mut config.shape.knn else {
             bail!("--knn-recalls: there is no kNN memory");
         };
         knn.following = target == RecallTarget::Next;

@@ -117,7 +117,12 @@ impl<'a> GraphWriter<'a> {
     /// search reads them, else of the graph's float type.
     pub(super) fn present(&mut self, l: usize, key: &str, value: &str) {
         let shape = self.cache(l, "T");
-        let searched = self.model.config.knn.is_some_and(|knn| knn.layer == l);
+        let searched = self
+            .model
+            .config
+            .shape
+            .knn
+            .is_some_and(|knn| knn.layer == l);
         for (side, value) in [("key", key), ("value", value)] {
             let name = format!("{side}.{l}");
             if searched {
@@ -132,7 +137,7 @@ impl<'a> GraphWriter<'a> {
 
     /// Shape of the keys or values of `tokens` tokens in layer `l`.
     pub(super) fn cache(&self, l: usize, tokens: &'static str) -> [Dim; 4] {
-        let shape = self.model.config;
+        let shape = self.model.config.shape;
         [
             Dim::Fixed(1),
             Dim::Fixed(shape.memory_heads(l)),
@@ -175,10 +180,10 @@ impl<'a> GraphWriter<'a> {
     /// and `pitch`. They are f64 up to the sine: after hours the position is a large number, and
     /// its angle needs every digit.
     pub(super) fn rotation(&mut self) -> Rotation {
-        let shape = self.model.config;
-        let rotary = Rotary::new(&shape, shape.sizes.head_dim);
+        let config = self.model.config;
+        let rotary = Rotary::new(&config, config.shape.sizes.head_dim);
         let mut rotated = vec![("position", rotary.token)];
-        if shape.relative.is_some() {
+        if config.relative.is_some() {
             rotated.extend([("step", rotary.step), ("pitch", rotary.semitone)]);
         }
         let own = self.variant != Variant::Plain;
@@ -221,7 +226,7 @@ impl<'a> GraphWriter<'a> {
     /// Additive mask of the scores, `[T, P + T]`: 0 for the last `window` tokens up to the query's
     /// own, which has index `P + i`.
     pub(super) fn mask(&mut self, token: &str, past: &str) -> ValueName {
-        let window = self.model.config.window as i64;
+        let window = self.model.config.shape.window as i64;
         let g = &mut self.graph;
         let [zero, one, axis] = [0, 1, 2].map(|n| g.integer(n));
         let shape = g.op("Shape", &[token]);
@@ -251,7 +256,7 @@ impl<'a> GraphWriter<'a> {
         rotation: &Rotation,
         window: &CacheMode,
     ) -> ValueName {
-        let sizes = self.model.config.sizes;
+        let sizes = self.model.config.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let x = self.norm(h, &format!("layers.{l}.attention.norm"));
         let qkv = self.matmul(&x, &format!("layers.{l}.attention.qkv"));
@@ -285,14 +290,14 @@ impl<'a> GraphWriter<'a> {
 
     /// `[1, T, count * head_dim]` as `[1, T, count, head_dim]`.
     pub(super) fn by_head(&mut self, x: &str, count: usize) -> ValueName {
-        let dim = self.model.config.sizes.head_dim;
+        let dim = self.model.config.shape.sizes.head_dim;
         let by_head = self.graph.integers(&[0, 0, count as i64, dim as i64]);
         self.graph.op("Reshape", &[x, &by_head])
     }
 
     /// `[1, T, count, head_dim]` as `[1, T, count * head_dim]`.
     pub(super) fn flat(&mut self, x: &str, count: usize) -> ValueName {
-        let dim = self.model.config.sizes.head_dim;
+        let dim = self.model.config.shape.sizes.head_dim;
         let flat = self.graph.integers(&[0, 0, (count * dim) as i64]);
         self.graph.op("Reshape", &[x, &flat])
     }
@@ -306,7 +311,7 @@ impl<'a> GraphWriter<'a> {
         past: &[ValueName; 2],
         mask: &str,
     ) -> ValueName {
-        let sizes = self.model.config.sizes;
+        let sizes = self.model.config.shape.sizes;
         let [query, key, value] = query_key_value.map(|x| {
             let perm = ints("perm", &[0, 2, 1, 3]);
             self.graph.op_with("Transpose", &[&x], vec![perm])
@@ -332,7 +337,7 @@ impl<'a> GraphWriter<'a> {
 
     /// The residual stream after the feed-forward part of layer `l`.
     pub(super) fn feed_forward(&mut self, l: usize, h: &str) -> ValueName {
-        let inner = self.model.config.sizes.feed_forward;
+        let inner = self.model.config.shape.sizes.feed_forward;
         let x = self.norm(h, &format!("layers.{l}.feed_forward.norm"));
         let both = self.matmul(&x, &format!("layers.{l}.feed_forward.gate_up"));
         let g = &mut self.graph;

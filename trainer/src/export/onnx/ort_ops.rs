@@ -81,7 +81,7 @@ impl GraphWriter<'_> {
         past: &[ValueName; 2],
         [before, total]: &[ValueName; 2],
     ) -> ValueName {
-        let shape = self.model.config;
+        let shape = self.model.config.shape;
         let memory_heads = shape.memory_heads(l);
         for_each_side(self, l, [&key, &value], memory_heads);
         let scale = match shape.knn {

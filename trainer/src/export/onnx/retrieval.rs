@@ -13,7 +13,7 @@ impl GraphWriter<'_> {
     /// End of `lower`: from `h`, the input of layer `m`, to the outputs `hidden`, `local`, `query`,
     /// `key.m` and `value.m`.
     pub(super) fn local(&mut self, m: usize, h: &str, past: &[ValueName; 2], window: &CacheMode) {
-        let sizes = self.model.config.sizes;
+        let sizes = self.model.config.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
         let x = self.norm(h, &format!("layers.{m}.attention.norm"));
         let qkv = self.matmul(&x, &format!("layers.{m}.attention.qkv"));
@@ -46,7 +46,7 @@ impl GraphWriter<'_> {
     /// Beginning of `upper`: the input `hidden`, and the residual stream after the attention of layer
     /// `m` with `k` retrieved tokens.
     pub(super) fn mix(&mut self, m: usize, k: usize) -> (ValueName, ValueName) {
-        let sizes = self.model.config.sizes;
+        let sizes = self.model.config.shape.sizes;
         let [one, t] = [Dim::Fixed(1), Dim::Any("T")];
         let [width, inner] = [sizes.width, sizes.heads * sizes.head_dim].map(Dim::Fixed);
         let [heads, dim, k] = [sizes.heads, sizes.head_dim, k].map(Dim::Fixed);
@@ -120,7 +120,7 @@ impl GraphWriter<'_> {
     fn unit(&mut self, x: &str) -> ValueName {
         if self.variant != Variant::Plain {
             // |x|² = dim · mean(x²).
-            let dim = self.model.config.sizes.head_dim;
+            let dim = self.model.config.shape.sizes.head_dim;
             let gain = vec![1.0 / (dim as f32).sqrt(); dim];
             return self.fused_norm(x, "unit", &gain, UNIT_EPSILON as f32 / dim as f32);
         }

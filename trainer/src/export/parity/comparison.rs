@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::data::corpus::Corpus;
-use crate::export::onnx::network::GraphFile;
+use crate::export::onnx::GraphFile;
 use crate::export::onnx::variant::Variant;
 use crate::export::parity::error::{ParityError, TOLERANCE};
 use crate::export::parity::ort_reference::OrtReference;

@@ -10,13 +10,6 @@ pub const MOST_LOST: f64 = 0.02;
 /// Error that keeps exported graphs from being proved equal to the model.
 #[derive(Debug, thiserror::Error)]
 pub enum ParityError {
-    /// ONNX Runtime is not there.
-    #[error(
-        "ONNX Runtime not found{}; fetch it with `cargo xtask runtime`, or name the library \
-         with --runtime or CONTINUO_RUNTIME",
-        .0.as_ref().map(|p| format!(" at {}", p.display())).unwrap_or_default()
-    )]
-    NoRuntime(Option<PathBuf>),
     /// ONNX Runtime does not load.
     #[error("{}: ONNX Runtime does not load: {reason}", path.display())]
     Runtime {

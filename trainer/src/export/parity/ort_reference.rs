@@ -6,12 +6,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use continuo_score::NoteState;
+use continuo_score::manifest::NetworkShape;
 use half::f16;
 use ort::memory::{Allocator, MemoryInfo};
 use ort::session::Session;
 use ort::value::{DynTensor, DynValue, Tensor};
 
-use crate::export::onnx::network::GraphFile;
+use crate::export::onnx::GraphFile;
 use crate::export::onnx::variant::Variant;
 use crate::export::parity::error::ParityError;
 use crate::export::parity::runtime::open;
@@ -87,11 +88,11 @@ impl OrtReference {
 
     /// Empties the memories.
     fn clear(&mut self) -> Result<(), ParityError> {
-        let ModelConfig { sizes, window, .. } = self.config;
+        let NetworkShape { sizes, window, .. } = self.config.shape;
         for l in 0..sizes.layers {
             for side in ["key", "value"] {
                 let name = format!("{side}.{l}");
-                let heads = self.config.memory_heads(l);
+                let heads = self.config.shape.memory_heads(l);
                 if self.variant.in_place() {
                     let shape = [1, heads, 2 * window, sizes.head_dim];
                     let allocator = Allocator::default();
@@ -114,10 +115,10 @@ impl OrtReference {
 
     /// Tokens in the kNN memory.
     pub(super) fn memories(&self) -> usize {
-        match self.config.knn {
+        match self.config.shape.knn {
             Some(knn) => self
                 .position
-                .saturating_sub(self.config.window)
+                .saturating_sub(self.config.shape.window)
                 .min(knn.capacity),
             None => 0,
         }
@@ -210,10 +211,10 @@ impl OrtReference {
             for (name, past) in &mut self.past {
                 if let Some(new) = tensors.get(name) {
                     let (_, new) = new.try_extract_tensor::<f32>()?;
-                    past.append(new, count, self.config.window - 1);
+                    past.append(new, count, self.config.shape.window - 1);
                 }
             }
-            let (Some(knn), Some(query)) = (self.config.knn, tensors.remove("query")) else {
+            let (Some(knn), Some(query)) = (self.config.shape.knn, tensors.remove("query")) else {
                 continue;
             };
             // The kNN layer has one head: its rows are consecutive tokens.
@@ -257,16 +258,16 @@ fn search(
     first: usize,
     retrieved: Option<(&[Vec<u64>], usize)>,
 ) -> Result<[DynValue; 2], ParityError> {
-    let (heads, dim) = (config.sizes.heads, config.sizes.head_dim);
-    let (k, capacity) = config.knn.map_or((0, 0), |knn| (knn.k, knn.capacity));
-    let value_offset = config.knn.map_or(0, |knn| usize::from(knn.following));
+    let (heads, dim) = (config.shape.sizes.heads, config.shape.sizes.head_dim);
+    let (k, capacity) = config.shape.knn.map_or((0, 0), |knn| (knn.k, knn.capacity));
+    let value_offset = config.shape.knn.map_or(0, |knn| usize::from(knn.following));
     let rows = queries.len() / dim;
     let mut scores = vec![EMPTY_SLOT; rows * k];
     let mut memory = vec![0.0; rows * k * dim];
     for (row, query) in queries.chunks_exact(dim).enumerate() {
         let position = first + row / heads;
         // The newest positions up to `position - window`.
-        let end = (position + 1).saturating_sub(config.window);
+        let end = (position + 1).saturating_sub(config.shape.window);
         let start = end.saturating_sub(capacity);
         let dot = |key: &[f32]| key.iter().zip(query).map(|(a, b)| a * b).sum::<f32>();
         let keys = keys[start * dim..end * dim].chunks_exact(dim);

@@ -1,6 +1,6 @@
-//! ONNX Runtime: its library, and sessions.
+//! Sessions of ONNX Runtime.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use ort::environment::Environment;
@@ -8,34 +8,6 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
 use crate::export::parity::error::ParityError;
-
-/// Finds ONNX Runtime's library: the given path, `CONTINUO_RUNTIME`, or `runtime/` in a folder
-/// above this program, where `cargo xtask runtime` puts it.
-///
-/// # Errors
-/// There is no such file.
-pub fn find_runtime(given: Option<&Path>) -> Result<PathBuf, ParityError> {
-    let variable = || std::env::var_os("CONTINUO_RUNTIME").filter(|s| !s.is_empty());
-    let named = given
-        .map(Path::to_owned)
-        .or_else(|| variable().map(PathBuf::from));
-    if let Some(path) = named {
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(ParityError::NoRuntime(Some(path)))
-        };
-    }
-    let (prefix, suffix) = (std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX);
-    let library = format!("runtime/{prefix}onnxruntime{suffix}");
-    let program = std::env::current_exe().unwrap_or_default();
-    let found = program
-        .ancestors()
-        .skip(1)
-        .map(|f| f.join(&library))
-        .find(|p| p.is_file());
-    found.ok_or(ParityError::NoRuntime(None))
-}
 
 /// The only environment of the process, shared by all sessions.
 static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();

@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use continuo_score::Token;
 
 use crate::data::corpus::Corpus;
-use crate::export::onnx::network::GraphFile;
+use crate::export::onnx::GraphFile;
 use crate::export::onnx::variant::Variant;
 use crate::export::parity::error::{MOST_LOST, ParityError};
 use crate::export::parity::ort_reference::OrtReference;
@@ -72,7 +72,7 @@ pub fn measure(
         let expected = sum(model.forward(&input, &mut Memory::default()));
         let data = TensorData::new(
             reference.logits(&input, 1, 1.0)?,
-            [count, model.config.sizes.vocabulary],
+            [count, model.config.shape.sizes.vocabulary],
         );
         lost += sum(Tensor::from_data(data, &device)) - expected;
         seconds += reference.elapsed.as_secs_f64();

@@ -27,7 +27,7 @@ pub(in crate::model) struct Composed {
 impl Composed {
     pub(in crate::model) fn new(context: &AttentionContext, device: &Device) -> Self {
         let (length, past) = (context.length, context.past);
-        let sizes = context.config.sizes;
+        let sizes = context.config.shape.sizes;
         let half = sizes.head_dim / 2;
         // Heads differ only in the scale of the queries.
         let of_heads = |angles: &[f32]| {

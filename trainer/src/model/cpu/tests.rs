@@ -90,7 +90,8 @@ fn losses_and_gradients_are_those_of_burns_operations() {
     let vocabulary = Vocabulary::continuo();
     let (tiny, _) = preset("tiny", &vocabulary).expect("a preset");
     let mut config = tiny;
-    config.knn = config
+    config.shape.knn = config
+        .shape
         .knn
         .map(|knn| continuo_score::manifest::Knn { k: 5, ..knn });
     for relative in [tiny.relative, None] {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use continuo_score::Vocabulary;
-use continuo_score::manifest::Manifest;
+use continuo_score::manifest::{Manifest, NetworkShape};
 use serde::de::DeserializeOwned;
 
 use super::error::CheckpointError;
@@ -70,10 +70,7 @@ impl Checkpoint {
             return Err(CheckpointError::NoWeights(folder.into()));
         }
         let model = ModelConfig {
-            sizes: manifest.sizes,
-            window: manifest.window,
-            knn: manifest.knn,
-            sounding: manifest.sounding,
+            shape: manifest.shape,
             relative: match manifest.relative {
                 true => Some(vocabulary(folder)?.steps_per_beat),
                 false => None,
@@ -90,19 +87,19 @@ impl Checkpoint {
 
     fn check(path: PathBuf, config: CheckpointConfig) -> Result<Self, CheckpointError> {
         let vocabulary = vocabulary(&path)?;
-        if config.model.sizes.vocabulary != vocabulary.size() {
+        if config.model.shape.sizes.vocabulary != vocabulary.size() {
             return Err(CheckpointError::Malformed {
                 path: path.join("config.json"),
                 reason: format!(
                     "sizes for {} ids, beside a vocabulary of {}",
-                    config.model.sizes.vocabulary,
+                    config.model.shape.sizes.vocabulary,
                     vocabulary.size()
                 ),
             });
         }
-        let ModelConfig {
+        let NetworkShape {
             sizes, window, knn, ..
-        } = config.model;
+        } = config.model.shape;
         if knn.is_some_and(|knn| knn.layer >= sizes.layers || knn.k == 0) {
             return Err(CheckpointError::Malformed {
                 path: path.join("config.json"),
@@ -161,14 +158,14 @@ impl Checkpoint {
     ) -> Result<Model, CheckpointError> {
         let file = TensorFile::open(self.path.join(WEIGHTS))?;
         let before = self.config.model;
-        let new_layer = config.knn.filter(|_| before.knn.is_none());
+        let new_layer = config.shape.knn.filter(|_| before.shape.knn.is_none());
         let attention = new_layer.map(|knn| format!("layers.{}.attention.", knn.layer));
         let random = initial(config, &self.vocabulary, device, seed);
         let mut random = random.parameters().into_iter();
         Model::build(config, &self.vocabulary, device, |spec: &ParamSpec| {
             // `parameters` has the order in which `build` asks.
             let new = random.next().expect("one parameter for each name");
-            if spec.role == ParamRole::Table(TableRole::NoteState) && !before.sounding {
+            if spec.role == ParamRole::Table(TableRole::NoteState) && !before.shape.sounding {
                 return Ok(new.zeros_like());
             }
             let attention = attention.as_deref();
@@ -236,7 +233,7 @@ impl Checkpoint {
         })?;
         let homes: Vec<Device> = (0..micro_batches).map(|b| trainer.device_of(b)).collect();
         trainer.steps = state.steps;
-        let sizes = self.config.model.sizes;
+        let sizes = self.config.model.shape.sizes;
         for ((b, memory), device) in trainer.memories.iter_mut().enumerate().zip(&homes) {
             memory.position = state.position();
             if memory.position == 0 {

@@ -2,7 +2,7 @@
 
 use super::pending_work::Stall;
 use super::{Player, Session};
-use crate::choices::Memory;
+use crate::choices::MemoryMode;
 use crate::transport::Seam;
 
 /// Cause of a move of the playhead.
@@ -19,7 +19,7 @@ impl<P: Player> Session<P> {
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) -> Result<(), P::Error> {
         self.timeline.release_all(self.now);
         match self.settings.memory {
-            Memory::Song => {
+            MemoryMode::Song => {
                 if self.session_offset != 0.0 {
                     // Notes of Session memory have no song positions.
                     self.clear_for_song()?;
@@ -27,7 +27,7 @@ impl<P: Player> Session<P> {
                 }
                 self.timeline.set_aside_from(beat);
             }
-            Memory::Session => {
+            MemoryMode::Session => {
                 // Whole steps keep the host's grid; the smallest offset keeps bars contiguous where
                 // the loop has whole bars.
                 let session_offset = self.timeline.step_from(self.now - beat);

@@ -8,12 +8,12 @@ use anyhow::{Context, Result, bail};
 use continuo_cli::PedalOption;
 use continuo_files::{Input, MOST_BYTES, read_input};
 use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
-use continuo_score::{Drums, PartFilter, Score};
+use continuo_score::{Drums, PartFilter, Score, Vocabulary};
 
 /// Options that choose the notes to read from a file.
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Input")]
-pub(super) struct HearingOptions {
+pub(super) struct InputSelection {
     /// Read only these tracks, numbered as in `inspect`: 1,3-5
     #[arg(long, value_name = "LIST", value_parser = numbers::<0, 65_534>)]
     tracks: Option<Numbers>,
@@ -31,9 +31,9 @@ pub(super) struct HearingOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Numbers(BTreeSet<u16>);
 
-/// Score of the chosen notes, and the start of the answer.
+/// Score of the selected notes, and the start of the answer.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct AnswerInput {
     /// Score in which every note ends before the answer begins. With `--last`, its step 0 is `origin`.
     pub(super) score: Score,
     /// First step of the score, in steps of the file.
@@ -42,8 +42,8 @@ pub(super) struct Heard {
     pub(super) entry: u32,
 }
 
-/// A file with only the chosen notes.
-pub(super) struct Chosen {
+/// A file with only the selected notes.
+pub(super) struct SelectedFile {
     /// Name in messages.
     pub(super) name: PathBuf,
     /// The file; bars, tempo, tracks and warnings are those of the whole file.
@@ -54,7 +54,7 @@ pub(super) struct Chosen {
     steps_per_beat: u32,
 }
 
-impl Chosen {
+impl SelectedFile {
     /// Returns the score from `origin` to the end of the last bar with a note.
     pub(super) fn music(&self, score: &Score) -> Score {
         let mut score = match self.origin {
@@ -68,6 +68,12 @@ impl Chosen {
     /// Returns the notes on the grid.
     pub(super) fn score(&self, drums: Drums) -> Score {
         self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
+    }
+
+    /// Returns the notes on the grid as a model with this vocabulary hears them: with their parts, or
+    /// without drums.
+    pub(super) fn score_for(&self, vocabulary: &Vocabulary) -> Score {
+        self.music(&Score::for_vocabulary(&self.file, vocabulary))
     }
 
     /// Returns the range of ticks from the first chosen bar to the end of the last bar with a note.
@@ -86,7 +92,7 @@ impl Chosen {
     }
 }
 
-impl Chosen {
+impl SelectedFile {
     /// Keeps the notes of the last `bars` bars before the bar line on which an answer would begin.
     /// `keys` is the file read without the pedal.
     fn keep_last(&mut self, bars: u32, keys: &MidiFile) {
@@ -106,7 +112,12 @@ impl Chosen {
     }
 }
 
-impl HearingOptions {
+impl InputSelection {
+    /// Returns the number of bars to read, if it is limited.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.last
+    }
+
     /// Returns the options of reading a file; `pedal` is the command's default.
     pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
         let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);
@@ -128,17 +139,22 @@ impl HearingOptions {
     ///
     /// # Errors
     /// Fails if it is no readable MIDI file or lacks a chosen track.
-    pub(super) fn read(&self, path: &Path, pedal: Pedal, steps_per_beat: u32) -> Result<Chosen> {
+    pub(super) fn read(
+        &self,
+        path: &Path,
+        pedal: Pedal,
+        steps_per_beat: u32,
+    ) -> Result<SelectedFile> {
         let Input { name, bytes } = read_input(path, MOST_BYTES)?;
         let read = |reading: &ReadOptions| {
             let read = midi::read(&bytes, reading);
             read.with_context(|| format!("{}: not a readable MIDI file", name.display()))
         };
         let mut file = read(&self.reading(pedal))?;
-        let hearing = self.hearing(&file);
-        let hearing = hearing.with_context(|| name.display().to_string())?;
-        file.notes.retain(|note| hearing.chooses(note));
-        let mut chosen = Chosen {
+        let parts = self.parts(&file);
+        let parts = parts.with_context(|| name.display().to_string())?;
+        file.notes.retain(|note| parts.chooses(note));
+        let mut chosen = SelectedFile {
             first_bar: 1,
             origin: 0,
             file,
@@ -147,7 +163,7 @@ impl HearingOptions {
         };
         if let Some(bars) = self.last {
             let mut keys = read(&ReadOptions::default())?;
-            keys.notes.retain(|note| hearing.chooses(note));
+            keys.notes.retain(|note| parts.chooses(note));
             chosen.keep_last(bars, &keys);
         }
         Ok(chosen)
@@ -157,7 +173,7 @@ impl HearingOptions {
     ///
     /// # Errors
     /// Fails if the file lacks a chosen track.
-    pub(super) fn hearing(&self, file: &MidiFile) -> Result<PartFilter> {
+    pub(super) fn parts(&self, file: &MidiFile) -> Result<PartFilter> {
         let list = |numbers: &Numbers| numbers.0.iter().copied().collect::<Vec<u16>>();
         let tracks = self.tracks.as_ref().map(list);
         let count = file.tracks.len();
@@ -178,30 +194,30 @@ impl HearingOptions {
         })
     }
 
-    /// Returns the score of the chosen notes. `keys` is the file read without the pedal, and decides
+    /// Returns the score of the chosen notes, with their parts if the vocabulary has parts. `keys` is the file read without the pedal, and decides
     /// the start of the answer: a player enters after the keys are released, even if the pedal is down.
     ///
     /// Returns `None` if no note is chosen.
-    pub(super) fn hear(
+    pub(super) fn answer_input(
         &self,
         file: &MidiFile,
         keys: &MidiFile,
-        hearing: &PartFilter,
-        steps_per_beat: u32,
-    ) -> Option<Heard> {
-        let entry = hearing.score(keys, steps_per_beat).answer_start()?;
-        let whole = hearing.score(file, steps_per_beat).ended_at(entry);
+        parts: &PartFilter,
+        vocabulary: &Vocabulary,
+    ) -> Option<AnswerInput> {
+        let entry = parts.score(keys, vocabulary).answer_start()?;
+        let whole = parts.score(file, vocabulary).ended_at(entry);
         let origin = self.last.map_or(0, |bars| whole.bars_before(entry, bars));
         let score = match origin {
             0 => whole,
             origin => whole.from_step(origin),
         };
-        let heard = Heard {
+        let input = AnswerInput {
             score,
             origin,
             entry,
         };
-        (!heard.score.notes.is_empty()).then_some(heard)
+        (!input.score.notes.is_empty()).then_some(input)
     }
 }
 
@@ -230,8 +246,8 @@ mod tests {
     use super::*;
     use continuo_score::midi::MidiNote;
 
-    fn options() -> HearingOptions {
-        HearingOptions {
+    fn options() -> InputSelection {
+        InputSelection {
             tracks: None,
             channels: None,
             last: None,
@@ -261,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_of_numbers() {
+    fn lists_of_numbers_are_parsed() {
         let list = |text: &str| numbers::<1, 16>(text).map(|n| n.0.into_iter().collect::<Vec<_>>());
         assert_eq!(list("3,1-2, 16"), Ok(vec![1, 2, 3, 16]));
         for wrong in ["", "0", "17", "2-1", "a", "1,,2", "-3"] {
@@ -270,49 +286,63 @@ mod tests {
     }
 
     #[test]
-    fn the_pedal_is_heard_and_does_not_put_the_answer_off() {
+    fn pedal_lengthens_notes_and_does_not_delay_the_answer() {
         let (pedalled, keys) = files();
-        let hearing = options().hearing(&keys).unwrap();
-        let heard = options().hear(&pedalled, &keys, &hearing, 12).unwrap();
-        assert_eq!((heard.entry, heard.origin), (192, 0));
-        assert_eq!(heard.score.notes[15].end(), 192);
-        assert_eq!(heard.score.length, 192);
+        let parts = options().parts(&keys).unwrap();
+        let input = options()
+            .answer_input(&pedalled, &keys, &parts, &Vocabulary::continuo())
+            .unwrap();
+        assert_eq!((input.entry, input.origin), (192, 0));
+        assert_eq!(input.score.notes[15].end(), 192);
+        assert_eq!(input.score.length, 192);
     }
 
     #[test]
-    fn the_last_bars_alone() {
+    fn only_the_last_bars_are_read() {
         let (_, keys) = files();
-        let two = HearingOptions {
+        let two = InputSelection {
             last: Some(2),
             ..options()
         };
-        let heard = two.hear(&keys, &keys, &PartFilter::default(), 12).unwrap();
-        assert_eq!((heard.entry, heard.origin), (192, 96));
-        assert_eq!(heard.score.notes.len(), 8);
-        assert_eq!(heard.score.notes[0].start, 0);
+        let input = two
+            .answer_input(
+                &keys,
+                &keys,
+                &PartFilter::default(),
+                &Vocabulary::continuo(),
+            )
+            .unwrap();
+        assert_eq!((input.entry, input.origin), (192, 96));
+        assert_eq!(input.score.notes.len(), 8);
+        assert_eq!(input.score.notes[0].start, 0);
     }
 
     #[test]
-    fn only_what_is_chosen() {
+    fn only_selected_parts_are_read() {
         let (_, keys) = files();
-        let channels = HearingOptions {
+        let channels = InputSelection {
             channels: Some(Numbers([2].into())),
             ..options()
         };
-        let hearing = channels.hearing(&keys).unwrap();
-        let heard = channels.hear(&keys, &keys, &hearing, 12).unwrap();
-        assert_eq!(heard.score.notes.len(), 8);
-        let none = HearingOptions {
+        let parts = channels.parts(&keys).unwrap();
+        let input = channels
+            .answer_input(&keys, &keys, &parts, &Vocabulary::continuo())
+            .unwrap();
+        assert_eq!(input.score.notes.len(), 8);
+        let none = InputSelection {
             channels: Some(Numbers([3].into())),
             ..options()
         };
-        let hearing = none.hearing(&keys).unwrap();
-        assert_eq!(none.hear(&keys, &keys, &hearing, 12), None);
-        let tracks = HearingOptions {
+        let parts = none.parts(&keys).unwrap();
+        assert_eq!(
+            none.answer_input(&keys, &keys, &parts, &Vocabulary::continuo()),
+            None
+        );
+        let tracks = InputSelection {
             tracks: Some(Numbers([0, 1].into())),
             ..options()
         };
-        let said = tracks.hearing(&keys).unwrap_err().to_string();
+        let said = tracks.parts(&keys).unwrap_err().to_string();
         assert!(said.contains("no track 1"), "{said}");
     }
 }

@@ -1,0 +1,197 @@
+//! Constraints hold in random walks, and always leave a token to draw.
+
+use continuo_score::{Grammar, GrammarState, Note, Scale, Token, TokenSequence, Vocabulary};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::super::*;
+use super::PLAIN;
+use super::random::{constraints, vocabulary, walk};
+
+#[test]
+fn random_constraints_hold_and_always_leave_a_token_to_draw() {
+    for seed in 0..56 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let v = vocabulary(seed);
+        let c = constraints(&mut rng);
+        let heard = Scale {
+            tonic: 2,
+            mode: continuo_score::Mode::Dorian,
+        };
+        let sampling = Sampling {
+            pitch_temperature: rng.random_range(0.0..3.0),
+            rhythm_temperature: rng.random_range(0.0..3.0),
+            top_k: rng.random_range(0..20),
+            top_p: rng.random_range(0.0..1.0),
+            min_p: rng.random_range(0.0..1.0),
+            loop_temperature: rng.random_range(0.0..4.0),
+            constraints: c,
+        };
+        let own: Vec<Note> = (0..rng.random_range(0..12))
+            .map(|i| Note {
+                start: i * 3,
+                length: rng.random_range(1..60),
+                pitch: rng.random_range(0..128),
+                velocity: 80,
+                ..Note::default()
+            })
+            .collect();
+        let (from, notes) = walk(&v, &sampling, seed, Some(heard), &own, 160);
+        assert_eq!(
+            (from, &notes),
+            (from, &walk(&v, &sampling, seed, Some(heard), &own, 160).1)
+        );
+
+        let (low, high) = (c.range.0.min(c.range.1).min(127), c.range.0.max(c.range.1));
+        let scale = match c.scale {
+            ScaleLock::Off => None,
+            ScaleLock::Fixed(scale) => Some(scale),
+            ScaleLock::Heard => Some(heard),
+        };
+        let in_scale = (low..=high.min(127)).any(|p| scale.is_none_or(|s| s.contains(p)));
+        let beat = v.steps_per_beat;
+        let longest = c.longest.filter(|l| !l.is_nan());
+        let (soft, loud) = (
+            c.velocity.0.min(c.velocity.1),
+            c.velocity.0.max(c.velocity.1),
+        );
+        let what = format!("seed {seed}: {c:?}");
+        assert!(!notes.is_empty(), "{what}");
+        for note in &notes {
+            // The key of a drum is no pitch, and a hit does not sound on.
+            let pitched = note.part.is_pitched();
+            assert!(
+                !pitched || (low..=high).contains(&note.pitch),
+                "{what}: {note:?}"
+            );
+            if let Some(scale) = scale.filter(|_| in_scale && pitched) {
+                assert!(scale.contains(note.pitch), "{what}: {note:?}");
+            }
+            if let Some(longest) = longest {
+                let most = (longest * beat as f32).round().max(1.0);
+                assert!(note.length as f32 <= most, "{what}: {note:?}");
+            }
+            assert!(
+                (soft.clamp(1, 127)..=loud.clamp(1, 127)).contains(&note.velocity),
+                "{what}: {note:?}"
+            );
+            let own = own.iter().filter(|n| n.start < from);
+            let all: Vec<&Note> = notes.iter().chain(own).collect();
+            let sounding = all
+                .iter()
+                .filter(|n| n.part.is_pitched() && n.start <= note.start && n.end() > note.start);
+            if let Some(polyphony) = c.polyphony.filter(|_| pitched) {
+                assert!(
+                    sounding.count() <= usize::from(polyphony.max(1)),
+                    "{what}: {note:?}"
+                );
+            }
+            if let Some(density) = c.density.filter(|d| d.is_finite()) {
+                let most = (2.0 * density.max(0.0)).ceil().max(1.0) as usize;
+                let begun = all
+                    .iter()
+                    .filter(|n| n.start <= note.start && n.start + beat > note.start);
+                assert!(begun.count() <= most, "{what}: {note:?}");
+            }
+        }
+    }
+}
+
+/// Settings that change while notes sound can contradict the notes: then the constraints are ignored
+/// until they can hold again.
+#[test]
+fn constraints_that_change_while_notes_sound_always_leave_a_token_to_draw() {
+    for seed in 0..60 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let v = vocabulary(seed);
+        let grammar = Grammar::new(&v);
+        let mut sampler = Sampler::new(&v);
+        let mut sampling = PLAIN;
+        sampler.begin(0, &sampling, seed, None, &[]);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
+        let mut ids = vec![v.id(Token::Start).unwrap()];
+        for _ in 0..400 {
+            if rng.random_bool(0.1) {
+                sampling.constraints = constraints(&mut rng);
+                sampler.tune(&sampling);
+            }
+            let logits: Vec<f32> = (0..v.size()).map(|_| rng.random_range(-5.0..5.0)).collect();
+            let id = sampler
+                .choose(&state, &logits)
+                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+            v.tokens(id).for_each(|t| sampler.read(t));
+            state = grammar.next_id(&state, id).unwrap();
+            ids.push(id);
+        }
+        assert!(TokenSequence::from_ids(&ids, &v).is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_range_takes_precedence_over_the_scale() {
+    let v = Vocabulary::continuo();
+    let mut sampling = PLAIN;
+    sampling.constraints.scale = ScaleLock::Fixed("C major".parse().unwrap());
+    sampling.constraints.range = (61, 61);
+    let (_, notes) = walk(&v, &sampling, 1, None, &[], 200);
+    assert!(notes.iter().all(|n| n.pitch == 61));
+}
+
+#[test]
+fn density_sets_the_notes_a_beat_and_register_their_mean_pitch() {
+    let v = Vocabulary::continuo();
+    let grammar = Grammar::new(&v);
+    // Like a model: moves of about an eighth note, notes of about a quarter note.
+    let mut logits = vec![0.0; v.size()];
+    for (logit, token) in logits.iter_mut().zip(grammar.tokens()) {
+        match token {
+            Token::Duration(d) => *logit = -2.0 * (f32::from(*d) / 9.0).ln().abs(),
+            Token::Separator => *logit = 4.5,
+            _ => {}
+        }
+    }
+    let with = |density, register: Option<u8>| {
+        let mut sampling = PLAIN;
+        sampling.constraints.density = density;
+        sampling.constraints.register = register.map(|centre| Register {
+            centre,
+            strength: 2.0,
+        });
+        let mut sampler = Sampler::new(&v);
+        sampler.begin(0, &sampling, 5, None, &[]);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
+        let (mut notes, mut pitches) = (0u32, 0u32);
+        for _ in 0..4000 {
+            let id = sampler.choose(&state, &logits).unwrap();
+            let token = v.token(id).unwrap();
+            if let Token::Pitch(p) = token {
+                (notes, pitches) = (notes + 1, pitches + u32::from(p));
+            }
+            sampler.read(token);
+            state = grammar.next(&state, token);
+        }
+        let density = f64::from(notes) * 12.0 / f64::from(state.step);
+        (density, f64::from(pitches) / f64::from(notes))
+    };
+    let (free, mean) = with(None, None);
+    for aim in [0.5f32, 1.0, 2.0, 4.0, 8.0] {
+        let (density, _) = with(Some(aim), None);
+        let off = |density: f64| (density / f64::from(aim)).ln().abs();
+        assert!(
+            off(density) < off(free) / 2.0 || off(density) < 0.4,
+            "{aim}: {density}, free {free}"
+        );
+    }
+    for centre in [40, 60, 90] {
+        let (density, pulled) = with(None, Some(centre));
+        assert!(
+            (pulled - f64::from(centre)).abs() < 6.0,
+            "{centre}: {pulled}"
+        );
+        // The register changes the pitches, not their number.
+        assert!(
+            (density / free).ln().abs() < 0.2,
+            "{density}, {free}, {mean}"
+        );
+    }
+}
