@@ -300,7 +300,12 @@ mod tests {
             ..options()
         };
         let input = two
-            .answer_input(&keys, &keys, &PartFilter::default(), &Vocabulary::continuo())
+            .answer_input(
+                &keys,
+                &keys,
+                &PartFilter::default(),
+                &Vocabulary::continuo(),
+            )
             .unwrap();
         assert_eq!((input.entry, input.origin), (192, 96));
         assert_eq!(input.score.notes.len(), 8);
@@ -315,14 +320,19 @@ mod tests {
             ..options()
         };
         let parts = channels.parts(&keys).unwrap();
-        let input = channels.answer_input(&keys, &keys, &parts, &Vocabulary::continuo()).unwrap();
+        let input = channels
+            .answer_input(&keys, &keys, &parts, &Vocabulary::continuo())
+            .unwrap();
         assert_eq!(input.score.notes.len(), 8);
         let none = InputSelection {
             channels: Some(Numbers([3].into())),
             ..options()
         };
         let parts = none.parts(&keys).unwrap();
-        assert_eq!(none.answer_input(&keys, &keys, &parts, &Vocabulary::continuo()), None);
+        assert_eq!(
+            none.answer_input(&keys, &keys, &parts, &Vocabulary::continuo()),
+            None
+        );
         let tracks = InputSelection {
             tracks: Some(Numbers([0, 1].into())),
             ..options()
