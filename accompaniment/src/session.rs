@@ -3,6 +3,8 @@
 
 mod freeze_loop;
 mod groove;
+mod harmony;
+mod infill;
 mod input;
 mod learned_files;
 mod loops_and_jumps;
@@ -15,14 +17,17 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
+use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{Note, Score};
+use continuo_score::{ChordPlan, Note, Score};
 use serde::{Deserialize, Serialize};
 
 use self::freeze_loop::FreezeLoop;
+use self::infill::PendingInfill;
 use self::planning::Answer;
 use self::undo_stack::UndoStack;
 use crate::file_learning::{FileLearning, SavedPiece};
+use crate::held_chord::HeldChord;
 use crate::messages::{ScheduledNote, Settings};
 use crate::timeline::{ExactBeats, SavedTimeline, Timeline};
 use crate::turn_taking::{EntryPlanner, PlayWindow};
@@ -56,6 +61,8 @@ pub trait Player {
         seed: u64,
         own: &[Note],
     ) -> Result<(), Self::Error>;
+    /// The chords that its next answer follows, in steps of the scores.
+    fn follow_chords(&mut self, _plan: ChordPlan) {}
     /// Attribution of the notes it generated in these steps. Empty without a searchable memory.
     fn attribution(&self, _steps: Range<u32>) -> Attribution {
         Attribution::default()
@@ -65,6 +72,22 @@ pub trait Player {
     /// The notes that start before `until` and were not returned yet. `None` after a slice that did
     /// not suffice: repeat the call.
     fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
+
+    /// Begins to fill a range after `before`, beside everything else: neither its memory nor an answer
+    /// changes. Another one in progress is given up.
+    fn begin_infill(
+        &mut self,
+        _before: &Score,
+        _settings: &Settings,
+        _infill: Infill,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Works on the infill for one slice. The notes once they are there: none in a player that cannot
+    /// fill.
+    fn poll_infill(&mut self) -> Result<Option<Vec<Note>>, Self::Error> {
+        Ok(Some(Vec::new()))
+    }
 
     /// The most important kind of work that is left, if any.
     fn pending_work(&self) -> Option<PendingWork> {
@@ -111,6 +134,9 @@ pub struct SavedSession {
     timeline: SavedTimeline,
     /// Pieces learned from files, oldest first.
     learned: Vec<SavedPiece>,
+    /// Name of the chord held last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_chord: Option<String>,
 }
 
 /// One instance's memory and plans. Composer thread.
@@ -145,6 +171,8 @@ pub struct Session<P> {
     regenerate_counts: BTreeMap<i64, u64>,
     /// The loop that *Freeze* repeats.
     freeze_loop: Option<FreezeLoop>,
+    /// Chord held on the chord keys.
+    held_chord: HeldChord,
     /// Files to learn, and pieces learned.
     file_learning: FileLearning,
     /// Whether the player still reads the memory after a load or a change of the player. It does
@@ -152,6 +180,9 @@ pub struct Session<P> {
     opening: bool,
     /// Work that must end before time passes further.
     stall: Stall,
+    /// Bars that are being filled, and the number of fills since the start.
+    infill: Option<PendingInfill>,
+    infill_count: u64,
     /// Undo history.
     undo_stack: UndoStack,
     planned: VecDeque<ScheduledNote>,
@@ -190,9 +221,12 @@ impl<P: Player> Session<P> {
             unread_from: None,
             regenerate_counts: BTreeMap::new(),
             freeze_loop: None,
+            held_chord: HeldChord::default(),
             file_learning: FileLearning::default(),
             opening: false,
             stall: Stall::default(),
+            infill: None,
+            infill_count: 0,
             undo_stack: UndoStack::default(),
             planned: VecDeque::new(),
         }
@@ -229,6 +263,7 @@ impl<P: Player> Session<P> {
             now: ExactBeats(self.now),
             timeline: self.timeline.save(),
             learned: self.file_learning.learned().to_vec(),
+            held_chord: self.held_chord.chord().map(|chord| chord.to_string()),
         }
     }
 
@@ -251,7 +286,7 @@ impl<P: Player> Session<P> {
         }
         self.player = player;
         self.pending_settings.clear();
-        (self.answer, self.stall) = (None, Stall::default());
+        (self.answer, self.stall, self.infill) = (None, Stall::default(), None);
         let end = match self.running {
             true => Some(self.timeline.step(self.now.floor())),
             false => self.timeline.end(),
@@ -280,7 +315,9 @@ impl<P: Player> Session<P> {
         self.entry_planner.stop();
         self.regenerate_counts.clear();
         self.pending_settings.clear();
-        (self.answer, self.freeze_loop) = (None, None);
+        (self.answer, self.freeze_loop, self.infill) = (None, None, None);
+        let held = saved.held_chord.as_ref();
+        self.held_chord = HeldChord::new(held.and_then(|name| name.parse().ok()));
         self.stall = Stall::default();
         self.undo_stack.forget();
         self.planned.clear();

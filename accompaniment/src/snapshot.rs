@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub answering: bool,
     /// Notes of the last [`SNAPSHOT_BEATS`] and those planned, in order of start.
     pub notes: Vec<RollNote>,
+    /// Chords of the last bars and of the plan, in order; none where the notes form no chord.
+    pub chords: Vec<NamedChord>,
+    /// Name of the chord held on the chord keys, with *Harmony* `Held`.
+    pub held_chord: Option<String>,
     /// Bar lines at which the host reported a time signature, in ascending order.
     pub time_signatures: Vec<(f64, TimeSignature)>,
     /// End of the plan while it answers.
@@ -77,6 +81,17 @@ pub struct RollNote {
     pub velocity: u8,
     /// Whether the plugin generated it; else the player played it.
     pub generated: bool,
+}
+
+/// A chord that sounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedChord {
+    /// Start.
+    pub start: f64,
+    /// End.
+    pub end: f64,
+    /// Name, as musicians write it.
+    pub name: String,
 }
 
 /// A bar that the long memory retrieves.
@@ -208,6 +223,8 @@ pub struct UndoHistory {
 pub enum UndoStep {
     /// A bar was generated again.
     Regenerate,
+    /// Regeneration of a range of bars.
+    Infill,
     /// Memory was cleared.
     Clear,
     /// The files learned were forgotten.

@@ -3,6 +3,7 @@
 
 mod bars;
 mod input;
+mod replaced;
 mod saved;
 mod score;
 mod set_aside;
@@ -11,6 +12,7 @@ use continuo_score::{Note, TimeSignature};
 
 use self::set_aside::NotesAhead;
 
+pub use self::replaced::ReplacedNotes;
 pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
 

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
+use crate::options::{ComputeOptions, HarmonyOptions, ModelPaths, SamplingOptions};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -65,6 +65,8 @@ pub(crate) struct Args {
     places: ModelPaths,
     #[command(flatten)]
     sampling: SamplingOptions,
+    #[command(flatten)]
+    harmony: HarmonyOptions,
     #[command(flatten)]
     compute: ComputeOptions,
 }
@@ -231,7 +233,14 @@ fn play(
     drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
-    composer.answer(from, &args.sampling.sampling(), args.seed)?;
+    if let Some(plan) = args.harmony.plan(score, from) {
+        if plan.is_empty() {
+            note("continuo: --harmony: the last bars have no chord, so it plays freely");
+        }
+        composer.follow_chords(plan);
+    }
+    let sampling = args.harmony.sampling(args.sampling.sampling());
+    composer.answer(from, &sampling, args.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));
     let mut until = from;
@@ -255,7 +264,7 @@ fn play(
 }
 
 /// Formats a range of bars: "bar 5" or "bars 5 to 8".
-fn in_words(bars: &RangeInclusive<u32>) -> String {
+pub(super) fn in_words(bars: &RangeInclusive<u32>) -> String {
     match (bars.start(), bars.end()) {
         (first, last) if first == last => format!("bar {first}"),
         (first, last) => format!("bars {first} to {last}"),
@@ -263,7 +272,7 @@ fn in_words(bars: &RangeInclusive<u32>) -> String {
 }
 
 /// Fails if the answer has no note.
-fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
+pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
@@ -291,7 +300,8 @@ fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u
     Ok(appended.bytes)
 }
 
-fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
+/// Learns pieces, with a progress line.
+pub(super) fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     composer.begin_learning(pieces)?;
     let progress = Progress::new("learning", "notes", 0);
     while composer.poll()?.is_some() {

@@ -113,6 +113,11 @@ impl SelectedFile {
 }
 
 impl InputSelection {
+    /// Returns the number of bars to read, if it is limited.
+    pub(super) fn last(&self) -> Option<u32> {
+        self.last
+    }
+
     /// Returns the options of reading a file; `pedal` is the command's default.
     pub(super) fn reading(&self, pedal: Pedal) -> ReadOptions {
         let is_on = self.pedal.is_on_or(pedal == Pedal::Lengthen);

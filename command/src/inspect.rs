@@ -1,4 +1,6 @@
-//! Command `continuo inspect FILE [--json]`: lists the content of a MIDI file.
+//! Command `continuo inspect FILE [--chords] [--json]`: lists the content of a MIDI file.
+
+mod chords;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,7 @@ use continuo_score::tune::pitch_name;
 use continuo_score::{Drums, Score, Vocabulary, midi_tracks};
 use serde_json::{Value, json};
 
+use self::chords::Chords;
 use super::input_selection::{InputSelection, SelectedFile};
 use super::inputs::text;
 
@@ -25,6 +28,9 @@ pub(crate) struct Args {
     /// Print everything as JSON, with each note; times are in ticks
     #[arg(long)]
     json: bool,
+    /// Print the chord of every beat too, recognised from the notes
+    #[arg(long)]
+    chords: bool,
     #[command(flatten)]
     selection: InputSelection,
 }
@@ -32,16 +38,25 @@ pub(crate) struct Args {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let steps = Vocabulary::continuo().steps_per_beat;
-    let SelectedFile { file, name, .. } = args.selection.read(&args.file, Pedal::Ignore, steps)?;
-    let score = Score::from_midi(&file, steps, Drums::Keep);
+    let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;
+    let SelectedFile { file, name, .. } = &chosen;
+    let score = Score::from_midi(file, steps, Drums::Keep);
+    let pitches = args
+        .chords
+        .then(|| Score::from_midi(file, steps, Drums::Drop));
+    let chords = pitches
+        .as_ref()
+        .map(|pitches| Chords::new(pitches, chosen.origin));
     if args.json {
         let report = Report {
-            about: about(args, &file, &score),
+            about: about(args, file, &score),
+            harmony: chords.map(|chords| chords.as_json(|step| chosen.tick(step))),
             notes: &file.notes,
         };
         print(&(serde_json::to_string(&report)? + "\n"))
     } else {
-        print(&as_text(&name, &file, &score))
+        let chords = chords.map_or(String::new(), |chords| chords.as_text());
+        print(&(as_text(name, file, &score) + &chords))
     }
 }
 
@@ -58,6 +73,9 @@ fn bars(score: &Score) -> u32 {
 struct Report<'a> {
     #[serde(flatten)]
     about: Value,
+    /// Key and chords, with `--chords`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    harmony: Option<Value>,
     notes: &'a [MidiNote],
 }
 

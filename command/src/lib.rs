@@ -6,6 +6,7 @@ mod bench;
 mod continuation;
 mod continue_;
 mod eval;
+mod fill;
 mod input_selection;
 mod inputs;
 mod inspect;
@@ -40,6 +41,7 @@ enum Command {
     Bench(bench::Args),
     Continue(continue_::Args),
     Eval(eval::Args),
+    Fill(fill::Args),
     Inspect(inspect::Args),
     Pages(Pages),
     Render(render::Args),
@@ -58,6 +60,7 @@ pub fn run() -> ExitCode {
         match &mut command {
             Command::Continue(args) => args.disentangle(matches),
             Command::Eval(args) => args.disentangle(matches),
+            Command::Fill(args) => args.disentangle(matches),
             _ => {}
         }
     }
@@ -66,6 +69,7 @@ pub fn run() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Continue(args) => continue_::run(&args),
         Command::Eval(args) => eval::run(&args),
+        Command::Fill(args) => fill::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Pages(args) => args.run(Cli::command()),
         Command::Render(args) => render::run(&args),

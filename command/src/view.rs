@@ -7,11 +7,11 @@ use continuo_cli::Force;
 use continuo_files::{Output, kind};
 use continuo_score::midi::Pedal;
 use continuo_score::roll::{self, RollPart};
-use continuo_score::{Drums, PartSet, Score, Vocabulary, midi_tracks};
+use continuo_score::{Drums, PartSet, Scale, Score, Vocabulary, chord, midi_tracks};
 
 use super::input_selection::{InputSelection, SelectedFile};
 
-/// Draw a MIDI file as a piano roll
+/// Draw a MIDI file as a piano roll, with the chords above it
 ///
 /// Notes are coloured by part: keys, lead, chords, bass and drums, as `inspect` names them. A file
 /// that has one part is coloured by track.
@@ -54,9 +54,18 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     });
     let parts: Vec<RollPart> = parts.collect();
     let title = chosen.name.file_stem().unwrap_or_default();
-    let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar);
+    let chords = chords(&chosen.score(Drums::Drop));
+    let png = roll::draw_from(&title.to_string_lossy(), &parts, chosen.first_bar, &chords);
     let png = png.with_context(|| chosen.name.display().to_string())?;
     Ok(output.write(&png)?)
+}
+
+/// Returns the names of the chords, each with its first step.
+fn chords(score: &Score) -> Vec<(u32, String)> {
+    let key = Scale::detect(&score.notes, f64::INFINITY);
+    let spans = chord::recognise(score).into_iter();
+    let named = spans.map(|span| (span.start, chord::name_or_none(span.chord, key)));
+    named.collect()
 }
 
 /// Returns the name, the score and the colour of each part. A file that has one part is divided into

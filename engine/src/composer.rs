@@ -4,6 +4,7 @@ mod attribution;
 mod catch_up;
 mod encoding;
 mod generate;
+mod infill;
 mod learning;
 mod listen;
 mod ngram;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use continuo_score::{
-    Grammar, GrammarState, Note, NoteDecoder, NoteState, Scale, Score, TimeSignatureMap,
+    ChordPlan, Grammar, GrammarState, Note, NoteDecoder, NoteState, Scale, Score, TimeSignatureMap,
 };
 
 use crate::error::EngineError;
@@ -26,10 +27,12 @@ use crate::sampling::{Sampler, Sampling};
 use crate::stats::DecodeStats;
 
 use encoding::EncodingProgress;
+use infill::{InfillWork, LossSum};
 use ngram::NgramModel;
 use work::{CatchUp, LearningQueue, MemorySettings, PendingAnswer, RunBoundaries};
 
 pub use attribution::Attribution;
+pub use infill::{Infill, Infilled};
 pub use saved_score::SavedScore;
 pub use work::{PendingWork, Progress};
 
@@ -74,6 +77,10 @@ pub struct Composer {
     input: Score,
     encoding: EncodingProgress,
     pending_answer: Option<PendingAnswer>,
+    /// The infill that is worked on.
+    infill: Option<Box<InfillWork>>,
+    /// Loss of the tokens that are being read, if it is wanted.
+    loss: Option<LossSum>,
     /// Tokens of the input and of generated notes; those before [`Memory::len`] are read.
     stream: Vec<InputToken>,
     /// The n-gram memory, if the model has weights for it.
@@ -93,6 +100,8 @@ pub struct Composer {
     time_signatures: TimeSignatureMap,
     /// Scale of the input.
     scale: Option<Scale>,
+    /// Chords for the answer.
+    chords: ChordPlan,
     sampler: Sampler,
     /// Decodes the generated tokens.
     decoder: NoteDecoder,
@@ -122,6 +131,8 @@ impl Composer {
             input: Score::new(vocabulary.steps_per_beat),
             encoding: EncodingProgress::default(),
             pending_answer: None,
+            infill: None,
+            loss: None,
             stream: Vec::new(),
             ngram: NgramModel::new(&model),
             answer_start: 0,
@@ -131,6 +142,7 @@ impl Composer {
             logits: None,
             time_signatures: Score::new(vocabulary.steps_per_beat).time_signatures,
             scale: None,
+            chords: ChordPlan::default(),
             sampler: Sampler::new(vocabulary),
             decoder: NoteDecoder::default(),
             generated: Vec::new(),
@@ -268,6 +280,18 @@ impl Composer {
         seed: u64,
         own: &[Note],
     ) -> Result<(), EngineError> {
+        self.end_infill();
+        self.prepare_answer(at, sampling, seed, own)
+    }
+
+    /// [`Composer::begin_answer`] of a caller or of an infill.
+    fn prepare_answer(
+        &mut self,
+        at: u32,
+        sampling: &Sampling,
+        seed: u64,
+        own: &[Note],
+    ) -> Result<(), EngineError> {
         (self.decoder, self.generated) = (NoteDecoder::default(), Vec::new());
         self.pending_answer = Some(PendingAnswer {
             at,
@@ -295,6 +319,8 @@ impl Composer {
             return Ok(());
         };
         let at = at.max(self.state.step);
+        self.sampler
+            .follow_chords(&self.chords, &self.time_signatures);
         let at = self.sampler.begin(at, &sampling, seed, self.scale, &own);
         if let Some(sampling) = tuned {
             self.sampler.tune(&sampling);
@@ -305,6 +331,14 @@ impl Composer {
         self.answer_start = self.stream.len();
         self.decoder = NoteDecoder::new(self.state.part);
         Ok(())
+    }
+
+    /// The chords that answers follow from the next sampled token on, as strongly as
+    /// [`Constraints::chord_pull`](crate::Constraints::chord_pull) says. Steps are those of the input.
+    pub fn follow_chords(&mut self, plan: ChordPlan) {
+        self.chords = plan;
+        self.sampler
+            .follow_chords(&self.chords, &self.time_signatures);
     }
 
     /// Changes the settings from the next sampled token on.

@@ -14,13 +14,14 @@ pub mod device;
 pub mod error;
 pub mod knn;
 pub mod kv_cache;
+pub mod loss;
 pub mod memory;
 pub mod model;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;
 
-pub use composer::{Attribution, Composer, PendingWork, Progress};
+pub use composer::{Attribution, Composer, Infill, Infilled, PendingWork, Progress};
 pub use device::{Device, UnavailableDevice};
 pub use error::EngineError;
 pub use memory::Memory;

@@ -11,8 +11,9 @@ use nice_plug::prelude::*;
 use crate::process::AudioSettings;
 use crate::state::State;
 use continuo_accompaniment::choices::{
-    Enter, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+    Enter, Harmony, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
 };
+use continuo_accompaniment::held_chord::ChordKeys;
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::transport::OwnTime;
 use continuo_accompaniment::trigger::{Trigger, TriggerSet};
@@ -156,11 +157,28 @@ pub struct ContinuoParams {
     /// Gain of the preview sound, as a factor; 0 is off.
     #[id = "sound"]
     pub sound: FloatParam,
+    /// Source of the chords that generated notes follow.
+    #[id = "harmony"]
+    pub harmony: EnumParam<HostChoice<Harmony>>,
+    /// Pull to those chords, 0 to 1.
+    #[id = "chord_pull"]
+    pub chord_pull: FloatParam,
+    /// MIDI channel on which chords are held: 1 to 16, 0 for the keys below the split.
+    #[id = "chord_ch"]
+    pub chord_channel: IntParam,
+    /// The lowest MIDI key that holds no chord.
+    #[id = "split"]
+    pub split: IntParam,
     /// State that a song keeps beside the parameters.
     #[persist = "session"]
     pub state: State,
     /// Counts changes of all these values except the preview sound's.
     changes: ChangeCounter,
+}
+
+/// The MIDI channel, 0 to 15, of a number from 1 to 16.
+fn channel(number: i32) -> Option<u8> {
+    u8::try_from(number - 1).ok().filter(|&c| c < 16)
 }
 
 impl ContinuoParams {
@@ -191,6 +209,11 @@ impl ContinuoParams {
             velocity: self.velocity.value().clamp(1, 127) as u8,
             feel: f64::from(self.feel.value()),
             freeze: self.freeze.value(),
+            harmony: self.harmony.value().0,
+            chord_keys: ChordKeys {
+                channel: channel(self.chord_channel.value()),
+                split: self.split.value().clamp(0, 127) as u8,
+            },
             seed: self.seed.value().unsigned_abs(),
             variation: self.variation.value().0,
         }
@@ -209,6 +232,10 @@ impl ContinuoParams {
                 strength: FULL_PULL * pull,
             }),
             longest: Some(self.longest.value()).filter(|&longest| longest < LONGEST),
+            chord_pull: match self.harmony.value().0 {
+                Harmony::Free => 0.0,
+                _ => self.chord_pull.value(),
+            },
             ..Constraints::default()
         };
         Sampling {
@@ -222,7 +249,6 @@ impl ContinuoParams {
 
     /// Current values for the audio thread. Audio thread.
     pub fn audio_settings(&self) -> AudioSettings {
-        let channel = |number: i32| u8::try_from(number - 1).ok().filter(|&c| c < 16);
         AudioSettings {
             thru: self.thru.value() || self.bypass.value(),
             input: channel(self.input.value()),

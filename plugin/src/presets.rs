@@ -11,7 +11,7 @@ use nice_plug::prelude::Params;
 use serde::Deserialize;
 
 /// Ids of the parameters that no preset sets.
-pub const KEPT: [&str; 18] = [
+pub const KEPT: [&str; 20] = [
     // Of the song.
     "scale",
     "key",
@@ -25,6 +25,8 @@ pub const KEPT: [&str; 18] = [
     "offset",
     "sound",
     "velocity",
+    "chord_ch",
+    "split",
     // Of the moment.
     "bypass",
     "hold",

@@ -24,6 +24,7 @@
 //! assert_eq!(ids.decode(&vocabulary).unwrap().notes.len(), score.notes.len());
 //! ```
 
+pub mod chord;
 pub mod grammar;
 pub mod manifest;
 mod merges;
@@ -48,6 +49,7 @@ pub mod token_sequence;
 pub mod tune;
 pub mod vocabulary;
 
+pub use chord::{Chord, ChordPlan};
 pub use grammar::{Grammar, GrammarState};
 pub use midi::{MidiError, MidiFile};
 pub use midi_tracks::{MidiTrack, midi_tracks};

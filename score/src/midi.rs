@@ -23,8 +23,8 @@
 //! invalid, and the other tracks are read. A file of which nothing can be read is refused with the
 //! offset and the reason.
 //!
-//! **Writing.** [`MidiDocument`] adds a track to a file's bytes and leaves every other byte as it
-//! was. [`MidiFile::to_bytes`] writes new music.
+//! **Writing.** [`MidiDocument`] adds a track to a file's bytes, or replaces notes in them, and
+//! leaves every other byte as it was. [`MidiFile::to_bytes`] writes new music.
 //!
 //! **Why not `midly` for reading**: its errors carry no offset; it accepts any byte as a data byte
 //! by dropping the top bit, so that damage becomes wrong notes in silence; and its running status
@@ -43,17 +43,19 @@ mod files;
 mod layout;
 mod note_pairing;
 mod read;
+mod replace;
 mod text;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use append::{Appended, NewTrack};
+pub use append::{Edited, NewTrack};
 pub use document::{MidiDocument, PartSound};
 pub use drums::DrumMap;
 pub use error::{BuildError, MidiError, ParseError};
 pub use file::{MidiFile, MidiNote, Pedal, ProgramChange, ReadOptions};
 pub use files::{files_in, read_bytes, read_file, read_file_with};
 pub use read::read;
+pub use replace::Replacement;
 pub use text::{Text, TextEncoding};

@@ -78,6 +78,13 @@ fn kept(file: &MidiFile, drums: Drums) -> impl Iterator<Item = &MidiNote> {
     notes.filter(move |n| drums == Drums::Keep || !file.is_drum(n))
 }
 
+impl MidiFile {
+    /// The step nearest to a tick, a tie to the later one.
+    pub fn nearest_step(&self, tick: u64, steps_per_beat: u32) -> u64 {
+        Grid::new(self.ticks_per_beat, steps_per_beat).step(tick)
+    }
+}
+
 impl Score {
     /// The file's notes on a grid of `steps_per_beat`, all tracks merged in the keys;
     /// [`Score::from_midi_parts`] has their parts.

@@ -51,12 +51,19 @@ pub enum RollError {
 
 /// Draws the parts over one another; PNG bytes. Bars are numbered from 1.
 pub fn draw(title: &str, parts: &[RollPart]) -> Result<Vec<u8>, RollError> {
-    draw_from(title, parts, 1)
+    draw_from(title, parts, 1, &[])
 }
 
-/// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`.
-pub fn draw_from(title: &str, parts: &[RollPart], first_bar: u32) -> Result<Vec<u8>, RollError> {
-    let layout = Layout::new(parts, first_bar as usize).ok_or(RollError::Empty)?;
+/// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`. `chords` are names
+/// above the roll, each with the step over which it stands, ascending.
+pub fn draw_from(
+    title: &str,
+    parts: &[RollPart],
+    first_bar: u32,
+    chords: &[(u32, String)],
+) -> Result<Vec<u8>, RollError> {
+    let mut layout = Layout::new(parts, first_bar as usize).ok_or(RollError::Empty)?;
+    layout.make_room(!chords.is_empty());
     let mut page = Page::new(layout.height())?;
     page.legend(title, parts);
     if layout.cut {
@@ -74,6 +81,7 @@ pub fn draw_from(title: &str, parts: &[RollPart], first_bar: u32) -> Result<Vec<
     notes.sort_by_key(|(note, _)| std::cmp::Reverse(note.length));
     for system in 0..layout.systems.len() {
         page.system(&layout, system);
+        page.chords(&layout, system, chords);
         for (note, colour) in &notes {
             page.note(&layout, system, note, *colour);
         }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{fixtures, shared};
 use continuo_score::midi::{
-    self, Appended, BuildError, MidiDocument, MidiFile, MidiNote, NewTrack, PartSound, ReadOptions,
+    self, BuildError, Edited, MidiDocument, MidiFile, MidiNote, NewTrack, PartSound, ReadOptions,
     Text,
 };
 use rand::{Rng, SeedableRng};
@@ -50,7 +50,7 @@ fn notes_of(file: &MidiFile, tracks: usize) -> Vec<MidiNote> {
 
 /// Appends a track. Asserts that the result is the input, the new chunk in one place, and changes only
 /// in fields that hold counts or lengths.
-fn checked(before: &[u8]) -> Appended {
+fn checked(before: &[u8]) -> Edited {
     let old = document(before);
     let track = new_track(old.file().end);
     let appended = old.append(&track).unwrap();

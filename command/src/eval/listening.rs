@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use continuo_engine::Model;
+use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
@@ -180,13 +181,6 @@ impl Ear<'_> {
     }
 }
 
-/// Returns the negative log-likelihood of an id in nats.
-fn nats(logits: &[f32], id: usize) -> f64 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|l| f64::from(l - most).exp()).sum();
-    sum.ln() - f64::from(logits[id] - most)
-}
-
 /// Returns the negative logarithm of the mean of likelihoods that are given in nats.
 fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
     let least = nats.clone().fold(f64::INFINITY, f64::min);
@@ -199,14 +193,6 @@ fn mean(nats: impl Iterator<Item = f64> + Clone) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn likelihoods_sum_to_one() {
-        let logits = [1.5f32, -2.0, 0.25, 80.0];
-        let sum: f64 = (0..4).map(|id| (-nats(&logits, id)).exp()).sum();
-        assert!((sum - 1.0).abs() < 1e-9);
-        assert!((nats(&[0.0; 8], 3) - 8f64.ln()).abs() < 1e-9);
-    }
 
     #[test]
     fn keys_surround_the_own_key_and_likelihoods_are_averaged() {

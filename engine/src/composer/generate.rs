@@ -37,19 +37,28 @@ impl Composer {
     pub fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
         let slice = TimeSlice::begin();
         loop {
-            if self.pending_work() == Some(PendingWork::Input) {
-                self.read_input(true)?;
-            } else if self.is_past(until) {
+            if self.play_step(until)? {
                 return Ok(Some(self.take_notes(until)));
-            } else if self.logits.is_none() && !self.stream.is_empty() {
-                self.memory.rewind(self.stream.len() - 1)?;
-            } else {
-                self.generate_token()?;
             }
             if slice.is_over() && !self.is_past(until) {
                 return Ok(None);
             }
         }
+    }
+
+    /// One step towards `until`: reads input, or generates a token. Gives whether the stream has passed
+    /// `until`.
+    pub(super) fn play_step(&mut self, until: u32) -> Result<bool, EngineError> {
+        if self.pending_work() == Some(PendingWork::Input) {
+            self.read_input(true)?;
+        } else if self.is_past(until) {
+            return Ok(true);
+        } else if self.logits.is_none() && !self.stream.is_empty() {
+            self.memory.rewind(self.stream.len() - 1)?;
+        } else {
+            self.generate_token()?;
+        }
+        Ok(false)
     }
 
     /// Whether the stream has passed step `until`, so that no more notes start before it.
@@ -69,7 +78,7 @@ impl Composer {
     }
 
     /// Takes the generated notes that start before `until`.
-    fn take_notes(&mut self, until: u32) -> Vec<Note> {
+    pub(super) fn take_notes(&mut self, until: u32) -> Vec<Note> {
         let later = self
             .generated
             .split_off(self.generated.partition_point(|n| n.start < until));

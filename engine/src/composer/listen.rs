@@ -24,6 +24,12 @@ impl Composer {
     /// If the score is on another grid than the model.
     pub fn begin_listening(&mut self, score: &Score) -> Result<(), EngineError> {
         self.check_grid(score)?;
+        self.end_infill();
+        self.change_input(score)
+    }
+
+    /// Makes `score` the input and begins to encode it.
+    pub(super) fn change_input(&mut self, score: &Score) -> Result<(), EngineError> {
         self.scale = scale_of(score);
         (self.decoder, self.generated, self.pending_answer) =
             (NoteDecoder::default(), Vec::new(), None);

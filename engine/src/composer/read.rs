@@ -72,7 +72,7 @@ impl Composer {
             self.encode_input(if near { ENCODED_AT_ONCE } else { usize::MAX })
         } else if self.pending_answer.is_some() {
             self.start_answer()
-        } else if near && self.unread() > MAX_WAIT {
+        } else if near && self.unread() > MAX_WAIT && !self.infill_rereads() {
             self.begin_near_end();
             Ok(())
         } else {
@@ -128,6 +128,9 @@ impl Composer {
             .is_some_and(|&end| end <= to)
         {
             self.run_boundaries.ends.pop_front();
+        }
+        if let Some(loss) = &mut self.loss {
+            loss.add(from, &logits, self.model.sizes().vocabulary, &self.stream);
         }
         let last = logits.len() - self.model.sizes().vocabulary;
         self.logits = (to == self.stream.len()).then(|| logits.split_off(last));

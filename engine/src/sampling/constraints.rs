@@ -28,9 +28,9 @@ pub struct Register {
 ///
 /// Every generated note satisfies all constraints, and some token always does. There is one
 /// exception: constraints that change while notes sound can contradict those notes. Then they are
-/// relaxed for one token, in this order: upper bound of the density, polyphony, scale, all others.
-/// The grammar always applies. A scale without a pitch in the range has no effect. The two ends of a
-/// range can have either order.
+/// relaxed for one token, in this order: upper bound of the density, polyphony, scale and chords, all
+/// others. The grammar always applies. A scale without a pitch in the range has no effect, and a chord
+/// without a pitch in scale and range neither. The two ends of a range can have either order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constraints {
     /// Pitch classes of generated notes.
@@ -48,6 +48,11 @@ pub struct Constraints {
     pub longest: Option<f32>,
     /// Lowest and highest MIDI velocity.
     pub velocity: (u8, u8),
+    /// Pull to the chords that the answer is to follow ([`Sampler::follow_chords`]), 0 to 1: from none,
+    /// through a bias to their tones on strong beats, to a lock.
+    ///
+    /// [`Sampler::follow_chords`]: crate::Sampler::follow_chords
+    pub chord_pull: f32,
 }
 
 impl Default for Constraints {
@@ -60,6 +65,7 @@ impl Default for Constraints {
             register: None,
             longest: None,
             velocity: (1, 127),
+            chord_pull: 0.0,
         }
     }
 }
@@ -91,6 +97,8 @@ pub(super) struct CompiledConstraints {
     pub(super) register: [f32; 128],
     /// Target density, in notes a beat.
     pub(super) density: Option<f32>,
+    /// Whether a lock on chords holds.
+    pub(super) locks_chords: bool,
 }
 
 /// Largest argument of [`CompiledConstraints::relaxed`]; the grammar alone remains.
@@ -131,6 +139,7 @@ impl CompiledConstraints {
             velocities: velocities(constraints, vocabulary),
             register: std::array::from_fn(|p| constraints.register.map_or(0.0, |r| r.bias(p))),
             density,
+            locks_chords: true,
         }
     }
 
@@ -145,6 +154,7 @@ impl CompiledConstraints {
         }
         if relaxation > 2 {
             compiled.pitches = compiled.range;
+            compiled.locks_chords = false;
         }
         if relaxation > 3 {
             (compiled.pitches, compiled.velocities) = (u128::MAX, u128::MAX);

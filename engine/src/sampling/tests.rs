@@ -1,5 +1,6 @@
 //! Tests of the sampler.
 
+mod chords;
 mod constraints;
 mod continuations;
 mod loops;
@@ -27,6 +28,7 @@ const FREE: Constraints = Constraints {
     register: None,
     longest: None,
     velocity: (1, 127),
+    chord_pull: 0.0,
 };
 
 #[test]

@@ -6,11 +6,12 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
+use super::bar_selection::BarSelection;
 use super::roll_viewport::{RollTransform, RollViewport};
-use super::view::View;
+use super::view::{UiEvent, View};
 use super::{piano_keys, recalled_bars, theme};
 use continuo_accompaniment::bar_grid::GridLine;
-use continuo_accompaniment::snapshot::RollNote;
+use continuo_accompaniment::snapshot::{NamedChord, RollNote};
 
 /// Height of the line with the bar numbers.
 const RULER: f32 = 20.0;
@@ -21,8 +22,16 @@ const BUTTONS: f32 = 100.0;
 /// Least distance of labels in the ruler, in points.
 const LABEL_ROOM: f32 = 34.0;
 
-/// Draws the roll into `rect`, and takes pan, zoom and follow from pointer and buttons.
-pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
+/// Draws the roll into `rect`, and takes pan, zoom and follow from pointer and buttons, and a selection of
+/// bars from the ruler.
+pub fn show(
+    ui: &mut Ui,
+    rect: Rect,
+    view: &View,
+    viewport: &mut RollViewport,
+    selection: &mut BarSelection,
+    ui_events: &mut Vec<UiEvent>,
+) {
     let area = Rect::from_min_max(rect.min + vec2(piano_keys::WIDTH, RULER), rect.max);
     if area.width() < 20.0 || area.height() < 20.0 {
         return;
@@ -51,11 +60,13 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
     grid(&inside, &transform, &lines);
     ruler(&painter, rect, view, &transform, &lines);
     planned(&inside, view, &transform);
+    selection.draw(&inside, &transform);
     let notes = &view.snapshot.notes;
     for note in notes {
         draw_note(&inside, &transform, view, note);
     }
     recalled_bars::label(&inside, view, &transform);
+    chords(&inside, view, &transform);
     playhead(&painter, view, &transform);
     let sounding = |generated: bool| {
         let notes = notes.iter().filter(|n| n.generated == generated);
@@ -66,6 +77,8 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
     if notes.is_empty() {
         hint(&inside, area, view);
     }
+    let bars = ruler_rect(rect, &transform);
+    selection.show(ui, bars, view, &transform, ui_events);
     buttons(ui, rect, &transform, viewport);
 }
 
@@ -74,12 +87,65 @@ fn description(view: &View) -> String {
     let position = view.grid.position(view.playhead);
     let notes = &view.snapshot.notes;
     let played = notes.iter().filter(|n| n.generated).count();
-    format!(
+    let mut text = format!(
         "At bar {}, beat {}. {} notes heard, {played} played or planned.",
         position.bar,
         position.beat,
         notes.len() - played
-    )
+    );
+    if let Some(chord) = chord_at(view, view.playhead) {
+        text += &format!(" Chord {}.", chord.name);
+    }
+    if let Some(held) = &view.snapshot.held_chord {
+        text += &format!(" Held {held}.");
+    }
+    text
+}
+
+/// The chord that sounds at `beat`.
+fn chord_at(view: &View, beat: f64) -> Option<&NamedChord> {
+    let mut chords = view.snapshot.chords.iter();
+    chords.find(|chord| (chord.start..chord.end).contains(&beat))
+}
+
+/// Writes the names of the chords at the top, each where it begins, or at the left edge. One without
+/// room is left out. The name of the chord that is held stands at the right.
+fn chords(painter: &Painter, view: &View, transform: &RollTransform) {
+    let area = transform.area;
+    let mut free = area.left();
+    let mut right = area.right();
+    let label = |x: f32, name: &str, color: egui::Color32| {
+        let drawn = painter.layout_no_wrap(name.into(), theme::small(), color);
+        let place = Rect::from_min_size(pos2(x, area.top() + 2.0), drawn.size());
+        (place, drawn)
+    };
+    if let Some(held) = &view.snapshot.held_chord {
+        let (place, drawn) = label(right, &format!("Held {held}"), theme::TEXT);
+        let place = place.translate(vec2(-place.width() - 6.0, 0.0));
+        painter.rect_filled(place.expand(2.0), theme::ROUND, theme::WELL_DARK);
+        painter.galley(place.min, drawn, theme::TEXT);
+        right = place.left() - 6.0;
+    }
+    for chord in &view.snapshot.chords {
+        if chord.end <= transform.left || chord.start >= transform.right() {
+            continue;
+        }
+        let x = transform.x(chord.start).max(area.left()) + 4.0;
+        let color = match chord.start <= view.playhead {
+            true => theme::TEXT,
+            false => theme::TEXT_WEAK,
+        };
+        let (place, drawn) = label(x, &chord.name, color);
+        if place.left() >= free && place.right() <= right {
+            painter.rect_filled(
+                place.expand(1.0),
+                theme::ROUND,
+                theme::WELL.gamma_multiply(0.8),
+            );
+            painter.galley(place.min, drawn, color);
+            free = place.right() + 4.0;
+        }
+    }
 }
 
 /// Pointer input: drag and wheel pan, Control and wheel or a pinch zoom, a double-click follows again.
@@ -140,6 +206,14 @@ fn grid(painter: &Painter, transform: &RollTransform, lines: &[GridLine]) {
     }
 }
 
+/// The part of the ruler beside its buttons.
+fn ruler_rect(rect: Rect, transform: &RollTransform) -> Rect {
+    Rect::from_min_max(
+        pos2(transform.area.left(), rect.top()),
+        pos2(rect.right() - BUTTONS, transform.area.top()),
+    )
+}
+
 /// Draws bar numbers, and beats where they fit.
 fn ruler(
     painter: &Painter,
@@ -148,10 +222,7 @@ fn ruler(
     transform: &RollTransform,
     lines: &[GridLine],
 ) {
-    let top = Rect::from_min_max(
-        pos2(transform.area.left(), rect.top()),
-        pos2(rect.right() - BUTTONS, transform.area.top()),
-    );
+    let top = ruler_rect(rect, transform);
     let painter = painter.with_clip_rect(top);
     let bar_room = view.grid.section_at(transform.left).bar_length() as f32 * transform.zoom;
     // Numbers every bar, every second, every fourth, and so on.

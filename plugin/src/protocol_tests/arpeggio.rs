@@ -2,8 +2,9 @@
 
 use std::convert::Infallible;
 
+use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{Note, Score};
+use continuo_score::{ChordPlan, Note, Score};
 
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::session::{Player, mix};
@@ -24,8 +25,12 @@ pub(super) struct Arpeggio {
     rng: Option<Rng>,
     step: u32,
     highest: u8,
+    /// Chords whose tones alone it plays.
+    plan: ChordPlan,
     /// Every answer: its step, and a hash of its input.
     pub(super) answers: Vec<(u32, u64)>,
+    /// The notes of an infill that are returned after this many slices.
+    infill: Option<(Vec<Note>, usize)>,
     /// Simulated work, if it has any.
     pub(super) work: Option<Work>,
 }
@@ -79,10 +84,16 @@ impl Arpeggio {
         };
         while self.step < until {
             for voice in 0..1 + rng.below(3) as u8 {
+                let length = 1 + rng.below(20) as u32;
+                let mut pitch = (40 + 3 * rng.below(20) as u8 + voice).min(self.highest);
+                let chord = self.plan.at(self.step);
+                while chord.is_some_and(|chord| pitch > 0 && !chord.contains(pitch)) {
+                    pitch -= 1;
+                }
                 notes.push(Note {
                     start: self.step,
-                    length: 1 + rng.below(20) as u32,
-                    pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
+                    length,
+                    pitch,
                     velocity: 1 + rng.below(127) as u8,
                     ..Note::default()
                 });
@@ -141,6 +152,10 @@ impl Player for Arpeggio {
         Ok(())
     }
 
+    fn follow_chords(&mut self, plan: ChordPlan) {
+        self.plan = plan;
+    }
+
     fn tune(&mut self, settings: &Settings) {
         self.highest = settings.sampling.constraints.range.1;
     }
@@ -167,6 +182,39 @@ impl Player for Arpeggio {
         }
         self.work = Some(work);
         Ok(played)
+    }
+
+    /// Fills the range with quarter notes of one random pitch.
+    fn begin_infill(
+        &mut self,
+        before: &Score,
+        _settings: &Settings,
+        infill: Infill,
+    ) -> Result<(), Infallible> {
+        let heard = before.notes.iter().chain(&infill.following);
+        let heard = heard.fold(infill.seed, |seed, n| mix(seed ^ u64::from(n.start)));
+        let pitch = 30 + Rng::new(heard).below(60) as u8;
+        let starts = (infill.from..infill.until).step_by(12);
+        let note = |start| Note {
+            start,
+            length: 12,
+            pitch,
+            velocity: 70,
+            ..Note::default()
+        };
+        self.infill = Some((starts.map(note).collect(), 5));
+        Ok(())
+    }
+
+    fn poll_infill(&mut self) -> Result<Option<Vec<Note>>, Infallible> {
+        let Some((_, left)) = &mut self.infill else {
+            return Ok(Some(Vec::new()));
+        };
+        if *left > 0 {
+            *left -= 1;
+            return Ok(None);
+        }
+        Ok(self.infill.take().map(|(notes, _)| notes))
     }
 
     fn pending_work(&self) -> Option<PendingWork> {

@@ -32,12 +32,12 @@ pub struct NewTrack {
     pub end: u64,
 }
 
-/// A file with one more track.
+/// A changed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
+pub struct Edited {
     /// The whole file.
     pub bytes: Vec<u8>,
-    /// For people: each field outside of the new track that had to change.
+    /// For people: each field that had to change beside the tracks or notes that were asked for.
     pub changes: Vec<String>,
 }
 
@@ -85,14 +85,14 @@ impl MidiDocument {
     /// The file with `track` after its last track. Existing tracks, and the bytes between and
     /// after them, stay as they are. A wrong track count in the header, a wrong length of a track
     /// or of the RIFF wrapping, and the type of a file that gets its second track (0 becomes 1)
-    /// are corrected, and [`Appended::changes`] lists these corrections.
+    /// are corrected, and [`Edited::changes`] lists these corrections.
     ///
     /// In a type 2 file, whose tracks follow each other, the new track's ticks count from the
     /// end of the last.
     ///
     /// # Errors
     /// If a MIDI file cannot hold the result: 65535 tracks, 4 GiB.
-    pub fn append(&self, track: &NewTrack) -> Result<Appended, BuildError> {
+    pub fn append(&self, track: &NewTrack) -> Result<Edited, BuildError> {
         let tracks = self.layout.spans.len() + 1;
         if tracks > MAX_TRACKS {
             return Err(BuildError::Tracks { tracks });
@@ -132,22 +132,23 @@ impl MidiDocument {
         }
         bytes.splice(at..at, chunk.iter().copied());
         if start > 0 {
-            self.rewrap(&mut bytes, chunk.len(), &mut changes);
+            let data = header.end - start + chunk.len();
+            self.rewrap(&mut bytes, data, &mut changes);
         }
-        Ok(Appended { bytes, changes })
+        Ok(Edited { bytes, changes })
     }
 
-    /// Corrects the lengths of a RIFF wrapping whose data chunk has grown by `grown` bytes.
-    fn rewrap(&self, bytes: &mut Vec<u8>, grown: usize, changes: &mut Vec<String>) {
+    /// Corrects the lengths of a RIFF wrapping whose MIDI data now has `new` bytes.
+    pub(super) fn rewrap(&self, bytes: &mut Vec<u8>, new: usize, changes: &mut Vec<String>) {
         let header = &self.layout.header;
         let (data, end) = (header.start, header.end);
         let old = end - data;
         // Chunks of odd length are padded by a byte, which belongs to none.
         let padded = old % 2 == 1 && end < self.bytes.len();
-        let new_end = end + grown;
-        if padded && grown % 2 == 1 {
+        let new_end = data + new;
+        if padded && new.is_multiple_of(2) {
             bytes.remove(new_end);
-        } else if old % 2 == 0 && grown % 2 == 1 {
+        } else if old.is_multiple_of(2) && !new.is_multiple_of(2) {
             bytes.insert(new_end, 0);
         }
         let declared = |bytes: &[u8], at: usize| {
@@ -158,7 +159,7 @@ impl MidiDocument {
             changes.push("the RIFF data chunk says its true length now".into());
         }
         // The whole file is below 4 GiB.
-        let data_length = (old + grown) as u32;
+        let data_length = new as u32;
         bytes[data - 4..data].copy_from_slice(&data_length.to_le_bytes());
         if declared(&self.bytes, 4) != self.bytes.len() - 8 {
             changes.push("the RIFF header says the file's true length now".into());

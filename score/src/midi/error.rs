@@ -85,6 +85,16 @@ pub enum BuildError {
     /// A chunk counts its bytes in 32 bits.
     #[error("a MIDI file holds 4 GiB, and this one would be longer; leave notes out")]
     Size,
+    /// A track whose notes are to be replaced cannot be read to its end.
+    #[error(
+        "track {track} is damaged at byte {offset}, so its notes cannot be replaced; repair it first"
+    )]
+    Damaged {
+        /// Track, from 0.
+        track: usize,
+        /// Offset of the first unreadable event in bytes.
+        offset: usize,
+    },
     /// `midly` refused to write.
     #[error("the MIDI file could not be built: {0}")]
     Refused(std::io::Error),

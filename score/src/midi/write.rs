@@ -12,7 +12,7 @@ use super::file::{MidiFile, MidiNote};
 use crate::time::TimeSignature;
 
 /// Delta times have 28 bits.
-const LONGEST_DELTA: u64 = 0x0fff_ffff;
+pub(super) const LONGEST_DELTA: u64 = 0x0fff_ffff;
 /// Empty text events that may divide one wait.
 const MOST_WAITS: u64 = 1 << 12;
 /// Bytes of a header chunk.

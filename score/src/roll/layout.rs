@@ -8,6 +8,7 @@ pub(super) const MARGIN: f32 = 24.0;
 pub(super) const KEYS: f32 = 44.0;
 const TITLE: f32 = 44.0;
 const BAR_NUMBERS: f32 = 20.0;
+pub(super) const CHORDS: f32 = 18.0;
 const SYSTEM_GAP: f32 = 16.0;
 pub(super) const ROW: f32 = 11.0;
 pub(super) const WIDTH: f32 = 1600.0;
@@ -27,6 +28,8 @@ pub(super) struct Layout<'a> {
     /// Number of the first bar of each system.
     pub(super) numbers: Vec<usize>,
     pixels_per_step: f32,
+    /// Height of the row of chord names; 0 without chords.
+    pub(super) chord_row: f32,
     pub(super) cut: bool,
 }
 
@@ -89,13 +92,30 @@ impl<'a> Layout<'a> {
             systems,
             numbers,
             pixels_per_step,
+            chord_row: 0.0,
             cut,
         };
-        while layout.systems.len() > 1 && layout.height() > MOST_HEIGHT {
-            layout.systems.pop();
-            layout.cut = true;
-        }
+        layout.fit();
         Some(layout)
+    }
+
+    /// Adds a row for the names of chords to each system, if there are any.
+    pub(super) fn make_room(&mut self, has_chords: bool) {
+        self.chord_row = if has_chords { CHORDS } else { 0.0 };
+        self.fit();
+    }
+
+    /// Leaves out the systems beyond the greatest height.
+    fn fit(&mut self) {
+        while self.systems.len() > 1 && self.height() > MOST_HEIGHT {
+            self.systems.pop();
+            self.cut = true;
+        }
+    }
+
+    /// Height of the bar numbers and chord names above a system.
+    fn head(&self) -> f32 {
+        BAR_NUMBERS + self.chord_row
     }
 
     /// Bars on the page.
@@ -109,12 +129,12 @@ impl<'a> Layout<'a> {
     }
 
     pub(super) fn top(&self, system: usize) -> f32 {
-        let before = (0..system).map(|s| self.rows(s) + BAR_NUMBERS + SYSTEM_GAP);
-        TITLE + BAR_NUMBERS + before.sum::<f32>()
+        let before = (0..system).map(|s| self.rows(s) + self.head() + SYSTEM_GAP);
+        TITLE + self.head() + before.sum::<f32>()
     }
 
     pub(super) fn height(&self) -> f32 {
-        self.top(self.systems.len()) - BAR_NUMBERS + MARGIN / 2.0
+        self.top(self.systems.len()) - self.head() + MARGIN / 2.0
     }
 
     pub(super) fn span(&self, system: usize) -> (u32, u32) {

@@ -71,9 +71,27 @@ impl Page {
                 true => format!("{number}   {}/{}", metre.numerator, metre.denominator),
                 false => number.to_string(),
             };
-            self.text(&label, x + 2.0, top - 6.0, 13.0, DIM_TEXT);
+            let y = top - layout.chord_row - 6.0;
+            self.text(&label, x + 2.0, y, 13.0, DIM_TEXT);
         }
         self.rect(right - 0.75, top, 1.5, rows, BAR_LINE, 255);
+    }
+
+    /// Writes the names of the chords; one for which the previous one leaves no room is left out. The
+    /// chord that goes on from the system before is named again.
+    pub(super) fn chords(&mut self, layout: &Layout, system: usize, chords: &[(u32, String)]) {
+        let (start, end) = layout.span(system);
+        let first = chords
+            .partition_point(|(step, _)| *step <= start)
+            .saturating_sub(1);
+        let mut free = f32::MIN;
+        for (step, name) in &chords[first..] {
+            let x = layout.x(system, (*step).max(start)) + 2.0;
+            if *step < end && x >= free {
+                let y = layout.top(system) - 6.0;
+                free = x + self.text(name, x, y, 14.0, TEXT) + 6.0;
+            }
+        }
     }
 
     pub(super) fn note(&mut self, layout: &Layout, system: usize, note: &Note, base: [u8; 3]) {

@@ -128,3 +128,35 @@ fn a_note_of_days_draws_a_page_of_bounded_size() {
     let height = Layout::new(&[part], 1).unwrap().height();
     assert!((20_000.0..=MOST_HEIGHT).contains(&height), "{height}");
 }
+
+#[test]
+fn chords_stand_above_their_beats_in_a_row_of_their_own() {
+    let score = tune::minuet();
+    let part = || RollPart {
+        name: "",
+        score: &score,
+        colour: INPUT_COLOUR,
+    };
+    let chords = [
+        (0, "G".to_string()),
+        (72, "C".to_string()),
+        (360, "Am7".to_string()),
+    ];
+    let plain = pixels(&draw("", &[part()]).unwrap());
+    let named = pixels(&draw_from("", &[part()], 1, &chords).unwrap());
+    assert_eq!(named.height(), plain.height() + 2 * layout::CHORDS as u32);
+    let parts = [part()];
+    let mut layout = Layout::new(&parts, 1).unwrap();
+    layout.make_room(true);
+    // Bright pixels between the bar numbers and the first row of keys.
+    let inked = |system: usize, step: u32| {
+        let (x, top) = (layout.x(system, step) as u32, layout.top(system) as u32);
+        let rows = (top - 17..top).flat_map(|y| (x..x + 20).map(move |x| (x, y)));
+        rows.filter(|&(x, y)| named.pixel(x, y).unwrap().red() > 110)
+            .count()
+    };
+    assert!(inked(0, 0) > 5 && inked(0, 72) > 5 && inked(1, 360) > 5);
+    // C goes on in the second system, and is named there again.
+    assert!(inked(1, 288) > 5);
+    assert_eq!((inked(0, 36), inked(1, 324)), (0, 0));
+}

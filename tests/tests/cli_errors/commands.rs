@@ -79,6 +79,14 @@ pub(crate) const ROWS: &[Row] = &[
         true,
         "{in} --quick",
     ),
+    row(
+        PLAYER,
+        "fill",
+        Reads::Midi,
+        Makes::File,
+        true,
+        "{in} -o {out} --bars 2-3 --candidates 2",
+    ),
     row(PLAYER, "inspect", Reads::Midi, Makes::Nothing, true, "{in}"),
     row(
         PLAYER,

@@ -58,6 +58,7 @@ pub(super) fn constraints(rng: &mut ChaCha8Rng) -> Constraints {
         } else {
             free.velocity
         },
+        ..free
     }
 }
 
