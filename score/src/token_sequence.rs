@@ -123,13 +123,14 @@ impl TokenSequence {
     }
 
     fn append(&mut self, mut now: u32, mut part: Part, notes: &[Note], vocabulary: &Vocabulary) {
-        let merged;
-        let notes = if vocabulary.has_parts() {
-            notes
-        } else {
-            merged = merge_parts(notes);
-            &merged
-        };
+        if !vocabulary.has_parts() {
+            for (step, chord) in SparseScore::of(&merge_parts(notes)).rows() {
+                self.move_from(now, step, vocabulary);
+                now = step;
+                self.chord(chord, vocabulary);
+            }
+            return;
+        }
         for (step, row) in SparseScore::of(notes).rows() {
             self.move_from(now, step, vocabulary);
             now = step;
@@ -138,13 +139,17 @@ impl TokenSequence {
                     part = chord[0].part;
                     self.push_at(Token::Part(part), step);
                 }
-                match vocabulary.order {
-                    NoteOrder::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
-                    NoteOrder::HighToLow => {
-                        chord.iter().rev().for_each(|n| self.note(n, vocabulary));
-                    }
-                }
+                self.chord(chord, vocabulary);
             }
+        }
+    }
+
+    /// Encodes the notes of one part on one step.
+    #[inline]
+    fn chord(&mut self, chord: &[Note], vocabulary: &Vocabulary) {
+        match vocabulary.order {
+            NoteOrder::LowToHigh => chord.iter().for_each(|n| self.note(n, vocabulary)),
+            NoteOrder::HighToLow => chord.iter().rev().for_each(|n| self.note(n, vocabulary)),
         }
     }
 

@@ -69,7 +69,7 @@ impl<'a> EventReader<'a> {
     ///
     /// # Errors
     /// If the event is cut or malformed.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self) -> Result<(u32, MidiEvent<'a>), EventError> {
         let mut cursor = Cursor {
             bytes: &self.bytes[..self.end],
@@ -140,7 +140,8 @@ impl<'a> Cursor<'a> {
         Ok(block)
     }
 
-    #[inline]
+    // Calls for every event cost 4 % of reading a file.
+    #[inline(always)]
     fn event(&mut self, running: &mut u8) -> Read<(u32, MidiEvent<'a>)> {
         let delta = self.quantity()?;
         let status = match self.byte()? {
