@@ -45,7 +45,7 @@ fn score(rng: &mut ChaCha8Rng) -> Score {
 
 #[test]
 fn random_scores() {
-    for seed in 0..200 {
+    for seed in 0..400 {
         let score = score(&mut ChaCha8Rng::seed_from_u64(seed));
         for vocabulary in properties::vocabularies() {
             eprintln!("seed {seed}, {}", vocabulary.name());
@@ -98,7 +98,7 @@ fn random_metres() {
 
 #[test]
 fn random_ids_and_walks() {
-    for seed in 0..200 {
+    for seed in 0..400 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let choices: Vec<u8> = (0..rng.random_range(0..600))
             .map(|_| rng.random())

@@ -10,8 +10,8 @@ use continuo_score::{
     TokenSequence, Vocabulary, tune,
 };
 
-/// Returns the presets, with and without parts, in both note orders, without merges, with merges learned from music, and with
-/// random merges.
+/// Returns the presets, with and without parts, in both note orders: without merges, with merges
+/// learned from music, and with random merges.
 pub(crate) fn vocabularies() -> Vec<Vocabulary> {
     static ALL: LazyLock<Vec<Vocabulary>> = LazyLock::new(|| {
         let presets = [
