@@ -49,7 +49,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             options.package
         );
     }
-    release(!options.debug).map(|_| ())
+    let bundled = plugin(!options.debug)?;
+    pages(&bundled.join("shell"), profile(!options.debug))
 }
 
 /// Builds the bundles into `target/bundled` and returns that folder.
@@ -57,14 +58,17 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// # Errors
 ///
 /// When a prerequisite is missing or a build fails.
-pub(crate) fn release(optimised: bool) -> Result<PathBuf> {
+pub(crate) fn plugin(optimised: bool) -> Result<PathBuf> {
     prerequisites::compilers()?;
     let runtime = runtime::run()?;
-    let profile: &[&str] = if optimised { &["--release"] } else { &[] };
+    let profile = profile(optimised);
     build(profile)?;
-    let bundled = assemble(&shell::target_dir()?, profile, &runtime)?;
-    pages(&bundled.join("shell"), profile)?;
-    Ok(bundled)
+    assemble(&shell::target_dir()?, profile, &runtime)
+}
+
+/// Options of cargo for a build with optimisation, or without.
+fn profile(optimised: bool) -> &'static [&'static str] {
+    if optimised { &["--release"] } else { &[] }
 }
 
 /// Writes shell completions and man pages of the commands into a folder. Builds `continuo` for it, but not

@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             midi.display()
         );
     }
-    let bundled = bundle::release(true)?;
+    let bundled = bundle::plugin(true)?;
     let mut demo = shell::cargo();
     demo.args([
         "run",

@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folders = folders()?;
     let bundled = match options.dry_run || options.no_build {
         true => shell::target_dir()?.join("bundled"),
-        false => bundle::release(true)?,
+        false => bundle::plugin(true)?,
     };
     let places = bundle::places(&bundled);
     let mut missing = places.iter().filter(|(from, _)| !from.exists());
