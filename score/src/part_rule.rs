@@ -1,4 +1,4 @@
-//! Which part of a band each track of a MIDI file plays. The first of these rules that applies
+//! The part of a band that each track of a MIDI file plays. The first of these rules that applies
 //! decides, for the notes of one track on one channel:
 //!
 //! 1. **Drum channel**: notes on channel 10, or on a channel that GS, XG or GM2 messages turn into

@@ -19,7 +19,7 @@ pub struct HarmonyOptions {
     chord_pull: f32,
 }
 
-/// Where the chords of an answer come from.
+/// Source of the chords of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harmony {
     /// The model.

@@ -113,7 +113,7 @@ pub enum Group {
     Mode,
     /// When it plays, and for how long.
     When,
-    /// Which notes it plays.
+    /// Choice of the notes that it plays.
     What,
     /// Controls of how they are played.
     Groove,

@@ -198,17 +198,24 @@ fn held_chords_play_the_same_whatever_the_blocks_and_in_real_time() {
                 &format!("seed {seed}, blocks of {size}"),
             );
         }
-        if mode == Mode::Free {
-            // In real time its first notes, due with the first sample, come a block later.
-            continue;
-        }
         let mut live = test(false);
         let composer = live.composer.clone();
         let played = perform(&performance, &mut live, || {
             composer.lock().unwrap().run();
             480
         });
-        same(&played, &expected, &format!("seed {seed}, in real time"));
+        // In Free the first notes are due with the first sample; in real time they come a block later.
+        let late = |played: Played| -> Played {
+            let first = |at: u64| if mode == Mode::Free { at.max(480) } else { at };
+            let mut late: Played = played
+                .into_iter()
+                .map(|e| (first(e.0), e.1, e.2, e.3, e.4))
+                .collect();
+            late.sort_by_key(|e| e.0);
+            late
+        };
+        let what = format!("seed {seed}, in real time");
+        same(&late(played), &late(expected), &what);
     }
 }
 

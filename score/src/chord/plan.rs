@@ -6,7 +6,7 @@ use crate::score::Score;
 /// Bars before those that come again, from which their first chord is recognised too.
 const BARS_BEFORE: u32 = 4;
 
-/// Which chord applies at each step of an answer. The default applies none anywhere.
+/// The chord of each step of an answer. The default has none anywhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChordPlan {
     /// `(first step, chord)`, ascending; before the first there is no chord.

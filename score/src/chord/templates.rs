@@ -1,4 +1,4 @@
-//! How well the notes of a beat fit each chord.
+//! Scores of chords: the fit of each one to the notes of a beat.
 //!
 //! A chord gains by the share of the sound that its tones have, and loses by the share that is foreign
 //! to it and by tones that are missing. The weights were fitted on every tenth song of POP909 and on the

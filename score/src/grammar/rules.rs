@@ -153,7 +153,7 @@ impl TokenRules {
         next
     }
 
-    /// What follows a note's duration, or the pitch of a drum hit.
+    /// The token that follows a note's duration, or the pitch of a drum hit.
     fn after_length(&self) -> Expect {
         match self.has_velocity {
             true => Expect::Velocity,

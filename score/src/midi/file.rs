@@ -56,7 +56,7 @@ pub struct MidiFile {
     pub tracks: Vec<Text>,
     /// Detected encoding of the file's text.
     pub encoding: TextEncoding,
-    /// Which channels are drums.
+    /// The channels that are drums.
     pub drums: DrumMap,
     /// The last event's tick.
     pub end: u64,

@@ -1,4 +1,4 @@
-//! How a track is written: its register, how many notes sound at once, and its rhythm.
+//! Texture of a track: its register, how many notes sound at once, and its rhythm.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Where bars, systems and keys lie on the page.
+//! Positions of bars, systems and keys on the page.
 
 use super::RollPart;
 use crate::score::Score;
@@ -18,7 +18,7 @@ const BEAT: f32 = 44.0;
 const MOST_BARS: usize = 400;
 pub(super) const MOST_HEIGHT: f32 = 30_000.0;
 
-/// Where steps and keys lie on the page.
+/// Positions of steps and keys on the page.
 pub(super) struct Layout<'a> {
     pub(super) first: &'a Score,
     /// Lowest and highest key of each system.

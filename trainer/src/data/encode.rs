@@ -33,7 +33,7 @@ pub struct EncodeOptions<'a> {
     pub folders: &'a [PathBuf],
     /// The corpus to write.
     pub output: &'a Path,
-    /// Which existing files the corpus may replace.
+    /// Existing files that the corpus may replace.
     pub replace: Replace,
     /// Vocabulary of the corpus.
     pub vocabulary: Vocabulary,

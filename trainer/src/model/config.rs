@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// Configuration of a network; it stays the same for all of a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelConfig {
-    /// What the model directory states of it too; its fields are keys of `config.json` itself.
+    /// The values that a model directory states too. In `config.json` they are keys at the top level.
     #[serde(flatten)]
     pub shape: NetworkShape,
     /// Steps a beat if attention depends on distances in time and pitch, else `None`. The model

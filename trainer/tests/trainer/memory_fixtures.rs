@@ -111,7 +111,7 @@ pub(crate) fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
         .fold(0.0, f32::max)
 }
 
-/// Which of the tokens of a stream notice that token `at` is another.
+/// Returns, for every token of a stream, whether its output changes when token `at` is another.
 pub(crate) fn who_sees(
     model: &Model,
     at: usize,

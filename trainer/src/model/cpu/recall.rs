@@ -24,7 +24,7 @@ pub(in crate::model) struct Store {
 /// The nearest keys of each query; queries are ordered by batch row, head and token.
 #[derive(Debug)]
 pub(in crate::model) struct Nearest {
-    /// Where the keys of each query begin in `found`; one more than there are queries.
+    /// First index in `found` of the keys of each query; one more entry than there are queries.
     starts: Vec<usize>,
     /// Index of a key within its batch row, and its weight, which is the share of its `exp(score)`.
     found: Vec<(u32, f32)>,
