@@ -277,14 +277,20 @@ impl StressHost<'_> {
         // By a rounded position the plugin may turn a little before the host, or after it.
         let error = 2.0 * self.quirks.error();
         let end = beat + f64::from(frames) / samples_per_beat;
-        let seam = self.transport.loop_range.is_some_and(|(from, to)| {
+        let seam = self.transport.loop_range.filter(|&(from, to)| {
             let near = |point: f64| beat < point + error && end > point - error;
-            near(from) || near(to)
+            error > 0.0 && (near(from) || near(to))
         });
+        let seam_length = seam.map(|(from, to)| to - from);
         // The plugin sees a jump in a block without a report only with the next report.
         let unseen = self.moved && gap;
-        let unsure = turned || unseen || (seam && error > 0.0);
-        self.check(frames, beat, samples_per_beat, unsure)?;
+        self.check(
+            frames,
+            beat,
+            samples_per_beat,
+            turned || unseen,
+            seam_length,
+        )?;
         self.moved = turned || unseen;
         self.sample += u64::from(frames);
         self.summary.blocks += 1;

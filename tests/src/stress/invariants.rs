@@ -7,13 +7,16 @@ use crate::host::Mode;
 
 impl StressHost<'_> {
     /// Checks the output of a block of `frames` samples that began at `beat`. With `turned` the
-    /// position jumped, and the samples of notes are not compared with the grid.
+    /// position jumped, and the samples of notes are not compared with the grid. `seam_length` is the
+    /// length in quarter notes of a loop that begins or ends in the block: the plugin may be a loop
+    /// ahead or behind there.
     pub(super) fn check(
         &mut self,
         frames: u32,
         beat: f64,
         samples_per_beat: f64,
         turned: bool,
+        seam_length: Option<f64>,
     ) -> Result<()> {
         let mut last = 0;
         for event in &self.out {
@@ -58,8 +61,15 @@ impl StressHost<'_> {
             // position shifts all notes after a jump by up to its rounding.
             if self.mode == Mode::Offline && !turned && !(self.moved && event.offset == 0) {
                 let here = beat + f64::from(event.offset) / samples_per_beat;
-                let step = (here * 12.0).round() / 12.0;
-                let off_by = ((step - here) * samples_per_beat).abs();
+                let off_by = |here: f64| {
+                    let step = (here * 12.0).round() / 12.0;
+                    ((step - here) * samples_per_beat).abs()
+                };
+                let length = seam_length.unwrap_or(0.0);
+                let off_by = [here - length, here, here + length]
+                    .map(off_by)
+                    .into_iter()
+                    .fold(f64::INFINITY, f64::min);
                 let rounding = 2.0 * self.quirks.error() * samples_per_beat;
                 ensure!(
                     off_by < 0.502 + rounding || event.offset == 0 && off_by < 1.502 + rounding,
