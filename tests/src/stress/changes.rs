@@ -46,6 +46,13 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("seed", &["1", "2", "9999"]),
     ("out_ch", &["1", "2", "15"]),
     ("in_ch", &["All", "16", "3"]),
+    (
+        "harmony",
+        &["Free", "Loop 2 Bars", "Loop 8 Bars", "Held", "Held"],
+    ),
+    ("chord_pull", &["0", "50", "100"]),
+    ("chord_ch", &["Split", "1", "16"]),
+    ("split", &["C1", "C3", "C5"]),
 ];
 
 impl StressHost<'_> {
