@@ -18,7 +18,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use clap::Parser;
 use continuo_command::options::{ComputeOptions, ModelPaths, SamplingOptions};
-use continuo_engine::{Composer, Model, Runtime};
+use continuo_engine::{Composer, Model};
 use continuo_score::chord::{Beat, beats, name_or_none, recognise_range};
 use continuo_score::{Chord, ChordPlan, Note, Score, tune};
 
@@ -60,9 +60,7 @@ struct Counts {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let runtime = Runtime::load(&args.places.runtime_library()?)?;
-    let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &args.places.model_directory()?, &options)?;
+    let model = continuo_command::load(&args.places, &args.compute)?;
     let steps = model.vocabulary().steps_per_beat;
     let text = std::fs::read_to_string(&args.piece);
     let text = text.with_context(|| args.piece.display().to_string())?;

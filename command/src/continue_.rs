@@ -4,20 +4,19 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::options::{ComputeOptions, HarmonyOptions, ModelPaths, SamplingOptions};
+use crate::options::HarmonyOptions;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{
-    Force, Progress, at_least, note, number, one_result_on_standard_output, print, report,
-};
+use continuo_cli::{Progress, note, number, one_result_on_standard_output, print, report};
 use continuo_engine::Composer;
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
-use continuo_score::midi::{self, BuildError, MidiDocument, MidiFile, Pedal, ReadOptions};
+use continuo_score::midi::{self, BuildError, MidiDocument, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Score};
 
 use super::continuation::{self, Continuation, Tempo};
-use super::input_selection::{AnswerInput, InputSelection};
+use super::generation::{GenerationOptions, learn_all, listen};
+use super::input_selection::AnswerInput;
 use super::inputs::{self, text};
 
 /// Continue a MIDI file from the next bar line, at its tempo and time signature
@@ -44,37 +43,16 @@ pub(crate) struct Args {
     /// Continue at the tempo before the ritardando or accelerando at the end
     #[arg(long)]
     a_tempo: bool,
-    /// Seed: the same seed gives the same notes
-    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
-    seed: u64,
-    /// Recall from beyond the model's window: 0 none, 1 full
-    #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
-    recall: f32,
-    /// MIDI files, or folders of them, to learn first: they are recalled from in any key, and not
-    /// continued
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    learn: Vec<PathBuf>,
-    /// Print a report as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    force: Force,
-    #[command(flatten)]
-    selection: InputSelection,
-    #[command(flatten)]
-    places: ModelPaths,
-    #[command(flatten)]
-    sampling: SamplingOptions,
+    generation: GenerationOptions,
     #[command(flatten)]
     harmony: HarmonyOptions,
-    #[command(flatten)]
-    compute: ComputeOptions,
 }
 
 impl Args {
     /// Moves an input file that `--learn` has taken back to the input.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
-        inputs::disentangle(&mut self.input, &mut self.learn, matches, false);
+        inputs::disentangle(&mut self.input, &mut self.generation.learn, matches, false);
     }
 
     fn tempo(&self) -> Tempo {
@@ -92,27 +70,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let said = format!("one file is continued, not {}\n", args.input.len());
         continuo_cli::refuse(&clap::Error::raw(ErrorKind::TooManyValues, said));
     };
-    let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
-    one_result_on_standard_output(args.json, &output, "the music")?;
+    let output = Output::check(&args.output, &kind::MIDI, args.generation.force.replace())?;
+    one_result_on_standard_output(args.generation.json, &output, "the music")?;
     ensure!(
-        !(args.only && output.is_file(input)) || args.force.replace() == Replace::Any,
+        !(args.only && output.is_file(input)) || args.generation.force.replace() == Replace::Any,
         "{}: is the input, and --only would leave nothing of it; name another file (or --force)",
         input.display()
     );
     let (name, document) = open(args, input)?;
     let named = name.display();
     let file = document.file();
-    let parts = args.selection.parts(file)?;
-    let learn = inputs::find(&args.learn)?;
-    let reading = args.selection.reading(Pedal::Lengthen);
-    let learned = inputs::read_all(&learn, |file| Ok(midi::read_file_with(file, &reading)?))?;
-    let model = super::load(&args.places, &args.compute)?;
+    let parts = args.generation.selection.parts(file)?;
+    let learned = args.generation.read_learned()?;
+    let (model, pieces) = args.generation.load(&learned)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
-    let Some(selected) = args
-        .selection
-        .answer_input(file, &keys, &parts, model.vocabulary())
+    let Some(selected) =
+        args.generation
+            .selection
+            .answer_input(file, &keys, &parts, model.vocabulary())
     else {
         bail!(
             "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
@@ -124,15 +101,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         && let Some(said) = tempo_change(&whole, selected.entry)
     {
         note(format_args!("continuo: {named}: {said}"));
-    }
-    let on_grid = |file: &MidiFile| {
-        let mut piece = Score::for_vocabulary(file, model.vocabulary());
-        piece.end_with_music();
-        piece
-    };
-    let pieces: Vec<Score> = learned.iter().map(on_grid).collect();
-    if !pieces.is_empty() && !model.can_learn() {
-        bail!("--learn: this model has no kNN or n-gram memory to learn into");
     }
     let mut composer = Composer::new(model.clone());
     let played = play(args, &mut composer, &pieces, &selected)?;
@@ -153,13 +121,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let (heard, notes) = (selected.score.notes.len(), played.notes.len());
     let stats = composer.stats();
     let ms = |share| stats.quantile(share).unwrap_or(0.0);
-    if args.json {
+    if args.generation.json {
         let report = serde_json::json!({
-            "input": text(input), "output": text(&args.output), "seed": args.seed,
+            "input": text(input), "output": text(&args.output), "seed": args.generation.seed,
             "from_bar": first_bar, "bars": args.bars,
             "heard_scale": composer.scale().map(|s| s.to_string()),
             "heard_notes": heard, "heard_tokens": played.heard_tokens,
-            "recall": args.recall, "learned_files": pieces.len(),
+            "recall": args.generation.recall, "learned_files": pieces.len(),
             "learned_ms": played.learned.as_secs_f64() * 1e3,
             "listened_ms": played.listened.as_secs_f64() * 1e3,
             "played_notes": notes, "played_tokens": stats.tokens(),
@@ -183,7 +151,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     let Input { name, bytes } = read_input(input, MOST_BYTES)?;
     let named = name.display();
-    let document = MidiDocument::read(bytes, &args.selection.reading(Pedal::Lengthen))
+    let document = MidiDocument::read(bytes, &args.generation.selection.reading(Pedal::Lengthen))
         .with_context(|| format!("{named}: not a readable MIDI file"))?;
     super::warn(&name, &document.file().warnings);
     let tracks = document.file().tracks.len() + 1;
@@ -219,18 +187,12 @@ fn play(
 ) -> Result<Played> {
     let (score, origin) = (&input.score, input.origin);
     let from = input.entry - origin;
-    composer.set_recall(args.recall);
+    composer.set_recall(args.generation.recall);
     let started = Instant::now();
     learn_all(composer, pieces).context("while learning")?;
     let learned = started.elapsed();
     let started = Instant::now();
-    let progress = Progress::new("listening", "tokens", 0);
-    let mut report = |p: continuo_engine::composer::Progress| {
-        progress.set(p.done as u64, p.all as u64);
-    };
-    let listening = composer.listen_with(score, &mut report);
-    listening.context("while reading the input")?;
-    drop(progress);
+    listen(composer, score)?;
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
     if let Some(plan) = args.harmony.plan(score, from) {
@@ -239,8 +201,8 @@ fn play(
         }
         composer.follow_chords(plan);
     }
-    let sampling = args.harmony.sampling(args.sampling.sampling());
-    composer.answer(from, &sampling, args.seed)?;
+    let sampling = args.harmony.sampling(args.generation.sampling.sampling());
+    composer.answer(from, &sampling, args.generation.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));
     let mut until = from;
@@ -298,18 +260,6 @@ fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u
         note(format_args!("continuo: {output}: {said}"));
     }
     Ok(appended.bytes)
-}
-
-/// Learns pieces, with a progress line.
-pub(super) fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
-    composer.begin_learning(pieces)?;
-    let progress = Progress::new("learning", "notes", 0);
-    while composer.poll()?.is_some() {
-        if let Some(p) = composer.learning() {
-            progress.set(p.done as u64, p.all as u64);
-        }
-    }
-    Ok(())
 }
 
 /// Describes the fall or rise of the tempo before the answer.

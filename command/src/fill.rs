@@ -7,19 +7,18 @@ use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{Force, Progress, at_least, note, number, print};
+use continuo_cli::{Progress, note, one_result_on_standard_output, print};
 use continuo_engine::{Composer, Infill, Infilled};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, MidiDocument, Pedal, ReadOptions};
 use continuo_score::{Drums, Part, PartFilter, Score, Vocabulary, midi_tracks};
 
-use super::continue_::{check_played, in_words, learn_all};
-use super::input_selection::InputSelection;
+use super::continue_::{check_played, in_words};
+use super::generation::{GenerationOptions, learn_all, listen};
 use super::inputs::{self, text};
-use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
 
 /// Fill bars of a MIDI file with new notes that fit what follows
 ///
@@ -42,34 +41,14 @@ pub(crate) struct Args {
     /// Number of candidates, of which the best is kept; 1 does not look at what follows
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     candidates: u32,
-    /// Seed: the same seed gives the same notes
-    #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
-    seed: u64,
-    /// Recall from beyond the model's window: 0 none, 1 full
-    #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
-    recall: f32,
-    /// MIDI files, or folders of them, to learn first: they are recalled from in any key
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    learn: Vec<PathBuf>,
-    /// Print a report as JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    force: Force,
-    #[command(flatten)]
-    selection: InputSelection,
-    #[command(flatten)]
-    places: ModelPaths,
-    #[command(flatten)]
-    sampling: SamplingOptions,
-    #[command(flatten)]
-    compute: ComputeOptions,
+    generation: GenerationOptions,
 }
 
 impl Args {
     /// Moves an input file that `--learn` has taken back to the input.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
-        inputs::disentangle(&mut self.input, &mut self.learn, matches, false);
+        inputs::disentangle(&mut self.input, &mut self.generation.learn, matches, false);
     }
 }
 
@@ -94,13 +73,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let said = format!("one file is filled, not {}\n", args.input.len());
         continuo_cli::refuse(&clap::Error::raw(ErrorKind::TooManyValues, said));
     };
-    let output = Output::check(&args.output, &kind::MIDI, args.force.replace())?;
+    let output = Output::check(&args.output, &kind::MIDI, args.generation.force.replace())?;
+    one_result_on_standard_output(args.generation.json, &output, "the music")?;
     ensure!(
-        !(args.json && output.is_standard()),
-        "--json: standard output holds the music; name a file for one of the two (-o)"
-    );
-    ensure!(
-        !output.is_file(input) || args.force.replace() == Replace::Any,
+        !output.is_file(input) || args.generation.force.replace() == Replace::Any,
         "{}: is the input, and the notes of these bars would be lost; name another file (or --force)",
         input.display()
     );
@@ -109,26 +85,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let document = MidiDocument::read(bytes, &ReadOptions::default());
     let document = document.with_context(|| format!("{named}: not a readable MIDI file"))?;
     super::warn(&name, &document.file().warnings);
-    let chosen = args.selection.parts(document.file())?;
-    let learn = inputs::find(&args.learn)?;
-    let reading = args.selection.reading(Pedal::Lengthen);
-    let learned = inputs::read_all(&learn, |file| Ok(midi::read_file_with(file, &reading)?))?;
-    let model = super::load(&args.places, &args.compute)?;
-    let pieces: Vec<Score> = learned
-        .iter()
-        .map(|file| {
-            let mut piece = Score::for_vocabulary(file, model.vocabulary());
-            piece.end_with_music();
-            piece
-        })
-        .collect();
-    if !pieces.is_empty() && !model.can_learn() {
-        bail!("--learn: this model has no kNN or n-gram memory to learn into");
-    }
+    let chosen = args.generation.selection.parts(document.file())?;
+    let learned = args.generation.read_learned()?;
+    let (model, pieces) = args.generation.load(&learned)?;
     let music = Music::read(args, &document, &chosen, model.vocabulary());
     let music = music.with_context(|| named.to_string())?;
     let mut composer = Composer::new(model.clone());
-    composer.set_recall(args.recall);
+    composer.set_recall(args.generation.recall);
     learn_all(&mut composer, &pieces).context("while learning")?;
     let mut filled = fill(args, &mut composer, &music)?;
     // The file's drums stay.
@@ -145,12 +108,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
     let stats = composer.stats();
     let ms = |share| stats.quantile(share).unwrap_or(0.0);
-    if args.json {
+    if args.generation.json {
         let report = serde_json::json!({
-            "input": text(input), "output": text(&args.output), "seed": args.seed,
+            "input": text(input), "output": text(&args.output), "seed": args.generation.seed,
             "from_bar": args.bars.start(), "to_bar": args.bars.end(),
             "candidates": args.candidates, "candidate": filled.candidate + 1,
-            "following_nats_a_note": filled.nats, "recall": args.recall,
+            "following_nats_a_note": filled.nats, "recall": args.generation.recall,
             "learned_files": pieces.len(), "heard_notes": music.before.notes.len(),
             "removed_notes": removed, "played_notes": added, "played_tokens": stats.tokens(),
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
@@ -201,7 +164,10 @@ impl Music {
         filter: &PartFilter,
         vocabulary: &Vocabulary,
     ) -> Result<Self> {
-        let file = midi::read(document.bytes(), &args.selection.reading(Pedal::Lengthen))?;
+        let file = midi::read(
+            document.bytes(),
+            &args.generation.selection.reading(Pedal::Lengthen),
+        )?;
         let mut whole = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Keep);
         let chosen = filter.score(&file, vocabulary);
         ensure!(
@@ -220,7 +186,7 @@ impl Music {
         );
         let from = lines[first - 1];
         let until = whole.time_signatures.next_bar(lines[last - 1] + 1);
-        let origin = match args.selection.last() {
+        let origin = match args.generation.selection.last() {
             Some(bars) => whole.bars_before(from, bars),
             None => 0,
         };
@@ -252,21 +218,15 @@ impl Music {
 
 /// Reads the notes before, and fills the bars. The notes are in steps of the file.
 fn fill(args: &Args, composer: &mut Composer, music: &Music) -> Result<Infilled> {
-    let progress = Progress::new("listening", "tokens", 0);
-    let mut report = |p: continuo_engine::composer::Progress| {
-        progress.set(p.done as u64, p.all as u64);
-    };
-    let listening = composer.listen_with(&music.before, &mut report);
-    listening.context("while reading the input")?;
-    drop(progress);
+    listen(composer, &music.before)?;
     let infill = Infill {
         from: music.range.start - music.origin,
         until: music.range.end - music.origin,
         following: music.following.clone(),
         staying: Vec::new(),
         candidates: args.candidates,
-        sampling: args.sampling.sampling(),
-        seed: args.seed,
+        sampling: args.generation.sampling.sampling(),
+        seed: args.generation.seed,
         own: Vec::new(),
     };
     let all = u64::from(args.candidates);

@@ -7,6 +7,7 @@ mod continuation;
 mod continue_;
 mod eval;
 mod fill;
+mod generation;
 mod input_selection;
 mod inputs;
 mod inspect;
@@ -80,7 +81,10 @@ pub fn run() -> ExitCode {
 }
 
 /// Loads the model of a command, and reports requested devices that are not available.
-fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
+///
+/// # Errors
+/// Fails if ONNX Runtime or the model is not found, or cannot be loaded.
+pub fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
     let (library, options) = (places.runtime_library()?, compute.model_options()?);
     let progress = Progress::spinner("loading the model");
     let runtime = Runtime::load(&library)?;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use continuo_command::options::{ComputeOptions, ModelPaths, SamplingOptions};
-use continuo_engine::{Composer, Model, Runtime};
+use continuo_engine::{Composer, Model};
 use continuo_score::{Drums, Scale, Score, midi};
 
 use measures::{NUMBERS, Passage, compare, compare_shares};
@@ -62,9 +62,7 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let runtime = Runtime::load(&args.places.runtime_library()?)?;
-    let options = args.compute.model_options()?;
-    let model = Model::load(runtime, &args.places.model_directory()?, &options)?;
+    let model = continuo_command::load(&args.places, &args.compute)?;
     let files = if args.listed {
         let lines = std::io::stdin().lock().lines();
         lines
