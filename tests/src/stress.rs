@@ -284,14 +284,12 @@ impl StressHost<'_> {
         let seam_length = seam.map(|(from, to)| to - from);
         // The plugin sees a jump in a block without a report only with the next report.
         let unseen = self.moved && gap;
-        self.check(
-            frames,
-            beat,
-            samples_per_beat,
-            turned || unseen,
-            seam_length,
-        )?;
-        self.moved = turned || unseen;
+        let hidden = self.transport.loop_range.is_some_and(|(from, to)| {
+            beat < to && end > from && self.quirks.hides_position_in_loop(to - from)
+        });
+        let unknown = turned || unseen || hidden;
+        self.check(frames, beat, samples_per_beat, unknown, seam_length)?;
+        self.moved = unknown;
         self.sample += u64::from(frames);
         self.summary.blocks += 1;
         Ok(())

@@ -66,6 +66,12 @@ impl TransportQuirks {
         }
     }
 
+    /// Whether no plugin can know where in a loop of `length` quarter notes the playhead is: the loop is
+    /// not reported, and it is hardly longer than the rounding.
+    pub fn hides_position_in_loop(&self, length: f64) -> bool {
+        !self.reports_loop && self.error() > 0.0 && length < 0.1
+    }
+
     /// Returns the reported transport of a block. Consumes the same number of random values for all
     /// quirks.
     pub fn report(&self, transport: &Transport, rng: &mut ChaCha8Rng) -> Transport {

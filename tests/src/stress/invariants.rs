@@ -6,8 +6,9 @@ use super::{PLAYER, StressHost};
 use crate::host::Mode;
 
 impl StressHost<'_> {
-    /// Checks the output of a block of `frames` samples that began at `beat`. With `turned` the
-    /// position jumped, and the samples of notes are not compared with the grid. `seam_length` is the
+    /// Checks the output of a block of `frames` samples that began at `beat`. With `unknown`
+    /// the plugin cannot know the position exactly, for example because it jumped, and the samples of
+    /// notes are not compared with the grid. `seam_length` is the
     /// length in quarter notes of a loop that begins or ends in the block: the plugin may be a loop
     /// ahead or behind there.
     pub(super) fn check(
@@ -15,7 +16,7 @@ impl StressHost<'_> {
         frames: u32,
         beat: f64,
         samples_per_beat: f64,
-        turned: bool,
+        unknown: bool,
         seam_length: Option<f64>,
     ) -> Result<()> {
         let mut last = 0;
@@ -59,7 +60,7 @@ impl StressHost<'_> {
             self.summary.generated += 1;
             // In real time a note may be late, and the first after a jump may be rounded. A rounded
             // position shifts all notes after a jump by up to its rounding.
-            if self.mode == Mode::Offline && !turned && !(self.moved && event.offset == 0) {
+            if self.mode == Mode::Offline && !unknown && !(self.moved && event.offset == 0) {
                 let here = beat + f64::from(event.offset) / samples_per_beat;
                 let off_by = |here: f64| {
                     let step = (here * 12.0).round() / 12.0;
