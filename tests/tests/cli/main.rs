@@ -21,15 +21,18 @@ fn path(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
+/// Writes the minuet to `in.mid` in `folder`. Returns it, that path, and the path of `out.mid`.
+fn minuet_in(folder: &Path) -> (Score, String, String) {
+    let (input, output) = (path(folder, "in.mid"), path(folder, "out.mid"));
+    let minuet = tune::minuet();
+    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    (minuet, input, output)
+}
+
 #[test]
 fn continue_appends_whole_bars_in_tempo_and_time_signature_of_the_tune() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (
-        path(folder.path(), "in.mid"),
-        path(folder.path(), "out.mid"),
-    );
-    let minuet = tune::minuet();
-    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let (minuet, input, output) = minuet_in(folder.path());
     let run = |seed: &str| {
         let done = continuo(&[
             "continue", &input, "-o", &output, "--bars", "4", "--seed", seed, "--json",
@@ -79,9 +82,7 @@ fn continue_appends_whole_bars_in_tempo_and_time_signature_of_the_tune() {
 #[test]
 fn inspect_and_tokens_print_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    let input = path(folder.path(), "in.mid");
-    let minuet = tune::minuet();
-    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let (minuet, input, _) = minuet_in(folder.path());
     let said = |arguments: &[&str]| {
         let done = continuo(arguments);
         assert!(
@@ -144,12 +145,7 @@ fn rendered_sound_is_as_long_as_the_music() {
 #[test]
 fn continue_keeps_range_scale_and_voice_limits() {
     let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (
-        path(folder.path(), "in.mid"),
-        path(folder.path(), "out.mid"),
-    );
-    let minuet = tune::minuet();
-    minuet.to_midi().write_file(Path::new(&input)).unwrap();
+    let (minuet, input, output) = minuet_in(folder.path());
     let line = format!(
         "continue {input} -o {output} --bars 12 --scale auto --range C4..C5 --polyphony 1 \
          --density 2 --longest 1 --velocity 50..60 --temperature 1.5 --json"

@@ -328,18 +328,7 @@ fn training_starts_from_another_model() {
 fn training_beats_unigram_and_both_memories_help() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = fixtures::corpus(folder.path(), 12, 60);
-    let output = folder.path().join("out");
-    let stop = AtomicBool::new(false);
-    let mut begin = fixtures::begin(&corpus, 150);
-    if let Start::New { config, .. } = &mut begin {
-        config.learning_rate = 1e-2;
-    }
-    let options = fixtures::options(&corpus, &output, begin, &stop);
-    train(&options, |_| {}).unwrap();
-    let model = Checkpoint::open(&output)
-        .unwrap()
-        .model(&burn::tensor::Device::flex())
-        .unwrap();
+    let model = fixtures::trained(&corpus, &folder.path().join("out"), 150);
     let measured = evaluate(&model, &corpus, true, |_, _| {}).unwrap();
     let all = measured.all;
     let [model, unigram] = [all.nats, all.unigram_nats].map(|n| all.per_token(n));

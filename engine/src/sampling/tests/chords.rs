@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::super::*;
 use super::PLAIN;
-use super::random::{constraints, vocabulary};
+use super::random::{constraints, vocabulary, walk_through_changes};
 
 /// Bars of 3/4 after two of 4/4, at the vocabulary's steps.
 fn bars(vocabulary: &Vocabulary) -> TimeSignatureMap {
@@ -113,28 +113,13 @@ fn a_lock_holds_and_leaves_a_way_on() {
 #[test]
 fn a_lock_yields_rather_than_stops() {
     for seed in 0..40 {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let v = vocabulary(seed);
-        let grammar = Grammar::new(&v);
-        let mut sampler = Sampler::new(&v);
-        let mut sampling = PLAIN;
-        sampler.begin(0, &sampling, seed, None, &[]);
-        let mut state = grammar.next(&GrammarState::default(), Token::Start);
-        let mut ids = vec![v.id(Token::Start).unwrap()];
-        for _ in 0..300 {
-            if rng.random_bool(0.1) {
-                sampling.constraints = constraints(&mut rng);
-                sampling.constraints.chord_pull = rng.random_range(0.5f32..1.5);
-                sampler.tune(&sampling);
-                sampler.follow_chords(&plan(&mut rng), &bars(&v));
-            }
-            let logits: Vec<f32> = (0..v.size()).map(|_| rng.random_range(-5.0..5.0)).collect();
-            let id = sampler.choose(&state, &logits).unwrap();
-            v.tokens(id).for_each(|t| sampler.read(t));
-            state = grammar.next_id(&state, id).unwrap();
-            ids.push(id);
-        }
-        assert!(TokenSequence::from_ids(&ids, &v).is_ok(), "seed {seed}");
+        walk_through_changes(seed, 300, |rng, vocabulary, sampler| {
+            let mut sampling = PLAIN;
+            sampling.constraints = constraints(rng);
+            sampling.constraints.chord_pull = rng.random_range(0.5f32..1.5);
+            sampler.tune(&sampling);
+            sampler.follow_chords(&plan(rng), &bars(vocabulary));
+        });
     }
 }
 

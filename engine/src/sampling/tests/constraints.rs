@@ -1,12 +1,12 @@
 //! Constraints hold in random walks, and always leave a token to draw.
 
-use continuo_score::{Grammar, GrammarState, Note, Scale, Token, TokenSequence, Vocabulary};
+use continuo_score::{Grammar, GrammarState, Note, Scale, Token, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::super::*;
 use super::PLAIN;
-use super::random::{constraints, vocabulary, walk};
+use super::random::{constraints, vocabulary, walk, walk_through_changes};
 
 #[test]
 fn random_constraints_hold_and_always_leave_a_token_to_draw() {
@@ -102,28 +102,11 @@ fn random_constraints_hold_and_always_leave_a_token_to_draw() {
 #[test]
 fn constraints_that_change_while_notes_sound_always_leave_a_token_to_draw() {
     for seed in 0..60 {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let v = vocabulary(seed);
-        let grammar = Grammar::new(&v);
-        let mut sampler = Sampler::new(&v);
-        let mut sampling = PLAIN;
-        sampler.begin(0, &sampling, seed, None, &[]);
-        let mut state = grammar.next(&GrammarState::default(), Token::Start);
-        let mut ids = vec![v.id(Token::Start).unwrap()];
-        for _ in 0..400 {
-            if rng.random_bool(0.1) {
-                sampling.constraints = constraints(&mut rng);
-                sampler.tune(&sampling);
-            }
-            let logits: Vec<f32> = (0..v.size()).map(|_| rng.random_range(-5.0..5.0)).collect();
-            let id = sampler
-                .choose(&state, &logits)
-                .unwrap_or_else(|e| panic!("seed {seed}: {e}"));
-            v.tokens(id).for_each(|t| sampler.read(t));
-            state = grammar.next_id(&state, id).unwrap();
-            ids.push(id);
-        }
-        assert!(TokenSequence::from_ids(&ids, &v).is_ok(), "seed {seed}");
+        walk_through_changes(seed, 400, |rng, _, sampler| {
+            let mut sampling = PLAIN;
+            sampling.constraints = constraints(rng);
+            sampler.tune(&sampling);
+        });
     }
 }
 

@@ -5,6 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::super::*;
+use super::PLAIN;
 
 /// Random constraints, sensible or not.
 pub(super) fn constraints(rng: &mut ChaCha8Rng) -> Constraints {
@@ -113,6 +114,39 @@ pub(super) fn walk(
         note.velocity = sampling.constraints.velocity_of(note.velocity);
     }
     (from, notes)
+}
+
+/// Draws `tokens` tokens from random logits while `change` changes the settings before a tenth of
+/// them; there must always be one to draw, and the stream must be one that decodes.
+pub(super) fn walk_through_changes(
+    seed: u64,
+    tokens: usize,
+    mut change: impl FnMut(&mut ChaCha8Rng, &Vocabulary, &mut Sampler),
+) {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let vocabulary = vocabulary(seed);
+    let grammar = Grammar::new(&vocabulary);
+    let mut sampler = Sampler::new(&vocabulary);
+    sampler.begin(0, &PLAIN, seed, None, &[]);
+    let mut state = grammar.next(&GrammarState::default(), Token::Start);
+    let mut ids = vec![vocabulary.id(Token::Start).unwrap()];
+    for _ in 0..tokens {
+        if rng.random_bool(0.1) {
+            change(&mut rng, &vocabulary, &mut sampler);
+        }
+        let logits: Vec<f32> = (0..vocabulary.size())
+            .map(|_| rng.random_range(-5.0..5.0))
+            .collect();
+        let id = sampler.choose(&state, &logits);
+        let id = id.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        vocabulary.tokens(id).for_each(|t| sampler.read(t));
+        state = grammar.next_id(&state, id).unwrap();
+        ids.push(id);
+    }
+    assert!(
+        TokenSequence::from_ids(&ids, &vocabulary).is_ok(),
+        "seed {seed}"
+    );
 }
 
 /// One of both presets in both note orders, without and with merged tokens.

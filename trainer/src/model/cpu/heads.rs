@@ -110,6 +110,32 @@ impl Rotated {
             _ => None,
         }
     }
+
+    /// Writes the `dim` numbers `from` of a head at step `i` of a batch row to `to`: turned by the
+    /// step's angles, or with `BACK` by the negative angles, and scaled.
+    #[inline(always)]
+    fn turn<const BACK: bool>(
+        &self,
+        row: usize,
+        head: usize,
+        i: usize,
+        from: &[f32],
+        to: &mut [f32],
+    ) {
+        let Some(scale) = self.scale(head) else {
+            return to.copy_from_slice(from);
+        };
+        let half = self.heads.dim / 2;
+        let (cos, sin) = self.angles.of(&self.heads, row, i);
+        let ((a, b), (to_a, to_b)) = (from.split_at(half), to.split_at_mut(half));
+        let outputs = to_a.iter_mut().zip(to_b);
+        let inputs = a.iter().zip(b).zip(cos.iter().zip(sin));
+        for ((to_a, to_b), ((a, b), (cos, sin))) in outputs.zip(inputs) {
+            let sin = if BACK { -sin } else { *sin };
+            *to_a = (a * cos - b * sin) * scale;
+            *to_b = (b * cos + a * sin) * scale;
+        }
+    }
 }
 
 impl CpuOp<1> for Rotated {
@@ -117,25 +143,15 @@ impl CpuOp<1> for Rotated {
 
     fn forward(&self, [qkv]: [Matrix; 1]) -> (Matrix, ()) {
         let Heads { dim, .. } = self.heads;
-        let from_all = qkv.values();
-        let mut packed = vec![0.0; from_all.len()];
+        let qkv = qkv.values();
+        let mut packed = vec![0.0; qkv.len()];
         vectorised(
             #[inline(always)]
             || {
                 self.heads.for_each(|row, head, i, at| {
                     let from = self.heads.in_product(row, head, i);
-                    let (from, to) = (&from_all[from..][..dim], &mut packed[at..][..dim]);
-                    let Some(scale) = self.scale(head) else {
-                        return to.copy_from_slice(from);
-                    };
-                    let (cos, sin) = self.angles.of(&self.heads, row, i);
-                    let ((a, b), (to_a, to_b)) = (from.split_at(dim / 2), to.split_at_mut(dim / 2));
-                    let outputs = to_a.iter_mut().zip(to_b);
-                    let inputs = a.iter().zip(b).zip(cos.iter().zip(sin));
-                    for ((to_a, to_b), ((a, b), (cos, sin))) in outputs.zip(inputs) {
-                        *to_a = (a * cos - b * sin) * scale;
-                        *to_b = (b * cos + a * sin) * scale;
-                    }
+                    let (from, to) = (&qkv[from..][..dim], &mut packed[at..][..dim]);
+                    self.turn::<false>(row, head, i, from, to);
                 });
             },
         );
@@ -152,17 +168,7 @@ impl CpuOp<1> for Rotated {
                 self.heads.for_each(|row, head, i, at| {
                     let to = self.heads.in_product(row, head, i);
                     let (from, to) = (&gradient[at..][..dim], &mut of_qkv[to..][..dim]);
-                    let Some(scale) = self.scale(head) else {
-                        return to.copy_from_slice(from);
-                    };
-                    let (cos, sin) = self.angles.of(&self.heads, row, i);
-                    let ((a, b), (to_a, to_b)) = (from.split_at(dim / 2), to.split_at_mut(dim / 2));
-                    let outputs = to_a.iter_mut().zip(to_b);
-                    let inputs = a.iter().zip(b).zip(cos.iter().zip(sin));
-                    for ((to_a, to_b), ((a, b), (cos, sin))) in outputs.zip(inputs) {
-                        *to_a = (a * cos + b * sin) * scale;
-                        *to_b = (b * cos - a * sin) * scale;
-                    }
+                    self.turn::<true>(row, head, i, from, to);
                 });
             },
         );
