@@ -40,6 +40,10 @@ pub(super) struct Arguments {
     /// lowest notes as the bass, the rest as the chords. Needs a vocabulary with parts.
     #[arg(long)]
     divide: bool,
+    /// Encode each song of several parts a second time as one keyboard part, without its drums. Needs a
+    /// vocabulary with parts.
+    #[arg(long)]
+    merge: bool,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -61,10 +65,12 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => encoding::vocabulary(path)?,
         None => encoding::preset(&a.preset)?,
     };
-    ensure!(
-        !a.divide || vocabulary.has_parts(),
-        "--divide: the vocabulary has no parts; encode with --preset band"
-    );
+    for (given, option) in [(a.divide, "--divide"), (a.merge, "--merge")] {
+        ensure!(
+            !given || vocabulary.has_parts(),
+            "{option}: the vocabulary has no parts; encode with --preset band"
+        );
+    }
     // A corpus is complete before its first byte enters a pipe.
     let scratch = match output.target() {
         Some(_) => None,
@@ -77,9 +83,9 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         replace: a.force.replace(),
         vocabulary,
         divide: a.divide,
+        merge: a.merge,
         reading: a.selection.reading(),
-        held_out: a.selection.held_out,
-        seed: a.selection.seed,
+        split: a.selection.split()?,
     };
     let start = std::time::Instant::now();
     let outcome = encoding::encode(&options)?;

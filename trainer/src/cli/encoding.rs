@@ -1,14 +1,15 @@
 //! Encoding for the commands `encode` and `vocab`.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use continuo_cli::{PedalOption, Progress, at_least, note, number};
 use continuo_files::{MOST_BYTES, read_text};
 use continuo_score::Vocabulary;
 use continuo_score::midi::{Pedal, ReadOptions};
-use continuo_trainer::data::encode::{self, EncodeOptions, EncodeOutcome};
+use continuo_trainer::data::encode::{self, EncodeOptions, EncodeOutcome, Split};
 
 /// Largest share of held-out songs: below 1, so that training songs remain.
 const MOST_HELD_OUT: f64 = 0.999999;
@@ -37,15 +38,38 @@ pub(super) struct SongSelection {
     /// Share of the folders' songs that are held out for `eval`, 0 to 1. `encode` and `vocab` with
     /// the same share and seed hold out the same songs.
     #[arg(long, default_value_t = 0.03, value_name = "SHARE", value_parser = number(0.0, MOST_HELD_OUT))]
-    pub(super) held_out: f64,
+    held_out: f64,
+    /// File that lists the held-out songs instead, one path below the folder a line, as
+    /// `continuo-trainer songs CORPUS --held-out` prints them; `-` reads standard input.
+    #[arg(long, value_name = "LIST", conflicts_with_all = ["held_out", "seed"])]
+    held_out_songs: Option<PathBuf>,
     /// Seed that selects the held-out songs.
     #[arg(long, default_value_t = 1, value_parser = at_least(0u64))]
-    pub(super) seed: u64,
+    seed: u64,
     #[command(flatten)]
     pedal: PedalOption,
 }
 
 impl SongSelection {
+    /// Choice of the held-out songs.
+    ///
+    /// # Errors
+    /// The list cannot be read, or lists nothing.
+    pub(super) fn split(&self) -> anyhow::Result<Split> {
+        let Some(list) = &self.held_out_songs else {
+            return Ok(Split::Share {
+                share: self.held_out,
+                seed: self.seed,
+            });
+        };
+        let text = read_text(list, MOST_BYTES)?;
+        // Both forms of a song are on one side.
+        let paths = text.lines().map(|line| encode::original(line.trim()));
+        let listed: BTreeSet<_> = paths.filter(|p| !p.is_empty()).map(str::to_owned).collect();
+        ensure!(!listed.is_empty(), "{}: lists no song", list.display());
+        Ok(Split::Listed(listed))
+    }
+
     /// Options of reading files: without the pedal by default.
     pub(super) fn reading(&self) -> ReadOptions {
         let pedal = Pedal::from(self.pedal.is_on_or(false));

@@ -145,7 +145,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SHARE", value_parser = number(0.0, 0.9))]
     dropout: Option<f64>,
     /// Optimiser of the matrices inside the layers: adamw or muon; AdamW trains everything else
-    /// [default: adamw].
+    /// [default: the preset's].
     #[arg(long, value_name = "NAME", value_parser = optimizer)]
     optimizer: Option<Optimizer>,
     /// Weight decay: each step shrinks the matrices inside the layers by this share times the
@@ -166,7 +166,7 @@ pub(super) struct Arguments {
     with_relative: bool,
     /// Course of the learning rate after it has risen: cosine, or wsd (at its peak, and down in the
     /// last quarter, so that a training can be resumed before with a larger budget)
-    /// [default: cosine].
+    /// [default: the preset's].
     #[arg(long, value_name = "NAME", value_parser = schedule)]
     schedule: Option<Schedule>,
     /// Peak learning rate [default: the preset's].

@@ -125,9 +125,9 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         replace: Replace::SameKind,
         vocabulary: encoding::preset(&a.preset)?,
         divide: false,
+        merge: false,
         reading: a.selection.reading(),
-        held_out: a.selection.held_out,
-        seed: a.selection.seed,
+        split: a.selection.split()?,
     };
     encoding::encode(&options).with_context(|| {
         let folder = folder.display();

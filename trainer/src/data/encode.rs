@@ -2,7 +2,7 @@
 
 mod song;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,6 +26,14 @@ const BATCH: usize = 256;
 
 /// Appended to the path of a song that was divided into parts.
 pub const DIVIDED: &str = " (divided)";
+/// Appended to the path of a song whose parts were merged into one keyboard part.
+pub const MERGED: &str = " (merged)";
+
+/// The path of a song's file, without [`DIVIDED`] or [`MERGED`].
+pub fn original(song: &str) -> &str {
+    let undivided = song.strip_suffix(DIVIDED);
+    undivided.or(song.strip_suffix(MERGED)).unwrap_or(song)
+}
 
 /// Options of [`encode`].
 pub struct EncodeOptions<'a> {
@@ -40,12 +48,27 @@ pub struct EncodeOptions<'a> {
     /// Whether a keyboard solo also enters the corpus divided into parts; needs a vocabulary with
     /// parts. See [`crate::data::divide`].
     pub divide: bool,
+    /// Whether a song of several parts also enters the corpus as one keyboard part without drums; needs
+    /// a vocabulary with parts.
+    pub merge: bool,
     /// Options of reading files: whether notes sound on while the sustain pedal is down.
     pub reading: ReadOptions,
-    /// Share of songs held out for measurements, 0 to 1.
-    pub held_out: f64,
-    /// Seed that selects those songs.
-    pub seed: u64,
+    /// Choice of the songs that are held out for measurements.
+    pub split: Split,
+}
+
+/// Choice of the held-out songs. Versions of a held-out song are held out as well.
+#[derive(Clone, Debug)]
+pub enum Split {
+    /// A share of all songs, chosen by a hash of their content.
+    Share {
+        /// Share of the songs, 0 to 1.
+        share: f64,
+        /// Seed that is mixed into the hash.
+        seed: u64,
+    },
+    /// The songs at these paths below the folders, with `/`.
+    Listed(BTreeSet<String>),
 }
 
 /// Result of an encoding.
@@ -86,6 +109,11 @@ pub enum EncodeError {
     /// A folder argument is a file.
     #[error("{}: is a file; name the folder that it is in", .0.display())]
     NotAFolder(PathBuf),
+    /// A listed song is in none of the folders.
+    #[error(
+        "{0}: listed as held out, but in none of the folders; a list has paths as `songs` prints them"
+    )]
+    NotFound(String),
 }
 
 impl From<WriteError> for EncodeError {
@@ -118,7 +146,7 @@ pub fn encode(
         let path = options.output.into();
         return Err(WriteError::Special { path, what }.into());
     };
-    let (sources, left_out) = find(options.folders)?;
+    let (mut sources, left_out) = find(options.folders)?;
     if sources.is_empty() {
         let names: Vec<_> = options
             .folders
@@ -126,6 +154,17 @@ pub fn encode(
             .map(|f| f.display().to_string())
             .collect();
         return Err(EncodeError::Empty(names.join(", ")));
+    }
+    if let Split::Listed(listed) = &options.split {
+        let mut missing = listed.clone();
+        for source in &sources {
+            missing.remove(&source.relative);
+        }
+        if let Some(path) = missing.pop_first() {
+            return Err(EncodeError::NotFound(path));
+        }
+        // Listed songs come first, so that versions of them are found to be held out.
+        sources.sort_by_key(|s| !listed.contains(&s.relative));
     }
     let sizes = grid_sizes(&options.vocabulary);
     let rows = GridRows {
@@ -138,12 +177,15 @@ pub fn encode(
         Pedal::Lengthen => "pedal ",
     };
     let divided = if options.divide { "divided " } else { "" };
+    let merged = if options.merge { "merged " } else { "" };
     let key = JournalKey {
         options: format!(
-            "{} {} {} {pedal}{divided}{rows:?} {}",
+            "{} {} {pedal}{divided}{merged}{rows:?} {}",
             env!("CARGO_PKG_VERSION"),
-            options.held_out,
-            options.seed,
+            match &options.split {
+                Split::Share { share, seed } => format!("{share} {seed}"),
+                Split::Listed(listed) => format!("{listed:?}"),
+            },
             options.vocabulary.to_json()
         ),
         sources: journal::fingerprint(sources.iter().map(|s| s.path.as_path())),
@@ -224,10 +266,9 @@ fn assign(
         match assigned {
             Err(why) => batch.skipped.push(why),
             Ok((encoded, held_out)) => {
-                // A divided song is on the side of its original.
+                // Both forms of a song are on one side.
                 let whole = [("", encoded.whole)].into_iter();
-                let divided = encoded.divided.map(|divided| (DIVIDED, divided));
-                for (suffix, spelled) in whole.chain(divided) {
+                for (suffix, spelled) in whole.chain(encoded.other) {
                     index.add(&encoded.fingerprint, held_out);
                     let song = Song {
                         path: format!("{}{suffix}", source.relative),
@@ -267,10 +308,10 @@ fn side(
         detail,
     };
     match index.similarity(&encoded.fingerprint) {
-        Similarity::New => {
-            let hash = encoded.whole.hash;
-            Ok(is_held_out(hash, options.seed, options.held_out))
-        }
+        Similarity::New => Ok(match &options.split {
+            Split::Share { share, seed } => is_held_out(encoded.whole.hash, *seed, *share),
+            Split::Listed(listed) => listed.contains(&source.relative),
+        }),
         Similarity::Version { held_out } => Ok(held_out),
         Similarity::Copy(of) if songs[of].hash == encoded.whole.hash => {
             Err(duplicate(format!("the same music as {}", songs[of].path)))

@@ -274,9 +274,12 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
             replace: continuo_files::Replace::SameKind,
             vocabulary: vocabulary.clone(),
             divide: false,
+            merge: false,
             reading: ReadOptions { pedal },
-            held_out: 0.0,
-            seed: 1,
+            split: encode::Split::Share {
+                share: 0.0,
+                seed: 1,
+            },
         };
         encode::encode(&options, |_, _| {}).unwrap();
         let corpus = Corpus::open(&path).unwrap();
@@ -288,6 +291,43 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
     };
     assert_eq!(lengths(Pedal::Ignore), [3; 40]);
     assert_eq!(lengths(Pedal::Lengthen), [12; 40]);
+}
+
+/// A list of held-out songs splits another vocabulary's corpus in the same way; a version of a listed
+/// song is held out as well.
+#[test]
+fn listed_songs_are_held_out_with_their_versions() {
+    let folder = tempfile::tempdir().unwrap();
+    let songs = folder.path().join("songs");
+    fixtures::write(&songs, 12, 60);
+    // A version of `b/7.mid` that is found before it.
+    let mut version = fixtures::tune(7, 60);
+    version.notes.truncate(50);
+    version
+        .to_midi()
+        .write_file(&songs.join("a/version.mid"))
+        .unwrap();
+    let encode = |listed: &[&str]| {
+        let options = encode::EncodeOptions {
+            folders: std::slice::from_ref(&songs),
+            output: &folder.path().join("songs.corpus"),
+            replace: continuo_files::Replace::SameKind,
+            vocabulary: Vocabulary::band(),
+            divide: false,
+            merge: false,
+            reading: ReadOptions::default(),
+            split: encode::Split::Listed(listed.iter().map(|s| s.to_string()).collect()),
+        };
+        encode::encode(&options, |_, _| {})
+    };
+    let outcome = encode(&["b/7.mid", "a/2.mid"]).unwrap();
+    let held_out = outcome.songs.iter().filter(|song| song.held_out);
+    let mut held_out: Vec<&str> = held_out.map(|song| song.path.as_str()).collect();
+    held_out.sort_unstable();
+    assert_eq!(held_out, ["a/2.mid", "a/version.mid", "b/7.mid"]);
+    assert_eq!(outcome.songs.len(), 13);
+    let error = encode(&["b/8.mid"]).unwrap_err().to_string();
+    assert!(error.contains("b/8.mid"), "{error}");
 }
 
 #[test]

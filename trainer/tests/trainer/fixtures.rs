@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use burn::tensor::Device;
 use continuo_score::{Note, Score, TimeSignature, TimeSignatureMap, Vocabulary};
 use continuo_trainer::data::augment::AugmentRange;
 use continuo_trainer::data::corpus::Corpus;
@@ -12,11 +13,12 @@ use continuo_trainer::data::encode::{self, EncodeOutcome};
 use continuo_trainer::data::stream_batcher::{BatchConfig, Batching};
 use continuo_trainer::export::ExportOptions;
 use continuo_trainer::export::onnx::variant::Variant;
+use continuo_trainer::model::Model;
 use continuo_trainer::train::checkpoint::{Checkpoint, CheckpointConfig};
 use continuo_trainer::train::config::preset;
 use continuo_trainer::train::device::Devices;
 use continuo_trainer::train::schedule::Budget;
-use continuo_trainer::train::{Start, TrainOptions};
+use continuo_trainer::train::{Start, TrainOptions, train};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -75,9 +77,12 @@ pub(crate) fn encode(
         replace: continuo_files::Replace::SameKind,
         vocabulary,
         divide: false,
+        merge: false,
         reading: Default::default(),
-        held_out,
-        seed: 1,
+        split: encode::Split::Share {
+            share: held_out,
+            seed: 1,
+        },
     };
     encode::encode(&options, |_, _| {})
 }
@@ -128,6 +133,18 @@ pub(crate) fn begin(corpus: &Corpus, steps: u64) -> Start {
         batches: batch_config(config.batch_rows, Batching::Contiguous),
         from: None,
     }
+}
+
+/// Trains a tiny model on `corpus` for `steps` steps at a high learning rate.
+pub(crate) fn trained(corpus: &Corpus, output: &Path, steps: u64) -> Model {
+    let mut begin = begin(corpus, steps);
+    if let Start::New { config, .. } = &mut begin {
+        config.learning_rate = 1e-2;
+    }
+    let stop = AtomicBool::new(false);
+    train(&options(corpus, output, begin, &stop), |_| {}).unwrap();
+    let checkpoint = Checkpoint::open(output).unwrap();
+    checkpoint.model(&Device::flex()).unwrap()
 }
 
 /// Batches of songs, each in any key.

@@ -65,9 +65,12 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
         replace: continuo_files::Replace::SameKind,
         vocabulary: vocabulary.clone(),
         divide: false,
+        merge: false,
         reading: Default::default(),
-        held_out: 0.25,
-        seed: 1,
+        split: encode::Split::Share {
+            share: 0.25,
+            seed: 1,
+        },
     };
     encode::encode(&options, |_, _| {}).unwrap();
     Corpus::open(&path).unwrap()

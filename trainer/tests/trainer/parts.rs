@@ -1,15 +1,12 @@
 //! Parts: corpora of bands, divided keyboard solos, losses by part.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
-use burn::tensor::Device;
+use continuo_score::part::merge_parts;
 use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
-use continuo_trainer::data::encode::{self, DIVIDED};
+use continuo_trainer::data::encode::{self, DIVIDED, MERGED};
 use continuo_trainer::eval::{Evaluation, evaluate};
-use continuo_trainer::train::checkpoint::Checkpoint;
-use continuo_trainer::train::{Start, train};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -42,17 +39,20 @@ fn band(seed: u64, [high, low]: [Part; 2]) -> Score {
     score
 }
 
-fn encode(midi: &Path, name: &str, divide: bool, held_out: f64) -> Corpus {
+fn encode(midi: &Path, name: &str, both_forms: bool, held_out: f64) -> Corpus {
     let path = midi.with_file_name(name);
     let options = encode::EncodeOptions {
         folders: &[midi.to_path_buf()],
         output: &path,
         replace: continuo_files::Replace::SameKind,
         vocabulary: Vocabulary::band(),
-        divide,
+        divide: both_forms,
+        merge: both_forms,
         reading: Default::default(),
-        held_out,
-        seed: 1,
+        split: encode::Split::Share {
+            share: held_out,
+            seed: 1,
+        },
     };
     encode::encode(&options, |_, _| {}).unwrap();
     Corpus::open(&path).unwrap()
@@ -96,7 +96,7 @@ fn corpus_keeps_parts_and_drums() {
 }
 
 #[test]
-fn keyboard_solos_are_also_encoded_divided_on_the_same_side() {
+fn songs_are_also_encoded_divided_or_merged_on_the_same_side() {
     let folder = tempfile::tempdir().unwrap();
     let midi = folder.path().join("midi");
     std::fs::create_dir_all(&midi).unwrap();
@@ -109,11 +109,17 @@ fn keyboard_solos_are_also_encoded_divided_on_the_same_side() {
     for held_out in [0.0, 0.999999] {
         let corpus = encode(&midi, "divided.corpus", true, held_out);
         let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
-        let divided = format!("minuet.mid{DIVIDED}");
-        assert_eq!(paths, ["band.mid", "line.mid", "minuet.mid", &divided]);
-        assert_eq!(corpus.songs[2].held_out, held_out > 0.0);
-        assert_eq!(corpus.songs[3].held_out, held_out > 0.0);
-        let [whole, parts] = [2, 3].map(|song| score_of(&corpus, song).notes);
+        let (divided, merged) = (format!("minuet.mid{DIVIDED}"), format!("band.mid{MERGED}"));
+        assert_eq!(
+            paths,
+            ["band.mid", &merged, "line.mid", "minuet.mid", &divided]
+        );
+        for song in &corpus.songs {
+            assert_eq!(song.held_out, held_out > 0.0);
+        }
+        let [band, merged] = [0, 1].map(|song| score_of(&corpus, song).notes);
+        assert_eq!(merged, *merge_parts(&band));
+        let [whole, parts] = [3, 4].map(|song| score_of(&corpus, song).notes);
         assert!(whole.iter().all(|n| n.part == Part::Keys));
         assert_eq!(whole.len(), parts.len());
         let played = |part| parts.iter().filter(|n| n.part == part).count();
@@ -129,18 +135,7 @@ fn bass_costs_less_under_its_own_part_than_under_another() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let corpus = bands(folder, "train", 0..24, [Part::Lead, Part::Bass]);
-    let output = folder.join("out");
-    let stop = AtomicBool::new(false);
-    let mut begin = fixtures::begin(&corpus, 200);
-    if let Start::New { config, .. } = &mut begin {
-        config.learning_rate = 1e-2;
-    }
-    let options = fixtures::options(&corpus, &output, begin, &stop);
-    train(&options, |_| {}).unwrap();
-    let model = Checkpoint::open(&output)
-        .unwrap()
-        .model(&Device::flex())
-        .unwrap();
+    let model = fixtures::trained(&corpus, &folder.join("out"), 200);
     let measured = |name, lines| -> Evaluation {
         let corpus = bands(folder, name, 100..104, lines);
         evaluate(&model, &corpus, false, |_, _| {}).unwrap()

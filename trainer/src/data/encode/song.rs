@@ -1,9 +1,10 @@
 //! Encoding of one file.
 
 use continuo_score::manifest::Sizes;
+use continuo_score::part::merge_parts;
 use continuo_score::{Score, Token, TokenSequence, Vocabulary, midi};
 
-use super::{EncodeOptions, SourceFile};
+use super::{DIVIDED, EncodeOptions, MERGED, SourceFile};
 use crate::data::corpus::{TokenRecord, hash};
 use crate::data::dedup::Fingerprint;
 use crate::data::divide::divide;
@@ -12,8 +13,9 @@ use crate::data::skipped::{FEWEST_NOTES, MOST_NOTES, SkipReason, Skipped};
 /// An encoded song.
 pub(super) struct EncodedSong {
     pub(super) whole: SpelledSong,
-    /// The same song divided into parts, if that was asked for and it is a keyboard solo.
-    pub(super) divided: Option<SpelledSong>,
+    /// The same song in another form, with the suffix of its path, if that was asked for: a keyboard
+    /// solo divided into parts, or a band merged into one keyboard part.
+    pub(super) other: Option<(&'static str, SpelledSong)>,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -58,14 +60,31 @@ pub(super) fn song(
         return Err(skip(reason, detail));
     }
     score.end_with_music();
-    let divided = match options.divide && vocabulary.has_parts() {
-        true => divide(&score),
+    let divided = || divide(&score).filter(|_| options.divide);
+    let merged = || merge(&score).filter(|_| options.merge);
+    let other = match vocabulary.has_parts() {
+        true => divided()
+            .map(|score| (DIVIDED, score))
+            .or_else(|| merged().map(|score| (MERGED, score))),
         false => None,
     };
     Ok(EncodedSong {
         whole: spell(&score, vocabulary, sizes),
-        divided: divided.map(|score| spell(&score, vocabulary, sizes)),
+        other: other.map(|(suffix, score)| (suffix, spell(&score, vocabulary, sizes))),
         fingerprint: Fingerprint::of(&score),
+    })
+}
+
+/// The score with all pitched parts as keys, without drums; `None` if it is that already, or if too
+/// little stays.
+fn merge(score: &Score) -> Option<Score> {
+    if score.notes.iter().all(|note| note.part.is_keys()) {
+        return None;
+    }
+    let notes = merge_parts(&score.notes).into_owned();
+    (notes.len() >= FEWEST_NOTES).then(|| Score {
+        notes,
+        ..score.clone()
     })
 }
 
