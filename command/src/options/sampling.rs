@@ -81,6 +81,7 @@ impl SamplingOptions {
                 }),
                 longest: self.longest,
                 velocity: self.velocity.unwrap_or(free.velocity),
+                ..free
             },
         }
     }
