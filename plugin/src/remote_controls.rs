@@ -57,6 +57,24 @@ pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext
             page.add_param(&params.tempo);
             page.add_param(&params.bypass);
         });
+        section.add_page("Band", |page| {
+            page.add_param(&params.play_keys);
+            page.add_param(&params.play_lead);
+            page.add_param(&params.play_chords);
+            page.add_param(&params.play_bass);
+            page.add_param(&params.play_drums);
+            page.add_param(&params.input_part);
+            page.add_param(&params.bass_output);
+            page.add_param(&params.drums_output);
+        });
+        section.add_page("Band Channels", |page| {
+            page.add_param(&params.keys_output);
+            page.add_param(&params.lead_output);
+            page.add_param(&params.chords_output);
+            for _ in 0..5 {
+                page.add_spacer();
+            }
+        });
     });
 }
 
@@ -74,7 +92,7 @@ mod tests {
     struct Pages(Vec<Page>);
 
     #[derive(Default)]
-    struct Page(Vec<ParamPtr>);
+    struct Page(Vec<Option<ParamPtr>>);
 
     impl RemoteControlsContext for Pages {
         type Section = Self;
@@ -94,9 +112,11 @@ mod tests {
 
     impl RemoteControlsPage for Page {
         fn add_param(&mut self, param: &impl Param) {
-            self.0.push(param.as_ptr());
+            self.0.push(Some(param.as_ptr()));
         }
-        fn add_spacer(&mut self) {}
+        fn add_spacer(&mut self) {
+            self.0.push(None);
+        }
     }
 
     #[test]
@@ -110,7 +130,8 @@ mod tests {
             .into_iter()
             .map(|(_, ptr, _)| ptr)
             .collect();
-        let laid: Vec<_> = pages.0.into_iter().flat_map(|page| page.0).collect();
+        let slots = pages.0.into_iter().flat_map(|page| page.0);
+        let laid: Vec<_> = slots.flatten().collect();
         let found = laid.iter().filter(|ptr| all.contains(ptr)).count();
         assert_eq!((laid.len(), found), (all.len(), all.len()));
         let shown: BTreeSet<_> = laid.iter().map(|ptr| format!("{ptr:?}")).collect();

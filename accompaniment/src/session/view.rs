@@ -31,6 +31,8 @@ impl<P: Player> Session<P> {
                 pitch: n.pitch,
                 velocity: n.velocity,
                 generated: n.generated,
+                part: n.part,
+                imagined: n.imagined,
             })
             .collect();
         notes.sort_by(|a, b| a.start.total_cmp(&b.start));
@@ -56,7 +58,7 @@ impl<P: Player> Session<P> {
                 .collect(),
             planned_to,
             memory: MemoryState {
-                notes: self.timeline.notes().count(),
+                notes: self.timeline.notes().filter(|n| !n.imagined).count(),
                 bars: self.timeline.bars(),
                 tokens: 0,
                 behind: self.unread_from.is_some()

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use continuo_engine::composer::PendingWork;
-use continuo_score::{Note, Score};
+use continuo_score::{Note, Part, Score};
 
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::session::{Player, mix};
@@ -24,6 +24,10 @@ pub(super) struct Arpeggio {
     rng: Option<Rng>,
     step: u32,
     highest: u8,
+    /// Parts of its notes, in turn; without any it knows no parts.
+    pub(super) parts: Vec<Part>,
+    /// Parts of the notes of the last score.
+    pub(super) heard_parts: Vec<Part>,
     /// Every answer: its step, and a hash of its input.
     pub(super) answers: Vec<(u32, u64)>,
     /// Simulated work, if it has any.
@@ -79,12 +83,14 @@ impl Arpeggio {
         };
         while self.step < until {
             for voice in 0..1 + rng.below(3) as u8 {
+                let turn = self.step as usize + usize::from(voice);
+                let part = self.parts.get(turn % self.parts.len().max(1));
                 notes.push(Note {
                     start: self.step,
                     length: 1 + rng.below(20) as u32,
                     pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
                     velocity: 1 + rng.below(127) as u8,
-                    ..Note::default()
+                    part: part.copied().unwrap_or_default(),
                 });
             }
             self.step += 1 + rng.below(7) as u32;
@@ -104,7 +110,12 @@ impl Player for Arpeggio {
         self.work.as_ref().is_none_or(|work| work.ready)
     }
 
+    fn has_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
     fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
+        self.heard_parts = score.notes.iter().map(|n| n.part).collect();
         if let Some(work) = &mut self.work {
             work.listen(score.notes.len());
         }

@@ -46,6 +46,11 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("seed", &["1", "2", "9999"]),
     ("out_ch", &["1", "2", "15"]),
     ("in_ch", &["All", "16", "3"]),
+    ("play_bass", &["On", "Off"]),
+    ("play_drums", &["On", "Off"]),
+    ("in_part", &["Auto", "Lead", "Drums"]),
+    ("out_keys", &["Output", "4"]),
+    ("out_drums", &["Output", "10", "1"]),
 ];
 
 impl StressHost<'_> {
