@@ -252,7 +252,8 @@ fn read(path: &Path, steps_per_beat: u32, drums: Drums) -> Result<(SavedPiece, S
     let pedal = midi::Pedal::Lengthen;
     let file =
         midi::read_file_with(path, &midi::ReadOptions { pedal }).map_err(|e| e.to_string())?;
-    let score = Score::from_midi(&file, steps_per_beat, drums);
+    let mut score = Score::from_midi(&file, steps_per_beat, drums);
+    score.end_with_music();
     match score.notes.len() {
         0 if drums == Drums::Drop => Err(refused("no notes in it, drums aside".into())),
         0 => Err(refused("no notes in it".into())),
@@ -296,6 +297,20 @@ mod tests {
         }
         let unread = file_learning.unread()?;
         Some((unread.scores.len(), unread.evicted))
+    }
+
+    #[test]
+    fn silence_at_the_end_of_a_file_is_not_learned() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("silence.mid");
+        let mut score = tune::minuet();
+        let length = score.length;
+        score.length += 10_000;
+        score.to_midi().write_file(&path).unwrap();
+        let PathContents::Piece(piece) = open(path, 12, Drums::Drop).contents else {
+            panic!("not learned");
+        };
+        assert_eq!(piece.1.length, length);
     }
 
     #[test]

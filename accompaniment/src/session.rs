@@ -3,6 +3,7 @@
 
 mod freeze_loop;
 mod groove;
+mod infill;
 mod input;
 mod learned_files;
 mod loops_and_jumps;
@@ -15,11 +16,13 @@ mod view;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
+use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
 use continuo_score::{Note, Part, PartSet, Score};
 use serde::{Deserialize, Serialize};
 
 use self::freeze_loop::FreezeLoop;
+use self::infill::PendingInfill;
 use self::planning::Answer;
 use self::undo_stack::UndoStack;
 use crate::file_learning::{FileLearning, SavedPiece};
@@ -70,6 +73,22 @@ pub trait Player {
     /// The notes that start before `until` and were not returned yet. `None` after a slice that did
     /// not suffice: repeat the call.
     fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, Self::Error>;
+
+    /// Begins to fill a range after `before`, beside everything else: neither its memory nor an answer
+    /// changes. Another one in progress is given up.
+    fn begin_infill(
+        &mut self,
+        _before: &Score,
+        _settings: &Settings,
+        _infill: Infill,
+    ) -> Result<(), Self::Error> {
+        Ok(())
+    }
+    /// Works on the infill for one slice. The notes once they are there: none in a player that cannot
+    /// fill.
+    fn poll_infill(&mut self) -> Result<Option<Vec<Note>>, Self::Error> {
+        Ok(Some(Vec::new()))
+    }
 
     /// The most important kind of work that is left, if any.
     fn pending_work(&self) -> Option<PendingWork> {
@@ -157,6 +176,9 @@ pub struct Session<P> {
     opening: bool,
     /// Work that must end before time passes further.
     stall: Stall,
+    /// Bars that are being filled, and the number of fills since the start.
+    infill: Option<PendingInfill>,
+    infill_count: u64,
     /// Undo history.
     undo_stack: UndoStack,
     planned: VecDeque<ScheduledNote>,
@@ -198,6 +220,8 @@ impl<P: Player> Session<P> {
             file_learning: FileLearning::default(),
             opening: false,
             stall: Stall::default(),
+            infill: None,
+            infill_count: 0,
             undo_stack: UndoStack::default(),
             planned: VecDeque::new(),
         }
@@ -256,7 +280,7 @@ impl<P: Player> Session<P> {
         }
         self.player = player;
         self.pending_settings.clear();
-        (self.answer, self.stall) = (None, Stall::default());
+        (self.answer, self.stall, self.infill) = (None, Stall::default(), None);
         let end = match self.running {
             true => Some(self.timeline.step(self.now.floor())),
             false => self.timeline.end(),
@@ -285,7 +309,7 @@ impl<P: Player> Session<P> {
         self.entry_planner.stop();
         self.regenerate_counts.clear();
         self.pending_settings.clear();
-        (self.answer, self.freeze_loop) = (None, None);
+        (self.answer, self.freeze_loop, self.infill) = (None, None, None);
         self.stall = Stall::default();
         self.undo_stack.forget();
         self.planned.clear();

@@ -215,6 +215,8 @@ pub struct UndoHistory {
 pub enum UndoStep {
     /// A bar was generated again.
     Regenerate,
+    /// Regeneration of a range of bars.
+    Infill,
     /// Memory was cleared.
     Clear,
     /// The files learned were forgotten.

@@ -4,6 +4,7 @@
 mod bars;
 mod channel_parts;
 mod input;
+mod replaced;
 mod saved;
 mod score;
 mod set_aside;
@@ -13,6 +14,7 @@ use continuo_score::{Note, Part, TimeSignature};
 use self::set_aside::NotesAhead;
 
 pub use self::channel_parts::CHANNELS;
+pub use self::replaced::ReplacedNotes;
 pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
 

@@ -1,6 +1,7 @@
 //! Command `continuo eval FILES... [--recall R] [--keys N] [--json]`: measures the loss of a model on
-//! pieces, with and without each memory.
+//! pieces, with and without each memory. With `--infill N`, it measures filled bars instead.
 
+mod infill;
 mod listening;
 
 use std::path::PathBuf;
@@ -44,6 +45,18 @@ pub(crate) struct Args {
     /// Measure only with all memories, without the other rows
     #[arg(long)]
     quick: bool,
+    /// Instead fill a bar in the middle of each piece, in this number of pieces at most, and measure the
+    /// next bar after it
+    #[arg(long, value_name = "BARS", value_parser = number(1usize, 100_000),
+        conflicts_with_all = ["from_bar", "keys", "learn", "quick"])]
+    infill: Option<usize>,
+    /// With --infill: number of candidates, of which the best is kept
+    #[arg(long, value_name = "N", default_value_t = 8, requires = "infill",
+        value_parser = clap::value_parser!(u32).range(2..=256))]
+    candidates: u32,
+    /// With --infill: seed of the candidates
+    #[arg(long, default_value_t = 1, requires = "infill", value_parser = at_least(0u64))]
+    seed: u64,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -121,6 +134,9 @@ fn band_name(band: usize) -> String {
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let model = super::load(&args.places, &args.compute)?;
+    if let Some(count) = args.infill {
+        return infill::run(args, &model, count);
+    }
     ensure!(
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model's merged tokens split a piece differently in each key; leave it out"

@@ -3,6 +3,7 @@
 
 mod placing;
 
+use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
@@ -13,7 +14,7 @@ use continuo_cli::{Force, Progress, at_least, note, number, print};
 use continuo_engine::{Composer, Infill, Infilled};
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, MidiDocument, Pedal, ReadOptions};
-use continuo_score::{Drums, PartFilter, Score, Vocabulary};
+use continuo_score::{Drums, Part, PartFilter, Score, Vocabulary, midi_tracks};
 
 use super::continue_::{check_played, in_words, learn_all};
 use super::input_selection::InputSelection;
@@ -77,8 +78,8 @@ fn bars(text: &str) -> Result<RangeInclusive<u32>, String> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let number = |text: &str| {
         let number: Option<u32> = text.trim().parse().ok();
-        let number = number.filter(|number| (1..=100_000).contains(number));
-        number.ok_or(format!("{text:?} is no bar number from 1 to 100000"))
+        let number = number.filter(|number| (1..=99_999).contains(number));
+        number.ok_or(format!("{text:?} is no bar number from 1 to 99999"))
     };
     let (first, last) = (number(first)?, number(last)?);
     match first <= last {
@@ -129,7 +130,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut composer = Composer::new(model.clone());
     composer.set_recall(args.recall);
     learn_all(&mut composer, &pieces).context("while learning")?;
-    let filled = fill(args, &mut composer, &music)?;
+    let mut filled = fill(args, &mut composer, &music)?;
+    // The file's drums stay.
+    filled.notes.retain(|note| note.part != Part::Drums);
     check_played(&filled.notes, args.bars.clone()).with_context(|| named.to_string())?;
     let replacement = music.replacement(&document, &chosen, &filled.notes);
     let (removed, added) = (replacement.removed.len(), replacement.added.len());
@@ -187,6 +190,8 @@ struct Music {
     following: Vec<continuo_score::Note>,
     /// First step of `before`, in steps of the file.
     origin: u32,
+    /// Part of each track and channel, for a model with parts; empty for others.
+    parts: BTreeMap<(u16, u8), Part>,
 }
 
 impl Music {
@@ -200,7 +205,7 @@ impl Music {
         let mut whole = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Keep);
         let chosen = filter.score(&file, vocabulary);
         ensure!(
-            !chosen.notes.is_empty(),
+            chosen.notes.iter().any(|note| note.part != Part::Drums),
             "has no notes to go by ({} notes in all; drums are left out, and so are notes outside \
              --tracks and --channels)",
             file.notes.len()
@@ -227,7 +232,15 @@ impl Music {
         before.notes.retain(|note| note.start < from - origin);
         let mut following = heard.notes;
         following.retain(|note| note.start >= until - origin);
+        let parts = match vocabulary.has_parts() {
+            true => midi_tracks(&file, vocabulary.steps_per_beat, Drums::Drop)
+                .into_iter()
+                .map(|track| ((track.track, track.channel), track.part))
+                .collect(),
+            false => BTreeMap::new(),
+        };
         Ok(Self {
+            parts,
             whole,
             range: from..until,
             before,
@@ -250,6 +263,7 @@ fn fill(args: &Args, composer: &mut Composer, music: &Music) -> Result<Infilled>
         from: music.range.start - music.origin,
         until: music.range.end - music.origin,
         following: music.following.clone(),
+        staying: Vec::new(),
         candidates: args.candidates,
         sampling: args.sampling.sampling(),
         seed: args.seed,

@@ -7,6 +7,7 @@
 //! Drawing knows neither host nor plugin: a plain [`View`] has everything that is drawn, and widgets emit
 //! [`UiEvent`]s. So pictures of the editor need no window, and tests can press every button.
 
+pub mod bar_selection;
 pub mod control_panel;
 pub mod control_row;
 pub mod file_dialogs;
@@ -37,6 +38,7 @@ pub use crate::editor_link::SIZE;
 #[derive(Clone, Debug, PartialEq)]
 pub struct UiState {
     viewport: roll_viewport::RollViewport,
+    selection: bar_selection::BarSelection,
     typing: Option<control_row::Typing>,
     tab: view::Group,
     /// The drag of the window's corner, while there is one.
@@ -47,6 +49,7 @@ impl Default for UiState {
     fn default() -> Self {
         Self {
             viewport: roll_viewport::RollViewport::default(),
+            selection: bar_selection::BarSelection::default(),
             typing: None,
             tab: view::Group::When,
             resize: None,
@@ -96,7 +99,14 @@ pub fn draw(ui: &mut Ui, view: &View, ui_state: &mut UiState, ui_events: &mut Ve
         rest.max.y -= theme::GAP;
     }
     // Widgets are added from the top down, the order of Tab and of screen readers.
-    piano_roll::show(ui, rest, view, &mut ui_state.viewport);
+    piano_roll::show(
+        ui,
+        rest,
+        view,
+        &mut ui_state.viewport,
+        &mut ui_state.selection,
+        ui_events,
+    );
     if height > 0.0 {
         toolbar::show(ui, row, view, ui_events);
     }

@@ -32,6 +32,9 @@ pub enum EditorRequest {
     Learn(Vec<PathBuf>),
     /// Forgets the files learned, and nothing else.
     Unlearn,
+    /// Regenerates the bars between two positions, in the host's quarter notes: see
+    /// [`Session::regenerate_bars`](continuo_accompaniment::session::Session::regenerate_bars).
+    RegenerateBars(f64, f64),
     /// Makes a MIDI file of input or generated notes.
     Midi(MidiExportRequest),
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use continuo_engine::composer::PendingWork;
-use continuo_engine::{Composer, EngineError, Model, ModelOptions, Runtime};
+use continuo_engine::{Composer, EngineError, Infill, Model, ModelOptions, Runtime};
 use continuo_score::{Note, Score};
 
 use crate::health_report::HealthReport;
@@ -21,16 +21,21 @@ use continuo_accompaniment::snapshot::{ModelInfo, ModelState, Snapshot};
 pub struct EnginePlayer {
     engine: Option<(Arc<Model>, Composer)>,
     steps_per_beat: u32,
+    /// A composer that fills bars, and the infill that it begins once it has read what is before.
+    filling: Option<(Box<Composer>, Option<Infill>)>,
+    leaving: Option<Arc<AtomicBool>>,
 }
 
 impl EnginePlayer {
     /// A composer with empty memory; it stops reading once `leaving` is set.
     pub fn new(model: Arc<Model>, leaving: Arc<AtomicBool>) -> Self {
         let mut composer = Composer::new(model.clone());
-        composer.set_stop(leaving);
+        composer.set_stop(leaving.clone());
         Self {
             steps_per_beat: model.vocabulary().steps_per_beat,
             engine: Some((model, composer)),
+            filling: None,
+            leaving: Some(leaving),
         }
     }
 
@@ -39,6 +44,8 @@ impl EnginePlayer {
         Self {
             engine: None,
             steps_per_beat,
+            filling: None,
+            leaving: None,
         }
     }
 
@@ -144,6 +151,44 @@ impl Player for EnginePlayer {
     fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
         let composer = self.composer();
         composer.map_or(Ok(None), |composer| composer.poll_notes(until))
+    }
+
+    fn begin_infill(
+        &mut self,
+        before: &Score,
+        settings: &Settings,
+        infill: Infill,
+    ) -> Result<(), EngineError> {
+        let Some((model, _)) = &self.engine else {
+            return Ok(());
+        };
+        let mut composer = Box::new(Composer::new(model.clone()));
+        if let Some(leaving) = &self.leaving {
+            composer.set_stop(leaving.clone());
+        }
+        composer.set_recall(settings.recall);
+        composer.set_reach(settings.reach);
+        composer.begin_listening(before)?;
+        self.filling = Some((composer, Some(infill)));
+        Ok(())
+    }
+
+    fn poll_infill(&mut self) -> Result<Option<Vec<Note>>, EngineError> {
+        let Some((composer, waiting)) = &mut self.filling else {
+            return Ok(Some(Vec::new()));
+        };
+        if waiting.is_some() && composer.pending_work().is_some() {
+            composer.poll()?;
+            return Ok(None);
+        }
+        if let Some(infill) = waiting.take() {
+            composer.begin_infill(infill);
+        }
+        let infilled = composer.poll_infill()?;
+        if infilled.is_some() {
+            self.filling = None;
+        }
+        Ok(infilled.map(|infilled| infilled.notes))
     }
 
     fn pending_work(&self) -> Option<PendingWork> {

@@ -11,6 +11,7 @@ mod continuing;
 mod determinism;
 mod host_loops;
 mod host_reports;
+mod infill;
 mod listener;
 mod modes;
 mod routing;

@@ -19,6 +19,7 @@
 pub mod attention;
 mod attention_context;
 pub mod config;
+pub(crate) mod cpu;
 mod distance_bias;
 pub mod dropout;
 pub mod embedding;

@@ -23,6 +23,8 @@ pub enum Urgency {
     PlanAhead(u32),
     /// Older input is unread, after a load or a jump far back.
     CatchUp,
+    /// Bars are filled anew.
+    Infill,
     /// Files are unread.
     LearnFiles,
 }
@@ -96,6 +98,7 @@ impl<P: Player> Session<P> {
         self.catch_up()?;
         match self.player.pending_work() {
             Some(PendingWork::Input | PendingWork::CatchUp) => self.player.poll(),
+            _ if self.infill.is_some() => self.infill_slice(),
             _ => self.learn_slice(),
         }
     }
@@ -121,6 +124,7 @@ impl<P: Player> Session<P> {
             }
             Some(left) => Some(Urgency::PlanAhead(left as u32)),
             None if pending_work == Some(PendingWork::CatchUp) => Some(Urgency::CatchUp),
+            None if self.infill.is_some() => Some(Urgency::Infill),
             None if pending_work.is_some() || self.has_unread_files() => Some(Urgency::LearnFiles),
             None => None,
         }

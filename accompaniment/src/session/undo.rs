@@ -99,7 +99,7 @@ impl<P: Player> Session<P> {
             freeze_loop: self.freeze_loop.take(),
             learned: self.take_learned(pieces)?,
         };
-        (self.unread_from, self.answer) = (None, None);
+        (self.unread_from, self.answer, self.infill) = (None, None, None);
         self.entry_planner.rest(&self.timeline, self.now);
         // Later notes stay.
         let step = self.timeline.step(self.now);
@@ -123,7 +123,7 @@ impl<P: Player> Session<P> {
     }
 
     /// Marks all notes before the playhead as unread.
-    fn reread(&mut self) {
+    pub(super) fn reread(&mut self) {
         let line = self.timeline.step(self.now.floor());
         let open = self.timeline.first_held().unwrap_or(line);
         self.unread_from = Some(line.min(open));
@@ -151,6 +151,12 @@ impl<P: Player> Session<P> {
                 let before = std::mem::replace(planned, discarded);
                 self.count_regeneration(bar, !undo);
                 self.reinstate(before);
+            }
+            UndoEntry::Infill { notes, arrivals } => {
+                let here = *arrivals == self.undo_stack.arrivals;
+                if here || notes.steps().end <= self.timeline.step(self.now) {
+                    self.exchange(notes);
+                }
             }
             UndoEntry::Clear { cleared, planned } if undo => {
                 let back = ClearedMemory::clone(cleared);

@@ -8,7 +8,7 @@ use super::planning::Answer;
 use crate::choices::Variation;
 use crate::file_learning::SavedPiece;
 use crate::snapshot::{UndoHistory, UndoStep};
-use crate::timeline::{PlayedOver, Timeline, TimelineNote};
+use crate::timeline::{PlayedOver, ReplacedNotes, Timeline, TimelineNote};
 
 /// Direction of a move in the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub(super) enum UndoEntry {
         bar: i64,
         planned: Option<DiscardedPlan>,
     },
+    /// The generated notes of some bars were replaced. `notes` is what undo or redo restores, while
+    /// the playhead has not jumped since, or lies behind the bars.
+    Infill { notes: ReplacedNotes, arrivals: u64 },
     /// Memory was cleared; `cleared` is what undo restores.
     Clear {
         cleared: Box<ClearedMemory>,
@@ -152,6 +155,7 @@ impl UndoStack {
             }
             UndoEntry::Unlearn { pieces } => notes_of(pieces),
             UndoEntry::PlayOver { notes, .. } => notes.len(),
+            UndoEntry::Infill { notes, .. } => notes.len(),
             _ => 0,
         };
         while self.done.len() > MAX_ENTRIES
@@ -187,6 +191,7 @@ impl UndoStack {
     pub(super) fn history(&self) -> UndoHistory {
         let step = |undo_entry: &UndoEntry, back: bool| match *undo_entry {
             UndoEntry::Regenerate { .. } => UndoStep::Regenerate,
+            UndoEntry::Infill { .. } => UndoStep::Infill,
             UndoEntry::Clear { .. } => UndoStep::Clear,
             UndoEntry::Unlearn { .. } => UndoStep::Unlearn,
             UndoEntry::PlayOver { .. } => UndoStep::PlayOver,

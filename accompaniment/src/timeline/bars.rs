@@ -97,7 +97,7 @@ impl Timeline {
     }
 
     /// The time signatures from the bar line `origin` on, in steps.
-    pub(super) fn time_signature_map(&self, origin: i64) -> TimeSignatureMap {
+    pub(crate) fn time_signature_map(&self, origin: i64) -> TimeSignatureMap {
         let first = self.time_signature_at(origin).1;
         let later = self.time_signatures.iter().filter_map(|&(at, metre)| {
             let step = u32::try_from(self.step(at) - origin)

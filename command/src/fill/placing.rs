@@ -1,7 +1,7 @@
 //! Places new notes in a file: their tracks, channels and ticks, and the notes that they replace.
 
 use continuo_score::midi::{MidiDocument, MidiFile, MidiNote, Replacement};
-use continuo_score::{Note, Part, PartFilter};
+use continuo_score::{Note, PartFilter};
 
 use super::Music;
 
@@ -26,9 +26,7 @@ impl Music {
             .filter(|note| filter.accepts(file, note))
             .collect();
         let around = self.around(file, &chosen);
-        // The file's drums stay.
-        let pitched = notes.iter().filter(|note| note.part != Part::Drums);
-        let added = pitched.filter_map(|note| {
+        let added = notes.iter().filter_map(|note| {
             let part = self.part_of(file, note, &around)?;
             let placed = MidiNote {
                 start: self.tick(file, note.start),
@@ -63,15 +61,17 @@ impl Music {
         }
     }
 
-    /// Returns a note of the part to which a new note belongs: the nearest one, where a semitone and a
-    /// beat are equally far.
+    /// Returns a note of the track to which a new note belongs: the nearest one, where a semitone and a
+    /// beat are equally far. With a model that has parts, tracks of the note's part come first.
     fn part_of(&self, file: &MidiFile, note: &Note, around: &[MidiNote]) -> Option<MidiNote> {
         let start = self.tick(file, note.start);
         let beat = u64::from(file.ticks_per_beat);
         let distance = |other: &&MidiNote| {
             let semitones = u64::from(other.pitch.abs_diff(note.pitch));
             let apart = semitones * beat + other.start.abs_diff(start);
-            (apart, other.track, other.channel)
+            let played_by = self.parts.get(&(other.track, other.channel));
+            let other_part = played_by.is_some_and(|part| *part != note.part);
+            (other_part, apart, other.track, other.channel)
         };
         around.iter().min_by_key(distance).copied()
     }

@@ -6,9 +6,11 @@
 //! is the likelihood of the notes that follow, given the candidate. So a candidate's own likelihood
 //! does not count a second time; counting it would favour dull repetition.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use continuo_score::{Note, Score};
+use continuo_score::part::merge_parts;
+use continuo_score::{Note, Part, Score};
 
 use super::Composer;
 use super::attribution::Attribution;
@@ -34,6 +36,9 @@ pub struct Infill {
     /// Notes after the range, in [`Score::normalise`]'s order. Those of the first four bars after it
     /// count, at most 48 and whole chords.
     pub following: Vec<Note>,
+    /// Notes in the range that stay, in [`Score::normalise`]'s order: a candidate is weighed together
+    /// with them.
+    pub staying: Vec<Note>,
     /// Number of candidates, at least 1.
     pub candidates: u32,
     /// Settings of sampling.
@@ -49,7 +54,7 @@ pub struct Infill {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Infilled {
     /// Its notes, in [`Score::normalise`]'s order. Each begins and ends within the range. None strikes
-    /// a key that a note of the input still holds down.
+    /// a key that a note of the input, or one that stays, holds down, and none sounds into such a note.
     pub notes: Vec<Note>,
     /// Its number, from 0.
     pub candidate: u32,
@@ -229,7 +234,7 @@ impl Composer {
             Phase::Sample => self.end_sampling(&mut work)?,
             Phase::Read => {
                 work.ids = self.stream.iter().map(|token| token.id).collect();
-                let score = work.input_with(&[&work.notes, &work.infill.following]);
+                let score = work.input_with(true);
                 self.change_input(&score)?;
                 work.phase = Phase::Encode;
             }
@@ -273,14 +278,21 @@ impl Composer {
     /// Takes the candidate's notes, and makes them input if they are to be weighed.
     fn end_sampling(&mut self, work: &mut InfillWork) -> Result<(), EngineError> {
         let range = work.infill.from..work.infill.until;
-        work.notes = as_played(self.take_notes(range.end), &work.input.notes, range.clone());
+        let sampled = self.take_notes(range.end);
+        let others = work.input.notes.iter().chain(&work.infill.staying);
+        let others: Vec<Note> = others.copied().collect();
+        let others = match self.model.vocabulary().has_parts() {
+            true => Cow::Borrowed(&others[..]),
+            false => merge_parts(&others),
+        };
+        work.notes = as_played(sampled, others.iter(), range.clone());
         let own = self.attributions.partition_point(|a| a.step < range.start);
         work.attributions = self.attributions.split_off(own).into();
         if work.infill.following.is_empty() {
             work.compare(None);
             work.candidate += 1;
         } else {
-            self.change_input(&work.input_with(&[&work.notes]))?;
+            self.change_input(&work.input_with(false))?;
             work.phase = Phase::Read;
         }
         Ok(())
@@ -288,12 +300,14 @@ impl Composer {
 }
 
 impl InfillWork {
-    /// The input, and notes after it.
-    fn input_with(&self, later: &[&[Note]]) -> Score {
+    /// The input and the notes of the range, and those that follow if `following`.
+    fn input_with(&self, following: bool) -> Score {
         let mut score = self.input.clone();
-        later
-            .iter()
-            .for_each(|notes| score.notes.extend_from_slice(notes));
+        score.notes.extend_from_slice(&self.notes);
+        score.notes.extend_from_slice(&self.infill.staying);
+        if following {
+            score.notes.extend_from_slice(&self.infill.following);
+        }
         score.normalise();
         score
     }
@@ -339,23 +353,34 @@ fn following(infill: &Infill, input: &Score) -> Vec<Note> {
 }
 
 /// The notes as they sound in the range: cut at its end and where their key is struck again, without
-/// those whose key a note of the input still holds down.
-fn as_played(mut notes: Vec<Note>, input: &[Note], range: Range<u32>) -> Vec<Note> {
-    notes.retain(|note| range.contains(&note.start));
-    notes.sort_by_key(|note| (note.start, note.pitch, note.length));
-    let mut held = [0; 128];
-    for note in input {
-        let end = &mut held[usize::from(note.pitch & 127)];
-        *end = note.end().max(*end);
+/// those whose key one of the `others` holds down.
+fn as_played<'a>(
+    mut notes: Vec<Note>,
+    others: impl Iterator<Item = &'a Note>,
+    range: Range<u32>,
+) -> Vec<Note> {
+    let others = others.filter(|note| note.end() > range.start);
+    let others: Vec<Note> = others.copied().collect();
+    // Equal pitches of two parts are two keys.
+    let key = |note: &Note| (note.part, note.pitch);
+    let holds = |other: &Note, note: &Note| {
+        key(other) == key(note) && (other.start..other.end()).contains(&note.start)
+    };
+    notes.retain(|note| {
+        range.contains(&note.start) && !others.iter().any(|other| holds(other, note))
+    });
+    notes.sort_by_key(|note| (note.start, key(note), note.length));
+    let strikes = notes.iter().chain(&others);
+    let strikes: Vec<_> = strikes.map(|note| (key(note), note.start)).collect();
+    for note in &mut notes {
+        let again = strikes.iter().filter(|strike| strike.0 == key(note));
+        let again = again
+            .map(|&(_, start)| start)
+            .filter(|&start| start > note.start);
+        let end = again.min().unwrap_or(range.end).min(range.end);
+        note.length = note.length.min(end - note.start);
     }
-    notes.retain(|note| held[usize::from(note.pitch & 127)] <= note.start);
-    let mut next = [range.end; 128];
-    for note in notes.iter_mut().rev() {
-        let next = &mut next[usize::from(note.pitch & 127)];
-        note.length = note.length.min(*next - note.start);
-        *next = note.start;
-    }
-    notes.retain(|note| note.length > 0);
+    notes.dedup_by_key(|note| (note.start, key(note)));
     notes
 }
 
@@ -382,15 +407,28 @@ mod tests {
             note(50, 40, 67),
             note(56, 12, 67),
             note(60, 96, 60),
+            note(72, 12, 50),
             note(96, 12, 72),
         ];
+        let staying = [note(64, 12, 50), note(84, 6, 60)];
         let kept = [
             note(48, 6, 64),
             note(50, 6, 67),
             note(56, 12, 67),
-            note(60, 36, 60),
+            note(60, 24, 60),
         ];
-        assert_eq!(as_played(sampled, &input, 48..96), kept);
+        let others = input.iter().chain(&staying);
+        assert_eq!(as_played(sampled, others, 48..96), kept);
+    }
+
+    #[test]
+    fn a_key_of_one_part_is_free_in_the_others() {
+        let of = |part, note| Note { part, ..note };
+        let input = [of(Part::Bass, note(0, 60, 36))];
+        let hit = of(Part::Drums, note(48, 1, 36));
+        let chord = of(Part::Chords, note(48, 12, 36));
+        let sampled = vec![hit, chord, of(Part::Bass, note(50, 4, 36))];
+        assert_eq!(as_played(sampled, input.iter(), 48..96), [chord, hit]);
     }
 
     #[test]
@@ -399,6 +437,7 @@ mod tests {
             from: 48,
             until: 96,
             following: (0..10).map(|bar| note(48 * bar, 12, 60)).collect(),
+            staying: Vec::new(),
             candidates: 8,
             sampling: Sampling::default(),
             seed: 1,
@@ -423,6 +462,7 @@ mod tests {
                 from: 0,
                 until: 48,
                 following: Vec::new(),
+                staying: Vec::new(),
                 candidates: 4,
                 sampling: Sampling::default(),
                 seed: 1,

@@ -188,6 +188,9 @@ impl Instance {
                 }
                 EditorRequest::Learn(paths) => self.session.learn(paths),
                 EditorRequest::Unlearn => self.session.unlearn()?,
+                EditorRequest::RegenerateBars(from, to) => {
+                    self.session.regenerate_bars(from, to)?
+                }
             }
         }
         // The worker drops its clone once the result is set.

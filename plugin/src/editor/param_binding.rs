@@ -142,7 +142,7 @@ impl ParamBinding {
             }),
             UiEvent::Action(Action::Preset(index)) => self.apply_preset(*index, host),
             UiEvent::Action(action) => return self.apply_toggle(*action, host),
-            UiEvent::Drop(_) => return false,
+            UiEvent::Drop(_) | UiEvent::RegenerateBars(..) => return false,
         }
         true
     }
@@ -175,7 +175,11 @@ impl ParamBinding {
         let (action, on) = match step {
             UndoStep::Vary(variation) => (Action::Vary(variation), true),
             UndoStep::Freeze(on) => (Action::Freeze, on),
-            UndoStep::Regenerate | UndoStep::Clear | UndoStep::Unlearn | UndoStep::PlayOver => {
+            UndoStep::Regenerate
+            | UndoStep::Infill
+            | UndoStep::Clear
+            | UndoStep::Unlearn
+            | UndoStep::PlayOver => {
                 return;
             }
         };

@@ -6,8 +6,9 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
+use super::bar_selection::BarSelection;
 use super::roll_viewport::{RollTransform, RollViewport};
-use super::view::View;
+use super::view::{UiEvent, View};
 use super::{piano_keys, recalled_bars, theme};
 use continuo_accompaniment::bar_grid::GridLine;
 use continuo_accompaniment::snapshot::RollNote;
@@ -21,8 +22,16 @@ const BUTTONS: f32 = 100.0;
 /// Least distance of labels in the ruler, in points.
 const LABEL_ROOM: f32 = 34.0;
 
-/// Draws the roll into `rect`, and takes pan, zoom and follow from pointer and buttons.
-pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
+/// Draws the roll into `rect`, and takes pan, zoom and follow from pointer and buttons, and a selection of
+/// bars from the ruler.
+pub fn show(
+    ui: &mut Ui,
+    rect: Rect,
+    view: &View,
+    viewport: &mut RollViewport,
+    selection: &mut BarSelection,
+    ui_events: &mut Vec<UiEvent>,
+) {
     let area = Rect::from_min_max(rect.min + vec2(piano_keys::WIDTH, RULER), rect.max);
     if area.width() < 20.0 || area.height() < 20.0 {
         return;
@@ -51,6 +60,7 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
     grid(&inside, &transform, &lines);
     ruler(&painter, rect, view, &transform, &lines);
     planned(&inside, view, &transform);
+    selection.draw(&inside, &transform);
     let notes = &view.snapshot.notes;
     for note in notes {
         draw_note(&inside, &transform, view, note);
@@ -67,6 +77,8 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, viewport: &mut RollViewport) {
     if notes.is_empty() {
         hint(&inside, area, view);
     }
+    let bars = ruler_rect(rect, &transform);
+    selection.show(ui, bars, view, &transform, ui_events);
     buttons(ui, rect, &transform, viewport);
 }
 
@@ -146,6 +158,14 @@ fn grid(painter: &Painter, transform: &RollTransform, lines: &[GridLine]) {
     }
 }
 
+/// The part of the ruler beside its buttons.
+fn ruler_rect(rect: Rect, transform: &RollTransform) -> Rect {
+    Rect::from_min_max(
+        pos2(transform.area.left(), rect.top()),
+        pos2(rect.right() - BUTTONS, transform.area.top()),
+    )
+}
+
 /// Draws bar numbers, and beats where they fit.
 fn ruler(
     painter: &Painter,
@@ -154,10 +174,7 @@ fn ruler(
     transform: &RollTransform,
     lines: &[GridLine],
 ) {
-    let top = Rect::from_min_max(
-        pos2(transform.area.left(), rect.top()),
-        pos2(rect.right() - BUTTONS, transform.area.top()),
-    );
+    let top = ruler_rect(rect, transform);
     let painter = painter.with_clip_rect(top);
     let bar_room = view.grid.section_at(transform.left).bar_length() as f32 * transform.zoom;
     // Numbers every bar, every second, every fourth, and so on.

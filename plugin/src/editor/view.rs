@@ -228,6 +228,8 @@ pub enum UiEvent {
     Type(usize, String),
     /// An action was chosen.
     Action(Action),
+    /// The bars between two positions, in quarter notes, are to be regenerated.
+    RegenerateBars(f64, f64),
     /// Files or folders were dropped on the window.
     Drop(Vec<PathBuf>),
 }

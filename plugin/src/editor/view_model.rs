@@ -112,6 +112,8 @@ fn undo_text(step: UndoStep, back: bool) -> &'static str {
     match (step, back) {
         (UndoStep::Regenerate, true) => "Back to the answer before this bar was regenerated",
         (UndoStep::Regenerate, false) => "Forth to the regenerated bar",
+        (UndoStep::Infill, true) => "Back to the notes before these bars were regenerated",
+        (UndoStep::Infill, false) => "Forth to the regenerated bars",
         (UndoStep::Clear, true) => "Remember again what was cleared",
         (UndoStep::Clear, false) => "Clear memory again",
         (UndoStep::PlayOver, true) => "Remember again what was played over",

@@ -273,6 +273,9 @@ impl NiceEguiApp for EditorWindow {
                 match &ui_event {
                     UiEvent::Action(action) => self.execute(*action),
                     UiEvent::Drop(paths) => self.dropped(paths),
+                    &UiEvent::RegenerateBars(from, to) => {
+                        self.send(EditorRequest::RegenerateBars(from, to));
+                    }
                     _ => {}
                 }
             }

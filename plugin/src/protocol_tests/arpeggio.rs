@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
 use continuo_score::{Note, Part, Score};
 
@@ -30,6 +31,8 @@ pub(super) struct Arpeggio {
     pub(super) heard_parts: Vec<Part>,
     /// Every answer: its step, and a hash of its input.
     pub(super) answers: Vec<(u32, u64)>,
+    /// The notes of an infill that are returned after this many slices.
+    infill: Option<(Vec<Note>, usize)>,
     /// Simulated work, if it has any.
     pub(super) work: Option<Work>,
 }
@@ -178,6 +181,39 @@ impl Player for Arpeggio {
         }
         self.work = Some(work);
         Ok(played)
+    }
+
+    /// Fills the range with quarter notes of one random pitch.
+    fn begin_infill(
+        &mut self,
+        before: &Score,
+        _settings: &Settings,
+        infill: Infill,
+    ) -> Result<(), Infallible> {
+        let heard = before.notes.iter().chain(&infill.following);
+        let heard = heard.fold(infill.seed, |seed, n| mix(seed ^ u64::from(n.start)));
+        let pitch = 30 + Rng::new(heard).below(60) as u8;
+        let starts = (infill.from..infill.until).step_by(12);
+        let note = |start| Note {
+            start,
+            length: 12,
+            pitch,
+            velocity: 70,
+            ..Note::default()
+        };
+        self.infill = Some((starts.map(note).collect(), 5));
+        Ok(())
+    }
+
+    fn poll_infill(&mut self) -> Result<Option<Vec<Note>>, Infallible> {
+        let Some((_, left)) = &mut self.infill else {
+            return Ok(Some(Vec::new()));
+        };
+        if *left > 0 {
+            *left -= 1;
+            return Ok(None);
+        }
+        Ok(self.infill.take().map(|(notes, _)| notes))
     }
 
     fn pending_work(&self) -> Option<PendingWork> {

@@ -3,7 +3,7 @@
 use continuo::editor::UiEvent;
 use continuo::editor::view::{ControlKind, Group};
 use egui::accesskit::Role;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT, Queryable};
 
 use crate::fixtures;
 use crate::harness::{EditorHarness, gesture};
@@ -144,4 +144,100 @@ fn piano_roll_zooms_scrolls_and_follows() {
         editor.click(name);
     }
     assert_eq!(editor.events(), [], "the roll emits no events");
+}
+
+/// Bars of three beats; the playhead is in the tenth, and the answer began in the eighth.
+#[test]
+fn bars_are_selected_in_the_ruler_and_regenerated() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let label = |editor: &EditorHarness| {
+        let ruler = editor.harness.get_by_label_contains("Bar selection");
+        ruler.accesskit_node().label().unwrap_or_default()
+    };
+    let ruler = editor.harness.get_by_label_contains("Bar selection").rect();
+    let x = |beat: f32| ruler.left() + 0.64 * (ruler.width() + 100.0) + (beat - 28.25) * 30.0;
+    let at = |beat: f32| egui::pos2(x(beat), ruler.center().y);
+    assert_eq!(label(&editor), "Bar selection: none");
+    editor.harness.drag_at(at(19.0));
+    editor.harness.hover_at(at(23.0));
+    editor.harness.run();
+    editor.harness.hover_at(at(25.0));
+    editor.harness.run();
+    editor.harness.drop_at(at(25.0));
+    editor.harness.run();
+    assert_eq!(label(&editor), "Bar selection: bars 7 to 9");
+    assert!(
+        editor.harness.query_by_label("Follow").is_none(),
+        "the roll stays"
+    );
+    editor
+        .harness
+        .get_by_label("Regenerate bars 7 to 9")
+        .click();
+    assert_eq!(editor.events(), [UiEvent::RegenerateBars(18.0, 27.0)]);
+
+    // The keyboard: by a bar, and longer or shorter.
+    let press = |editor: &mut EditorHarness, key, shift: bool| {
+        editor
+            .harness
+            .get_by_label_contains("Bar selection")
+            .focus();
+        editor.harness.run();
+        let modifiers = match shift {
+            true => egui::Modifiers::SHIFT,
+            false => egui::Modifiers::NONE,
+        };
+        editor.harness.key_press_modifiers(modifiers, key);
+        editor.harness.run();
+        label(editor)
+    };
+    use egui::Key;
+    assert_eq!(
+        press(&mut editor, Key::ArrowRight, false),
+        "Bar selection: bars 8 to 10"
+    );
+    assert_eq!(
+        press(&mut editor, Key::ArrowLeft, true),
+        "Bar selection: bars 8 to 9"
+    );
+    assert_eq!(
+        press(&mut editor, Key::ArrowLeft, false),
+        "Bar selection: bars 7 to 8"
+    );
+    assert_eq!(
+        press(&mut editor, Key::ArrowRight, true),
+        "Bar selection: bars 7 to 9"
+    );
+    assert_eq!(
+        press(&mut editor, Key::Escape, false),
+        "Bar selection: none"
+    );
+    // A click, as a screen reader sends it: the bar before the playhead.
+    editor
+        .harness
+        .get_by_label_contains("Bar selection")
+        .click_accesskit();
+    editor.harness.run();
+    assert_eq!(label(&editor), "Bar selection: bar 9");
+    assert!(editor.harness.query_by_label("Regenerate bar 9").is_some());
+    assert_eq!(editor.events(), []);
+}
+
+#[test]
+fn bars_that_are_still_played_cannot_be_regenerated() {
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let ruler = editor.harness.get_by_label_contains("Bar selection").rect();
+    let x = ruler.left() + 0.64 * (ruler.width() + 100.0);
+    editor
+        .harness
+        .hover_at(egui::pos2(x + 10.0, ruler.center().y));
+    editor
+        .harness
+        .drag_at(egui::pos2(x + 10.0, ruler.center().y));
+    editor
+        .harness
+        .drop_at(egui::pos2(x + 10.0, ruler.center().y));
+    editor.harness.run();
+    let button = editor.harness.get_by_label("Regenerate bar 10");
+    assert!(button.accesskit_node().is_disabled());
 }

@@ -20,6 +20,7 @@ fn gap(score: &Score, first: u32, bars: u32, candidates: u32) -> (Score, Infill)
         from,
         until,
         following,
+        staying: Vec::new(),
         candidates,
         sampling: Sampling::default(),
         seed: 7,

@@ -14,8 +14,9 @@ use continuo_trainer::data::augment::AugmentRange;
 use continuo_trainer::data::corpus::{Corpus, Location};
 use continuo_trainer::data::stream_batcher::Batching;
 use continuo_trainer::model::Precision;
+use continuo_trainer::train::config::Optimizer;
 use continuo_trainer::train::device::{DeviceChoice, Devices};
-use continuo_trainer::train::schedule::Budget;
+use continuo_trainer::train::schedule::{Budget, Schedule};
 use continuo_trainer::train::{self, Ending, Start, TrainOptions};
 
 use self::progress_view::ProgressView;
@@ -41,7 +42,8 @@ pub(super) struct Arguments {
     /// Folder for checkpoints.
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
-    /// Sizes and training settings: tiny (tests), small (3.4 M parameters), base (25.7 M), large (114 M)
+    /// Sizes and training settings: tiny (tests), small (3.4 M parameters), default (small
+    /// with Muon, for many hours), base (25.7 M), large (114 M)
     /// [default: small].
     #[arg(long)]
     preset: Option<String>,
@@ -142,7 +144,11 @@ pub(super) struct Arguments {
     /// Share of the values that dropout sets to zero in training [default: 0].
     #[arg(long, value_name = "SHARE", value_parser = number(0.0, 0.9))]
     dropout: Option<f64>,
-    /// Weight decay (AdamW): each step shrinks the matrices inside the layers by this share times the
+    /// Optimiser of the matrices inside the layers: adamw or muon; AdamW trains everything else
+    /// [default: adamw].
+    #[arg(long, value_name = "NAME", value_parser = optimizer)]
+    optimizer: Option<Optimizer>,
+    /// Weight decay: each step shrinks the matrices inside the layers by this share times the
     /// learning rate [default: 0.1].
     #[arg(long, value_name = "DECAY", value_parser = number(0.0, 100.0))]
     weight_decay: Option<f64>,
@@ -158,6 +164,11 @@ pub(super) struct Arguments {
     /// parameters get another meaning and have to be learnt again.
     #[arg(long, requires = "from")]
     with_relative: bool,
+    /// Course of the learning rate after it has risen: cosine, or wsd (at its peak, and down in the
+    /// last quarter, so that a training can be resumed before with a larger budget)
+    /// [default: cosine].
+    #[arg(long, value_name = "NAME", value_parser = schedule)]
+    schedule: Option<Schedule>,
     /// Peak learning rate [default: the preset's].
     #[arg(long, value_name = "RATE", value_parser = above(0.0))]
     lr: Option<f64>,
@@ -181,7 +192,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Continue from the newest checkpoint in DIR with its settings and seed; --steps or --minutes
     /// set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "weight_decay", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "schedule", "weight_decay", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 
@@ -231,6 +242,22 @@ fn precision(text: &str) -> Result<Precision, String> {
         "f32" => Ok(Precision::F32),
         "bf16" => Ok(Precision::Bf16),
         _ => Err("f32 or bf16".into()),
+    }
+}
+
+fn optimizer(text: &str) -> Result<Optimizer, String> {
+    match text {
+        "adamw" => Ok(Optimizer::AdamW),
+        "muon" => Ok(Optimizer::Muon),
+        _ => Err("adamw or muon".into()),
+    }
+}
+
+fn schedule(text: &str) -> Result<Schedule, String> {
+    match text {
+        "cosine" => Ok(Schedule::Cosine),
+        "wsd" => Ok(Schedule::Wsd),
+        _ => Err("cosine or wsd".into()),
     }
 }
 

@@ -128,7 +128,10 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         held_out: a.selection.held_out,
         seed: a.selection.seed,
     };
-    encoding::encode(&options)?;
+    encoding::encode(&options).with_context(|| {
+        let folder = folder.display();
+        format!("cannot encode the songs into a temporary corpus in {folder}")
+    })?;
     let corpus = Corpus::open(&path)?;
     Ok((Some(scratch), corpus))
 }

@@ -1,4 +1,4 @@
-//! Writing of ONNX files: [`write`] turns a trained network into graphs.
+//! Writing of ONNX files: [`write()`] turns a trained network into graphs.
 //!
 //! `blocks`, `ort_ops` and `retrieval` write the parts of a layer, [`graph`] builds a graph node by
 //! node, and [`proto`] has the messages of the format, which `build.rs` generates.

@@ -5,16 +5,23 @@
 //! `p` counts tokens since the stream began. Angles are computed in `f64`, and keys are stored
 //! rotated. The kNN layer does not rotate; see [`super::retrieval`].
 
+pub(super) mod composed;
+
 use burn::module::Module;
 use burn::nn::{Embedding, Linear, RmsNorm};
 use burn::tensor::Tensor;
 
+use self::composed::{Composed, attend as attend_composed, unit};
 use super::attention_context::AttentionContext;
 use super::config::ModelConfig;
+use super::cpu::Matrix;
+use super::cpu::attention::{Window, attend};
+use super::cpu::heads::{self, Heads};
+use super::cpu::join::join;
 use super::distance_bias::BUCKETS;
 use super::memory::{KeysValues, Memory};
 use super::parameters::{Builder, ParamInit, ParamRole, TableRole};
-use super::retrieval::{Retrieval, UNIT_EPSILON};
+use super::retrieval::Retrieval;
 
 /// Attention of one layer, with the norm before it.
 #[derive(Module, Debug)]
@@ -38,9 +45,14 @@ impl Attention {
         let inner = s.heads * s.head_dim;
         let knn = config.shape.knn.filter(|knn| knn.layer == layer);
         // The kNN layer has one key and one value for all its queries.
-        let outer = knn.map_or(3 * inner, |_| inner + 2 * s.head_dim);
+        let shared = knn.map_or(inner, |_| s.head_dim);
         let norm = builder.norm("norm", s.width)?;
-        let qkv = builder.linear("qkv", ParamRole::Projection, [s.width, outer])?;
+        let qkv = builder.fused_linear(
+            "qkv",
+            ParamRole::Projection,
+            s.width,
+            &[inner, shared, shared],
+        )?;
         let out = builder.linear("out", ParamRole::ResidualProjection, [inner, s.width])?;
         let distance = match config.like_midigen.positions && knn.is_none() {
             true => {
@@ -62,18 +74,6 @@ impl Attention {
         })
     }
 
-    /// Additive mask of the scores: visibility, and the distance biases of each head.
-    fn mask(&self, context: &AttentionContext) -> Tensor<4> {
-        let (Some(table), Some(buckets)) = (&self.distance, &context.buckets) else {
-            return context.mask.clone();
-        };
-        let [_, _, length, keys] = context.mask.dims();
-        let bias = table.forward(buckets.clone().reshape([length, keys]));
-        let [_, _, heads] = bias.dims();
-        let bias = bias.reshape([1, length, keys, heads]).permute([0, 3, 1, 2]);
-        context.mask.clone() + bias
-    }
-
     /// Update of the residual stream `h` (`[batch * length, width]`) by the attention of layer
     /// `l`, in the shape of `h`. Advances the layer's memory.
     pub(super) fn forward(
@@ -83,11 +83,86 @@ impl Attention {
         memory: &mut Memory,
         l: usize,
     ) -> Tensor<2> {
+        let normed = context.norm(h, &self.norm);
+        let qkv = context.linear(normed.clone(), &self.qkv);
+        let (mixed, present) = match &context.composed {
+            Some(composed) => self.composed(qkv, normed, context, composed, memory, l),
+            None => self.fused(qkv, normed, context, memory, l),
+        };
+        let keys = present.0.dims()[2];
+        let kept = (keys + 1).saturating_sub(context.config.shape.window)..keys;
+        let kept = tokens(&present, kept);
+        // Layers come in order: `l` exists already or is the next one.
+        match memory.layers.get_mut(l) {
+            Some(layer) => *layer = kept,
+            None => memory.layers.push(kept),
+        }
+        context.linear(mixed, &self.out)
+    }
+
+    /// Output of the heads, `[batch * length, heads * head_dim]`, and the keys and values of the
+    /// memory and the input, by the operations of [`cpu`](super::cpu).
+    fn fused(
+        &self,
+        qkv: Tensor<2>,
+        normed: Tensor<2>,
+        context: &AttentionContext,
+        memory: &mut Memory,
+        l: usize,
+    ) -> (Tensor<2>, KeysValues) {
+        let sizes = context.config.shape.sizes;
+        let (batch, length, dim) = (context.batch_rows, context.length, sizes.head_dim);
+        let all = qkv.dims()[1] / dim;
+        let heads = Heads {
+            batch,
+            length,
+            queries: sizes.heads,
+            keys: (all - sizes.heads) / 2,
+            dim,
+        };
+        let packed = match &self.retrieval {
+            Some(retrieval) => heads::of_unit_length(qkv, retrieval.scale(), heads),
+            None => heads::rotated(qkv, heads, context.angles.clone()),
+        };
+        let values = packed.clone().inner().reshape([batch, all, length, dim]);
+        let part = |from, to| {
+            let part = [0..batch, from..to, 0..length, 0..dim];
+            values.clone().slice(part)
+        };
+        let first_value = heads.queries + heads.keys;
+        let own = (part(heads.queries, first_value), part(first_value, all));
+        let present = joined(memory.layers.get(l), own, join);
+        let window = Window {
+            keys: Matrix::of(present.0.clone()),
+            values: Matrix::of(present.1.clone()),
+            past: context.past,
+            first_seen: context.first_seen.clone(),
+        };
+        let mut mixed = attend(packed.clone(), heads, window);
+        if let Some(retrieval) = &self.retrieval {
+            let all = joined(memory.recalled.take().as_ref(), present.clone(), join);
+            let retrieved = memory.retrieved.as_mut();
+            let held = (&all, heads);
+            mixed = retrieval.mix_fused(mixed, packed, normed, held, context, retrieved);
+            let kept = context.retrieval.kept.clone();
+            memory.recalled = kept.map(|kept| tokens(&all, kept));
+        }
+        (mixed, present)
+    }
+
+    /// As [`Self::fused`], by `burn`'s operations.
+    fn composed(
+        &self,
+        qkv: Tensor<2>,
+        normed: Tensor<2>,
+        context: &AttentionContext,
+        composed: &Composed,
+        memory: &mut Memory,
+        l: usize,
+    ) -> (Tensor<2>, KeysValues) {
         let (batch, length) = (context.batch_rows, context.length);
         let sizes = context.config.shape.sizes;
         let (heads, dim) = (sizes.heads, sizes.head_dim);
-        let normed = context.norm(h, &self.norm);
-        let qkv = context.precision.linear(normed.clone(), &self.qkv);
         let all = qkv.dims()[1] / dim;
         let qkv = qkv.reshape([batch, length, all, dim]);
         // Heads of keys, and of values: 1 in the kNN layer.
@@ -104,52 +179,56 @@ impl Attention {
                 (query, unit(part(&qkv, heads, heads + key_heads)))
             }
             None => {
-                let rotated = rotate(qkv, context, 2 * heads);
+                let rotated = composed.rotate(qkv, 2 * heads);
                 (part(&rotated, 0, heads), part(&rotated, heads, 2 * heads))
             }
         };
-        let (key, value) = match memory.layers.get(l) {
-            Some((past_key, past_value)) => (
-                Tensor::cat(vec![past_key.clone(), key], 2),
-                Tensor::cat(vec![past_value.clone(), value], 2),
-            ),
-            None => (key, value),
-        };
+        let (key, value) = joined(memory.layers.get(l), (key, value), cat);
         let seen = tokens(
             &(key.clone(), value.clone()),
-            context.first_seen..key.dims()[2],
+            composed.first_seen..key.dims()[2],
         );
-        let mut mixed = attend(query.clone(), seen.0, seen.1, &self.mask(context));
+        let mut mixed = attend_composed(query.clone(), seen.0, seen.1, &self.mask(composed));
         let present = (key.inner(), value.inner());
         if let Some(retrieval) = &self.retrieval {
-            let all = match memory.recalled.take() {
-                Some((keys, values)) => (
-                    Tensor::cat(vec![keys, present.0.clone()], 2),
-                    Tensor::cat(vec![values, present.1.clone()], 2),
-                ),
-                None => present.clone(),
-            };
+            let all = joined(memory.recalled.take().as_ref(), present.clone(), cat);
             let retrieved = memory.retrieved.as_mut();
             mixed = retrieval.mix(mixed, query, normed, &all, context, retrieved);
-            memory.recalled = context
-                .retrieval
-                .kept
-                .clone()
-                .map(|kept| tokens(&all, kept));
-        }
-        let keys = present.0.dims()[2];
-        let kept = tokens(
-            &present,
-            (keys + 1).saturating_sub(context.config.shape.window)..keys,
-        );
-        // Layers come in order: `l` exists already or is the next one.
-        match memory.layers.get_mut(l) {
-            Some(layer) => *layer = kept,
-            None => memory.layers.push(kept),
+            let kept = context.retrieval.kept.clone();
+            memory.recalled = kept.map(|kept| tokens(&all, kept));
         }
         let mixed = mixed.swap_dims(1, 2).reshape([batch * length, heads * dim]);
-        context.precision.linear(mixed, &self.out)
+        (mixed, present)
     }
+
+    /// Additive mask of the scores: visibility, and the distance biases of each head.
+    fn mask(&self, composed: &Composed) -> Tensor<4> {
+        let (Some(table), Some(buckets)) = (&self.distance, &composed.buckets) else {
+            return composed.mask.clone();
+        };
+        let [_, _, length, keys] = composed.mask.dims();
+        let bias = table.forward(buckets.clone().reshape([length, keys]));
+        let [_, _, heads] = bias.dims();
+        let bias = bias.reshape([1, length, keys, heads]).permute([0, 3, 1, 2]);
+        composed.mask.clone() + bias
+    }
+}
+
+/// `past`, if there is any, followed by `own`, put together by `join`.
+fn joined(
+    past: Option<&KeysValues>,
+    own: KeysValues,
+    join: impl Fn(&Tensor<4>, Tensor<4>) -> Tensor<4>,
+) -> KeysValues {
+    match past {
+        Some((keys, values)) => (join(keys, own.0), join(values, own.1)),
+        None => own,
+    }
+}
+
+/// `past` followed by `own`, by `burn`'s operations.
+fn cat(past: &Tensor<4>, own: Tensor<4>) -> Tensor<4> {
+    Tensor::cat(vec![past.clone(), own], 2)
 }
 
 /// The tokens `range` of `keys_values`.
@@ -157,57 +236,4 @@ fn tokens((keys, values): &KeysValues, range: std::ops::Range<usize>) -> KeysVal
     let [batch, heads, _, dim] = keys.dims();
     let part = |t: &Tensor<4>| t.clone().slice([0..batch, 0..heads, range.clone(), 0..dim]);
     (part(keys), part(values))
-}
-
-/// The first `count` heads of `qkv` (`[batch, length, heads, head_dim]`), rotated.
-fn rotate(qkv: Tensor<4>, context: &AttentionContext, count: usize) -> Tensor<4> {
-    let (batch, length) = (context.batch_rows, context.length);
-    let [.., dim] = qkv.dims();
-    let half = |from, to| qkv.clone().slice([0..batch, 0..length, 0..count, from..to]);
-    let (a, b) = (half(0, dim / 2), half(dim / 2, dim));
-    let (cos, sin) = (context.cos.clone(), context.sin.clone());
-    Tensor::cat(
-        vec![
-            a.clone() * cos.clone() - b.clone() * sin.clone(),
-            b * cos + a * sin,
-        ],
-        3,
-    )
-}
-
-/// Vectors of length 1 along the last dimension.
-fn unit(x: Tensor<4>) -> Tensor<4> {
-    let square = (x.clone() * x.clone()).sum_dim(3);
-    x / (square + UNIT_EPSILON).sqrt()
-}
-
-/// `softmax(query · keyᵀ + mask) · value`, `[batch, heads, length, head_dim]`. `key` and `value`
-/// have the heads of `query`, or one for all.
-///
-/// The row sums are one more column of the product with the values, and divide its result; `burn`'s
-/// `attention` divides the weights before that product.
-pub(super) fn attend(
-    query: Tensor<4>,
-    key: Tensor<4>,
-    value: Tensor<4>,
-    mask: &Tensor<4>,
-) -> Tensor<4> {
-    let [batch, heads, length, dim] = query.dims();
-    let [_, key_heads, keys, _] = key.dims();
-    let rows = heads * length / key_heads;
-    let scores = query
-        .reshape([batch, key_heads, rows, dim])
-        .matmul(key.transpose());
-    let scores = scores.reshape([batch, heads, length, keys]) + mask.clone();
-    let highest = scores.clone().inner().max_dim(3);
-    let weights = (scores - highest)
-        .exp()
-        .reshape([batch, key_heads, rows, keys]);
-    let ones = Tensor::ones([batch, key_heads, keys, 1], &mask.device());
-    let sums =
-        weights
-            .matmul(Tensor::cat(vec![value, ones], 3))
-            .reshape([batch, heads, length, dim + 1]);
-    sums.clone().slice([0..batch, 0..heads, 0..length, 0..dim])
-        / sums.slice([0..batch, 0..heads, 0..length, dim..dim + 1])
 }

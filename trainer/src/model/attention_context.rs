@@ -1,36 +1,33 @@
-//! Values that the attention of all layers shares: rotations, masks, precision.
+//! Values that the attention of all layers shares: angles, visible tokens, precision.
 
-use burn::nn::RmsNorm;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::sync::Arc;
+
+use burn::nn::{Linear, RmsNorm};
+use burn::tensor::{Device, Tensor};
 use continuo_score::manifest::NetworkShape;
 
+use super::attention::composed::Composed;
 use super::config::ModelConfig;
-use super::distance_bias::bucket;
+use super::cpu;
+use super::cpu::heads::Angles;
 use super::input::Input;
 use super::memory::{Memory, MemoryMode};
 use super::precision::Precision;
 use super::retrieval_mask::RetrievalMask;
 use super::rotary::Rotary;
-use super::tensors::ids;
 
-/// Stands for minus infinity in a mask: a score this low has weight 0 exactly.
-pub(super) const MASKED: f32 = -1e30;
-
-/// Rotations and masks of one forward pass.
+/// Angles and visible tokens of one forward pass.
 pub(super) struct AttentionContext {
     pub(super) config: ModelConfig,
     pub(super) batch_rows: usize,
     pub(super) length: usize,
-    /// `[batch, length, 2 heads, head_dim / 2]`, where `batch` is 1 if all rows are alike; the
-    /// entries of queries include the factor `1 / sqrt(head_dim)`.
-    pub(super) cos: Tensor<4>,
-    pub(super) sin: Tensor<4>,
-    /// Index of the oldest token, in the XL memory and the input, that any token sees.
-    pub(super) first_seen: usize,
-    /// `[batch, 1, length, past + length - first_seen]`: 0, or [`MASKED`].
-    pub(super) mask: Tensor<4>,
-    /// Distance bucket of each query and key, `length * keys`; only with distance biases.
-    pub(super) buckets: Option<Tensor<1, Int>>,
+    /// Tokens in the XL memory.
+    pub(super) past: usize,
+    pub(super) angles: Arc<Angles>,
+    /// Index, in the XL memory and the input, of the first token that each token sees.
+    pub(super) first_seen: Arc<Vec<usize>>,
+    /// Rotations and masks for `burn`'s operations; `None` if [`Self::fused`].
+    pub(super) composed: Option<Composed>,
     /// Tokens that the kNN layer may retrieve.
     pub(super) retrieval: RetrievalMask,
     pub(super) precision: Precision,
@@ -43,15 +40,12 @@ impl AttentionContext {
         memory: &Memory,
         mode: MemoryMode,
         precision: Precision,
-        device: &Device,
     ) -> Self {
         let NetworkShape { sizes, window, .. } = config.shape;
         let Input {
             batch_rows, length, ..
         } = *input;
         let past = memory.length();
-        let half = sizes.head_dim / 2;
-        let scale = 1.0 / (sizes.head_dim as f64).sqrt();
         let rotary = Rotary::new(config, sizes.head_dim);
         // Without relative time and pitch, the angles of all rows are the same.
         let angled_rows = if config.relative.is_some() {
@@ -69,12 +63,8 @@ impl AttentionContext {
                 sin.push(s as f32);
             }
         }
-        // Heads differ only in the scale of the queries.
-        let of_heads = |angles: Vec<f32>| {
-            let table = TensorData::new(angles, [angled_rows, length, 1, half]);
-            let key = Tensor::<4>::from_data(table, device).repeat_dim(2, sizes.heads);
-            Tensor::cat(vec![key.clone() * scale, key], 2)
-        };
+        let scale = 1.0 / (sizes.head_dim as f32).sqrt();
+        let angles = Angles { cos, sin, scale };
         // The first remembered key belongs to the token at this stream position.
         let first = memory.position - past as u64;
         let start = |i: usize| {
@@ -89,40 +79,56 @@ impl AttentionContext {
                 .max((own + 1).saturating_sub(window as u64));
             start.saturating_sub(first) as usize
         };
-        // Keys that no token sees are left out of the products.
-        let first_seen = (0..batch_rows * length).map(start).min().unwrap_or(0);
-        let keys = past + length - first_seen;
-        let mut mask = vec![MASKED; batch_rows * length * keys];
-        for (i, row) in mask.chunks_exact_mut(keys).enumerate() {
-            let own = past + i % length;
-            row[start(i) - first_seen..=own - first_seen].fill(0.0);
-        }
-        let buckets = (!rotates).then(|| {
-            let distance = |(i, key): (usize, usize)| (past + i).saturating_sub(first_seen + key);
-            let pairs = (0..length).flat_map(|i| (0..keys).map(move |key| (i, key)));
-            ids(pairs.map(|pair| bucket(distance(pair))), device)
-        });
-        let mask = TensorData::new(mask, [batch_rows, 1, length, keys]);
         Self {
             config: *config,
             batch_rows,
             length,
-            cos: of_heads(cos),
-            sin: of_heads(sin),
-            first_seen,
-            mask: Tensor::from_data(mask, device),
-            buckets,
+            past,
+            angles: Arc::new(angles),
+            first_seen: Arc::new((0..batch_rows * length).map(start).collect()),
+            composed: None,
             retrieval: RetrievalMask::new(config, input, memory, mode.recall),
             precision,
+        }
+    }
+
+    /// Prepares `burn`'s operations instead of those of [`cpu`].
+    pub(super) fn compose(&mut self, device: &Device) {
+        self.composed = Some(Composed::new(self, device));
+    }
+
+    /// Whether the operations of [`cpu`] are used instead of `burn`'s.
+    pub(super) fn fused(&self) -> bool {
+        self.composed.is_none()
+    }
+
+    /// The output of a linear module without bias.
+    pub(super) fn linear(&self, x: Tensor<2>, linear: &Linear) -> Tensor<2> {
+        let weight = linear.weight.val();
+        match (self.fused(), self.precision) {
+            (true, Precision::F32) => cpu::linear::linear(x, weight),
+            (_, precision) => precision.matmul(x, weight),
+        }
+    }
+
+    /// Logits: the product of `x` with the transposed token table.
+    pub(super) fn logits(&self, x: Tensor<2>, table: Tensor<2>) -> Tensor<2> {
+        match (self.fused(), self.precision) {
+            (true, Precision::F32) => cpu::linear::linear_transposed(x, table),
+            (_, precision) => precision.matmul(x, table.transpose()),
         }
     }
 
     /// The norm of the residual stream `x`, `[tokens, width]`: RMSNorm, or LayerNorm as in
     /// MIDIGen.
     pub(super) fn norm(&self, x: Tensor<2>, norm: &RmsNorm) -> Tensor<2> {
-        norm.forward(match self.config.like_midigen.norm {
+        let x = match self.config.like_midigen.norm {
             true => x.clone() - x.mean_dim(1),
             false => x,
-        })
+        };
+        match self.fused() {
+            true => cpu::rms_norm::rms_norm(x, norm),
+            false => norm.forward(x),
+        }
     }
 }

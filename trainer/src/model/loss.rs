@@ -2,6 +2,8 @@
 
 use burn::tensor::{Int, Tensor, TensorData};
 
+use super::cpu;
+
 /// Target of a padding token: it is no token id, and its loss is 0.
 pub const IGNORED: u16 = u16::MAX;
 
@@ -11,6 +13,14 @@ pub const IGNORED: u16 = u16::MAX;
 /// `burn`'s `CrossEntropyLoss` returns the mean over one batch; a training step sums over several
 /// micro-batches, and an evaluation reports each token.
 pub fn cross_entropy(logits: Tensor<2>, targets: &[u16]) -> Tensor<2> {
+    match cpu::is_cpu(&logits.device().inner()) {
+        true => cpu::cross_entropy::cross_entropy(logits, targets),
+        false => composed_cross_entropy(logits, targets),
+    }
+}
+
+/// As [`cross_entropy`], by `burn`'s operations.
+pub(super) fn composed_cross_entropy(logits: Tensor<2>, targets: &[u16]) -> Tensor<2> {
     let device = logits.device();
     let rows = targets.len();
     let id = |t: &u16| if *t == IGNORED { 0 } else { i64::from(*t) };

@@ -8,6 +8,7 @@ use continuo_score::Vocabulary;
 use super::attention::Attention;
 use super::attention_context::AttentionContext;
 use super::config::ModelConfig;
+use super::cpu;
 use super::dropout::Dropout;
 use super::embedding::{self, InputEmbedding};
 use super::feed_forward::FeedForward;
@@ -22,6 +23,9 @@ pub struct Model {
     pub config: ModelConfig,
     /// Number format of the matrix products.
     pub precision: Precision,
+    /// Whether the CPU's own operations are used on a CPU; otherwise `burn`'s, which give the same
+    /// values more slowly.
+    pub fused: bool,
     /// Only in training.
     pub dropout: Option<Dropout>,
     /// Parameters, in the order in which [`Module::visit`] meets them.
@@ -77,6 +81,7 @@ impl Model {
         Ok(Self {
             config,
             precision: Precision::F32,
+            fused: true,
             dropout: None,
             specs,
             features: embedding::features(vocabulary, device),
@@ -110,6 +115,11 @@ impl Model {
         self.layers = parameters::replace(self.layers.clone(), values);
     }
 
+    /// Device of the parameters, outside of autodiff.
+    pub fn device(&self) -> Device {
+        self.features.device()
+    }
+
     /// Number of learnt values.
     pub fn size(&self) -> usize {
         self.layers.num_params()
@@ -122,6 +132,7 @@ impl Model {
         Self {
             config: self.config,
             precision: self.precision,
+            fused: self.fused,
             dropout: None,
             specs: self.specs.clone(),
             features: self.features.clone().to_device(device),
@@ -143,8 +154,10 @@ impl Model {
     /// As [`Self::forward`], with the memories that `mode` selects.
     pub fn forward_with(&self, input: &Input, memory: &mut Memory, mode: MemoryMode) -> Tensor<2> {
         let device = self.features.device();
-        let context =
-            AttentionContext::new(&self.config, input, memory, mode, self.precision, &device);
+        let mut context = AttentionContext::new(&self.config, input, memory, mode, self.precision);
+        if !self.fused || !cpu::is_cpu(&device) || self.config.like_midigen.positions {
+            context.compose(&device);
+        }
         let table = self.token_table();
         let drop = |x| match &self.dropout {
             Some(dropout) => dropout.apply(x),
@@ -161,8 +174,7 @@ impl Model {
             h = h.clone() + drop(layer.feed_forward.forward(h, &context));
         }
         memory.position += input.length as u64;
-        self.precision
-            .matmul(context.norm(h, norm), table.transpose())
+        context.logits(context.norm(h, norm), table)
     }
 
     /// Divides all logits by `temperature` from now on: above 1 the model becomes less certain,

@@ -54,6 +54,11 @@ impl ParamRole {
         )
     }
 
+    /// Whether Muon can train the parameter: a matrix inside a layer that begins at random values.
+    pub fn is_layer_matrix(self) -> bool {
+        matches!(self, Self::Projection | Self::ResidualProjection)
+    }
+
     /// Whether the parameter is one number per head of the kNN layer.
     pub fn is_knn_scalar(self) -> bool {
         matches!(self, Self::GateTerm | Self::LogScale)
@@ -74,6 +79,27 @@ pub struct ParamSpec {
     pub role: ParamRole,
     /// Rows and columns; a projection is `[in, out]`.
     pub shape: [usize; 2],
+    /// Columns of each of the matrices that lie side by side in this one, such as query, key and
+    /// value; a single number for a single matrix.
+    pub parts: Vec<usize>,
+}
+
+impl ParamSpec {
+    /// The matrices that lie side by side in a tensor of this shape.
+    pub fn split(&self, tensor: Tensor<2>) -> Vec<Tensor<2>> {
+        match self.parts.len() {
+            1 => vec![tensor],
+            _ => tensor.split_with_sizes(self.parts.clone(), 1),
+        }
+    }
+
+    /// The tensor in which `parts` lie side by side.
+    pub fn join(&self, mut parts: Vec<Tensor<2>>) -> Tensor<2> {
+        match parts.len() {
+            1 => parts.remove(0),
+            _ => Tensor::cat(parts, 1),
+        }
+    }
 }
 
 /// Source of a new network's parameters, asked once for each in a fixed order.
@@ -97,12 +123,22 @@ impl<I> Builder<'_, I> {
         }
     }
 
-    fn tensor<E>(&mut self, name: &str, role: ParamRole, shape: [usize; 2]) -> Result<Tensor<2>, E>
+    fn tensor<E>(
+        &mut self,
+        name: &str,
+        role: ParamRole,
+        rows: usize,
+        parts: &[usize],
+    ) -> Result<Tensor<2>, E>
     where
         I: ParamInit<E>,
     {
-        let name = format!("{}{name}", self.prefix);
-        let spec = ParamSpec { name, role, shape };
+        let spec = ParamSpec {
+            name: format!("{}{name}", self.prefix),
+            role,
+            shape: [rows, parts.iter().sum()],
+            parts: parts.to_vec(),
+        };
         let tensor = (self.init)(&spec)?;
         self.specs.push(spec);
         Ok(tensor)
@@ -112,12 +148,12 @@ impl<I> Builder<'_, I> {
         &mut self,
         name: &str,
         role: ParamRole,
-        shape: [usize; 2],
+        [rows, columns]: [usize; 2],
     ) -> Result<Param<Tensor<2>>, E>
     where
         I: ParamInit<E>,
     {
-        let tensor = self.tensor(name, role, shape)?;
+        let tensor = self.tensor(name, role, rows, &[columns])?;
         Ok(Param::initialized(ParamId::new(), tensor))
     }
 
@@ -132,6 +168,24 @@ impl<I> Builder<'_, I> {
     {
         Ok(Linear {
             weight: self.matrix(name, role, shape)?,
+            bias: None,
+        })
+    }
+
+    /// Linear module whose weight holds matrices of `parts` columns side by side.
+    pub(super) fn fused_linear<E>(
+        &mut self,
+        name: &str,
+        role: ParamRole,
+        rows: usize,
+        parts: &[usize],
+    ) -> Result<Linear, E>
+    where
+        I: ParamInit<E>,
+    {
+        let tensor = self.tensor(name, role, rows, parts)?;
+        Ok(Linear {
+            weight: Param::initialized(ParamId::new(), tensor),
             bias: None,
         })
     }
@@ -154,7 +208,7 @@ impl<I> Builder<'_, I> {
     where
         I: ParamInit<E>,
     {
-        let gain = self.tensor(name, ParamRole::Gain, [1, width])?;
+        let gain = self.tensor(name, ParamRole::Gain, 1, &[width])?;
         Ok(RmsNorm {
             gamma: Param::initialized(ParamId::new(), gain.reshape([width])),
             epsilon: NORM_EPSILON,

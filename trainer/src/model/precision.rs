@@ -1,6 +1,5 @@
 //! Number format of the network's matrix products.
 
-use burn::nn::Linear;
 use burn::tensor::{FloatDType, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -26,10 +25,5 @@ impl Precision {
                 product.cast(FloatDType::F32)
             }
         }
-    }
-
-    /// The output of a linear module without bias. [`Linear::forward`] has no mixed precision.
-    pub(super) fn linear(self, x: Tensor<2>, linear: &Linear) -> Tensor<2> {
-        self.matmul(x, linear.weight.val())
     }
 }

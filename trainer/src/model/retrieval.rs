@@ -18,13 +18,20 @@
 //! a match for the present brings what followed it. Otherwise the layers below would have to
 //! learn keys that do not depend on their own token.
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::nn::Linear;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Tensor, TensorData};
 use continuo_score::manifest::{Knn, Sizes};
 
-use super::attention_context::{AttentionContext, MASKED};
+use super::attention::composed::MASKED;
+use super::attention_context::AttentionContext;
+use super::cpu::Matrix;
+use super::cpu::heads::Heads;
+use super::cpu::mix::mix;
+use super::cpu::recall::{Store, recall, search, threshold};
 use super::memory::{KeysValues, RetrievedPositions};
 use super::parameters::{Builder, ParamInit, ParamRole};
 use super::retrieval_mask::RetrievalMask;
@@ -79,17 +86,21 @@ impl Retrieval {
         })
     }
 
-    /// `[1, heads, 1, 1]`.
-    fn scale(&self) -> Tensor<4> {
-        let scale = self.scale.val();
+    /// Factor of the cosine similarities, `[1, heads]`.
+    pub(super) fn scale(&self) -> Tensor<2> {
+        self.scale.val().exp().clamp_max(LARGEST_SCALE)
+    }
+
+    /// [`Self::scale`] as `[1, heads, 1, 1]`.
+    fn scale_of_heads(&self) -> Tensor<4> {
+        let scale = self.scale();
         let [_, heads] = scale.dims();
-        let scale = scale.exp().clamp_max(LARGEST_SCALE);
         scale.reshape([1, heads, 1, 1])
     }
 
     /// Queries (`[batch, heads, length, head_dim]`) whose product with a key is the score.
     pub(super) fn scaled(&self, query: Tensor<4>) -> Tensor<4> {
-        query * self.scale()
+        query * self.scale_of_heads()
     }
 
     /// `local` (`[batch, heads, length, head_dim]`) mixed with the values that the scaled queries
@@ -156,13 +167,72 @@ impl Retrieval {
         // Where nothing was found the sum is 0, and the gate discards the quotient.
         let recalled = sums.slice([0..batch, 0..heads, 0..length, 0..dim])
             / (sum + (found.clone().neg() + 1.0));
-        let similarity = (best / self.scale().inner()).clamp(-1.0, 1.0);
+        let similarity = (best / self.scale_of_heads().inner()).clamp(-1.0, 1.0);
         let gate = (normed.matmul(self.gate.weight.val()) + self.bias.val())
             .reshape([batch, length, heads, 1])
             .swap_dims(1, 2);
         let gate = sigmoid(gate + self.best.val().reshape([1, heads, 1, 1]) * similarity);
         let gate = gate * (found * mask.recall);
         local.clone() + gate * (recalled - local)
+    }
+
+    /// As [`Self::mix`] by the operations of [`cpu`](super::cpu): `local` and the result are
+    /// `[batch * length, heads * head_dim]`, and `packed` holds the scaled queries as
+    /// [`heads`](super::cpu::heads) makes them.
+    pub(super) fn mix_fused(
+        &self,
+        local: Tensor<2>,
+        packed: Tensor<2>,
+        normed: Tensor<2>,
+        ((keys, values), heads): (&KeysValues, Heads),
+        context: &AttentionContext,
+        retrieved: Option<&mut RetrievedPositions>,
+    ) -> Tensor<2> {
+        let mask = &context.retrieval;
+        let Heads {
+            length, queries, ..
+        } = heads;
+        let tokens = heads.batch * length;
+        if mask.candidates().is_none() || mask.recall == 0.0 {
+            if let Some(retrieved) = retrieved {
+                retrieved.extend(vec![Vec::new(); tokens * queries]);
+            }
+            return local;
+        }
+        let device = keys.device();
+        let store = Store {
+            keys: Matrix::of(keys.clone()),
+            values: Matrix::of(values.clone()),
+            value_offset: self.value_offset,
+        };
+        let queries_of = Matrix::of(packed.clone().inner());
+        let nearest = search(&queries_of, heads, &store, &mask.visible, self.k);
+        if let Some(retrieved) = retrieved {
+            retrieved.extend((0..tokens * queries).map(|query| {
+                let found = nearest.of(query).iter();
+                let positions = found.map(|&(index, _)| mask.first + u64::from(index));
+                positions.collect()
+            }));
+        }
+        // By token and head: best similarity, and the gate's factor.
+        let scale = Matrix::of(self.scale().inner());
+        let (mut similarity, mut factor) = (Vec::new(), Vec::new());
+        for token in 0..tokens {
+            for (head, scale) in scale.values().iter().enumerate() {
+                let query = (token / length * queries + head) * length + token % length;
+                similarity.push((nearest.best[query] / scale).clamp(-1.0, 1.0));
+                let found = !nearest.of(query).is_empty();
+                factor.push(if found { mask.recall } else { 0.0 });
+            }
+        }
+        let table = |data| {
+            let data = TensorData::new(data, [tokens, queries]);
+            Tensor::<2>::from_data(data, &device)
+        };
+        let gate = normed.matmul(self.gate.weight.val()) + self.bias.val();
+        let gate = sigmoid(gate + self.best.val() * table(similarity)) * table(factor);
+        let recalled = recall(packed, heads, store, Arc::new(nearest));
+        mix(local, recalled, gate)
     }
 
     /// Chooses the `k` nearest among the scores (`[batch, heads, length, candidates]`); the first
@@ -209,15 +279,4 @@ impl Retrieval {
         }
         nearest
     }
-}
-
-/// The k-th best score, or the worst if there are fewer; `scratch` is reused between calls.
-fn threshold(scores: &[f32], k: usize, scratch: &mut Vec<f32>) -> f32 {
-    if scores.len() <= k {
-        return scores.iter().fold(f32::INFINITY, |m, &s| m.min(s));
-    }
-    scratch.clear();
-    scratch.extend_from_slice(scores);
-    let (_, kth, _) = scratch.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
-    *kth
 }

@@ -8,9 +8,10 @@
 //!   vocabulary.json
 //!   weights.safetensors    parameters by name, f32, matrices [in, out]
 //!   training.json          settings, budget, progress, position in the songs
-//!   training.safetensors   moments (`first.NAME`, `second.NAME`), each micro-batch's XL memory
-//!                          (`memory.BATCH.LAYER.key`, `….value`) and kNN memory
-//!                          (`memory.BATCH.recalled.key`, `….value`, if there is any)
+//!   training.safetensors   moments (`first.NAME`, `second.NAME`; `momentum.NAME` for Muon),
+//!                          each micro-batch's XL memory (`memory.BATCH.LAYER.key`, `….value`)
+//!                          and kNN memory (`memory.BATCH.recalled.key`, `….value`, if there is
+//!                          any)
 //! ```
 //!
 //! `burn`'s recorders write the parameters of modules; these files also hold the moments by name

@@ -1,17 +1,29 @@
-//! Optimiser: `burn`'s AdamW on every parameter, with the weight decay and learning rate of its
-//! role.
+//! Optimisers: `burn`'s AdamW on every parameter, or `burn`'s Muon on the matrices inside the
+//! layers, with the weight decay and learning rate of each parameter's role.
+//!
+//! Muon makes an update orthogonal, which has a meaning for one matrix: matrices that lie side by
+//! side in one parameter, such as query, key and value, are updated apart. Its update has the size
+//! of AdamW's (0.2 in root mean square), so both take the same learning rate.
 //!
 //! `burn`'s `ModuleOptimizer` keeps its state by parameter id in a record of its own format;
 //! checkpoints hold it by name beside the parameters, and parameters are updated in parallel.
 //! `burn`'s `GradientClipping` clips each parameter by itself; here the norm is that of all
 //! gradients together.
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
+mod adamw;
+mod muon;
+mod state;
+
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::momentum::MomentumConfig;
+use burn::optim::{AdamW, AdamWConfig, AdjustLrFn, Muon, MuonConfig, Optimizer as _};
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use crate::model::{Model, ParamRole};
+use crate::model::{Model, ParamSpec, cpu};
 use crate::train::config::TrainConfig;
+
+pub use state::ParamState;
 
 /// Decay of the running mean of gradients.
 const BETA_1: f32 = 0.9;
@@ -19,27 +31,26 @@ const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.95;
 /// Keeps a step finite where gradients have been zero.
 const EPSILON: f32 = 1e-8;
-
-/// Running means of one parameter's gradients and squared gradients.
-pub type Moments = AdamWState<2>;
-
-/// Moments as a checkpoint holds them, after `steps` steps; zeros before the first step.
-pub fn moments(first: Tensor<2>, second: Tensor<2>, steps: u64) -> Moments {
-    let steps = usize::try_from(steps).unwrap_or(usize::MAX);
-    AdamWState::new(AdaptiveMomentumState::new(steps, first, second))
-}
+/// Decay of Muon's running sum of gradients.
+const MUON_MOMENTUM: f32 = 0.95;
 
 /// Scales `gradients` down to the norm `largest`, if theirs is larger.
 ///
 /// Returns their norm before.
 pub fn clip(gradients: &mut [Tensor<2>], largest: f64) -> f64 {
-    let squares: Vec<Tensor<1>> = gradients.iter().map(|g| g.clone().square().sum()).collect();
-    if squares.is_empty() {
+    let Some(first) = gradients.first() else {
         return 0.0;
-    }
-    // One transfer: each waits for the device.
-    let squares = Tensor::cat(squares, 0).into_data();
-    let norm = squares.iter::<f32>().map(f64::from).sum::<f64>().sqrt();
+    };
+    let squares: f64 = if cpu::is_cpu(&first.device()) {
+        let square = |g: &Tensor<2>| f64::from(cpu::sum_of_squares(g));
+        gradients.iter().map(square).sum()
+    } else {
+        let squares = gradients.iter().map(|g| g.clone().square().sum());
+        // One transfer: each waits for the device.
+        let squares = Tensor::cat(squares.collect(), 0).into_data();
+        squares.iter::<f32>().map(f64::from).sum()
+    };
+    let norm = squares.sqrt();
     if norm > largest {
         for gradient in gradients {
             gradient.inplace(|g| g * (largest / norm));
@@ -48,46 +59,129 @@ pub fn clip(gradients: &mut [Tensor<2>], largest: f64) -> f64 {
     norm
 }
 
-/// Updates all parameters, in parallel if `parallel`. `moments` and `gradients` are in the order
+/// The optimisers of one training.
+struct Optimisers {
+    /// AdamW with and without weight decay.
+    decaying: AdamW,
+    plain: AdamW,
+    muon: Muon,
+    weight_decay: f64,
+    /// Whether parameters are on the CPU.
+    on_cpu: bool,
+}
+
+impl Optimisers {
+    fn new(config: &TrainConfig, on_cpu: bool) -> Self {
+        let adam_w = AdamWConfig::new()
+            .with_beta_1(BETA_1)
+            .with_beta_2(BETA_2)
+            .with_epsilon(EPSILON);
+        let decay = config.weight_decay as f32;
+        // Its momentum is computed here, because its state cannot be read.
+        let no_momentum = MomentumConfig {
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+        };
+        let muon = MuonConfig::new()
+            .with_momentum(no_momentum)
+            .with_weight_decay(Some(WeightDecayConfig::new(decay)))
+            .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW);
+        Self {
+            decaying: adam_w.clone().with_weight_decay(decay).build(),
+            plain: adam_w.with_weight_decay(0.0).build(),
+            muon: muon.build(),
+            weight_decay: config.weight_decay,
+            on_cpu,
+        }
+    }
+
+    /// The parameter and its state after one step at learning rate `rate`.
+    fn step(
+        &self,
+        spec: &ParamSpec,
+        parameter: Tensor<2>,
+        gradient: Tensor<2>,
+        state: ParamState,
+        rate: f64,
+    ) -> (Tensor<2>, ParamState) {
+        match state {
+            ParamState::AdamW(moments) if self.on_cpu => {
+                let decay = match spec.role.decays() {
+                    true => self.weight_decay,
+                    false => 0.0,
+                };
+                let (parameter, moments) = adamw::step(rate, decay, parameter, &gradient, moments);
+                (parameter, ParamState::AdamW(moments))
+            }
+            ParamState::AdamW(moments) => {
+                let adam_w = match spec.role.decays() {
+                    true => &self.decaying,
+                    false => &self.plain,
+                };
+                let (parameter, moments) = adam_w.step(rate, parameter, gradient, Some(moments));
+                // A step always returns a state.
+                let moments = moments.expect("AdamW has a state");
+                (parameter, ParamState::AdamW(moments))
+            }
+            ParamState::Muon(momentum) if self.on_cpu => {
+                let decay = self.weight_decay;
+                let (parameter, momentum) =
+                    muon::step(spec, rate, decay, parameter, &gradient, momentum);
+                (parameter, ParamState::Muon(momentum))
+            }
+            ParamState::Muon(momentum) => {
+                let momentum = momentum * MUON_MOMENTUM + gradient.clone();
+                // Nesterov's step.
+                let update = momentum.clone() * MUON_MOMENTUM + gradient;
+                let parts = spec.split(parameter).into_iter().zip(spec.split(update));
+                let step = |(part, update)| self.muon.step(rate, part, update, None).0;
+                let parameter = spec.join(parts.map(step).collect());
+                (parameter, ParamState::Muon(momentum))
+            }
+        }
+    }
+}
+
+/// Values of a tensor on the CPU, without a copy if no one else holds it.
+fn floats(tensor: Tensor<2>) -> Vec<f32> {
+    let values = tensor.into_data().try_into_vec::<f32>();
+    values.expect("f32, on the CPU")
+}
+
+/// Updates all parameters, in parallel if `parallel`. `states` and `gradients` are in the order
 /// of [`Model::specs`].
 pub fn step(
     model: &mut Model,
-    moments: &mut Vec<Moments>,
+    states: &mut Vec<ParamState>,
     gradients: Vec<Tensor<2>>,
     rate: f64,
     config: &TrainConfig,
     parallel: bool,
 ) {
-    let adam_w = AdamWConfig::new()
-        .with_beta_1(BETA_1)
-        .with_beta_2(BETA_2)
-        .with_epsilon(EPSILON);
-    let decaying = adam_w
-        .clone()
-        .with_weight_decay(config.weight_decay as f32)
-        .build();
-    let plain = adam_w.with_weight_decay(0.0).build();
-    let roles = model.specs().iter().map(|spec| spec.role);
-    let work: Vec<_> = roles
+    let optimisers = Optimisers::new(config, cpu::is_cpu(&model.device()));
+    let work: Vec<_> = model
+        .specs()
+        .iter()
         .zip(model.parameters())
-        .zip(std::mem::take(moments))
+        .zip(std::mem::take(states))
         .zip(gradients)
         .collect();
-    let update = |(((role, parameter), moments), gradient): (((ParamRole, _), Moments), _)| {
-        let optimiser: &AdamW = if role.decays() { &decaying } else { &plain };
-        let rate = rate * config.rate_factor(role);
+    let update = |(((spec, parameter), state), gradient): (((&ParamSpec, _), _), _)| {
+        let rate = rate * config.rate_factor(spec.role);
         if rate == 0.0 {
-            return (parameter, Some(moments));
+            return (parameter, state);
         }
-        optimiser.step(rate, parameter, gradient, Some(moments))
+        optimisers.step(spec, parameter, gradient, state, rate)
     };
-    let updated: Vec<_> = if parallel {
-        work.into_par_iter().map(update).collect()
+    let (parameters, updated) = if parallel {
+        work.into_par_iter().map(update).unzip()
     } else {
-        work.into_iter().map(update).collect()
+        work.into_iter().map(update).unzip()
     };
-    let (parameters, states): (_, Vec<_>) = updated.into_iter().unzip();
-    // AdamW always returns a state.
-    *moments = states.into_iter().flatten().collect();
+    *states = updated;
     model.set_parameters(parameters);
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,10 +84,10 @@ pub(super) fn begin(
                 corpus: corpus.fingerprint(),
                 batcher: batcher.state,
             };
-            let moments = Trainer::no_moments(&model);
+            let states = Trainer::initial_states(&model, config.optimizer);
             let micro_batches = config.batch_rows.div_ceil(config.micro_batch.max(1));
             let workers = devices.workers(*threads);
-            let trainer = Trainer::new(model, moments, micro_batches, workers)
+            let trainer = Trainer::new(model, states, micro_batches, workers)
                 .map_err(|e| io_at(output)(std::io::Error::other(e)))?;
             Ok((saved.clone(), state, trainer))
         }

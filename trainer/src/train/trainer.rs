@@ -6,15 +6,15 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use crate::data::micro_batch::MicroBatch;
 use crate::model::dropout::Dropout;
 use crate::model::{Input, Memory, Model, cross_entropy};
-use crate::train::config::TrainConfig;
-use crate::train::optimiser::{self, Moments};
+use crate::train::config::{Optimizer, TrainConfig};
+use crate::train::optimiser::{self, ParamState};
 
 /// A model in training. The training thread owns it; during a step each worker has its own thread.
 pub struct Trainer {
     /// Parameters, outside of autodiff.
     pub model: Model,
-    /// Optimiser state, in the order of [`Model::specs`].
-    pub moments: Vec<Moments>,
+    /// Optimiser state of each parameter, in the order of [`Model::specs`].
+    pub states: Vec<ParamState>,
     /// Memory of each micro-batch.
     pub memories: Vec<Memory>,
     /// Steps taken.
@@ -40,17 +40,17 @@ pub struct StepReport {
 }
 
 impl Trainer {
-    /// A trainer with given parameters and moments, and `micro_batches` empty memories.
+    /// A trainer with given parameters and optimiser states, and `micro_batches` empty memories.
     ///
     /// Each device gets a worker. Without devices, everything runs on the caller's thread and the
-    /// parameters' device, which suits a single GPU. Parameters and moments stay on their device:
+    /// parameters' device, which suits a single GPU. Parameters and optimiser states stay on their device:
     /// in each step, parameters are copied to the workers, and gradients come back.
     ///
     /// # Errors
     /// The system refuses a thread.
     pub fn new(
         model: Model,
-        moments: Vec<Moments>,
+        states: Vec<ParamState>,
         micro_batches: usize,
         devices: Vec<Device>,
     ) -> Result<Self, ThreadPoolBuildError> {
@@ -66,7 +66,7 @@ impl Trainer {
         let memories = (0..micro_batches).map(|_| Memory::default()).collect();
         Ok(Self {
             model,
-            moments,
+            states,
             memories,
             steps: 0,
             workers,
@@ -89,16 +89,16 @@ impl Trainer {
         }
     }
 
-    /// Device of parameters and moments.
+    /// Device of parameters and optimiser states.
     fn main_device(&self) -> Device {
-        self.model.token_table().device()
+        self.model.device()
     }
 
-    /// Optimiser state of a model before its first step.
-    pub fn no_moments(model: &Model) -> Vec<Moments> {
-        let zeros = model.parameters().into_iter().map(|p| p.zeros_like());
-        zeros
-            .map(|zeros| optimiser::moments(zeros.clone(), zeros, 0))
+    /// Optimiser states of a model before its first step.
+    pub fn initial_states(model: &Model, optimizer: Optimizer) -> Vec<ParamState> {
+        let parameters = model.specs().iter().zip(model.parameters());
+        parameters
+            .map(|(spec, parameter)| ParamState::new(spec, &parameter, optimizer))
             .collect()
     }
 
@@ -158,7 +158,7 @@ impl Trainer {
         self.steps += 1;
         optimiser::step(
             &mut self.model,
-            &mut self.moments,
+            &mut self.states,
             gradients,
             rate,
             config,

@@ -11,7 +11,7 @@ use continuo_trainer::data::stream_batcher::{Batching, StreamBatcher};
 use continuo_trainer::eval::evaluate;
 use continuo_trainer::model::{Model, Precision, initial, values};
 use continuo_trainer::train::checkpoint::{self, Checkpoint};
-use continuo_trainer::train::config::{Ablation, TrainConfig, preset};
+use continuo_trainer::train::config::{Ablation, Optimizer, TrainConfig, preset};
 use continuo_trainer::train::trainer::Trainer;
 use continuo_trainer::train::{Ending, Start, TrainEvent, train};
 
@@ -29,11 +29,13 @@ fn losses(folder: &Path) -> Vec<[String; 3]> {
 
 #[test]
 fn resumed_training_equals_uninterrupted_one() {
-    for (batching, accumulation_steps, dropout) in [
-        (Batching::Contiguous, 1, 0.0),
-        (Batching::Contiguous, 3, 0.2),
-        (Batching::Songs, 1, 0.0),
-        (Batching::Random, 2, 0.0),
+    use Optimizer::{AdamW, Muon};
+    for (batching, accumulation_steps, dropout, optimizer) in [
+        (Batching::Contiguous, 1, 0.0, AdamW),
+        (Batching::Contiguous, 1, 0.0, Muon),
+        (Batching::Contiguous, 3, 0.2, Muon),
+        (Batching::Songs, 1, 0.0, AdamW),
+        (Batching::Random, 2, 0.0, AdamW),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let corpus = fixtures::corpus(folder.path(), 8, 30);
@@ -48,6 +50,7 @@ fn resumed_training_equals_uninterrupted_one() {
                 batches.batching = batching;
                 config.accumulation_steps = accumulation_steps;
                 config.dropout = dropout;
+                config.optimizer = optimizer;
             }
             begin
         };
@@ -99,8 +102,8 @@ fn accumulation_steps_add_up_to_one_step() {
     let (shape, config) = preset("tiny", &corpus.vocabulary).unwrap();
     let trainer = |micro_batches| {
         let model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
-        let moments = Trainer::no_moments(&model);
-        Trainer::new(model, moments, micro_batches, vec![Device::flex()]).unwrap()
+        let states = Trainer::initial_states(&model, config.optimizer);
+        Trainer::new(model, states, micro_batches, vec![Device::flex()]).unwrap()
     };
     // Random excerpts: no memory from one accumulation step to the next.
     let batches = fixtures::batch_config(4, Batching::Random);
@@ -203,6 +206,18 @@ fn losses_do_not_depend_on_the_corpus_storage() {
 }
 
 #[test]
+fn muon_learns() {
+    let losses = |optimizer| trained(|config| config.optimizer = optimizer).0;
+    let (adam_w, muon) = (losses(Optimizer::AdamW), losses(Optimizer::Muon));
+    assert_eq!(
+        adam_w[0], muon[0],
+        "the first loss precedes the first update"
+    );
+    assert_ne!(adam_w[1], muon[1]);
+    assert!(muon[7] < muon[0] - 0.3, "{muon:?}");
+}
+
+#[test]
 fn bf16_learns_nearly_as_f32() {
     let folder = tempfile::tempdir().unwrap();
     let corpus = fixtures::corpus(folder.path(), 12, 30);
@@ -210,8 +225,8 @@ fn bf16_learns_nearly_as_f32() {
     let of = |precision| {
         let mut model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
         model.precision = precision;
-        let moments = Trainer::no_moments(&model);
-        let mut trainer = Trainer::new(model, moments, 2, vec![Device::flex()]).unwrap();
+        let states = Trainer::initial_states(&model, config.optimizer);
+        let mut trainer = Trainer::new(model, states, 2, vec![Device::flex()]).unwrap();
         let mut batcher =
             StreamBatcher::new(&corpus, fixtures::batch_config(4, Batching::Contiguous)).unwrap();
         let mut last = 0.0;

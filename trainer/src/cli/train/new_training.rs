@@ -159,8 +159,10 @@ fn train_config(
         accumulation_steps: a.accumulation_steps.unwrap_or(defaults.accumulation_steps),
         precision: a.precision.unwrap_or(precision),
         learning_rate: a.lr.unwrap_or(defaults.learning_rate),
+        schedule: a.schedule.unwrap_or(defaults.schedule),
         recompute: a.recompute,
         recall_rate: a.knn_rate.unwrap_or(defaults.recall_rate),
+        optimizer: a.optimizer.unwrap_or(defaults.optimizer),
         dropout: a.dropout.unwrap_or(defaults.dropout),
         weight_decay: a.weight_decay.unwrap_or(defaults.weight_decay),
         ablation: Ablation {

@@ -17,7 +17,7 @@ use crate::model::parameters::TableRole;
 use crate::model::{LikeMidigen, Model, ModelConfig, ParamRole, ParamSpec, initial};
 use crate::train::config::TrainConfig;
 use crate::train::device::Devices;
-use crate::train::optimiser;
+use crate::train::optimiser::ParamState;
 use crate::train::trainer::Trainer;
 
 /// A checkpoint on disk.
@@ -196,7 +196,7 @@ impl Checkpoint {
         Ok(state)
     }
 
-    /// Restores parameters, moments and memories.
+    /// Restores parameters, optimiser states and memories.
     ///
     /// # Errors
     /// A file cannot be read or is malformed, or the system refuses a thread.
@@ -208,14 +208,16 @@ impl Checkpoint {
         let device = &devices.device;
         let model = self.model(device)?;
         let file = TensorFile::open(self.path.join("training.safetensors"))?;
-        let moments = model
+        let optimizer = state.config.optimizer;
+        let states = model
             .specs()
             .iter()
             .map(|spec| {
-                let moment =
-                    |name| file.tensor(&format!("{name}.{}", spec.name), spec.shape, device);
-                let (first, second) = (moment("first")?, moment("second")?);
-                Ok(optimiser::moments(first, second, state.steps))
+                let load = |key: &str| {
+                    let name = format!("{key}.{}", spec.name);
+                    file.tensor(&name, spec.shape, device)
+                };
+                ParamState::load(spec, optimizer, state.steps, load)
             })
             .collect::<Result<Vec<_>, CheckpointError>>()?;
         let micro_batches = state
@@ -223,7 +225,7 @@ impl Checkpoint {
             .batch_rows()
             .div_ceil(state.config.micro_batch.max(1));
         let workers = devices.workers(state.threads);
-        let mut trainer = Trainer::new(model, moments, micro_batches, workers).map_err(|e| {
+        let mut trainer = Trainer::new(model, states, micro_batches, workers).map_err(|e| {
             CheckpointError::Io {
                 path: self.path.clone(),
                 source: std::io::Error::other(e),

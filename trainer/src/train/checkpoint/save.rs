@@ -40,10 +40,10 @@ pub fn save(
     )?;
     write(WEIGHTS, &weights(&trainer.model))?;
     let mut training = Vec::new();
-    for (spec, moments) in trainer.model.specs().iter().zip(&trainer.moments) {
-        let state = &moments.momentum;
-        training.push(named(format!("first.{}", spec.name), &state.moment_1));
-        training.push(named(format!("second.{}", spec.name), &state.moment_2));
+    for (spec, state) in trainer.model.specs().iter().zip(&trainer.states) {
+        for (key, tensor) in state.tensors() {
+            training.push(named(format!("{key}.{}", spec.name), &tensor));
+        }
     }
     for (b, memory) in trainer.memories.iter().enumerate() {
         let layers = memory.layers.iter().enumerate();
