@@ -183,7 +183,7 @@ impl Player for Arpeggio {
         Ok(played)
     }
 
-    /// Fills the range with quarter notes of one random pitch.
+    /// Fills the range with quarter notes of one random pitch, in every part that it knows.
     fn begin_infill(
         &mut self,
         before: &Score,
@@ -194,14 +194,20 @@ impl Player for Arpeggio {
         let heard = heard.fold(infill.seed, |seed, n| mix(seed ^ u64::from(n.start)));
         let pitch = 30 + Rng::new(heard).below(60) as u8;
         let starts = (infill.from..infill.until).step_by(12);
-        let note = |start| Note {
-            start,
-            length: 12,
-            pitch,
-            velocity: 70,
-            ..Note::default()
+        let parts = match self.parts.as_slice() {
+            [] => vec![Part::Keys],
+            known => known.to_vec(),
         };
-        self.infill = Some((starts.map(note).collect(), 5));
+        let notes = starts.flat_map(|start| {
+            parts.iter().map(move |&part| Note {
+                start,
+                length: 12,
+                pitch,
+                velocity: 70,
+                part,
+            })
+        });
+        self.infill = Some((notes.collect(), 5));
         Ok(())
     }
 

@@ -188,3 +188,25 @@ fn a_model_without_parts_plays_as_if_none_were_chosen() {
     assert!(played.iter().any(|e| e.2 == 0));
     same(&played, &play(false), "parts without effect");
 }
+
+#[test]
+fn regenerated_bars_have_the_parts_that_sounded_there() {
+    let mut test = band(&Part::ALL, &[Part::Bass, Part::Drums]);
+    (test.settings.mode, test.settings.enter) = (Mode::Free, Enter::Bar);
+    perform(&phrase(120.0, 24.0), &mut test, || 480);
+    // Nothing is played any more, whatever is asked for now.
+    test.settings.plays = PartSet::ALL;
+    test.block(&standing(), 64, &mut Block::default());
+    let mut composer = test.composer.lock().unwrap();
+    let Ok(()) = composer.session.regenerate_bars(12.0, 18.0);
+    composer.run();
+    let notes = composer.session.timeline().notes();
+    let filled: Vec<_> = notes
+        .filter(|n| n.generated && !n.imagined && (144..216).contains(&n.start))
+        .map(|n| (n.start, n.part))
+        .collect();
+    let expected = (144..216)
+        .step_by(12)
+        .flat_map(|start| [(start, Part::Bass), (start, Part::Drums)]);
+    assert_eq!(filled, expected.collect::<Vec<_>>());
+}
