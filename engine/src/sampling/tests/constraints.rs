@@ -152,22 +152,22 @@ fn limits_of_a_part_leave_the_other_parts_free() {
         polyphony: Some(1),
     };
     sampling.constraints.longest = Some(0.5);
-    let (_, notes) = walk(&v, &sampling, 5, None, &[], 3_000);
-    let of = |part| notes.iter().filter(move |n| n.part == part);
-    assert!(of(Part::Bass).count() > 3, "the bass plays");
-    let mut end = 0;
-    for note in of(Part::Bass) {
-        assert!((28..=45).contains(&note.pitch), "{note:?}");
-        assert!(note.start >= end, "a second note at once: {note:?}");
-        end = note.end();
+    let mut counts = [0; Part::COUNT];
+    for seed in 0..12 {
+        let (_, notes) = walk(&v, &sampling, seed, None, &[], 600);
+        let mut end = 0;
+        for note in &notes {
+            let inside = (28..=45).contains(&note.pitch);
+            if note.part == Part::Bass {
+                assert!(inside, "{note:?}");
+                assert!(note.start >= end, "a second note at once: {note:?}");
+                end = note.end();
+            }
+            counts[note.part.index()] += usize::from(note.part == Part::Bass || !inside);
+        }
     }
-    for part in [Part::Keys, Part::Lead, Part::Chords, Part::Drums] {
-        let beyond = of(part).filter(|n| !(28..=45).contains(&n.pitch));
-        assert!(
-            beyond.count() > 10,
-            "{part} has notes beyond the bass's range"
-        );
-    }
+    // The other parts have notes beyond the range of the bass.
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 }
 
 #[test]
