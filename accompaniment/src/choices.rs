@@ -98,6 +98,22 @@ choices! {
         Fixed = "fixed", "Fixed";
     }
 
+    /// Source of the chords that generated notes follow.
+    pub enum Harmony {
+        /// The model.
+        Free = "free", "Free";
+        /// The chords of the last two bars, again and again.
+        Loop2 = "loop_2", "Loop 2 Bars";
+        /// Those of the last four.
+        Loop4 = "loop_4", "Loop 4 Bars";
+        /// Those of the last eight.
+        Loop8 = "loop_8", "Loop 8 Bars";
+        /// Those of the last sixteen.
+        Loop16 = "loop_16", "Loop 16 Bars";
+        /// The chord that the player holds on the chord keys.
+        Held = "held", "Held";
+    }
+
     /// Scale to which generated notes are restricted.
     pub enum ScaleChoice {
         /// No restriction.
@@ -191,6 +207,19 @@ impl InputPart {
     }
 }
 
+impl Harmony {
+    /// Number of bars of a loop.
+    pub fn loop_bars(self) -> Option<u32> {
+        match self {
+            Harmony::Free | Harmony::Held => None,
+            Harmony::Loop2 => Some(2),
+            Harmony::Loop4 => Some(4),
+            Harmony::Loop8 => Some(8),
+            Harmony::Loop16 => Some(16),
+        }
+    }
+}
+
 impl ScaleChoice {
     /// The restriction for the engine, with `key` as the tonic.
     pub fn lock(self, key: Tonic) -> ScaleLock {
@@ -238,6 +267,7 @@ mod tests {
         assert_complete::<MemoryMode>();
         assert_complete::<Variation>();
         assert_complete::<VelocityFrom>();
+        assert_complete::<Harmony>();
         assert_complete::<ScaleChoice>();
         assert_complete::<InputPart>();
         assert_complete::<Tonic>();

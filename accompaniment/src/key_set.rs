@@ -33,6 +33,11 @@ impl KeySet {
         found
     }
 
+    /// Bit *p*: pitch *p* is in it, on any channel.
+    pub fn pitches(&self) -> u128 {
+        self.0.iter().fold(0, |pitches, keys| pitches | keys)
+    }
+
     /// Any key of it, as (channel, key).
     pub fn first(&self) -> Option<(u8, u8)> {
         let channel = self.0.iter().position(|&keys| keys != 0)?;
@@ -55,6 +60,7 @@ mod tests {
         keys.insert(3, 127);
         keys.insert(15, 0);
         assert_eq!(keys.first(), Some((3, 60)));
+        assert_eq!(keys.pitches(), 1 << 60 | 1 << 127 | 1);
         assert!(!keys.remove(Some(2), Some(60)));
         assert!(keys.remove(None, Some(60)) && !keys.contains(3, 60));
         assert!(keys.remove(Some(3), None) && keys.contains(15, 0));

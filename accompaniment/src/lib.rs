@@ -68,6 +68,7 @@ pub mod bar_grid;
 pub mod choices;
 pub mod counters;
 pub mod file_learning;
+pub mod held_chord;
 pub mod key_set;
 pub mod messages;
 pub mod midi_export;

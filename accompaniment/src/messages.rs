@@ -4,7 +4,8 @@
 use continuo_engine::Sampling;
 use continuo_score::{Part, PartSet};
 
-use crate::choices::{Enter, MemoryMode, Mode, Variation, VelocityFrom};
+use crate::choices::{Enter, Harmony, MemoryMode, Mode, Variation, VelocityFrom};
+use crate::held_chord::ChordKeys;
 use crate::timeline::CHANNELS;
 use crate::transport::Seam;
 use crate::trigger::Trigger;
@@ -38,7 +39,19 @@ pub enum ComposerInput {
         /// MIDI velocity, 1 to 127.
         velocity: u8,
     },
-    /// Note-off of the player.
+    /// Note-on of a chord key ([`Settings::held_chord_keys`]), which is not continued.
+    ChordOn {
+        /// Position of its sample.
+        beat: f64,
+        /// MIDI channel, 0 to 15.
+        channel: u8,
+        /// MIDI key.
+        pitch: u8,
+        /// Whether the cancel before this message came from it: then the answer goes on, with the new
+        /// chord.
+        cancelled: bool,
+    },
+    /// Note-off of the player, of chord keys too.
     NoteOff {
         /// Position of its sample.
         beat: f64,
@@ -170,6 +183,11 @@ pub struct Settings {
     pub feel: f64,
     /// Whether the last bars repeat.
     pub freeze: bool,
+    /// Source of the chords that generated notes follow; the strength is in `sampling`
+    /// ([`Constraints::chord_pull`](continuo_engine::Constraints::chord_pull)).
+    pub harmony: Harmony,
+    /// The keys on which chords are held with [`Harmony::Held`].
+    pub chord_keys: ChordKeys,
     /// Seed of the answers.
     pub seed: u32,
     /// Variation of the answers.
@@ -218,7 +236,15 @@ impl Settings {
 
     /// Whether a change to `next` discards the plan.
     pub fn discards_plan(&self, next: &Settings) -> bool {
-        self.mode != next.mode || self.variation != next.variation || self.freeze != next.freeze
+        self.mode != next.mode
+            || self.variation != next.variation
+            || self.freeze != next.freeze
+            || self.harmony != next.harmony
+    }
+
+    /// The keys that hold chords, and are not continued; `None` without [`Harmony::Held`].
+    pub fn held_chord_keys(&self) -> Option<ChordKeys> {
+        (self.harmony == Harmony::Held).then_some(self.chord_keys)
     }
 }
 
@@ -240,6 +266,8 @@ impl Default for Settings {
             velocity: 90,
             feel: 0.0,
             freeze: false,
+            harmony: Harmony::Free,
+            chord_keys: ChordKeys::default(),
             seed: 1,
             variation: Variation::A,
             plays: PartSet::EMPTY,

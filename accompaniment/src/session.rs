@@ -3,6 +3,7 @@
 
 mod freeze_loop;
 mod groove;
+mod harmony;
 mod infill;
 mod input;
 mod learned_files;
@@ -18,7 +19,7 @@ use std::ops::Range;
 
 use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{Note, Part, PartSet, Score};
+use continuo_score::{ChordPlan, Note, Part, PartSet, Score};
 use serde::{Deserialize, Serialize};
 
 use self::freeze_loop::FreezeLoop;
@@ -26,6 +27,7 @@ use self::infill::PendingInfill;
 use self::planning::Answer;
 use self::undo_stack::UndoStack;
 use crate::file_learning::{FileLearning, SavedPiece};
+use crate::held_chord::HeldChord;
 use crate::messages::{ScheduledNote, Settings};
 use crate::timeline::{ExactBeats, SavedTimeline, Timeline};
 use crate::turn_taking::{EntryPlanner, PlayWindow};
@@ -64,6 +66,8 @@ pub trait Player {
         seed: u64,
         own: &[Note],
     ) -> Result<(), Self::Error>;
+    /// The chords that its next answer follows, in steps of the scores.
+    fn follow_chords(&mut self, _plan: ChordPlan) {}
     /// Attribution of the notes it generated in these steps. Empty without a searchable memory.
     fn attribution(&self, _steps: Range<u32>) -> Attribution {
         Attribution::default()
@@ -135,6 +139,9 @@ pub struct SavedSession {
     timeline: SavedTimeline,
     /// Pieces learned from files, oldest first.
     learned: Vec<SavedPiece>,
+    /// Name of the chord held last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held_chord: Option<String>,
 }
 
 /// One instance's memory and plans. Composer thread.
@@ -169,6 +176,8 @@ pub struct Session<P> {
     regenerate_counts: BTreeMap<i64, u64>,
     /// The loop that *Freeze* repeats.
     freeze_loop: Option<FreezeLoop>,
+    /// Chord held on the chord keys.
+    held_chord: HeldChord,
     /// Files to learn, and pieces learned.
     file_learning: FileLearning,
     /// Whether the player still reads the memory after a load or a change of the player. It does
@@ -217,6 +226,7 @@ impl<P: Player> Session<P> {
             unread_from: None,
             regenerate_counts: BTreeMap::new(),
             freeze_loop: None,
+            held_chord: HeldChord::default(),
             file_learning: FileLearning::default(),
             opening: false,
             stall: Stall::default(),
@@ -258,6 +268,7 @@ impl<P: Player> Session<P> {
             now: ExactBeats(self.now),
             timeline: self.timeline.save(),
             learned: self.file_learning.learned().to_vec(),
+            held_chord: self.held_chord.chord().map(|chord| chord.to_string()),
         }
     }
 
@@ -310,6 +321,8 @@ impl<P: Player> Session<P> {
         self.regenerate_counts.clear();
         self.pending_settings.clear();
         (self.answer, self.freeze_loop, self.infill) = (None, None, None);
+        let held = saved.held_chord.as_ref();
+        self.held_chord = HeldChord::new(held.and_then(|name| name.parse().ok()));
         self.stall = Stall::default();
         self.undo_stack.forget();
         self.planned.clear();

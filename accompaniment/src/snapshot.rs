@@ -25,6 +25,10 @@ pub struct Snapshot {
     pub answering: bool,
     /// Notes of the last [`SNAPSHOT_BEATS`] and those planned, in order of start.
     pub notes: Vec<RollNote>,
+    /// Chords of the last bars and of the plan, in order; none where the notes form no chord.
+    pub chords: Vec<NamedChord>,
+    /// Name of the chord held on the chord keys, with *Harmony* `Held`.
+    pub held_chord: Option<String>,
     /// Bar lines at which the host reported a time signature, in ascending order.
     pub time_signatures: Vec<(f64, TimeSignature)>,
     /// End of the plan while it answers.
@@ -82,6 +86,17 @@ pub struct RollNote {
     /// Whether it is generated and does not sound, because this instance does not play its part. It
     /// is forgotten when the player plays.
     pub imagined: bool,
+}
+
+/// A chord that sounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedChord {
+    /// Start.
+    pub start: f64,
+    /// End.
+    pub end: f64,
+    /// Name, as musicians write it.
+    pub name: String,
 }
 
 /// A bar that the long memory retrieves.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
+use crate::options::{ComputeOptions, HarmonyOptions, ModelPaths, SamplingOptions};
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
@@ -65,6 +65,8 @@ pub(crate) struct Args {
     places: ModelPaths,
     #[command(flatten)]
     sampling: SamplingOptions,
+    #[command(flatten)]
+    harmony: HarmonyOptions,
     #[command(flatten)]
     compute: ComputeOptions,
 }
@@ -231,7 +233,14 @@ fn play(
     drop(progress);
     let listened = started.elapsed();
     let heard_tokens = composer.tokens();
-    composer.answer(from, &args.sampling.sampling(), args.seed)?;
+    if let Some(plan) = args.harmony.plan(score, from) {
+        if plan.is_empty() {
+            note("continuo: --harmony: the last bars have no chord, so it plays freely");
+        }
+        composer.follow_chords(plan);
+    }
+    let sampling = args.harmony.sampling(args.sampling.sampling());
+    composer.answer(from, &sampling, args.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));
     let mut until = from;

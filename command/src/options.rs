@@ -1,9 +1,11 @@
 //! Command-line options that every command that plays shares.
 
 mod compute;
+mod harmony;
 mod paths;
 mod sampling;
 
 pub use compute::ComputeOptions;
+pub use harmony::HarmonyOptions;
 pub use paths::ModelPaths;
 pub use sampling::SamplingOptions;

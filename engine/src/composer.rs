@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use continuo_score::{
-    Grammar, GrammarState, Note, NoteDecoder, NoteState, Scale, Score, TimeSignatureMap,
+    ChordPlan, Grammar, GrammarState, Note, NoteDecoder, NoteState, Scale, Score, TimeSignatureMap,
 };
 
 use crate::error::EngineError;
@@ -100,6 +100,8 @@ pub struct Composer {
     time_signatures: TimeSignatureMap,
     /// Scale of the input.
     scale: Option<Scale>,
+    /// Chords for the answer.
+    chords: ChordPlan,
     sampler: Sampler,
     /// Decodes the generated tokens.
     decoder: NoteDecoder,
@@ -140,6 +142,7 @@ impl Composer {
             logits: None,
             time_signatures: Score::new(vocabulary.steps_per_beat).time_signatures,
             scale: None,
+            chords: ChordPlan::default(),
             sampler: Sampler::new(vocabulary),
             decoder: NoteDecoder::default(),
             generated: Vec::new(),
@@ -316,6 +319,8 @@ impl Composer {
             return Ok(());
         };
         let at = at.max(self.state.step);
+        self.sampler
+            .follow_chords(&self.chords, &self.time_signatures);
         let at = self.sampler.begin(at, &sampling, seed, self.scale, &own);
         if let Some(sampling) = tuned {
             self.sampler.tune(&sampling);
@@ -326,6 +331,14 @@ impl Composer {
         self.answer_start = self.stream.len();
         self.decoder = NoteDecoder::new(self.state.part);
         Ok(())
+    }
+
+    /// The chords that answers follow from the next sampled token on, as strongly as
+    /// [`Constraints::chord_pull`](crate::Constraints::chord_pull) says. Steps are those of the input.
+    pub fn follow_chords(&mut self, plan: ChordPlan) {
+        self.chords = plan;
+        self.sampler
+            .follow_chords(&self.chords, &self.time_signatures);
     }
 
     /// Changes the settings from the next sampled token on.

@@ -5,7 +5,7 @@
 //! ```text
 //! logits ── grammar mask ── musician's constraints ── temperatures ── top-k, top-p, min-p ── draw
 //!                           (CompiledConstraints,     (LoopDetector
-//!                           AnswerState,              raises them)
+//!                           ChordGuide, AnswerState,  raises them)
 //!                           DensityController)
 //! ```
 //!
@@ -13,6 +13,7 @@
 
 mod answer_state;
 mod categorical;
+mod chord_guide;
 mod constraints;
 mod density_controller;
 mod loop_detector;

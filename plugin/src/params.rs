@@ -12,8 +12,9 @@ use nice_plug::prelude::*;
 use crate::process::AudioSettings;
 use crate::state::State;
 use continuo_accompaniment::choices::{
-    Enter, InputPart, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+    Enter, Harmony, InputPart, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
 };
+use continuo_accompaniment::held_chord::ChordKeys;
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::timeline::CHANNELS;
 use continuo_accompaniment::transport::OwnTime;
@@ -158,6 +159,18 @@ pub struct ContinuoParams {
     /// Gain of the preview sound, as a factor; 0 is off.
     #[id = "sound"]
     pub sound: FloatParam,
+    /// Source of the chords that generated notes follow.
+    #[id = "harmony"]
+    pub harmony: EnumParam<HostChoice<Harmony>>,
+    /// Pull to those chords, 0 to 1.
+    #[id = "chord_pull"]
+    pub chord_pull: FloatParam,
+    /// MIDI channel on which chords are held: 1 to 16, 0 for the keys below the split.
+    #[id = "chord_ch"]
+    pub chord_channel: IntParam,
+    /// The lowest MIDI key that holds no chord.
+    #[id = "split"]
+    pub split: IntParam,
     /// Plays the keys. Where no part is on, it plays the parts that it hears.
     #[id = "play_keys"]
     pub play_keys: BoolParam,
@@ -198,6 +211,11 @@ pub struct ContinuoParams {
     changes: ChangeCounter,
 }
 
+/// The MIDI channel, 0 to 15, of a number from 1 to 16.
+fn channel(number: i32) -> Option<u8> {
+    u8::try_from(number - 1).ok().filter(|&c| c < 16)
+}
+
 impl ContinuoParams {
     /// Current values for the composer. Audio thread.
     pub fn settings(&self) -> Settings {
@@ -226,6 +244,11 @@ impl ContinuoParams {
             velocity: self.velocity.value().clamp(1, 127) as u8,
             feel: f64::from(self.feel.value()),
             freeze: self.freeze.value(),
+            harmony: self.harmony.value().0,
+            chord_keys: ChordKeys {
+                channel: channel(self.chord_channel.value()),
+                split: self.split.value().clamp(0, 127) as u8,
+            },
             seed: self.seed.value().unsigned_abs(),
             variation: self.variation.value().0,
             plays: self.plays(),
@@ -257,6 +280,10 @@ impl ContinuoParams {
                 strength: FULL_PULL * pull,
             }),
             longest: Some(self.longest.value()).filter(|&longest| longest < LONGEST),
+            chord_pull: match self.harmony.value().0 {
+                Harmony::Free => 0.0,
+                _ => self.chord_pull.value(),
+            },
             ..Constraints::default()
         };
         Sampling {
@@ -270,7 +297,6 @@ impl ContinuoParams {
 
     /// Current values for the audio thread. Audio thread.
     pub fn audio_settings(&self) -> AudioSettings {
-        let channel = |number: i32| u8::try_from(number - 1).ok().filter(|&c| c < 16);
         AudioSettings {
             thru: self.thru.value() || self.bypass.value(),
             input: channel(self.input.value()),

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use continuo_engine::composer::PendingWork;
 use continuo_engine::{Composer, EngineError, Infill, Model, ModelOptions, Runtime};
-use continuo_score::{Note, Score};
+use continuo_score::{ChordPlan, Note, Score};
 
 use crate::health_report::HealthReport;
 use crate::resources::{self, Resources};
@@ -117,6 +117,12 @@ impl Player for EnginePlayer {
         self.composer().map_or(Ok(()), |composer| {
             composer.begin_answer(at, &settings.sampling, seed, own)
         })
+    }
+
+    fn follow_chords(&mut self, plan: ChordPlan) {
+        if let Some(composer) = self.composer() {
+            composer.follow_chords(plan);
+        }
     }
 
     fn attribution(&self, steps: Range<u32>) -> Attribution {

@@ -11,7 +11,7 @@ use nice_plug::prelude::Params;
 use serde::Deserialize;
 
 /// Ids of the parameters that no preset sets.
-pub const KEPT: [&str; 24] = [
+pub const KEPT: [&str; 26] = [
     // Of the song.
     "scale",
     "key",
@@ -31,6 +31,8 @@ pub const KEPT: [&str; 24] = [
     "offset",
     "sound",
     "velocity",
+    "chord_ch",
+    "split",
     // Of the moment.
     "bypass",
     "hold",

@@ -36,6 +36,7 @@ use rtrb::{Consumer, Producer};
 
 use crate::shared::Shared;
 use continuo_accompaniment::choices::Mode;
+use continuo_accompaniment::held_chord::{ChordKeys, HeldChord};
 use continuo_accompaniment::key_set::KeySet;
 use continuo_accompaniment::messages::{ComposerInput, ScheduledNote, Settings};
 use continuo_accompaniment::schedule::{ActiveNotes, Schedule};
@@ -112,6 +113,12 @@ pub struct AudioProcessor {
     audio_settings: AudioSettings,
     /// Mode of this block.
     mode: Mode,
+    /// The chord keys in this block, with *Harmony* `Held`.
+    chord_keys: Option<ChordKeys>,
+    /// Chord held on the chord keys.
+    held_chord: HeldChord,
+    /// Numbers of this block's events that form another chord, and so void the plan; ascending.
+    chord_changes: Vec<usize>,
     /// Number of cancels sent so far.
     generation: u64,
     /// Position of the playhead at the last cancel.
@@ -159,6 +166,9 @@ impl AudioProcessor {
             settings: None,
             audio_settings: AudioSettings::default(),
             mode: Mode::Off,
+            chord_keys: None,
+            held_chord: HeldChord::default(),
+            chord_changes: Vec::with_capacity(INPUT_CAPACITY),
             generation: 0,
             last_stop: StopPoint {
                 beat: 0.0,
@@ -194,6 +204,7 @@ impl AudioProcessor {
             self.schedule.cancel();
         }
         self.notify(ComposerInput::AllNotesOff { beat: 0.0 });
+        self.held_chord.off(None, None);
         self.active_notes.overdue();
         self.pending_note_offs = self.thru_keys;
     }
@@ -215,6 +226,7 @@ impl AudioProcessor {
         }
         let before = std::mem::replace(&mut self.audio_settings, audio_settings);
         self.mode = settings.mode;
+        self.chord_keys = settings.held_chord_keys();
         let pressed = audio_settings.triggers.minus(before.triggers);
         let pressed = pressed.or(self.shared.requests.take());
         let own_time_from = self.shared.own_time_from.load(Ordering::Relaxed);
@@ -238,6 +250,7 @@ impl AudioProcessor {
             self.notify(ComposerInput::AllNotesOff {
                 beat: self.last_stop.beat,
             });
+            self.held_chord.off(None, None);
         }
         let opening = self.notify_block(&block_timeline, settings, pressed, frames);
         self.receive_planned();

@@ -9,6 +9,7 @@ mod band;
 mod chaos;
 mod continuing;
 mod determinism;
+mod harmony;
 mod host_loops;
 mod host_reports;
 mod infill;

@@ -37,6 +37,12 @@ pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext
             page.add_param(&params.velocity);
             page.add_param(&params.feel);
         });
+        section.add_page("Harmony", |page| {
+            page.add_param(&params.harmony);
+            page.add_param(&params.chord_pull);
+            page.add_param(&params.chord_channel);
+            page.add_param(&params.split);
+        });
         section.add_page("Memory", |page| {
             page.add_param(&params.memory);
             page.add_param(&params.recall);
@@ -71,9 +77,6 @@ pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext
             page.add_param(&params.keys_output);
             page.add_param(&params.lead_output);
             page.add_param(&params.chords_output);
-            for _ in 0..5 {
-                page.add_spacer();
-            }
         });
     });
 }
@@ -92,7 +95,7 @@ mod tests {
     struct Pages(Vec<Page>);
 
     #[derive(Default)]
-    struct Page(Vec<Option<ParamPtr>>);
+    struct Page(Vec<ParamPtr>);
 
     impl RemoteControlsContext for Pages {
         type Section = Self;
@@ -112,26 +115,23 @@ mod tests {
 
     impl RemoteControlsPage for Page {
         fn add_param(&mut self, param: &impl Param) {
-            self.0.push(Some(param.as_ptr()));
+            self.0.push(param.as_ptr());
         }
-        fn add_spacer(&mut self) {
-            self.0.push(None);
-        }
+        fn add_spacer(&mut self) {}
     }
 
     #[test]
-    fn every_parameter_is_on_one_page_of_eight() {
+    fn every_parameter_is_on_one_page_of_at_most_eight() {
         let params = ContinuoParams::default();
         let mut pages = Pages::default();
         declare(&params, &mut pages);
-        assert!(pages.0.iter().all(|page| page.0.len() == 8));
+        assert!(pages.0.iter().all(|page| (1..=8).contains(&page.0.len())));
         let all: Vec<_> = params
             .param_map()
             .into_iter()
             .map(|(_, ptr, _)| ptr)
             .collect();
-        let slots = pages.0.into_iter().flat_map(|page| page.0);
-        let laid: Vec<_> = slots.flatten().collect();
+        let laid: Vec<_> = pages.0.into_iter().flat_map(|page| page.0).collect();
         let found = laid.iter().filter(|ptr| all.contains(ptr)).count();
         assert_eq!((laid.len(), found), (all.len(), all.len()));
         let shown: BTreeSet<_> = laid.iter().map(|ptr| format!("{ptr:?}")).collect();

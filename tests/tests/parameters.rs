@@ -165,7 +165,7 @@ fn clap_remote_control_pages_list_every_parameter() {
     assert!(
         pages
             .iter()
-            .all(|(name, ids)| !name.is_empty() && ids.len() == 8)
+            .all(|(name, ids)| !name.is_empty() && (1..=8).contains(&ids.len()))
     );
 }
 

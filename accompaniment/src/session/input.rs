@@ -38,6 +38,18 @@ impl<P: Player> Session<P> {
                 self.timeline.on(beat, channel, pitch, velocity);
             }
             ComposerInput::NoteOn { channel, pitch, .. } => self.entry_planner.hold(channel, pitch),
+            ComposerInput::ChordOn {
+                beat,
+                channel,
+                pitch,
+                cancelled,
+            } => {
+                self.reach(beat + session_offset, eager)?;
+                self.held_chord.on(channel, pitch);
+                if cancelled {
+                    self.resume();
+                }
+            }
             ComposerInput::NoteOff {
                 beat,
                 channel,
@@ -47,6 +59,7 @@ impl<P: Player> Session<P> {
                 self.entry_planner
                     .off(self.timeline.step(beat), beat, channel, pitch);
                 self.timeline.off(beat, channel, pitch);
+                self.held_chord.off(channel, pitch);
             }
             ComposerInput::Pedal {
                 beat,
@@ -62,6 +75,7 @@ impl<P: Player> Session<P> {
                 let step = self.timeline.step(self.now);
                 self.entry_planner.off(step, self.now, None, None);
                 self.timeline.release_all(self.now);
+                self.held_chord.off(None, None);
             }
             ComposerInput::Cancel {
                 number,
@@ -70,7 +84,8 @@ impl<P: Player> Session<P> {
             } => {
                 self.advance(beat + session_offset, eager)?;
                 self.generation = number;
-                self.keep_discarded(beat + session_offset, cutoff_beat + session_offset);
+                // The end of the block before may lie beyond `beat`, by rounding.
+                self.keep_discarded(self.now, cutoff_beat + session_offset);
                 self.answer = None;
                 self.planned.retain(|note| note.start_beat < cutoff_beat);
                 self.timeline

@@ -140,6 +140,7 @@ impl<P: Player> Session<P> {
         match *message {
             ComposerInput::Time { beat, .. }
             | ComposerInput::NoteOn { beat, .. }
+            | ComposerInput::ChordOn { beat, .. }
             | ComposerInput::NoteOff { beat, .. }
             | ComposerInput::Pedal { beat, .. }
             | ComposerInput::Cancel { beat, .. }

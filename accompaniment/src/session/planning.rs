@@ -48,6 +48,23 @@ impl Answer {
         !self.freeze_loop && self.replayed.is_none()
     }
 
+    /// The same answer without its plan; from step `at` on another one continues it.
+    pub(super) fn interrupted(self, at: i64) -> Self {
+        Self {
+            end: Some(at),
+            until: at,
+            next_end: if self.ends_at_regenerated {
+                self.next_end
+            } else {
+                self.end
+            },
+            ends_at_regenerated: true,
+            replayed: None,
+            stale: false,
+            ..self
+        }
+    }
+
     /// The same answer with planned notes from step `from` on; another answer follows.
     pub(super) fn replayed(self, notes: Vec<TimelineNote>, from: i64) -> Self {
         let whole = self.end == Some(self.until);
@@ -125,6 +142,7 @@ impl<P: Player> Session<P> {
             let seed = self.seed(entry.at);
             let own = self.timeline.own(origin, entry.at);
             let settings = self.settings.limited_to(played);
+            self.player.follow_chords(self.chord_plan(&score, at));
             self.player.answer(at, &settings, seed, &own)?;
             self.pending_settings.clear();
         }

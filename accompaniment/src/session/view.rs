@@ -1,9 +1,11 @@
 //! Outputs of a session: snapshots and MIDI files.
 
 use continuo_engine::composer::PendingWork;
+use continuo_score::chord::name_or_none;
 use continuo_score::midi::MidiFile;
 
 use super::{Attribution, Player, Session};
+use crate::choices::Harmony;
 use crate::midi_export::{ExportPart, export};
 use crate::snapshot::{
     MemoryState, RecalledBar, RollNote, SNAPSHOT_BEATS, Snapshot, TransportState,
@@ -56,6 +58,9 @@ impl<P: Player> Session<P> {
                 .iter()
                 .map(|&(at, metre)| (at - self.session_offset, metre))
                 .collect(),
+            chords: self.chord_names(),
+            held_chord: (self.settings.harmony == Harmony::Held)
+                .then(|| name_or_none(self.held_chord.chord(), None)),
             planned_to,
             memory: MemoryState {
                 notes: self.timeline.notes().filter(|n| !n.imagined).count(),

@@ -37,6 +37,29 @@ impl Timeline {
         score
     }
 
+    /// All notes that sound and start at or after the bar line before `from`, planned ones too, as a score from that
+    /// line, and the line. A held key ends at `now`.
+    pub fn score_from(&self, from: i64, now: i64) -> (i64, Score) {
+        let line = self.bar_line(from);
+        let mut score = Score::new(self.steps_per_beat);
+        score.time_signatures = self.time_signature_map(line);
+        let sounding = self.notes.iter().filter(|n| !n.imagined);
+        let notes = sounding.filter_map(|n| {
+            let start = u32::try_from(n.start - line).ok()?;
+            let length = u32::try_from(n.end.unwrap_or(now) - n.start).unwrap_or(0);
+            Some(Note {
+                start,
+                length: length.max(1),
+                pitch: n.pitch,
+                velocity: n.velocity,
+                part: n.part,
+            })
+        });
+        score.notes.extend(notes);
+        score.normalise();
+        (line, score)
+    }
+
     /// The last generated notes that sound and start before song step `before`, in order of start,
     /// counted from `origin`.
     pub fn own(&self, origin: i64, before: i64) -> Vec<Note> {

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use continuo_score::part::merge_parts;
-use continuo_score::{Note, Part, Score};
+use continuo_score::{Note, Score};
 
 use super::Composer;
 use super::attribution::Attribution;
@@ -386,6 +386,8 @@ fn as_played<'a>(
 
 #[cfg(test)]
 mod tests {
+    use continuo_score::Part;
+
     use super::*;
 
     fn note(start: u32, length: u32, pitch: u8) -> Note {

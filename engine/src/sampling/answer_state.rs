@@ -3,6 +3,7 @@
 
 use continuo_score::{Part, PartSet, Token, Vocabulary};
 
+use super::chord_guide::ChordGuide;
 use super::constraints::CompiledConstraints;
 
 /// Units of the grid.
@@ -42,6 +43,8 @@ pub(super) struct AnswerState {
     pub(super) step: u32,
     /// Part of the next note.
     pub(super) part: Part,
+    /// Pitch of the last note.
+    pitch: u8,
     /// Recent notes: those that sound or began within the last beat. At most [`AnswerState::MOST`].
     notes: Vec<RecentNote>,
 }
@@ -72,6 +75,7 @@ impl AnswerState {
     /// Makes this a copy of `other`. Allocates nothing once its buffer has grown.
     pub(super) fn copy(&mut self, other: &Self) {
         (self.expected, self.step, self.part) = (other.expected, other.step, other.part);
+        self.pitch = other.pitch;
         self.notes.clear();
         self.notes.extend_from_slice(&other.notes);
     }
@@ -91,6 +95,9 @@ impl AnswerState {
             Token::Part(part) => self.part = part,
             Token::Start => self.part = Part::Keys,
             _ => {}
+        }
+        if let Token::Pitch(pitch) = token {
+            self.pitch = pitch;
         }
         self.expected = match token {
             Token::Pitch(_) if self.part.is_pitched() => Expected::Length,
@@ -117,10 +124,29 @@ impl AnswerState {
     pub(super) fn allowed_tokens<'a>(
         &self,
         compiled: &'a CompiledConstraints,
+        chords: &ChordGuide,
         grid: Grid,
     ) -> AllowedTokens<'a> {
+        let locks = compiled.locks_chords;
+        let longest = match self.expected {
+            Expected::Length if locks => chords.longest(self.step, self.pitch),
+            _ => u32::MAX,
+        };
+        // The chords count for imagined notes, too.
+        let (pitches, most) = match compiled.limits(self.part) {
+            true => (
+                compiled.pitches[self.part.index()],
+                u32::from(compiled.longest),
+            ),
+            false => (u128::MAX, u32::MAX),
+        };
         AllowedTokens {
             compiled,
+            pitches: match self.expected {
+                Expected::Open if locks => chords.allowed(self.step, pitches),
+                _ => pitches,
+            },
+            longest: longest.min(most),
             grid,
             expected: self.expected,
             step: self.step,
@@ -178,6 +204,10 @@ impl AnswerState {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AllowedTokens<'a> {
     compiled: &'a CompiledConstraints,
+    /// Bit *p*: pitch *p* is allowed.
+    pitches: u128,
+    /// Longest note, in steps.
+    longest: u32,
     grid: Grid,
     expected: Expected,
     step: u32,
@@ -198,17 +228,13 @@ impl AllowedTokens<'_> {
             Token::Pitch(_) if !self.part.is_pitched() => self.room.contains(self.part),
             // A note of the part must follow.
             Token::Part(part) => self.room.contains(part),
-            Token::Pitch(_) if !limited => true,
-            Token::Pitch(p) => {
-                let pitches = self.compiled.pitches[self.part.index()];
-                self.room.contains(self.part) && pitches >> (p & 127) & 1 == 1
-            }
+            Token::Pitch(p) => self.room.contains(self.part) && self.pitches >> (p & 127) & 1 == 1,
             // Only a move of the longest duration can be followed by another move. After any other a
             // note must begin.
             Token::Duration(d) if self.expected == Expected::Move => {
                 d == self.grid.longest || self.step.saturating_add(u32::from(d)) >= self.first_room
             }
-            Token::Duration(d) => !limited || d <= self.compiled.longest,
+            Token::Duration(d) => u32::from(d) <= self.longest,
             Token::Velocity(_) if !limited => true,
             Token::Velocity(bin) => self.compiled.velocities >> (bin & 127) & 1 == 1,
             Token::Start | Token::Separator => true,

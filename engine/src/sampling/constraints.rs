@@ -48,9 +48,9 @@ impl Default for PartLimits {
 ///
 /// Every generated note satisfies all constraints, and some token always does. There is one
 /// exception: constraints that change while notes sound can contradict those notes. Then they are
-/// relaxed for one token, in this order: upper bound of the density, polyphony, scale, all others.
-/// The grammar always applies. A scale without a pitch in the range has no effect. The two ends of a
-/// range can have either order.
+/// relaxed for one token, in this order: upper bound of the density, polyphony, scale and chords, all
+/// others. The grammar always applies. A scale without a pitch in the range has no effect, and a chord
+/// without a pitch in scale and range neither. The two ends of a range can have either order.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constraints {
     /// Pitch classes of generated notes.
@@ -73,6 +73,11 @@ pub struct Constraints {
     pub parts: PartSet,
     /// Limits of each part, by [`Part::index`].
     pub of_part: [PartLimits; Part::COUNT],
+    /// Pull to the chords that the answer is to follow ([`Sampler::follow_chords`]), 0 to 1: from none,
+    /// through a bias to their tones on strong beats, to a lock.
+    ///
+    /// [`Sampler::follow_chords`]: crate::Sampler::follow_chords
+    pub chord_pull: f32,
 }
 
 impl Default for Constraints {
@@ -87,6 +92,7 @@ impl Default for Constraints {
             velocity: (1, 127),
             parts: PartSet::ALL,
             of_part: [PartLimits::default(); Part::COUNT],
+            chord_pull: 0.0,
         }
     }
 }
@@ -124,6 +130,8 @@ pub(super) struct CompiledConstraints {
     pub(super) register: [f32; 128],
     /// Target density, in notes a beat.
     pub(super) density: Option<f32>,
+    /// Whether a lock on chords holds.
+    pub(super) locks_chords: bool,
 }
 
 /// Largest argument of [`CompiledConstraints::relaxed`]; the grammar alone remains.
@@ -175,6 +183,7 @@ impl CompiledConstraints {
             velocities: velocities(constraints, vocabulary),
             register: std::array::from_fn(|p| constraints.register.map_or(0.0, |r| r.bias(p))),
             density,
+            locks_chords: true,
         }
     }
 
@@ -190,6 +199,7 @@ impl CompiledConstraints {
         }
         if relaxation > 2 {
             compiled.pitches = compiled.ranges;
+            compiled.locks_chords = false;
         }
         if relaxation > 3 {
             compiled.pitches = [u128::MAX; Part::COUNT];

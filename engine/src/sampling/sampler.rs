@@ -1,12 +1,16 @@
 //! The sampler of an answer: constraints, state of the answer, and the draw.
 
 use continuo_score::ngram::Continuations;
-use continuo_score::{Grammar, GrammarState, Note, Scale, Score, Token, TokenSequence, Vocabulary};
+use continuo_score::{
+    ChordPlan, Grammar, GrammarState, Note, Scale, Score, TimeSignatureMap, Token, TokenSequence,
+    Vocabulary,
+};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::answer_state::{AnswerState, Expected, Grid};
 use super::categorical::{Candidate, CategoricalSampler, TokenGroup};
+use super::chord_guide::ChordGuide;
 use super::constraints::{CompiledConstraints, Constraints, MAX_RELAXATION};
 use super::density_controller::DensityController;
 use super::loop_detector::LoopDetector;
@@ -30,6 +34,7 @@ pub struct Sampler {
     sampling: Sampling,
     heard: Option<Scale>,
     compiled: CompiledConstraints,
+    chords: ChordGuide,
     rng: ChaCha8Rng,
     answer: AnswerState,
     /// Scratch state for the base tokens of a merged token.
@@ -75,6 +80,7 @@ impl Sampler {
             compiled: CompiledConstraints::new(&sampling.constraints, None, vocabulary),
             sampling,
             heard: None,
+            chords: ChordGuide::new(vocabulary.steps_per_beat),
             rng: ChaCha8Rng::seed_from_u64(0),
             answer: AnswerState::default(),
             ahead: AnswerState::default(),
@@ -126,6 +132,13 @@ impl Sampler {
         self.sampling = *sampling;
         self.compiled =
             CompiledConstraints::new(&sampling.constraints, self.heard, &self.vocabulary);
+        self.chords.pull(sampling.constraints.chord_pull);
+    }
+
+    /// The chords to follow from the next token on, as strongly as [`Constraints::chord_pull`] says, and
+    /// the bars, whose strong beats count. Steps are those of [`Sampler::begin`].
+    pub fn follow_chords(&mut self, plan: &ChordPlan, time_signatures: &TimeSignatureMap) {
+        self.chords.follow(plan, time_signatures);
     }
 
     /// The current constraints.
@@ -245,7 +258,8 @@ impl Sampler {
                 &relaxed
             }
         };
-        let allowed_tokens = self.answer.allowed_tokens(compiled, self.grid);
+        let chords = &self.chords;
+        let allowed_tokens = self.answer.allowed_tokens(compiled, chords, self.grid);
         self.chooser.candidates.clear();
         let ids = self.mask.iter().enumerate().filter(|m| *m.1);
         for (id, _) in ids {
@@ -253,12 +267,19 @@ impl Sampler {
                 [first, others @ ..] if allowed_tokens.allows(*first) => (*first, others),
                 _ => continue,
             };
+            let pull = |at: &AnswerState, token| match token {
+                Token::Pitch(p) if at.part.is_pitched() => chords.bias(at.step, p),
+                _ => 0.0,
+            };
+            let mut chord_bias = pull(&self.answer, first);
             if !others.is_empty() {
                 let ahead = &mut self.ahead;
                 ahead.copy(&self.answer);
                 ahead.read(first, self.grid);
                 let fits = others.iter().all(|&token| {
-                    let allowed = ahead.allowed_tokens(compiled, self.grid).allows(token);
+                    let allowed = ahead.allowed_tokens(compiled, chords, self.grid);
+                    let allowed = allowed.allows(token);
+                    chord_bias += pull(ahead, token);
                     ahead.read(token, self.grid);
                     allowed
                 });
@@ -285,7 +306,7 @@ impl Sampler {
                 id: id as u16,
                 group,
                 logit: logits[id],
-                bias,
+                bias: bias + chord_bias,
             });
         }
     }

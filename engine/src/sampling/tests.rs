@@ -1,5 +1,6 @@
 //! Tests of the sampler.
 
+mod chords;
 mod constraints;
 mod continuations;
 mod loops;
@@ -32,6 +33,7 @@ const FREE: Constraints = Constraints {
         range: (0, 127),
         polyphony: None,
     }; Part::COUNT],
+    chord_pull: 0.0,
 };
 
 #[test]

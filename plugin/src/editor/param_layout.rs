@@ -97,6 +97,27 @@ static PARAMS: &[ParamLayout] = &[
         Group::What,
         "Notes outside the scale are not played",
     ),
+    place(
+        "harmony",
+        Group::What,
+        "Free leaves the chords to the model. Loop goes round the chords of the last bars. Held takes those \
+         that you hold on the chord keys, which it does not continue",
+    ),
+    place(
+        "chord_pull",
+        Group::What,
+        "How strongly it is pulled to those chords: from their notes on strong beats to no others at all",
+    ),
+    place(
+        "chord_ch",
+        Group::What,
+        "MIDI channel on which you hold chords, 1 to 16, or the keys below Chord Split",
+    ),
+    place(
+        "split",
+        Group::What,
+        "With Harmony on Held, keys below this one hold chords",
+    ),
     place("low", Group::What, "No note below this one"),
     place("high", Group::What, "No note above this one"),
     place("voices", Group::What, "Most notes at once"),

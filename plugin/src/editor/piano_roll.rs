@@ -11,7 +11,7 @@ use super::roll_viewport::{RollTransform, RollViewport};
 use super::view::{UiEvent, View};
 use super::{piano_keys, recalled_bars, theme};
 use continuo_accompaniment::bar_grid::GridLine;
-use continuo_accompaniment::snapshot::RollNote;
+use continuo_accompaniment::snapshot::{NamedChord, RollNote};
 
 /// Height of the line with the bar numbers.
 const RULER: f32 = 20.0;
@@ -66,6 +66,7 @@ pub fn show(
         draw_note(&inside, &transform, view, note);
     }
     recalled_bars::label(&inside, view, &transform);
+    chords(&inside, view, &transform);
     playhead(&painter, view, &transform);
     let sounding = |generated: bool| {
         let notes = notes.iter();
@@ -92,12 +93,65 @@ fn description(view: &View) -> String {
         0 => String::new(),
         _ => format!(" {imagined} imagined, which others play."),
     };
-    format!(
+    let mut text = format!(
         "At bar {}, beat {}. {} notes heard, {played} played or planned.{others}",
         position.bar,
         position.beat,
         notes.len() - played - imagined
-    )
+    );
+    if let Some(chord) = chord_at(view, view.playhead) {
+        text += &format!(" Chord {}.", chord.name);
+    }
+    if let Some(held) = &view.snapshot.held_chord {
+        text += &format!(" Held {held}.");
+    }
+    text
+}
+
+/// The chord that sounds at `beat`.
+fn chord_at(view: &View, beat: f64) -> Option<&NamedChord> {
+    let mut chords = view.snapshot.chords.iter();
+    chords.find(|chord| (chord.start..chord.end).contains(&beat))
+}
+
+/// Writes the names of the chords at the top, each where it begins, or at the left edge. One without
+/// room is left out. The name of the chord that is held stands at the right.
+fn chords(painter: &Painter, view: &View, transform: &RollTransform) {
+    let area = transform.area;
+    let mut free = area.left();
+    let mut right = area.right();
+    let label = |x: f32, name: &str, color: egui::Color32| {
+        let drawn = painter.layout_no_wrap(name.into(), theme::small(), color);
+        let place = Rect::from_min_size(pos2(x, area.top() + 2.0), drawn.size());
+        (place, drawn)
+    };
+    if let Some(held) = &view.snapshot.held_chord {
+        let (place, drawn) = label(right, &format!("Held {held}"), theme::TEXT);
+        let place = place.translate(vec2(-place.width() - 6.0, 0.0));
+        painter.rect_filled(place.expand(2.0), theme::ROUND, theme::WELL_DARK);
+        painter.galley(place.min, drawn, theme::TEXT);
+        right = place.left() - 6.0;
+    }
+    for chord in &view.snapshot.chords {
+        if chord.end <= transform.left || chord.start >= transform.right() {
+            continue;
+        }
+        let x = transform.x(chord.start).max(area.left()) + 4.0;
+        let color = match chord.start <= view.playhead {
+            true => theme::TEXT,
+            false => theme::TEXT_WEAK,
+        };
+        let (place, drawn) = label(x, &chord.name, color);
+        if place.left() >= free && place.right() <= right {
+            painter.rect_filled(
+                place.expand(1.0),
+                theme::ROUND,
+                theme::WELL.gamma_multiply(0.8),
+            );
+            painter.galley(place.min, drawn, color);
+            free = place.right() + 4.0;
+        }
+    }
 }
 
 /// Pointer input: drag and wheel pan, Control and wheel or a pinch zoom, a double-click follows again.

@@ -167,6 +167,13 @@ impl Default for ContinuoParams {
             .with_unit(" dB")
             .with_value_to_string(formatters::v2s_f32_gain_to_db(1))
             .with_string_to_value(formatters::s2v_f32_gain_to_db()),
+            harmony: builder.choice("Harmony", settings.harmony),
+            chord_pull: builder.percent("Chord Pull", 0.5, 0.0, 1.0),
+            chord_channel: builder
+                .whole("Chord Channel", 0, 0, 16)
+                .with_value_to_string(zero_is("Split", |channel: i32| channel.to_string()))
+                .with_string_to_value(zero_from("split", whole_number)),
+            split: builder.key("Chord Split", i32::from(settings.chord_keys.split)),
             play_keys: builder.flag("Play Keys", false),
             play_lead: builder.flag("Play Lead", false),
             play_chords: builder.flag("Play Chords", false),

@@ -129,6 +129,10 @@ fn ids_and_choices_are_those_of_saved_songs() {
         "free_run",
         "tempo",
         "sound",
+        "harmony",
+        "chord_pull",
+        "chord_ch",
+        "split",
         "play_keys",
         "play_lead",
         "play_chords",
@@ -142,6 +146,8 @@ fn ids_and_choices_are_those_of_saved_songs() {
         "out_drums",
     ];
     assert_eq!(ids, known);
+    let harmonies = ["free", "loop_2", "loop_4", "loop_8", "loop_16", "held"];
+    assert_eq!(Harmony::IDS, harmonies);
     let modes = ["off", "continue", "trade", "along", "free"];
     assert_eq!(Mode::IDS, modes);
     assert_eq!(Enter::IDS, ["step", "beat", "bar"]);

@@ -136,12 +136,30 @@ impl AudioProcessor {
         }
     }
 
-    /// Whether an event ends all generated notes: a key of the player in Continue mode.
+    /// Whether an event ends all generated notes: a key of the player in Continue mode, except a chord
+    /// key.
     pub(super) fn yields_to(&self, event: &Event) -> bool {
-        self.mode == Mode::Continue
-            && PlayerEvent::of(event).is_some_and(|e| {
-                matches!(e, PlayerEvent::On { .. }) && e.is_on(self.audio_settings.input)
-            })
+        let ends = |event: PlayerEvent| match event {
+            PlayerEvent::On { channel, pitch, .. } => {
+                event.is_on(self.audio_settings.input) && !self.is_chord_key(channel, pitch)
+            }
+            _ => false,
+        };
+        self.mode == Mode::Continue && PlayerEvent::of(event).is_some_and(ends)
+    }
+
+    /// Whether event number `index` of the block ends all generated notes: [`Self::yields_to`] it, or it
+    /// forms another chord.
+    pub(super) fn is_cancelled_by(&self, index: usize) -> bool {
+        let yields = |(_, event): &(u32, Event)| self.yields_to(event);
+        self.chord_changes.binary_search(&index).is_ok()
+            || self.events.get(index).is_some_and(yields)
+    }
+
+    /// Whether a key holds a chord, and is not continued.
+    pub(super) fn is_chord_key(&self, channel: u8, pitch: u8) -> bool {
+        let keys = self.chord_keys.as_ref();
+        keys.is_some_and(|keys| keys.contains(channel, pitch))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use super::AudioProcessor;
 use super::events::PlayerEvent;
-use super::{AudioProcessor, Event};
 use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::messages::{ComposerInput, NOW_SECONDS, Settings};
 use continuo_accompaniment::transport::{BlockTimeline, Seam, Span, StopPoint};
@@ -43,6 +43,7 @@ impl AudioProcessor {
         let left = self.tracker.halt().unwrap_or(self.last_stop);
         self.notify_stop(left);
         self.notify(ComposerInput::AllNotesOff { beat: left.beat });
+        self.held_chord.off(None, None);
         let replaced = ComposerInput::SessionReplaced { session_epoch };
         if self.session_epoch != session_epoch && self.notify(replaced) {
             self.session_epoch = session_epoch;
@@ -101,14 +102,15 @@ impl AudioProcessor {
         }
         let opening = self.generation - before;
 
+        self.chord_changes.clear();
         let mut loop_span = block_timeline.spans[1];
         for index in 0..self.events.len() {
-            let (sample, event) = self.events[index];
+            let (sample, _) = self.events[index];
             if let Some(span) = loop_span.filter(|span| span.first <= sample) {
                 self.notify_loop(block_timeline, &span);
                 loop_span = None;
             }
-            self.notify_event(block_timeline.span_at(sample), sample, &event);
+            self.notify_event(block_timeline.span_at(sample), index, settings.freeze);
         }
         if let Some(span) = loop_span {
             self.notify_loop(block_timeline, &span);
@@ -133,10 +135,29 @@ impl AudioProcessor {
         }));
     }
 
-    fn notify_event(&mut self, span: Option<&Span>, sample: u32, event: &Event) {
+    /// Reports event number `index`. A frozen loop follows no chord.
+    fn notify_event(&mut self, span: Option<&Span>, index: usize, freeze: bool) {
+        let (sample, event) = self.events[index];
         let beat = span.map_or(0.0, |span| span.beat_of(sample));
-        let player_event = PlayerEvent::of(event).filter(|e| e.is_on(self.audio_settings.input));
+        let player_event = PlayerEvent::of(&event).filter(|e| e.is_on(self.audio_settings.input));
         match player_event {
+            Some(PlayerEvent::On { channel, pitch, .. }) if self.is_chord_key(channel, pitch) => {
+                let changed = self.held_chord.on(channel, pitch);
+                let cancelled = match span {
+                    Some(span) if changed && !freeze => {
+                        self.chord_changes.push(index);
+                        self.notify_cut(beat, span.limit_of(sample));
+                        true
+                    }
+                    _ => false,
+                };
+                self.notify(ComposerInput::ChordOn {
+                    beat,
+                    channel,
+                    pitch,
+                    cancelled,
+                });
+            }
             Some(PlayerEvent::On {
                 channel,
                 pitch,
@@ -144,7 +165,7 @@ impl AudioProcessor {
             }) => {
                 if let Some(span) = span {
                     increment(&self.shared.counters.heard);
-                    if self.yields_to(event) {
+                    if self.yields_to(&event) {
                         self.notify_cut(beat, span.limit_of(sample));
                     }
                 }
@@ -156,6 +177,7 @@ impl AudioProcessor {
                 });
             }
             Some(PlayerEvent::Off { channel, pitch }) => {
+                self.held_chord.off(channel, pitch);
                 self.notify(ComposerInput::NoteOff {
                     beat,
                     channel,

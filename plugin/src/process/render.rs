@@ -39,7 +39,7 @@ impl AudioProcessor {
         // While the transport is stopped, or in a block without samples, there are only the
         // player's events.
         while let Some(&(sample, event)) = self.events.get(next) {
-            if block_timeline.spans[0].is_some() && self.yields_to(&event) {
+            if block_timeline.spans[0].is_some() && self.is_cancelled_by(next) {
                 self.cancel(sample, host);
             }
             self.pass_thru(sample, event, host);
@@ -77,7 +77,7 @@ impl AudioProcessor {
                 .take_while(|e| e.0 == sample)
                 .count();
             for index in next..next + here {
-                if self.yields_to(&self.events[index].1) {
+                if self.is_cancelled_by(index) {
                     self.cancel(sample, host);
                 }
             }

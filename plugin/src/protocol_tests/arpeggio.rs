@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{Note, Part, Score};
+use continuo_score::{ChordPlan, Note, Part, Score};
 
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::session::{Player, mix};
@@ -29,6 +29,8 @@ pub(super) struct Arpeggio {
     pub(super) parts: Vec<Part>,
     /// Parts of the notes of the last score.
     pub(super) heard_parts: Vec<Part>,
+    /// Chords whose tones alone it plays.
+    plan: ChordPlan,
     /// Every answer: its step, and a hash of its input.
     pub(super) answers: Vec<(u32, u64)>,
     /// The notes of an infill that are returned after this many slices.
@@ -88,10 +90,16 @@ impl Arpeggio {
             for voice in 0..1 + rng.below(3) as u8 {
                 let turn = self.step as usize + usize::from(voice);
                 let part = self.parts.get(turn % self.parts.len().max(1));
+                let length = 1 + rng.below(20) as u32;
+                let mut pitch = (40 + 3 * rng.below(20) as u8 + voice).min(self.highest);
+                let chord = self.plan.at(self.step);
+                while chord.is_some_and(|chord| pitch > 0 && !chord.contains(pitch)) {
+                    pitch -= 1;
+                }
                 notes.push(Note {
                     start: self.step,
-                    length: 1 + rng.below(20) as u32,
-                    pitch: (40 + 3 * rng.below(20) as u8 + voice).min(self.highest),
+                    length,
+                    pitch,
                     velocity: 1 + rng.below(127) as u8,
                     part: part.copied().unwrap_or_default(),
                 });
@@ -153,6 +161,10 @@ impl Player for Arpeggio {
         self.rng = Some(Rng::new(seed ^ self.heard));
         self.step = at;
         Ok(())
+    }
+
+    fn follow_chords(&mut self, plan: ChordPlan) {
+        self.plan = plan;
     }
 
     fn tune(&mut self, settings: &Settings) {

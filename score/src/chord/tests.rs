@@ -173,6 +173,21 @@ fn the_last_chord_does_not_depend_on_later_notes() {
     }
 }
 
+#[test]
+fn drums_have_no_chord() {
+    let mut score = tune::parse("C3+E3+G3:4", 12).unwrap();
+    let chord = recognise(&score);
+    let drums = (0..8).map(|number| crate::Note {
+        start: number * 6,
+        pitch: 42 - (number % 2) as u8 * 5,
+        part: crate::Part::Drums,
+        ..crate::Note::default()
+    });
+    score.notes.extend(drums);
+    score.normalise();
+    assert_eq!(recognise(&score), chord);
+}
+
 /// Whatever the notes are, there is an answer.
 #[test]
 fn odd_scores_are_recognised() {

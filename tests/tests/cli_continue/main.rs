@@ -2,6 +2,7 @@
 //! where a player would enter.
 
 mod fixtures;
+mod harmony;
 mod selection;
 
 use std::path::Path;

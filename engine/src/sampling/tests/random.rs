@@ -74,6 +74,7 @@ pub(super) fn constraints(rng: &mut ChaCha8Rng) -> Constraints {
             }
             false => free,
         }),
+        ..free
     }
 }
 
