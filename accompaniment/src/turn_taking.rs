@@ -198,12 +198,18 @@ impl EntryPlanner {
         } else {
             timeline.boundary(earliest, settings.enter)
         };
-        let unit = match settings.enter {
-            Enter::Bar => Enter::Bar,
-            Enter::Step | Enter::Beat => Enter::Beat,
-        };
-        Some((at, Some(timeline.boundary(at + 1, unit))))
+        Some((at, Some(bar_window_end(timeline, settings, at))))
     }
+}
+
+/// End of a play window of *Along* or *Free* that begins at step `at`: the next bar with
+/// [`Enter::Bar`], else the next beat.
+pub(crate) fn bar_window_end(timeline: &Timeline, settings: &Settings, at: i64) -> i64 {
+    let unit = match settings.enter {
+        Enter::Bar => Enter::Bar,
+        Enter::Step | Enter::Beat => Enter::Beat,
+    };
+    timeline.boundary(at + 1, unit)
 }
 
 /// Steps between a decision and its play window, at least one.

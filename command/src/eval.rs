@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use continuo_cli::{Progress, at_least, number, print};
 use continuo_engine::Model;
+use continuo_score::Part;
 use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
@@ -113,6 +114,8 @@ struct Cell {
     ngram: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
+    /// Loss of the notes of each part, in [`Part::ALL`]'s order, without the moves in time.
+    by_part: [Sum; Part::COUNT],
 }
 
 /// Number of distance bands; the last has no end.
@@ -171,6 +174,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             all: Sum::default(),
             ngram: Sum::default(),
             by_window: [Sum::default(); BANDS],
+            by_part: Default::default(),
         };
         for piece in &pieces {
             let recall = if knn { args.recall } else { 0.0 };
@@ -191,7 +195,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
             "device": model.device().name(), "window": model.manifest().shape.window,
             "recall": args.recall, "from_bar": args.from_bar, "keys": args.keys, "pieces": pieces,
             "cells": cells,
-            "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(),
+            "bands": (0..BANDS).map(band_name).collect::<Vec<_>>(), "parts": Part::ALL,
         });
         return print(&format!("{report:#}\n"));
     }
@@ -230,12 +234,37 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         }
         text += "\n";
     }
+    if model.vocabulary().has_parts() {
+        text += &by_part(cells[cells.len() - 1].by_part);
+    }
     print(&text)
+}
+
+/// Returns the table of the loss by part.
+fn by_part(sums: [Sum; Part::COUNT]) -> String {
+    let mut text =
+        "\nnats a note of each part with all memories, without the moves in time\n\n".to_string();
+    text += "| part | notes | nats/note |\n|---|---|---|\n";
+    for (part, sum) in Part::ALL.into_iter().zip(sums) {
+        if sum.tokens > 0 {
+            text += &format!("| {part} | {} | {:.4} |\n", sum.notes, sum.per_note());
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_parts_that_play_are_listed() {
+        let mut sums = <[Sum; Part::COUNT]>::default();
+        sums[Part::Bass.index()].add(1, 2.0);
+        sums[Part::Bass.index()].add(1, 3.0);
+        let table = by_part(sums);
+        assert!(table.ends_with("---|\n| bass | 2 | 2.5000 |\n"), "{table}");
+    }
 
     #[test]
     fn bands_double() {

@@ -9,6 +9,7 @@ pub mod corpus;
 pub(crate) mod corpus_writer;
 pub mod dedup;
 pub mod device_corpus;
+pub mod divide;
 pub mod encode;
 pub mod file_kinds;
 mod journal;

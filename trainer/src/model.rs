@@ -14,6 +14,8 @@
 //!   included, in every layer.
 //! - **kNN memory** ([`retrieval`]): one layer also recalls, of the tokens that have left its
 //!   window, those nearest to its query.
+//! - On the CPU, operations with a derivative of their own compute most of it in one pass each
+//!   (module `cpu`); elsewhere `burn`'s do.
 //! - Neither memory reaches into an earlier song, and neither has a gradient.
 
 pub mod attention;

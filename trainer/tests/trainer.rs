@@ -16,6 +16,8 @@ mod memory_fixtures;
 mod merges;
 #[path = "trainer/parity.rs"]
 mod parity;
+#[path = "trainer/parts.rs"]
+mod parts;
 #[path = "trainer/retrieval.rs"]
 mod retrieval;
 #[path = "trainer/stream_batcher.rs"]

@@ -4,9 +4,9 @@ use continuo_score::chord::recognise;
 use continuo_score::{ChordPlan, Scale, Score};
 
 use super::{Player, Session};
-use crate::choices::Harmony;
+use crate::choices::{Harmony, Mode};
 use crate::snapshot::NamedChord;
-use crate::turn_taking::PlayWindow;
+use crate::turn_taking::bar_window_end;
 
 /// Quarter notes before the playhead whose chords are named.
 const NAMED_BEATS: f64 = 64.0;
@@ -32,16 +32,17 @@ impl<P: Player> Session<P> {
         };
         let lead = self.timeline.step_from(self.settings.lead).max(1);
         let at = self.timeline.step(self.now) + lead;
-        let answer = discarded.answer.interrupted(at);
-        match answer.next_end {
-            // The next play window comes sooner.
-            Some(end) if end <= at => self.entry_planner.take(PlayWindow {
-                at,
-                decided: at - lead,
-                end: Some(end),
-            }),
-            _ => self.answer = Some(answer),
+        let mut answer = discarded.answer.interrupted(at);
+        if answer.next_end.is_some_and(|end| end <= at) {
+            // The next play window begins late.
+            answer.next_end = match self.settings.mode {
+                Mode::Along | Mode::Free => {
+                    Some(bar_window_end(&self.timeline, &self.settings, at))
+                }
+                Mode::Off | Mode::Continue | Mode::Trade => return,
+            };
         }
+        self.answer = Some(answer);
     }
 
     /// The chords of the last bars and of the plan, in the host's quarter notes.

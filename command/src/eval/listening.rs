@@ -8,7 +8,8 @@ use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{NoteState, Score, Token, TokenSequence};
+use continuo_score::part::TokenParts;
+use continuo_score::{NoteState, Part, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
 use super::super::inputs::{find, read_all};
@@ -23,6 +24,8 @@ pub(super) struct Piece {
     keys: Vec<Vec<InputToken>>,
     /// Number of notes that begin at each token.
     notes: Vec<u64>,
+    /// Part of the first note that each token belongs to, if any.
+    parts: Vec<Option<Part>>,
 }
 
 /// Reads the pieces in files and folders, each in `keys` keys, and leaves out pieces without a token to
@@ -71,7 +74,16 @@ impl Piece {
         };
         // The first is the piece's own key, which always fits.
         let notes = keys[0].iter().map(notes).collect();
-        Self { keys, notes }
+        let mut reader = TokenParts::default();
+        let parts = keys[0].iter().map(|input_token| {
+            let tokens = vocabulary.tokens(input_token.id);
+            tokens.fold(None, |owner: Option<Part>, token| {
+                let part = reader.read(token);
+                owner.or(part)
+            })
+        });
+        let parts = parts.collect();
+        Self { keys, notes, parts }
     }
 
     /// Returns the tokens in the piece's own key.
@@ -122,6 +134,9 @@ impl Ear<'_> {
             let notes = piece.notes[position + 1];
             cell.ngram.add(notes, mixed);
             cell.all.add(notes, network);
+            if let Some(part) = piece.parts[position + 1] {
+                cell.by_part[part.index()].add(notes, network);
+            }
             cell.by_window[band(position + 1, window)].add(notes, network);
         }
         Ok(())

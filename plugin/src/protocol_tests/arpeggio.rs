@@ -96,6 +96,11 @@ impl Arpeggio {
                 while chord.is_some_and(|chord| pitch > 0 && !chord.contains(pitch)) {
                     pitch -= 1;
                 }
+                // As with a model, a key begins once on a step.
+                let same = |note: &Note| (note.start, note.pitch) == (self.step, pitch);
+                if notes.iter().any(same) {
+                    continue;
+                }
                 notes.push(Note {
                     start: self.step,
                     length,

@@ -9,8 +9,8 @@ use continuo::params::ContinuoParams;
 use continuo_accompaniment::choices::{Choice, Mode, Variation};
 use continuo_accompaniment::midi_export::ExportPart;
 use continuo_accompaniment::snapshot::{
-    LearnedPiece, LearningState, ModelInfo, ModelState, RecalledBar, RollNote, Snapshot,
-    TransportState, UndoStep,
+    LearnedPiece, LearningState, ModelInfo, ModelState, NamedChord, RecalledBar, RollNote,
+    Snapshot, TransportState, UndoStep,
 };
 use continuo_accompaniment::trigger::Trigger;
 use continuo_score::TimeSignature;
@@ -181,6 +181,20 @@ fn empty_snapshot() -> Snapshot {
     snapshot
 }
 
+/// The chords of the minuet and of the answer, a bar each.
+fn chords() -> Vec<NamedChord> {
+    let names = [
+        "G", "G/B", "C", "G/B", "Am", "G", "D", "D7", "G/B", "C", "D7",
+    ];
+    let bars = names.into_iter().enumerate();
+    let chord = |(bar, name): (usize, &str)| NamedChord {
+        start: 3.0 * bar as f64,
+        end: 3.0 * (bar + 1) as f64,
+        name: name.into(),
+    };
+    bars.map(chord).collect()
+}
+
 /// A snapshot in 3/4 with the transport running.
 fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
     let metre = TimeSignature {
@@ -195,6 +209,7 @@ fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
             ..TransportState::default()
         },
         notes,
+        chords: chords(),
         time_signatures: vec![(0.0, metre)],
         ..empty_snapshot()
     };

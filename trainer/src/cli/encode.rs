@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use continuo_cli::{Force, one_result_on_standard_output, report};
 use continuo_files::{Output, ScratchFolder};
 use continuo_trainer::data::encode::{EncodeOptions, EncodeOutcome, by_style};
@@ -18,8 +18,8 @@ use super::encoding::{self, SongSelection};
 /// Files are searched recursively and encoded in parallel. Broken and empty files, songs of
 /// fewer than 16 or more than 100,000 notes, and duplicates (also in another key or at another
 /// tempo) are left out; the command prints their numbers by reason, and FILE.skipped.tsv lists
-/// each of them. Versions of one piece are all held out or all not. Drums are left out, and
-/// notes end where their keys are released, unless --pedal is given. The same command resumes an interrupted encoding.
+/// each of them. Versions of one piece are all held out or all not. Drums are left out unless
+/// the vocabulary has parts, and notes end where their keys are released, unless --pedal is given. The same command resumes an interrupted encoding.
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Folders of MIDI files (.mid, .midi, .kar, .rmi). Each subfolder is a style of its own, and
@@ -29,12 +29,17 @@ pub(super) struct Arguments {
     /// Corpus to write; `-` writes it to standard output.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Vocabulary: continuo (with velocity, 12 steps a beat) or midigen.
+    /// Vocabulary: continuo (with velocity, 12 steps a beat), band (the same with the parts keys,
+    /// lead, chords, bass and drums) or midigen.
     #[arg(long, default_value = "continuo")]
     preset: String,
     /// A vocabulary.json instead of a preset: with merged tokens from `vocab`, or of a model.
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
+    /// Encode each keyboard solo a second time, divided into parts: its top line as the lead, its
+    /// lowest notes as the bass, the rest as the chords. Needs a vocabulary with parts.
+    #[arg(long)]
+    divide: bool,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -56,6 +61,10 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => encoding::vocabulary(path)?,
         None => encoding::preset(&a.preset)?,
     };
+    ensure!(
+        !a.divide || vocabulary.has_parts(),
+        "--divide: the vocabulary has no parts; encode with --preset band"
+    );
     // A corpus is complete before its first byte enters a pipe.
     let scratch = match output.target() {
         Some(_) => None,
@@ -67,6 +76,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         output: scratch_file.as_deref().unwrap_or(&a.output),
         replace: a.force.replace(),
         vocabulary,
+        divide: a.divide,
         reading: a.selection.reading(),
         held_out: a.selection.held_out,
         seed: a.selection.seed,

@@ -18,7 +18,7 @@ const MOST_HELD_OUT: f64 = 0.999999;
 /// # Errors
 /// There is no such preset.
 pub(super) fn preset(name: &str) -> anyhow::Result<Vocabulary> {
-    let none = || format!("--preset {name}: no such vocabulary (continuo, midigen)");
+    let none = || format!("--preset {name}: no such vocabulary (continuo, band, midigen)");
     Vocabulary::preset(name).with_context(none)
 }
 

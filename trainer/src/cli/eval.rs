@@ -1,13 +1,15 @@
 //! Command `continuo-trainer eval`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use burn::tensor::Device;
 use continuo_cli::{Progress, print};
+use continuo_score::Part;
 use continuo_trainer::data::corpus::Corpus;
-use continuo_trainer::eval::{self, Evaluation, Measure, MemoryAblation, SongSums};
+use continuo_trainer::eval::{self, Evaluation, Measure, MemoryAblation, PartLoss, SongSums};
 use continuo_trainer::train::checkpoint::Checkpoint;
 
 /// Measure a checkpoint on the corpus's held-out songs.
@@ -16,7 +18,10 @@ use continuo_trainer::train::checkpoint::Checkpoint;
 /// frequencies of the training songs (unigram), and equal probabilities (uniform). Songs are read
 /// from beginning to end with both memories, as in playing.
 ///
-/// A second table shows the value of each memory: the loss without the XL memory (a song is cut
+/// With a vocabulary that has parts, a table gives the loss of the notes of each part, without the
+/// moves in time.
+///
+/// Another table shows the value of each memory: the loss without the XL memory (a song is cut
 /// into segments of one window, and a token sees only its own segment), without the kNN memory
 /// (recall 0), and without both, by length of the pieces. The XL memory does not change which
 /// tokens can be recalled. Tokens a second are those of one core of this machine.
@@ -104,7 +109,30 @@ fn table(evaluation: &Evaluation) -> String {
             "", group.tokens, ""
         );
     }
-    text + &ablation_table(&evaluation.ablations)
+    text + &part_table(&evaluation.parts) + &ablation_table(&evaluation.ablations)
+}
+
+fn part_table(parts: &BTreeMap<&'static str, PartLoss>) -> String {
+    let mut text = String::new();
+    if !parts.is_empty() {
+        text += &format!(
+            "\n{:<24} {:>6} {:>9} {:>8}   {:>7}\n",
+            "part", "", "tokens", "notes", "nats per note"
+        );
+    }
+    for part in Part::ALL {
+        let Some(loss) = parts.get(part.name()) else {
+            continue;
+        };
+        text += &format!(
+            "{part:<24} {:>6} {:>9} {:>8}   {:>7.3}\n",
+            "",
+            loss.tokens,
+            loss.notes,
+            loss.per_note()
+        );
+    }
+    text
 }
 
 fn ablation_table(ablations: &[MemoryAblation]) -> String {

@@ -30,7 +30,7 @@ pub(super) struct Arguments {
     /// Vocabulary to write, as JSON.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Base vocabulary for folders: continuo or midigen. A corpus has its own.
+    /// Base vocabulary for folders: continuo, band or midigen. A corpus has its own.
     #[arg(long, default_value = "continuo")]
     preset: String,
     /// Print the result as JSON.
@@ -124,6 +124,7 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         output: &path,
         replace: Replace::SameKind,
         vocabulary: encoding::preset(&a.preset)?,
+        divide: false,
         reading: a.selection.reading(),
         held_out: a.selection.held_out,
         seed: a.selection.seed,

@@ -1,7 +1,7 @@
 //! Augmentation: each time a song enters a batch row, it is transposed and made louder or softer
 //! at random. Checkpoints hold the draw, not the notes.
 
-use continuo_score::{Token, Vocabulary};
+use continuo_score::{Part, Token, Vocabulary};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +28,7 @@ impl AugmentRange {
     };
 }
 
-/// Augmentation of one song. The corpus has no drums (`encode` leaves them out), so every pitch
-/// token can be transposed.
+/// Augmentation of one song. Drums get louder or softer, and are never transposed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shift {
     /// Transposition in semitones.
@@ -47,9 +46,12 @@ impl Shift {
         random: &mut impl Rng,
     ) -> Self {
         let (mut pitch, mut velocity) = (ValueRange::EMPTY, ValueRange::EMPTY);
+        let mut part = Part::Keys;
         for record in song {
             for token in vocabulary.tokens(record.id) {
                 match token {
+                    Token::Part(next) => part = next,
+                    Token::Pitch(_) if !part.is_pitched() => {}
                     Token::Pitch(p) => pitch.add(i16::from(p)),
                     Token::Velocity(v) => velocity.add(i16::from(v)),
                     _ => {}
@@ -72,7 +74,7 @@ impl Shift {
         }
     }
 
-    /// The shifted id of a base token.
+    /// The shifted id of a base token, of a pitched part.
     pub(crate) fn id(self, id: u16, vocabulary: &Vocabulary) -> u16 {
         let token = vocabulary.token(id).map(|t| self.of(t));
         token.and_then(|t| vocabulary.id(t)).unwrap_or(id)
@@ -96,7 +98,18 @@ impl Shift {
         if merged {
             records = expand(&records, vocabulary, bars);
         }
+        let mut part = Part::Keys;
         for record in &mut records {
+            let token = match vocabulary.has_parts() {
+                true => vocabulary.token(record.id),
+                false => None,
+            };
+            match token {
+                Some(Token::Start) => part = Part::Keys,
+                Some(Token::Part(next)) => part = next,
+                Some(Token::Pitch(_)) if !part.is_pitched() => continue,
+                _ => {}
+            }
             record.id = table[usize::from(record.id)];
         }
         if merged {
@@ -323,6 +336,48 @@ mod tests {
             let moved = shift.apply(song.clone(), &v, sizes.bars);
             let expected = merge(&shift.apply(base, &plain, sizes.bars), &v);
             assert_eq!(moved, expected, "seed {seed}");
+        }
+    }
+
+    /// A band in any key: pitches move, drums stay, with merged tokens as without.
+    #[test]
+    fn drums_are_never_transposed() {
+        let plain = Vocabulary::band();
+        let id = |token| plain.id(token).unwrap();
+        let hit = [id(Token::Part(Part::Drums)), id(Token::Pitch(36))];
+        let merged = plain.clone().with_merges(vec![hit]).unwrap();
+        let mut score = Score::new(12);
+        for bar in 0..40u32 {
+            let note = |start: u32, pitch, part| Note {
+                start: bar * 12 + start,
+                length: if part == Part::Drums { 1 } else { 6 },
+                pitch,
+                part,
+                ..Note::default()
+            };
+            score.notes.push(note(0, 72, Part::Lead));
+            score.notes.push(note(0, 40, Part::Bass));
+            score.notes.push(note(0, 36, Part::Drums));
+            score.notes.push(note(6, 42, Part::Drums));
+            score.notes.push(note(9, 76, Part::Keys));
+        }
+        score.normalise();
+        for v in [plain, merged] {
+            let ids = TokenSequence::encode(&score, &v).ids(&v);
+            let song: Vec<TokenRecord> = ids.into_iter().map(record).collect();
+            for seed in 0..40 {
+                let mut random = ChaCha8Rng::seed_from_u64(seed);
+                let range = AugmentRange {
+                    transpose: 6,
+                    velocity: 0,
+                };
+                let shift = Shift::draw(range, song.iter().copied(), &v, &mut random);
+                let moved = shift.apply(song.clone(), &v, 16);
+                let ids: Vec<u16> = moved.iter().map(|r| r.id).collect();
+                let read = TokenSequence::from_ids(&ids, &v).unwrap().decode(&v);
+                let expected = score.transposed(shift.transpose).unwrap().quantise(&v);
+                assert_eq!(read.notes, expected.notes, "seed {seed}");
+            }
         }
     }
 }

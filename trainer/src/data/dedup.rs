@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 
+use continuo_score::part::merge_parts;
 use continuo_score::{Score, SparseScore};
 use serde::{Deserialize, Serialize};
 
@@ -31,9 +32,16 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a normalised score.
+    /// The fingerprint of a normalised score. Parts do not count, and drums only where there is
+    /// nothing else.
     pub fn of(score: &Score) -> Self {
-        let rows: Vec<_> = SparseScore::new(score).rows().collect();
+        let merged = merge_parts(&score.notes);
+        let notes = if merged.is_empty() {
+            &score.notes
+        } else {
+            &merged[..]
+        };
+        let rows: Vec<_> = SparseScore::of(notes).rows().collect();
         let mut whole = Vec::new();
         let mut line = Vec::new();
         for (i, (step, chord)) in rows.iter().enumerate() {

@@ -45,12 +45,13 @@ impl<'a> DeviceCorpus<'a> {
     }
 
     /// Sets `device_rows` of a micro-batch. A shifted song of merged tokens has other tokens than
-    /// the corpus: such a micro-batch is left as it is and uploaded.
+    /// the corpus, and one with parts is not shifted token by token, since drums stay: such a
+    /// micro-batch is left as it is and uploaded.
     pub fn attach(&mut self, batch: &mut MicroBatch) {
         let vocabulary = &self.corpus.vocabulary;
-        let merged = !vocabulary.merges().is_empty();
+        let divided = !vocabulary.merges().is_empty() || vocabulary.has_parts();
         let is_shifted = |s: &TokenSpan| matches!(s, TokenSpan::Song { shift, .. } if *shift != Shift::default());
-        if merged && batch.spans.iter().any(is_shifted) {
+        if divided && batch.spans.iter().any(is_shifted) {
             return;
         }
         let mut columns: [Vec<Tensor<1, Int>>; 4] = Default::default();

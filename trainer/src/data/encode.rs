@@ -1,26 +1,31 @@
 //! Encoding: from folders of MIDI files to a corpus.
 
+mod song;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use continuo_files::{Output, Replace, WriteError};
-use continuo_score::manifest::Sizes;
 use continuo_score::midi::{Pedal, ReadOptions};
-use continuo_score::{Drums, Score, Token, TokenSequence, Vocabulary, midi};
+use continuo_score::{Vocabulary, midi};
 use rayon::prelude::*;
 
-use crate::data::corpus::{CorpusError, GridRows, Song, TokenRecord, hash};
+use crate::data::corpus::{CorpusError, GridRows, Song, hash};
 use crate::data::corpus_writer::CorpusWriter;
-use crate::data::dedup::{Fingerprint, Similarity, SongIndex};
+use crate::data::dedup::{Similarity, SongIndex};
 use crate::data::file_kinds::CORPUS;
 use crate::data::journal::{self, EncodedBatch, Journal, JournalKey};
-use crate::data::skipped::{FEWEST_NOTES, MOST_NOTES, SkipReason, Skipped};
+use crate::data::skipped::{SkipReason, Skipped};
 use crate::model::config::grid_sizes;
+use song::{EncodedSong, song};
 
 /// Files encoded at a time. It limits the memory, whatever the size of the folder, and the work
 /// that a killed encoding repeats.
 const BATCH: usize = 256;
+
+/// Appended to the path of a song that was divided into parts.
+pub const DIVIDED: &str = " (divided)";
 
 /// Options of [`encode`].
 pub struct EncodeOptions<'a> {
@@ -32,6 +37,9 @@ pub struct EncodeOptions<'a> {
     pub replace: Replace,
     /// Vocabulary of the corpus.
     pub vocabulary: Vocabulary,
+    /// Whether a keyboard solo also enters the corpus divided into parts; needs a vocabulary with
+    /// parts. See [`crate::data::divide`].
+    pub divide: bool,
     /// Options of reading files: whether notes sound on while the sustain pedal is down.
     pub reading: ReadOptions,
     /// Share of songs held out for measurements, 0 to 1.
@@ -94,14 +102,6 @@ struct SourceFile {
     style: String,
 }
 
-/// An encoded song.
-struct EncodedSong {
-    records: Vec<TokenRecord>,
-    notes: u64,
-    hash: u64,
-    fingerprint: Fingerprint,
-}
-
 /// Encodes the songs of folders into a corpus, in parallel, and calls `progress(done, all)` after
 /// every file, on any thread. An interrupted encoding of the same files into the same corpus is
 /// resumed.
@@ -137,9 +137,10 @@ pub fn encode(
         Pedal::Ignore => "",
         Pedal::Lengthen => "pedal ",
     };
+    let divided = if options.divide { "divided " } else { "" };
     let key = JournalKey {
         options: format!(
-            "{} {} {} {pedal}{rows:?} {}",
+            "{} {} {} {pedal}{divided}{rows:?} {}",
             env!("CARGO_PKG_VERSION"),
             options.held_out,
             options.seed,
@@ -223,21 +224,25 @@ fn assign(
         match assigned {
             Err(why) => batch.skipped.push(why),
             Ok((encoded, held_out)) => {
-                index.add(&encoded.fingerprint, held_out);
-                let song = Song {
-                    path: source.relative.clone(),
-                    style: source.style.clone(),
-                    offset: 0,
-                    tokens: 0,
-                    notes: encoded.notes,
-                    hash: encoded.hash,
-                    held_out,
-                };
-                writer.add(song, &encoded.records)?;
-                let added = writer.songs().last().cloned();
-                batch
-                    .songs
-                    .extend(added.map(|song| (song, encoded.fingerprint)));
+                // A divided song is on the side of its original.
+                let whole = [("", encoded.whole)].into_iter();
+                let divided = encoded.divided.map(|divided| (DIVIDED, divided));
+                for (suffix, spelled) in whole.chain(divided) {
+                    index.add(&encoded.fingerprint, held_out);
+                    let song = Song {
+                        path: format!("{}{suffix}", source.relative),
+                        style: source.style.clone(),
+                        offset: 0,
+                        tokens: 0,
+                        notes: spelled.notes,
+                        hash: spelled.hash,
+                        held_out,
+                    };
+                    writer.add(song, &spelled.records)?;
+                    let added = writer.songs().last().cloned();
+                    let fingerprint = encoded.fingerprint.clone();
+                    batch.songs.extend(added.map(|song| (song, fingerprint)));
+                }
             }
         }
     }
@@ -262,9 +267,12 @@ fn side(
         detail,
     };
     match index.similarity(&encoded.fingerprint) {
-        Similarity::New => Ok(is_held_out(encoded.hash, options.seed, options.held_out)),
+        Similarity::New => {
+            let hash = encoded.whole.hash;
+            Ok(is_held_out(hash, options.seed, options.held_out))
+        }
         Similarity::Version { held_out } => Ok(held_out),
-        Similarity::Copy(of) if songs[of].hash == encoded.hash => {
+        Similarity::Copy(of) if songs[of].hash == encoded.whole.hash => {
             Err(duplicate(format!("the same music as {}", songs[of].path)))
         }
         Similarity::Copy(of) => Err(duplicate(format!(
@@ -283,64 +291,6 @@ fn is_held_out(content: u64, seed: u64, share: f64) -> bool {
     let mixed = hash(content.to_le_bytes().into_iter().chain(seed.to_le_bytes()));
     // The upper 53 bits: a fraction in 0..1.
     ((mixed >> 11) as f64) / ((1u64 << 53) as f64) < share
-}
-
-/// Encodes one file.
-fn song(
-    source: &SourceFile,
-    options: &EncodeOptions<'_>,
-    sizes: &Sizes,
-) -> Result<EncodedSong, Skipped> {
-    let vocabulary = &options.vocabulary;
-    let skip = |reason, detail| Skipped {
-        path: source.path.clone(),
-        reason,
-        detail,
-    };
-    if std::fs::metadata(&source.path).is_ok_and(|data| data.len() == 0) {
-        return Err(skip(SkipReason::Empty, "0 bytes".into()));
-    }
-    let file = midi::read_file_with(&source.path, &options.reading)
-        .map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
-    let mut score = Score::from_midi(&file, vocabulary.steps_per_beat, Drums::Drop);
-    let reason = match score.notes.len() {
-        0 => Some(SkipReason::Empty),
-        n if n < FEWEST_NOTES => Some(SkipReason::TooShort),
-        n if n > MOST_NOTES => Some(SkipReason::TooLong),
-        _ => None,
-    };
-    if let Some(reason) = reason {
-        let detail = format!("{} notes (drums left out)", score.notes.len());
-        return Err(skip(reason, detail));
-    }
-    score.end_with_music();
-    let encoded = TokenSequence::encode(&score, vocabulary);
-    let mut last = (0, sizes.rows(score.time_signatures.position(0)));
-    let records = encoded.positioned_ids(vocabulary).into_iter().map(|p| {
-        // Many tokens share a step.
-        if p.step != last.0 {
-            last = (p.step, sizes.rows(score.time_signatures.position(p.step)));
-        }
-        let rows = last.1;
-        TokenRecord {
-            id: p.id,
-            bar_step: rows.bar_step,
-            bar: rows.bar,
-            metre: rows.metre,
-        }
-    });
-    let records = records.collect();
-    let pitches = encoded.tokens.iter().map(|p| p.token);
-    let notes = pitches.filter(|t| matches!(t, Token::Pitch(_))).count() as u64;
-    // The hash of the base ids puts a song on the same side of the split, whatever the merges.
-    let base = encoded.base_ids(vocabulary).into_iter();
-    let hash = hash(base.flat_map(u16::to_le_bytes));
-    Ok(EncodedSong {
-        records,
-        notes,
-        hash,
-        fingerprint: Fingerprint::of(&score),
-    })
 }
 
 /// All MIDI files below the folders, sorted within each, and lines about other entries.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use continuo_score::Token;
 use continuo_score::manifest::HeldOut;
+use continuo_score::part::TokenParts;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -59,10 +60,14 @@ pub struct Evaluation {
     pub all: Measure,
     /// By style.
     pub styles: BTreeMap<String, Measure>,
-    /// By group of the predicted token: `pitch`, `duration`, `velocity`, `time` (whether and how
+    /// By group of the predicted token: `part`, `pitch`, `duration`, `velocity`, `time` (whether and how
     /// far time moves on), `end`, and `merged` for any merged token.
     #[serde(rename = "kinds")]
     pub token_groups: BTreeMap<&'static str, TokenGroupLoss>,
+    /// By the part of the note that a token belongs to, by name; empty for a vocabulary without
+    /// parts. Moves in time and the end belong to no note.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<&'static str, PartLoss>,
     /// With and without each memory of the model, all memories first; empty if not requested.
     #[serde(rename = "cells")]
     pub ablations: Vec<MemoryAblation>,
@@ -77,6 +82,24 @@ pub struct TokenGroupLoss {
     pub tokens: u64,
     /// Loss of the model, nats.
     pub nats: f64,
+}
+
+/// Sums over the notes of one part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct PartLoss {
+    /// Notes.
+    pub notes: u64,
+    /// Tokens: parts, pitches, durations and velocities.
+    pub tokens: u64,
+    /// Loss of the model, nats.
+    pub nats: f64,
+}
+
+impl PartLoss {
+    /// Loss of a note, nats.
+    pub fn per_note(&self) -> f64 {
+        self.nats / self.notes.max(1) as f64
+    }
 }
 
 /// Measures a model on the held-out songs, and with `memories` also without each of its memories.
@@ -148,7 +171,11 @@ pub fn evaluate(
     };
     let ablations: Vec<_> = modes.iter().enumerate().map(ablation).collect();
     let losses = songs.iter().copied().zip(measured.into_iter().map(|m| m.0));
-    let (styles, token_groups) = breakdown(corpus, losses);
+    let Breakdown {
+        styles,
+        token_groups,
+        parts,
+    } = breakdown(corpus, losses);
     let all = styles
         .values()
         .fold(Measure::default(), |sum, m| sum.add(*m));
@@ -163,22 +190,24 @@ pub fn evaluate(
         all,
         styles,
         token_groups,
+        parts,
         ablations: if memories { ablations } else { Vec::new() },
         held_out,
     })
 }
 
-type Breakdown = (
-    BTreeMap<String, Measure>,
-    BTreeMap<&'static str, TokenGroupLoss>,
-);
+/// Sums by style, by group of the predicted token and by part.
+#[derive(Default)]
+struct Breakdown {
+    styles: BTreeMap<String, Measure>,
+    token_groups: BTreeMap<&'static str, TokenGroupLoss>,
+    parts: BTreeMap<&'static str, PartLoss>,
+}
 
-/// Sums by style, and by group of the predicted token.
 fn breakdown(corpus: &Corpus, losses: impl Iterator<Item = (usize, Vec<f32>)>) -> Breakdown {
     let unigram = unigram_losses(corpus);
     let uniform = (corpus.vocabulary.size() as f64).ln();
-    let mut styles: BTreeMap<String, Measure> = BTreeMap::new();
-    let mut groups: BTreeMap<&'static str, TokenGroupLoss> = BTreeMap::new();
+    let mut sums = Breakdown::default();
     for (song, losses) in losses {
         let info = &corpus.songs[song];
         let targets = corpus.records(song, 1, info.tokens as usize);
@@ -188,6 +217,7 @@ fn breakdown(corpus: &Corpus, losses: impl Iterator<Item = (usize, Vec<f32>)>) -
             ..Measure::default()
         };
         let mut before = None;
+        let mut parts = TokenParts::default();
         for (record, loss) in targets.zip(losses) {
             measure.tokens += 1;
             measure.nats += f64::from(loss);
@@ -199,21 +229,51 @@ fn breakdown(corpus: &Corpus, losses: impl Iterator<Item = (usize, Vec<f32>)>) -
                 Some(_) => "merged",
                 None => token_group(before, token),
             };
-            let group = groups.entry(group).or_default();
+            let group = sums.token_groups.entry(group).or_default();
             group.tokens += 1;
             group.nats += f64::from(loss);
+            if corpus.vocabulary.has_parts() {
+                let tokens = corpus.vocabulary.tokens(record.id);
+                sums.add_to_part(&mut parts, tokens, f64::from(loss));
+            }
             before = last.or(token);
         }
-        let style = styles.entry(info.style.clone()).or_default();
+        let style = sums.styles.entry(info.style.clone()).or_default();
         *style = style.add(measure);
     }
-    (styles, groups)
+    sums
+}
+
+impl Breakdown {
+    /// Adds the loss of a token to the part of the first note that it belongs to, and its notes to
+    /// theirs.
+    fn add_to_part(
+        &mut self,
+        parts: &mut TokenParts,
+        tokens: impl Iterator<Item = Token>,
+        nats: f64,
+    ) {
+        let mut owner = None;
+        for token in tokens {
+            let part = parts.read(token);
+            owner = owner.or(part);
+            if let (Some(part), Token::Pitch(_)) = (part, token) {
+                self.parts.entry(part.name()).or_default().notes += 1;
+            }
+        }
+        if let Some(owner) = owner {
+            let sum = self.parts.entry(owner.name()).or_default();
+            sum.tokens += 1;
+            sum.nats += nats;
+        }
+    }
 }
 
 /// Group of a token, given the one before.
 fn token_group(before: Option<Token>, token: Option<Token>) -> &'static str {
     match (before, token) {
         (_, Some(Token::Pitch(_))) => "pitch",
+        (_, Some(Token::Part(_))) => "part",
         (_, Some(Token::Velocity(_))) => "velocity",
         (_, Some(Token::Separator)) | (Some(Token::Separator), _) => "time",
         (_, Some(Token::Duration(_))) => "duration",

@@ -123,7 +123,7 @@ impl Ablation {
 }
 
 /// Names of the presets, smallest first.
-pub const PRESETS: [&str; 5] = ["tiny", "small", "default", "base", "large"];
+pub const PRESETS: [&str; 4] = ["tiny", "small", "base", "large"];
 
 /// Tokens that each query of a preset retrieves.
 const K: usize = 32;
@@ -134,7 +134,6 @@ const K: usize = 32;
 /// |-----------|----------------|------------|--------|---------------------|--------------------|
 /// | `tiny`    | 2 x 32         | 44 k       | 16     | 1, 64               | tests              |
 /// | `small`   | 4 x 256        | 3.3 M      | 384    | 2, 2048             | an hour on 2 cores |
-/// | `default` | 4 x 256        | 3.3 M      | 384    | 2, 2048             | a day on 2 cores   |
 /// | `base`    | 8 x 512        | 25.3 M     | 512    | 6, 8192             | a GPU              |
 /// | `large`   | 16 x 768       | 113 M      | 1024   | 14, 16384           | a large GPU        |
 pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(ModelConfig, TrainConfig)> {
@@ -187,17 +186,6 @@ pub fn preset(name: &str, vocabulary: &Vocabulary) -> Option<(ModelConfig, Train
             // More rows make the songs of a step more diverse.
             train(64, 32, 8, 1.5e-3),
         )),
-        "default" => {
-            let (model, config) = preset("small", vocabulary)?;
-            let config = TrainConfig {
-                // Twice the rows halve the share of Muon's products.
-                batch_rows: 64,
-                optimizer: Optimizer::Muon,
-                schedule: Schedule::Wsd,
-                ..config
-            };
-            Some((model, config))
-        }
         "base" => Some((
             model(8, 512, 8, 64, 1376, 512, 6, 8192),
             train(512, 32, 8, 6e-4),

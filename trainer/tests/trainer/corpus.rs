@@ -273,6 +273,7 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
             output: &path,
             replace: continuo_files::Replace::SameKind,
             vocabulary: vocabulary.clone(),
+            divide: false,
             reading: ReadOptions { pedal },
             held_out: 0.0,
             seed: 1,

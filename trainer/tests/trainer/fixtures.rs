@@ -74,6 +74,7 @@ pub(crate) fn encode(
         output,
         replace: continuo_files::Replace::SameKind,
         vocabulary,
+        divide: false,
         reading: Default::default(),
         held_out,
         seed: 1,

@@ -64,6 +64,7 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
         output: &path,
         replace: continuo_files::Replace::SameKind,
         vocabulary: vocabulary.clone(),
+        divide: false,
         reading: Default::default(),
         held_out: 0.25,
         seed: 1,

@@ -70,6 +70,7 @@ fn walk_over(
 /// always a token to draw.
 #[test]
 fn a_lock_holds_and_leaves_a_way_on() {
+    let mut locked = 0;
     for seed in 0..48 {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let vocabulary = vocabulary(seed);
@@ -86,7 +87,6 @@ fn a_lock_holds_and_leaves_a_way_on() {
             ScaleLock::Fixed(scale) => Some(scale),
             _ => None,
         };
-        let mut locked = 0;
         // The keys of drums are no pitches.
         for note in notes.iter().filter(|note| note.part.is_pitched()) {
             // Notes of parts that are not limited follow the chords alone.
@@ -114,10 +114,9 @@ fn a_lock_holds_and_leaves_a_way_on() {
                 assert!(note.length <= holds, "seed {seed}: {note:?}, {holds} steps");
             }
         }
-        assert!(!notes.is_empty());
-        let is_narrow = c.range.0.abs_diff(c.range.1) < 12;
-        assert!(locked > 0 || is_narrow || scale.is_some() || vocabulary.has_parts());
+        assert!(!notes.is_empty(), "seed {seed}");
     }
+    assert!(locked > 200, "{locked} notes under a chord");
 }
 
 /// Settings that change while notes sound, with a lock: there is always a token to draw.

@@ -13,7 +13,8 @@ use crate::train::config::preset;
 const ROWS: usize = 3;
 const LENGTH: usize = 16;
 
-/// The `segment`-th segment of some rows, and its targets; a song of the last row begins in it.
+/// The `segment`-th segment of some rows, and its targets; in the last row, a second song begins
+/// within the fifth.
 fn segment(segment: usize) -> (Input, Vec<u16>) {
     let mut random = ChaCha8Rng::seed_from_u64(segment as u64);
     let mut draw = |below: u16| -> Vec<u16> {
@@ -29,9 +30,13 @@ fn segment(segment: usize) -> (Input, Vec<u16>) {
         pitch: pitches[i] as u8,
     };
     let contexts = (0..ROWS * LENGTH).map(context).collect();
-    let start = |i: usize| match (segment, i >= (ROWS - 1) * LENGTH) {
-        (4.., true) => 4 * LENGTH as u64 + 3,
-        _ => 0,
+    let start = |i: usize| {
+        let position = segment * LENGTH + i % LENGTH;
+        let begins = 4 * LENGTH + 3;
+        match i >= (ROWS - 1) * LENGTH && position >= begins {
+            true => begins as u64,
+            false => 0,
+        }
     };
     let input = Input {
         batch_rows: ROWS,

@@ -16,7 +16,7 @@ const MOMENTUM: &str = "momentum";
 /// State of the optimiser for one parameter. The training thread owns it between two steps.
 #[expect(
     clippy::large_enum_variant,
-    reason = "one for each parameter, a hundred or so"
+    reason = "there is one for each parameter, and most are the larger"
 )]
 pub enum ParamState {
     /// Running means of the gradients and squared gradients.

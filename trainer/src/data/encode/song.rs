@@ -1,0 +1,99 @@
+//! Encoding of one file.
+
+use continuo_score::manifest::Sizes;
+use continuo_score::{Score, Token, TokenSequence, Vocabulary, midi};
+
+use super::{EncodeOptions, SourceFile};
+use crate::data::corpus::{TokenRecord, hash};
+use crate::data::dedup::Fingerprint;
+use crate::data::divide::divide;
+use crate::data::skipped::{FEWEST_NOTES, MOST_NOTES, SkipReason, Skipped};
+
+/// An encoded song.
+pub(super) struct EncodedSong {
+    pub(super) whole: SpelledSong,
+    /// The same song divided into parts, if that was asked for and it is a keyboard solo.
+    pub(super) divided: Option<SpelledSong>,
+    pub(super) fingerprint: Fingerprint,
+}
+
+/// The tokens of a song.
+pub(super) struct SpelledSong {
+    pub(super) records: Vec<TokenRecord>,
+    pub(super) notes: u64,
+    pub(super) hash: u64,
+}
+
+/// Encodes one file.
+pub(super) fn song(
+    source: &SourceFile,
+    options: &EncodeOptions<'_>,
+    sizes: &Sizes,
+) -> Result<EncodedSong, Skipped> {
+    let vocabulary = &options.vocabulary;
+    let skip = |reason, detail| Skipped {
+        path: source.path.clone(),
+        reason,
+        detail,
+    };
+    if std::fs::metadata(&source.path).is_ok_and(|data| data.len() == 0) {
+        return Err(skip(SkipReason::Empty, "0 bytes".into()));
+    }
+    let file = midi::read_file_with(&source.path, &options.reading)
+        .map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
+    let mut score = Score::for_vocabulary(&file, vocabulary);
+    let reason = match score.notes.len() {
+        0 => Some(SkipReason::Empty),
+        n if n < FEWEST_NOTES => Some(SkipReason::TooShort),
+        n if n > MOST_NOTES => Some(SkipReason::TooLong),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        let left_out = if vocabulary.has_parts() {
+            ""
+        } else {
+            " (drums left out)"
+        };
+        let detail = format!("{} notes{left_out}", score.notes.len());
+        return Err(skip(reason, detail));
+    }
+    score.end_with_music();
+    let divided = match options.divide && vocabulary.has_parts() {
+        true => divide(&score),
+        false => None,
+    };
+    Ok(EncodedSong {
+        whole: spell(&score, vocabulary, sizes),
+        divided: divided.map(|score| spell(&score, vocabulary, sizes)),
+        fingerprint: Fingerprint::of(&score),
+    })
+}
+
+fn spell(score: &Score, vocabulary: &Vocabulary, sizes: &Sizes) -> SpelledSong {
+    let encoded = TokenSequence::encode(score, vocabulary);
+    let mut last = (0, sizes.rows(score.time_signatures.position(0)));
+    let records = encoded.positioned_ids(vocabulary).into_iter().map(|p| {
+        // Many tokens share a step.
+        if p.step != last.0 {
+            last = (p.step, sizes.rows(score.time_signatures.position(p.step)));
+        }
+        let rows = last.1;
+        TokenRecord {
+            id: p.id,
+            bar_step: rows.bar_step,
+            bar: rows.bar,
+            metre: rows.metre,
+        }
+    });
+    let records = records.collect();
+    let pitches = encoded.tokens.iter().map(|p| p.token);
+    let notes = pitches.filter(|t| matches!(t, Token::Pitch(_))).count() as u64;
+    // The hash of the base ids puts a song on the same side of the split, whatever the merges.
+    let base = encoded.base_ids(vocabulary).into_iter();
+    let hash = hash(base.flat_map(u16::to_le_bytes));
+    SpelledSong {
+        records,
+        notes,
+        hash,
+    }
+}

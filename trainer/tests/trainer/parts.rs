@@ -1,0 +1,164 @@
+//! Parts: corpora of bands, divided keyboard solos, losses by part.
+
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use burn::tensor::Device;
+use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
+use continuo_trainer::data::corpus::Corpus;
+use continuo_trainer::data::encode::{self, DIVIDED};
+use continuo_trainer::eval::{Evaluation, evaluate};
+use continuo_trainer::train::checkpoint::Checkpoint;
+use continuo_trainer::train::{Start, train};
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::fixtures;
+
+/// A high line, a low line and drums; each seed gives others.
+fn band(seed: u64, [high, low]: [Part; 2]) -> Score {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut score = Score::new(12);
+    for beat in 0..24u32 {
+        let mut note = |start: u32, pitch, part| {
+            score.notes.push(Note {
+                start: beat * 12 + start,
+                length: if part == Part::Drums { 1 } else { 6 },
+                pitch,
+                velocity: 84,
+                part,
+            });
+        };
+        let scale = [0, 2, 4, 5, 7, 9, 11];
+        let mut degree = || scale[random.random_range(0..7)];
+        note(0, 72 + degree(), high);
+        note(6, 72 + degree(), high);
+        note(0, 36 + degree(), low);
+        note(0, 36, Part::Drums);
+        note(6, 42, Part::Drums);
+    }
+    score.normalise();
+    score
+}
+
+fn encode(midi: &Path, name: &str, divide: bool, held_out: f64) -> Corpus {
+    let path = midi.with_file_name(name);
+    let options = encode::EncodeOptions {
+        folders: &[midi.to_path_buf()],
+        output: &path,
+        replace: continuo_files::Replace::SameKind,
+        vocabulary: Vocabulary::band(),
+        divide,
+        reading: Default::default(),
+        held_out,
+        seed: 1,
+    };
+    encode::encode(&options, |_, _| {}).unwrap();
+    Corpus::open(&path).unwrap()
+}
+
+/// A corpus of bands.
+fn bands(folder: &Path, name: &str, seeds: std::ops::Range<u64>, lines: [Part; 2]) -> Corpus {
+    let midi = folder.join(name);
+    std::fs::create_dir_all(&midi).unwrap();
+    for seed in seeds {
+        let file = band(seed, lines).to_midi();
+        file.write_file(&midi.join(format!("{seed}.mid"))).unwrap();
+    }
+    // All songs of a test are held out.
+    let held_out = if name == "train" { 0.0 } else { 0.999999 };
+    encode(&midi, &format!("{name}.corpus"), false, held_out)
+}
+
+fn score_of(corpus: &Corpus, song: usize) -> Score {
+    let records = corpus.records(song, 0, corpus.songs[song].tokens as usize);
+    let ids: Vec<u16> = records.map(|r| r.id).collect();
+    let read = TokenSequence::from_ids(&ids, &corpus.vocabulary).unwrap();
+    read.decode(&corpus.vocabulary)
+}
+
+#[test]
+fn corpus_keeps_parts_and_drums() {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = bands(folder.path(), "train", 0..2, [Part::Lead, Part::Bass]);
+    assert_eq!(corpus.songs.len(), 2);
+    for song in 0..2 {
+        let seed = corpus.songs[song]
+            .path
+            .trim_end_matches(".mid")
+            .parse()
+            .unwrap();
+        let expected = band(seed, [Part::Lead, Part::Bass]).quantise(&corpus.vocabulary);
+        assert_eq!(score_of(&corpus, song).notes, expected.notes);
+        assert_eq!(corpus.songs[song].notes, expected.notes.len() as u64);
+    }
+}
+
+#[test]
+fn keyboard_solos_are_also_encoded_divided_on_the_same_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let midi = folder.path().join("midi");
+    std::fs::create_dir_all(&midi).unwrap();
+    let write = |name: &str, score: &Score| {
+        score.to_midi().write_file(&midi.join(name)).unwrap();
+    };
+    write("minuet.mid", &tune::minuet());
+    write("band.mid", &band(3, [Part::Lead, Part::Bass]));
+    write("line.mid", &fixtures::tune(1, 30));
+    for held_out in [0.0, 0.999999] {
+        let corpus = encode(&midi, "divided.corpus", true, held_out);
+        let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
+        let divided = format!("minuet.mid{DIVIDED}");
+        assert_eq!(paths, ["band.mid", "line.mid", "minuet.mid", &divided]);
+        assert_eq!(corpus.songs[2].held_out, held_out > 0.0);
+        assert_eq!(corpus.songs[3].held_out, held_out > 0.0);
+        let [whole, parts] = [2, 3].map(|song| score_of(&corpus, song).notes);
+        assert!(whole.iter().all(|n| n.part == Part::Keys));
+        assert_eq!(whole.len(), parts.len());
+        let played = |part| parts.iter().filter(|n| n.part == part).count();
+        let counts = Part::ALL.map(played);
+        assert!(counts[1] > 50 && counts[3] > 20, "{counts:?}");
+        assert_eq!((counts[0], counts[4]), (0, 0));
+    }
+}
+
+/// A small model has learned parts: the notes of a bass cost less under the bass than as a lead.
+#[test]
+fn bass_costs_less_under_its_own_part_than_under_another() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let corpus = bands(folder, "train", 0..24, [Part::Lead, Part::Bass]);
+    let output = folder.join("out");
+    let stop = AtomicBool::new(false);
+    let mut begin = fixtures::begin(&corpus, 200);
+    if let Start::New { config, .. } = &mut begin {
+        config.learning_rate = 1e-2;
+    }
+    let options = fixtures::options(&corpus, &output, begin, &stop);
+    train(&options, |_| {}).unwrap();
+    let model = Checkpoint::open(&output)
+        .unwrap()
+        .model(&Device::flex())
+        .unwrap();
+    let measured = |name, lines| -> Evaluation {
+        let corpus = bands(folder, name, 100..104, lines);
+        evaluate(&model, &corpus, false, |_, _| {}).unwrap()
+    };
+    let own = measured("own", [Part::Lead, Part::Bass]);
+    let swapped = measured("swapped", [Part::Bass, Part::Lead]);
+    let notes = |part| own.parts.get(part).map(|loss| loss.notes);
+    assert_eq!(
+        (notes("lead"), notes("bass"), notes("drums"), notes("keys")),
+        (Some(4 * 48), Some(4 * 24), Some(4 * 48), None)
+    );
+    for (name, other) in [("bass", "lead"), ("lead", "bass")] {
+        let (own, other) = (own.parts[name].per_note(), swapped.parts[other].per_note());
+        println!("{name}: {own:.2} nats a note under its own part, {other:.2} under another");
+        assert!(own + 1.0 < other, "{name}: {own} nats, {other} elsewhere");
+    }
+    let nats: f64 = own.parts.values().map(|loss| loss.nats).sum();
+    let group = |name: &str| own.token_groups[name].nats;
+    let notes = ["part", "pitch", "duration", "velocity"].map(group);
+    assert!((nats - notes.iter().sum::<f64>()).abs() < 1e-6 * nats);
+}
