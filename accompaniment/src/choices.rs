@@ -2,7 +2,7 @@
 //! contain the ids, so they never change. The order is that of the host's steps.
 
 use continuo_engine::ScaleLock;
-use continuo_score::{Mode as scale, Scale};
+use continuo_score::{Mode as scale, Part, Scale};
 
 /// A fixed set of values with a name for people and an id for files.
 pub trait Choice: Copy + PartialEq + 'static {
@@ -148,6 +148,22 @@ choices! {
         WholeTone = "whole_tone", "Whole Tone";
     }
 
+    /// Part of the player.
+    pub enum InputPart {
+        /// By channel, register, notes at once and rhythm.
+        Auto = "auto", "Auto";
+        /// A whole keyboard texture.
+        Keys = "keys", "Keys";
+        /// The melody.
+        Lead = "lead", "Lead";
+        /// The harmony.
+        Chords = "chords", "Chords";
+        /// The bass line.
+        Bass = "bass", "Bass";
+        /// Drum hits.
+        Drums = "drums", "Drums";
+    }
+
     /// The tonic of a scale.
     pub enum Tonic {
         /// C.
@@ -174,6 +190,20 @@ choices! {
         Bb = "bb", "Bb";
         /// B.
         B = "b", "B";
+    }
+}
+
+impl InputPart {
+    /// The part, if it is fixed.
+    pub fn fixed(self) -> Option<Part> {
+        match self {
+            Self::Auto => None,
+            Self::Keys => Some(Part::Keys),
+            Self::Lead => Some(Part::Lead),
+            Self::Chords => Some(Part::Chords),
+            Self::Bass => Some(Part::Bass),
+            Self::Drums => Some(Part::Drums),
+        }
     }
 }
 
@@ -239,6 +269,7 @@ mod tests {
         assert_complete::<VelocityFrom>();
         assert_complete::<Harmony>();
         assert_complete::<ScaleChoice>();
+        assert_complete::<InputPart>();
         assert_complete::<Tonic>();
     }
 }

@@ -210,9 +210,9 @@ impl OpenedPath {
     }
 }
 
-/// Opens a file or folder, with `steps_per_beat` grid steps per quarter note. A large file takes
-/// some hundred milliseconds. Any thread.
-pub fn open(path: PathBuf, steps_per_beat: u32) -> OpenedPath {
+/// Opens a file or folder, with `steps_per_beat` grid steps per quarter note. `drums` are kept for a
+/// player with parts. A large file takes some hundred milliseconds. Any thread.
+pub fn open(path: PathBuf, steps_per_beat: u32, drums: Drums) -> OpenedPath {
     let name = path.display();
     let contents = if path.is_dir() {
         match midi::files_in(&path, MAX_FILES) {
@@ -229,7 +229,7 @@ pub fn open(path: PathBuf, steps_per_beat: u32) -> OpenedPath {
             Err(why) => PathContents::Refused(why.to_string()),
         }
     } else {
-        match read(&path, steps_per_beat) {
+        match read(&path, steps_per_beat, drums) {
             Ok(piece) => PathContents::Piece(Box::new(piece)),
             Err(why) => PathContents::Refused(why),
         }
@@ -237,7 +237,7 @@ pub fn open(path: PathBuf, steps_per_beat: u32) -> OpenedPath {
     OpenedPath { path, contents }
 }
 
-fn read(path: &Path, steps_per_beat: u32) -> Result<(SavedPiece, Score), String> {
+fn read(path: &Path, steps_per_beat: u32, drums: Drums) -> Result<(SavedPiece, Score), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
     let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
     // Reading a pipe would block the thread.
@@ -252,10 +252,11 @@ fn read(path: &Path, steps_per_beat: u32) -> Result<(SavedPiece, Score), String>
     let pedal = midi::Pedal::Lengthen;
     let file =
         midi::read_file_with(path, &midi::ReadOptions { pedal }).map_err(|e| e.to_string())?;
-    let mut score = Score::from_midi(&file, steps_per_beat, Drums::Drop);
+    let mut score = Score::from_midi(&file, steps_per_beat, drums);
     score.end_with_music();
     match score.notes.len() {
-        0 => Err(refused("no notes in it, drums aside".into())),
+        0 if drums == Drums::Drop => Err(refused("no notes in it, drums aside".into())),
+        0 => Err(refused("no notes in it".into())),
         notes if notes > MAX_NOTES => Err(refused(format!(
             "{notes} notes are more than the {MAX_NOTES} there is room for; cut it into pieces"
         ))),
@@ -292,7 +293,7 @@ mod tests {
             assert!(file_learning.unread().is_none());
             let path = file_learning.next_file().unwrap();
             assert!(file_learning.unread().is_none() && file_learning.next_file().is_none());
-            file_learning.file_opened(open(path, 12));
+            file_learning.file_opened(open(path, 12, Drums::Drop));
         }
         let unread = file_learning.unread()?;
         Some((unread.scores.len(), unread.evicted))
@@ -306,7 +307,7 @@ mod tests {
         let length = score.length;
         score.length += 10_000;
         score.to_midi().write_file(&path).unwrap();
-        let PathContents::Piece(piece) = open(path, 12).contents else {
+        let PathContents::Piece(piece) = open(path, 12, Drums::Drop).contents else {
             panic!("not learned");
         };
         assert_eq!(piece.1.length, length);

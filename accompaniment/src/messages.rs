@@ -2,9 +2,11 @@
 //! carry them. Plain data: copied, never freed.
 
 use continuo_engine::Sampling;
+use continuo_score::{Part, PartSet};
 
 use crate::choices::{Enter, Harmony, MemoryMode, Mode, Variation, VelocityFrom};
 use crate::held_chord::ChordKeys;
+use crate::timeline::CHANNELS;
 use crate::transport::Seam;
 use crate::trigger::Trigger;
 
@@ -144,6 +146,8 @@ pub struct ScheduledNote {
     pub pitch: u8,
     /// MIDI velocity, 1 to 127.
     pub velocity: u8,
+    /// The part that it belongs to, which has an output channel.
+    pub part: Part,
 }
 
 /// Parameters of the composer, as plain values.
@@ -188,14 +192,46 @@ pub struct Settings {
     pub seed: u32,
     /// Variation of the answers.
     pub variation: Variation,
+    /// Parts that this instance plays; empty for those that it hears ([`Settings::played_parts`]).
+    /// Without effect where the model has no parts.
+    pub plays: PartSet,
+    /// Part of each channel of the player, or `None` for the rule of
+    /// [`crate::timeline::Timeline::assign_parts`].
+    pub input_parts: [Option<Part>; CHANNELS],
 }
 
 impl Settings {
     /// Whether `other` has another sampling or memory, so that the player needs
     /// [`crate::session::Player::tune`].
     pub fn retunes(&self, other: &Settings) -> bool {
-        let tuning = |s: &Settings| (s.sampling, s.recall, s.reach);
+        let tuning = |s: &Settings| (s.sampling, s.recall, s.reach, s.plays);
         tuning(self) != tuning(other)
+    }
+
+    /// The parts that sound where the player plays those of `heard`; the others are imagined.
+    ///
+    /// - An empty [`Settings::plays`] is `heard`; all parts before anything is heard.
+    /// - In [`Mode::Along`] it leaves out the parts that the player plays, unless no part is left: it
+    ///   does not double the player.
+    pub fn played_parts(&self, heard: PartSet) -> PartSet {
+        if self.plays.is_empty() {
+            return match heard.is_empty() {
+                true => PartSet::ALL,
+                false => heard,
+            };
+        }
+        let doubles = |part: &Part| self.mode == Mode::Along && heard.contains(*part);
+        let others: PartSet = self.plays.iter().filter(|part| !doubles(part)).collect();
+        match others.is_empty() {
+            true => self.plays,
+            false => others,
+        }
+    }
+
+    /// The settings with constraints that limit the parts of `played` alone.
+    pub(crate) fn limited_to(mut self, played: PartSet) -> Self {
+        self.sampling.constraints.parts = played;
+        self
     }
 
     /// Whether a change to `next` discards the plan.
@@ -234,6 +270,28 @@ impl Default for Settings {
             chord_keys: ChordKeys::default(),
             seed: 1,
             variation: Variation::A,
+            plays: PartSet::EMPTY,
+            input_parts: [None; CHANNELS],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_played_follow_the_setting_and_what_is_heard() {
+        let set = |parts: &[Part]| parts.iter().copied().collect::<PartSet>();
+        let heard = set(&[Part::Lead, Part::Bass]);
+        let mut settings = Settings::default();
+        assert_eq!(settings.played_parts(heard), heard);
+        assert_eq!(settings.played_parts(PartSet::EMPTY), PartSet::ALL);
+        settings.plays = set(&[Part::Bass, Part::Drums]);
+        assert_eq!(settings.played_parts(heard), settings.plays);
+        settings.mode = Mode::Along;
+        assert_eq!(settings.played_parts(heard), set(&[Part::Drums]));
+        settings.plays = set(&[Part::Bass]);
+        assert_eq!(settings.played_parts(heard), set(&[Part::Bass]));
     }
 }

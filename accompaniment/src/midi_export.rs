@@ -1,7 +1,7 @@
 //! A snapshot's notes as a MIDI file. Plain data; the composer thread calls it.
 
-use continuo_score::TimeSignature;
 use continuo_score::midi::{MidiFile, MidiNote};
+use continuo_score::{Part, TimeSignature};
 
 use crate::bar_grid::BarGrid;
 use crate::snapshot::{RollNote, Snapshot};
@@ -50,14 +50,18 @@ impl ExportPart {
     }
 }
 
-/// The notes up to the playhead, from the last `bars` bars or all, at the snapshot's tempo. The file begins
+/// Channel 10, counted from 0.
+const DRUM_CHANNEL: u8 = 9;
+
+/// The notes up to the playhead that sounded, from the last `bars` bars or all, at the snapshot's tempo. The file begins
 /// with the bar line before its first note. `None` without notes.
 pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
     let grid = BarGrid::of(snapshot);
     let now = snapshot.time.beat;
     let from = bars.map_or(f64::NEG_INFINITY, |bars| bars_before(&grid, now, bars));
     let wanted = |note: &&RollNote| {
-        part.contains(note.generated) && note.start >= from - SAME && note.start < now
+        let sounds = part.contains(note.generated) && !note.imagined;
+        sounds && note.start >= from - SAME && note.start < now
     };
     let notes: Vec<_> = snapshot.notes.iter().filter(wanted).collect();
     let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
@@ -80,7 +84,10 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
             end: tick(note.end.unwrap_or(now).min(now.max(note.start))),
             pitch: note.pitch,
             velocity: note.velocity,
-            channel: channel as u8,
+            channel: match note.part {
+                Part::Drums => DRUM_CHANNEL,
+                _ => channel as u8,
+            },
             track: number as u16,
         }));
     }
@@ -126,6 +133,7 @@ mod tests {
             pitch,
             velocity: 77,
             generated,
+            ..RollNote::default()
         };
         let metre = |numerator| TimeSignature {
             numerator,
@@ -187,6 +195,16 @@ mod tests {
             [(0, 4), (at(4.0), 3)]
         );
         assert_eq!(file.tempos, [(0, 666_666)]);
+    }
+
+    #[test]
+    fn imagined_notes_are_left_out_and_drums_are_on_channel_ten() {
+        let mut snapshot = snapshot();
+        snapshot.notes[2].part = Part::Drums;
+        snapshot.notes[3].imagined = true;
+        let file = export(&snapshot, ExportPart::Generated, None).unwrap();
+        let notes: Vec<_> = file.notes.iter().map(|n| (n.pitch, n.channel)).collect();
+        assert_eq!(notes, [(64, DRUM_CHANNEL)]);
     }
 
     #[test]

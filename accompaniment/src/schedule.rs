@@ -130,118 +130,133 @@ impl Schedule {
 struct ActiveNote {
     /// MIDI channel of its note-on.
     channel: u8,
+    pitch: u8,
     /// End in quarter notes; minus infinity if it is overdue.
     end_beat: f64,
     /// First sample of this block on which it may end.
     earliest: u32,
 }
 
-/// The generated notes that sound, one per key at most.
+/// Number of keys of all channels.
+const ALL_KEYS: usize = 16 * 128;
+
+/// The generated notes that sound, one per channel and key at most.
 #[derive(Debug)]
 pub struct ActiveNotes {
-    keys: [Option<ActiveNote>; 128],
-    /// Number of notes; at 0 the search ends at once.
-    sounding: usize,
+    /// By key, then channel. Its capacity is [`ALL_KEYS`], so that it never grows.
+    notes: Vec<ActiveNote>,
 }
 
 impl Default for ActiveNotes {
     fn default() -> Self {
-        Self {
-            keys: [None; 128],
-            sounding: 0,
-        }
+        // Fills the list once, as [`Schedule::default`] does.
+        let filler = ActiveNote {
+            channel: 0,
+            pitch: 0,
+            end_beat: 1.0,
+            earliest: u32::MAX,
+        };
+        let mut notes = vec![filler; ALL_KEYS];
+        notes.clear();
+        Self { notes }
     }
 }
 
 impl ActiveNotes {
     /// Whether nothing sounds.
     pub fn is_empty(&self) -> bool {
-        self.sounding == 0
+        self.notes.is_empty()
+    }
+
+    /// The place of a key of a channel: `Ok` if it sounds.
+    fn find(&self, channel: u8, pitch: u8) -> Result<usize, usize> {
+        self.notes
+            .binary_search_by_key(&(pitch, channel), |note| (note.pitch, note.channel))
     }
 
     /// Whether this key sounds.
-    pub fn sounds(&self, pitch: u8) -> bool {
-        self.keys
-            .get(usize::from(pitch))
-            .is_some_and(Option::is_some)
+    pub fn sounds(&self, channel: u8, pitch: u8) -> bool {
+        self.find(channel, pitch).is_ok()
     }
 
     /// Whether this key sounds and began before `sample`.
-    pub fn began_before(&self, pitch: u8, sample: u32) -> bool {
-        let voice = self.keys.get(usize::from(pitch)).copied().flatten();
-        voice.is_some_and(|voice| voice.earliest <= sample)
+    pub fn began_before(&self, channel: u8, pitch: u8, sample: u32) -> bool {
+        let found = self.find(channel, pitch);
+        found.is_ok_and(|at| self.notes[at].earliest <= sample)
     }
 
     /// Begins a block: a note-off that the last block could not send may go out in this one.
     pub fn begin_block(&mut self) {
-        for voice in self.keys.iter_mut().flatten() {
-            voice.earliest = 0;
+        for note in &mut self.notes {
+            note.earliest = 0;
         }
     }
 
     /// Adds a note whose note-on was sent for `sample`. It ends one sample later at the earliest.
     pub fn start(&mut self, channel: u8, pitch: u8, sample: u32, end_beat: f64) {
-        if let Some(key) = self.keys.get_mut(usize::from(pitch)) {
-            self.sounding += usize::from(key.is_none());
-            *key = Some(ActiveNote {
-                channel,
-                end_beat,
-                earliest: sample + 1,
-            });
+        let note = ActiveNote {
+            channel,
+            pitch,
+            end_beat,
+            earliest: sample + 1,
+        };
+        match self.find(channel, pitch) {
+            Ok(at) => self.notes[at] = note,
+            Err(at) if self.notes.len() < ALL_KEYS => self.notes.insert(at, note),
+            Err(_) => {}
         }
     }
 
     /// Marks all notes as overdue.
     pub fn overdue(&mut self) {
-        for voice in self.keys.iter_mut().flatten() {
-            voice.end_beat = f64::NEG_INFINITY;
+        for note in &mut self.notes {
+            note.end_beat = f64::NEG_INFINITY;
         }
     }
 
     /// Sample of the next end in `span`, not before `from`.
     pub fn next_end(&self, span: &Span, from: u32) -> Option<u32> {
-        if self.is_empty() {
-            return None;
-        }
-        let ends = self
-            .keys
-            .iter()
-            .flatten()
-            .map(|voice| voice.due(span).max(from));
+        let ends = self.notes.iter().map(|note| note.due(span).max(from));
         ends.min().filter(|&sample| sample < span.end())
     }
 
     /// Sends the note-off of a key through `send`, which returns `false` if the host refuses it;
     /// the next block tries again.
-    pub fn end(&mut self, pitch: u8, send: &mut impl FnMut(u8, u8) -> bool) {
-        let Some(Some(voice)) = self.keys.get_mut(usize::from(pitch)) else {
-            return;
-        };
-        if send(voice.channel, pitch) {
-            self.keys[usize::from(pitch)] = None;
-            self.sounding -= 1;
-        } else {
-            voice.end_beat = f64::NEG_INFINITY;
-            voice.earliest = u32::MAX;
+    pub fn end(&mut self, channel: u8, pitch: u8, send: &mut impl FnMut(u8, u8) -> bool) {
+        if let Ok(at) = self.find(channel, pitch) {
+            self.end_at(at, send);
         }
+    }
+
+    /// Ends the note at a place in the list. Returns whether it was removed.
+    fn end_at(&mut self, at: usize, send: &mut impl FnMut(u8, u8) -> bool) -> bool {
+        let note = &mut self.notes[at];
+        let sent = send(note.channel, note.pitch);
+        if sent {
+            self.notes.remove(at);
+        } else {
+            note.end_beat = f64::NEG_INFINITY;
+            note.earliest = u32::MAX;
+        }
+        sent
     }
 
     /// Ends the notes that are due at `sample`.
     pub fn end_due(&mut self, span: &Span, sample: u32, send: &mut impl FnMut(u8, u8) -> bool) {
-        self.end_where(|voice| voice.due(span) <= sample, send);
+        self.end_where(|note| note.due(span) <= sample, send);
     }
 
     /// Ends the overdue notes.
     pub fn end_overdue(&mut self, send: &mut impl FnMut(u8, u8) -> bool) {
         self.end_where(
-            |voice| voice.end_beat == f64::NEG_INFINITY && voice.earliest == 0,
+            |note| note.end_beat == f64::NEG_INFINITY && note.earliest == 0,
             send,
         );
     }
 
     /// Ends all notes.
     pub fn end_all(&mut self, send: &mut impl FnMut(u8, u8) -> bool) {
-        self.end_where(|voice| voice.earliest != u32::MAX, send);
+        self.end_where(|note| note.earliest != u32::MAX, send);
     }
 
     fn end_where(
@@ -249,13 +264,10 @@ impl ActiveNotes {
         pick: impl Fn(&ActiveNote) -> bool,
         send: &mut impl FnMut(u8, u8) -> bool,
     ) {
-        if self.is_empty() {
-            return;
-        }
-        for pitch in 0..128 {
-            if self.keys[usize::from(pitch)].as_ref().is_some_and(&pick) {
-                self.end(pitch, send);
-            }
+        let mut at = 0;
+        while let Some(note) = self.notes.get(at) {
+            let removed = pick(note) && self.end_at(at, send);
+            at += usize::from(!removed);
         }
     }
 }
@@ -269,6 +281,8 @@ impl ActiveNote {
 
 #[cfg(test)]
 mod tests {
+    use continuo_score::Part;
+
     use super::*;
 
     const SPAN: Span = Span {
@@ -287,6 +301,7 @@ mod tests {
             end_beat,
             pitch: 60,
             velocity: 80,
+            part: Part::Keys,
         }
     }
 
@@ -354,6 +369,24 @@ mod tests {
             ([(5, 60)].as_slice(), true)
         );
         assert_eq!(voices.next_end(&SPAN, 0), None);
+    }
+
+    #[test]
+    fn one_key_sounds_on_several_channels() {
+        let mut voices = ActiveNotes::default();
+        voices.start(9, 36, 0, 10.02);
+        voices.start(1, 36, 0, 10.05);
+        assert!(voices.sounds(9, 36) && voices.sounds(1, 36) && !voices.sounds(0, 36));
+        let mut ended = Vec::new();
+        let mut send = |channel, pitch| {
+            ended.push((channel, pitch));
+            true
+        };
+        voices.end_due(&SPAN, 20, &mut send);
+        voices.end(0, 36, &mut send);
+        voices.end(1, 36, &mut send);
+        assert_eq!(ended, [(9, 36), (1, 36)]);
+        assert!(voices.is_empty());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::ops::Range;
 
 use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{ChordPlan, Note, Score};
+use continuo_score::{ChordPlan, Note, Part, PartSet, Score};
 use serde::{Deserialize, Serialize};
 
 use self::freeze_loop::FreezeLoop;
@@ -49,6 +49,11 @@ pub trait Player {
     /// Whether it can play. While its model loads it cannot, and the session does not call it.
     fn is_ready(&self) -> bool {
         true
+    }
+    /// Whether it knows the parts of a band. If not, all notes are of the keys, and all that it
+    /// generates sounds.
+    fn has_parts(&self) -> bool {
+        false
     }
     /// Makes its memory equal to `score`. [`Player::poll`] does the work.
     fn listen(&mut self, score: &Score) -> Result<(), Self::Error>;
@@ -341,8 +346,39 @@ impl<P: Player> Session<P> {
     /// Passes input notes before step `before` and generated notes before step `generated` to the
     /// player.
     fn listen(&mut self, before: i64, generated: i64) -> Result<(), P::Error> {
-        self.player.tune(&self.settings);
-        self.player.listen(&self.timeline.score(before, generated))
+        let score = self.input_score(before, generated);
+        let played = self.played_parts(self.heard_parts(before));
+        self.player.tune(&self.settings.limited_to(played));
+        self.player.listen(&score)
+    }
+
+    /// [`Timeline::score`] as the player hears it: with parts where it has parts.
+    fn input_score(&mut self, before: i64, generated: i64) -> Score {
+        if self.player.has_parts() {
+            self.timeline
+                .assign_parts(&self.settings.input_parts, before);
+            return self.timeline.score(before, generated);
+        }
+        let mut score = self.timeline.score(before, generated);
+        // Notes that a player with parts heard or generated before it was replaced.
+        if score.notes.iter().any(|note| !note.part.is_keys()) {
+            score.notes.iter_mut().for_each(|n| n.part = Part::Keys);
+            score.normalise();
+        }
+        score
+    }
+
+    /// The parts that the player of the session is heard in before song step `before`.
+    fn heard_parts(&self, before: i64) -> PartSet {
+        self.timeline.heard_parts(before)
+    }
+
+    /// The parts that sound; all where the player has no parts.
+    fn played_parts(&self, heard: PartSet) -> PartSet {
+        match self.player.has_parts() {
+            true => self.settings.played_parts(heard),
+            false => PartSet::ALL,
+        }
     }
 
     /// The next play window to decide; `None` while an answer has no end.

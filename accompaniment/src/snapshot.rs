@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use continuo_score::TimeSignature;
+use continuo_score::{Part, TimeSignature};
 
 use crate::choices::{Mode, Variation};
 use crate::counters::CounterValues;
@@ -69,7 +69,7 @@ pub struct TransportState {
 }
 
 /// A note of the player or of the plugin.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RollNote {
     /// Start. A generated note after [`TransportState::beat`] is planned.
     pub start: f64,
@@ -81,6 +81,11 @@ pub struct RollNote {
     pub velocity: u8,
     /// Whether the plugin generated it; else the player played it.
     pub generated: bool,
+    /// The part that it belongs to.
+    pub part: Part,
+    /// Whether it is generated and does not sound, because this instance does not play its part. It
+    /// is forgotten when the player plays.
+    pub imagined: bool,
 }
 
 /// A chord that sounds.
@@ -138,6 +143,8 @@ pub struct ModelInfo {
     pub device: String,
     /// The directory it was loaded from; absent if it is the one that ships.
     pub directory: Option<PathBuf>,
+    /// Whether it knows the parts of a band.
+    pub has_parts: bool,
 }
 
 /// Size of an instance's memory.

@@ -2,16 +2,18 @@
 //! by the composer thread; knows no thread, model or host.
 
 mod bars;
+mod channel_parts;
 mod input;
 mod replaced;
 mod saved;
 mod score;
 mod set_aside;
 
-use continuo_score::{Note, TimeSignature};
+use continuo_score::{Note, Part, TimeSignature};
 
 use self::set_aside::NotesAhead;
 
+pub use self::channel_parts::CHANNELS;
 pub use self::replaced::ReplacedNotes;
 pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
@@ -38,7 +40,31 @@ struct NoteRecord {
     ended_at_once: bool,
     pitch: u8,
     velocity: u8,
+    part: Part,
+    /// Whether it is generated and does not sound, because this instance does not play its part.
+    imagined: bool,
     source: NoteSource,
+}
+
+/// A generated note for [`Timeline::play`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct GeneratedNote {
+    /// Its [`crate::messages::ScheduledNote::id`].
+    pub id: u64,
+    /// Exact start, in quarter notes.
+    pub start_beat: f64,
+    /// First step.
+    pub start: i64,
+    /// First step after it.
+    pub end: i64,
+    /// MIDI key.
+    pub pitch: u8,
+    /// MIDI velocity, 1 to 127.
+    pub velocity: u8,
+    /// The part that plays it.
+    pub part: Part,
+    /// Whether it does not sound, because this instance does not play its part.
+    pub imagined: bool,
 }
 
 /// Notes and bars by song position, in *song steps*: steps of the model's grid from the host's
@@ -56,6 +82,8 @@ pub struct Timeline {
     time_signatures: Vec<(f64, TimeSignature)>,
     /// Channels whose pedal is down, one bit each.
     pedals: u16,
+    /// Part of the next note on each channel of the player.
+    channel_parts: [Part; CHANNELS],
     /// Number of notes without an end.
     held_count: usize,
     /// Notes of an earlier pass ahead of the playhead.
@@ -103,6 +131,10 @@ pub struct TimelineNote {
     pub velocity: u8,
     /// Whether the plugin generated it.
     pub generated: bool,
+    /// The part that plays it.
+    pub part: Part,
+    /// Whether it is generated and does not sound.
+    pub imagined: bool,
 }
 
 impl TimelineNote {
@@ -114,7 +146,7 @@ impl TimelineNote {
             length: u32::try_from(length).unwrap_or(1),
             pitch: self.pitch,
             velocity: self.velocity,
-            ..Note::default()
+            part: self.part,
         };
         (self.start + length, note)
     }
@@ -137,6 +169,7 @@ impl Timeline {
             notes: Vec::new(),
             time_signatures: Vec::new(),
             pedals: 0,
+            channel_parts: [Part::Keys; CHANNELS],
             held_count: 0,
             later: NotesAhead::default(),
         }
@@ -221,29 +254,29 @@ impl Timeline {
         self.make_room();
     }
 
-    /// Adds a generated note from song step `start` (exactly `start_beat` quarter notes) to step
-    /// `end`.
-    pub fn play(
-        &mut self,
-        id: u64,
-        start_beat: f64,
-        start: i64,
-        end: i64,
-        pitch: u8,
-        velocity: u8,
-    ) {
+    /// Adds a generated note.
+    pub fn play(&mut self, note: GeneratedNote) {
         self.make_room();
-        self.begin(start);
+        self.begin(note.start);
         self.notes.push(NoteRecord {
-            start_beat,
-            start,
-            end: Some(end.max(start + 1)),
+            start_beat: note.start_beat,
+            start: note.start,
+            end: Some(note.end.max(note.start + 1)),
             sustained: false,
             ended_at_once: false,
-            pitch,
-            velocity,
-            source: NoteSource::Generated(id),
+            pitch: note.pitch,
+            velocity: note.velocity,
+            part: note.part,
+            imagined: note.imagined,
+            source: NoteSource::Generated(note.id),
         });
+    }
+
+    /// Removes the imagined notes that start before song step `before`: what was really played there
+    /// is known.
+    pub fn forget_imagined(&mut self, before: i64) {
+        self.notes.retain(|n| !n.imagined || n.start >= before);
+        self.notes_removed();
     }
 
     /// Removes a generated note that did not sound.
@@ -271,7 +304,8 @@ impl Timeline {
     /// Moves the playhead to `beat` and removes the notes from there on. Notes that sound at `beat`
     /// end there.
     pub fn forget_from(&mut self, beat: f64) {
-        self.notes.retain(|n| n.start_beat < beat - SAME);
+        self.notes
+            .retain(|n| n.start_beat < beat - SAME && !n.imagined);
         self.end_notes_at(beat);
         self.time_signatures.retain(|&(at, _)| at < beat - SAME);
         self.notes_removed();
@@ -323,6 +357,8 @@ impl Timeline {
             pitch: n.pitch,
             velocity: n.velocity,
             generated: n.is_generated(),
+            part: n.part,
+            imagined: n.imagined,
         })
     }
 

@@ -1,7 +1,9 @@
-//! The track that `continue` adds: channel, program, name, tempo and ticks.
+//! The tracks that `continue` adds: channel, program, name, tempo and ticks.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use continuo_score::midi::{MidiDocument, MidiFile, MidiNote, NewTrack, PartSound};
-use continuo_score::{Note, PartFilter, Score};
+use continuo_score::{Drums, Note, Part, PartFilter, Score, midi_tracks};
 
 /// Number of bars before the answer that are searched for the part to continue.
 const PART_BARS: u32 = 4;
@@ -9,6 +11,19 @@ const PART_BARS: u32 = 4;
 const SETTLED_BARS: u32 = 2;
 /// Track name if the continued part has none.
 const NAME: &str = "Continuo";
+/// Channel of drums that the file has not, from 0.
+const DRUM_CHANNEL: u8 = 9;
+
+/// Name of a track, and General MIDI program from 0, of a part that the file has not.
+fn general_midi(part: Part) -> (&'static str, Option<u8>) {
+    match part {
+        Part::Keys => ("Keys", Some(0)),
+        Part::Lead => ("Lead", Some(73)),
+        Part::Chords => ("Chords", Some(24)),
+        Part::Bass => ("Bass", Some(33)),
+        Part::Drums => ("Drums", None),
+    }
+}
 
 /// Tempo of the continuation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,7 +36,8 @@ pub(super) enum Tempo {
     Before,
 }
 
-/// The answer and its position in the file.
+/// The answer, or one part of it, and its position in the file.
+#[derive(Clone)]
 pub(super) struct Continuation<'a> {
     pub(super) document: &'a MidiDocument,
     pub(super) parts: &'a PartFilter,
@@ -31,8 +47,10 @@ pub(super) struct Continuation<'a> {
     pub(super) from: u32,
     pub(super) until: u32,
     /// Notes of the answer, in steps of the file.
-    pub(super) notes: &'a [Note],
+    pub(super) notes: Vec<Note>,
     pub(super) tempo: Tempo,
+    /// The part that all notes belong to; `None` if the model has no parts.
+    pub(super) part: Option<Part>,
 }
 
 impl Continuation<'_> {
@@ -45,28 +63,58 @@ impl Continuation<'_> {
         u64::from(step) * beat / u64::from(self.score.steps_per_beat)
     }
 
-    /// Returns the last note of the part to continue: among the input parts, the one with the most
-    /// notes in the last bars, or the first one of equals.
-    fn part(&self) -> Option<MidiNote> {
+    /// Divides the answer of a model with parts: one continuation for each part that has notes, the
+    /// first with the tempo.
+    pub(super) fn by_part(&self) -> Vec<Self> {
+        let of_part = |part| {
+            let notes = self.notes.iter().filter(|note| note.part == part);
+            let notes: Vec<Note> = notes.copied().collect();
+            (!notes.is_empty()).then(|| Self {
+                notes,
+                part: Some(part),
+                ..self.clone()
+            })
+        };
+        let mut parts: Vec<Self> = Part::ALL.into_iter().filter_map(of_part).collect();
+        for later in parts.iter_mut().skip(1) {
+            later.tempo = Tempo::Kept;
+        }
+        parts
+    }
+
+    /// Returns the answer without drum hits.
+    pub(super) fn without_drums(&self) -> Self {
+        let mut pitched = self.clone();
+        pitched.notes.retain(|note| note.part.is_pitched());
+        pitched
+    }
+
+    /// Returns the last note of the track to continue: among the input of this part, the one with the
+    /// most notes in the last bars, or the first one of equals.
+    fn last_note(&self) -> Option<MidiNote> {
         let since = self.tick(self.score.bars_before(self.from, PART_BARS));
         let file = self.file();
-        let heard: Vec<&MidiNote> = (file.notes.iter())
+        let mut heard: Vec<&MidiNote> = (file.notes.iter())
             .filter(|note| self.parts.accepts(file, note))
             .collect();
-        let late = heard.iter().filter(|note| note.start >= since);
-        let mut parts: Vec<((u16, u8), usize)> = Vec::new();
-        for note in late {
-            let part = (note.track, note.channel);
-            match parts.iter_mut().find(|(known, _)| *known == part) {
-                Some((_, notes)) => *notes += 1,
-                None => parts.push((part, 1)),
-            }
+        if let Some(part) = self.part {
+            let tracks = midi_tracks(file, self.score.steps_per_beat, Drums::Keep);
+            let tracks = tracks.iter().filter(|track| track.part == part);
+            let key = |track: u16, channel: u8, drums: bool| (track, channel, drums);
+            let of_part: BTreeSet<_> = tracks
+                .map(|track| key(track.track, track.channel, track.drums))
+                .collect();
+            heard.retain(|n| of_part.contains(&key(n.track, n.channel, file.is_drum(n))));
         }
-        parts.sort_unstable();
-        let most = parts.iter().map(|part| part.1).max().unwrap_or(0);
-        let part = parts.iter().find(|part| part.1 == most).map(|part| part.0);
+        let late = heard.iter().filter(|note| note.start >= since);
+        let mut tracks: BTreeMap<(u16, u8), usize> = BTreeMap::new();
+        for note in late {
+            *tracks.entry((note.track, note.channel)).or_default() += 1;
+        }
+        let most = tracks.values().max();
+        let track = tracks.iter().find(|track| Some(track.1) == most);
         let mut latest_first = heard.iter().rev();
-        let found = latest_first.find(|n| part.is_none_or(|part| part == (n.track, n.channel)));
+        let found = latest_first.find(|n| track.is_none_or(|t| *t.0 == (n.track, n.channel)));
         found.map(|note| **note)
     }
 
@@ -82,36 +130,52 @@ impl Continuation<'_> {
         (bpm != last).then_some(bpm)
     }
 
-    /// Returns the track to add to the file, and its description.
-    pub(super) fn track(&self) -> (NewTrack, Vec<String>) {
+    /// Returns the track to add to the file, and notices. Its channel is none of the bits `taken`.
+    pub(super) fn track(&self, taken: u16) -> (NewTrack, Vec<String>) {
         // In a type 2 file a track begins where the previous one ends.
         let before = match self.file().format {
             2 => self.file().end.min(self.tick(self.from)),
             _ => 0,
         };
-        self.track_from(before)
+        self.track_from(before, taken)
     }
 
     /// Returns the track with ticks counted from `origin`, which must not be later than `from`.
-    fn track_from(&self, origin: u64) -> (NewTrack, Vec<String>) {
+    fn track_from(&self, origin: u64, taken: u16) -> (NewTrack, Vec<String>) {
         let mut said = Vec::new();
         let file = self.file();
-        let part = self.part();
-        let free = part.and_then(|part| self.document.free_channel(part.track));
-        let (channel, sound) = match (part, free) {
-            (Some(part), Some(channel)) => (channel, self.document.sound_of(&part)),
-            (Some(part), None) => {
+        let last = self.last_note();
+        let drums = self.part == Some(Part::Drums);
+        let (own_name, program) = self.part.map_or((NAME, None), general_midi);
+        let free = self
+            .document
+            .free_channel(last.map_or(0, |n| n.track), taken);
+        let (channel, sound) = match (last, free) {
+            (Some(last), _) if drums => (last.channel, self.document.sound_of(&last)),
+            (None, _) if drums => (DRUM_CHANNEL, PartSound::default()),
+            (Some(last), Some(channel)) => (channel, self.document.sound_of(&last)),
+            (Some(last), None) => {
                 said.push(format!(
                     "no channel is free: it plays on channel {}, that of the part it continues",
-                    part.channel + 1
+                    last.channel + 1
                 ));
-                (part.channel, PartSound::default())
+                (last.channel, PartSound::default())
             }
-            (None, _) => (0, PartSound::default()),
+            (None, _) if self.part.is_none() => (0, PartSound::default()),
+            (None, Some(channel)) => {
+                let controls = Vec::new();
+                (channel, PartSound { controls, program })
+            }
+            (None, None) => {
+                said.push(format!(
+                    "no channel is free: the {own_name} are on channel 1"
+                ));
+                (0, PartSound::default())
+            }
         };
-        let name = part.and_then(|part| file.tracks.get(usize::from(part.track)));
+        let name = last.and_then(|last| file.tracks.get(usize::from(last.track)));
         let name = name.filter(|name| !name.is_empty());
-        let port = part.map(|part| file.drums.port(part.track));
+        let port = last.map(|last| file.drums.port(last.track));
         let tick = |step| self.tick(step) - origin;
         let notes = self.notes.iter().map(|note| MidiNote {
             start: tick(note.start),
@@ -122,7 +186,7 @@ impl Continuation<'_> {
             track: 0,
         });
         let track = NewTrack {
-            name: name.cloned().unwrap_or_else(|| NAME.into()),
+            name: name.cloned().unwrap_or_else(|| own_name.into()),
             channel,
             port: port.filter(|&port| port > 0),
             sound,
@@ -137,8 +201,8 @@ impl Continuation<'_> {
     }
 
     /// Returns the continuation alone. It begins at tick 0, with its time signature and tempo in the
-    /// file.
-    pub(super) fn alone(&self) -> NewTrack {
+    /// file, and its channel is none of the bits `taken`.
+    pub(super) fn alone(&self, taken: u16) -> NewTrack {
         let bpm = (self.bpm()).unwrap_or_else(|| self.score.tempos.bpm(self.from));
         let start = self.tick(self.from);
         let later = |at: u32| at > self.from && at < self.until;
@@ -156,7 +220,7 @@ impl Continuation<'_> {
             tempos: std::iter::once((0, micros(bpm))).chain(tempos).collect(),
             time_signatures: std::iter::once(metre).chain(time_signatures).collect(),
             port: None,
-            ..self.track_from(start).0
+            ..self.track_from(start, taken).0
         }
     }
 }
@@ -277,11 +341,12 @@ mod tests {
             score: &score,
             from,
             until: from + 48,
-            notes: &[note],
+            notes: vec![note],
             tempo,
+            part: None,
         };
-        let (track, said) = continuation.track();
-        (track, continuation.alone(), said)
+        let (track, said) = continuation.track(0);
+        (track, continuation.alone(0), said)
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Command `continuo continue IN.mid -o OUT.mid`: appends a continuation to a MIDI file.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use continuo_cli::{Progress, note, number, one_result_on_standard_output, print,
 use continuo_engine::Composer;
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, Pedal, ReadOptions};
-use continuo_score::{Drums, Note, Score};
+use continuo_score::{Drums, Note, Part, PartSet, Score};
 
 use super::continuation::{self, Continuation, Tempo};
 use super::generation::{GenerationOptions, learn_all, listen};
@@ -22,7 +23,8 @@ use super::inputs::{self, text};
 /// Continue a MIDI file from the next bar line, at its tempo and time signature
 ///
 /// The output is the input with one more track; everything else stays the same, byte for byte. The
-/// track has a channel of its own, and the name and program of the part it continues.
+/// track has a channel of its own, and the name and program of the part it continues. A model with
+/// parts adds a track for each part.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to continue
@@ -43,6 +45,10 @@ pub(crate) struct Args {
     /// Continue at the tempo before the ritardando or accelerando at the end
     #[arg(long)]
     a_tempo: bool,
+    /// Parts to write, of keys, lead, chords, bass and drums, where the model has parts [default: those
+    /// of the input]
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    parts: Vec<Part>,
     #[command(flatten)]
     generation: GenerationOptions,
     #[command(flatten)]
@@ -83,6 +89,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let parts = args.generation.selection.parts(file)?;
     let learned = args.generation.read_learned()?;
     let (model, pieces) = args.generation.load(&learned)?;
+    let has_parts = model.vocabulary().has_parts();
+    ensure!(
+        has_parts || args.parts.is_empty(),
+        "--parts: this model has no parts, and plays as one instrument"
+    );
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let whole = Score::from_midi(file, steps_per_beat, Drums::Keep);
     let keys = midi::read(document.bytes(), &ReadOptions::default())?;
@@ -113,10 +124,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         score: &whole,
         from: selected.entry,
         until: played.until,
-        notes: &played.notes,
+        notes: played.notes.clone(),
         tempo: args.tempo(),
+        part: None,
     };
-    output.write(&build(args, &continuation, &output.name())?)?;
+    let parts = continuation.by_part();
+    let by_part = (parts.iter())
+        .filter(|_| has_parts)
+        .filter_map(|of| Some((of.part?.name(), of.notes.len())))
+        .collect::<Vec<_>>();
+    output.write(&build(args, &continuation, has_parts, &output.name())?)?;
 
     let (heard, notes) = (selected.score.notes.len(), played.notes.len());
     let stats = composer.stats();
@@ -131,13 +148,21 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "learned_ms": played.learned.as_secs_f64() * 1e3,
             "listened_ms": played.listened.as_secs_f64() * 1e3,
             "played_notes": notes, "played_tokens": stats.tokens(),
+            "parts": by_part.iter().copied().collect::<BTreeMap<_, _>>(),
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
             "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
         });
         return print(&format!("{report:#}\n"));
     }
+    let by_part: Vec<String> = (by_part.iter())
+        .map(|(part, notes)| format!("{part} {notes}"))
+        .collect();
+    let by_part = match by_part.len() {
+        0 => String::new(),
+        _ => format!(" ({})", by_part.join(", ")),
+    };
     let line = format!(
-        "{}: heard {heard} notes, played {notes} in {} ({:.1} ms a token on {}, p95 {:.1})",
+        "{}: heard {heard} notes, played {notes}{by_part} in {} ({:.1} ms a token on {}, p95 {:.1})",
         output.name(),
         in_words(&(first_bar..=last_bar)),
         ms(0.5),
@@ -201,7 +226,14 @@ fn play(
         }
         composer.follow_chords(plan);
     }
-    let sampling = args.harmony.sampling(args.generation.sampling.sampling());
+    let mut sampling = args.harmony.sampling(args.generation.sampling.sampling());
+    let heard: PartSet = score.notes.iter().map(|note| note.part).collect();
+    let written = match args.parts.is_empty() {
+        true => heard,
+        false => args.parts.iter().copied().collect(),
+    };
+    // The whole band is imagined, and the constraints limit what is written.
+    sampling.constraints.parts = written;
     composer.answer(from, &sampling, args.generation.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));
@@ -212,6 +244,7 @@ fn play(
         until = line;
     }
     drop(progress);
+    notes.retain(|note| written.contains(note.part));
     for note in &mut notes {
         note.length = note.length.min(until - note.start);
         note.start += origin;
@@ -244,22 +277,47 @@ pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<
     Ok(())
 }
 
-/// Returns the file to write: the input with one more track, or the continuation alone.
-fn build(args: &Args, continuation: &Continuation, output: &str) -> Result<Vec<u8>> {
+/// Returns the file to write: the input with one more track, or one for each part, or these alone.
+fn build(
+    args: &Args,
+    continuation: &Continuation,
+    has_parts: bool,
+    output: &str,
+) -> Result<Vec<u8>> {
     let document = continuation.document;
-    if args.only {
-        let alone = continuation.alone();
-        return alone
-            .to_bytes(document.file().ticks_per_beat)
-            .with_context(|| output.to_string());
+    let mut parts = match document.file().format {
+        // The tracks of a type 2 file follow each other, so one of them holds all pitches.
+        2 => vec![continuation.without_drums()],
+        _ if has_parts => continuation.by_part(),
+        _ => vec![continuation.clone()],
+    };
+    parts.retain(|part| !part.notes.is_empty());
+    let context = || output.to_string();
+    let (mut taken, mut file) = (0, None);
+    for part in &parts {
+        let (track, said) = match args.only {
+            true => (part.alone(taken), Vec::new()),
+            false => part.track(taken),
+        };
+        taken |= 1 << (track.channel & 15);
+        let onto = file.map(|bytes| MidiDocument::read(bytes, &ReadOptions::default()));
+        let onto = onto.transpose().with_context(context)?;
+        if onto.is_none() && args.only {
+            let alone = track.to_bytes(document.file().ticks_per_beat);
+            file = Some(alone.with_context(context)?);
+            continue;
+        }
+        let appended = onto.as_ref().unwrap_or(document).append(&track);
+        let appended = appended.with_context(context)?;
+        let changes = appended.changes.iter().filter(|_| !args.only);
+        for said in said.iter().chain(changes) {
+            note(format_args!("continuo: {output}: {said}"));
+        }
+        file = Some(appended.bytes);
     }
-    let (track, said) = continuation.track();
-    let appended = document.append(&track);
-    let appended = appended.with_context(|| output.to_string())?;
-    for said in said.iter().chain(&appended.changes) {
-        note(format_args!("continuo: {output}: {said}"));
-    }
-    Ok(appended.bytes)
+    file.with_context(|| {
+        format!("{output}: there are only drums to write, and a type 2 file can have none")
+    })
 }
 
 /// Describes the fall or rise of the tempo before the answer.

@@ -105,7 +105,7 @@ fn by_part(chosen: &SelectedFile, steps_per_beat: u32) -> Vec<(String, Score, [u
         for one in played.iter() {
             let own = tracks.iter().filter(|track| track.part == one);
             let notes = own.flat_map(|track| track.notes.iter().copied()).collect();
-            parts.push(part(one.to_string(), roll::part_colour(one), notes));
+            parts.push(part(one.to_string(), one.colour(), notes));
         }
     }
     parts.iter_mut().for_each(|(_, score, _)| score.normalise());

@@ -27,5 +27,5 @@ pub use error::EngineError;
 pub use memory::Memory;
 pub use model::{Model, ModelOptions};
 pub use runtime::Runtime;
-pub use sampling::{Constraints, Register, Sampler, Sampling, ScaleLock};
+pub use sampling::{Constraints, PartLimits, Register, Sampler, Sampling, ScaleLock};
 pub use stats::DecodeStats;

@@ -22,6 +22,6 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use constraints::{Constraints, Register, ScaleLock};
+pub use constraints::{Constraints, PartLimits, Register, ScaleLock};
 pub use sampler::Sampler;
 pub use settings::Sampling;

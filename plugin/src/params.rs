@@ -6,15 +6,17 @@ mod defaults;
 mod host_choice;
 
 use continuo_engine::{Constraints, Register, Sampling};
+use continuo_score::{Part, PartSet};
 use nice_plug::prelude::*;
 
 use crate::process::AudioSettings;
 use crate::state::State;
 use continuo_accompaniment::choices::{
-    Enter, Harmony, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+    Enter, Harmony, InputPart, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
 };
 use continuo_accompaniment::held_chord::ChordKeys;
 use continuo_accompaniment::messages::Settings;
+use continuo_accompaniment::timeline::CHANNELS;
 use continuo_accompaniment::transport::OwnTime;
 use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 
@@ -169,6 +171,39 @@ pub struct ContinuoParams {
     /// The lowest MIDI key that holds no chord.
     #[id = "split"]
     pub split: IntParam,
+    /// Plays the keys. Where no part is on, it plays the parts that it hears.
+    #[id = "play_keys"]
+    pub play_keys: BoolParam,
+    /// Plays the lead.
+    #[id = "play_lead"]
+    pub play_lead: BoolParam,
+    /// Plays the chords.
+    #[id = "play_chords"]
+    pub play_chords: BoolParam,
+    /// Plays the bass.
+    #[id = "play_bass"]
+    pub play_bass: BoolParam,
+    /// Plays the drums.
+    #[id = "play_drums"]
+    pub play_drums: BoolParam,
+    /// Part of the player.
+    #[id = "in_part"]
+    pub input_part: EnumParam<HostChoice<InputPart>>,
+    /// MIDI channel of the keys: 1 to 16, 0 for the output channel.
+    #[id = "out_keys"]
+    pub keys_output: IntParam,
+    /// MIDI channel of the lead.
+    #[id = "out_lead"]
+    pub lead_output: IntParam,
+    /// MIDI channel of the chords.
+    #[id = "out_chords"]
+    pub chords_output: IntParam,
+    /// MIDI channel of the bass.
+    #[id = "out_bass"]
+    pub bass_output: IntParam,
+    /// MIDI channel of the drums.
+    #[id = "out_drums"]
+    pub drums_output: IntParam,
     /// State that a song keeps beside the parameters.
     #[persist = "session"]
     pub state: State,
@@ -216,7 +251,20 @@ impl ContinuoParams {
             },
             seed: self.seed.value().unsigned_abs(),
             variation: self.variation.value().0,
+            plays: self.plays(),
+            input_parts: [self.input_part.value().0.fixed(); CHANNELS],
         }
+    }
+
+    fn plays(&self) -> PartSet {
+        let on = |part: &Part| match part {
+            Part::Keys => self.play_keys.value(),
+            Part::Lead => self.play_lead.value(),
+            Part::Chords => self.play_chords.value(),
+            Part::Bass => self.play_bass.value(),
+            Part::Drums => self.play_drums.value(),
+        };
+        Part::ALL.into_iter().filter(on).collect()
     }
 
     fn sampling(&self) -> Sampling {
@@ -253,6 +301,16 @@ impl ContinuoParams {
             thru: self.thru.value() || self.bypass.value(),
             input: channel(self.input.value()),
             output: channel(self.output.value()).unwrap_or(0),
+            part_outputs: Part::ALL.map(|part| {
+                let output = match part {
+                    Part::Keys => &self.keys_output,
+                    Part::Lead => &self.lead_output,
+                    Part::Chords => &self.chords_output,
+                    Part::Bass => &self.bass_output,
+                    Part::Drums => &self.drums_output,
+                };
+                channel(output.value())
+            }),
             offset: f64::from(self.offset.value()) / 1000.0,
             own_time: OwnTime {
                 tempo: f64::from(self.tempo.value()),

@@ -59,6 +59,7 @@ impl EnginePlayer {
             variant: model.variant().to_string(),
             device: model.device().to_string(),
             directory: None,
+            has_parts: model.vocabulary().has_parts(),
         });
         let stats = composer.stats();
         snapshot.memory.tokens = composer.tokens();
@@ -94,6 +95,11 @@ impl Player for EnginePlayer {
 
     fn is_ready(&self) -> bool {
         self.engine.is_some()
+    }
+
+    fn has_parts(&self) -> bool {
+        let engine = self.engine.as_ref();
+        engine.is_some_and(|(model, _)| model.vocabulary().has_parts())
     }
 
     fn listen(&mut self, score: &Score) -> Result<(), EngineError> {

@@ -11,7 +11,7 @@ use nice_plug::prelude::Params;
 use serde::Deserialize;
 
 /// Ids of the parameters that no preset sets.
-pub const KEPT: [&str; 20] = [
+pub const KEPT: [&str; 26] = [
     // Of the song.
     "scale",
     "key",
@@ -22,6 +22,12 @@ pub const KEPT: [&str; 20] = [
     "thru",
     "in_ch",
     "out_ch",
+    "in_part",
+    "out_keys",
+    "out_lead",
+    "out_chords",
+    "out_bass",
+    "out_drums",
     "offset",
     "sound",
     "velocity",

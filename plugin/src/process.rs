@@ -31,6 +31,7 @@ mod thru;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use continuo_score::Part;
 use rtrb::{Consumer, Producer};
 
 use crate::shared::Shared;
@@ -59,6 +60,8 @@ pub struct AudioSettings {
     pub input: Option<u8>,
     /// MIDI channel of generated notes, 0 to 15.
     pub output: u8,
+    /// MIDI channel of each part, by [`Part::index`]; `None` is [`AudioSettings::output`].
+    pub part_outputs: [Option<u8>; Part::COUNT],
     /// Delay of generated notes, in seconds; negative for earlier.
     pub offset: f64,
     /// Time for hosts without a transport.
@@ -67,12 +70,23 @@ pub struct AudioSettings {
     pub triggers: TriggerSet,
 }
 
+/// Channel 10, counted from 0.
+const DRUM_CHANNEL: u8 = 9;
+
+impl AudioSettings {
+    /// MIDI channel of the generated notes of a part, 0 to 15.
+    pub fn channel(&self, part: Part) -> u8 {
+        self.part_outputs[part.index()].unwrap_or(self.output)
+    }
+}
+
 impl Default for AudioSettings {
     fn default() -> Self {
         Self {
             thru: true,
             input: None,
             output: 0,
+            part_outputs: [None, None, None, None, Some(DRUM_CHANNEL)],
             offset: 0.0,
             own_time: OwnTime {
                 tempo: 120.0,
@@ -240,7 +254,10 @@ impl AudioProcessor {
         }
         let opening = self.notify_block(&block_timeline, settings, pressed, frames);
         self.receive_planned();
-        if before.output != audio_settings.output {
+        if Part::ALL
+            .into_iter()
+            .any(|part| before.channel(part) != audio_settings.channel(part))
+        {
             // Each note ends on the channel on which it began.
             self.active_notes.overdue();
         }

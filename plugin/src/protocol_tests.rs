@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 
 mod arpeggio;
+mod band;
 mod chaos;
 mod continuing;
 mod determinism;

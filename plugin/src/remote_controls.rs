@@ -63,6 +63,21 @@ pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext
             page.add_param(&params.tempo);
             page.add_param(&params.bypass);
         });
+        section.add_page("Band", |page| {
+            page.add_param(&params.play_keys);
+            page.add_param(&params.play_lead);
+            page.add_param(&params.play_chords);
+            page.add_param(&params.play_bass);
+            page.add_param(&params.play_drums);
+            page.add_param(&params.input_part);
+            page.add_param(&params.bass_output);
+            page.add_param(&params.drums_output);
+        });
+        section.add_page("Band Channels", |page| {
+            page.add_param(&params.keys_output);
+            page.add_param(&params.lead_output);
+            page.add_param(&params.chords_output);
+        });
     });
 }
 

@@ -60,6 +60,17 @@ impl Part {
         *self == Self::Keys
     }
 
+    /// Colour of its notes in piano rolls: red, green, blue.
+    pub const fn colour(self) -> [u8; 3] {
+        match self {
+            Self::Keys => [86, 170, 255],
+            Self::Lead => [232, 214, 96],
+            Self::Chords => [120, 210, 130],
+            Self::Bass => [190, 160, 255],
+            Self::Drums => [150, 154, 162],
+        }
+    }
+
     /// Whether its keys are pitches, which sound for a length and can be transposed.
     pub fn is_pitched(self) -> bool {
         self != Self::Drums

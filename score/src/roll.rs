@@ -7,7 +7,6 @@ mod fonts;
 mod layout;
 mod page;
 
-use crate::part::Part;
 use crate::score::{Note, Score};
 use layout::Layout;
 use page::Page;
@@ -26,17 +25,6 @@ pub struct RollPart<'a> {
 pub const INPUT_COLOUR: [u8; 3] = [86, 170, 255];
 /// Colour of generated notes.
 pub const GENERATED_COLOUR: [u8; 3] = [255, 158, 66];
-
-/// Colour of a part's notes.
-pub const fn part_colour(part: Part) -> [u8; 3] {
-    match part {
-        Part::Keys => INPUT_COLOUR,
-        Part::Lead => [232, 214, 96],
-        Part::Chords => [120, 210, 130],
-        Part::Bass => [190, 160, 255],
-        Part::Drums => [150, 154, 162],
-    }
-}
 
 /// A picture that could not be drawn.
 #[derive(Debug, thiserror::Error)]

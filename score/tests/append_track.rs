@@ -162,7 +162,7 @@ fn programs_pedals_and_foreign_names_stay_byte_for_byte() {
     let note = old.file().notes[0];
     let sound = old.sound_of(&note);
     assert_eq!(
-        (sound.program, old.free_channel(note.track)),
+        (sound.program, old.free_channel(note.track, 0)),
         (Some(40), Some(0))
     );
     assert_eq!(old.file().name(1), "ピアノ");

@@ -119,6 +119,28 @@ pub fn xl_model() -> Result<PathBuf> {
     )
 }
 
+/// Makes a test model of another kind in `folder` with the program `make-test-model` and its `options`.
+/// Returns the model directory.
+///
+/// # Errors
+///
+/// When a program or library is missing, or the training or export fails.
+pub fn make_model(folder: &Path, options: &[&str]) -> Result<PathBuf> {
+    let model = folder.join("model");
+    let made = Command::new(program("make-test-model")?)
+        .arg("--trainer")
+        .arg(program("continuo-trainer")?)
+        .arg("--runtime")
+        .arg(runtime_library()?)
+        .args(options)
+        .arg("--out")
+        .arg(&model)
+        .output()?;
+    let said = String::from_utf8_lossy(&made.stderr);
+    ensure!(made.status.success(), "make-test-model {options:?}: {said}");
+    Ok(model)
+}
+
 /// ONNX Runtime's library for the commands, as `cargo xtask runtime` fetched it.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! The scenario of most tests: four bars of the minuet in 3/4, then silence that the plugin fills.
 
 use anyhow::Result;
-use continuo_score::{TimeSignature, TimeSignatureMap, tune};
+use continuo_score::{Note, Part, Score, TimeSignature, TimeSignatureMap, tune};
 
 use crate::artifacts;
 use crate::assertions::{self, GridNote};
@@ -16,6 +16,28 @@ pub const SILENT: f64 = 12.0;
 pub const ENTRY: f64 = 15.0;
 /// Song position at which most tests stop, in quarter notes: four bars after [`ENTRY`].
 pub const END: f64 = 27.0;
+
+/// The minuet as a band: its tune is the lead, what lies below middle C the bass, and drums mark the
+/// beats.
+pub fn band() -> Score {
+    let mut score = tune::minuet();
+    for note in &mut score.notes {
+        note.part = match note.pitch < 60 {
+            true => Part::Bass,
+            false => Part::Lead,
+        };
+    }
+    let beats = (0..score.length).step_by(STEPS_PER_BEAT as usize);
+    score.notes.extend(beats.map(|start| Note {
+        start,
+        length: 1,
+        pitch: if start % 36 == 0 { 36 } else { 42 },
+        velocity: 80,
+        part: Part::Drums,
+    }));
+    score.normalise();
+    score
+}
 
 /// The player's notes: the minuet up to [`SILENT`].
 pub fn opening() -> Vec<TrackNote> {

@@ -1,7 +1,6 @@
 //! A model with merged tokens (byte-pair encoding), from learning the merges to an answer.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, OnceLock};
 
 use continuo_engine::{Composer, Model, ModelOptions, Runtime, Sampling};
@@ -17,18 +16,8 @@ fn directory() -> &'static Path {
     static MADE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let made = MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let model = folder.path().join("model");
-        let made = Command::new(artifacts::program("make-test-model").unwrap())
-            .arg("--trainer")
-            .arg(artifacts::program("continuo-trainer").unwrap())
-            .arg("--runtime")
-            .arg(artifacts::runtime_library().unwrap())
-            .args(["--ids", &IDS.to_string(), "--out"])
-            .arg(&model)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "{said}");
+        let options = ["--ids", &IDS.to_string()];
+        let model = artifacts::make_model(folder.path(), &options).unwrap();
         (folder, model)
     });
     &made.1

@@ -30,10 +30,11 @@ impl FreezeLoop {
         let inside = |n: &TimelineNote| (first..end).contains(&n.start);
         let generated: Vec<TimelineNote> = timeline
             .notes()
-            .filter(|n| n.generated && inside(n))
+            .filter(|n| n.generated && !n.imagined && inside(n))
             .collect();
         let mut notes = if generated.is_empty() {
-            timeline.notes().filter(inside).collect()
+            let heard = timeline.notes().filter(|n| !n.generated);
+            heard.filter(inside).collect()
         } else {
             generated
         };
@@ -67,6 +68,7 @@ impl FreezeLoop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timeline::GeneratedNote;
     use continuo_score::TimeSignature;
 
     #[test]
@@ -76,7 +78,15 @@ mod tests {
         timeline.on(1.0, 0, 50, 90);
         timeline.off(2.0, None, None);
         for (id, start) in [(1, 48), (2, 60), (3, 96), (4, 110)] {
-            timeline.play(id, start as f64 / 12.0, start, start + 6, 60 + id as u8, 70);
+            timeline.play(GeneratedNote {
+                id,
+                start_beat: start as f64 / 12.0,
+                start,
+                end: start + 6,
+                pitch: 60 + id as u8,
+                velocity: 70,
+                ..GeneratedNote::default()
+            });
         }
         // In the third bar: the second has two generated notes.
         let one = FreezeLoop::of(&timeline, 9.5, 1).unwrap();

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use continuo_engine::Infill;
-use continuo_score::Note;
+use continuo_score::{Note, Part, PartSet};
 
 use super::{Player, Session, mix};
 use crate::timeline::{ReplacedNotes, TimelineNote};
@@ -28,6 +28,8 @@ pub(super) struct PendingInfill {
     origin: i64,
     /// Count of arrivals at the request.
     arrivals: u64,
+    /// Parts whose notes are replaced.
+    played: PartSet,
 }
 
 impl<P: Player> Session<P> {
@@ -56,14 +58,21 @@ impl<P: Player> Session<P> {
         let (own, heard): (Vec<_>, Vec<_>) = self
             .timeline
             .notes()
-            .filter(inside)
+            .filter(|n| !n.imagined && inside(n))
             .partition(|n| n.generated);
         if own.is_empty() || !self.player.is_ready() || self.running && now < until {
             return Ok(());
         }
         let end = self.timeline.notes().map(|note| note.start + 1).max();
         let end = end.unwrap_or(until).max(now).max(until);
-        let score = self.timeline.score(end, end);
+        let score = self.input_score(end, end);
+        let has_parts = self.player.has_parts();
+        // The parts that sounded there are played again.
+        let played: PartSet = match has_parts {
+            true => own.iter().map(|note| note.part).collect(),
+            false => PartSet::ALL,
+        };
+        let settings = self.settings.limited_to(played);
         // From here on in steps of the score, and then from the first bar that is read.
         let at = |step: i64| u32::try_from(step - first).unwrap_or(0);
         let skipped = score.bars_before(at(from), CONTEXT_BARS);
@@ -74,6 +83,10 @@ impl<P: Player> Session<P> {
         let origin = first + i64::from(skipped);
         let staying = heard.into_iter().map(|note| Note {
             start: u32::try_from(note.start - origin).unwrap_or(0),
+            part: match has_parts {
+                true => note.part,
+                false => Part::Keys,
+            },
             ..note.repeated().1
         });
         self.infill_count += 1;
@@ -83,28 +96,30 @@ impl<P: Player> Session<P> {
             following,
             staying: staying.collect(),
             candidates: CANDIDATES,
-            sampling: self.settings.sampling,
+            sampling: settings.sampling,
             seed: mix(mix(u64::from(self.settings.seed)) ^ from as u64)
                 .wrapping_add(self.infill_count),
             own: Vec::new(),
         };
-        self.player.begin_infill(&before, &self.settings, infill)?;
+        self.player.begin_infill(&before, &settings, infill)?;
         self.infill = Some(PendingInfill {
             steps: from..until,
             origin,
             arrivals: self.undo_stack.arrivals,
+            played,
         });
         Ok(())
     }
 
     /// One slice of the infill.
     pub(super) fn infill_slice(&mut self) -> Result<(), P::Error> {
-        let Some(notes) = self.player.poll_infill()? else {
+        let Some(mut notes) = self.player.poll_infill()? else {
             return Ok(());
         };
         let Some(pending) = self.infill.take() else {
             return Ok(());
         };
+        notes.retain(|note| pending.played.contains(note.part));
         if pending.arrivals != self.undo_stack.arrivals || notes.is_empty() {
             return Ok(());
         }

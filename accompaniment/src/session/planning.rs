@@ -1,13 +1,13 @@
 //! Decisions on play windows, and planning of their notes.
 
-use continuo_score::Note;
+use continuo_score::{Note, Part, PartSet};
 
 use super::groove::Groove;
 use super::{Player, Session};
 use crate::choices::{Mode, Variation};
 use crate::messages::ScheduledNote;
 use crate::seed::mix;
-use crate::timeline::TimelineNote;
+use crate::timeline::{GeneratedNote, TimelineNote};
 use crate::turn_taking::PlayWindow;
 
 /// The current answer, in session steps.
@@ -36,6 +36,10 @@ pub(super) struct Answer {
     /// Whether the bars have changed since the decision.
     pub(super) stale: bool,
     groove: Groove,
+    /// Parts of the player at the decision.
+    heard: PartSet,
+    /// Parts that sound; notes of others are imagined.
+    played: PartSet,
 }
 
 impl Answer {
@@ -111,6 +115,7 @@ impl<P: Player> Session<P> {
         if self.extends_answer(entry) {
             return Ok(());
         }
+        self.timeline.forget_imagined(entry.decided);
         let score = self.timeline.score(entry.decided, entry.at);
         if score.notes.is_empty() && self.settings.mode != Mode::Free {
             self.entry_planner.postpone(entry.at + 1);
@@ -130,10 +135,15 @@ impl<P: Player> Session<P> {
         if !freeze_loop {
             // Before the first note the score has bars already.
             self.listen(entry.decided, entry.at)?;
+        }
+        let heard = self.heard_parts(entry.decided);
+        let played = self.played_parts(heard);
+        if !freeze_loop {
             let seed = self.seed(entry.at);
             let own = self.timeline.own(origin, entry.at);
+            let settings = self.settings.limited_to(played);
             self.player.follow_chords(self.chord_plan(&score, at));
-            self.player.answer(at, &self.settings, seed, &own)?;
+            self.player.answer(at, &settings, seed, &own)?;
             self.pending_settings.clear();
         }
         // The answer ends at the next regenerated bar.
@@ -156,6 +166,8 @@ impl<P: Player> Session<P> {
             freeze_loop,
             stale: false,
             groove: Groove::of(&self.timeline, entry.decided),
+            heard,
+            played,
         });
         Ok(())
     }
@@ -237,48 +249,59 @@ impl<P: Player> Session<P> {
                 until = until.min(step);
                 break;
             }
-            self.player.tune(&settings);
+            if self.player.has_parts() {
+                answer.played = settings.played_parts(answer.heard);
+            }
+            self.player.tune(&settings.limited_to(answer.played));
             self.pending_settings.pop_front();
         }
         let origin = answer.origin;
         let end = answer
             .end
             .filter(|_| answer.clipped && answer.replayed.is_none());
-        // First step, step after it, note, lateness in quarter notes.
-        let mut notes: Vec<(i64, i64, Note, f64)> = match (&answer.replayed, &self.freeze_loop) {
-            (Some(replayed), _) => {
-                let due = replayed.iter().filter(|n| (from..until).contains(&n.start));
-                let late = |n: &TimelineNote| n.start_beat - self.timeline.beat(n.start);
-                due.map(|n| {
-                    let (stop, note) = n.repeated();
-                    (n.start, stop, note, late(n))
-                })
-                .collect()
-            }
-            (None, Some(freeze_loop)) if answer.freeze_loop => {
-                let due = freeze_loop.notes(from, until).into_iter();
-                due.map(|(start, stop, note)| (start, stop, note, 0.0))
+        let (has_parts, played) = (self.player.has_parts(), answer.played);
+        // First step, step after it, note, lateness in quarter notes, whether it is imagined.
+        let mut notes: Vec<(i64, i64, Note, f64, bool)> =
+            match (&answer.replayed, &self.freeze_loop) {
+                (Some(replayed), _) => {
+                    let due = replayed.iter().filter(|n| (from..until).contains(&n.start));
+                    let late = |n: &TimelineNote| n.start_beat - self.timeline.beat(n.start);
+                    due.map(|n| {
+                        let (stop, note) = n.repeated();
+                        (n.start, stop, note, late(n), n.imagined)
+                    })
                     .collect()
-            }
-            _ => {
-                let steps = u32::try_from(until - origin).unwrap_or(0);
-                let Some(notes) = self.player.poll_notes(steps)? else {
-                    return Ok(true);
-                };
-                let place = |note: Note| {
-                    let start = origin + i64::from(note.start);
-                    let length = f64::from(note.length.max(1)) * self.settings.length;
-                    let stop = start + (length.round() as i64).max(1);
-                    let velocity = answer.groove.velocity(note.velocity, &self.settings);
-                    let late = answer.groove.late(start) * self.settings.feel;
-                    (start, stop, Note { velocity, ..note }, late)
-                };
-                notes.into_iter().map(place).collect()
-            }
-        };
+                }
+                (None, Some(freeze_loop)) if answer.freeze_loop => {
+                    let due = freeze_loop.notes(from, until).into_iter();
+                    due.map(|(start, stop, note)| (start, stop, note, 0.0, false))
+                        .collect()
+                }
+                _ => {
+                    let steps = u32::try_from(until - origin).unwrap_or(0);
+                    let Some(notes) = self.player.poll_notes(steps)? else {
+                        return Ok(true);
+                    };
+                    let place = |note: Note| {
+                        let start = origin + i64::from(note.start);
+                        let length = f64::from(note.length.max(1)) * self.settings.length;
+                        let stop = start + (length.round() as i64).max(1);
+                        let velocity = answer.groove.velocity(note.velocity, &self.settings);
+                        let late = answer.groove.late(start) * self.settings.feel;
+                        let imagined = !played.contains(note.part);
+                        (start, stop, Note { velocity, ..note }, late, imagined)
+                    };
+                    notes.into_iter().map(place).collect()
+                }
+            };
         answer.until = until;
         notes.sort_by_key(|n| n.0);
-        for (start, stop, note, late) in notes {
+        for (start, stop, note, late, imagined) in notes {
+            // A player without parts may repeat notes that one with parts generated.
+            let part = match has_parts {
+                true => note.part,
+                false => Part::Keys,
+            };
             let pitch = note.pitch & 127;
             let stop = end.map_or(stop, |end| stop.min(end));
             let velocity = note.velocity.clamp(1, 127);
@@ -286,8 +309,19 @@ impl<P: Player> Session<P> {
             self.next_id += 1;
             let start_beat = self.timeline.beat(start) + late;
             let end_beat = self.timeline.beat(stop) + late;
-            self.timeline
-                .play(id, start_beat, start, stop, pitch, velocity);
+            self.timeline.play(GeneratedNote {
+                id,
+                start_beat,
+                start,
+                end: stop,
+                pitch,
+                velocity,
+                part,
+                imagined,
+            });
+            if imagined {
+                continue;
+            }
             self.planned.push_back(ScheduledNote {
                 id,
                 generation: self.generation,
@@ -295,6 +329,7 @@ impl<P: Player> Session<P> {
                 end_beat: end_beat - self.session_offset,
                 pitch,
                 velocity,
+                part,
             });
         }
         Ok(until < target)

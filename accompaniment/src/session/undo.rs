@@ -103,7 +103,7 @@ impl<P: Player> Session<P> {
         self.entry_planner.rest(&self.timeline, self.now);
         // Later notes stay.
         let step = self.timeline.step(self.now);
-        let score = self.timeline.score(step, step);
+        let score = self.input_score(step, step);
         self.player.listen(&score)?;
         Ok(cleared)
     }

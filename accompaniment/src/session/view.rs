@@ -33,6 +33,8 @@ impl<P: Player> Session<P> {
                 pitch: n.pitch,
                 velocity: n.velocity,
                 generated: n.generated,
+                part: n.part,
+                imagined: n.imagined,
             })
             .collect();
         notes.sort_by(|a, b| a.start.total_cmp(&b.start));
@@ -61,7 +63,7 @@ impl<P: Player> Session<P> {
                 .then(|| name_or_none(self.held_chord.chord(), None)),
             planned_to,
             memory: MemoryState {
-                notes: self.timeline.notes().count(),
+                notes: self.timeline.notes().filter(|n| !n.imagined).count(),
                 bars: self.timeline.bars(),
                 tokens: 0,
                 behind: self.unread_from.is_some()

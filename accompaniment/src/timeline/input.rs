@@ -22,6 +22,8 @@ impl Timeline {
             ended_at_once: false,
             pitch: pitch & 127,
             velocity: velocity.clamp(1, 127),
+            part: self.channel_parts[usize::from(channel & 15)],
+            imagined: false,
             source: NoteSource::Player(channel),
         });
     }

@@ -31,6 +31,8 @@ impl ReplacedNotes {
                 ended_at_once: false,
                 pitch: note.pitch & 127,
                 velocity: note.velocity.clamp(1, 127),
+                part: note.part,
+                imagined: false,
                 source: NoteSource::Generated(id),
             }
         };
@@ -55,10 +57,12 @@ impl ReplacedNotes {
 }
 
 impl Timeline {
-    /// Exchanges the generated notes that start in the range for those in `replaced`.
+    /// Exchanges the generated notes that sound and start in the range for those in `replaced`.
     pub fn exchange(&mut self, replaced: &mut ReplacedNotes) {
         let steps = replaced.steps.clone();
-        let goes = |note: &NoteRecord| note.is_generated() && steps.contains(&note.start);
+        let goes = |note: &NoteRecord| {
+            note.is_generated() && !note.imagined && steps.contains(&note.start)
+        };
         let at = self.notes.iter().position(|note| note.start >= steps.start);
         let at = at.unwrap_or(self.notes.len());
         // Notes before that place start before the range, so none of them goes.

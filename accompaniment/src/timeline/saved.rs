@@ -1,6 +1,6 @@
 //! Saved form of the timeline, as JSON in projects.
 
-use continuo_score::TimeSignature;
+use continuo_score::{Part, TimeSignature};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -55,9 +55,17 @@ pub struct SavedTimeline {
 }
 
 /// `[first step, exact start in quarter notes, step after it or null, key, velocity, channel of
-/// the player's or -1 for the plugin]`.
+/// the player's or -1 for the plugin, part]`. The part is left out where it is the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct SavedNote(i64, ExactBeats, Option<i64>, u8, u8, i8);
+struct SavedNote(
+    i64,
+    ExactBeats,
+    Option<i64>,
+    u8,
+    u8,
+    i8,
+    #[serde(default, skip_serializing_if = "Part::is_keys")] Part,
+);
 
 impl SavedTimeline {
     /// End of its last note, in quarter notes; 0 without notes.
@@ -72,7 +80,7 @@ impl SavedTimeline {
 }
 
 impl Timeline {
-    /// The saved form.
+    /// The saved form, without imagined notes.
     pub fn save(&self) -> SavedTimeline {
         let note = |note: &NoteRecord| {
             let source = match note.source {
@@ -85,9 +93,11 @@ impl Timeline {
                 end,
                 pitch,
                 velocity,
+                part,
                 ..
             } = *note;
-            SavedNote(start, ExactBeats(start_beat), end, pitch, velocity, source)
+            let start_beat = ExactBeats(start_beat);
+            SavedNote(start, start_beat, end, pitch, velocity, source, part)
         };
         let metre = |&(at, metre): &(f64, TimeSignature)| {
             (ExactBeats(at), metre.numerator, metre.denominator)
@@ -96,7 +106,9 @@ impl Timeline {
             steps_per_beat: self.steps_per_beat,
             origin: self.origin,
             time_signatures: self.time_signatures.iter().map(metre).collect(),
-            notes: self.notes.iter().map(note).collect(),
+            notes: (self.notes.iter().filter(|n| !n.imagined))
+                .map(note)
+                .collect(),
             later: self.later.notes.iter().map(note).collect(),
         }
     }
@@ -133,7 +145,9 @@ impl Timeline {
             }
         }
         let within = |step: i64| (-MAX_STEP..MAX_STEP).contains(&step);
-        let entry = |&SavedNote(start, ExactBeats(start_beat), end, pitch, velocity, source): &SavedNote| {
+        let entry = |saved: &SavedNote| {
+            let &SavedNote(start, ExactBeats(start_beat), end, pitch, velocity, source, part) =
+                saved;
             let whole = within(start)
                 && end.is_none_or(|end| within(end) && end > start)
                 && start_beat.is_finite()
@@ -150,6 +164,8 @@ impl Timeline {
                 ended_at_once: false,
                 pitch,
                 velocity,
+                part,
+                imagined: false,
                 source: u8::try_from(source).map_or(NoteSource::Generated(0), NoteSource::Player),
             })
         };
@@ -161,6 +177,7 @@ impl Timeline {
         timeline.notes = notes;
         timeline.later.notes = later;
         timeline.later.sort();
+        timeline.recall_channel_parts();
         let first = timeline.notes.iter().map(|n| n.start).min();
         let origin = saved.origin.filter(|&o| within(o)).map(step);
         let origin = origin.filter(|&o| first.is_none_or(|first| o <= first));
@@ -181,6 +198,7 @@ impl Timeline {
 mod tests {
     use super::*;
     use crate::testing::Rng;
+    use crate::timeline::GeneratedNote;
 
     fn any_timeline(random: &mut Rng) -> Timeline {
         let mut timeline = Timeline::new(12);
@@ -189,13 +207,23 @@ mod tests {
         for _ in 0..random.below(60) {
             beat += random.unit();
             let (channel, pitch) = (random.below(16) as u8, random.below(128) as u8);
+            let part = Part::ALL[random.below(5) as usize];
             if random.below(3) == 0 {
                 timeline.on(beat, channel, pitch, 1 + random.below(127) as u8);
                 timeline.off(beat + 0.1, Some(channel), Some(pitch));
             } else {
                 let start = timeline.step(beat);
                 let exact = timeline.beat(start);
-                timeline.play(id, exact, start, start + 5, pitch, 80);
+                timeline.play(GeneratedNote {
+                    id,
+                    start_beat: exact,
+                    start,
+                    end: start + 5,
+                    pitch,
+                    velocity: 80,
+                    part,
+                    imagined: false,
+                });
                 id += 1;
             }
         }
@@ -217,6 +245,31 @@ mod tests {
             );
             assert_eq!(back.origin(), timeline.origin(), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn imagined_notes_are_not_saved_and_earlier_states_are_of_the_keys() {
+        let mut timeline = Timeline::new(12);
+        let note = GeneratedNote {
+            id: 1,
+            end: 6,
+            pitch: 36,
+            velocity: 80,
+            part: Part::Drums,
+            ..GeneratedNote::default()
+        };
+        timeline.play(note);
+        timeline.play(GeneratedNote {
+            imagined: true,
+            ..note
+        });
+        let text = serde_json::to_string(&timeline.save()).unwrap();
+        assert!(text.contains(r#"[[0,"0",6,36,80,-1,"drums"]]"#), "{text}");
+        let before = text.replace(r#","drums""#, "");
+        let saved: SavedTimeline = serde_json::from_str(&before).unwrap();
+        let (back, lost) = Timeline::restore(&saved, 12, 9.0);
+        let parts: Vec<Part> = back.notes().map(|n| n.part).collect();
+        assert_eq!((parts, lost), (vec![Part::Keys], 0));
     }
 
     #[test]

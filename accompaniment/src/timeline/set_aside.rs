@@ -43,8 +43,10 @@ impl PlayedOver {
 
 impl Timeline {
     /// Moves the playhead to `beat`, in quarter notes: sets aside what lies ahead, and restores
-    /// what was set aside and lies before. Notes that sound at `beat` end there.
+    /// what was set aside and lies before. Notes that sound at `beat` end there; imagined notes are
+    /// removed.
     pub fn set_aside_from(&mut self, beat: f64) {
+        self.notes.retain(|n| !n.imagined);
         let before = |&at: &f64| at < beat - SAME;
         type Notes = Vec<NoteRecord>;
         let (mut notes, aside): (Notes, Notes) =

@@ -17,6 +17,19 @@ fn notes(timeline: &Timeline, before: i64) -> Vec<(u32, u32, u8)> {
         .collect()
 }
 
+/// A generated note from step `start` to step `end`.
+fn generated(id: u64, start: i64, end: i64, pitch: u8) -> GeneratedNote {
+    GeneratedNote {
+        id,
+        start_beat: start as f64 / 12.0,
+        start,
+        end,
+        pitch,
+        velocity: 80,
+        ..GeneratedNote::default()
+    }
+}
+
 fn heard(timeline: &mut Timeline, from: f64, to: f64, pitch: u8) {
     timeline.on(from, 0, pitch, 90);
     timeline.off(to, Some(0), Some(pitch));
@@ -94,9 +107,9 @@ fn note_ended_at_once_by_the_host_ends_with_its_second_note_off() {
 fn a_cancel_ends_sounding_notes_and_removes_planned_ones() {
     let mut timeline = Timeline::new(12);
     heard(&mut timeline, 0.0, 0.5, 60);
-    timeline.play(1, 24.0 / 12.0, 24, 48, 64, 80);
-    timeline.play(2, 36.0 / 12.0, 36, 40, 65, 80);
-    timeline.play(3, 40.0 / 12.0, 40, 44, 66, 80);
+    timeline.play(generated(1, 24, 48, 64));
+    timeline.play(generated(2, 36, 40, 65));
+    timeline.play(generated(3, 40, 44, 66));
     timeline.cancel(3.0 + 1.0 / 12.0, 3.0 + 1.0 / 12.0 - 1e-5);
     assert_eq!(
         notes(&timeline, 99),
@@ -226,4 +239,29 @@ fn oldest_notes_are_removed_at_the_limit() {
         score.notes[0].start < 48,
         "counted from the bar of the first"
     );
+}
+
+#[test]
+fn imagined_notes_count_only_where_nothing_is_known() {
+    let mut timeline = Timeline::new(12);
+    heard(&mut timeline, 0.0, 0.5, 60);
+    for (id, start) in [(1, 12), (2, 24), (3, 36)] {
+        timeline.play(GeneratedNote {
+            imagined: true,
+            part: Part::Bass,
+            ..generated(id, start, start + 6, 40)
+        });
+    }
+    timeline.play(generated(4, 24, 30, 72));
+    let score = timeline.score(24, 36);
+    let notes: Vec<_> = score.notes.iter().map(|n| (n.start, n.part)).collect();
+    let (keys, bass) = (Part::Keys, Part::Bass);
+    assert_eq!(notes, [(0, keys), (24, keys), (24, bass)]);
+    assert_eq!(timeline.own(0, 99).len(), 1, "they are nobody's own");
+    timeline.forget_imagined(24);
+    assert_eq!(timeline.notes().filter(|n| n.imagined).count(), 2);
+    timeline.set_aside_from(2.5);
+    assert_eq!(timeline.notes().filter(|n| n.imagined).count(), 0);
+    timeline.set_aside_from(9.0);
+    assert_eq!(timeline.notes().count(), 2, "they do not come back");
 }

@@ -131,7 +131,8 @@ impl Composer {
             let before = self.generated.len();
             (self.decoder).read(token, state.step, vocabulary, &mut self.generated);
             let changed = self.generated.len() > before || matches!(token, Token::Velocity(_));
-            if let Some(note) = self.generated.last_mut().filter(|_| changed) {
+            let limited = |note: &&mut Note| changed && allowed.parts.contains(note.part);
+            if let Some(note) = self.generated.last_mut().filter(limited) {
                 note.velocity = allowed.velocity_of(note.velocity);
             }
         }

@@ -1,7 +1,7 @@
 //! State of an answer: the kind of token that comes next and the notes that sound. It decides which
 //! base tokens the constraints allow.
 
-use continuo_score::{Part, Token, Vocabulary};
+use continuo_score::{Part, PartSet, Token, Vocabulary};
 
 use super::chord_guide::ChordGuide;
 use super::constraints::CompiledConstraints;
@@ -45,9 +45,16 @@ pub(super) struct AnswerState {
     pub(super) part: Part,
     /// Pitch of the last note.
     pitch: u8,
-    /// First and end step of recent notes: those that sound or began within the last beat. At most
-    /// [`AnswerState::MOST`].
-    notes: Vec<(u32, u32)>,
+    /// Recent notes: those that sound or began within the last beat. At most [`AnswerState::MOST`].
+    notes: Vec<RecentNote>,
+}
+
+/// A note that may still count.
+#[derive(Clone, Copy, Debug)]
+struct RecentNote {
+    start: u32,
+    end: u32,
+    part: Part,
 }
 
 impl AnswerState {
@@ -80,7 +87,7 @@ impl AnswerState {
                 self.step = self.step.saturating_add(u32::from(d));
                 let now = self.step;
                 self.notes
-                    .retain(|&(start, end)| end > now || start.saturating_add(grid.beat) > now);
+                    .retain(|n| n.end > now || n.start.saturating_add(grid.beat) > now);
             }
             Token::Duration(d) => self.note(d.max(1)),
             // A drum hit has no length.
@@ -106,7 +113,11 @@ impl AnswerState {
             self.notes.remove(0);
         }
         let end = self.step.saturating_add(u32::from(length));
-        self.notes.push((self.step, end));
+        self.notes.push(RecentNote {
+            start: self.step,
+            end,
+            part: self.part,
+        });
     }
 
     /// The base tokens that the constraints allow here.
@@ -121,18 +132,31 @@ impl AnswerState {
             Expected::Length if locks => chords.longest(self.step, self.pitch),
             _ => u32::MAX,
         };
+        // The chords count for imagined notes, too.
+        let (pitches, most) = match compiled.limits(self.part) {
+            true => (
+                compiled.pitches[self.part.index()],
+                u32::from(compiled.longest),
+            ),
+            false => (u128::MAX, u32::MAX),
+        };
         AllowedTokens {
             compiled,
             pitches: match self.expected {
-                Expected::Open if locks => chords.allowed(self.step, compiled.pitches),
-                _ => compiled.pitches,
+                Expected::Open if locks => chords.allowed(self.step, pitches),
+                _ => pitches,
             },
-            longest: longest.min(compiled.longest.into()),
+            longest: longest.min(most),
             grid,
             expected: self.expected,
             step: self.step,
             part: self.part,
-            room: compiled.is_unlimited() || self.has_room(self.step, compiled, grid),
+            room: match compiled.is_unlimited() {
+                true => PartSet::ALL,
+                false => (compiled.known_parts.iter())
+                    .filter(|&part| self.has_room(self.step, part, compiled, grid))
+                    .collect(),
+            },
             first_room: match self.expected {
                 Expected::Move => self.first_room(self.step, compiled, grid),
                 _ => self.step,
@@ -140,26 +164,36 @@ impl AnswerState {
         }
     }
 
-    /// Whether another note may begin at `step`.
-    fn has_room(&self, step: u32, compiled: &CompiledConstraints, grid: Grid) -> bool {
-        let sounding = self.notes.iter().filter(|n| n.1 > step).count();
-        let begun = self.notes.iter();
-        let begun = begun.filter(|n| n.0.saturating_add(grid.beat) > step);
-        sounding < compiled.polyphony && begun.count() < compiled.per_beat
+    /// Whether another note of `part` may begin at `step`.
+    fn has_room(&self, step: u32, part: Part, compiled: &CompiledConstraints, grid: Grid) -> bool {
+        if !compiled.limits(part) {
+            return true;
+        }
+        let counted = || self.notes.iter().filter(move |n| compiled.limits(n.part));
+        let sounding = || counted().filter(move |n| n.end > step);
+        let own = sounding().filter(|n| n.part == part);
+        let begun = counted().filter(|n| n.start.saturating_add(grid.beat) > step);
+        sounding().count() < compiled.polyphony
+            && own.count() < compiled.part_polyphony[part.index()]
+            && begun.count() < compiled.per_beat
     }
 
-    /// The first step from `now` on at which another note may begin, if none begins before it. Every
-    /// later step has room, too.
+    /// The first step from `now` on at which another note of some part may begin, if none begins before
+    /// it. Every later step has room, too.
     pub(super) fn first_room(&self, now: u32, compiled: &CompiledConstraints, grid: Grid) -> u32 {
         if compiled.is_unlimited() {
             return now;
         }
-        let ends = self.notes.iter().map(|n| n.1);
-        let begins = self.notes.iter().map(|n| n.0.saturating_add(grid.beat));
+        let ends = self.notes.iter().map(|n| n.end);
+        let begins = self.notes.iter().map(|n| n.start.saturating_add(grid.beat));
+        let has_room = |step| {
+            let mut parts = compiled.known_parts.iter();
+            parts.any(|part| self.has_room(step, part, compiled, grid))
+        };
         let changes = ends.chain(begins).filter(|&step| step > now);
         std::iter::once(now)
             .chain(changes)
-            .filter(|&step| self.has_room(step, compiled, grid))
+            .filter(|&step| has_room(step))
             .min()
             // After the last change there is room, unless steps overflow.
             .unwrap_or(u32::MAX)
@@ -178,8 +212,8 @@ pub(super) struct AllowedTokens<'a> {
     expected: Expected,
     step: u32,
     part: Part,
-    /// Whether a note may begin here.
-    room: bool,
+    /// Parts of which a note may begin here.
+    room: PartSet,
     /// Before the duration of a move: the first step at which a note may begin.
     first_room: u32,
 }
@@ -188,18 +222,20 @@ impl AllowedTokens<'_> {
     /// Whether the constraints allow a base token that the grammar allows here, and some token after
     /// it.
     pub(super) fn allows(&self, token: Token) -> bool {
+        let limited = self.compiled.limits(self.part);
         match token {
             // The key of a drum is no pitch.
-            Token::Pitch(_) if !self.part.is_pitched() => self.room,
+            Token::Pitch(_) if !self.part.is_pitched() => self.room.contains(self.part),
             // A note of the part must follow.
-            Token::Part(_) => self.room,
-            Token::Pitch(p) => self.room && self.pitches >> (p & 127) & 1 == 1,
+            Token::Part(part) => self.room.contains(part),
+            Token::Pitch(p) => self.room.contains(self.part) && self.pitches >> (p & 127) & 1 == 1,
             // Only a move of the longest duration can be followed by another move. After any other a
             // note must begin.
             Token::Duration(d) if self.expected == Expected::Move => {
                 d == self.grid.longest || self.step.saturating_add(u32::from(d)) >= self.first_room
             }
             Token::Duration(d) => u32::from(d) <= self.longest,
+            Token::Velocity(_) if !limited => true,
             Token::Velocity(bin) => self.compiled.velocities >> (bin & 127) & 1 == 1,
             Token::Start | Token::Separator => true,
             // An answer never ends by itself.

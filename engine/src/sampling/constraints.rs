@@ -1,6 +1,6 @@
 //! Constraints of the musician, and their form for one vocabulary.
 
-use continuo_score::{Scale, Vocabulary};
+use continuo_score::{Part, PartSet, Scale, Vocabulary};
 
 /// Restriction of generated notes to pitch classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -22,6 +22,26 @@ pub struct Register {
     pub centre: u8,
     /// Nats subtracted from a pitch an octave away; four times as many two octaves away.
     pub strength: f32,
+}
+
+/// Limits of the notes of one part, besides those of all parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PartLimits {
+    /// Lowest and highest MIDI key; no limit for drums. Where it does not meet
+    /// [`Constraints::range`], it applies alone.
+    pub range: (u8, u8),
+    /// Maximum number of generated notes of the part that sound at once, 1 or more. Drum hits do not
+    /// sound on.
+    pub polyphony: Option<u8>,
+}
+
+impl Default for PartLimits {
+    fn default() -> Self {
+        Self {
+            range: (0, 127),
+            polyphony: None,
+        }
+    }
 }
 
 /// Constraints of the musician. [`Constraints::default`] allows everything.
@@ -48,6 +68,11 @@ pub struct Constraints {
     pub longest: Option<f32>,
     /// Lowest and highest MIDI velocity.
     pub velocity: (u8, u8),
+    /// Parts whose notes all these constraints limit. The notes of other parts are free, and do not
+    /// count: they are imagined, and others play them.
+    pub parts: PartSet,
+    /// Limits of each part, by [`Part::index`].
+    pub of_part: [PartLimits; Part::COUNT],
     /// Pull to the chords that the answer is to follow ([`Sampler::follow_chords`]), 0 to 1: from none,
     /// through a bias to their tones on strong beats, to a lock.
     ///
@@ -65,6 +90,8 @@ impl Default for Constraints {
             register: None,
             longest: None,
             velocity: (1, 127),
+            parts: PartSet::ALL,
+            of_part: [PartLimits::default(); Part::COUNT],
             chord_pull: 0.0,
         }
     }
@@ -81,12 +108,18 @@ impl Constraints {
 /// Constraints as tests on tokens of one vocabulary.
 #[derive(Clone, Debug)]
 pub(super) struct CompiledConstraints {
-    /// Bit *p*: pitch *p* is in range, and in the scale.
-    pub(super) pitches: u128,
-    /// Bit *p*: pitch *p* is in range.
-    range: u128,
+    /// Parts that are limited.
+    pub(super) parts: PartSet,
+    /// Parts that the vocabulary has.
+    pub(super) known_parts: PartSet,
+    /// For each part, bit *p*: pitch *p* is in range, and in the scale.
+    pub(super) pitches: [u128; Part::COUNT],
+    /// For each part, bit *p*: pitch *p* is in range.
+    ranges: [u128; Part::COUNT],
     /// Maximum number of notes at once.
     pub(super) polyphony: usize,
+    /// Maximum number of notes of each part at once.
+    pub(super) part_polyphony: [usize; Part::COUNT],
     /// Maximum number of notes that begin within a beat.
     pub(super) per_beat: usize,
     /// Maximum length of a note, in steps.
@@ -110,14 +143,21 @@ impl CompiledConstraints {
         heard: Option<Scale>,
         vocabulary: &Vocabulary,
     ) -> Self {
-        let (low, high) = ordered(constraints.range);
-        let range = bits(|p| (low.min(127)..=high).contains(&p));
+        let ranges = Part::ALL.map(|part| {
+            let all = pitches_in(constraints.range);
+            let own = pitches_in(constraints.of_part[part.index()].range);
+            match all & own {
+                0 => own,
+                both => both,
+            }
+        });
         let scale = match constraints.scale {
             ScaleLock::Off => None,
             ScaleLock::Fixed(scale) => Some(scale),
             ScaleLock::Heard => heard,
         };
-        let in_scale = scale.map_or(range, |s| range & bits(|p| s.contains(p)));
+        let in_scale = scale.map_or(u128::MAX, |scale| bits(|p| scale.contains(p)));
+        let most = |polyphony: Option<u8>| polyphony.map_or(usize::MAX, |p| usize::from(p.max(1)));
         // A value that is not finite is no constraint.
         let density = constraints.density.filter(|d| d.is_finite());
         let density = density.map(|d| d.clamp(0.0, 64.0));
@@ -126,14 +166,18 @@ impl CompiledConstraints {
             steps.clamp(1.0, f32::from(vocabulary.longest)) as u16
         });
         Self {
-            pitches: match in_scale {
+            parts: constraints.parts,
+            known_parts: match vocabulary.has_parts() {
+                true => PartSet::ALL,
+                false => PartSet::from_iter([Part::Keys]),
+            },
+            pitches: ranges.map(|range| match range & in_scale {
                 0 => range,
                 some => some,
-            },
-            range,
-            polyphony: constraints
-                .polyphony
-                .map_or(usize::MAX, |p| usize::from(p.max(1))),
+            }),
+            ranges,
+            polyphony: most(constraints.polyphony),
+            part_polyphony: constraints.of_part.map(|limits| most(limits.polyphony)),
             per_beat: density.map_or(usize::MAX, |d| ((2.0 * d).ceil() as usize).max(1)),
             longest: longest.unwrap_or(u16::MAX),
             velocities: velocities(constraints, vocabulary),
@@ -151,13 +195,15 @@ impl CompiledConstraints {
         }
         if relaxation > 1 {
             compiled.polyphony = usize::MAX;
+            compiled.part_polyphony = [usize::MAX; Part::COUNT];
         }
         if relaxation > 2 {
-            compiled.pitches = compiled.range;
+            compiled.pitches = compiled.ranges;
             compiled.locks_chords = false;
         }
         if relaxation > 3 {
-            (compiled.pitches, compiled.velocities) = (u128::MAX, u128::MAX);
+            compiled.pitches = [u128::MAX; Part::COUNT];
+            compiled.velocities = u128::MAX;
             compiled.longest = u16::MAX;
         }
         compiled
@@ -165,7 +211,14 @@ impl CompiledConstraints {
 
     /// Whether no constraint limits the number of notes.
     pub(super) fn is_unlimited(&self) -> bool {
-        self.polyphony == usize::MAX && self.per_beat == usize::MAX
+        let part_polyphony = self.part_polyphony.iter();
+        let mut all = part_polyphony.chain([&self.polyphony, &self.per_beat]);
+        all.all(|&most| most == usize::MAX)
+    }
+
+    /// Whether notes of this part are limited.
+    pub(super) fn limits(&self, part: Part) -> bool {
+        self.parts.contains(part)
     }
 }
 
@@ -193,6 +246,12 @@ fn velocities(constraints: &Constraints, vocabulary: &Vocabulary) -> u128 {
         0 => 1 << vocabulary.velocity_bin(middle),
         some => some,
     }
+}
+
+/// The pitches of a range whose ends have either order, as bits.
+fn pitches_in(range: (u8, u8)) -> u128 {
+    let (low, high) = ordered(range);
+    bits(|p| (low.min(127)..=high).contains(&p))
 }
 
 fn ordered((a, b): (u8, u8)) -> (u8, u8) {

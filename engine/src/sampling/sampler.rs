@@ -288,7 +288,11 @@ impl Sampler {
                 }
             }
             let (group, bias) = match first {
-                Token::Pitch(_) if !self.answer.part.is_pitched() => (TokenGroup::Sound, 0.0),
+                Token::Pitch(_)
+                    if !self.answer.part.is_pitched() || !compiled.limits(self.answer.part) =>
+                {
+                    (TokenGroup::Sound, 0.0)
+                }
                 Token::Pitch(p) => (TokenGroup::Sound, compiled.register[usize::from(p & 127)]),
                 Token::Duration(d) if self.answer.expected == Expected::Move => {
                     // Above the target density, longer moves are likelier: `time_bias` for each doubling.
@@ -309,13 +313,16 @@ impl Sampler {
 
     /// Reports a generated base token.
     pub fn read(&mut self, token: Token) {
+        let part = self.answer.part;
+        // Imagined notes do not count for the density.
+        let counts = self.compiled.limits(part);
         match (token, self.answer.expected) {
             (Token::Duration(d), Expected::Move) => {
                 self.density_controller
                     .pass(f32::from(d) / self.grid.beat as f32);
             }
-            (Token::Duration(_), _) => self.density_controller.note(),
-            (Token::Pitch(_), _) if !self.answer.part.is_pitched() => {
+            (Token::Duration(_), _) if counts => self.density_controller.note(),
+            (Token::Pitch(_), _) if counts && !part.is_pitched() => {
                 self.density_controller.note();
             }
             _ => {}

@@ -6,7 +6,7 @@ mod continuations;
 mod loops;
 mod random;
 
-use continuo_score::{Grammar, GrammarState, Token, Vocabulary};
+use continuo_score::{Grammar, GrammarState, Part, PartSet, Token, Vocabulary};
 
 use super::*;
 
@@ -28,6 +28,11 @@ const FREE: Constraints = Constraints {
     register: None,
     longest: None,
     velocity: (1, 127),
+    parts: PartSet::ALL,
+    of_part: [PartLimits {
+        range: (0, 127),
+        polyphony: None,
+    }; Part::COUNT],
     chord_pull: 0.0,
 };
 

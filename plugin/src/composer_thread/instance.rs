@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use continuo_engine::EngineError;
+use continuo_score::quantise::Drums;
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
@@ -218,7 +219,12 @@ impl Instance {
         {
             let steps_per_beat = self.session.player().steps_per_beat();
             let at = path.clone();
-            let file = resources.workers.spawn(move || open(at, steps_per_beat));
+            let drums = match self.session.player().has_parts() {
+                true => Drums::Keep,
+                false => Drums::Drop,
+            };
+            let open = move || open(at, steps_per_beat, drums);
+            let file = resources.workers.spawn(open);
             self.opening = Some((path, file));
         }
         Ok(())

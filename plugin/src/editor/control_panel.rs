@@ -8,7 +8,7 @@ use super::theme;
 use super::view::{Control, Group, UiEvent};
 
 /// Least width of a column, in points.
-const MIN_COLUMN: f32 = 158.0;
+const MIN_COLUMN: f32 = 138.0;
 
 /// Least rows of a group shown alone, so that most groups have one height.
 const MIN_ROWS: usize = 3;

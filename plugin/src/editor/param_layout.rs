@@ -187,6 +187,45 @@ static PARAMS: &[ParamLayout] = &[
         "The built-in electric piano, for a first minute without another instrument",
     ),
     place(
+        "play_keys",
+        Group::Band,
+        "It plays the keys: a whole keyboard texture. Where no part is on, it plays the parts that it hears",
+    ),
+    place("play_lead", Group::Band, "It plays the melody"),
+    place("play_chords", Group::Band, "It plays the harmony"),
+    place("play_bass", Group::Band, "It plays the bass line"),
+    place("play_drums", Group::Band, "It plays the drums"),
+    place(
+        "in_part",
+        Group::Band,
+        "Your part: Auto tells channels apart by register, chords and rhythm; channel 10 is the drums",
+    ),
+    place(
+        "out_keys",
+        Group::Band,
+        "MIDI channel of the keys, 1 to 16, or the output channel",
+    ),
+    place(
+        "out_lead",
+        Group::Band,
+        "MIDI channel of the lead, 1 to 16, or the output channel",
+    ),
+    place(
+        "out_chords",
+        Group::Band,
+        "MIDI channel of the chords, 1 to 16, or the output channel",
+    ),
+    place(
+        "out_bass",
+        Group::Band,
+        "MIDI channel of the bass, 1 to 16, or the output channel",
+    ),
+    place(
+        "out_drums",
+        Group::Band,
+        "MIDI channel of the drums, 1 to 16, or the output channel",
+    ),
+    place(
         "bypass",
         Group::Output,
         "Nothing is played; everything passes through",

@@ -69,7 +69,8 @@ pub fn show(
     chords(&inside, view, &transform);
     playhead(&painter, view, &transform);
     let sounding = |generated: bool| {
-        let notes = notes.iter().filter(|n| n.generated == generated);
+        let notes = notes.iter();
+        let notes = notes.filter(|n| n.generated == generated && !n.imagined);
         let sounding = notes.filter(|n| sounds(view, n));
         sounding.fold(0u128, |keys, n| keys | 1 << (n.pitch & 127))
     };
@@ -86,12 +87,17 @@ pub fn show(
 fn description(view: &View) -> String {
     let position = view.grid.position(view.playhead);
     let notes = &view.snapshot.notes;
-    let played = notes.iter().filter(|n| n.generated).count();
+    let imagined = notes.iter().filter(|n| n.imagined).count();
+    let played = notes.iter().filter(|n| n.generated).count() - imagined;
+    let others = match imagined {
+        0 => String::new(),
+        _ => format!(" {imagined} imagined, which others play."),
+    };
     let mut text = format!(
-        "At bar {}, beat {}. {} notes heard, {played} played or planned.",
+        "At bar {}, beat {}. {} notes heard, {played} played or planned.{others}",
         position.bar,
         position.beat,
-        notes.len() - played
+        notes.len() - played - imagined
     );
     if let Some(chord) = chord_at(view, view.playhead) {
         text += &format!(" Chord {}.", chord.name);
@@ -296,14 +302,16 @@ fn draw_note(painter: &Painter, transform: &RollTransform, view: &View, note: &R
     let slit = if bottom - top > 5.0 { 0.5 } else { 0.0 };
     let rect = Rect::from_min_max(pos2(left, top + slit), pos2(right, bottom - slit));
     let corner = CornerRadius::same((rect.height() / 4.0).clamp(0.0, 3.0) as u8);
-    let base = match note.generated {
-        false => theme::HEARD,
-        true => theme::PLAYED,
-    };
+    let base = theme::note(note.generated, note.part);
     let loudness = f32::from(note.velocity) / 127.0;
     let color = theme::mix(theme::WELL, base, 0.38 + 0.62 * loudness);
 
-    if note.start <= now {
+    if note.imagined {
+        // Faint: it does not sound, and the player's notes take its place.
+        painter.rect_filled(rect, corner, color.gamma_multiply(0.12));
+        let stroke = Stroke::new(1.0, color.gamma_multiply(0.35));
+        painter.rect_stroke(rect, corner, stroke, StrokeKind::Inside);
+    } else if note.start <= now {
         let light = if sounds(view, note) { 0.45 } else { 0.0 };
         painter.rect_filled(rect, corner, theme::mix(color, theme::TEXT, light));
     } else if note.start < view.committed_to {
@@ -402,13 +410,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_description_counts_imagined_notes_apart() {
+        let note = RollNote {
+            end: Some(1.0),
+            ..RollNote::default()
+        };
+        let played = RollNote {
+            generated: true,
+            ..note
+        };
+        let imagined = RollNote {
+            imagined: true,
+            ..played
+        };
+        let snapshot = continuo_accompaniment::snapshot::Snapshot {
+            notes: vec![note, note, played, imagined],
+            ..Default::default()
+        };
+        let view = View {
+            snapshot: std::sync::Arc::new(snapshot),
+            ..View::default()
+        };
+        let text = description(&view);
+        assert!(text.contains("2 notes heard, 1 played"), "{text}");
+        assert!(text.contains("1 imagined"), "{text}");
+    }
+
+    #[test]
     fn no_note_sounds_while_the_transport_stands_still() {
         let note = |end| RollNote {
             start: 3.0,
             end,
             pitch: 60,
             velocity: 90,
-            generated: false,
+            ..RollNote::default()
         };
         let mut view = View {
             playhead: 4.0,

@@ -184,7 +184,7 @@ mod tests {
             end: None,
             pitch,
             velocity: 90,
-            generated: false,
+            ..RollNote::default()
         });
         let snapshot = Snapshot {
             notes: notes.collect(),

@@ -128,6 +128,10 @@ fn items(view: &View) -> Vec<Item> {
         items.push(Item::new(4, &model.device, "The device really in use"));
         items.push(Item::new(8, &model.name, "The model that plays").weak());
     }
+    if view.misses_parts() {
+        let help = "This model knows no parts: it plays as one instrument on the output channel, whatever parts are on. Choose a model with parts";
+        items.push(Item::new(2, "model without parts", help).bad_if(true));
+    }
     if let Some(ms) = health.ms_per_token {
         items.push(
             Item::new(
@@ -277,7 +281,10 @@ fn grouped(n: usize) -> String {
 mod tests {
     use std::sync::Arc;
 
+    use continuo_accompaniment::snapshot::{ModelInfo, ModelState, Snapshot};
+
     use super::*;
+    use crate::editor::view::{Control, ControlKind, Group};
 
     #[test]
     fn track_name_is_shortened() {
@@ -326,6 +333,40 @@ mod tests {
         ] {
             assert!(texts(&view).contains(&text.into()), "{text}");
         }
+    }
+
+    #[test]
+    fn model_without_the_parts_that_are_chosen_is_named() {
+        let shows = |has_parts, on: f32| {
+            let model = ModelInfo {
+                has_parts,
+                ..ModelInfo::default()
+            };
+            let snapshot = Snapshot {
+                model: ModelState::Ready(model),
+                ..Snapshot::default()
+            };
+            let view = View {
+                snapshot: Arc::new(snapshot),
+                controls: vec![Control {
+                    name: "Play Bass".into(),
+                    group: Group::Band,
+                    kind: ControlKind::Switch,
+                    value: on,
+                    default: 0.0,
+                    step: 1.0,
+                    fine: 1.0,
+                    text: String::new(),
+                    help: "",
+                }],
+                ..View::default()
+            };
+            items(&view)
+                .iter()
+                .any(|item| item.text == "model without parts")
+        };
+        assert!(shows(false, 1.0));
+        assert!(!shows(false, 0.0) && !shows(true, 1.0));
     }
 
     #[test]

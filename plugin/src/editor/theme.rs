@@ -2,6 +2,7 @@
 //! generated notes orange, as in the pictures of `continuo view`; the two differ for every common kind of colour
 //! blindness. Window thread.
 
+use continuo_score::Part;
 use egui::{Color32, CornerRadius, FontId, Stroke, TextStyle, Visuals};
 
 /// The smallest window in which everything can be reached, in points: width, height.
@@ -55,6 +56,18 @@ pub fn text() -> FontId {
 /// Font of the roll's labels and of titles.
 pub fn small() -> FontId {
     FontId::proportional(11.5)
+}
+
+/// The colour of a note at full loudness. The keys have the colours of music without parts; other
+/// parts have colours of their own, which are bluer where the note is heard.
+pub fn note(generated: bool, part: Part) -> Color32 {
+    let base = if generated { PLAYED } else { HEARD };
+    if part.is_keys() {
+        return base;
+    }
+    let [r, g, b] = part.colour();
+    let share = if generated { 1.0 } else { 0.55 };
+    mix(base, Color32::from_rgb(r, g, b), share)
 }
 
 /// A colour between two others; `share` is 0 for the first, 1 for the second.

@@ -63,6 +63,14 @@ impl View {
         self.snapshot.model.info()
     }
 
+    /// Whether parts are chosen that the model does not know.
+    pub fn misses_parts(&self) -> bool {
+        let unknown = self.model().is_some_and(|model| !model.has_parts);
+        let chosen =
+            |c: &Control| c.group == Group::Band && c.kind == ControlKind::Switch && c.value > 0.5;
+        unknown && self.controls.iter().any(chosen)
+    }
+
     /// End of the plan, in quarter notes; the playhead where nothing is planned.
     pub fn planned_to(&self) -> f64 {
         self.snapshot.planned_to.unwrap_or(self.playhead)
@@ -117,6 +125,8 @@ pub enum Group {
     What,
     /// Controls of how they are played.
     Groove,
+    /// Which parts of a band it plays and hears.
+    Band,
     /// Controls of memory.
     Memory,
     /// Where the notes go.
@@ -127,10 +137,11 @@ pub enum Group {
 
 impl Group {
     /// The groups with a column of their own, in order.
-    pub const COLUMNS: [Self; 5] = [
+    pub const COLUMNS: [Self; 6] = [
         Self::When,
         Self::What,
         Self::Groove,
+        Self::Band,
         Self::Memory,
         Self::Output,
     ];
@@ -142,6 +153,7 @@ impl Group {
             Self::When => "When",
             Self::What => "What",
             Self::Groove => "Feel",
+            Self::Band => "Band",
             Self::Memory => "Memory",
             Self::Output => "Output",
             Self::Action => "Actions",

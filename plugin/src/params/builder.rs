@@ -79,6 +79,19 @@ impl ParamBuilder {
             .with_callback(self.callback())
     }
 
+    /// A MIDI channel of a part, 1 to 16; 0 is the output channel.
+    pub(super) fn part_channel(&self, name: &str, default: i32) -> IntParam {
+        self.whole(name, default, 0, 16)
+            .with_value_to_string(Arc::new(|channel| match channel {
+                0 => "Output".into(),
+                _ => channel.to_string(),
+            }))
+            .with_string_to_value(Arc::new(|text| match text.trim() {
+                output if output.eq_ignore_ascii_case("output") => Some(0),
+                channel => whole_number(channel),
+            }))
+    }
+
     /// A MIDI key, by its name or its number.
     pub(super) fn key(&self, name: &str, default: i32) -> IntParam {
         let named = formatters::s2v_i32_key_formatter();

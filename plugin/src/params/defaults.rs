@@ -10,7 +10,7 @@ use super::{ALL_BARS, ContinuoParams, LONGEST};
 use crate::action::Action;
 use crate::process::AudioSettings;
 use crate::state::State;
-use continuo_accompaniment::choices::{ScaleChoice, Tonic};
+use continuo_accompaniment::choices::{InputPart, ScaleChoice, Tonic};
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::trigger::Trigger;
 
@@ -174,6 +174,17 @@ impl Default for ContinuoParams {
                 .with_value_to_string(zero_is("Split", |channel: i32| channel.to_string()))
                 .with_string_to_value(zero_from("split", whole_number)),
             split: builder.key("Chord Split", i32::from(settings.chord_keys.split)),
+            play_keys: builder.flag("Play Keys", false),
+            play_lead: builder.flag("Play Lead", false),
+            play_chords: builder.flag("Play Chords", false),
+            play_bass: builder.flag("Play Bass", false),
+            play_drums: builder.flag("Play Drums", false),
+            input_part: builder.choice("Input Part", InputPart::Auto),
+            keys_output: builder.part_channel("Keys Channel", 0),
+            lead_output: builder.part_channel("Lead Channel", 0),
+            chords_output: builder.part_channel("Chords Channel", 0),
+            bass_output: builder.part_channel("Bass Channel", 0),
+            drums_output: builder.part_channel("Drums Channel", 10),
             state: State::default(),
             changes: builder.changes,
         }

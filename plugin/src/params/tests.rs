@@ -11,6 +11,35 @@ fn defaults_reach_both_threads_exactly() {
     assert_eq!(params.audio_settings(), AudioSettings::default());
 }
 
+#[test]
+fn parts_reach_both_threads() {
+    let params = ContinuoParams::default();
+    let set = |id: &str, text: &str| {
+        let map = params.param_map();
+        let (_, param, _) = map.iter().find(|(known, ..)| known == id).unwrap();
+        // SAFETY: `params` lives.
+        unsafe {
+            let value = param.string_to_normalized_value(text).unwrap();
+            param._internal_set_normalized_value(value);
+        }
+    };
+    assert_eq!(params.settings().plays, PartSet::EMPTY);
+    assert_eq!(params.audio_settings().channel(Part::Drums), 9);
+    set("play_bass", "On");
+    set("play_drums", "On");
+    set("in_part", "Lead");
+    set("out_ch", "3");
+    set("out_bass", "2");
+    set("out_drums", "Output");
+    let settings = params.settings();
+    let plays: PartSet = [Part::Bass, Part::Drums].into_iter().collect();
+    assert_eq!(settings.plays, plays);
+    assert_eq!(settings.input_parts, [Some(Part::Lead); CHANNELS]);
+    let channel = |part| params.audio_settings().channel(part);
+    let channels = Part::ALL.map(channel);
+    assert_eq!(channels, [2, 2, 2, 1, 2]);
+}
+
 /// Each step of each parameter, by the texts that hosts show and send back, with and without
 /// the unit, and as a number with decimals.
 #[test]
@@ -104,6 +133,17 @@ fn ids_and_choices_are_those_of_saved_songs() {
         "chord_pull",
         "chord_ch",
         "split",
+        "play_keys",
+        "play_lead",
+        "play_chords",
+        "play_bass",
+        "play_drums",
+        "in_part",
+        "out_keys",
+        "out_lead",
+        "out_chords",
+        "out_bass",
+        "out_drums",
     ];
     assert_eq!(ids, known);
     let harmonies = ["free", "loop_2", "loop_4", "loop_8", "loop_16", "held"];
@@ -115,6 +155,8 @@ fn ids_and_choices_are_those_of_saved_songs() {
     assert_eq!(Variation::IDS, ["a", "b", "c", "d"]);
     let velocities = ["model", "follow", "fixed"];
     assert_eq!(VelocityFrom::IDS, velocities);
+    let parts = ["auto", "keys", "lead", "chords", "bass", "drums"];
+    assert_eq!(InputPart::IDS, parts);
 }
 
 /// An editor finds the parameter of an action by its id, a host shows its name.

@@ -122,14 +122,16 @@ impl AudioProcessor {
         let Self {
             active_notes,
             schedule,
+            audio_settings,
             ..
         } = self;
         let mut send = |channel, pitch| send_off(host, sample, channel, pitch);
         active_notes.end_due(span, sample, &mut send);
         if !active_notes.is_empty() {
             for note in schedule.starting_on(*span, sample) {
-                if active_notes.began_before(note.pitch, sample) {
-                    active_notes.end(note.pitch, &mut send);
+                let channel = audio_settings.channel(note.part);
+                if active_notes.began_before(channel, note.pitch, sample) {
+                    active_notes.end(channel, note.pitch, &mut send);
                 }
             }
         }
@@ -150,9 +152,9 @@ impl AudioProcessor {
     fn start(&mut self, due: Due, host: &mut impl Host) {
         let Due { note, sample, late } = due;
         // A key sounds once: another note on it on this sample, or the player, comes first.
-        let channel = self.audio_settings.output;
-        let taken =
-            self.active_notes.sounds(note.pitch) || self.thru_keys.contains(channel, note.pitch);
+        let channel = self.audio_settings.channel(note.part);
+        let taken = self.active_notes.sounds(channel, note.pitch)
+            || self.thru_keys.contains(channel, note.pitch);
         if taken || !host.send(on(sample, channel, note.pitch, note.velocity)) {
             self.drop_note(&note);
             return;

@@ -29,10 +29,10 @@ impl AudioProcessor {
             Some(PlayerEvent::On { channel, pitch, .. }) => {
                 let key = (Some(channel), Some(pitch));
                 self.suppressed_note_offs.remove(key.0, key.1);
-                if thru && channel == self.audio_settings.output {
+                if thru {
                     // The player's key takes over from the generated note.
                     let mut send = |channel, pitch| send_off(host, sample, channel, pitch);
-                    self.active_notes.end(pitch, &mut send);
+                    self.active_notes.end(channel, pitch, &mut send);
                 }
                 if thru && host.send(at_sample(event, sample)) {
                     self.thru_keys.insert(channel, pitch);

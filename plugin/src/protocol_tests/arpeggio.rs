@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{ChordPlan, Note, Score};
+use continuo_score::{ChordPlan, Note, Part, Score};
 
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::session::{Player, mix};
@@ -25,6 +25,10 @@ pub(super) struct Arpeggio {
     rng: Option<Rng>,
     step: u32,
     highest: u8,
+    /// Parts of its notes, in turn; without any it knows no parts.
+    pub(super) parts: Vec<Part>,
+    /// Parts of the notes of the last score.
+    pub(super) heard_parts: Vec<Part>,
     /// Chords whose tones alone it plays.
     plan: ChordPlan,
     /// Every answer: its step, and a hash of its input.
@@ -84,6 +88,8 @@ impl Arpeggio {
         };
         while self.step < until {
             for voice in 0..1 + rng.below(3) as u8 {
+                let turn = self.step as usize + usize::from(voice);
+                let part = self.parts.get(turn % self.parts.len().max(1));
                 let length = 1 + rng.below(20) as u32;
                 let mut pitch = (40 + 3 * rng.below(20) as u8 + voice).min(self.highest);
                 let chord = self.plan.at(self.step);
@@ -100,7 +106,7 @@ impl Arpeggio {
                     length,
                     pitch,
                     velocity: 1 + rng.below(127) as u8,
-                    ..Note::default()
+                    part: part.copied().unwrap_or_default(),
                 });
             }
             self.step += 1 + rng.below(7) as u32;
@@ -120,7 +126,12 @@ impl Player for Arpeggio {
         self.work.as_ref().is_none_or(|work| work.ready)
     }
 
+    fn has_parts(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
     fn listen(&mut self, score: &Score) -> Result<(), Infallible> {
+        self.heard_parts = score.notes.iter().map(|n| n.part).collect();
         if let Some(work) = &mut self.work {
             work.listen(score.notes.len());
         }
@@ -189,7 +200,7 @@ impl Player for Arpeggio {
         Ok(played)
     }
 
-    /// Fills the range with quarter notes of one random pitch.
+    /// Fills the range with quarter notes of one random pitch, in every part that it knows.
     fn begin_infill(
         &mut self,
         before: &Score,
@@ -200,14 +211,20 @@ impl Player for Arpeggio {
         let heard = heard.fold(infill.seed, |seed, n| mix(seed ^ u64::from(n.start)));
         let pitch = 30 + Rng::new(heard).below(60) as u8;
         let starts = (infill.from..infill.until).step_by(12);
-        let note = |start| Note {
-            start,
-            length: 12,
-            pitch,
-            velocity: 70,
-            ..Note::default()
+        let parts = match self.parts.as_slice() {
+            [] => vec![Part::Keys],
+            known => known.to_vec(),
         };
-        self.infill = Some((starts.map(note).collect(), 5));
+        let notes = starts.flat_map(|start| {
+            parts.iter().map(move |&part| Note {
+                start,
+                length: 12,
+                pitch,
+                velocity: 70,
+                part,
+            })
+        });
+        self.infill = Some((notes.collect(), 5));
         Ok(())
     }
 

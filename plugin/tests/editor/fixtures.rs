@@ -22,6 +22,7 @@ fn note(start: f64, length: f64, pitch: u8, velocity: u8, generated: bool) -> Ro
         pitch,
         velocity,
         generated,
+        ..RollNote::default()
     }
 }
 

@@ -62,12 +62,13 @@ impl MidiDocument {
         self.layout.spans.len() < MAX_TRACKS
     }
 
-    /// The lowest channel, other than channel 10, that no message on the port of `track` uses.
-    pub fn free_channel(&self, track: u16) -> Option<u8> {
+    /// The lowest channel, other than channel 10 and those of the bits `taken`, that no message on the
+    /// port of `track` uses.
+    pub fn free_channel(&self, track: u16, taken: u16) -> Option<u8> {
         let port = self.file.drums.port(track);
         let same = |used: &&(u16, u16)| self.file.drums.port(used.0) == port;
         let used = self.layout.used.iter().filter(same);
-        let used = used.fold(1 << 9, |all, (_, used)| all | used);
+        let used = used.fold(1 << 9 | taken, |all, (_, used)| all | used);
         (0..16).find(|channel| used >> channel & 1 == 0)
     }
 

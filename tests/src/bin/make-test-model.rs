@@ -1,4 +1,4 @@
-//! Makes the test model with the trainer's commands, from the minuet in twelve keys.
+//! Makes the test model with the trainer's commands, from the minuet in twelve keys, alone or as a band.
 //!
 //! The model is tiny and trained for 200 steps: tests check when notes sound, not which.
 
@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use continuo_score::tune;
+use continuo_tests::scenario;
 
 /// Makes the test model, unless it is newer than the trainer and this program.
 #[derive(Parser)]
@@ -25,6 +26,9 @@ struct Options {
     /// Size of a vocabulary with merged tokens [default: base tokens only]
     #[arg(long)]
     ids: Option<usize>,
+    /// With parts: the minuet as a band of lead, bass and drums
+    #[arg(long, conflicts_with = "ids")]
+    band: bool,
     /// Model directory to make; a folder beside it holds intermediate files
     #[arg(long)]
     out: PathBuf,
@@ -45,7 +49,7 @@ fn run(options: &Options) -> Result<()> {
     remove(&work)?;
     let (songs, corpus) = (work.join("songs"), work.join("corpus"));
     let (checkpoints, model) = (work.join("checkpoints"), work.join("model"));
-    write_songs(&songs)?;
+    write_songs(&songs, options.band)?;
 
     let path = |path: &PathBuf| path.display().to_string();
     let run = |words: &[&str], paths: &[(&str, &PathBuf)]| {
@@ -75,7 +79,11 @@ fn run(options: &Options) -> Result<()> {
         run(&learn, &[("", &songs), ("--output", &vocabulary)])?;
         encode.push(("--vocabulary", &vocabulary));
     }
-    run(&["encode", "--held-out", "0.2"], &encode)?;
+    let mut words = vec!["encode", "--held-out", "0.2"];
+    if options.band {
+        words.extend(["--preset", "band"]);
+    }
+    run(&words, &encode)?;
     let mut train = vec!["train", "--preset", "tiny", "--steps", "200"];
     train.extend(["--threads", "1"]);
     if !options.knn {
@@ -115,9 +123,13 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// Writes the minuet in twelve keys as MIDI files.
-fn write_songs(folder: &Path) -> Result<()> {
+fn write_songs(folder: &Path, band: bool) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let minuet = tune::minuet();
+    let minuet = if band {
+        scenario::band()
+    } else {
+        tune::minuet()
+    };
     for shift in 0..12i8 {
         let song = minuet
             .transposed(shift - 6)

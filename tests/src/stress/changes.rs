@@ -53,6 +53,11 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("chord_pull", &["0", "50", "100"]),
     ("chord_ch", &["Split", "1", "16"]),
     ("split", &["C1", "C3", "C5"]),
+    ("play_bass", &["On", "Off"]),
+    ("play_drums", &["On", "Off"]),
+    ("in_part", &["Auto", "Lead", "Drums"]),
+    ("out_keys", &["Output", "4"]),
+    ("out_drums", &["Output", "10", "1"]),
 ];
 
 impl StressHost<'_> {

@@ -87,10 +87,20 @@ fn a_lock_holds_and_leaves_a_way_on() {
             ScaleLock::Fixed(scale) => Some(scale),
             _ => None,
         };
-        let in_scale = |p: &u8| scale.is_none_or(|scale| scale.contains(*p));
-        let any = (low..=high).any(|p| in_scale(&p));
-        for note in &notes {
-            let Some(chord) = plan.at(note.start).filter(|_| note.part.is_pitched()) else {
+        // The keys of drums are no pitches.
+        for note in notes.iter().filter(|note| note.part.is_pitched()) {
+            // Notes of parts that are not limited follow the chords alone.
+            let limited = c.parts.contains(note.part);
+            let own = c.of_part[note.part.index()].range;
+            let own = (own.0, own.1.min(127));
+            let (low, high) = match (low.max(own.0), high.min(own.1)) {
+                _ if !limited => (0, 127),
+                (low, high) if low <= high => (low, high),
+                _ => own,
+            };
+            let in_scale = |p: &u8| !limited || scale.is_none_or(|scale| scale.contains(*p));
+            let any = (low..=high).any(|p| in_scale(&p));
+            let Some(chord) = plan.at(note.start) else {
                 continue;
             };
             let possible = |p: u8| chord.contains(p) && (in_scale(&p) || !any);

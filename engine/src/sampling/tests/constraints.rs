@@ -1,6 +1,6 @@
 //! Constraints hold in random walks, and always leave a token to draw.
 
-use continuo_score::{Grammar, GrammarState, Note, Scale, Token, Vocabulary};
+use continuo_score::{Grammar, GrammarState, Note, Part, Scale, Token, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -48,7 +48,6 @@ fn random_constraints_hold_and_always_leave_a_token_to_draw() {
             ScaleLock::Fixed(scale) => Some(scale),
             ScaleLock::Heard => Some(heard),
         };
-        let in_scale = (low..=high.min(127)).any(|p| scale.is_none_or(|s| s.contains(p)));
         let beat = v.steps_per_beat;
         let longest = c.longest.filter(|l| !l.is_nan());
         let (soft, loud) = (
@@ -57,7 +56,16 @@ fn random_constraints_hold_and_always_leave_a_token_to_draw() {
         );
         let what = format!("seed {seed}: {c:?}");
         assert!(!notes.is_empty(), "{what}");
-        for note in &notes {
+        // The notes of other parts are free, and do not count.
+        let limited = |n: &&Note| c.parts.contains(n.part);
+        for note in notes.iter().filter(limited) {
+            let limits = c.of_part[note.part.index()];
+            let (own_low, own_high) = limits.range;
+            let (low, high) = match low.max(own_low) <= high.min(own_high).min(127) {
+                true => (low.max(own_low), high.min(own_high)),
+                false => (own_low, own_high),
+            };
+            let in_scale = (low..=high.min(127)).any(|p| scale.is_none_or(|s| s.contains(p)));
             // The key of a drum is no pitch, and a hit does not sound on.
             let pitched = note.part.is_pitched();
             assert!(
@@ -76,10 +84,17 @@ fn random_constraints_hold_and_always_leave_a_token_to_draw() {
                 "{what}: {note:?}"
             );
             let own = own.iter().filter(|n| n.start < from);
-            let all: Vec<&Note> = notes.iter().chain(own).collect();
+            let all: Vec<&Note> = notes.iter().chain(own).filter(limited).collect();
             let sounding = all
                 .iter()
                 .filter(|n| n.part.is_pitched() && n.start <= note.start && n.end() > note.start);
+            if let Some(polyphony) = limits.polyphony.filter(|_| pitched) {
+                let same = sounding.clone().filter(|n| n.part == note.part);
+                assert!(
+                    same.count() <= usize::from(polyphony.max(1)),
+                    "{what}: {note:?}"
+                );
+            }
             if let Some(polyphony) = c.polyphony.filter(|_| pitched) {
                 assert!(
                     sounding.count() <= usize::from(polyphony.max(1)),
@@ -108,6 +123,34 @@ fn constraints_that_change_while_notes_sound_always_leave_a_token_to_draw() {
             sampler.tune(&sampling);
         });
     }
+}
+
+#[test]
+fn limits_of_a_part_leave_the_other_parts_free() {
+    let v = Vocabulary::band();
+    let mut sampling = PLAIN;
+    sampling.constraints.parts = [Part::Bass, Part::Drums].into_iter().collect();
+    sampling.constraints.of_part[Part::Bass.index()] = PartLimits {
+        range: (28, 45),
+        polyphony: Some(1),
+    };
+    sampling.constraints.longest = Some(0.5);
+    let mut counts = [0; Part::COUNT];
+    for seed in 0..12 {
+        let (_, notes) = walk(&v, &sampling, seed, None, &[], 600);
+        let mut end = 0;
+        for note in &notes {
+            let inside = (28..=45).contains(&note.pitch);
+            if note.part == Part::Bass {
+                assert!(inside, "{note:?}");
+                assert!(note.start >= end, "a second note at once: {note:?}");
+                end = note.end();
+            }
+            counts[note.part.index()] += usize::from(note.part == Part::Bass || !inside);
+        }
+    }
+    // The other parts have notes beyond the range of the bass.
+    assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 }
 
 #[test]

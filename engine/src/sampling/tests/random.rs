@@ -1,6 +1,6 @@
 //! Random constraints, vocabularies and walks, drawn from seeds.
 
-use continuo_score::{Grammar, GrammarState, Note, Scale, Token, TokenSequence, Vocabulary};
+use continuo_score::{Grammar, GrammarState, Note, Part, Scale, Token, TokenSequence, Vocabulary};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -59,6 +59,22 @@ pub(super) fn constraints(rng: &mut ChaCha8Rng) -> Constraints {
         } else {
             free.velocity
         },
+        parts: match rng.random_bool(0.5) {
+            true => free.parts,
+            false => (Part::ALL.into_iter())
+                .filter(|_| rng.random_bool(0.5))
+                .collect(),
+        },
+        of_part: free.of_part.map(|free| match rng.random_bool(0.3) {
+            true => {
+                let low = rng.random_range(0..=127u8);
+                PartLimits {
+                    range: (low, low.saturating_add(30)),
+                    polyphony: Some(rng.random_range(0..4)),
+                }
+            }
+            false => free,
+        }),
         ..free
     }
 }
