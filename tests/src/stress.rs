@@ -78,6 +78,8 @@ struct StressHost<'a> {
     longest: u32,
     /// Whether the tempo has just changed or the position has just jumped.
     moved: bool,
+    /// End of the loop that came round last, in quarter notes.
+    turned_at: Option<f64>,
     held: Vec<u8>,
     sounding: BTreeMap<(u8, u8), u64>,
     changes: Vec<ParameterChange>,
@@ -89,6 +91,8 @@ struct StressHost<'a> {
 }
 
 const LONGEST: u32 = 4096;
+/// Seconds behind a loop's end in which the plugin expects hosts to turn back.
+const LATE_TURN: f64 = 0.1;
 /// Number of actions that an error message lists.
 const RECENT: usize = 24;
 
@@ -135,6 +139,7 @@ pub fn run_after(
         quirks: TransportQuirks::EXACT,
         longest: 512,
         moved: true,
+        turned_at: None,
         held: Vec::new(),
         sounding: BTreeMap::new(),
         changes: Vec::new(),
@@ -268,6 +273,7 @@ impl StressHost<'_> {
                 .filter(|&(_, to)| beat < to && next >= to)
             {
                 turned = true;
+                self.turned_at = Some(to);
                 // As in hosts that do not end a block at the loop's end. A short loop comes round
                 // several times.
                 next = from + (next - to) % (to - from);
@@ -287,7 +293,13 @@ impl StressHost<'_> {
         let hidden = self.transport.loop_range.is_some_and(|(from, to)| {
             beat < to && end > from && self.quirks.hides_position_in_loop(to - from)
         });
-        let unknown = turned || unseen || hidden;
+        // A loop that was inferred may still come round a moment after its end. If the host has
+        // switched it off, the notes behind the end wait for that moment in vain.
+        let waits = self.turned_at.is_some_and(|to| {
+            let latest = (LATE_TURN * self.sample_rate + f64::from(LONGEST)) / samples_per_beat;
+            !self.quirks.reports_loop() && end > to && beat < to + latest
+        });
+        let unknown = turned || unseen || hidden || waits;
         self.check(frames, beat, samples_per_beat, unknown, seam_length)?;
         self.moved = unknown;
         self.sample += u64::from(frames);

@@ -7,10 +7,9 @@ use crate::host::Mode;
 
 impl StressHost<'_> {
     /// Checks the output of a block of `frames` samples that began at `beat`. With `unknown`
-    /// the plugin cannot know the position exactly, for example because it jumped, and the samples of
-    /// notes are not compared with the grid. `seam_length` is the
-    /// length in quarter notes of a loop that begins or ends in the block: the plugin may be a loop
-    /// ahead or behind there.
+    /// the plugin cannot know the position, for example because it jumped, and the samples of notes are
+    /// not compared with the grid. `seam_length` is the length in quarter notes of a loop that begins or
+    /// ends in the block: the plugin may be a loop ahead or behind there.
     pub(super) fn check(
         &mut self,
         frames: u32,
