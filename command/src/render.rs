@@ -12,10 +12,10 @@ use continuo_synth::wav::{self as wav, Rendered};
 use super::input_selection::InputSelection;
 use super::inputs::text;
 
-/// Render a MIDI file with the plugin's electric piano as a WAV file
+/// Render a MIDI file with the plugin's preview sound as a WAV file
 ///
-/// The tempo is the file's own. The sound ends with the last bar that has a note. Drums are left out.
-/// The WAV file is stereo with 16 bits.
+/// An electric piano plays, with a bass and drums for the tracks that are these. The tempo is the file's
+/// own. The sound ends with the last bar that has a note. The WAV file is stereo with 16 bits.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to play
@@ -44,10 +44,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     super::warn(&chosen.name, &chosen.file.warnings);
     let (file, ticks) = (&chosen.file, chosen.ticks());
     ensure!(
-        !file.notes.iter().all(|note| file.is_drum(note)),
-        "{}: has no notes to play ({} notes in all; drums are left out)",
-        chosen.name.display(),
-        file.notes.len()
+        !file.notes.is_empty(),
+        "{}: has no notes to play",
+        chosen.name.display()
     );
     let seconds = wav::seconds(file, &ticks);
     let progress = Progress::new("rendering", "s", seconds as u64);
@@ -63,13 +62,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.json {
         let report = serde_json::json!({
             "input": text(&args.file), "output": text(&args.output), "rate": args.rate,
-            "seconds": seconds, "notes": notes, "drums_left_out": drums, "peak": peak,
+            "seconds": seconds, "notes": notes, "drums": drums, "drums_left_out": 0, "peak": peak,
         });
         print(&format!("{report:#}\n"))
     } else {
         let drums = match drums {
             0 => String::new(),
-            some => format!(", {some} drum notes left out"),
+            some => format!(", {some} drum hits"),
         };
         let line = format!("{}: {seconds:.1} s, {notes} notes{drums}\n", output.name());
         report(&output, &line)

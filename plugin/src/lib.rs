@@ -184,6 +184,10 @@ impl Plugin for Continuo {
                 host: context,
                 counters: &self.shared.counters,
             };
+            let bass = audio_settings.part_outputs[continuo_score::Part::Bass.index()];
+            active
+                .sound
+                .set_bass(bass.filter(|&channel| channel != audio_settings.output));
             let mut host = active.sound.block(&mut context, left, right, on);
             active
                 .processor

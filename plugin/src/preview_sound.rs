@@ -1,7 +1,7 @@
-//! The preview sound: an electric piano that plays all notes the plugin sends, generated and passed through,
-//! each on its sample. Owned by the audio thread, which allocates nothing here.
+//! The preview sound: an electric piano, a bass and drums that play all notes the plugin sends, generated and
+//! passed through, each on its sample. Owned by the audio thread, which allocates nothing here.
 
-use continuo_synth::ElectricPiano;
+use continuo_synth::Ensemble;
 use nice_plug::midi::control_change;
 use nice_plug::prelude::NoteEvent;
 
@@ -12,20 +12,26 @@ const PEDAL_DOWN: f32 = 0.5;
 
 /// The preview sound of an instance.
 pub struct PreviewSound {
-    piano: ElectricPiano,
+    ensemble: Ensemble,
 }
 
 impl PreviewSound {
     /// A silent instrument; `sample_rate` is in hertz. It allocates: main thread.
     pub fn new(sample_rate: f64) -> Self {
         Self {
-            piano: ElectricPiano::new(sample_rate),
+            ensemble: Ensemble::new(sample_rate),
         }
     }
 
     /// Silences it at once.
     pub fn reset(&mut self) {
-        self.piano.reset();
+        self.ensemble.reset();
+    }
+
+    /// Sets the channel of the bass, from 0, which has a voice of its own.
+    pub fn set_bass(&mut self, channel: Option<u8>) {
+        let bit = channel.map_or(0, |channel| 1 << (channel & 15));
+        self.ensemble.set_bass(bit);
     }
 
     /// Wraps `host` for one block: notes sent through the wrapper are rendered into `left` and `right`,
@@ -37,11 +43,11 @@ impl PreviewSound {
         right: &'a mut [f32],
         on: bool,
     ) -> PreviewBlock<'a, H> {
-        if !on && !self.piano.is_silent() {
-            self.piano.reset();
+        if !on && !self.ensemble.is_silent() {
+            self.ensemble.reset();
         }
         PreviewBlock {
-            piano: &mut self.piano,
+            ensemble: &mut self.ensemble,
             host,
             left,
             right,
@@ -53,7 +59,7 @@ impl PreviewSound {
 
 /// A [`Host`] that renders the notes sent through it, for one block.
 pub struct PreviewBlock<'a, H> {
-    piano: &'a mut ElectricPiano,
+    ensemble: &'a mut Ensemble,
     host: &'a mut H,
     left: &'a mut [f32],
     right: &'a mut [f32],
@@ -66,7 +72,7 @@ impl<H: Host> PreviewBlock<'_, H> {
     /// Renders up to sample `end` of the block.
     fn render_to(&mut self, end: usize) {
         let range = self.at..end.clamp(self.at, self.left.len());
-        self.piano.render(
+        self.ensemble.render(
             &mut self.left[range.clone()],
             &mut self.right[range.clone()],
         );
@@ -97,14 +103,14 @@ impl<H: Host> Host for PreviewBlock<'_, H> {
         // A refused note-on does not sound; a refused note-off ends the note.
         if self.on {
             self.render_to(event.timing() as usize);
-            play(self.piano, &event, sent);
+            play(self.ensemble, &event, sent);
         }
         sent
     }
 }
 
-/// Plays an event as it is meant on a piano.
-fn play(piano: &mut ElectricPiano, event: &Event, sent: bool) {
+/// Plays an event on the instrument of its channel.
+fn play(ensemble: &mut Ensemble, event: &Event, sent: bool) {
     match *event {
         NoteEvent::NoteOn {
             channel,
@@ -113,14 +119,14 @@ fn play(piano: &mut ElectricPiano, event: &Event, sent: bool) {
             ..
         } => {
             if let (true, Some(key)) = (sent, key.number()) {
-                piano.note_on(channel.number().unwrap_or(0) & 15, key, velocity);
+                ensemble.note_on(channel.number().unwrap_or(0) & 15, key, velocity);
             }
         }
         NoteEvent::NoteOff { channel, key, .. } | NoteEvent::Choke { channel, key, .. } => {
             match (channel.number(), key.number()) {
-                (Some(channel), Some(key)) => piano.note_off(channel & 15, key),
-                (channel, None) => piano.all_off(channel),
-                (None, Some(key)) => (0..16).for_each(|channel| piano.note_off(channel, key)),
+                (Some(channel), Some(key)) => ensemble.note_off(channel & 15, key),
+                (channel, None) => ensemble.all_off(channel),
+                (None, Some(key)) => (0..16).for_each(|channel| ensemble.note_off(channel, key)),
             }
         }
         NoteEvent::MidiCC {
@@ -128,9 +134,9 @@ fn play(piano: &mut ElectricPiano, event: &Event, sent: bool) {
         } => {
             let channel = channel & 15;
             match cc {
-                control_change::DAMPER_PEDAL => piano.pedal(channel, value >= PEDAL_DOWN),
+                control_change::DAMPER_PEDAL => ensemble.pedal(channel, value >= PEDAL_DOWN),
                 control_change::ALL_SOUND_OFF | control_change::ALL_NOTES_OFF => {
-                    piano.all_off(Some(channel));
+                    ensemble.all_off(Some(channel));
                 }
                 _ => {}
             }

@@ -11,7 +11,7 @@ const CHANNELS: usize = 16;
 
 /// An electric piano in stereo. It is created on any thread; all other methods are safe on an audio
 /// thread: they do not allocate, lock or make system calls.
-pub struct ElectricPiano {
+pub(crate) struct ElectricPiano {
     voices: Box<[Voice]>,
     /// Whether the sustain pedal of each channel is down.
     pedal: [bool; CHANNELS],
@@ -19,10 +19,8 @@ pub struct ElectricPiano {
 }
 
 impl ElectricPiano {
-    /// Creates a silent piano for a sample rate in Hz. An invalid rate counts as 48,000.
-    pub fn new(sample_rate: f64) -> Self {
-        let usual = sample_rate.is_finite() && sample_rate >= 1.0;
-        let sample_rate = if usual { sample_rate } else { 48_000.0 };
+    /// Creates a silent piano for a sample rate in Hz.
+    pub(crate) fn new(sample_rate: f64) -> Self {
         Self {
             voices: (0..SLOTS).map(|_| Voice::new(sample_rate)).collect(),
             pedal: [false; CHANNELS],
@@ -31,10 +29,7 @@ impl ElectricPiano {
     }
 
     /// Begins a note; `velocity` is 0 to 1. A sounding note of the same key and channel fades out.
-    pub fn note_on(&mut self, channel: u8, key: u8, velocity: f32) {
-        if velocity.is_nan() || velocity <= 0.0 {
-            return;
-        }
+    pub(crate) fn note_on(&mut self, channel: u8, key: u8, velocity: f32, is_bass: bool) {
         let mut sounding = 0;
         for voice in &mut self.voices {
             match voice.stage {
@@ -57,12 +52,12 @@ impl ElectricPiano {
         };
         let slot = free.or_else(|| softest().map(|(slot, _)| slot));
         if let Some(voice) = slot.and_then(|slot| self.voices.get_mut(slot)) {
-            voice.note_on(channel, key.min(127), velocity.min(1.0), self.started);
+            voice.note_on(channel, key.min(127), velocity, is_bass, self.started);
         }
     }
 
     /// Releases a key; with the pedal down its note sounds on.
-    pub fn note_off(&mut self, channel: u8, key: u8) {
+    pub(crate) fn note_off(&mut self, channel: u8, key: u8) {
         let pedal = self.pedal[usize::from(channel) % CHANNELS];
         for voice in &mut self.voices {
             if voice.stage == VoiceStage::Held && (voice.channel, voice.key) == (channel, key) {
@@ -75,7 +70,7 @@ impl ElectricPiano {
     }
 
     /// Sets the sustain pedal of a channel.
-    pub fn pedal(&mut self, channel: u8, down: bool) {
+    pub(crate) fn pedal(&mut self, channel: u8, down: bool) {
         self.pedal[usize::from(channel) % CHANNELS] = down;
         if !down {
             for voice in &mut self.voices {
@@ -88,7 +83,7 @@ impl ElectricPiano {
 
     /// Releases every key of a channel, with the pedal too, as all-notes-off requires; `None` stands
     /// for all channels.
-    pub fn all_off(&mut self, channel: Option<u8>) {
+    pub(crate) fn all_off(&mut self, channel: Option<u8>) {
         for voice in &mut self.voices {
             let down = matches!(voice.stage, VoiceStage::Held | VoiceStage::Sustained);
             if down && channel.is_none_or(|c| c == voice.channel) {
@@ -98,7 +93,7 @@ impl ElectricPiano {
     }
 
     /// Silences all notes at once and releases all pedals.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         for voice in &mut self.voices {
             voice.stage = VoiceStage::Free;
         }
@@ -106,32 +101,20 @@ impl ElectricPiano {
     }
 
     /// Whether the output is silent until the next note.
-    pub fn is_silent(&self) -> bool {
+    pub(crate) fn is_silent(&self) -> bool {
         self.voices
             .iter()
             .all(|voice| voice.stage == VoiceStage::Free)
     }
 
-    /// Writes the next samples to both slices, up to the length of the shorter one. Samples stay within
-    /// -1 to 1, however many notes sound.
-    pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
-        let count = left.len().min(right.len());
-        let (left, right) = (&mut left[..count], &mut right[..count]);
-        left.fill(0.0);
-        right.fill(0.0);
-        if self.is_silent() {
-            return;
-        }
+    /// Adds the next samples to both slices, up to the length of the shorter one.
+    pub(crate) fn add(&mut self, left: &mut [f32], right: &mut [f32]) {
         for voice in self
             .voices
             .iter_mut()
             .filter(|t| t.stage != VoiceStage::Free)
         {
             voice.add(left, right);
-        }
-        // Soft clipping: linear at low levels, limited at high ones.
-        for sample in left.iter_mut().chain(right) {
-            *sample = sample.tanh();
         }
     }
 

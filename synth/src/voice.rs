@@ -3,8 +3,8 @@
 
 use std::f32::consts::TAU;
 
-/// A note ends below this amplitude, -100 dB. This also avoids denormals.
-const SILENT: f32 = 1e-5;
+use crate::decay::Decay;
+
 /// Duration of the attack in seconds; it avoids clicks.
 const ATTACK: f64 = 0.001;
 /// Seconds of a fall by 60 dB: for a released note, and for a voice that another note takes.
@@ -15,34 +15,6 @@ const FADE: f64 = 0.01;
 const TINE: f64 = 14.0;
 /// Peak amplitude of a note at full velocity. Six such notes reach 1.
 const LOUDEST: f32 = 0.17;
-
-/// An exponential decay that ends in 0: a constant factor for each sample.
-#[derive(Clone, Copy, Default)]
-struct Decay {
-    value: f32,
-    factor: f32,
-}
-
-impl Decay {
-    /// Starts at `value` and falls by 60 dB in `seconds`.
-    fn new(value: f32, seconds: f64, sample_rate: f64) -> Self {
-        let mut decay = Self { value, factor: 0.0 };
-        decay.slow(seconds, sample_rate);
-        decay
-    }
-
-    /// Changes the decay to 60 dB in `seconds` from now on.
-    fn slow(&mut self, seconds: f64, sample_rate: f64) {
-        self.factor = 0.001f64.powf(1.0 / (seconds * sample_rate)) as f32;
-    }
-
-    fn next(&mut self) -> f32 {
-        let value = self.value;
-        let next = value * self.factor;
-        self.value = if next < SILENT { 0.0 } else { next };
-        value
-    }
-}
 
 /// Stage of a voice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -106,8 +78,16 @@ impl Voice {
         }
     }
 
-    /// Begins a note; `velocity` is 0 to 1. A key above 0.45 of the sample rate stays silent.
-    pub(crate) fn note_on(&mut self, channel: u8, key: u8, velocity: f32, started: u64) {
+    /// Begins a note; `velocity` is 0 to 1. A key above 0.45 of the sample rate stays silent. A bass has
+    /// no tine, fewer partials, and a shorter decay.
+    pub(crate) fn note_on(
+        &mut self,
+        channel: u8,
+        key: u8,
+        velocity: f32,
+        is_bass: bool,
+        started: u64,
+    ) {
         let hz = 440.0 * ((f64::from(key) - 69.0) / 12.0).exp2();
         // Number of partials below 0.45 of the sample rate: FM makes many, and higher ones would alias.
         let room = 0.45 * self.sample_rate / hz;
@@ -126,6 +106,11 @@ impl Voice {
         self.body_floor = 0.3 * bright;
         self.body_index = Decay::new(1.1 * bright, 1.5, rate);
         self.tine_index = Decay::new(0.22 * bright * velocity, 0.6 * (1.5 - height), rate);
+        if is_bass {
+            self.level = Decay::new(1.3 * LOUDEST * velocity.powf(1.5), 0.4 * seconds, rate);
+            self.body_index = Decay::new(0.6 * bright, 0.5, rate);
+            self.tine_index = Decay::default();
+        }
         // Constant-power panning, low keys to the left, in a narrow range.
         let angle = std::f32::consts::FRAC_PI_4 * (0.7 + 0.6 * height as f32);
         self.pan = (angle.cos(), angle.sin());
@@ -146,7 +131,7 @@ impl Voice {
 
     /// Returns the current amplitude.
     pub(crate) fn loudness(&self) -> f32 {
-        self.level.value * self.attack
+        self.level.value() * self.attack
     }
 
     /// Adds the voice's next samples to both slices, up to the length of the shorter one.
@@ -162,7 +147,7 @@ impl Voice {
             *left += sample * self.pan.0;
             *right += sample * self.pan.1;
         }
-        if self.level.value == 0.0 {
+        if self.level.value() == 0.0 {
             self.stage = VoiceStage::Free;
         }
     }
@@ -170,7 +155,7 @@ impl Voice {
 
 /// Returns the sine of an angle in turns, with an error below 4e-6 (-108 dB): its series up to the
 /// ninth power over a quarter of a turn.
-fn sine(turns: f32) -> f32 {
+pub(crate) fn sine(turns: f32) -> f32 {
     let half = turns - turns.round();
     let quarter = match half.abs() > 0.25 {
         true => 0.5f32.copysign(half) - half,

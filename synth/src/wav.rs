@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use continuo_files::{Output, WriteError};
 use continuo_score::midi::MidiFile;
+use continuo_score::{Drums, Part, midi_tracks};
 
-use crate::ElectricPiano;
+use crate::{DRUM_CHANNEL, Ensemble};
 
 /// Number of samples in a rendered block.
 const BLOCK: usize = 4_096;
@@ -47,9 +48,9 @@ pub enum WavError {
 pub struct Rendered {
     /// Length in seconds, with the release of the last notes.
     pub seconds: f64,
-    /// Number of notes played.
+    /// Number of notes played, without drums.
     pub notes: usize,
-    /// Number of drum notes, which are left out.
+    /// Number of drum hits played.
     pub drums: usize,
     /// Peak of the samples; 1 is full scale.
     pub peak: f32,
@@ -101,18 +102,19 @@ pub fn write_wav(
     let mut draft = output.begin()?;
     let buffered = BufWriter::new(&mut draft);
     let mut writer = hound::WavWriter::new(buffered, specification).map_err(failed)?;
-    let mut piano = ElectricPiano::new(f64::from(rate));
+    let mut ensemble = Ensemble::new(f64::from(rate));
+    ensemble.set_bass(bass_channels(file));
     let (mut left, mut right) = ([0.0f32; BLOCK], [0.0f32; BLOCK]);
     let (mut now, mut next) = (0, 0);
     let end = samples(seconds, rate);
     let last = end + samples(TAIL, rate);
-    while now < end || next < events.len() || (now < last && !piano.is_silent()) {
+    while now < end || next < events.len() || (now < last && !ensemble.is_silent()) {
         while let Some(event) = events.get(next).filter(|event| event.sample <= now) {
             match event.velocity {
-                0 => piano.note_off(event.channel, event.key),
+                0 => ensemble.note_off(event.channel, event.key),
                 velocity => {
                     let velocity = f32::from(velocity) / 127.0;
-                    piano.note_on(event.channel, event.key, velocity);
+                    ensemble.note_on(event.channel, event.key, velocity);
                 }
             }
             next += 1;
@@ -124,7 +126,7 @@ pub fn write_wav(
         let count = usize::try_from(until.saturating_sub(now))
             .unwrap_or(BLOCK)
             .min(BLOCK);
-        piano.render(&mut left[..count], &mut right[..count]);
+        ensemble.render(&mut left[..count], &mut right[..count]);
         for (&left, &right) in left[..count].iter().zip(&right[..count]) {
             rendered.peak = rendered.peak.max(left.abs()).max(right.abs());
             for sample in [left, right] {
@@ -155,8 +157,7 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
             .iter()
             .filter(|note| note.end >= ticks.start && note.start <= ticks.end)
     };
-    let played = || within().filter(|note| !file.is_drum(note));
-    let mut moments: Vec<u64> = played().flat_map(|n| [n.start, n.end]).collect();
+    let mut moments: Vec<u64> = within().flat_map(|n| [n.start, n.end]).collect();
     moments.push(ticks.start);
     moments.sort_unstable();
     moments.dedup();
@@ -166,8 +167,16 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
     let origin = second(ticks.start);
     let sample = |tick| samples((second(tick) - origin).max(0.0), rate);
     let mut events = Vec::with_capacity(2 * file.notes.len());
-    for note in played() {
-        let (channel, key) = (note.channel, note.pitch);
+    let mut drums = 0;
+    for note in within() {
+        let (is_drum, key) = (file.is_drum(note), note.pitch);
+        drums += usize::from(is_drum);
+        let channel = match note.channel {
+            _ if is_drum => DRUM_CHANNEL,
+            // Pitches on channel 10 sound on a channel beside.
+            DRUM_CHANNEL => DRUM_CHANNEL + 1,
+            channel => channel,
+        };
         let on = sample(note.start);
         events.push(KeyEvent {
             sample: on,
@@ -183,13 +192,23 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
         });
     }
     events.sort_unstable();
-    let notes = events.len() / 2;
     let counts = Rendered {
-        notes,
-        drums: within().count() - notes,
+        notes: events.len() / 2 - drums,
+        drums,
         ..Rendered::default()
     };
     (events, counts)
+}
+
+/// Returns the channels on which all tracks are basses, as bits.
+fn bass_channels(file: &MidiFile) -> u16 {
+    // The grid only decides the parts.
+    let tracks = midi_tracks(file, 12, Drums::Drop);
+    let of = |is_bass: bool| {
+        let those = tracks.iter().filter(|t| (t.part == Part::Bass) == is_bass);
+        those.fold(0, |bits, track| bits | 1 << (track.channel & 15))
+    };
+    of(true) & !of(false)
 }
 
 /// Returns the time of each tick in seconds, at the file's tempo. `ticks` must ascend. The tempo before
@@ -320,11 +339,12 @@ mod tests {
             .collect();
         assert_eq!(left.len() as f64, (rendered.seconds * 22_050.0).round());
         // The range lasts four beats, two seconds. The note is released after one second and has faded
-        // by then.
+        // by then, and so has the drum.
         assert_eq!(left.len(), 44_100);
         let loudest = |range: std::ops::Range<usize>| left[range].iter().map(|s| s.abs()).max();
-        assert_eq!(loudest(0..11_025), Some(0), "before the note");
-        assert!(loudest(11_025..22_050) > Some(1_000));
+        assert!(loudest(0..2_000) > Some(1_000), "the snare");
+        assert_eq!(loudest(9_000..11_025), Some(0), "between both");
+        assert!(loudest(11_025..22_050) > Some(1_000), "the note");
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! Measurements of the electric piano's sound.
 
-use continuo_synth::{ElectricPiano, POLYPHONY};
+use continuo_synth::{Ensemble, POLYPHONY};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 const RATE: f64 = 48_000.0;
 
 /// Renders `count` samples in blocks of `block` samples.
-fn render(piano: &mut ElectricPiano, count: usize, block: usize) -> (Vec<f32>, Vec<f32>) {
+fn render(piano: &mut Ensemble, count: usize, block: usize) -> (Vec<f32>, Vec<f32>) {
     let (mut left, mut right) = (vec![0.0; count], vec![0.0; count]);
     for (left, right) in left.chunks_mut(block).zip(right.chunks_mut(block)) {
         piano.render(left, right);
@@ -57,7 +57,7 @@ fn notes_are_in_tune_within_a_cent() {
     let all = [21, 36, 48, 60, 69, 81, 96, 108].as_slice();
     for (rate, keys) in [(48_000.0, all), (44_100.0, &[33]), (96_000.0, &[100])] {
         for &key in keys {
-            let mut piano = ElectricPiano::new(rate);
+            let mut piano = Ensemble::new(rate);
             piano.note_on(0, key, 0.7);
             let (left, _) = render(&mut piano, 2 * rate as usize, 512);
             let expected = 440.0 * ((f64::from(key) - 69.0) / 12.0).exp2();
@@ -70,7 +70,7 @@ fn notes_are_in_tune_within_a_cent() {
 
 #[test]
 fn fundamental_sounds_and_the_tine_fades() {
-    let mut piano = ElectricPiano::new(RATE);
+    let mut piano = Ensemble::new(RATE);
     piano.note_on(0, 60, 1.0);
     let (left, _) = render(&mut piano, 96_000, 512);
     let hz = 440.0 * (-9.0f64 / 12.0).exp2();
@@ -87,7 +87,7 @@ fn fundamental_sounds_and_the_tine_fades() {
 #[test]
 fn note_decays_while_held_and_faster_after_its_release() {
     for key in [30, 60, 90] {
-        let mut piano = ElectricPiano::new(RATE);
+        let mut piano = Ensemble::new(RATE);
         piano.note_on(0, key, 0.8);
         let (left, _) = render(&mut piano, 96_000, 512);
         let (first, second) = (decibels(&left[4_800..48_000]), decibels(&left[52_800..]));
@@ -107,7 +107,7 @@ fn note_decays_while_held_and_faster_after_its_release() {
 #[test]
 fn higher_velocity_is_louder_and_brighter() {
     let note_on = |velocity| {
-        let mut piano = ElectricPiano::new(RATE);
+        let mut piano = Ensemble::new(RATE);
         piano.note_on(0, 57, velocity);
         let (left, _) = render(&mut piano, 12_000, 512);
         let bright = power(&left, 440.0, RATE) / power(&left, 220.0, RATE);
@@ -123,7 +123,7 @@ fn higher_velocity_is_louder_and_brighter() {
 #[test]
 fn sixteen_notes_at_full_velocity_do_not_clip() {
     for low in [21, 48, 84] {
-        let mut piano = ElectricPiano::new(RATE);
+        let mut piano = Ensemble::new(RATE);
         for n in 0..POLYPHONY as u8 {
             piano.note_on(0, low + n, 1.0);
         }
@@ -132,7 +132,7 @@ fn sixteen_notes_at_full_velocity_do_not_clip() {
         println!("sixteen notes from key {low}: peak {most:.3}");
         assert!(most < 1.0 && most > 0.3, "peak {most}");
         // An ordinary chord stays in the nearly linear range of the soft clipping.
-        let mut piano = ElectricPiano::new(RATE);
+        let mut piano = Ensemble::new(RATE);
         for key in [low, low + 4, low + 7, low + 11] {
             piano.note_on(0, key, 0.7);
         }
@@ -143,7 +143,7 @@ fn sixteen_notes_at_full_velocity_do_not_clip() {
 
 #[test]
 fn silence_is_exact_and_no_sample_is_denormal() {
-    let mut piano = ElectricPiano::new(RATE);
+    let mut piano = Ensemble::new(RATE);
     let (left, right) = render(&mut piano, 1_000, 100);
     assert!(left.iter().chain(&right).all(|s| *s == 0.0) && piano.is_silent());
     for key in [21, 60, 108] {
@@ -170,7 +170,7 @@ fn roughness(samples: &[f32]) -> f32 {
 #[test]
 fn stolen_voices_do_not_click() {
     // Low soft notes have small second differences, so that a jump of one of them is detected.
-    let mut piano = ElectricPiano::new(RATE);
+    let mut piano = Ensemble::new(RATE);
     for n in 0..POLYPHONY as u8 {
         piano.note_on(0, 30 + n, 0.6);
     }
@@ -192,7 +192,7 @@ fn stolen_voices_do_not_click() {
 
 #[test]
 fn repeated_keys_and_releases_do_not_click() {
-    let mut piano = ElectricPiano::new(RATE);
+    let mut piano = Ensemble::new(RATE);
     piano.note_on(0, 40, 0.8);
     render(&mut piano, 12_345, 512);
     let (calm, _) = render(&mut piano, 4_800, 512);
@@ -208,7 +208,7 @@ fn repeated_keys_and_releases_do_not_click() {
 
 #[test]
 fn pedal_sustains_released_keys() {
-    let mut piano = ElectricPiano::new(RATE);
+    let mut piano = Ensemble::new(RATE);
     piano.pedal(3, true);
     piano.note_on(3, 60, 0.7);
     piano.note_on(4, 48, 0.7);
@@ -249,7 +249,7 @@ fn sound_is_equal_for_all_block_sizes() {
             })
             .collect();
         let mut perform = |longest: usize| {
-            let mut piano = ElectricPiano::new(RATE);
+            let mut piano = Ensemble::new(RATE);
             let (mut left, mut right) = (vec![0.0; at + 9_600], vec![0.0; at + 9_600]);
             let mut now = 0;
             for &(when, key, down) in events.iter().chain([&(at + 9_600, 0, false)]) {
@@ -276,7 +276,7 @@ fn sound_is_equal_for_all_block_sizes() {
 #[test]
 fn unusual_sample_rates_and_keys_are_accepted() {
     for rate in [0.0, -1.0, f64::NAN, 8_000.0, 11_025.0, 192_000.0] {
-        let mut piano = ElectricPiano::new(rate);
+        let mut piano = Ensemble::new(rate);
         for key in 0..=255u8 {
             piano.note_on(key % 16, key, 2.0);
             piano.note_on(key, key, f32::NAN);

@@ -184,7 +184,7 @@ static PARAMS: &[ParamLayout] = &[
     place(
         "sound",
         Group::Output,
-        "The built-in electric piano, for a first minute without another instrument",
+        "The built-in piano, bass and drums, for a first minute without another instrument",
     ),
     place(
         "play_keys",
