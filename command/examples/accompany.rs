@@ -1,17 +1,19 @@
-//! Measures how a model accompanies: one part is withheld from pieces of several parts, and the model
-//! plays along with the rest, bar by bar, as the plugin does in *Along*.
+//! Measures how a model accompanies: one part is withheld from pieces of several parts, and the
+//! model plays along with the rest, bar by bar, as the plugin does in *Along*.
 //!
 //! ```text
 //! accompany FOLDER --listed --part bass < list     # for example from `continuo-trainer songs`
 //! ```
 //!
-//! From bar `--from-bar` on, for `--bars` bars, the model hears all before the bar line and plays the
-//! bar: with a model that has parts only the withheld part counts, and the rest of the band is imagined.
-//! A model without parts plays one stream. The first row is what is really written. Columns:
-//! - doubled: notes that begin with a note of the player's of the same pitch class;
-//! - chord tones: those on beats, of the chord of the whole piece as it is written;
-//! - onsets shared: steps on which the part begins a note and the written part does, too, of all steps
-//!   on which either does.
+//! From bar `--from-bar` on, for `--bars` bars, the model reads all notes before the bar line and
+//! plays the bar. With a model that has parts, only the withheld part counts, and the rest of the
+//! band is imagined. A model without parts plays one stream. The first row measures the written
+//! part. Columns:
+//! - doubled: share of the notes that begin together with a note of another part of the same pitch
+//!   class;
+//! - chord tones: share of the notes on beats that are tones of the written piece's chord;
+//! - onsets shared: share of the steps with an onset of either part, played or written, that have
+//!   an onset of both.
 
 use std::collections::BTreeSet;
 use std::io::BufRead;
@@ -28,7 +30,7 @@ use continuo_score::{Note, Part, PartSet, Score, midi};
 
 #[derive(Parser)]
 struct Args {
-    /// Folder of MIDI files
+    /// Folder of MIDI files, searched with its subfolders
     folder: PathBuf,
     /// Read paths below the folder from standard input, one a line
     #[arg(long)]
@@ -131,7 +133,8 @@ fn paths(args: &Args) -> Result<Vec<PathBuf>> {
         .collect::<std::io::Result<_>>()?)
 }
 
-/// The piece without the part, if both sides have notes in most of the bars.
+/// Returns the piece without the part. Returns `None` if the piece is too short, or if the part or
+/// the other pitched parts have fewer notes than accompanied bars.
 fn withheld(args: &Args, whole: Score) -> Option<Withheld> {
     let lines = bar_lines(&whole, args.from_bar, args.bars);
     let (from, until) = (lines[0], lines[lines.len() - 1]);

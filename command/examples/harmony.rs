@@ -1,15 +1,17 @@
-//! Measures how an answer follows the chords of a loop, by the pull to them.
+//! Measures how closely an answer follows the chords of a loop, for several strengths of Chord
+//! Pull.
 //!
 //! ```text
 //! harmony FILE.tune      # for example score/tests/pieces/pop.tune
 //! ```
 //!
-//! The piece's last bars (`--loop-bars`) come again under `--bars` bars of the answer, for every seed
-//! from 1 to `--seeds`. A row has one pull; 0 is the free model. Columns:
-//! - chord tones among the notes that begin on strong beats, and among all;
-//! - beats whose recognised root is that of the loop's chord, and whose root or chord shares two tones
-//!   with it: a C under Am, or a fifth alone, is no contradiction;
-//! - the seed with the fewest such beats;
+//! The chords of the piece's last bars (`--loop-bars`) repeat under `--bars` bars of the answer,
+//! for every seed from 1 to `--seeds`. A row has one pull; at 0 the model is free. Columns:
+//! - share of chord tones among the notes that begin on strong beats, and among all notes;
+//! - share of beats whose recognised chord has the root of the loop's chord;
+//! - share of beats that agree: the recognised chord has that root, or two pitch classes in common
+//!   with the loop's chord, as C and Am have;
+//! - the share of beats that agree of the worst seed;
 //! - notes a beat.
 
 use std::path::PathBuf;
@@ -26,16 +28,16 @@ use continuo_score::{Chord, ChordPlan, Note, Score, tune};
 struct Args {
     /// Piece in the notation of `score/src/tune.rs`
     piece: PathBuf,
-    /// Bars whose chords come again
+    /// Number of bars whose chords repeat
     #[arg(long, default_value_t = 8)]
     loop_bars: u32,
-    /// Bars to generate
+    /// Number of bars to generate
     #[arg(long, default_value_t = 32)]
     bars: u32,
     /// Number of seeds
     #[arg(long, default_value_t = 20)]
     seeds: u64,
-    /// Pulls
+    /// Strengths of Chord Pull to measure, from 0 to 1
     #[arg(long, value_delimiter = ',', default_value = "0,0.25,0.5,0.7,0.85,1")]
     pulls: Vec<f32>,
     #[command(flatten)]
@@ -78,8 +80,8 @@ fn main() -> Result<()> {
     );
     println!("chords: {}\n", names(&piece, &plan, from, args.loop_bars));
     println!(
-        "| pull | chord tones on strong beats | chord tones | beats with the root | beats that agree | \
-         worst seed | notes a beat |\n|---|---|---|---|---|---|---|"
+        "| pull | chord tones on strong beats | chord tones | beats with the root | beats that \
+         agree | worst seed | notes a beat |\n|---|---|---|---|---|---|---|"
     );
     for &pull in &args.pulls {
         let answers: Vec<Counts> = (1..=args.seeds)
@@ -103,7 +105,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The loop's chords, a bar between two lines.
+/// Returns the names of the loop's chords, with `|` between two bars.
 fn names(piece: &Score, plan: &ChordPlan, from: u32, bars: u32) -> String {
     let end = (0..bars).fold(from, |at, _| piece.time_signatures.next_bar(at + 1));
     let mut text = String::new();
@@ -170,8 +172,8 @@ fn answer(
     Ok(counts)
 }
 
-/// Whether a recognised chord contradicts the one to follow in nothing: they have the root, or two tones
-/// of three, in common.
+/// Whether a recognised chord agrees with the one to follow: they have the root, or at least two
+/// pitch classes, in common.
 fn agree(heard: Chord, wanted: Chord) -> bool {
     let common = heard.pitch_classes() & wanted.pitch_classes();
     heard.root == wanted.root || common.count_ones() >= 2

@@ -1,6 +1,6 @@
-//! Makes pieces with a returning theme: the first bars of a tune, bars of other tunes, and the first
-//! bars again. `continuo eval --from-bar` then measures the prediction of the return, with and without
-//! memory beyond the window.
+//! Makes pieces with a returning theme: the first bars of a tune, bars of other tunes, and the
+//! first bars again. `continuo eval --from-bar` then measures the prediction of the return, with
+//! and without memory beyond the window.
 //!
 //! ```text
 //! cargo run --release -p continuo-command --example returns -- FOLDER -o PIECES

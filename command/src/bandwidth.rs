@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-/// Bytes of each array; larger than any cache.
+/// Bytes of each array; larger than the caches of usual machines.
 const BYTES: usize = 128 << 20;
 /// Number of rounds; the fastest one counts.
 const ROUNDS: usize = 5;
@@ -13,12 +13,13 @@ const ROUNDS: usize = 5;
 pub(crate) struct Bandwidth {
     /// Bandwidth of summing one array: the upper bound for a network that reads its weights once.
     pub(crate) read: f64,
-    /// Bandwidth of STREAM's triad, `a = b + s * c` (J. D. McCalpin, 1995), which counts three arrays.
+    /// Bandwidth of STREAM's triad, `a = b + s * c` (J. D. McCalpin, 1995), which reads two arrays
+    /// and writes one.
     pub(crate) triad: f64,
 }
 
 impl Bandwidth {
-    /// Measures the bandwidth. This takes about a second and 384 MB.
+    /// Measures the bandwidth. This takes about a second and 384 MiB.
     pub(crate) fn measure() -> Self {
         let count = BYTES / 4;
         let (mut a, b, c) = (
@@ -41,8 +42,8 @@ impl Bandwidth {
     }
 }
 
-/// Returns the bandwidth of reading the same bytes repeatedly, in bytes a second: that of a cache if
-/// the bytes fit into one that nothing else uses.
+/// Returns the bandwidth of reading the same bytes repeatedly, in bytes a second. This is the
+/// bandwidth of a cache if the bytes fit into one that nothing else uses.
 pub(crate) fn read_again(bytes: usize) -> f64 {
     let numbers = vec![1.0f32; (bytes / 4).max(1)];
     let times = (BYTES / bytes.max(1)).max(1);
@@ -50,7 +51,7 @@ pub(crate) fn read_again(bytes: usize) -> f64 {
     (times * bytes) as f64 / seconds
 }
 
-/// Sums an array with as many parallel sums as a processor has registers, so that memory and not the
+/// Sums an array with 32 parallel sums, which fit into vector registers, so that memory and not the
 /// addition limits the speed. More sums are slower.
 fn sum(numbers: &[f32]) {
     let mut sums = [0.0f32; 32];

@@ -1,5 +1,5 @@
-//! Command `continuo bench`: measures prefill and decode speed on this machine, in sessions of several
-//! lengths.
+//! Command `continuo bench`: measures prefill and decode speed on this machine, in sessions of
+//! several lengths.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,14 +18,14 @@ use super::bandwidth::{self, Bandwidth};
 /// Measure the prefill and decode speed of a model, in sessions of several lengths
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Numbers of notes to read before generation, a session for each, shortest first
+    /// Numbers of notes to read before generation, separated by commas; each is a session
     #[arg(long, value_delimiter = ',', default_value = "1000,4000,16000,64000",
         value_parser = number(1usize, 1_000_000))]
     notes: Vec<usize>,
     /// Number of tokens to generate in each session
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
     tokens: u32,
-    /// Print as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -65,7 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let report = json!({
         "model": model.manifest().name, "variant": model.variant(),
         "device": model.device().name(), "threads": options.threads,
-        "memories": model.knn_capacity(), "refusals": model.unavailable_devices().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "memories": model.knn_capacity(),
+        "refusals": model.unavailable_devices().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "weights_bytes": bytes, "weights_ms": floor_ms(bytes),
         "read_gb_per_s": bandwidth.read / 1e9, "triad_gb_per_s": bandwidth.triad / 1e9,
         "sessions": sessions,
@@ -76,13 +77,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })
 }
 
-/// Runs one session: reads the piece up to `notes` notes, then generates `tokens` tokens.
+/// Runs one session: reads the first `notes` notes of the piece, then generates at least `tokens`
+/// tokens.
 fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) -> Result<Value> {
     let mut heard = piece.clone();
     heard.notes.truncate(notes);
     heard.length = 0;
     heard.normalise();
-    // Removing the previous session's answer is not part of the prefill time.
+    // The previous session has removed its answer, so that this is not part of the prefill time.
     let before = composer.tokens();
     let started = Instant::now();
     let progress = Progress::new(&format!("a session of {notes} notes"), "tokens", 0);
@@ -118,8 +120,8 @@ fn session(composer: &mut Composer, piece: &Score, notes: usize, tokens: u32) ->
     }))
 }
 
-/// Returns a piece of `notes` notes: two voices of eighths and quarters with some chords, without
-/// repeated bars. It is the same on every machine.
+/// Returns a piece of at least `notes` notes: random eighths and quarters over some half notes. The
+/// piece is the same on every machine.
 fn piece(steps_per_beat: u32, notes: usize) -> Score {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut score = Score::new(steps_per_beat);
@@ -148,7 +150,8 @@ fn piece(steps_per_beat: u32, notes: usize) -> Score {
     score
 }
 
-/// Returns the bytes of the weights in use: those of the files in the folders of the variant's graphs.
+/// Returns the number of bytes of all files in the folders of the variant's graphs. Nearly all of
+/// them are weights.
 fn weights(directory: &Path, model: &Model) -> Result<u64> {
     let graphs = &model.manifest().variants[model.variant()].graphs;
     let mut folders: Vec<_> = graphs
@@ -177,7 +180,8 @@ fn resident() -> Option<u64> {
 fn as_text(report: &Value) -> String {
     let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
     let mut text = format!(
-        "{} ({}) on {}, {} thread(s); weights {:.1} MB, read once in {:.2} ms at {:.1} GB/s (triad {:.1})\n",
+        "{} ({}) on {}, {} thread(s); weights {:.1} MB, read once in {:.2} ms at {:.1} GB/s (triad \
+         {:.1})\n",
         report["model"].as_str().unwrap_or(""),
         report["variant"].as_str().unwrap_or(""),
         report["device"].as_str().unwrap_or(""),

@@ -7,14 +7,14 @@ use continuo_score::{Drums, Note, Part, PartFilter, Score, midi_tracks};
 
 /// Number of bars before the answer that are searched for the part to continue.
 const PART_BARS: u32 = 4;
-/// Number of bars from which a tempo counts as steady, and not as part of a ritardando.
+/// Number of bars that a tempo must last to count as steady and not as part of a gradual change.
 const SETTLED_BARS: u32 = 2;
 /// Track name if the continued part has none.
 const NAME: &str = "Continuo";
-/// Channel of drums that the file has not, from 0.
+/// MIDI channel, from 0, of drums that the file lacks.
 const DRUM_CHANNEL: u8 = 9;
 
-/// Name of a track, and General MIDI program from 0, of a part that the file has not.
+/// Returns the track name and the General MIDI program, from 0, of a part that the file lacks.
 fn general_midi(part: Part) -> (&'static str, Option<u8>) {
     match part {
         Part::Keys => ("Keys", Some(0)),
@@ -30,7 +30,7 @@ fn general_midi(part: Part) -> (&'static str, Option<u8>) {
 pub(super) enum Tempo {
     /// The last tempo of the file.
     Kept,
-    /// A tempo in beats a minute.
+    /// A given tempo in beats a minute.
     Bpm(f64),
     /// The tempo before its gradual change at the end of the file.
     Before,
@@ -43,8 +43,9 @@ pub(super) struct Continuation<'a> {
     pub(super) parts: &'a PartFilter,
     /// Score of the whole file, with its bars and tempo.
     pub(super) score: &'a Score,
-    /// First step and end of the answer, in steps of the file.
+    /// First step of the answer, in steps of the file.
     pub(super) from: u32,
+    /// The step after the answer, in steps of the file.
     pub(super) until: u32,
     /// Notes of the answer, in steps of the file.
     pub(super) notes: Vec<Note>,
@@ -89,8 +90,8 @@ impl Continuation<'_> {
         pitched
     }
 
-    /// Returns the last note of the track to continue: among the input of this part, the one with the
-    /// most notes in the last bars, or the first one of equals.
+    /// Returns the last note of the track to continue. Of the tracks that are read and play this
+    /// part, that is the one with the most notes in the last bars, or the first one of equals.
     fn last_note(&self) -> Option<MidiNote> {
         let since = self.tick(self.score.bars_before(self.from, PART_BARS));
         let file = self.file();
@@ -130,7 +131,9 @@ impl Continuation<'_> {
         (bpm != last).then_some(bpm)
     }
 
-    /// Returns the track to add to the file, and notices. Its channel is none of the bits `taken`.
+    /// Returns the track to add to the file, and notices for the user. Each bit of `taken` is a
+    /// channel that counts as used, from 0. A track that finds no free channel shares one; drums
+    /// stay on the channel of the drums in the file.
     pub(super) fn track(&self, taken: u16) -> (NewTrack, Vec<String>) {
         // In a type 2 file a track begins where the previous one ends.
         let before = match self.file().format {
@@ -140,7 +143,8 @@ impl Continuation<'_> {
         self.track_from(before, taken)
     }
 
-    /// Returns the track with ticks counted from `origin`, which must not be later than `from`.
+    /// Returns the track with ticks counted from the tick `origin`, which must not be later than
+    /// the step `from`.
     fn track_from(&self, origin: u64, taken: u16) -> (NewTrack, Vec<String>) {
         let mut said = Vec::new();
         let file = self.file();
@@ -156,7 +160,7 @@ impl Continuation<'_> {
             (Some(last), Some(channel)) => (channel, self.document.sound_of(&last)),
             (Some(last), None) => {
                 said.push(format!(
-                    "no channel is free: it plays on channel {}, that of the part it continues",
+                    "no channel is free: the answer plays on channel {}, that of the continued part",
                     last.channel + 1
                 ));
                 (last.channel, PartSound::default())
@@ -168,7 +172,7 @@ impl Continuation<'_> {
             }
             (None, None) => {
                 said.push(format!(
-                    "no channel is free: the {own_name} are on channel 1"
+                    "no channel is free: the part {own_name} plays on channel 1"
                 ));
                 (0, PartSound::default())
             }
@@ -200,8 +204,8 @@ impl Continuation<'_> {
         (track, said)
     }
 
-    /// Returns the continuation alone. It begins at tick 0, with its time signature and tempo in the
-    /// file, and its channel is none of the bits `taken`.
+    /// Returns the continuation alone. It begins at tick 0, with the time signature and the tempo
+    /// that it has in the file. `taken` is that of [`Self::track`].
     pub(super) fn alone(&self, taken: u16) -> NewTrack {
         let bpm = (self.bpm()).unwrap_or_else(|| self.score.tempos.bpm(self.from));
         let start = self.tick(self.from);
@@ -229,8 +233,9 @@ fn micros(bpm: f64) -> u32 {
     (60e6 / bpm).round().clamp(1.0, 16_777_215.0) as u32
 }
 
-/// Returns the tempo before the gradual change that ends at `from`. Goes back over changes in one
-/// direction, to a tempo that lasted at least two bars or to a change in the other direction.
+/// Returns the tempo, in beats a minute, before the gradual change that ends at the step `from`.
+/// Goes back over changes in one direction, to a tempo that lasted at least [`SETTLED_BARS`] or to
+/// a change in the other direction.
 pub(super) fn a_tempo(score: &Score, from: u32) -> f64 {
     let changes = score.tempos.changes();
     let known = &changes[..changes.partition_point(|&(at, _)| at < from.max(1))];
@@ -261,7 +266,8 @@ mod tests {
     use continuo_score::midi::{ReadOptions, read_bytes};
     use continuo_score::{Drums, TempoMap};
 
-    /// Returns an answer from the fifth bar on, in 4/4 at 12 steps a beat.
+    /// Returns the tempo before the gradual change for an answer from the fifth bar on, in 4/4 at
+    /// 12 steps a beat.
     fn slowing(tempos: &[(u32, f64)]) -> f64 {
         let mut score = Score::new(12);
         score.tempos = TempoMap::new(tempos.to_vec());
@@ -292,11 +298,12 @@ mod tests {
             slowing(&[(0, 50.0), (120, 100.0), (156, 80.0), (180, 60.0)]),
             100.0
         );
-        // Later notes do not count.
+        // Later tempos do not count.
         assert_eq!(slowing(&[(0, 120.0), (192, 40.0)]), 120.0);
     }
 
-    /// A violin on channel 2 and a bass on channel 1, four bars of 4/4 at 96 ticks a beat.
+    /// Returns a MIDI file with a violin on channel 2 and a bass on channel 1: four bars of 4/4 at
+    /// 96 ticks a beat.
     fn file(events: &[u8], format: u8) -> Vec<u8> {
         let note = |channel: u8, key: u8| [0, 0x90 | channel, key, 80, 96, 0x80 | channel, key, 0];
         let chunk = |events: &[&[u8]]| {

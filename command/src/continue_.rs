@@ -40,13 +40,14 @@ pub(crate) struct Args {
     #[arg(long)]
     only: bool,
     /// Tempo of the continuation, in beats a minute
-    #[arg(long, value_name = "BPM", value_parser = number(4.0f64, 1000.0), conflicts_with = "a_tempo")]
+    #[arg(long, value_name = "BPM", value_parser = number(4.0f64, 1000.0),
+        conflicts_with = "a_tempo")]
     bpm: Option<f64>,
     /// Continue at the tempo before the ritardando or accelerando at the end
     #[arg(long)]
     a_tempo: bool,
-    /// Parts to write, of keys, lead, chords, bass and drums, where the model has parts [default: those
-    /// of the input]
+    /// Parts to write, if the model has parts: keys, lead, chords, bass or drums, separated by
+    /// commas [default: those of the input]
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     parts: Vec<Part>,
     #[command(flatten)]
@@ -150,7 +151,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "played_notes": notes, "played_tokens": stats.tokens(),
             "parts": by_part.iter().copied().collect::<BTreeMap<_, _>>(),
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
-            "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
+            "device": model.device().name(), "variant": model.variant(),
+            "model": model.manifest().name,
         });
         return print(&format!("{report:#}\n"));
     }
@@ -162,7 +164,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         _ => format!(" ({})", by_part.join(", ")),
     };
     let line = format!(
-        "{}: heard {heard} notes, played {notes}{by_part} in {} ({:.1} ms a token on {}, p95 {:.1})",
+        "{}: heard {heard} notes, played {notes}{by_part} in {} ({:.1} ms a token on {}, p95 \
+         {:.1})",
         output.name(),
         in_words(&(first_bar..=last_bar)),
         ms(0.5),
@@ -172,7 +175,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     report(&output, &(line + "\n"))
 }
 
-/// Reads the input and checks that the options can continue it. Also returns its name in messages.
+/// Reads the input and checks that it can be continued with these options. Also returns the name of
+/// the input in messages.
 fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     let Input { name, bytes } = read_input(input, MOST_BYTES)?;
     let named = name.display();
@@ -187,19 +191,23 @@ fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     );
     ensure!(
         args.only || document.follows_tempo() || args.tempo() == Tempo::Kept,
-        "{named}: its ticks are SMPTE frames, which follow no tempo; leave --bpm and --a-tempo out, or \
-         add --only"
+        "{named}: its ticks are SMPTE frames, which follow no tempo; leave --bpm and --a-tempo \
+         out, or add --only"
     );
     Ok((name, document))
 }
 
-/// Notes of the answer, in steps of the file.
+/// The answer, and the time that it took.
 struct Played {
+    /// Notes in steps of the file.
     notes: Vec<Note>,
     /// End of the last bar, in steps of the file.
     until: u32,
+    /// Number of tokens of the input.
     heard_tokens: usize,
+    /// Time of learning the pieces.
     learned: Duration,
+    /// Time of reading the input.
     listened: Duration,
 }
 
@@ -222,7 +230,7 @@ fn play(
     let heard_tokens = composer.tokens();
     if let Some(plan) = args.harmony.plan(score, from) {
         if plan.is_empty() {
-            note("continuo: --harmony: the last bars have no chord, so it plays freely");
+            note("continuo: --harmony: the last bars have no chord, so the model chooses them");
         }
         composer.follow_chords(plan);
     }
@@ -232,7 +240,7 @@ fn play(
         true => heard,
         false => args.parts.iter().copied().collect(),
     };
-    // The whole band is imagined, and the constraints limit what is written.
+    // The model imagines the whole band, and the constraints hold for the written parts.
     sampling.constraints.parts = written;
     composer.answer(from, &sampling, args.generation.seed)?;
     let mut notes = Vec::new();
@@ -277,7 +285,8 @@ pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<
     Ok(())
 }
 
-/// Returns the file to write: the input with one more track, or one for each part, or these alone.
+/// Returns the file to write: the input with one more track, or with one for each part, or these
+/// tracks alone.
 fn build(
     args: &Args,
     continuation: &Continuation,
@@ -320,7 +329,8 @@ fn build(
     })
 }
 
-/// Describes the fall or rise of the tempo before the answer.
+/// Describes the change of the tempo before the answer. Returns `None` if the tempo stays between
+/// 0.8 and 1.25 times the earlier one.
 fn tempo_change(score: &Score, entry: u32) -> Option<String> {
     let (last, before) = (score.tempos.bpm(entry), continuation::a_tempo(score, entry));
     (!(0.8..=1.25).contains(&(last / before))).then(|| {
@@ -331,7 +341,7 @@ fn tempo_change(score: &Score, entry: u32) -> Option<String> {
     })
 }
 
-/// Returns the end of each of `bars` bars from `from` on.
+/// Returns the step after each of `bars` bars from the step `from` on.
 fn bar_lines(score: &Score, from: u32, bars: u32) -> Vec<u32> {
     let next = |line: &u32| Some(score.time_signatures.next_bar(line + 1));
     std::iter::successors(Some(from), next)

@@ -1,5 +1,5 @@
-//! Command `continuo eval FILES... [--recall R] [--keys N] [--json]`: measures the loss of a model on
-//! pieces, with and without each memory. With `--infill N`, it measures filled bars instead.
+//! Command `continuo eval FILES... [--recall R] [--keys N] [--json]`: measures the loss of a model
+//! on pieces, with and without each memory. With `--infill N`, it measures filled bars instead.
 
 mod infill;
 mod listening;
@@ -20,9 +20,9 @@ use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The column "with n-gram" is the same row mixed
-/// with the n-gram memory, which predicts from earlier runs of tokens that equal the last ones, in
-/// the piece or in a learned one, in this key or another.
+/// Each row is the network with some of its memories. The column "with n-gram" is the same network
+/// mixed with the n-gram memory. That memory predicts from earlier runs of tokens that equal the
+/// last ones, in the piece or in a learned one, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI files, or folders of them
@@ -31,23 +31,23 @@ pub(crate) struct Args {
     /// Recall of the kNN memory and of the n-gram memory: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
-    /// Count only tokens from this bar on; 1 is the first bar of a piece. Measures the prediction of a
-    /// returning theme
+    /// Count only tokens from this bar on; 1 is the first bar of a piece. This measures the
+    /// prediction of a theme that returns
     #[arg(long, value_name = "BAR", default_value_t = 1, value_parser = at_least(1u32))]
     from_bar: u32,
     /// MIDI files, or folders of them, that the n-gram memory learns before each piece
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
-    /// Average the predictions in this number of keys: the piece's own, a semitone up, one down, two up
-    /// and so on, as far as there are pitches
+    /// Average the predictions in this number of keys: the piece's own, a semitone up, one down,
+    /// two up and so on, as far as there are pitches
     #[arg(long, value_name = "KEYS", default_value_t = 1,
         value_parser = clap::value_parser!(u8).range(1..=12))]
     keys: u8,
     /// Measure only with all memories, without the other rows
     #[arg(long)]
     quick: bool,
-    /// Instead fill a bar in the middle of each piece, in this number of pieces at most, and measure the
-    /// next bar after it
+    /// Fill a bar in the middle of each piece instead, in this number of pieces at most, and
+    /// measure the loss of the bar after it
     #[arg(long, value_name = "BARS", value_parser = number(1usize, 100_000),
         conflicts_with_all = ["from_bar", "keys", "learn", "quick"])]
     infill: Option<usize>,
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// With --infill: seed of the candidates
     #[arg(long, default_value_t = 1, requires = "infill", value_parser = at_least(0u64))]
     seed: u64,
-    /// Print as JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -76,7 +76,7 @@ impl Args {
     }
 }
 
-/// Sums over predicted tokens.
+/// Sums over predicted tokens; the loss is in nats.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Sum {
     tokens: u64,
@@ -100,21 +100,23 @@ impl Sum {
     }
 }
 
-/// Loss with one of the four combinations of memories, also by distance from the start of the piece.
+/// Losses with one of the four combinations of memories.
 #[derive(Serialize)]
 struct Cell {
-    /// Whether the window reaches back beyond the segment's start. Without it, a piece is read in
-    /// segments of one window, each without memory.
+    /// Whether the KV cache goes on from segment to segment. If it is off, a piece is read in
+    /// segments of one window, and each begins with an empty KV cache.
     xl: bool,
     /// Whether the kNN memory is on.
     knn: bool,
+    /// Loss without the n-gram memory.
     all: Sum,
     /// Loss with the n-gram memory; equal to `all` if the model has no weights for it.
     #[serde(rename = "suffix")]
     ngram: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
     by_window: [Sum; BANDS],
-    /// Loss of the notes of each part, in [`Part::ALL`]'s order, without the moves in time.
+    /// Loss of the tokens of each part's notes, without the moves in time, in [`Part::ALL`]'s
+    /// order.
     by_part: [Sum; Part::COUNT],
 }
 

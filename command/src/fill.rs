@@ -1,5 +1,5 @@
-//! Command `continuo fill IN.mid --bars 9-12`: replaces the notes of some bars by notes that fit what
-//! follows.
+//! Command `continuo fill IN.mid --bars 9-12`: replaces the notes of some bars by notes that fit
+//! the bars after them.
 
 mod placing;
 
@@ -20,13 +20,13 @@ use super::continue_::{check_played, in_words};
 use super::generation::{GenerationOptions, learn_all, listen};
 use super::inputs::{self, text};
 
-/// Fill bars of a MIDI file with new notes that fit what follows
+/// Fill bars of a MIDI file with new notes that fit the bars after them
 ///
 /// The output is the input with other notes in these bars; everything else stays the same, byte for
-/// byte. Several candidates are generated, and the one after which the next bars are likeliest is kept.
-/// A note that begins before these bars and is held into them stays. The new notes end with these bars.
-/// If notes of several tracks or channels are chosen, each new note goes to the one that has the nearest
-/// note in pitch and time.
+/// byte. Several candidates are generated, and the one after which the next bars are likeliest is
+/// kept. A note that begins before these bars and is held into them stays. The new notes end with
+/// these bars. If notes of several tracks or channels are chosen, each new note goes to the one
+/// that has the nearest note in pitch and time.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file with the bars to fill
@@ -38,8 +38,9 @@ pub(crate) struct Args {
     /// MIDI file to write: the input with other notes in these bars
     #[arg(short, long, default_value = "-")]
     output: PathBuf,
-    /// Number of candidates, of which the best is kept; 1 does not look at what follows
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    /// Number of candidates, of which the best is kept; with 1, the bars that follow do not count
+    #[arg(long, value_name = "N", default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=256))]
     candidates: u32,
     #[command(flatten)]
     generation: GenerationOptions,
@@ -63,7 +64,9 @@ fn bars(text: &str) -> Result<RangeInclusive<u32>, String> {
     let (first, last) = (number(first)?, number(last)?);
     match first <= last {
         true => Ok(first..=last),
-        false => Err(format!("{text:?} counts backwards")),
+        false => Err(format!(
+            "{text:?} counts backwards; name the lower bar first"
+        )),
     }
 }
 
@@ -77,7 +80,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     one_result_on_standard_output(args.generation.json, &output, "the music")?;
     ensure!(
         !output.is_file(input) || args.generation.force.replace() == Replace::Any,
-        "{}: is the input, and the notes of these bars would be lost; name another file (or --force)",
+        "{}: is the input, and the notes of these bars would be lost; name another file (or \
+         --force)",
         input.display()
     );
     let Input { name, bytes } = read_input(input, MOST_BYTES)?;
@@ -94,7 +98,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     composer.set_recall(args.generation.recall);
     learn_all(&mut composer, &pieces).context("while learning")?;
     let mut filled = fill(args, &mut composer, &music)?;
-    // The file's drums stay.
+    // The file keeps its drums, so generated ones are left out.
     filled.notes.retain(|note| note.part != Part::Drums);
     check_played(&filled.notes, args.bars.clone()).with_context(|| named.to_string())?;
     let replacement = music.replacement(&document, &chosen, &filled.notes);
@@ -117,7 +121,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "learned_files": pieces.len(), "heard_notes": music.before.notes.len(),
             "removed_notes": removed, "played_notes": added, "played_tokens": stats.tokens(),
             "ms_per_token_median": ms(0.5), "ms_per_token_p95": ms(0.95),
-            "device": model.device().name(), "variant": model.variant(), "model": model.manifest().name,
+            "device": model.device().name(), "variant": model.variant(),
+            "model": model.manifest().name,
         });
         return print(&format!("{report:#}\n"));
     }
@@ -143,13 +148,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// The chosen notes around the bars to fill.
 struct Music {
-    /// Whole file on the grid, with drums: bars and tempo.
+    /// Whole file on the grid, with drums, for its bars and its tempo.
     whole: Score,
-    /// First step of the bars to fill and the step after them, in steps of the file.
+    /// First step of the bars to fill to the step after them, in steps of the file.
     range: Range<u32>,
-    /// Chosen notes before them. Its step 0 is `origin`.
+    /// Chosen notes before the bars to fill. Step 0 of this score is `origin`.
     before: Score,
-    /// Chosen notes after them, in steps of `before`.
+    /// Chosen notes after the bars to fill, in steps of `before`.
     following: Vec<continuo_score::Note>,
     /// First step of `before`, in steps of the file.
     origin: u32,
@@ -216,7 +221,8 @@ impl Music {
     }
 }
 
-/// Reads the notes before, and fills the bars. The notes are in steps of the file.
+/// Reads the notes before the bars, and fills the bars. The returned notes are in steps of the
+/// file.
 fn fill(args: &Args, composer: &mut Composer, music: &Music) -> Result<Infilled> {
     listen(composer, &music.before)?;
     let infill = Infill {

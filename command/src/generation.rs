@@ -1,4 +1,4 @@
-//! Options and steps that the commands which generate notes share.
+//! Options and steps that all commands share that generate notes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ pub(super) struct GenerationOptions {
     /// Recall from beyond the model's window: 0 none, 1 full
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     pub(super) recall: f32,
-    /// MIDI files, or folders of them, to learn first: they are recalled from in any key, and not
-    /// continued
+    /// MIDI files, or folders of them, to learn first: the model recalls them in any key, and does
+    /// not continue them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) learn: Vec<PathBuf>,
     /// Print a report as JSON
@@ -52,7 +52,8 @@ impl GenerationOptions {
         inputs::read_all(&files, |file| Ok(midi::read_file_with(file, &reading)?))
     }
 
-    /// Loads the model, and puts the files to learn on its grid. Each ends with its music.
+    /// Loads the model, and puts the files to learn on its grid. Each piece ends with the bar in
+    /// which its last note ends.
     ///
     /// # Errors
     /// Fails if the model cannot be loaded, or has no memory to learn into.
@@ -72,10 +73,10 @@ impl GenerationOptions {
     }
 }
 
-/// Learns the pieces, with progress.
+/// Learns the pieces, and reports the progress.
 ///
 /// # Errors
-/// Fails if the network or the index does.
+/// Fails if the network or the index of the kNN memory does.
 pub(super) fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()> {
     composer.begin_learning(pieces)?;
     let progress = Progress::new("learning", "notes", 0);
@@ -87,10 +88,10 @@ pub(super) fn learn_all(composer: &mut Composer, pieces: &[Score]) -> Result<()>
     Ok(())
 }
 
-/// Reads the input, with progress.
+/// Reads the input, and reports the progress.
 ///
 /// # Errors
-/// Fails if the network or the index does.
+/// Fails if the network or the index of the kNN memory does.
 pub(super) fn listen(composer: &mut Composer, input: &Score) -> Result<()> {
     let progress = Progress::new("listening", "tokens", 0);
     let mut report = |p: continuo_engine::composer::Progress| {

@@ -34,7 +34,8 @@ pub(super) struct Numbers(BTreeSet<u16>);
 /// Score of the selected notes, and the start of the answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct AnswerInput {
-    /// Score in which every note ends before the answer begins. With `--last`, its step 0 is `origin`.
+    /// Score in which every note ends before the answer begins. With `--last`, its step 0 is
+    /// `origin`.
     pub(super) score: Score,
     /// First step of the score, in steps of the file.
     pub(super) origin: u32,
@@ -44,13 +45,16 @@ pub(super) struct AnswerInput {
 
 /// A file with only the selected notes.
 pub(super) struct SelectedFile {
-    /// Name in messages.
+    /// Name of the file in messages.
     pub(super) name: PathBuf,
-    /// The file; bars, tempo, tracks and warnings are those of the whole file.
+    /// The file with the selected notes; bars, tempo, tracks and warnings are those of the whole
+    /// file.
     pub(super) file: MidiFile,
-    /// Number of the first chosen bar, from 1, and its first step.
+    /// Number of the first chosen bar, from 1.
     pub(super) first_bar: u32,
+    /// First step of that bar.
     pub(super) origin: u32,
+    /// Grid of the scores.
     steps_per_beat: u32,
 }
 
@@ -70,8 +74,8 @@ impl SelectedFile {
         self.music(&Score::from_midi(&self.file, self.steps_per_beat, drums))
     }
 
-    /// Returns the notes on the grid as a model with this vocabulary hears them: with their parts, or
-    /// without drums.
+    /// Returns the notes on the grid as a model with this vocabulary reads them: with their parts,
+    /// or without parts and drums.
     pub(super) fn score_for(&self, vocabulary: &Vocabulary) -> Score {
         self.music(&Score::for_vocabulary(&self.file, vocabulary))
     }
@@ -97,7 +101,7 @@ impl SelectedFile {
     /// `keys` is the file read without the pedal.
     fn keep_last(&mut self, bars: u32, keys: &MidiFile) {
         let entry = |drums| Score::from_midi(keys, self.steps_per_beat, drums).answer_start();
-        // The end counts drums too.
+        // Drums decide only in a file that has no other notes.
         let Some(entry) = entry(Drums::Drop).or_else(|| entry(Drums::Keep)) else {
             return;
         };
@@ -134,11 +138,11 @@ impl InputSelection {
         }
     }
 
-    /// Reads a file, or standard input (`-`), and keeps the chosen notes, with drums. Parts are
-    /// quantised to `steps_per_beat`.
+    /// Reads a file, or standard input (`-`), and keeps the chosen notes, with drums. The scores of
+    /// the result have `steps_per_beat` steps a beat.
     ///
     /// # Errors
-    /// Fails if it is no readable MIDI file or lacks a chosen track.
+    /// Fails if the input is no readable MIDI file or lacks a chosen track.
     pub(super) fn read(
         &self,
         path: &Path,
@@ -194,8 +198,9 @@ impl InputSelection {
         })
     }
 
-    /// Returns the score of the chosen notes, with their parts if the vocabulary has parts. `keys` is the file read without the pedal, and decides
-    /// the start of the answer: a player enters after the keys are released, even if the pedal is down.
+    /// Returns the score of the chosen notes, with their parts if the vocabulary has parts. `keys`
+    /// is the file read without the pedal. It decides the start of the answer: an answer begins
+    /// after the keys are released, even if the pedal is down.
     ///
     /// Returns `None` if no note is chosen.
     pub(super) fn answer_input(
@@ -234,7 +239,9 @@ fn numbers<const LEAST: u16, const MOST: u16>(text: &str) -> Result<Numbers, Str
         };
         let (from, to) = (number(from)?, number(to)?);
         if from > to {
-            return Err(format!("{part:?} counts backwards"));
+            return Err(format!(
+                "{part:?} counts backwards; name the lower number first"
+            ));
         }
         numbers.extend(from..=to);
     }
@@ -255,7 +262,8 @@ mod tests {
         }
     }
 
-    /// Returns a track of quarter notes and one note that the pedal holds for two more bars.
+    /// Returns a file of quarter notes, read with and without the pedal. The pedal holds the last
+    /// note for two more bars.
     fn files() -> (MidiFile, MidiFile) {
         let note = |beat: u64, end| MidiNote {
             start: beat * 480,

@@ -11,8 +11,8 @@ use continuo_score::midi;
 
 /// Moves input files that `--learn` has taken back to `inputs`. `--learn` accepts any number of
 /// files, so in `--learn A.mid IN.mid` it also takes the input. If the command line names no other
-/// input, the files after the first one of the last `--learn` are the input: the last of them, or
-/// with `all` all of them. Ends the process with an error if there is no input.
+/// input, the input comes from the files after the first one of the last `--learn`: with `all`,
+/// every one of them, otherwise the last. Ends the process with an error if there is no input.
 pub(super) fn disentangle(
     inputs: &mut Vec<PathBuf>,
     learn: &mut Vec<PathBuf>,
@@ -31,19 +31,22 @@ pub(super) fn disentangle(
     };
     inputs.extend(learn.drain(learn.len() - swallowed..));
     if inputs.is_empty() {
-        let words = "no file is named beside those of --learn\n";
+        let words = "no file is named besides those of --learn; name the input too\n";
         continuo_cli::refuse(&clap::Error::raw(ErrorKind::MissingRequiredArgument, words));
     }
 }
 
-/// Returns the named files, and the MIDI files in the named folders in order of name. Prints the number
-/// of files left out of a folder, with reasons, to standard error.
+/// Returns the named files, and the MIDI files in the named folders in order of name. Prints the
+/// number of files left out of a folder, with reasons, to standard error.
 ///
 /// # Errors
-/// Fails if a folder cannot be read or has no MIDI files.
+/// Fails if a folder cannot be read or has no MIDI files, or if standard input is named twice.
 pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let standard = named.iter().filter(|path| is_standard(path)).count();
-    ensure!(standard <= 1, "standard input (-) can be read only once");
+    ensure!(
+        standard <= 1,
+        "standard input (-) is named {standard} times, and can be read only once"
+    );
     let mut files = Vec::new();
     for path in named {
         if !path.is_dir() {
@@ -68,7 +71,7 @@ const MOST_NAMED: usize = 12;
 /// Reads MIDI files. Leaves out a file that cannot be read, and reports it on standard error.
 ///
 /// # Errors
-/// Fails if no file can be read.
+/// Fails if files are named and none of them can be read.
 pub(super) fn read_all<T>(files: &[PathBuf], read: impl Fn(&Path) -> Result<T>) -> Result<Vec<T>> {
     let (mut all, mut refused) = (Vec::new(), Vec::new());
     let progress = Progress::new("reading", "files", files.len() as u64);

@@ -18,9 +18,9 @@ use super::inputs::text;
 /// List the notes, parts, bars and tempo of a MIDI file, and its irregularities
 ///
 /// Each track is listed with the part it plays in a band (keys, lead, chords, bass, drums) and the
-/// rule that decided it: drum channel, program, name, or the way it is written.
-/// The options of tracks, channels, bars and pedal choose the listed notes and parts. Time
-/// signature, tempo and length are those of the whole file.
+/// rule that decided it: drum channel, program, name, or texture. The options of tracks, channels,
+/// bars and pedal choose the listed notes and parts, and the number of bars ends with them. Time
+/// signature, tempo and seconds are those of the whole file.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file (.mid, .midi, .kar, .rmi)
@@ -60,7 +60,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Number of bars with notes; the last one counts whole.
+/// Returns the number of bars up to the end of the last note; that bar counts whole.
 fn bars(score: &Score) -> u32 {
     match score.notes.iter().map(|n| n.end()).max() {
         Some(end) => score.time_signatures.position(end.saturating_sub(1)).bar + 1,
@@ -68,7 +68,7 @@ fn bars(score: &Score) -> u32 {
     }
 }
 
-/// Returns the output of `--json`, on one line.
+/// Report of `--json`, which is printed on one line.
 #[derive(serde::Serialize)]
 struct Report<'a> {
     #[serde(flatten)]
@@ -111,7 +111,8 @@ const MOST: usize = 12;
 fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
     let drums = file.notes.iter().filter(|n| file.is_drum(n)).count();
     let mut words = format!(
-        "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, {:.1} s\n",
+        "{}: type {}, {} tracks, {} ticks a beat; {} notes ({drums} of them drums), {} bars, \
+         {:.1} s\n",
         name.display(),
         file.format,
         file.tracks.len(),

@@ -1,5 +1,5 @@
-//! The commands of `continuo`. Errors go to standard error as one line. Exit status 1 is a failure, 2 a
-//! wrong command line, 130 an interrupt.
+//! The commands of `continuo`. An error goes to standard error as one line. Exit status 1 is a
+//! failure, 2 a wrong command line, 130 an interrupt.
 
 mod bandwidth;
 mod bench;
@@ -80,10 +80,12 @@ pub fn run() -> ExitCode {
     continuo_cli::end("continuo", result.map(|()| ExitCode::SUCCESS))
 }
 
-/// Loads the model of a command, and reports requested devices that are not available.
+/// Loads the model of a command. Reports requested devices that are not available to standard
+/// error.
 ///
 /// # Errors
-/// Fails if ONNX Runtime or the model is not found, or cannot be loaded.
+/// Fails if the name of a device is unknown, or if ONNX Runtime or the model is not found or cannot
+/// be loaded.
 pub fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc<Model>> {
     let (library, options) = (places.runtime_library()?, compute.model_options()?);
     let progress = Progress::spinner("loading the model");
@@ -99,7 +101,7 @@ pub fn load(places: &ModelPaths, compute: &ComputeOptions) -> anyhow::Result<Arc
     Ok(model)
 }
 
-/// Prints the warnings about a MIDI file.
+/// Prints the warnings about a MIDI file to standard error.
 fn warn(file: &Path, warnings: &[String]) {
     for warning in warnings {
         note(format_args!("continuo: {}: {warning}", file.display()));

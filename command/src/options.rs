@@ -1,4 +1,4 @@
-//! Command-line options that every command that plays shares.
+//! Command-line options that several commands share.
 
 mod compute;
 mod harmony;

@@ -16,16 +16,16 @@ use super::input_selection::InputSelection;
 pub(crate) struct Args {
     /// MIDI file to encode
     file: PathBuf,
-    /// Vocabulary
+    /// Vocabulary of the tokens
     #[arg(long, value_parser = ["continuo", "band", "midigen"], default_value = "continuo")]
     preset: String,
-    /// A vocabulary.json, as in a model directory, in place of a preset
+    /// Vocabulary from this file instead of a preset: vocabulary.json of a model directory
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
     /// Keep the drums as notes
     #[arg(long)]
     drums: bool,
-    /// Print only ids, on one line
+    /// Print only the ids of the tokens, on one line
     #[arg(long)]
     ids: bool,
     #[command(flatten)]
@@ -58,8 +58,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     print(&text)
 }
 
-/// Returns a line for each step: bar, step in the bar, and the tokens up to the next move. `+` joins
-/// the base tokens of one merged token, also at the end of a line if it continues on the next.
+/// Returns a line for each step: bar, step in the bar, and the tokens up to the next move. `+`
+/// joins the base tokens of one merged token. It stands at the end of a line if the token continues
+/// on the next line.
 fn by_step(
     score: &Score,
     first_bar: u32,
@@ -69,7 +70,7 @@ fn by_step(
     let mut text = String::new();
     let (mut begins, mut after_separator) = (true, false);
     let lengths = encoded.ids(vocabulary).into_iter();
-    // Whether each base token is the first of its id.
+    // Yields whether each base token is the first of its id.
     let mut first = lengths.flat_map(|id| (0..vocabulary.expand(id).len()).map(|at| at == 0));
     for placed in &encoded.tokens {
         let joined = !first.next().unwrap_or(true);

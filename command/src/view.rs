@@ -28,7 +28,8 @@ pub(crate) struct Args {
     selection: InputSelection,
 }
 
-/// Colours of the tracks of a file that has one part; the last one is shared by all further tracks.
+/// RGB colours of the tracks of a file that has one part; the last one is shared by all further
+/// tracks.
 const COLOURS: [[u8; 3]; 8] = [
     roll::INPUT_COLOUR,
     roll::GENERATED_COLOUR,
@@ -60,7 +61,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(output.write(&png)?)
 }
 
-/// Returns the names of the chords, each with its first step.
+/// Returns the first step and the name of each chord.
 fn chords(score: &Score) -> Vec<(u32, String)> {
     let key = Scale::detect(&score.notes, f64::INFINITY);
     let spans = chord::recognise(score).into_iter();
@@ -68,8 +69,8 @@ fn chords(score: &Score) -> Vec<(u32, String)> {
     named.collect()
 }
 
-/// Returns the name, the score and the colour of each part. A file that has one part is divided into
-/// its tracks, and those beyond the number of colours are one.
+/// Returns the name, the score and the RGB colour of each part. A file that has one part is divided
+/// into its tracks; from the last colour on, all tracks are one.
 fn by_part(chosen: &SelectedFile, steps_per_beat: u32) -> Vec<(String, Score, [u8; 3])> {
     let whole = chosen.score(Drums::Keep);
     let mut tracks = midi_tracks(&chosen.file, steps_per_beat, Drums::Keep);

@@ -6,9 +6,9 @@
 //! behaviour DATA/train --copies 200      # free runs, searched in every tune of the folder
 //! ```
 //!
-//! The first two forms compare generated bars with the real ones in the same place. The scale is that
-//! of the input. A random note is in a scale of seven tones 58 times of 100, and a random onset on a
-//! beat 8 times of 100 (12 steps a beat).
+//! The first two forms compare generated bars with the real ones in the same place. The scale is
+//! that of the input. A random note is in a scale of seven tones in 58 of 100 cases. A random onset
+//! is on a beat in 8 of 100 cases (12 steps a beat).
 
 mod measures;
 mod suffix_automaton;
@@ -26,7 +26,7 @@ use continuo_score::{Drums, Scale, Score, midi};
 use measures::{NUMBERS, Passage, compare, compare_shares};
 use suffix_automaton::SuffixAutomaton;
 
-/// Shortest passage that counts as a copy, in notes; shorter ones are common property.
+/// Shortest passage that counts as a copy, in notes; shorter ones are equal by chance.
 const LEAST: usize = 12;
 
 #[derive(Parser)]
@@ -42,8 +42,8 @@ struct Args {
     /// Number of bars of input, and number of bars to generate
     #[arg(long, default_value_t = 8)]
     bars: u32,
-    /// Generate this number of pieces without input, 32 bars each, and search for their passages in the
-    /// folder
+    /// Generate this number of pieces without input, 32 bars each, and search for their passages in
+    /// the folder
     #[arg(long, value_name = "RUNS")]
     copies: Option<u64>,
     /// Seed of the first tune; each further tune has the next one

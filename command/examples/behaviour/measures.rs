@@ -2,10 +2,11 @@
 
 use continuo_score::{Note, Scale, TimeSignatureMap};
 
-/// Number of histogram bins for an onset's position in the bar, in sixteenths; the last bin also counts
-/// later positions.
+/// Number of histogram bins for an onset's position in the bar, in sixteenths; the last bin also
+/// counts later positions.
 const PLACES: usize = 16;
-/// Number of histogram bins for note lengths: up to a 32nd, a sixteenth, … and beyond a whole note.
+/// Number of histogram bins for note lengths: a 32nd and less, a sixteenth, and so on in powers of
+/// two up to four whole notes and more.
 const LENGTHS: usize = 8;
 /// Least number of onsets in a figure that counts as repeated.
 const FIGURE: usize = 4;
@@ -35,7 +36,8 @@ pub(crate) struct Passage {
 }
 
 impl Passage {
-    /// Returns the statistics of the notes that begin in `from..end`.
+    /// Returns the statistics of `notes`, which begin in the steps `from..end`; `beat` is the
+    /// number of steps in a beat.
     pub(crate) fn new(
         notes: &[Note],
         from: u32,
@@ -97,7 +99,7 @@ fn sounding(notes: &[Note], end: u32) -> u32 {
     sum
 }
 
-/// Returns the step from one note to the next: steps and semitones.
+/// Returns the distance from each note to the next: steps of time, and semitones.
 pub(crate) fn moves(notes: &[Note]) -> Vec<(u32, i16)> {
     let step = |pair: &[Note]| {
         let rise = i16::from(pair[1].pitch) - i16::from(pair[0].pitch);
@@ -106,11 +108,12 @@ pub(crate) fn moves(notes: &[Note]) -> Vec<(u32, i16)> {
     notes.windows(2).map(step).collect()
 }
 
-/// Returns the steps of the longest passage that occurs twice, with equal pitches and without overlap.
+/// Returns the steps of the longest passage that occurs twice, with equal pitches and without
+/// overlap.
 fn longest_repeat(notes: &[Note]) -> u32 {
     let moves = moves(notes);
     let mut longest = 0;
-    // Length of the equal moves that end at i and at j; one row of the usual table.
+    // Number of equal moves that end at i and at j: one row of the table of common suffixes.
     let mut same = vec![0usize; moves.len() + 1];
     for i in 0..moves.len() {
         for j in (0..i).rev() {
@@ -140,9 +143,9 @@ fn circles(notes: &[Note]) -> bool {
     })
 }
 
-/// Returns the means of a number over passages, and the distance of its two distributions: the mean
-/// difference of their quantiles (the first Wasserstein distance), in standard deviations of the real
-/// one.
+/// Returns the mean of a number over the real passages, the mean over the played ones, and the
+/// distance of the two distributions. The distance is the mean difference of their quantiles (the
+/// first Wasserstein distance), in standard deviations of the real distribution.
 pub(crate) fn compare(real: &[Passage], played: &[Passage], number: usize) -> [f64; 3] {
     let of = |all: &[Passage]| {
         let mut values: Vec<f64> = all.iter().filter_map(|p| p.numbers[number]).collect();
@@ -164,8 +167,8 @@ pub(crate) fn compare(real: &[Passage], played: &[Passage], number: usize) -> [f
     [a, b, mean(&gaps) / deviation.max(1e-9)]
 }
 
-/// Returns the shares of a histogram over passages, and the total variation distance of the two, 0 to
-/// 1.
+/// Returns the shares of a histogram over the real and over the played passages, and the total
+/// variation distance of the two, from 0 to 1.
 pub(crate) fn compare_shares<const N: usize>(
     real: &[Passage],
     played: &[Passage],

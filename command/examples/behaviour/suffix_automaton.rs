@@ -37,7 +37,7 @@ impl SuffixAutomaton {
         }
     }
 
-    /// Adds a piece. Passages do not cross from one piece into another.
+    /// Adds a piece. No passage spans two pieces.
     pub(crate) fn add(&mut self, notes: &[Note]) {
         self.last = 0;
         for step in moves(notes) {
@@ -46,7 +46,7 @@ impl SuffixAutomaton {
     }
 
     fn push(&mut self, step: (u32, i16)) {
-        // A piece with the start of an earlier one follows the existing states.
+        // A piece that begins like an earlier one follows the existing states.
         if let Some(&there) = self.states[self.last].next.get(&step) {
             if self.states[there].length == self.states[self.last].length + 1 {
                 self.last = there;
@@ -103,8 +103,8 @@ impl SuffixAutomaton {
         }
     }
 
-    /// Returns the longest known passages of a piece: one by notes, and one by steps among passages of
-    /// at least `least` notes.
+    /// Returns the longest known passages of a piece: one by notes, and one by steps among passages
+    /// of at least `least` notes.
     pub(crate) fn longest(&self, notes: &[Note], least: usize) -> (Match, Match) {
         let none = || Match { notes: 0, steps: 0 };
         let (mut by_notes, mut by_steps) = (none(), none());

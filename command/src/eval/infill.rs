@@ -13,24 +13,24 @@ use std::sync::Arc;
 use super::Args;
 use crate::inputs::{find, read_all};
 
-/// Bars before the filled one that are read.
+/// Number of bars before the filled one that are read.
 const CONTEXT: u32 = 16;
 
-/// A bar taken out of a piece.
+/// A bar taken out of a piece. Positions are steps of `before`.
 struct Gap {
     /// Notes before the bar.
     before: Score,
-    /// Its first step, the step after it, and the step after the next bar.
+    /// First step of the bar, the step after the bar, and the step after the next bar.
     lines: [u32; 3],
-    /// Notes of the bar as the piece has it.
+    /// Notes of the bar in the piece.
     own: Vec<Note>,
-    /// Notes after it.
+    /// Notes after the bar.
     following: Vec<Note>,
 }
 
 impl Gap {
-    /// The bar in the middle of a piece, or the first one after that which has notes in it and in the
-    /// next bar.
+    /// Takes out the first bar from the middle of a piece on that has notes before a bar that has
+    /// notes too. Returns `None` if there is none.
     fn of(piece: &Score) -> Option<Self> {
         let lines = piece.time_signatures.bar_lines(piece.length);
         let middle = lines.len() / 2;
@@ -71,13 +71,14 @@ struct Filling {
     candidates: Option<u32>,
     /// Notes in the filled bars.
     filled_notes: usize,
-    /// Loss of the bars after them, in nats.
+    /// Sum of the losses of the bars after the filled ones, in nats.
     nats: f64,
-    /// Loss of each, in nats a note.
+    /// Loss of each bar after a filled one, in nats a note.
     bars: Vec<f64>,
 }
 
-/// Measures the loss of the next bar after the bar of the piece, one candidate, and the best of several.
+/// Measures the loss of the bar that follows each of three fillings: the piece's own notes, one
+/// candidate, and the best of several.
 pub(super) fn run(args: &Args, model: &Arc<Model>, count: usize) -> Result<()> {
     let files = find(&args.files)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
@@ -87,12 +88,13 @@ pub(super) fn run(args: &Args, model: &Arc<Model>, count: usize) -> Result<()> {
         Ok(chosen.score_for(vocabulary).quantise(vocabulary))
     })?;
     let gaps: Vec<Gap> = pieces.iter().filter_map(Gap::of).collect();
-    // Spread over all pieces.
+    // The measured gaps are spread over all pieces.
     let count = count.min(gaps.len());
     let gaps: Vec<&Gap> = (0..count).map(|n| &gaps[n * gaps.len() / count]).collect();
     ensure!(
         !gaps.is_empty(),
-        "none of the {} pieces has three bars with notes",
+        "none of the {} pieces has two successive bars with notes between its middle and its last \
+         bar; name longer pieces",
         pieces.len()
     );
     let mut fillings = [None, Some(1), Some(args.candidates)].map(|candidates| Filling {
@@ -150,7 +152,8 @@ fn report(args: &Args, model: &Model, notes: usize, fillings: &[Filling; 3]) -> 
     }
     let bars = fillings[0].bars.len();
     let mut text = format!("{bars} bars filled; the bars after them have {notes} notes\n\n");
-    text += "| the bar is filled with | notes | nats a note in the next bar | better than one candidate |\n";
+    text += "| the bar is filled with | notes | nats a note in the next bar | better than one \
+             candidate |\n";
     text += "|---|---|---|---|\n";
     for filling in fillings {
         let name = match filling.candidates {
@@ -169,7 +172,8 @@ fn report(args: &Args, model: &Model, notes: usize, fillings: &[Filling; 3]) -> 
     print(&text)
 }
 
-/// Reads variants of a piece with one memory, each from where it differs from the last one.
+/// Reads variants of a piece with one memory. Each variant is read from its first difference to the
+/// previous one.
 struct Reader<'a> {
     model: &'a Model,
     recall: f32,

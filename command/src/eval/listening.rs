@@ -1,4 +1,4 @@
-//! Pieces, and the model's loss on each of their tokens.
+//! Pieces, and the loss of the model on each of their tokens.
 
 use std::path::PathBuf;
 
@@ -24,12 +24,15 @@ pub(super) struct Piece {
     keys: Vec<Vec<InputToken>>,
     /// Number of notes that begin at each token.
     notes: Vec<u64>,
-    /// Part of the first note that each token belongs to, if any.
+    /// Part of the first note to which each token belongs, if any.
     parts: Vec<Option<Part>>,
 }
 
-/// Reads the pieces in files and folders, each in `keys` keys, and leaves out pieces without a token to
+/// Reads the pieces in files and folders, each in `keys` keys. Leaves out pieces without a token to
 /// predict.
+///
+/// # Errors
+/// Fails if no piece is left, or if a folder cannot be read.
 pub(super) fn read(
     model: &Model,
     named: &[PathBuf],
@@ -72,7 +75,7 @@ impl Piece {
         let notes = |input_token: &InputToken| {
             vocabulary.tokens(input_token.id).filter(is_note).count() as u64
         };
-        // The first is the piece's own key, which always fits.
+        // The first key is the piece's own, which always fits.
         let notes = keys[0].iter().map(notes).collect();
         let mut reader = TokenParts::default();
         let parts = keys[0].iter().map(|input_token| {
@@ -100,16 +103,21 @@ impl Piece {
 /// A model with settings for evaluation.
 pub(super) struct Ear<'a> {
     pub(super) model: &'a Model,
-    /// Recall of the n-gram memory.
+    /// Weights of the n-gram memory, multiplied by the recall.
     pub(super) weights: Mixture,
+    /// N-gram memory of the learned pieces.
     pub(super) learned: &'a NgramMemory,
+    /// First bar whose tokens count, from 1.
     pub(super) from_bar: u32,
 }
 
 impl Ear<'_> {
-    /// Adds the loss of a piece to a cell. Every token but the first is predicted from those before it;
-    /// tokens before `from_bar` are not counted. `recall` is that of the kNN memory. Calls `read` with
-    /// the number of tokens after every chunk.
+    /// Adds the loss of a piece to a cell. Every token but the first is predicted from those before
+    /// it; tokens before `from_bar` are not counted. `recall` is that of the kNN memory. Calls
+    /// `read` with the number of tokens after every chunk.
+    ///
+    /// # Errors
+    /// Fails if the network or the index of the kNN memory does.
     pub(super) fn listen(
         &self,
         piece: &Piece,
@@ -154,8 +162,8 @@ impl Ear<'_> {
         let (window, vocabulary) = (model.manifest().shape.window, model.sizes().vocabulary);
         let mut memory = model.memory();
         let mut expected = Vec::with_capacity(tokens.len());
-        // The last token predicts nothing.
         let segment = if xl { tokens.len() } else { window };
+        // The last token predicts nothing.
         for segment in tokens[..tokens.len() - 1].chunks(segment) {
             if !xl {
                 memory.clear_window();

@@ -1,16 +1,16 @@
-//! Places new notes in a file: their tracks, channels and ticks, and the notes that they replace.
+//! Tracks, channels and ticks of new notes in a file, and the notes that they replace.
 
 use continuo_score::midi::{MidiDocument, MidiFile, MidiNote, Replacement};
 use continuo_score::{Note, PartFilter};
 
 use super::Music;
 
-/// Bars on both sides of the filled ones whose notes say to which part a new note belongs.
+/// Number of bars on each side of the filled range whose notes decide the track of a new note.
 const AROUND: u32 = 4;
 
 impl Music {
-    /// Returns the replacement of the chosen notes that begin in the bars by `notes`, in steps of the
-    /// file.
+    /// Returns the change of the file: the chosen notes that begin in the bars are removed, and
+    /// `notes`, in steps of the file, are added.
     pub(super) fn replacement(
         &self,
         document: &MidiDocument,
@@ -47,7 +47,8 @@ impl Music {
         u64::from(step) * u64::from(file.ticks_per_beat) / u64::from(self.whole.steps_per_beat)
     }
 
-    /// Returns the chosen notes in the bars and around them, or all if there are none.
+    /// Returns the chosen notes that begin in the bars or around them, or all chosen notes if there
+    /// are none.
     fn around(&self, file: &MidiFile, chosen: &[MidiNote]) -> Vec<MidiNote> {
         let bars = &self.whole.time_signatures;
         let from = self.whole.bars_before(self.range.start, AROUND);
@@ -61,8 +62,9 @@ impl Music {
         }
     }
 
-    /// Returns a note of the track to which a new note belongs: the nearest one, where a semitone and a
-    /// beat are equally far. With a model that has parts, tracks of the note's part come first.
+    /// Returns a note of the track to which a new note belongs: the nearest one in pitch and time.
+    /// A semitone counts as much as a beat. With a model that has parts, tracks of the note's part
+    /// come first.
     fn part_of(&self, file: &MidiFile, note: &Note, around: &[MidiNote]) -> Option<MidiNote> {
         let start = self.tick(file, note.start);
         let beat = u64::from(file.ticks_per_beat);
@@ -77,7 +79,8 @@ impl Music {
     }
 }
 
-/// Returns a new note cut where a note that stays strikes its key, or `None` if one holds its key down.
+/// Ends a new note where a note that stays begins on the same key and channel. Returns `None` if a
+/// note that stays already holds that key down.
 fn between(mut placed: MidiNote, stay: &[MidiNote]) -> Option<MidiNote> {
     let same = |note: &&MidiNote| note.channel == placed.channel && note.pitch == placed.pitch;
     for note in stay.iter().filter(same) {
@@ -112,7 +115,7 @@ mod tests {
         assert_eq!(between(note(480, 720, 60, 1), &stay), None);
         let free = note(500, 720, 60, 1);
         assert_eq!(between(free, &stay), Some(free));
-        // It was played a little early.
+        // The note that stays begins a little before its beat.
         let cut = between(note(720, 960, 64, 0), &stay);
         assert_eq!(cut, Some(note(720, 950, 64, 0)));
     }

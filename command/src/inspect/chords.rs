@@ -25,7 +25,7 @@ impl<'a> Chords<'a> {
         }
     }
 
-    /// One entry a chord; `tick` is the tick of a step.
+    /// Returns the key and one entry for each chord; `tick` converts a step to ticks.
     pub(super) fn as_json(&self, tick: impl Fn(u32) -> u64) -> Value {
         let span = |span: &ChordSpan| {
             let place = self.score.time_signatures.position(span.start);
@@ -41,8 +41,8 @@ impl<'a> Chords<'a> {
         })
     }
 
-    /// A lead sheet: `| C . G7 . | C |`. A point is a beat on which the chord goes on; a bar of one chord
-    /// has its name alone.
+    /// Returns a lead sheet: `| C . G7 . | C |`. A point is a beat on which the chord continues. A
+    /// bar of one chord has the name alone.
     pub(super) fn as_text(&self) -> String {
         let bars = self.bars();
         let mut text = match self.key {
@@ -58,7 +58,7 @@ impl<'a> Chords<'a> {
         text
     }
 
-    /// Number and chords of each bar.
+    /// Returns the number of each bar, from 1, and the names of its chords.
     fn bars(&self) -> Vec<(u32, String)> {
         let (Some(first), Some(last)) = (self.spans.first(), self.spans.last()) else {
             return Vec::new();

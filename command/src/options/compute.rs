@@ -9,17 +9,19 @@ use continuo_engine::model::ModelOptions;
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Computing")]
 pub struct ComputeOptions {
-    /// Devices in order of preference, separated by commas: cpu, cuda, directml, coreml; auto tries all
+    /// Devices in order of preference, separated by commas: cpu, cuda, directml, coreml; auto tries
+    /// all
     #[arg(long, value_name = "DEVICES", default_value = "cpu")]
     device: String,
     /// Number of threads for one run of the network
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: u16,
     /// Variant of the model to load [default: the one for the device]
     #[arg(long, value_name = "NAME")]
     variant: Option<String>,
-    /// Reach of the kNN memory: number of earlier tokens of the song that a token can attend to, and as
-    /// many tokens of learned pieces [default: that of the model's training]
+    /// Reach of the kNN memory: number of earlier tokens of the song that a token can attend to,
+    /// and number of tokens of learned pieces [default: that of the model's training]
     #[arg(long, value_name = "N", value_parser = number(1usize, 1 << 22))]
     memories: Option<usize>,
 }

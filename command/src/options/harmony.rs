@@ -7,29 +7,32 @@ use continuo_score::{ChordPlan, Score};
 /// Greatest number of bars of a loop.
 const MOST_BARS: u32 = 64;
 
-/// Options of harmony.
+/// Options of the chords that an answer follows.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Harmony")]
 pub struct HarmonyOptions {
-    /// Chords to follow; free: those of the model; loop:4: those of the last four bars, again and again
+    /// Chords to follow. free: the chords of the model; loop:4: the chords of the last four bars in
+    /// a loop
     #[arg(long, value_name = "HARMONY", default_value = "free", value_parser = harmony)]
     harmony: Harmony,
-    /// Pull to those chords: 0 none, 0.5 a bias to their tones on strong beats, 1 their tones only
-    #[arg(long, value_name = "PULL", default_value_t = 0.5, value_parser = number(0.0f32, 1.0), requires = "harmony")]
+    /// Pull to the chords of the loop: 0 none, 0.5 a bias to their tones on strong beats, 1 their
+    /// tones only
+    #[arg(long, value_name = "PULL", default_value_t = 0.5,
+        value_parser = number(0.0f32, 1.0), requires = "harmony")]
     chord_pull: f32,
 }
 
 /// Source of the chords of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Harmony {
-    /// The model.
+    /// The model chooses the chords.
     Free,
-    /// The last bars of the input.
+    /// The chords of the last `bars` bars of the input repeat.
     Loop { bars: u32 },
 }
 
 impl HarmonyOptions {
-    /// Returns the settings with the pull.
+    /// Returns the sampling settings with the pull; it is 0 if the model chooses the chords.
     pub fn sampling(&self, mut sampling: Sampling) -> Sampling {
         sampling.constraints.chord_pull = match self.harmony {
             Harmony::Free => 0.0,
@@ -38,8 +41,8 @@ impl HarmonyOptions {
         sampling
     }
 
-    /// Returns the chords of an answer to `score` that begins at step `at`; `None` where they are the
-    /// model's.
+    /// Returns the chords of an answer to `score` that begins at step `at`; `None` if
+    /// the model chooses them.
     pub fn plan(&self, score: &Score, at: u32) -> Option<ChordPlan> {
         match self.harmony {
             Harmony::Free => None,

@@ -1,4 +1,4 @@
-//! Command-line options for the paths of ONNX Runtime and of the model, and the search for defaults.
+//! Command-line options for the paths of ONNX Runtime and of the model, and their defaults.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,8 @@ pub struct ModelPaths {
     /// Model directory [default: models/default beside the command or in the source tree]
     #[arg(long, env = "CONTINUO_MODEL", value_name = "DIR")]
     pub model: Option<PathBuf>,
-    /// ONNX Runtime's library [env: CONTINUO_RUNTIME] [default: beside the command, or target/runtime]
+    /// ONNX Runtime's library [env: CONTINUO_RUNTIME] [default: beside the command, or
+    /// target/runtime]
     #[arg(long, value_name = "FILE")]
     pub runtime: Option<PathBuf>,
 }
@@ -28,7 +29,7 @@ impl ModelPaths {
     /// Returns the path of the model directory to load.
     ///
     /// # Errors
-    /// Fails if no path is given and none is found.
+    /// Fails if no path is given and no default folder exists.
     pub fn model_directory(&self) -> Result<PathBuf> {
         let named = self.model.clone();
         named

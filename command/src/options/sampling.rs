@@ -23,15 +23,19 @@ pub struct SamplingOptions {
     #[arg(long, value_name = "K", default_value_t = Sampling::default().top_k)]
     top_k: u16,
     /// Top-p (nucleus): keep the likeliest tokens up to this total probability
-    #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p, value_parser = number(0.0f32, 1.0))]
+    #[arg(long, value_name = "P", default_value_t = Sampling::default().top_p,
+        value_parser = number(0.0f32, 1.0))]
     top_p: f32,
     /// Min-p: keep tokens that are at least this fraction as likely as the likeliest
-    #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p, value_parser = number(0.0f32, 1.0))]
+    #[arg(long, value_name = "P", default_value_t = Sampling::default().min_p,
+        value_parser = number(0.0f32, 1.0))]
     min_p: f32,
     /// Greatest multiplier of the temperatures from loop detection; 1 turns it off
-    #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().loop_temperature, value_parser = number(1.0, HOTTEST))]
+    #[arg(long, value_name = "TIMES", default_value_t = Sampling::default().loop_temperature,
+        value_parser = number(1.0, HOTTEST))]
     warmest: f32,
-    /// Play in this scale only: "D dorian", "Bb minor pentatonic"; auto: the scale of the input
+    /// Play in this scale only: "D dorian", "Bb minor pentatonic"; auto: the scale of the input;
+    /// off: any pitch
     #[arg(long, value_name = "SCALE", value_parser = scale)]
     scale: Option<ScaleLock>,
     /// Play pitches of this range only: C3..C6 (C4 is middle C), or MIDI keys 48..84
@@ -47,7 +51,8 @@ pub struct SamplingOptions {
     #[arg(long, value_name = "PITCH", value_parser = pitch)]
     register: Option<u8>,
     /// Strength of that bias, in nats at a distance of an octave
-    #[arg(long, value_name = "NATS", default_value_t = 1.0, value_parser = number(0.0f32, 100.0), requires = "register")]
+    #[arg(long, value_name = "NATS", default_value_t = 1.0,
+        value_parser = number(0.0f32, 100.0), requires = "register")]
     register_strength: f32,
     /// Longest note, in beats
     #[arg(long, value_name = "BEATS", value_parser = number(0.01, LONGEST))]
