@@ -160,7 +160,7 @@ impl Continuation<'_> {
             (Some(last), Some(channel)) => (channel, self.document.sound_of(&last)),
             (Some(last), None) => {
                 said.push(format!(
-                    "no channel is free: the answer plays on channel {}, that of the continued part",
+                    "no channel is free: the answer shares channel {} with the continued part",
                     last.channel + 1
                 ));
                 (last.channel, PartSound::default())

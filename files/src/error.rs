@@ -13,7 +13,11 @@ pub enum WriteError {
     #[error("{}: is a file; name a folder", .0.display())]
     File(PathBuf),
     /// The parent folder of the output does not exist.
-    #[error("{}: there is no folder {} to write it in; make it first", path.display(), folder.display())]
+    #[error(
+        "{}: there is no folder {} to write it in; make it first",
+        path.display(),
+        folder.display()
+    )]
     NoFolder {
         /// The output.
         path: PathBuf,
@@ -43,7 +47,11 @@ pub enum WriteError {
         wanted: &'static str,
     },
     /// The path is an existing folder of another kind.
-    #[error("{}: is a folder, but not {wanted} (it has no {marker}), so it is not replaced", path.display())]
+    #[error(
+        "{}: is a folder, but not {wanted} (it has no {marker}), so it is not replaced; name \
+         another folder",
+        path.display()
+    )]
     OtherFolder {
         /// The output.
         path: PathBuf,
@@ -53,7 +61,7 @@ pub enum WriteError {
         marker: &'static str,
     },
     /// The path exists, and replacing is not allowed.
-    #[error("{}: is there already", .0.display())]
+    #[error("{}: exists already and is not replaced; choose another name", .0.display())]
     Exists(PathBuf),
     /// The existing file is read-only.
     #[error("{}: is read-only, so it is not replaced", .0.display())]
@@ -63,7 +71,7 @@ pub enum WriteError {
     Special {
         /// The output.
         path: PathBuf,
-        /// Kind of the existing thing.
+        /// Name of its kind, with an article: "a disk".
         what: &'static str,
     },
     /// Standard output is a terminal, and the output is binary.
@@ -117,11 +125,12 @@ pub enum ReadError {
     },
     /// Standard input has been read before.
     #[error(
-        "standard input (-) is named twice, and can be read only once; name a file for one of the two"
+        "standard input (-) is named twice, and can be read only once; name a file for one of the \
+         two"
     )]
     StandardInputTwice,
     /// The input is not UTF-8 text.
-    #[error("{}: is not text in UTF-8", .0.display())]
+    #[error("{}: is not text in UTF-8; convert it", .0.display())]
     NotText(PathBuf),
     /// The system refuses.
     #[error("{}: {source}", path.display())]

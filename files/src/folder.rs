@@ -18,8 +18,8 @@ pub struct FolderKind {
     pub name: &'static str,
     /// Name of the file that identifies folders of this kind.
     pub marker: &'static str,
-    /// Whether a file of this name is part of the output. All other files in a replaced folder belong
-    /// to its owner and are kept.
+    /// Whether a file of this name is part of the output. All other files in a replaced folder
+    /// belong to its owner and are kept.
     pub owns: fn(&OsStr) -> bool,
 }
 
@@ -37,8 +37,8 @@ impl FolderOutput {
     /// [`Self::begin`] makes missing parent folders.
     ///
     /// # Errors
-    /// Fails if `path` is a file, a folder of another kind that is not empty (whatever `replace` is),
-    /// or standard output, or cannot be written.
+    /// Fails if `path` is a file, a folder of another kind that is not empty (whatever `replace`
+    /// is), or standard output, or cannot be written.
     pub fn check(path: &Path, kind: &FolderKind, replace: Replace) -> Result<Self, WriteError> {
         if is_standard(path) {
             return Err(WriteError::FolderToStandardOutput(kind.name));
@@ -61,7 +61,7 @@ impl FolderOutput {
         Ok(output)
     }
 
-    /// Returns the folder that exists now, if any.
+    /// Checks that the target may be replaced, and returns it; `None` if it does not exist.
     fn may_replace(&self) -> Result<Option<&Path>, WriteError> {
         let refused = |why| Err(WriteError::io(&self.path)(why));
         let data = match fs::metadata(&self.target) {
@@ -89,10 +89,10 @@ impl FolderOutput {
         })
     }
 
-    /// Begins to write into a scratch folder beside the target.
+    /// Begins to write into a scratch folder beside the target, and makes missing parent folders.
     ///
     /// # Errors
-    /// Fails if the system refuses.
+    /// Fails if the system does not make the folders.
     pub fn begin(&self) -> Result<FolderDraft, WriteError> {
         let above = folder_of(&self.target);
         fs::create_dir_all(above).map_err(WriteError::io(above))?;
@@ -142,8 +142,8 @@ impl FolderDraft {
         self.scratch.path()
     }
 
-    /// Writes a file and flushes it to the disk, so that a crash leaves no half-written folder. `name`
-    /// is a path inside the folder.
+    /// Writes a file and flushes it to the disk, so that a crash leaves no half-written folder.
+    /// `name` is a path inside the folder.
     ///
     /// # Errors
     /// Fails if the system refuses; the error names the file by its final path.
@@ -157,8 +157,8 @@ impl FolderDraft {
         written.map_err(WriteError::io(self.output.path.join(name)))
     }
 
-    /// Moves the folder into the target's place. First copies the owner's files from an existing folder
-    /// into the new one. The old folder is removed only after the new one is in place.
+    /// Moves the folder into the target's place. First copies the owner's files from an existing
+    /// folder into the new one. The old folder is removed only after the new one is in place.
     ///
     /// # Errors
     /// Fails if the system refuses, or if a file that must not be replaced has appeared in the
@@ -183,7 +183,7 @@ impl FolderDraft {
     }
 }
 
-/// Copies the owner's files from an old folder.
+/// Copies the owner's files from an old folder into a new one.
 fn keep(old: &Path, new: &Path, kind: &FolderKind) -> io::Result<()> {
     for entry in fs::read_dir(old)? {
         let name = entry?.file_name();

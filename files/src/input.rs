@@ -30,11 +30,11 @@ pub struct Input {
 /// Whether standard input has been read; a second read would find it empty.
 static STANDARD_INPUT_READ: AtomicBool = AtomicBool::new(false);
 
-/// Reads a file, a pipe or, for the path `-`, standard input, if it has at most `most` bytes.
+/// Reads a file, a pipe or, for the path `-`, standard input.
 ///
 /// # Errors
-/// Fails if the input is a folder, is larger, or cannot be read, or if standard input has been read
-/// before.
+/// Fails if the input is a folder, has more than `most` bytes, or cannot be read, or if standard
+/// input has been read before.
 pub fn read_input(path: &Path, most: u64) -> Result<Input, ReadError> {
     if is_standard(path) {
         if STANDARD_INPUT_READ.swap(true, Ordering::Relaxed) {

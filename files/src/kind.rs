@@ -71,10 +71,10 @@ const OTHER_ENDINGS: &str = "mp3 flac ogg opus m4a aac aif aiff wma jpg jpeg gif
      tiff pdf txt md csv tsv toml yaml yml xml html zip gz xz zst tar py rs sh onnx safetensors \
      musicxml mscz mp4";
 
-/// Kinds with extensions of their own.
+/// Kinds of this crate.
 const OURS: [&Kind; 4] = [&MIDI, &WAV, &PNG, &JSON];
 
-/// First bytes of other kinds of files, with the names of the kinds.
+/// First bytes and names of other kinds of files.
 const OTHERS: [(&[u8], &str); 15] = [
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
@@ -100,7 +100,7 @@ pub(crate) fn ending(path: &Path) -> Option<String> {
 }
 
 impl Kind {
-    /// Whether a file of this kind may have this name.
+    /// Whether a file of this kind may have this extension, in lower case.
     pub(crate) fn allows(&self, ending: &str) -> bool {
         let own = self.endings.contains(&ending);
         let others = || {
@@ -110,8 +110,8 @@ impl Kind {
         own || (self.any_ending && !others())
     }
 
-    /// Whether a file with these first bytes and this name is of this kind. The name decides only if
-    /// the bytes are inconclusive, as in a damaged file.
+    /// Whether a file with these first bytes and this name is of this kind. The name decides only
+    /// if the bytes are inconclusive, as in a damaged file.
     pub(crate) fn is(&self, head: &[u8], path: &Path) -> bool {
         let named = || ending(path).is_some_and(|ending| self.endings.contains(&&*ending));
         let unknown = || by_content(head).is_none() && !is_text(head);

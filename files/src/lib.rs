@@ -1,17 +1,18 @@
-//! Input and output files of commands, and the place of ONNX Runtime's library.
+//! Input and output files of commands, and the search for ONNX Runtime's library.
 //!
-//! **Outputs** appear whole or not at all. [`Output`] is a file, a device, a pipe or standard output;
-//! [`FolderOutput`] is a folder. Both are checked before the work begins, so that a wrong name does not
-//! cost an hour of work. The bytes go to a scratch file with a unique name in the target's folder,
-//! which is flushed to the disk and renamed. A full disk leaves the existing file unchanged. A folder,
-//! a disk or a file of another [`Kind`] is not replaced, unless [`Replace::Any`] allows it; a file
-//! never replaces a folder. Devices and pipes are written to. Only scratch files of this process are
-//! ever removed: see [`remove_scratch`].
+//! **Outputs** appear whole or not at all. [`Output`] is a file, a device, a pipe or standard
+//! output; [`FolderOutput`] is a folder. Both are checked before the work begins, so that a wrong
+//! name does not cost an hour of work. The bytes go to a scratch file with a unique name in the
+//! target's folder, which is flushed to the disk and renamed. A full disk leaves the existing file
+//! unchanged. A file of another [`Kind`] is replaced only if [`Replace::Any`] allows it, and so is
+//! a disk written to. A file never replaces a folder, and a folder of another kind is never
+//! replaced. Other devices and pipes are written to. Only scratch files of this process are ever
+//! removed: see [`remove_scratch`].
 //!
-//! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders, follows
-//! each link once and counts the entries it leaves out.
+//! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders,
+//! follows each link once and counts the entries it leaves out.
 //!
-//! **ONNX Runtime's library** is found in one order by all programs: [`onnx_runtime`].
+//! **ONNX Runtime's library** is searched in one order by all programs: [`onnx_runtime`].
 //!
 //! The path `-` stands for standard input or standard output.
 //!

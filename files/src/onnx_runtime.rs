@@ -1,12 +1,14 @@
 //! ONNX Runtime's library: its file names, its folder, and the order of the search for it.
 //!
-//! | who | file name | places, in order |
-//! |---|---|---|
-//! | the commands: [`find`] | [`library_name`] | the named file; the file in [`VARIABLE`]; in the program's folder and the three above it, the folder itself and its [`FOLDER`] |
-//! | the plugin: [`find_bundled`] | [`bundled_library_name`] | the folder in [`RESOURCES_VARIABLE`]; inside its bundle; beside its file: [`resource_folders`] |
+//! - The commands ([`find`]) load the file that an option names, or the file in [`VARIABLE`].
+//!   Without both, they load the first [`library_name`] in the program's folder and the three above
+//!   it, in each of them or in its [`FOLDER`].
+//! - The plugin ([`find_bundled`]) loads the first [`bundled_library_name`] in the folders of
+//!   [`resource_folders`]: the folder in [`RESOURCES_VARIABLE`], else inside the bundle, else
+//!   beside the plugin's file.
 //!
 //! `cargo xtask runtime` puts both files into [`FOLDER`] of cargo's target folder, which lies above
-//! every program that cargo builds. `cargo xtask bundle` copies the plugin's into the bundles.
+//! every program that cargo builds. `cargo xtask bundle` copies the plugin's file into the bundles.
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::{Path, PathBuf};
@@ -15,23 +17,23 @@ use std::path::{Path, PathBuf};
 pub const VARIABLE: &str = "CONTINUO_RUNTIME";
 /// Environment variable with the folder of the plugin's resources, instead of those of its bundle.
 pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
-/// Folder in cargo's target folder that has the library.
+/// Name of the folder in cargo's target folder that has the library.
 pub const FOLDER: &str = "runtime";
 
-/// Folder of a bundle that has everything else.
+/// Name of the folder of a bundle that has everything else.
 const CONTENTS: &str = "Contents";
 
-/// Number of folders that are searched: the program's and those above it. Cargo puts programs at most that deep into
-/// its target folder: `target/<platform>/<profile>/deps`.
+/// Number of folders that are searched: the program's folder and those above it. Cargo puts
+/// programs at most that deep into its target folder: `target/<platform>/<profile>/deps`.
 const DEPTH: usize = 4;
 
-/// The library's file name for the commands.
+/// Returns the library's file name for the commands.
 pub fn library_name() -> String {
     format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")
 }
 
-/// The library's file name for the plugin. Not the usual one: all builds share one SONAME, and the
-/// host or another plugin may have loaded its own.
+/// Returns the library's file name for the plugin. This differs from the usual name, because the
+/// host or another plugin may have loaded its own copy under that.
 pub fn bundled_library_name() -> String {
     format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}")
 }
@@ -39,7 +41,8 @@ pub fn bundled_library_name() -> String {
 /// Error of [`find`]. It says how to get the library.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{problem}; fetch it with `cargo xtask runtime`, or name the library with --runtime or {VARIABLE}"
+    "{problem}; fetch it with `cargo xtask runtime`, or name the library with --runtime or \
+     {VARIABLE}"
 )]
 pub struct RuntimeNotFound {
     problem: String,
@@ -49,7 +52,7 @@ pub struct RuntimeNotFound {
 /// the first one near the program.
 ///
 /// # Errors
-/// A path is named and there is no file, or none is named and none is found.
+/// Fails if a path is named and there is no file, or if none is named and none is found.
 pub fn find(named: Option<&Path>) -> Result<PathBuf, RuntimeNotFound> {
     find_among(named, variable(VARIABLE), program_folder().as_deref())
 }
@@ -82,12 +85,12 @@ fn find_among(
         })
 }
 
-/// The first folder at one of the `relative` paths from the program's folder or the three above it.
+/// Returns the first folder at the path `relative` from the program's folder or the three above it.
 pub fn find_folder_near_program(relative: &Path) -> Option<PathBuf> {
     find_above(&program_folder()?, &[relative], Path::is_dir)
 }
 
-/// The first of the `relative` paths that `exists`, from `folder` and the three above it.
+/// Returns the first of the `relative` paths that `exists`, from `folder` and the three above it.
 fn find_above(
     folder: &Path,
     relative: &[&Path],
@@ -100,22 +103,24 @@ fn find_above(
         .find(|path| exists(path))
 }
 
-/// Folder of the running program, through links; `None` if the system does not know it.
+/// Returns the folder of the running program, with links followed; `None` if the system does not
+/// know it.
 fn program_folder() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
     program.parent().map(Path::to_path_buf)
 }
 
-/// The first library with the plugin's name in `folders`.
+/// Returns the first library with the file name for the plugin in `folders`.
 pub fn find_bundled(folders: &[PathBuf]) -> Option<PathBuf> {
     let name = bundled_library_name();
     let mut paths = folders.iter().map(|folder| folder.join(&name));
     paths.find(|path| path.is_file())
 }
 
-/// Folders in which the plugin finds its resources, in order; `own` is the plugin's library or program.
+/// Returns the folders in which the plugin searches its resources, in order; `own` is the path of
+/// the plugin's library or program.
 ///
-/// - The folder in [`RESOURCES_VARIABLE`]; if it is set, no other one.
+/// - The folder in [`RESOURCES_VARIABLE`]; if the variable is set, that is the only one.
 /// - [`resources_inside`] a bundle that is a folder:
 ///   `Continuo.vst3/Contents/x86_64-linux/Continuo.so`, `Continuo.clap/Contents/MacOS/Continuo`.
 /// - [`resources_beside`] a single file: `Continuo.clap` on Linux and Windows.
@@ -138,19 +143,20 @@ fn resource_folders_among(variable: Option<PathBuf>, own: Option<&Path>) -> Vec<
     inside.into_iter().chain(resources_beside(own)).collect()
 }
 
-/// Folder of the resources inside a bundle that is a folder.
+/// Returns the folder of the resources inside a bundle that is a folder.
 pub fn resources_inside(bundle: &Path) -> PathBuf {
     bundle.join(CONTENTS).join("Resources")
 }
 
-/// Folder of the resources beside a plugin or program that is one file; `None` if `file` has no name.
+/// Returns the folder of the resources beside a plugin or program that is one file; `None` if
+/// `file` has no name.
 pub fn resources_beside(file: &Path) -> Option<PathBuf> {
     let mut name = file.file_stem()?.to_os_string();
     name.push(".resources");
     Some(file.with_file_name(name))
 }
 
-/// A path in an environment variable; an empty one counts as none.
+/// Returns the path in an environment variable; an empty variable counts as missing.
 fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())

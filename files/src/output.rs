@@ -14,7 +14,8 @@ use crate::scratch::{self, Entry};
 /// Name of standard output in messages.
 pub const STANDARD_OUTPUT: &str = "standard output";
 
-/// Number of bytes for a pipe that are kept in memory; longer outputs go to a temporary file.
+/// Number of bytes for a device or a pipe that are kept in memory; longer outputs go to a temporary
+/// file.
 const IN_MEMORY: usize = 16 << 20;
 
 /// Existing files that an output may replace.
@@ -46,13 +47,13 @@ pub struct Output {
 }
 
 impl Output {
-    /// Checks that a file of this kind can be written to `path` (`-`: standard output). Call it before
-    /// the work begins. It makes and removes a scratch file in the target's folder, and changes nothing
-    /// else.
+    /// Checks that a file of this kind can be written to `path` (`-`: standard output). Call it
+    /// before the work begins. It makes and removes a scratch file in the target's folder, and
+    /// changes nothing else.
     ///
     /// # Errors
-    /// Fails if `path` is a folder, a disk, a socket, a read-only file or a file of another kind, has
-    /// the extension of another kind, or cannot be written.
+    /// Fails if `path` is a folder, a disk, a socket, a read-only file or a file of another kind,
+    /// has the extension of another kind, or cannot be written.
     pub fn check(path: &Path, kind: &Kind, replace: Replace) -> Result<Self, WriteError> {
         let output = Self {
             path: path.into(),
@@ -84,7 +85,7 @@ impl Output {
         }
     }
 
-    /// Whether this is standard output, which then must have no other content.
+    /// Whether this is standard output. It must then have no other content.
     pub fn is_standard(&self) -> bool {
         matches!(self.place, Place::Standard)
     }
@@ -108,7 +109,7 @@ impl Output {
     /// Begins to write. The target stays unchanged until [`Draft::finish`].
     ///
     /// # Errors
-    /// Fails if the system refuses.
+    /// Fails if the system does not make the scratch file.
     pub fn begin(&self) -> Result<Draft, WriteError> {
         let sink = match &self.place {
             Place::Standard | Place::Stream(_) => Sink::Memory(SpooledTempFile::new(IN_MEMORY)),
@@ -135,12 +136,12 @@ impl Output {
         draft.finish()
     }
 
-    /// Moves a file that was written beside the target into the target's place, as [`Draft::finish`]
-    /// does. This serves outputs that several runs write one after another.
+    /// Moves a file that was written beside the target into the target's place, as
+    /// [`Draft::finish`] does. It serves outputs that several runs write one after another.
     ///
     /// # Errors
-    /// Fails if the system refuses, if a file that must not be replaced has appeared in the meantime,
-    /// or if this output is no file.
+    /// Fails if the system refuses, if a file that must not be replaced has appeared in the
+    /// meantime, or if this output is no file.
     pub fn adopt(&self, scratch: &Path) -> Result<(), WriteError> {
         let failed = || WriteError::io(&self.path);
         let Some(target) = self.target() else {
@@ -158,7 +159,8 @@ impl Output {
         Ok(())
     }
 
-    /// Checks that the file at `target` may be replaced, and returns its permissions.
+    /// Checks that the file at `target` may be replaced, and returns its permissions; `None` if
+    /// there is no such file.
     fn may_replace(&self, target: &Path) -> Result<Option<fs::Permissions>, WriteError> {
         let path = || self.path.clone();
         let forced = self.replace == Replace::Any;
@@ -220,7 +222,7 @@ pub struct Draft {
 enum Sink {
     /// A scratch file beside the target.
     File(NamedTempFile, Entry),
-    /// A buffer for a device or a pipe, in which seeking is impossible.
+    /// A buffer for a device, a pipe or standard output, in which seeking is impossible.
     Memory(SpooledTempFile),
 }
 

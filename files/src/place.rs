@@ -21,7 +21,8 @@ pub(crate) enum Place {
     File(PathBuf),
 }
 
-/// Folders in which the system names the open files of a process.
+/// Returns the place of a path that the system reserves: standard output, an open file of this
+/// process, or a device of Windows. Returns `None` for all other paths.
 fn opened(path: &Path) -> Option<Place> {
     let name = path.to_str()?;
     if is_standard(path) || ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&name) {
@@ -46,10 +47,11 @@ fn is_windows_device(path: &Path) -> bool {
 }
 
 impl Place {
-    /// Target of the output path `path`. `forced` allows disks.
+    /// Returns the target of an output path. `forced` allows disks.
     ///
     /// # Errors
-    /// When it is a folder, a socket or a disk, or in a folder that does not exist.
+    /// Fails if the target is a folder, a socket or a disk, or lies in a folder that does not
+    /// exist.
     pub(crate) fn of_file(path: &Path, forced: bool) -> Result<Self, WriteError> {
         if let Some(place) = opened(path) {
             return Ok(place);
@@ -75,7 +77,7 @@ impl Place {
     }
 }
 
-/// Names a disk or a socket; `None` for character devices and pipes.
+/// Returns the name of a disk or a socket, with an article; `None` for character devices and pipes.
 #[cfg(unix)]
 fn special(data: &fs::Metadata) -> Option<&'static str> {
     use std::os::unix::fs::FileTypeExt;
@@ -94,8 +96,8 @@ fn special(_: &fs::Metadata) -> Option<&'static str> {
     None
 }
 
-/// Follows a link at the end of a path, even if its target does not exist: an output must not replace the
-/// link.
+/// Follows a link at the end of a path, even if its target does not exist: an output must not
+/// replace the link.
 pub(crate) fn follow(path: &Path) -> Result<PathBuf, WriteError> {
     let mut target = path.to_path_buf();
     for _ in 0..MOST_LINKS {
@@ -109,7 +111,7 @@ pub(crate) fn follow(path: &Path) -> Result<PathBuf, WriteError> {
     Err(WriteError::io(path)(circle))
 }
 
-/// Parent folder of a path.
+/// Returns the parent folder of a path.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -118,7 +120,7 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Parent folder of `target`, which must exist.
+/// Returns the parent folder of `target`. It must exist.
 fn parent<'a>(path: &Path, target: &'a Path) -> Result<&'a Path, WriteError> {
     // "folder/" and ".." name a folder that does not exist.
     let ends_as_folder = path.to_string_lossy().ends_with(std::path::is_separator);

@@ -13,15 +13,16 @@ const PREFIX: &str = ".continuo-";
 /// Suffix of scratch names.
 const SUFFIX: &str = ".part";
 
-/// Scratch paths that exist now. Any thread locks it, except audio threads.
+/// Scratch paths that exist now. Any thread may lock the list, except audio threads.
 static LIVING: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn living() -> MutexGuard<'static, Vec<PathBuf>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the scratch files and folders of this process. Call it when the process is about to end: it
-/// waits for a running exchange of folders, and afterwards no output can be finished.
+/// Removes the scratch files and folders of this process. Call it when the process is about to end,
+/// from any thread but an audio thread. It waits for a running exchange of folders. Afterwards no
+/// output in progress can be finished.
 pub fn remove_scratch() {
     for path in living().drain(..) {
         // A leftover that cannot be removed stays.
@@ -39,7 +40,7 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// An entry of the list; dropping it removes the entry.
+/// A path in [`LIVING`]; dropping the entry removes the path from the list.
 #[derive(Debug)]
 pub(crate) struct Entry(PathBuf);
 
@@ -75,8 +76,8 @@ pub(crate) fn file(folder: &Path) -> io::Result<(NamedTempFile, Entry)> {
     Ok((file, entry))
 }
 
-/// A scratch folder, with the permissions of new folders in its parent. Dropping it removes it and its
-/// content.
+/// A scratch folder, with the permissions of new folders in its parent. Dropping it removes it and
+/// its content.
 #[derive(Debug)]
 pub struct ScratchFolder {
     // Fields are dropped in this order: the folder is removed, then its entry in the list.
@@ -88,7 +89,7 @@ impl ScratchFolder {
     /// Makes a scratch folder in `parent`.
     ///
     /// # Errors
-    /// Fails if the system refuses.
+    /// Fails if the system does not make it.
     pub fn within(parent: &Path) -> io::Result<Self> {
         let mut builder = Builder::new();
         builder.prefix(PREFIX).suffix(SUFFIX);
@@ -104,10 +105,10 @@ impl ScratchFolder {
         self.folder.path()
     }
 
-    /// Removes the folder.
+    /// Removes the folder and its content.
     ///
     /// # Errors
-    /// Fails if the system refuses.
+    /// Fails if the system does not remove them.
     pub fn close(self) -> io::Result<()> {
         self.folder.close()
     }

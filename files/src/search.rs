@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// Result of a search: files found, and entries left out.
+/// Result of a search: the files found, and the entries left out.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// Files with one of the extensions, in order of name.
@@ -19,8 +19,8 @@ pub struct Found {
 }
 
 impl Found {
-    /// Returns one line for each reason of leaving something in `folder` out: the number of entries and
-    /// the first.
+    /// Returns one line for each reason of leaving something in `folder` out: the number of entries
+    /// and the first.
     pub fn summary(&self, folder: &Path) -> Vec<String> {
         let mut reasons: BTreeMap<&'static str, Vec<&LeftOut>> = BTreeMap::new();
         for left_out in &self.left_out {
@@ -83,8 +83,9 @@ impl Why {
 }
 
 /// Searches a folder and its subfolders for files with one of `endings` (in lower case, without the
-/// dot) of at most `most_bytes`. Each link is followed once and after all other entries, so that cycles
-/// end and a file is found by its own name. The search ends after more than `most_files` files.
+/// dot) of at most `most_bytes`. Each link is followed once and after all other entries, so that
+/// cycles end and a file is found by its own name. The search ends when it has found more than
+/// `most_files` files.
 ///
 /// # Errors
 /// Fails if the folder itself cannot be read, or is no folder.
@@ -153,7 +154,7 @@ impl Search<'_> {
         }
     }
 
-    /// Takes an entry, and returns whether it is a folder to skip.
+    /// Processes an entry. Returns whether it is a folder to skip.
     fn step(&mut self, entry: &DirEntry) -> bool {
         let (path, kind) = (entry.path(), entry.file_type());
         let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
@@ -214,8 +215,8 @@ impl Search<'_> {
             .is_ok_and(|real| self.seen.contains(&real))
     }
 
-    /// Whether this file or folder is found for the first time. An entry without a real path counts as
-    /// new.
+    /// Whether this file or folder is found for the first time. An entry without a real path counts
+    /// as new.
     fn is_new(&mut self, path: &Path) -> bool {
         path.canonicalize()
             .map_or(true, |real| self.seen.insert(real))
