@@ -1,4 +1,4 @@
-//! Parsing of the command line, and options that both programs share.
+//! Parses the command line, and has the options that both programs share.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -6,8 +6,8 @@ use clap::{ArgAction, ArgMatches, Command};
 
 use crate::note;
 
-/// Parses the command line of a program. A wrong command line ends the process with status 2. `--help`
-/// and `--version` end it with status 0, or 1 if they cannot be written.
+/// Parses the command line of a program. A wrong command line ends the process with status 2.
+/// `--help` and `--version` end it with status 0, or 1 if they cannot be written.
 pub fn matches(program: Command) -> ArgMatches {
     match with_negative_numbers(program).try_get_matches() {
         Ok(matches) => matches,
@@ -15,7 +15,8 @@ pub fn matches(program: Command) -> ArgMatches {
     }
 }
 
-/// Prints clap's message about a command line, and ends the process.
+/// Prints clap's message about a command line, and ends the process with clap's exit status, or
+/// with 1 if `--help` or `--version` cannot be written.
 pub fn refuse(said: &clap::Error) -> ! {
     let printed = said.print().and_then(|()| io::stdout().flush());
     let status = match printed {
@@ -28,7 +29,8 @@ pub fn refuse(said: &clap::Error) -> ! {
     std::process::exit(status)
 }
 
-/// Lets an option accept `-1` as its value, so that its parser refuses the number with a clear message.
+/// Lets an option accept `-1` as its value, so that its parser refuses the number with a clear
+/// message.
 fn with_negative_numbers(program: Command) -> Command {
     let takes_value = |arg: &clap::Arg| {
         matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) && !arg.is_positional()
@@ -44,8 +46,8 @@ fn with_negative_numbers(program: Command) -> Command {
 /// The option `--pedal`.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct PedalOption {
-    /// Whether notes sound on while the sustain pedal is down [default: on in `continue` and `render`,
-    /// off elsewhere]
+    /// Whether notes sound on while the sustain pedal is down [default: on in `continue`, `fill`
+    /// and `render`, off elsewhere]
     #[arg(long, value_name = "on|off", value_parser = switch, num_args = 0..=1,
         require_equals = true, default_missing_value = "on")]
     pedal: Option<bool>,

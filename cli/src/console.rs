@@ -10,7 +10,8 @@ use continuo_files::{Output, Replace, WriteError};
 /// The option `--force`.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct Force {
-    /// Replace a read-only file or a file of another kind, or write under a name with another extension
+    /// Replace a read-only file or a file of another kind, or write under a name with another
+    /// extension
     #[arg(long)]
     force: bool,
 }
@@ -22,11 +23,11 @@ impl Force {
     }
 }
 
-/// Prints a whole result to standard output; a full disk is an error. If the reader closes the pipe
-/// early (`| head`), the process ends without a message and with exit status 0.
+/// Prints a whole result to standard output. If the reader closes the pipe early (`| head`),
+/// the process ends without a message and with exit status 0.
 ///
 /// # Errors
-/// Fails if standard output cannot be written.
+/// Fails if standard output cannot be written, for example because the disk is full.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -39,8 +40,8 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Refuses `--json` if standard output holds the command's output already; `content` names that, for
-/// example "the music".
+/// Refuses `--json` if standard output holds the command's output already. `content` is the name of
+/// that output, for example "the music".
 ///
 /// # Errors
 /// Fails if both would go to standard output.
@@ -56,11 +57,11 @@ pub fn one_result_on_standard_output(
     Ok(())
 }
 
-/// Prints the report of a command with an output: to standard output, or to standard error if standard
-/// output holds the output.
+/// Prints the report of a command with an output: to standard output, or to standard error if
+/// standard output holds the output.
 ///
 /// # Errors
-/// Those of [`print()`].
+/// Fails as [`print()`] does.
 pub fn report(output: &Output, text: &str) -> anyhow::Result<()> {
     if output.is_standard() {
         note(text.trim_end());
@@ -75,8 +76,8 @@ pub fn note(line: impl Display) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
-/// Ends a command with an error: prints one line that begins with the program's name and states each
-/// cause once. Returns the exit status.
+/// Returns the exit status of a command. Prints an error as one line that begins with the program's
+/// name and states each cause once.
 pub fn end(program: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     match result {
         Ok(code) => code,

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Exit status after an interrupt: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
-/// Set by an interrupt. A command that ends by itself reads it.
+/// Flag that an interrupt sets. A command that ends by itself reads it.
 static ASKED: AtomicBool = AtomicBool::new(false);
 /// Whether the first interrupt only sets [`ASKED`].
 static WAITS: OnceLock<bool> = OnceLock::new();
 
-/// Ends the process immediately. Libraries do not clean up, since other threads still use them.
+/// Ends the process immediately. On Unix the exit handlers of libraries do not run, since other
+/// threads may still use the libraries.
 fn end() -> ! {
     #[cfg(unix)]
     // SAFETY: `_exit` ends the process and accesses none of its memory.
@@ -22,9 +23,10 @@ fn end() -> ! {
     std::process::exit(INTERRUPTED)
 }
 
-/// Makes an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it with
-/// status 130. With `waits`, the first interrupt only sets the returned flag, for a command that saves
-/// before it ends, and the second ends the process. Call it once.
+/// Makes an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it
+/// with status 130. With `waits`, the first interrupt only sets the returned flag, for a command
+/// that saves before it ends, and the second one ends the process. Call this function once, from
+/// any thread; a later call changes nothing.
 pub fn catch_interrupts(waits: bool) -> &'static AtomicBool {
     if WAITS.set(waits).is_err() {
         return &ASKED;

@@ -5,11 +5,11 @@
 //! - A closed pipe is not an error: the command ends quietly.
 //! - Work of more than a second reports its progress: [`Progress`].
 //! - An interrupt leaves no scratch file: [`catch_interrupts`].
-//! - Errors are one line, each cause once: [`end`]. Exit status 1 is a failure, 2 a wrong command line,
-//!   130 an interrupt.
-//! - Impossible numbers, also negative ones, are refused with a clear message: [`number`],
-//!   [`at_least`], [`matches()`].
-//! - Shell completions and man pages: [`Pages`].
+//! - An error is one line that states each cause once: [`end`]. Exit status 1 is a failure, 2 a
+//!   wrong command line, 130 an interrupt.
+//! - Invalid numbers, also negative ones, are refused with a clear message: [`number`],
+//!   [`at_least`], [`above`], [`matches()`].
+//! - Shell completions and man pages are made from the options: [`Pages`].
 
 mod arguments;
 mod console;

@@ -1,10 +1,10 @@
-//! Numbers on the command line.
+//! Parsers of numbers on the command line.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// Returns a parser of numbers from `least` to `most`. It refuses everything else, `NaN` too, with a
-/// clear message.
+/// Returns a parser of numbers from `least` to `most`. It refuses everything else, `NaN` too, with
+/// a clear message.
 pub fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync
 where
     T: FromStr + PartialOrd + Display + Copy + Send + Sync,
@@ -31,7 +31,8 @@ where
     }
 }
 
-/// Returns a parser of finite numbers above `bound`. It refuses everything else with a clear message.
+/// Returns a parser of finite numbers above `bound`. It refuses everything else with a clear
+/// message.
 pub fn above(bound: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send + Sync {
     move |text| match text.trim().parse::<f64>() {
         Ok(number) if number > bound && number.is_finite() => Ok(number),
@@ -39,7 +40,7 @@ pub fn above(bound: f64) -> impl Fn(&str) -> Result<f64, String> + Clone + Send 
     }
 }
 
-/// Returns the name of a type's numbers: whole numbers, or numbers.
+/// Returns the noun for a type's values: "whole number " or "number ".
 fn noun<T: FromStr>() -> &'static str {
     match "0.5".parse::<T>() {
         Ok(_) => "number ",

@@ -15,8 +15,8 @@ const BETWEEN: Duration = Duration::from_secs(10);
 /// Time between two updates of a bar.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Progress on standard error, with the remaining time. Any thread may report. The bar disappears when
-/// it is dropped.
+/// Progress on standard error, with the remaining time. Any thread but an audio thread may report.
+/// Dropping it removes the bar.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -24,7 +24,7 @@ pub struct Progress {
     log: Option<Log>,
     /// State of work that does not report its progress.
     silent: Option<Arc<Silent>>,
-    /// Sender to the log thread, which ends when it is dropped.
+    /// Sender to the log thread. The thread ends when the sender is dropped.
     ends: Option<Sender<()>>,
 }
 
@@ -38,7 +38,7 @@ struct Silent {
 }
 
 impl Silent {
-    /// Returns a line of the log about this work.
+    /// Returns the line of the log at the time `now`.
     fn line(&self, now: Instant) -> String {
         // A panic of another thread does not stop the report.
         let ends = *self.ends.lock().unwrap_or_else(|e| e.into_inner());
@@ -52,8 +52,8 @@ impl Silent {
         }
     }
 
-    /// Prints a line after [`FIRST`] and then every [`BETWEEN`], until the sender is dropped. Runs on
-    /// the log thread.
+    /// Starts the log thread. It prints a line after [`FIRST`] and then every [`BETWEEN`], until
+    /// the returned sender is dropped.
     fn report(self: Arc<Self>) -> Sender<()> {
         let (ends, ended) = channel();
         std::thread::spawn(move || {
@@ -67,24 +67,28 @@ impl Silent {
     }
 }
 
+/// Lines of a log about work that reports its progress.
 #[derive(Debug)]
 struct Log {
     what: String,
     unit: &'static str,
     begun: Instant,
-    /// Amounts done and total at the first report: an earlier run may have done a part.
+    /// State of the reports. Every reporting thread locks it.
     state: Mutex<State>,
 }
 
+/// State of the reports of a [`Log`].
 #[derive(Debug, Default)]
 struct State {
+    /// Amount done at the first report; an earlier run may have done a part.
     begun_with: Option<u64>,
+    /// Time of the last line.
     said: Option<Instant>,
 }
 
 impl Progress {
-    /// Shows the progress of `what` ("listening") through `all` of `unit` ("tokens"). `all` is 0 while
-    /// the total is unknown.
+    /// Shows the progress of `what` ("listening") through `all` of `unit` ("tokens"). `all` is 0
+    /// while the total is unknown.
     pub fn new(what: &str, unit: &'static str, all: u64) -> Self {
         let bar = ProgressBar::new(all);
         // A wrong template falls back to the default bar.
@@ -143,7 +147,7 @@ impl Progress {
         }
     }
 
-    /// Sets the amounts done and total.
+    /// Sets the amount done and the total amount.
     pub fn set(&self, done: u64, all: u64) {
         self.bar.set_length(all);
         self.bar.set_position(done);
@@ -158,8 +162,8 @@ impl Progress {
         self.set(done, self.bar.length().unwrap_or(0));
     }
 
-    /// Starts the count at `done` of `all`. An earlier run did that part, so it does not count for the
-    /// speed of this one.
+    /// Starts the count at `done` of `all`. An earlier run did that part, so it does not count
+    /// for the speed of this run.
     pub fn begin_at(&self, done: u64, all: u64) {
         self.set(done, all);
         self.bar.reset_eta();
@@ -205,7 +209,7 @@ impl Log {
     }
 }
 
-/// Returns the remaining time at the average speed.
+/// Returns the remaining time at the average speed; `None` before anything is done.
 fn left(spent: Duration, done: u64, to_do: u64) -> Option<Duration> {
     let seconds = spent.as_secs_f64() * to_do as f64 / done as f64;
     Duration::try_from_secs_f64(seconds).ok()
