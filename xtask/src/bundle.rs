@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Continuo.clap                      one file (a folder on macOS)
-//! Continuo.resources/                beside the file; Contents/Resources inside the folder
+//! Continuo.resources/                beside the file (Contents/Resources inside the folder)
 //! Continuo.vst3/Contents/Resources/
 //!     libonnxruntime-continuo.so     named for the platform; its licences and ours
 //!     models/default/                the model that ships
@@ -30,13 +30,13 @@ const MODEL: &str = "models/default";
 /// Options of `cargo xtask bundle`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The package to bundle; there is one
+    /// Package to bundle; there is only one
     #[arg(default_value = PACKAGE)]
     package: String,
     /// Optimise (the default)
     #[arg(long, conflicts_with = "debug")]
     release: bool,
-    /// Build with checks instead, for a debugger; too slow to play along
+    /// Build with checks instead of optimisation, for a debugger; too slow to play along
     #[arg(long)]
     debug: bool,
 }
@@ -57,7 +57,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When a prerequisite is missing or a build fails.
+/// Fails if a prerequisite is missing or a build fails.
 pub(crate) fn plugin(optimised: bool) -> Result<PathBuf> {
     prerequisites::compilers()?;
     let runtime = runtime::run()?;
@@ -66,13 +66,14 @@ pub(crate) fn plugin(optimised: bool) -> Result<PathBuf> {
     assemble(&shell::target_dir()?, profile, &runtime)
 }
 
-/// Options of cargo for a build with optimisation, or without.
+/// Returns the options of cargo for a build with or without optimisation.
 fn profile(optimised: bool) -> &'static [&'static str] {
     if optimised { &["--release"] } else { &[] }
 }
 
-/// Writes shell completions and man pages of the commands into a folder. Builds `continuo` for it, but not
-/// the trainer, which takes many minutes: its pages are written if it is built already.
+/// Writes shell completions and man pages of the commands into a folder. Builds `continuo` for
+/// this, but not the trainer, which takes many minutes: its pages are written if it is built
+/// already.
 fn pages(to: &Path, profile: &[&str]) -> Result<()> {
     shell::run(
         shell::cargo()
@@ -111,8 +112,8 @@ fn pages(to: &Path, profile: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Builds the bundles for tests and returns their folder. They are debug builds, which abort when
-/// `process()` allocates, in a folder of their own, since they are not for use.
+/// Builds the bundles for tests and returns their folder. They are debug builds that abort when
+/// `process()` allocates. Their folder is another one, since they are not for use.
 pub(crate) fn for_tests() -> Result<PathBuf> {
     prerequisites::compilers()?;
     let runtime = runtime::run()?;
@@ -161,7 +162,7 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
         }
         add_resources(&resources, runtime)?;
         if cfg!(target_os = "macos") {
-            // The signature covers the resources: sign again.
+            // The signature covers the resources, so the bundle is signed again.
             nice_plug_xtask::maybe_codesign(
                 &bundle,
                 CompilationTarget::MacOS(Architecture::AArch64),
@@ -181,8 +182,9 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
     Ok(bundled)
 }
 
-/// The files of a bundle that hosts load: the bundle itself, or all its files except the resources. ONNX
-/// Runtime is a resource: it needs the system's C++ library, and the plugin loads it.
+/// Returns the files of a bundle that hosts load: the bundle itself, or all its files except the
+/// resources. ONNX Runtime is a resource, which needs the system's C++ library and is loaded by the
+/// plugin.
 fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
     if bundle.is_file() {
         return Ok(vec![bundle.to_path_buf()]);
@@ -199,7 +201,7 @@ fn binaries(bundle: &Path, resources: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Paths of both bundles in a folder, each with the path of its resources.
+/// Returns the paths of both bundles in a folder, each with the path of its resources.
 pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     let clap = folder.join(format!("{NAME}.clap"));
     let vst3 = folder.join(format!("{NAME}.vst3"));
@@ -221,7 +223,7 @@ pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
     }
     if Path::new(MODEL).is_dir() {
         copy(Path::new(MODEL), &to.join(MODEL))?;
-        // Weights for further training, which the plugin does not read.
+        // The plugin does not read the weights for further training.
         remove(&to.join(MODEL).join("weights.safetensors"))?;
     }
     Ok(())
@@ -242,8 +244,8 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Copies a file or a folder with its contents, and makes the folders above it. Removes existing files first
-/// instead of overwriting them: a host may have them mapped.
+/// Copies a file or a folder with its contents, and makes the folders above it. Removes an existing
+/// file instead of overwriting it, since a host may have it mapped.
 pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         for entry in

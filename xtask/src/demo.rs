@@ -9,7 +9,7 @@ use crate::{bundle, shell};
 /// Options of `cargo xtask demo`: those of the program that it runs, `demo` of the tests crate.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// A MIDI file to play instead of the tune that comes with Continuo
+    /// MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
     midi: Option<PathBuf>,
     /// Number of bars to generate [default: 16]
@@ -18,7 +18,7 @@ pub(crate) struct Options {
     /// Tempo in quarter notes a minute [default: the tune's own]
     #[arg(long, value_name = "X")]
     bpm: Option<f64>,
-    /// The seed: the same one gives the same notes [default: 1]
+    /// Seed: the same one gives the same notes [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: Option<u32>,
     /// Play in real time, as on stage, instead of as fast as the machine can

@@ -11,10 +11,10 @@ use crate::{bundle, shell};
 /// Options of `cargo xtask install`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only say what would be copied where
+    /// Only print which file or folder would be copied to which place
     #[arg(long)]
     dry_run: bool,
-    /// Copy the bundles that are there, and build none
+    /// Copy the existing bundles, and build none
     #[arg(long)]
     no_build: bool,
 }
@@ -52,8 +52,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Copies a bundle into a folder under a temporary name and renames it, so that the installed bundle
-/// survives a full disk.
+/// Copies a bundle into a folder under a temporary name and renames it, so that the installed
+/// bundle survives a full disk.
 fn replace(from: &Path, folder: &Path, to: &Path) -> Result<()> {
     let failed = || format!("cannot write to {}", folder.display());
     fs::create_dir_all(folder).with_context(failed)?;
@@ -75,7 +75,7 @@ fn replace(from: &Path, folder: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// This user's folders for CLAP and VST3 plugins, from the formats' specifications.
+/// Returns this user's folders for CLAP and VST3 plugins, from the formats' specifications.
 fn folders() -> Result<[PathBuf; 2]> {
     let variable = if cfg!(windows) {
         "LOCALAPPDATA"
@@ -83,12 +83,12 @@ fn folders() -> Result<[PathBuf; 2]> {
         "HOME"
     };
     below(std::env::var_os(variable).map(PathBuf::from)).with_context(|| {
-        format!("{variable} is no folder's full path, so there is no folder to install to")
+        format!("{variable} is no folder's full path, so there is no folder to install to; set it")
     })
 }
 
-/// The same below a home folder. None without its full path: an empty one would lead to the folder
-/// that the command runs in.
+/// Returns the folders for plugins below a home folder. Returns `None` if its path is missing or
+/// not absolute, since a relative path would lead to the folder in which the command runs.
 fn below(home: Option<PathBuf>) -> Option<[PathBuf; 2]> {
     let home = home.filter(|home| home.is_absolute())?;
     Some(if cfg!(windows) {

@@ -1,5 +1,5 @@
-//! Dynamic linkage of a Linux plugin. Only libraries that every Linux has are allowed, and none that brings
-//! threads or functions a host may have too (OpenMP, BLAS, a C++ library).
+//! Dynamic linkage of a Linux plugin. Only libraries that every Linux has are allowed. OpenMP, BLAS
+//! or a C++ library would bring threads or functions that a host may have too.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use object::{File, NameOrOrdinal, Object};
 
-/// The C library, its mathematics, the unwinder of Rust and C++, and the loader.
+/// Libraries that every Linux has: the C library, its mathematics, the unwinder of Rust and C++,
+/// and the loader.
 const EVERYWHERE: &[&str] = &[
     "libc.so.6",
     "libm.so.6",
@@ -16,12 +17,12 @@ const EVERYWHERE: &[&str] = &[
     "ld-linux-aarch64.so.1",
 ];
 
-/// Fails if the library at `path` imports a library or function that is not on every machine. Accepts
-/// files of other formats than ELF.
+/// Fails if the library at `path` imports a library or function that is not on every machine.
+/// Accepts files of other formats than ELF.
 ///
 /// # Errors
 ///
-/// When there is such an import or the file cannot be read.
+/// Fails if there is such an import or the file cannot be read.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let linkage =
@@ -33,8 +34,8 @@ pub(crate) fn check(path: &Path) -> Result<()> {
     if !foreign.is_empty() {
         bail!(
             "{} needs {}, which not every machine has; it may need only {}. \
-             faiss is meant to be linked with nothing (third_party/faiss/toolchain.cmake); \
-             if it was built before that file was there: cargo clean -p faiss-sys",
+             faiss must link nothing (third_party/faiss/toolchain.cmake); \
+             if it was built before that file existed, run `cargo clean -p faiss-sys`",
             path.display(),
             foreign.join(", "),
             EVERYWHERE.join(", "),
@@ -48,8 +49,8 @@ pub(crate) fn check(path: &Path) -> Result<()> {
 struct Linkage {
     /// Names of imported libraries.
     libraries: Vec<String>,
-    /// Functions without a library version. The loader would search them in the libraries that the host
-    /// has loaded, and refuse the plugin if none has them.
+    /// Names of imported functions without a library version. The loader would search them in the
+    /// libraries that the host has loaded, and refuse the plugin if none has them.
     unversioned: Vec<String>,
 }
 
@@ -81,7 +82,7 @@ impl Linkage {
         }))
     }
 
-    /// Imports that are not on every machine.
+    /// Returns the imports that are not on every machine.
     fn foreign(&self) -> Vec<&str> {
         let libraries = self.libraries.iter().map(String::as_str);
         libraries
@@ -95,7 +96,7 @@ impl Linkage {
 mod tests {
     use super::*;
 
-    /// Reads this test program: cargo links nothing else for Linux.
+    /// The library that is read is this test program, which links only what Rust links on Linux.
     #[test]
     #[cfg(target_os = "linux")]
     fn test_program_has_no_foreign_imports() {

@@ -1,5 +1,5 @@
-//! `cargo xtask`: every task beside compilation. One module per command; each first installs its
-//! prerequisites, so that any of them works on a machine with nothing but Rust.
+//! `cargo xtask`: every task besides compilation. Each command has a module. It first installs its
+//! prerequisites, so that it works on a machine with nothing but Rust.
 
 use std::path::PathBuf;
 
@@ -35,12 +35,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Play a tune to the built plugin in a real host and let it play on
+    /// Play a tune to the built plugin in a real host and let it continue
     ///
     /// Bundles the plugin, loads the CLAP, plays the opening of a tune to it with a running
-    /// transport, lets it continue, and writes heard.mid, played.mid, both.mid, both.wav and roll.png.
+    /// transport, lets it continue the tune, and writes heard.mid, played.mid, both.mid, both.wav
+    /// and roll.png.
     Demo(demo::Options),
-    /// Test everything: units, the built bundles in real hosts, formatting, lints
+    /// Test everything: units, built bundles in real hosts, formatting, lints, documentation,
+    /// licences
     Test(test::Options),
     /// Build Continuo.clap and Continuo.vst3 into target/bundled, with what they need beside them
     Bundle(bundle::Options),
@@ -50,7 +52,7 @@ enum Command {
     Standalone(standalone::Options),
     /// Fetch ONNX Runtime (pinned version and hash) into target/runtime
     Runtime,
-    /// Put our changes onto the released crates that need them; other commands do it too
+    /// Apply our patches to the released crates that need them; other commands do it too
     ///
     /// Afterwards plain cargo and editors work. Each file in third_party/patches is applied to
     /// the release it pins, and the result is a folder that git ignores. To change a patch: edit

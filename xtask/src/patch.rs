@@ -1,13 +1,13 @@
-//! `cargo xtask patch`: applies our changes to released crates and puts them where the root `Cargo.toml`
-//! expects them.
+//! `cargo xtask patch`: applies our changes to released crates and puts them where the root
+//! `Cargo.toml` expects them.
 //!
 //! ```text
 //! third_party/patches/NAME-VERSION.patch              committed: explanation, hash, changes
 //! third_party/if-missing-run-cargo-xtask-patch/NAME/  ignored by git: the patched crate
 //! ```
 //!
-//! Every other command runs this first, since cargo cannot resolve the workspace without these folders. Its
-//! error message contains the folder's name, which says what to run.
+//! Every other command runs this first, since cargo cannot resolve the workspace without these
+//! folders. Cargo's error message contains the folder's name, which says which command to run.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -29,6 +29,7 @@ use tree::STAMP;
 const PATCHES: &str = "third_party/patches";
 /// Folder of the patched crates.
 const PATCHED: &str = "third_party/if-missing-run-cargo-xtask-patch";
+
 /// Options of `cargo xtask patch`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -54,8 +55,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When a released crate cannot be downloaded or is not the pinned one, when a patch does not apply, and
-/// when a folder to be replaced has changes that are in no patch file.
+/// Fails if a released crate cannot be downloaded or is not the pinned one, if a patch does not
+/// apply, or if a folder to be replaced has changes that are in no patch file.
 pub(crate) fn make() -> Result<()> {
     Folders::of_repository()?.make().map(|_| ())
 }
@@ -76,7 +77,7 @@ impl Folders {
         })
     }
 
-    /// Makes the crates that are missing or outdated; returns their names.
+    /// Makes the crates that are missing or outdated, and returns their names.
     fn make(&self) -> Result<Vec<String>> {
         let is_outdated = |patch: &PatchFile| self.stamp(patch) != patch.content();
         if !self.patch_files()?.iter().any(is_outdated) {
@@ -153,7 +154,10 @@ impl Folders {
         let _lock = self.lock()?;
         let patches = self.patch_files()?;
         if let Some(name) = names.iter().find(|&n| patches.iter().all(|p| p.name != *n)) {
-            bail!("no patch file in {} is for {name}", self.patches.display());
+            bail!(
+                "no patch file in {} is for {name}; check the name",
+                self.patches.display()
+            );
         }
         let is_meant = |patch: &&PatchFile| names.is_empty() || names.contains(&patch.name);
         for patch in patches.iter().filter(is_meant) {
@@ -188,7 +192,7 @@ impl Folders {
         Ok(())
     }
 
-    /// Every patch file, sorted by name.
+    /// Returns every patch file, sorted by name.
     fn patch_files(&self) -> Result<Vec<PatchFile>> {
         let listed = fs::read_dir(&self.patches)
             .with_context(|| format!("cannot list {}", self.patches.display()))?;
@@ -207,12 +211,13 @@ impl Folders {
         self.patched.join(&patch.name)
     }
 
-    /// The stamp of a patched crate; empty if there is none.
+    /// Returns the stamp of a patched crate; it is empty if there is none.
     fn stamp(&self, patch: &PatchFile) -> String {
         fs::read_to_string(self.folder(patch).join(STAMP)).unwrap_or_default()
     }
 
-    /// Waits until no other process works on the folders, and keeps others out.
+    /// Waits until no other process works on the folders, and keeps others out until the returned
+    /// file is dropped.
     fn lock(&self) -> Result<File> {
         fs::create_dir_all(&self.patched)
             .with_context(|| format!("cannot make {}", self.patched.display()))?;

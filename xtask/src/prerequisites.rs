@@ -1,8 +1,10 @@
-//! Programs and libraries that must be installed before other commands work, beside Rust itself.
+//! Programs and libraries, besides Rust itself, that must be installed before other commands work.
 //!
-//! The plugin links nothing but the C library (its window loads X11 and OpenGL when it opens). Therefore the
-//! list is short: a C compiler (for the linker and crates with C code), C++, CMake and make (for faiss), and pip
-//! (for ONNX Runtime). A virtual display and AT-SPI are optional, for one test each.
+//! The plugin links nothing but the C library; its window loads X11 and OpenGL when it opens.
+//! Therefore the list is short: a C compiler (for the linker and crates with C code), C++, CMake
+//! and make (for faiss), and pip (for ONNX Runtime). The standalone program also needs ALSA's
+//! headers. A virtual display and AT-SPI are optional: without them, tests of the editor are
+//! skipped.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,10 +13,13 @@ use anyhow::{Result, bail};
 
 use crate::shell;
 
-/// A prerequisite and the Debian packages that provide it.
+/// A prerequisite.
 struct Prerequisite {
+    /// Name in messages.
     name: &'static str,
+    /// Debian packages that provide it.
     packages: &'static [&'static str],
+    /// Whether it is installed.
     found: fn() -> bool,
 }
 
@@ -30,7 +35,7 @@ const CXX: Prerequisite = Prerequisite {
     found: || cfg!(windows) || shell::succeeds("c++", &["--version"]),
 };
 
-/// faiss requires it. Debian 12 has 3.25.
+/// Version of CMake that faiss requires. Debian 12 has 3.25.
 const CMAKE: Prerequisite = Prerequisite {
     name: "CMake 3.24 or newer (cmake)",
     packages: &["cmake"],
@@ -40,7 +45,7 @@ const CMAKE: Prerequisite = Prerequisite {
 /// Oldest usable version of CMake: `cmake_minimum_required` of faiss.
 const OLDEST_CMAKE: (u32, u32) = (3, 24);
 
-/// CMake's Makefiles are built with it, unless the variable of CMake selects another generator.
+/// CMake builds its Makefiles with make, unless `CMAKE_GENERATOR` selects another generator.
 const MAKE: Prerequisite = Prerequisite {
     name: "make",
     packages: &["make"],
@@ -57,8 +62,8 @@ const PIP: Prerequisite = Prerequisite {
     found: || python().is_some(),
 };
 
-/// For tests of the editor in a window: a virtual display, and OpenGL without a graphics card. The plugin
-/// links none of it and loads it when its window opens.
+/// Tests of the editor in a window need a virtual display, and OpenGL without a graphics card. The
+/// plugin links none of these libraries and loads them when its window opens.
 const DISPLAY: Prerequisite = Prerequisite {
     name: "a virtual display (Xvfb) with OpenGL",
     packages: &[
@@ -72,7 +77,7 @@ const DISPLAY: Prerequisite = Prerequisite {
     found: || !cfg!(target_os = "linux") || shell::succeeds("Xvfb", &["-help"]),
 };
 
-/// For tests of the editor with a screen reader: a session bus and AT-SPI.
+/// Tests of the editor with a screen reader need a session bus and AT-SPI.
 const ACCESSIBILITY: Prerequisite = Prerequisite {
     name: "the interface of screen readers (D-Bus, AT-SPI)",
     packages: &["dbus", "at-spi2-core"],
@@ -83,7 +88,8 @@ const ACCESSIBILITY: Prerequisite = Prerequisite {
     },
 };
 
-/// For the standalone program, which plays through ALSA or, if it finds it at run time, JACK.
+/// The standalone program needs these libraries. It plays through ALSA or, if it finds it at run
+/// time, JACK.
 const SOUND: Prerequisite = Prerequisite {
     name: "ALSA's headers and pkg-config",
     packages: &["libasound2-dev", "pkg-config"],
@@ -94,7 +100,7 @@ const SOUND: Prerequisite = Prerequisite {
 ///
 /// # Errors
 ///
-/// When they are missing and cannot be installed.
+/// Fails if they are missing and cannot be installed.
 pub(crate) fn sound() -> Result<()> {
     provide(&SOUND)
 }
@@ -103,7 +109,7 @@ pub(crate) fn sound() -> Result<()> {
 ///
 /// # Errors
 ///
-/// When one is missing and cannot be installed.
+/// Fails if one is missing and cannot be installed.
 pub(crate) fn compilers() -> Result<()> {
     provide(&COMPILER)?;
     provide(&CXX)?;
@@ -111,8 +117,8 @@ pub(crate) fn compilers() -> Result<()> {
     provide(&MAKE)
 }
 
-/// Installs a virtual display and the interface of screen readers, if possible. Without them, their tests
-/// are skipped with a message.
+/// Installs a virtual display and the interface of screen readers, if possible. Without them, their
+/// tests are skipped with a message.
 pub(crate) fn display() {
     if let Err(why) = provide(&DISPLAY) {
         eprintln!("the editor will not be tested in a window: {why:#}");
@@ -126,12 +132,14 @@ pub(crate) fn display() {
 ///
 /// # Errors
 ///
-/// When it is missing and cannot be installed.
+/// Fails if it is missing and cannot be installed.
 pub(crate) fn pip() -> Result<&'static str> {
     provide(&PIP)?;
     match python() {
         Some(python) => Ok(python),
-        None => bail!("pip was installed, yet `python3 -m pip --version` still fails"),
+        None => bail!(
+            "pip was installed, yet `python3 -m pip --version` still fails; run it to see why"
+        ),
     }
 }
 
@@ -139,7 +147,7 @@ pub(crate) fn pip() -> Result<&'static str> {
 ///
 /// # Errors
 ///
-/// When one is missing and rustup cannot install it.
+/// Fails if one is missing and rustup cannot install it.
 pub(crate) fn lints() -> Result<()> {
     for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
         let missing = || !shell::succeeds("cargo", &[tool, "--version"]);
@@ -154,8 +162,8 @@ pub(crate) fn lints() -> Result<()> {
     Ok(())
 }
 
-/// Whether cargo-deny is installed. Prints how to install it if not: that takes minutes, so it is left to
-/// the user and to the workflow of continuous integration.
+/// Whether cargo-deny is installed. If it is not, prints how to install it: that takes minutes, so
+/// it is left to the user and to continuous integration.
 pub(crate) fn has_deny() -> bool {
     let found = shell::succeeds("cargo", &["deny", "--version"]);
     if !found {
@@ -167,8 +175,8 @@ pub(crate) fn has_deny() -> bool {
     found
 }
 
-/// The first Python that has pip. Tries the system's own too: a version manager's Python may come first in
-/// the path and lack pip.
+/// Returns the first Python that has pip. Tries the system's own too, since a version manager's
+/// Python may come first in the path and lack pip.
 fn python() -> Option<&'static str> {
     let names: &[&str] = if cfg!(windows) {
         &["python", "py", "python3"]
@@ -181,13 +189,13 @@ fn python() -> Option<&'static str> {
         .find(|name| shell::succeeds(name, &["-m", "pip", "--version"]))
 }
 
-/// Major and minor version of the installed CMake.
+/// Returns the major and minor version of the installed CMake.
 fn cmake_version() -> Option<(u32, u32)> {
     let output = Command::new("cmake").arg("--version").output().ok()?;
     parse_cmake_version(&String::from_utf8_lossy(&output.stdout))
 }
 
-/// Version in a line like `cmake version 3.25.1`.
+/// Parses the major and minor version in a line like `cmake version 3.25.1`.
 fn parse_cmake_version(text: &str) -> Option<(u32, u32)> {
     let version = text.split_once("cmake version ")?.1;
     let mut numbers = version.split('.').map(|number| number.trim().parse().ok());
@@ -198,7 +206,7 @@ fn parse_cmake_version(text: &str) -> Option<(u32, u32)> {
 ///
 /// # Errors
 ///
-/// When it cannot be installed; the error names the command that installs it.
+/// Fails if it cannot be installed; the error names the command that installs it.
 fn provide(prerequisite: &Prerequisite) -> Result<()> {
     if (prerequisite.found)() {
         return Ok(());
@@ -233,7 +241,7 @@ fn provide(prerequisite: &Prerequisite) -> Result<()> {
     Ok(())
 }
 
-/// Prefix that runs a command as root; `None` if that needs a password.
+/// Returns the prefix that runs a command as root; `None` if that needs a password.
 fn as_root() -> Option<Vec<&'static str>> {
     let uid = Command::new("id").arg("-u").output().ok()?;
     if uid.stdout.trim_ascii() == b"0" {

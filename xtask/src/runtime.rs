@@ -1,8 +1,8 @@
-//! `cargo xtask runtime`: ONNX Runtime, from its Python wheel.
+//! `cargo xtask runtime`: fetches ONNX Runtime from its Python wheel.
 //!
-//! pip downloads the wheel by name and version, so its mirrors, caches and folders of wheels work, also
-//! without a network. One wheel per platform is pinned by its hash, whatever Python version is installed:
-//! only the library inside is used.
+//! pip downloads the wheel by name and version, so that its mirrors, caches and folders of wheels
+//! work, also without a network. One wheel for each platform is pinned by its hash. The version of
+//! the installed Python does not matter, since only the library inside the wheel is used.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
@@ -32,6 +32,7 @@ struct Wheel {
     library_sha256: &'static str,
 }
 
+/// Pinned wheels of all platforms.
 const WHEELS: &[Wheel] = &[
     Wheel {
         os: "linux",
@@ -84,12 +85,12 @@ pub(crate) const LICENCES: [(&str, &str); 2] = [
     ),
 ];
 
-/// Puts both copies and the licences into the runtime folder, unless they are there already. Returns the
-/// folder.
+/// Puts both copies of the library and the licences into the runtime folder, unless they are there
+/// already. Returns the folder.
 ///
 /// # Errors
 ///
-/// When the platform has no pinned wheel, or pip cannot download the pinned one.
+/// Fails if the platform has no pinned wheel, or if pip cannot download the pinned one.
 pub(crate) fn run() -> Result<PathBuf> {
     let Some(wheel) = WHEELS
         .iter()
@@ -123,7 +124,7 @@ pub(crate) fn run() -> Result<PathBuf> {
     Ok(dir)
 }
 
-/// Whether all files are there and the library is the pinned one.
+/// Whether all files exist and both copies are made of the pinned library.
 fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
     let Ok(mut library) = fs::read(dir.join(library_name())) else {
         return false;
@@ -134,7 +135,7 @@ fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
         && LICENCES.iter().all(|(_, name)| dir.join(name).is_file())
 }
 
-/// Downloads the wheel into `scratch` with pip and checks its hash.
+/// Downloads the wheel into `scratch` with pip, checks its hash, and returns its path.
 fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
     let python = prerequisites::pip()?;
     let package = format!("onnxruntime=={VERSION}");
@@ -170,7 +171,7 @@ fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
         .with_context(|| format!("pip made no folder {}", scratch.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .find(is_wheel)
-        .with_context(|| format!("pip brought no wheel for {package}"))?;
+        .with_context(|| format!("pip brought no wheel for {package}; check pip's settings"))?;
     let hash = sha256(&fs::read(&found)?);
     if hash != wheel.sha256 {
         bail!(
@@ -194,21 +195,24 @@ fn unpack(wheel: &Wheel, path: &Path, dir: &Path) -> Result<()> {
     for (from, to) in LICENCES {
         put(
             &dir.join(to),
-            &member(from).with_context(|| format!("no {from} in the wheel"))?,
+            &member(from).with_context(|| format!("no {from} in the ONNX Runtime wheel"))?,
         )?;
     }
     let mut library = member(wheel.member)
         .with_context(|| format!("no {} in the ONNX Runtime wheel", wheel.member))?;
     if sha256(&library) != wheel.library_sha256 {
-        bail!("the library in the ONNX Runtime wheel is not the pinned one");
+        bail!(
+            "the library in the ONNX Runtime wheel is not the pinned one; correct library_sha256 \
+             in xtask/src/runtime.rs"
+        );
     }
     put(&dir.join(library_name()), &library)?;
     rename(&mut library)?;
     put(&dir.join(bundled_library_name()), &library)
 }
 
-/// Turns the library's bytes into the plugin's copy. Only ELF libraries are identified by a name inside
-/// them; Windows and macOS load by path.
+/// Turns the library's bytes into the plugin's copy. Only ELF libraries are identified by a name
+/// inside them; Windows and macOS load by path.
 fn rename(library: &mut [u8]) -> Result<()> {
     if OS == "linux" {
         soname::rename(library)
@@ -217,7 +221,7 @@ fn rename(library: &mut [u8]) -> Result<()> {
     }
 }
 
-/// Writes a file and renames it into place, so that no process reads half of it.
+/// Writes a file under another name and renames it, so that no process reads half of it.
 fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     let half = path.with_extension(format!("part-{}", std::process::id()));
     fs::write(&half, bytes)
@@ -225,7 +229,7 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// SHA-256 in hexadecimal digits.
+/// Returns the SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
         .iter()

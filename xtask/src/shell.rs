@@ -15,22 +15,22 @@ pub(crate) fn enter_root() -> Result<()> {
         .with_context(|| format!("cannot enter the repository at {}", root.display()))
 }
 
-/// Absolute path of cargo's target folder.
+/// Returns the absolute path of cargo's target folder.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     let dir = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     std::path::absolute(&dir).with_context(|| format!("cannot resolve {}", dir.display()))
 }
 
-/// A command of the cargo that runs this program.
+/// Returns a command of the cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// Runs a command in this terminal and waits for it.
+/// Runs a command in this terminal and waits until it ends.
 ///
 /// # Errors
 ///
-/// When the command cannot be started or does not succeed.
+/// Fails if the command cannot be started or does not succeed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let shown = show(command);
     let status = command
@@ -53,7 +53,7 @@ pub(crate) fn succeeds(program: &str, args: &[&str]) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// A command line as a user would type it.
+/// Returns a command line as a user would type it, without quotes.
 pub(crate) fn show(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words

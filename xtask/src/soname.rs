@@ -1,8 +1,8 @@
 //! Replaces the SONAME of a Linux library.
 //!
-//! Every build of ONNX Runtime has the SONAME `libonnxruntime.so.1`, and the loader identifies libraries by
-//! it: if the host or another plugin has loaded its own version, ours would not be loaded. The new name has
-//! the same length, so that nothing else in the file moves.
+//! Every build of ONNX Runtime has the SONAME `libonnxruntime.so.1`, and the loader identifies
+//! libraries by it. If the host or another plugin has loaded its own version, ours would not be
+//! loaded. The new name has the same length, so that nothing else in the file moves.
 
 use anyhow::{Result, bail};
 
@@ -16,7 +16,7 @@ const _: () = assert!(THEIRS.len() == OURS.len());
 ///
 /// # Errors
 ///
-/// When it is no ELF file or does not contain the old name exactly once.
+/// Fails if the library is no ELF file or does not contain the old name exactly once.
 pub(crate) fn rename(library: &mut [u8]) -> Result<()> {
     if !library.starts_with(b"\x7fELF") {
         bail!("the ONNX Runtime library is no ELF file");

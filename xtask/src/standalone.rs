@@ -11,7 +11,7 @@ const PROGRAM: &str = "continuo-standalone";
 /// Options of `cargo xtask standalone`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Build with checks instead of optimised
+    /// Build with checks instead of optimisation
     #[arg(long)]
     debug: bool,
 }
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let file = format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX);
     let program = home.join(&file);
     bundle::copy(&target.join(folder).join(&file), &program)?;
-    // The program finds its resources like the plugin: beside its file, by the file's name.
+    // The program finds its resources as the plugin does: beside its file, by the file's name.
     let resources = onnx_runtime::resources_beside(&program).context("the program has no name")?;
     bundle::add_resources(&resources, &runtime)?;
     eprintln!("{}", program.display());

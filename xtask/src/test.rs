@@ -15,7 +15,7 @@ const WORKSPACES: [&str; 2] = ["xtask/Cargo.toml", "Cargo.toml"];
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Only make what the tests need; `cargo test` then works by itself
+    /// Only make the artefacts that the tests need; `cargo test` then works by itself
     #[arg(long)]
     prepare: bool,
 }
@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Documents both workspaces; a warning of rustdoc is an error.
+/// Builds the documentation of both workspaces; a warning of rustdoc is an error.
 fn document() -> Result<()> {
     for manifest in WORKSPACES {
         let mut doc = shell::cargo();
@@ -78,7 +78,8 @@ fn document() -> Result<()> {
     Ok(())
 }
 
-/// Checks licences, bans and sources of all dependencies by `deny.toml`, if cargo-deny is installed.
+/// Checks licences, bans and sources of all dependencies by `deny.toml`, if cargo-deny is
+/// installed.
 fn check_licences() -> Result<()> {
     if !prerequisites::has_deny() {
         return Ok(());
@@ -100,19 +101,19 @@ fn check_licences() -> Result<()> {
     Ok(())
 }
 
-/// Paths of the artifacts that tests use.
+/// Paths of the artefacts that tests use.
 struct Artifacts {
     /// Folder of the test bundles.
     bundled: PathBuf,
     /// Test model with a kNN memory.
     model: PathBuf,
-    /// Test model without one.
+    /// Test model without a kNN memory.
     xl_model: PathBuf,
     /// ONNX Runtime's library.
     library: PathBuf,
 }
 
-/// Builds the artifacts.
+/// Builds the artefacts, and returns their paths.
 fn make_artifacts() -> Result<Artifacts> {
     prerequisites::display();
     let bundled = bundle::for_tests()?;
@@ -121,8 +122,8 @@ fn make_artifacts() -> Result<Artifacts> {
         .join(onnx_runtime::FOLDER)
         .join(onnx_runtime::library_name());
     let (model, xl_model) = (target.join("test-model"), target.join("test-model-xl"));
-    // Together with the tests, so that cargo chooses the features of `cargo test`: otherwise half of the
-    // dependencies would be compiled twice.
+    // The programs are built together with the tests, so that cargo chooses the features of `cargo
+    // test`. Otherwise half of the dependencies would be compiled twice.
     let targets = ["--bins", "--tests", "--examples"];
     shell::run(shell::cargo().args(["build", "--workspace"]).args(targets))?;
     let program = |name: &str| {
@@ -145,7 +146,7 @@ fn make_artifacts() -> Result<Artifacts> {
     })
 }
 
-/// Sum of the results of all test programs.
+/// Numbers of tests by result, over all test programs.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     passed: u32,
@@ -154,7 +155,8 @@ struct Tally {
 }
 
 impl Tally {
-    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`. Ignores other lines.
+    /// Adds a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`. Ignores other
+    /// lines.
     fn add(&mut self, line: &str) {
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
@@ -176,7 +178,8 @@ impl Tally {
     }
 }
 
-/// Runs `cargo test`, prints its output, repeats the result lines at the end and adds them to `tally`.
+/// Runs `cargo test`, prints its output, repeats the result lines at the end and adds them to
+/// `tally`.
 fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     let mut child = tests
         .stdout(Stdio::piped())
@@ -198,7 +201,7 @@ fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     }
     if !status.success() {
         bail!(
-            "{} tests failed ({status}); their output is above",
+            "`cargo test` failed with {} failed tests ({status}); its output is above",
             tally.failed
         );
     }

@@ -1,4 +1,4 @@
-//! Changes between two trees as one unified diff, and back.
+//! Makes a unified diff of the changes between two trees, and applies such a diff.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,16 @@ use super::tree::Tree;
 
 /// Path of a missing file in a diff.
 const NO_FILE: &str = "/dev/null";
-/// Lines of context around each change, fewest first. Without context, a change could apply at the wrong
-/// place of another release.
+/// Numbers of lines of context around each change, in the order in which they are tried. Without
+/// context, a change could apply at the wrong place of another release.
 const CONTEXTS: [usize; 3] = [1, 2, 3];
 
 /// Applies a unified diff of many files.
 ///
 /// # Errors
 ///
-/// When it is no such diff, or a hunk does not apply: the error names the file and the hunk.
+/// Fails if the text is no such diff, or if a hunk does not apply; the error names the file and the
+/// hunk.
 pub(super) fn apply(mut tree: Tree, diff: &str) -> Result<Tree> {
     if diff.is_empty() {
         return Ok(tree);
@@ -61,7 +62,7 @@ fn apply_file(before: &str, patch: &Patch<'_, str>) -> Result<String> {
 ///
 /// # Errors
 ///
-/// When a changed file is not UTF-8, or the diff does not reproduce `after`.
+/// Fails if a changed file is not UTF-8, or if the diff does not reproduce `after`.
 pub(super) fn make(before: &Tree, after: &Tree) -> Result<String> {
     let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut diff = String::new();
@@ -72,12 +73,14 @@ pub(super) fn make(before: &Tree, after: &Tree) -> Result<String> {
         }
     }
     if apply(before.clone(), &diff)? != *after {
-        bail!("the diff of these changes does not give them again");
+        bail!(
+            "the unified diff of these changes does not reproduce them; edit the patch file by hand"
+        );
     }
     Ok(diff)
 }
 
-/// The diff of one file that differs; `None` where there is no such file.
+/// Returns the diff of one file that differs; `None` stands for a file that does not exist.
 fn make_file(path: &str, old: Option<&Vec<u8>>, new: Option<&Vec<u8>>) -> Result<String> {
     let name = |side: char, file: Option<&Vec<u8>>| match file {
         Some(_) => format!("{side}/{path}"),
@@ -94,7 +97,7 @@ fn make_file(path: &str, old: Option<&Vec<u8>>, new: Option<&Vec<u8>>) -> Result
             return Ok(patch.to_string());
         }
     }
-    bail!("{path}: no diff of the changes gives them again");
+    bail!("{path}: no unified diff reproduces the changes; edit the patch file by hand");
 }
 
 fn text(path: &str, bytes: Vec<u8>) -> Result<String> {

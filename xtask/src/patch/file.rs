@@ -16,8 +16,9 @@ use anyhow::{Context, Result, bail};
 /// Prefix of the line with the hash.
 const HASH: &str = "SHA-256: ";
 
-/// A patch file as read.
+/// A patch file.
 pub(super) struct PatchFile {
+    /// Path of the patch file.
     pub(super) path: PathBuf,
     /// Name of the crate.
     pub(super) name: String,
@@ -25,7 +26,7 @@ pub(super) struct PatchFile {
     pub(super) version: String,
     /// SHA-256 of the `.crate` file, in hexadecimal digits.
     pub(super) sha256: String,
-    /// The whole file.
+    /// Text of the whole file.
     pub(super) text: String,
     /// Byte offset of the hash's line in `text`.
     content_at: usize,
@@ -36,7 +37,8 @@ impl PatchFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, has no line that names its crate, or is named for another crate.
+    /// Fails if the file cannot be read, has no line that names its crate, or is named for another
+    /// crate.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text =
             fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -57,7 +59,7 @@ impl PatchFile {
     ///
     /// # Errors
     ///
-    /// When no line names its crate.
+    /// Fails if no line names its crate.
     pub(super) fn from_text(path: &Path, text: String) -> Result<Self> {
         let line = text.lines().find_map(|line| line.strip_prefix(HASH));
         let parsed = line.and_then(|line| {
@@ -85,18 +87,18 @@ impl PatchFile {
         })
     }
 
-    /// The file without its explanation: hash and changes.
+    /// Returns the file without its explanation: the hash and the changes.
     pub(super) fn content(&self) -> &str {
         &self.text[self.content_at..]
     }
 
-    /// The changes; empty for a crate that is used as released.
+    /// Returns the changes; they are empty for a crate that is used as released.
     pub(super) fn diff(&self) -> &str {
         let after_hash = self.content().split_once('\n').map_or("", |(_, rest)| rest);
         after_hash.trim_start_matches(['\r', '\n'])
     }
 
-    /// The text of the file with other changes.
+    /// Returns the text of the file with other changes.
     pub(super) fn with_diff(&self, diff: &str) -> String {
         let explanation = &self.text[..self.content_at];
         let Self {

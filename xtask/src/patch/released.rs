@@ -1,7 +1,8 @@
-//! Released crates from cargo's cache, or downloaded with cargo.
+//! Reads released crates from cargo's cache, and downloads missing ones with cargo.
 //!
-//! Cargo stores each downloaded crate as `registry/cache/*/NAME-VERSION.crate` in its folder (CARGO_HOME).
-//! `cargo info` downloads a missing one without its dependencies, from the sources cargo is configured for.
+//! Cargo stores each downloaded crate as `registry/cache/*/NAME-VERSION.crate` in its folder
+//! (CARGO_HOME). `cargo info` downloads a missing crate without its dependencies, from the sources
+//! for which cargo is configured.
 
 use std::fs;
 use std::io::Read;
@@ -18,11 +19,12 @@ use crate::shell;
 
 /// Cargo's cache of downloaded crates.
 pub(super) struct Registry {
+    /// Cargo's folder.
     pub(super) cargo_home: PathBuf,
 }
 
 impl Registry {
-    /// The cache of the current user.
+    /// Returns the cache of the current user.
     pub(super) fn of_user() -> Result<Self> {
         let set = std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty());
         let cargo_home = set
@@ -33,11 +35,12 @@ impl Registry {
         Ok(Self { cargo_home })
     }
 
-    /// The files of the crate that a patch file is for.
+    /// Returns the files of the crate that a patch file changes.
     ///
     /// # Errors
     ///
-    /// When cargo cannot download it, or what it has is not what the patch file pins.
+    /// Fails if cargo cannot download the crate, or if cargo's file is not the one that the patch
+    /// file pins.
     pub(super) fn fetch(&self, patch: &PatchFile) -> Result<Tree> {
         let name = format!("{}-{}", patch.name, patch.version);
         let pinned = || {
@@ -73,7 +76,8 @@ impl Registry {
         unpack(&bytes, &name).with_context(|| format!("cannot unpack {name}.crate"))
     }
 
-    /// Every file of a crate in the cache: one for each source of crates.
+    /// Returns the path and the content of every file of a crate in the cache: one for each source
+    /// of crates.
     fn cached(&self, name: &str) -> Vec<(PathBuf, Vec<u8>)> {
         let sources = fs::read_dir(self.cache()).into_iter().flatten().flatten();
         let paths = sources.map(|source| source.path().join(format!("{name}.crate")));
@@ -86,13 +90,13 @@ impl Registry {
         self.cargo_home.join("registry").join("cache")
     }
 
-    /// Downloads the crate with cargo.
+    /// Downloads the crate into cargo's cache.
     fn download(&self, patch: &PatchFile) -> Result<()> {
         let spec = format!("{}@{}", patch.name, patch.version);
         let mut cargo = shell::cargo();
         cargo.args(["info", "--quiet", "--color=never", &spec]);
         cargo.env("CARGO_HOME", &self.cargo_home);
-        // The repository's root does not resolve yet.
+        // The workspace of the repository's root does not resolve yet.
         cargo.current_dir(env!("CARGO_MANIFEST_DIR"));
         let shown = shell::show(&cargo);
         let output = cargo
@@ -113,7 +117,7 @@ impl Registry {
     }
 }
 
-/// The files in a `.crate`: a gzipped tar with one folder NAME-VERSION.
+/// Returns the files in a `.crate`, which is a gzipped tar with one folder NAME-VERSION.
 fn unpack(bytes: &[u8], name: &str) -> Result<Tree> {
     let mut files = Tree::new();
     for entry in tar::Archive::new(GzDecoder::new(bytes)).entries()? {
@@ -133,7 +137,7 @@ fn unpack(bytes: &[u8], name: &str) -> Result<Tree> {
     Ok(files)
 }
 
-/// A path relative to the folder `name`; `None` if it leads outside.
+/// Returns a path relative to the folder `name`; `None` if it leads outside.
 fn inside(path: &Path, name: &str) -> Option<String> {
     let relative = path.strip_prefix(name).ok()?;
     let parts = relative.components().map(|part| match part {

@@ -7,14 +7,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-/// File in a patched crate with the patch file's content that it was made from. `plugin/build.rs` compares
-/// it with the patch file, so that no outdated crate is compiled.
+/// Name of the file in a patched crate that holds the content of the patch file from which the
+/// crate was made. `plugin/build.rs` compares it with the patch file, so that no outdated crate is
+/// compiled.
 pub(super) const STAMP: &str = ".patch";
 
 /// Contents of each file by its path in the crate, with `/` between folders.
 pub(super) type Tree = BTreeMap<String, Vec<u8>>;
 
-/// Files and folders at a crate's top that cargo and this program make; they are no part of it.
+/// Names of the files and folders at a crate's top that cargo and this program make. They are no
+/// part of the crate.
 const NOT_PART: [&str; 3] = ["Cargo.lock", "target", STAMP];
 
 /// Whether a file or folder at a crate's top belongs to the tree.
@@ -22,7 +24,7 @@ pub(super) fn is_part(name: &str) -> bool {
     !NOT_PART.contains(&name)
 }
 
-/// Reads a crate's folder.
+/// Reads the files in a crate's folder.
 pub(super) fn read(folder: &Path) -> Result<Tree> {
     let mut tree = Tree::new();
     read_into(folder, "", &mut tree)?;
@@ -50,7 +52,7 @@ fn read_into(folder: &Path, prefix: &str, tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-/// Writes a crate's folder.
+/// Writes the files of a crate into a folder.
 pub(super) fn write(tree: &Tree, folder: &Path) -> Result<()> {
     for (path, bytes) in tree {
         let path = folder.join(path);
@@ -72,7 +74,7 @@ pub(super) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// Paths of the files in which two trees differ.
+/// Returns the paths of the files in which two trees differ.
 pub(super) fn differing(a: &Tree, b: &Tree) -> Vec<String> {
     let paths: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
     let differs = |path: &&String| a.get(*path) != b.get(*path);
