@@ -4,9 +4,9 @@
 //! output; [`FolderOutput`] is a folder. Both are checked before the work begins, so that a wrong
 //! name does not cost an hour of work. The bytes go to a scratch file with a unique name in the
 //! target's folder, which is flushed to the disk and renamed. A full disk leaves the existing file
-//! unchanged. A file of another [`Kind`] is replaced only if [`Replace::Any`] allows it, and so is
-//! a disk written to. A file never replaces a folder, and a folder of another kind is never
-//! replaced. Other devices and pipes are written to. Only scratch files of this process are ever
+//! unchanged. A file of another [`Kind`] is replaced, and a disk is written to, only if
+//! [`Replace::Any`] allows it. A file never replaces a folder, and a folder of another kind is
+//! never replaced. Other devices and pipes are written to. Only scratch files of this process are ever
 //! removed: see [`remove_scratch`].
 //!
 //! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders,

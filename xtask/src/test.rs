@@ -122,8 +122,8 @@ fn make_artifacts() -> Result<Artifacts> {
         .join(onnx_runtime::FOLDER)
         .join(onnx_runtime::library_name());
     let (model, xl_model) = (target.join("test-model"), target.join("test-model-xl"));
-    // The programs are built together with the tests, so that cargo chooses the features of `cargo
-    // test`. Otherwise half of the dependencies would be compiled twice.
+    // The programs are built together with the tests, so that cargo chooses the same features
+    // as for `cargo test`. Otherwise half of the dependencies would be compiled twice.
     let targets = ["--bins", "--tests", "--examples"];
     shell::run(shell::cargo().args(["build", "--workspace"]).args(targets))?;
     let program = |name: &str| {
