@@ -14,9 +14,9 @@ use super::inputs::text;
 
 /// Render a MIDI file with the plugin's preview sound as a WAV file
 ///
-/// An electric piano plays, with a bass sound for the tracks that play a bass and a drum kit for the
-/// drums. The tempo is the file's own. The sound ends with the last bar that has a note, or up to 5
-/// seconds later when all notes have faded. The WAV file is stereo with 16 bits.
+/// An electric piano plays, with a bass sound for the tracks that play a bass and a drum kit for
+/// the drums. The tempo is the file's own. The sound ends with the last bar that has a note, or up
+/// to 5 seconds later when all notes have faded. The WAV file is stereo with 16 bits.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file to play

@@ -6,8 +6,8 @@
 //! target's folder, which is flushed to the disk and renamed. A full disk leaves the existing file
 //! unchanged. A file of another [`Kind`] is replaced, and a disk is written to, only if
 //! [`Replace::Any`] allows it. A file never replaces a folder, and a folder of another kind is
-//! never replaced. Other devices and pipes are written to. Only scratch files of this process are ever
-//! removed: see [`remove_scratch`].
+//! never replaced. Other devices and pipes are written to. Only scratch files of this process are
+//! ever removed: see [`remove_scratch`].
 //!
 //! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders,
 //! follows each link once and counts the entries it leaves out.

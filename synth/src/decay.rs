@@ -1,6 +1,6 @@
 //! The envelope of all voices.
 
-/// A sound ends below this amplitude, -100 dB. This also avoids denormals.
+/// Amplitude below which a sound ends: -100 dB. The limit also avoids denormal numbers.
 const SILENT: f32 = 1e-5;
 
 /// An exponential decay that ends in 0: a constant factor for each sample.
@@ -11,7 +11,7 @@ pub(crate) struct Decay {
 }
 
 impl Decay {
-    /// Starts at `value` and falls by 60 dB in `seconds`.
+    /// Creates a decay from `value` that falls by 60 dB in `seconds`.
     pub(crate) fn new(value: f32, seconds: f64, sample_rate: f64) -> Self {
         let mut decay = Self { value, factor: 0.0 };
         decay.slow(seconds, sample_rate);
@@ -28,7 +28,7 @@ impl Decay {
         self.value
     }
 
-    /// Returns the current value, and falls.
+    /// Returns the current value, and goes on to the next sample.
     pub(crate) fn next(&mut self) -> f32 {
         let value = self.value;
         let next = value * self.factor;

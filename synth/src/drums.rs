@@ -1,30 +1,31 @@
-//! A small drum kit for the keys of General MIDI: each hit is a tone whose pitch falls, filtered noise,
-//! or both. A hit ends by itself; note-offs do not count.
+//! A small drum kit for the keys of General MIDI: each hit is a tone whose pitch falls, filtered
+//! noise, or both. A hit ends by itself; note-offs do not count.
 
 use std::f64::consts::TAU;
 
 use crate::decay::Decay;
 
-/// Greatest number of hits at once. A further hit takes the place of the softest.
+/// Greatest number of hits at once. A further hit replaces the softest one.
 const HITS: usize = 12;
-/// Peak amplitude of a tone and of noise at full velocity.
+/// Peak amplitude of the tone and the noise together at full velocity.
 const LOUDEST: f32 = 0.4;
 
 /// Sound of a drum.
 struct Drum {
-    /// Frequency in Hz at the beginning and in the end; 0 for no tone.
+    /// Frequencies in Hz of the tone at the beginning and in the end; 0 for no tone.
     pitch: (f64, f64),
-    /// Seconds in which the pitch falls, and in which the tone falls by 60 dB.
+    /// Duration in seconds in which the frequency makes all but a thousandth of its fall.
     fall: f64,
+    /// Duration in seconds of the fall of the tone by 60 dB.
     tone: f64,
-    /// Share of noise, 0 to 1, and the seconds in which it falls by 60 dB.
+    /// Share of noise, from 0 to 1, and the duration in seconds of its fall by 60 dB.
     noise: (f32, f64),
     /// Cut-off frequency in Hz of the noise's high-pass filter.
     above: f64,
 }
 
 impl Drum {
-    /// The drum of a General MIDI key.
+    /// Returns the drum of a General MIDI key.
     fn of(key: u8) -> Self {
         let noise = |share, seconds, above| Self {
             pitch: (0.0, 0.0),
@@ -82,19 +83,24 @@ impl Drum {
     }
 }
 
-/// A drum that sounds.
+/// A hit that sounds.
 #[derive(Clone, Copy, Default)]
 struct Hit {
-    /// Phase in turns, its increment for each sample, the increment in the end, and the factor by
-    /// which the difference shrinks for each sample.
+    /// Phase of the tone in turns.
     phase: f64,
+    /// Increment of the phase for each sample.
     step: f64,
+    /// Increment of the phase in the end.
     last_step: f64,
+    /// Factor for each sample by which the increment approaches the last one.
     fall: f64,
+    /// Amplitude of the tone.
     tone: Decay,
+    /// Amplitude of the noise.
     noise: Decay,
-    /// State and coefficient of the noise's low-pass filter, which is subtracted.
+    /// State of a low-pass filter of the noise. It is subtracted, which makes a high-pass filter.
     low: f32,
+    /// Coefficient of that filter.
     smooth: f32,
 }
 
@@ -104,8 +110,8 @@ impl Hit {
     }
 }
 
-/// A drum kit. It is created on any thread; all other methods are safe on an audio thread: they do not
-/// allocate, lock or make system calls.
+/// A drum kit. It is created on any thread; all other methods are safe on an audio thread: they do
+/// not allocate, lock or make system calls.
 pub(crate) struct DrumKit {
     hits: [Hit; HITS],
     sample_rate: f64,

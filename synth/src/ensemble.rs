@@ -3,16 +3,16 @@
 use crate::drums::DrumKit;
 use crate::piano::ElectricPiano;
 
-/// The channel of the drums, from 0.
+/// MIDI channel of the drums, from 0.
 pub const DRUM_CHANNEL: u8 = 9;
 
-/// An electric piano, with a darker and shorter sound on channels that play a bass, and a drum kit on
-/// channel 10. It is created on any thread; all other methods are safe on an audio thread: they do not
-/// allocate, lock or make system calls.
+/// An electric piano, with a darker and shorter sound on channels that play a bass, and a drum kit
+/// on channel 10. It is created on any thread; all other methods are safe on an audio thread: they
+/// do not allocate, lock or make system calls.
 pub struct Ensemble {
     piano: ElectricPiano,
     drums: DrumKit,
-    /// Channels that play a bass, as bits.
+    /// Channels that play a bass: bit *c* for channel *c*, from 0.
     bass: u16,
 }
 
@@ -28,13 +28,15 @@ impl Ensemble {
         }
     }
 
-    /// Sets the channels that play a bass: bit *c* for channel *c*, from 0. It counts for notes that
-    /// begin later.
+    /// Sets the channels that play a bass: bit *c* for channel *c*, from 0. The change applies
+    /// to notes that begin later.
     pub fn set_bass(&mut self, channels: u16) {
         self.bass = channels;
     }
 
-    /// Begins a note; `velocity` is 0 to 1. A sounding note of the same key and channel fades out.
+    /// Begins a note. `channel` is 0 to 15, `key` is a MIDI key, and `velocity` is 0 to 1; a
+    /// velocity of 0 begins no note. A sounding note of the same key and channel fades out, except
+    /// on the drums.
     pub fn note_on(&mut self, channel: u8, key: u8, velocity: f32) {
         if velocity.is_nan() || velocity <= 0.0 {
             return;
@@ -49,7 +51,8 @@ impl Ensemble {
         }
     }
 
-    /// Releases a key; with the pedal down its note sounds on. Drums end by themselves.
+    /// Releases a key; if the pedal of the channel is down, its note sounds on. Drums end by
+    /// themselves.
     pub fn note_off(&mut self, channel: u8, key: u8) {
         self.piano.note_off(channel, key);
     }
@@ -59,8 +62,8 @@ impl Ensemble {
         self.piano.pedal(channel, down);
     }
 
-    /// Releases every key of a channel, with the pedal too, as all-notes-off requires; `None` stands
-    /// for all channels.
+    /// Releases every note of a channel, also those that the pedal holds; `None` stands for all
+    /// channels. Drums end by themselves.
     pub fn all_off(&mut self, channel: Option<u8>) {
         self.piano.all_off(channel);
     }
@@ -76,8 +79,8 @@ impl Ensemble {
         self.piano.is_silent() && self.drums.is_silent()
     }
 
-    /// Writes the next samples to both slices, up to the length of the shorter one. Samples stay within
-    /// -1 to 1, however many notes sound.
+    /// Writes the next samples to both slices, up to the length of the shorter one. Samples stay
+    /// within -1 to 1, however many notes sound.
     pub fn render(&mut self, left: &mut [f32], right: &mut [f32]) {
         let count = left.len().min(right.len());
         let (left, right) = (&mut left[..count], &mut right[..count]);

@@ -1,7 +1,7 @@
 //! A small electric piano with a drum kit, so that Continuo's notes sound without a further
-//! instrument. The piano uses frequency modulation, as FM pianos have since the DX7: two oscillators, the body (1:1) and the tine
-//! (1:14), modulate the phase of one carrier. [`Ensemble::new`] allocates all memory, so that the
-//! other methods may run on an audio thread.
+//! instrument. The piano uses frequency modulation, as FM pianos have since the DX7: two
+//! oscillators, the body (1:1) and the tine (1:14), modulate the phase of one carrier. Only
+//! [`Ensemble::new`] allocates memory; all other methods may run on an audio thread.
 //!
 //! ```
 //! let mut ensemble = continuo_synth::Ensemble::new(48_000.0);

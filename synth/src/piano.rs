@@ -2,11 +2,12 @@
 
 use crate::voice::{Voice, VoiceStage};
 
-/// Greatest number of notes at once. A further note takes the voice of the softest released note, or
-/// else of the oldest.
+/// Greatest number of notes at once. A further note takes the voice of the softest released note,
+/// or else of the oldest.
 pub const POLYPHONY: usize = 16;
-/// Number of voices beyond that, for notes that fade out.
+/// Number of voices. Those beyond [`POLYPHONY`] are for notes that fade out.
 const SLOTS: usize = 3 * POLYPHONY;
+/// Number of MIDI channels.
 const CHANNELS: usize = 16;
 
 /// An electric piano in stereo. It is created on any thread; all other methods are safe on an audio
@@ -15,6 +16,7 @@ pub(crate) struct ElectricPiano {
     voices: Box<[Voice]>,
     /// Whether the sustain pedal of each channel is down.
     pedal: [bool; CHANNELS],
+    /// Number of note-ons so far.
     started: u64,
 }
 
@@ -28,7 +30,8 @@ impl ElectricPiano {
         }
     }
 
-    /// Begins a note; `velocity` is 0 to 1. A sounding note of the same key and channel fades out.
+    /// Begins a note; `velocity` is above 0 and at most 1. A sounding note of the same key and
+    /// channel fades out.
     pub(crate) fn note_on(&mut self, channel: u8, key: u8, velocity: f32, is_bass: bool) {
         let mut sounding = 0;
         for voice in &mut self.voices {
@@ -43,8 +46,8 @@ impl ElectricPiano {
         }
         self.started += 1;
         let free = self.voices.iter().position(|t| t.stage == VoiceStage::Free);
-        // Without a free voice the note replaces the softest fading one, perhaps with a click. That takes
-        // three times the polyphony within ten milliseconds.
+        // Without a free voice the note replaces the softest fading one, perhaps with a click. This
+        // needs more than twice the polyphony of note-ons within one fade.
         let softest = || {
             let fading = self.voices.iter().enumerate();
             let fading = fading.filter(|(_, t)| t.stage == VoiceStage::Fading);
@@ -56,7 +59,7 @@ impl ElectricPiano {
         }
     }
 
-    /// Releases a key; with the pedal down its note sounds on.
+    /// Releases a key; if the pedal of the channel is down, its note sounds on.
     pub(crate) fn note_off(&mut self, channel: u8, key: u8) {
         let pedal = self.pedal[usize::from(channel) % CHANNELS];
         for voice in &mut self.voices {
@@ -81,8 +84,8 @@ impl ElectricPiano {
         }
     }
 
-    /// Releases every key of a channel, with the pedal too, as all-notes-off requires; `None` stands
-    /// for all channels.
+    /// Releases every note of a channel, also those that the pedal holds; `None` stands for all
+    /// channels.
     pub(crate) fn all_off(&mut self, channel: Option<u8>) {
         for voice in &mut self.voices {
             let down = matches!(voice.stage, VoiceStage::Held | VoiceStage::Sustained);

@@ -1,5 +1,5 @@
-//! One voice: a carrier, and two oscillators that modulate its phase. The frequencies of all three are
-//! whole multiples of the note's, so that one phase drives them without drift.
+//! One voice: a carrier, and two oscillators that modulate its phase. The frequencies of all three
+//! are whole multiples of the note's, so that one phase drives them without drift.
 
 use std::f32::consts::TAU;
 
@@ -7,13 +7,14 @@ use crate::decay::Decay;
 
 /// Duration of the attack in seconds; it avoids clicks.
 const ATTACK: f64 = 0.001;
-/// Seconds of a fall by 60 dB: for a released note, and for a voice that another note takes.
+/// Duration of a fall by 60 dB of a released note, in seconds.
 const RELEASE: f64 = 0.25;
+/// Duration of a fall by 60 dB of a note whose voice another note takes, in seconds.
 const FADE: f64 = 0.01;
-/// Frequency ratio of the tine to the note. If the sample rate is too low, the highest possible lower
-/// ratio is used.
+/// Frequency ratio of the tine to the note. At a sample rate that is too low for it, the highest
+/// possible ratio is used.
 const TINE: f64 = 14.0;
-/// Peak amplitude of a note at full velocity. Six such notes reach 1.
+/// Peak amplitude of a note of the piano at full velocity, before panning. Six such notes reach 1.
 const LOUDEST: f32 = 0.17;
 
 /// Stage of a voice.
@@ -40,20 +41,25 @@ pub(crate) struct Voice {
     /// Number of the note-on; the oldest note has the lowest.
     pub(crate) started: u64,
     sample_rate: f64,
-    /// Phase in turns, from 0 to 1, and its increment for each sample.
+    /// Phase in turns, from 0 to 1.
     phase: f64,
+    /// Increment of the phase for each sample.
     step: f64,
     /// Frequency ratio of the tine to the note, a whole number.
     ring: f64,
+    /// Amplitude envelope after the attack.
     level: Decay,
-    /// Attack envelope from 0 to 1, and its increment for each sample.
+    /// Attack envelope from 0 to 1.
     attack: f32,
+    /// Increment of the attack envelope for each sample.
     attack_step: f32,
-    /// FM indices: the body's constant part, the body's decaying part, and the tine's.
+    /// Constant part of the body's modulation index, in radians.
     body_floor: f32,
+    /// Decaying part of the body's modulation index, in radians.
     body_index: Decay,
+    /// Modulation index of the tine, in radians.
     tine_index: Decay,
-    /// Amplitude left and right.
+    /// Amplitude of the left and of the right channel.
     pan: (f32, f32),
 }
 
@@ -78,8 +84,8 @@ impl Voice {
         }
     }
 
-    /// Begins a note; `velocity` is 0 to 1. A key above 0.45 of the sample rate stays silent. A bass has
-    /// no tine, fewer partials, and a shorter decay.
+    /// Begins a note; `velocity` is 0 to 1. A key whose frequency is above 0.45 of the sample rate
+    /// stays silent. A bass has no tine, a lower modulation index of the body, and a shorter decay.
     pub(crate) fn note_on(
         &mut self,
         channel: u8,
@@ -89,7 +95,8 @@ impl Voice {
         started: u64,
     ) {
         let hz = 440.0 * ((f64::from(key) - 69.0) / 12.0).exp2();
-        // Number of partials below 0.45 of the sample rate: FM makes many, and higher ones would alias.
+        // Number of partials below 0.45 of the sample rate: FM makes many, and higher ones would
+        // alias.
         let room = 0.45 * self.sample_rate / hz;
         if room < 1.0 {
             return;
@@ -99,7 +106,7 @@ impl Voice {
         let ring = TINE.min(room.floor() - 2.0).max(1.0);
         (self.channel, self.key, self.started) = (channel, key, started);
         (self.phase, self.step, self.ring) = (0.0, hz / rate, ring);
-        // Low strings ring longer than high ones.
+        // Low notes decay more slowly than high ones.
         let seconds = 12.0 * (-3.0 * height).exp2();
         self.level = Decay::new(LOUDEST * velocity.powf(1.5), seconds, rate);
         self.attack = 0.0;
@@ -153,8 +160,8 @@ impl Voice {
     }
 }
 
-/// Returns the sine of an angle in turns, with an error below 4e-6 (-108 dB): its series up to the
-/// ninth power over a quarter of a turn.
+/// Returns the sine of an angle in turns, with an error below 4e-6 (-108 dB). Computes the Taylor
+/// series up to the ninth power, over a quarter of a turn.
 pub(crate) fn sine(turns: f32) -> f32 {
     let half = turns - turns.round();
     let quarter = match half.abs() > 0.25 {

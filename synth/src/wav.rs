@@ -11,7 +11,7 @@ use crate::{DRUM_CHANNEL, Ensemble};
 
 /// Number of samples in a rendered block.
 const BLOCK: usize = 4_096;
-/// Longest time for the last note to fade, in seconds.
+/// Longest time for the last notes to fade, in seconds.
 const TAIL: f64 = 5.0;
 
 /// Error of rendering a WAV file.
@@ -28,7 +28,7 @@ pub enum WavError {
     /// The file cannot be moved into its place.
     #[error(transparent)]
     Place(#[from] WriteError),
-    /// The sound is too long: a WAV file stores its size in 32 bits.
+    /// The sound is too long, since a WAV file stores its size in 32 bits.
     #[error(
         "{name} would be {seconds:.0} s long, more than a WAV file holds at {rate} samples a \
          second; choose a lower rate or cut the MIDI file"
@@ -46,7 +46,7 @@ pub enum WavError {
 /// Statistics of a rendered file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rendered {
-    /// Length in seconds, with the release of the last notes.
+    /// Length of the sound in seconds, with the release of the last notes.
     pub seconds: f64,
     /// Number of notes played, without drums.
     pub notes: usize,
@@ -60,15 +60,16 @@ pub struct Rendered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct KeyEvent {
     sample: u64,
-    /// MIDI velocity; 0 for a note-off, which sorts before a note-on.
+    /// MIDI velocity. It is 0 for a note-off, which sorts before a note-on.
     velocity: u8,
     channel: u8,
     key: u8,
 }
 
-/// Renders the notes that begin in a range of ticks, each to its end, at the file's tempo. Writes a
-/// stereo WAV file of 16 bits at `rate` samples a second, as a whole or not at all. Calls `progress`
-/// with the finished share, from 0 to 1.
+/// Renders the notes that sound in a range of ticks, each to its end, at the file's tempo. A note
+/// that begins before the range begins with it. Writes a stereo WAV file of 16 bits at `rate`
+/// samples a second, as a whole or not at all. Calls `progress` with the finished share, from 0 to
+/// 1.
 ///
 /// # Errors
 /// Fails if the sound is longer than a WAV file can be, or if the file cannot be written.
@@ -119,8 +120,8 @@ pub fn write_wav(
             }
             next += 1;
         }
-        // Renders up to the next event. After the last one, renders to the end of the range and until
-        // all notes have faded.
+        // Renders up to the next event. After the last one, renders to the end of the range and
+        // until all notes have faded.
         let until = events.get(next).map_or(last, |event| event.sample);
         let until = if now < end { until.min(end) } else { until };
         let count = usize::try_from(until.saturating_sub(now))
@@ -149,8 +150,9 @@ pub fn seconds(file: &MidiFile, ticks: &Range<u64>) -> f64 {
     at[1] - at[0]
 }
 
-/// Returns the events in order of time, with samples counted from the first tick of the range, and the
-/// numbers of notes. A note that begins a little before the range, ahead of its beat, begins with it.
+/// Returns the events in order of time, with samples counted from the first tick of the range, and
+/// the numbers of notes. A note that begins before the range, for example a little ahead of its
+/// beat, begins with it.
 fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Rendered) {
     let within = || {
         file.notes
@@ -173,7 +175,7 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
         drums += usize::from(is_drum);
         let channel = match note.channel {
             _ if is_drum => DRUM_CHANNEL,
-            // Pitches on channel 10 sound on a channel beside.
+            // Notes on channel 10 that are no drums sound on channel 11.
             DRUM_CHANNEL => DRUM_CHANNEL + 1,
             channel => channel,
         };
@@ -200,9 +202,9 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
     (events, counts)
 }
 
-/// Returns the channels on which all tracks are basses, as bits.
+/// Returns the channels on which all tracks play a bass: bit *c* for channel *c*, from 0.
 fn bass_channels(file: &MidiFile) -> u16 {
-    // The grid only decides the parts.
+    // The grid only serves to find the parts.
     let tracks = midi_tracks(file, 12, Drums::Drop);
     let of = |is_bass: bool| {
         let those = tracks.iter().filter(|t| (t.part == Part::Bass) == is_bass);
@@ -211,8 +213,8 @@ fn bass_channels(file: &MidiFile) -> u16 {
     of(true) & !of(false)
 }
 
-/// Returns the time of each tick in seconds, at the file's tempo. `ticks` must ascend. The tempo before
-/// the file's first is 120 beats a minute.
+/// Returns the time of each tick in seconds, at the file's tempo. `ticks` must ascend. The tempo
+/// before the file's first is 120 beats a minute.
 fn seconds_of(file: &MidiFile, ticks: &[u64]) -> Vec<f64> {
     let (mut seconds, mut now, mut micros) = (0.0, 0, 500_000);
     let per_tick = |micros: u32| f64::from(micros) / 1e6 / f64::from(file.ticks_per_beat.max(1));
@@ -338,8 +340,8 @@ mod tests {
             .map(Result::unwrap)
             .collect();
         assert_eq!(left.len() as f64, (rendered.seconds * 22_050.0).round());
-        // The range lasts four beats, two seconds. The note is released after one second and has faded
-        // by then, and so has the drum.
+        // The range lasts four beats, two seconds. The note is released after one second and has
+        // faded by then, and so has the drum.
         assert_eq!(left.len(), 44_100);
         let loudest = |range: std::ops::Range<usize>| left[range].iter().map(|s| s.abs()).max();
         assert!(loudest(0..2_000) > Some(1_000), "the snare");
