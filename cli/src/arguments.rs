@@ -1,4 +1,4 @@
-//! Parses the command line, and has the options that both programs share.
+//! Parsing of the command line, and the options that both programs share.
 
 use std::io::{self, ErrorKind, Write};
 

@@ -1,4 +1,4 @@
-//! Options and steps that all commands share that generate notes.
+//! Options and steps of all commands that generate notes.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Kinds of files: their extensions and how to recognise them by their first bytes.
+//! Kinds of files: their extensions, and the first bytes that identify them.
 
 use std::path::Path;
 

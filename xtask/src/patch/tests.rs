@@ -15,7 +15,7 @@ const CHANGES: &str = "\
  fn three() {}
 ";
 
-/// A repository with one patch file, and a store of crates with `some-crate` 1.2.3 in it.
+/// A repository with one patch file, and a cargo cache with `some-crate` 1.2.3.
 struct Repository {
     root: tempfile::TempDir,
     folders: Folders,
@@ -42,7 +42,7 @@ impl Repository {
         repository
     }
 
-    /// Puts a crate into the store; returns its hash.
+    /// Puts a crate into the cache, and returns its hash.
     fn release(&self, name: &str, files: &[(&str, &str)]) -> String {
         let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         let mut archive = tar::Builder::new(gzip);
@@ -99,7 +99,7 @@ fn make_applies_the_patch_once() {
     let repository = Repository::new();
     assert_eq!(repository.folders.make().unwrap(), ["some-crate"]);
     assert_eq!(read(&repository.lib()), LIB.replace("two", "second"));
-    // Neither the store nor the folder is touched any more.
+    // A second run reads no crate from the cache.
     fs::remove_dir_all(repository.root.path().join("cargo")).unwrap();
     assert!(repository.folders.make().unwrap().is_empty());
 }
@@ -138,7 +138,7 @@ fn make_keeps_edits_that_are_in_no_patch_file() {
     repository.folders.make().unwrap();
     let edited = read(&repository.lib()).replace("four", "last");
     fs::write(repository.lib(), &edited).unwrap();
-    // Building goes on with them.
+    // The build continues with these edits.
     assert!(repository.folders.make().unwrap().is_empty());
     repository.change_patch("+fn second", "+fn deux");
     let error = repository.make_error();
@@ -293,8 +293,9 @@ fn save_refuses_changes_that_no_patch_can_hold() {
     assert!(error.to_string().contains("is for other"), "{error}");
 }
 
-/// The patches of this repository, from nothing: they apply, and they are as `--save` writes
-/// them. The crates are in cargo's store, since xtask made the folders before its tests ran.
+/// Applies the patches of this repository in empty folders, and checks that `--save` writes the
+/// same patches. The crates are in cargo's cache, since xtask made the folders before its tests
+/// ran.
 #[test]
 fn patches_of_the_repository_apply_and_are_saved_the_same() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
