@@ -210,9 +210,10 @@ impl OpenedPath {
     }
 }
 
-/// Opens a file or folder, with `steps_per_beat` grid steps per quarter note. `drums` are kept for a
-/// player with parts. A large file takes some hundred milliseconds. Any thread.
-pub fn open(path: PathBuf, steps_per_beat: u32, drums: Drums) -> OpenedPath {
+/// Opens a file or folder, with `steps_per_beat` grid steps per quarter note. With `has_parts` its notes
+/// have their parts, for a player that knows them; without, drums are left out. A large file takes some
+/// hundred milliseconds. Any thread.
+pub fn open(path: PathBuf, steps_per_beat: u32, has_parts: bool) -> OpenedPath {
     let name = path.display();
     let contents = if path.is_dir() {
         match midi::files_in(&path, MAX_FILES) {
@@ -229,7 +230,7 @@ pub fn open(path: PathBuf, steps_per_beat: u32, drums: Drums) -> OpenedPath {
             Err(why) => PathContents::Refused(why.to_string()),
         }
     } else {
-        match read(&path, steps_per_beat, drums) {
+        match read(&path, steps_per_beat, has_parts) {
             Ok(piece) => PathContents::Piece(Box::new(piece)),
             Err(why) => PathContents::Refused(why),
         }
@@ -237,7 +238,7 @@ pub fn open(path: PathBuf, steps_per_beat: u32, drums: Drums) -> OpenedPath {
     OpenedPath { path, contents }
 }
 
-fn read(path: &Path, steps_per_beat: u32, drums: Drums) -> Result<(SavedPiece, Score), String> {
+fn read(path: &Path, steps_per_beat: u32, has_parts: bool) -> Result<(SavedPiece, Score), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
     let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
     // Reading a pipe would block the thread.
@@ -252,10 +253,13 @@ fn read(path: &Path, steps_per_beat: u32, drums: Drums) -> Result<(SavedPiece, S
     let pedal = midi::Pedal::Lengthen;
     let file =
         midi::read_file_with(path, &midi::ReadOptions { pedal }).map_err(|e| e.to_string())?;
-    let mut score = Score::from_midi(&file, steps_per_beat, drums);
+    let mut score = match has_parts {
+        true => Score::from_midi_parts(&file, steps_per_beat),
+        false => Score::from_midi(&file, steps_per_beat, Drums::Drop),
+    };
     score.end_with_music();
     match score.notes.len() {
-        0 if drums == Drums::Drop => Err(refused("no notes in it, drums aside".into())),
+        0 if !has_parts => Err(refused("no notes in it, drums aside".into())),
         0 => Err(refused("no notes in it".into())),
         notes if notes > MAX_NOTES => Err(refused(format!(
             "{notes} notes are more than the {MAX_NOTES} there is room for; cut it into pieces"
@@ -293,7 +297,7 @@ mod tests {
             assert!(file_learning.unread().is_none());
             let path = file_learning.next_file().unwrap();
             assert!(file_learning.unread().is_none() && file_learning.next_file().is_none());
-            file_learning.file_opened(open(path, 12, Drums::Drop));
+            file_learning.file_opened(open(path, 12, false));
         }
         let unread = file_learning.unread()?;
         Some((unread.scores.len(), unread.evicted))
@@ -307,7 +311,7 @@ mod tests {
         let length = score.length;
         score.length += 10_000;
         score.to_midi().write_file(&path).unwrap();
-        let PathContents::Piece(piece) = open(path, 12, Drums::Drop).contents else {
+        let PathContents::Piece(piece) = open(path, 12, false).contents else {
             panic!("not learned");
         };
         assert_eq!(piece.1.length, length);
@@ -395,5 +399,31 @@ mod tests {
             (lost, file_learning.learned()),
             (wrong.notes, &[minuet][..])
         );
+    }
+
+    #[test]
+    fn learned_file_has_its_parts_where_the_player_knows_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("drums.mid");
+        let mut score = Score::new(12);
+        score.notes.extend((0..8).map(|beat| continuo_score::Note {
+            start: 12 * beat,
+            length: 1,
+            pitch: 36,
+            velocity: 90,
+            part: continuo_score::Part::Drums,
+        }));
+        score.normalise();
+        score.to_midi().write_file(&path).unwrap();
+        let PathContents::Piece(piece) = open(path.clone(), 12, true).contents else {
+            panic!("not learned");
+        };
+        assert!(piece.1.notes.iter().all(|n| !n.part.is_pitched()));
+        let saved = piece.0.score().unwrap();
+        assert_eq!(saved.notes, piece.1.notes, "a project keeps the parts");
+        let PathContents::Refused(why) = open(path, 12, false).contents else {
+            panic!("learned");
+        };
+        assert!(why.contains("drums aside"), "{why}");
     }
 }

@@ -198,6 +198,9 @@ pub struct Settings {
     /// Part of each channel of the player, or `None` for the rule of
     /// [`crate::timeline::Timeline::assign_parts`].
     pub input_parts: [Option<Part>; CHANNELS],
+    /// MIDI channel on which each part goes out, by [`Part::index`]. Of two parts that begin one key of
+    /// one channel on one step, only the first plays it.
+    pub output_channels: [u8; Part::COUNT],
 }
 
 impl Settings {
@@ -272,6 +275,7 @@ impl Default for Settings {
             variation: Variation::A,
             plays: PartSet::EMPTY,
             input_parts: [None; CHANNELS],
+            output_channels: [0, 0, 0, 0, 9],
         }
     }
 }

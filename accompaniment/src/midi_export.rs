@@ -1,7 +1,7 @@
 //! A snapshot's notes as a MIDI file. Plain data; the composer thread calls it.
 
 use continuo_score::midi::{MidiFile, MidiNote};
-use continuo_score::{Part, TimeSignature};
+use continuo_score::{Part, PartSet, TimeSignature};
 
 use crate::bar_grid::BarGrid;
 use crate::snapshot::{RollNote, Snapshot};
@@ -19,22 +19,22 @@ pub enum ExportPart {
     Input,
     /// The generated notes.
     Generated,
-    /// Both, as two tracks.
+    /// Both, as tracks of their own.
     Both,
 }
 
-/// A track of the file: its channel is its position among [`TRACKS`].
-struct Track {
+/// A source of notes. Its keys have its position among [`SOURCES`] as their channel.
+struct Source {
     name: &'static str,
     generated: bool,
 }
 
-const TRACKS: [Track; 2] = [
-    Track {
+const SOURCES: [Source; 2] = [
+    Source {
         name: "Heard",
         generated: false,
     },
-    Track {
+    Source {
         name: "Continuo",
         generated: true,
     },
@@ -53,8 +53,51 @@ impl ExportPart {
 /// Channel 10, counted from 0.
 const DRUM_CHANNEL: u8 = 9;
 
-/// The notes up to the playhead that sounded, from the last `bars` bars or all, at the snapshot's tempo. The file begins
-/// with the bar line before its first note. `None` without notes.
+/// A track of the file.
+struct Track {
+    name: String,
+    generated: bool,
+    part: Part,
+    channel: u8,
+}
+
+/// The tracks of the file: for each source its keys, and a track on a channel of its own for each other
+/// part that it plays.
+fn tracks(notes: &[&RollNote], exported: ExportPart) -> Vec<Track> {
+    let mut free = (SOURCES.len() as u8..16).filter(|&channel| channel != DRUM_CHANNEL);
+    let mut tracks = Vec::new();
+    for (position, source) in SOURCES.iter().enumerate() {
+        if !exported.contains(source.generated) {
+            continue;
+        }
+        let own = notes.iter().filter(|n| n.generated == source.generated);
+        let parts: PartSet = own.map(|note| note.part).collect();
+        for part in Part::ALL {
+            let (name, channel) = match part {
+                Part::Keys if parts.is_empty() || parts.contains(part) => {
+                    (source.name.into(), position as u8)
+                }
+                _ if !parts.contains(part) => continue,
+                Part::Drums => (format!("{} {part}", source.name), DRUM_CHANNEL),
+                _ => {
+                    let name = format!("{} {part}", source.name);
+                    // Two sources have six such parts: there are enough channels.
+                    (name, free.next().unwrap_or(position as u8))
+                }
+            };
+            tracks.push(Track {
+                name,
+                generated: source.generated,
+                part,
+                channel,
+            });
+        }
+    }
+    tracks
+}
+
+/// The notes up to the playhead that sounded, from the last `bars` bars or all, at the snapshot's tempo.
+/// The file begins with the bar line before its first note. `None` without notes.
 pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
     let grid = BarGrid::of(snapshot);
     let now = snapshot.time.beat;
@@ -67,27 +110,25 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
     let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
     let origin = grid.bar_line(first);
     let tick = |beat: f64| ((beat - origin) * f64::from(TICKS)).round().max(0.0) as u64;
-    let tracks = TRACKS.iter().enumerate();
-    let tracks: Vec<_> = tracks
-        .filter(|(_, track)| part.contains(track.generated))
-        .collect();
+    let tracks = tracks(&notes, part);
     let mut file = MidiFile {
         ticks_per_beat: TICKS,
         tempos: vec![(0, (60e6 / snapshot.time.tempo.clamp(1.0, 1000.0)) as u32)],
-        tracks: tracks.iter().map(|(_, track)| track.name.into()).collect(),
+        tracks: tracks
+            .iter()
+            .map(|track| track.name.as_str().into())
+            .collect(),
         ..MidiFile::default()
     };
-    for (number, &(channel, track)) in tracks.iter().enumerate() {
-        let own = notes.iter().filter(|n| n.generated == track.generated);
+    for (number, track) in tracks.iter().enumerate() {
+        let own = notes.iter();
+        let own = own.filter(|n| (n.generated, n.part) == (track.generated, track.part));
         file.notes.extend(own.map(|note| MidiNote {
             start: tick(note.start),
             end: tick(note.end.unwrap_or(now).min(now.max(note.start))),
             pitch: note.pitch,
             velocity: note.velocity,
-            channel: match note.part {
-                Part::Drums => DRUM_CHANNEL,
-                _ => channel as u8,
-            },
+            channel: track.channel,
             track: number as u16,
         }));
     }
@@ -205,6 +246,20 @@ mod tests {
         let file = export(&snapshot, ExportPart::Generated, None).unwrap();
         let notes: Vec<_> = file.notes.iter().map(|n| (n.pitch, n.channel)).collect();
         assert_eq!(notes, [(64, DRUM_CHANNEL)]);
+    }
+
+    #[test]
+    fn each_part_has_a_track_and_a_channel() {
+        let mut snapshot = snapshot();
+        snapshot.notes[0].part = Part::Lead;
+        snapshot.notes[2].part = Part::Bass;
+        let file = export(&snapshot, ExportPart::Both, None).unwrap();
+        let names: Vec<_> = file.tracks.iter().map(|name| name.to_string()).collect();
+        let expected = ["Heard", "Heard lead", "Continuo", "Continuo bass"];
+        assert_eq!(names, expected);
+        let mut notes: Vec<_> = file.notes.iter().map(|n| (n.track, n.channel)).collect();
+        notes.sort_unstable();
+        assert_eq!(notes, [(0, 0), (1, 2), (2, 1), (3, 3)]);
     }
 
     #[test]

@@ -222,6 +222,7 @@ impl Timeline {
         self.notes.clear();
         self.later = NotesAhead::default();
         self.notes_removed();
+        self.recall_channel_parts();
     }
 
     /// Removes and returns the notes that start before `beat`, and those ahead of the playhead. The
@@ -238,6 +239,7 @@ impl Timeline {
         let first = self.notes.iter().map(|n| n.start).min();
         self.origin = first.map(|first| self.bar_line(first));
         self.notes_removed();
+        self.recall_channel_parts();
         earlier
     }
 
@@ -251,6 +253,7 @@ impl Timeline {
         self.notes = earlier.notes;
         self.later = earlier.later;
         self.notes_removed();
+        self.recall_channel_parts();
         self.make_room();
     }
 

@@ -50,8 +50,10 @@ pub(super) struct Continuation<'a> {
     /// Notes of the answer, in steps of the file.
     pub(super) notes: Vec<Note>,
     pub(super) tempo: Tempo,
-    /// The part that all notes belong to; `None` if the model has no parts.
+    /// The part that all notes belong to; `None` if the notes are not divided.
     pub(super) part: Option<Part>,
+    /// Whether its track has the tempos and time signatures.
+    pub(super) conducts: bool,
 }
 
 impl Continuation<'_> {
@@ -78,16 +80,9 @@ impl Continuation<'_> {
         };
         let mut parts: Vec<Self> = Part::ALL.into_iter().filter_map(of_part).collect();
         for later in parts.iter_mut().skip(1) {
-            later.tempo = Tempo::Kept;
+            later.conducts = false;
         }
         parts
-    }
-
-    /// Returns the answer without drum hits.
-    pub(super) fn without_drums(&self) -> Self {
-        let mut pitched = self.clone();
-        pitched.notes.retain(|note| note.part.is_pitched());
-        pitched
     }
 
     /// Returns the last note of the track to continue. Of the tracks that are read and play this
@@ -155,7 +150,8 @@ impl Continuation<'_> {
             .document
             .free_channel(last.map_or(0, |n| n.track), taken);
         let (channel, sound) = match (last, free) {
-            (Some(last), _) if drums => (last.channel, self.document.sound_of(&last)),
+            // The channel has its sound already: set at tick 0, it would change the drums before.
+            (Some(last), _) if drums => (last.channel, PartSound::default()),
             (None, _) if drums => (DRUM_CHANNEL, PartSound::default()),
             (Some(last), Some(channel)) => (channel, self.document.sound_of(&last)),
             (Some(last), None) => {
@@ -194,7 +190,7 @@ impl Continuation<'_> {
             channel,
             port: port.filter(|&port| port > 0),
             sound,
-            tempos: (self.bpm().into_iter())
+            tempos: (self.bpm().filter(|_| self.conducts).into_iter())
                 .map(|bpm| (tick(self.from), micros(bpm)))
                 .collect(),
             time_signatures: Vec::new(),
@@ -220,12 +216,15 @@ impl Continuation<'_> {
         let tempos = self.score.tempos.changes().iter();
         let tempos = tempos.filter(|&&(at, _)| later(at));
         let tempos = tempos.map(|&(at, bpm)| (self.tick(at) - start, micros(bpm)));
-        NewTrack {
-            tempos: std::iter::once((0, micros(bpm))).chain(tempos).collect(),
-            time_signatures: std::iter::once(metre).chain(time_signatures).collect(),
+        let mut track = NewTrack {
             port: None,
             ..self.track_from(start, taken).0
+        };
+        if self.conducts {
+            track.tempos = std::iter::once((0, micros(bpm))).chain(tempos).collect();
+            track.time_signatures = std::iter::once(metre).chain(time_signatures).collect();
         }
+        track
     }
 }
 
@@ -351,6 +350,7 @@ mod tests {
             notes: vec![note],
             tempo,
             part: None,
+            conducts: true,
         };
         let (track, said) = continuation.track(0);
         (track, continuation.alone(0), said)

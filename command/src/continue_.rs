@@ -13,6 +13,7 @@ use continuo_cli::{Progress, note, number, one_result_on_standard_output, print,
 use continuo_engine::Composer;
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
 use continuo_score::midi::{self, BuildError, MidiDocument, Pedal, ReadOptions};
+use continuo_score::part::merge_parts;
 use continuo_score::{Drums, Note, Part, PartSet, Score};
 
 use super::continuation::{self, Continuation, Tempo};
@@ -115,7 +116,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         note(format_args!("continuo: {named}: {said}"));
     }
     let mut composer = Composer::new(model.clone());
-    let played = play(args, &mut composer, &pieces, &selected)?;
+    let mut played = play(args, &mut composer, &pieces, &selected)?;
+    // The tracks of a type 2 file follow each other, so one of them holds all pitches.
+    let divides = has_parts && (args.only || file.format != 2);
+    if has_parts && !divides {
+        let drums = played.notes.iter().filter(|n| !n.part.is_pitched()).count();
+        if drums > 0 {
+            note(format_args!(
+                "continuo: {named}: {drums} drum hits are left out: the tracks of a type 2 file \
+                 follow each other, and one track is added; --only writes them"
+            ));
+        }
+        played.notes = merge_parts(&played.notes).into_owned();
+    }
     let first_bar = whole.time_signatures.position(selected.entry).bar + 1;
     let last_bar = first_bar + args.bars - 1;
     check_played(&played.notes, first_bar..=last_bar).with_context(|| named.to_string())?;
@@ -128,13 +141,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         notes: played.notes.clone(),
         tempo: args.tempo(),
         part: None,
+        conducts: true,
     };
     let parts = continuation.by_part();
     let by_part = (parts.iter())
         .filter(|_| has_parts)
         .filter_map(|of| Some((of.part?.name(), of.notes.len())))
         .collect::<Vec<_>>();
-    output.write(&build(args, &continuation, has_parts, &output.name())?)?;
+    output.write(&build(args, &continuation, divides, &output.name())?)?;
 
     let (heard, notes) = (selected.score.notes.len(), played.notes.len());
     let stats = composer.stats();
@@ -279,7 +293,8 @@ pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
-         another --seed, more --bars, or wider limits (--density, --range, --scale, --velocity)",
+         another --seed, more --bars, other --parts, or wider limits (--density, --range, --scale, \
+         --velocity)",
         in_words(&bars)
     );
     Ok(())
@@ -287,20 +302,12 @@ pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<
 
 /// Returns the file to write: the input with one more track, or with one for each part, or these
 /// tracks alone.
-fn build(
-    args: &Args,
-    continuation: &Continuation,
-    has_parts: bool,
-    output: &str,
-) -> Result<Vec<u8>> {
+fn build(args: &Args, continuation: &Continuation, by_part: bool, output: &str) -> Result<Vec<u8>> {
     let document = continuation.document;
-    let mut parts = match document.file().format {
-        // The tracks of a type 2 file follow each other, so one of them holds all pitches.
-        2 => vec![continuation.without_drums()],
-        _ if has_parts => continuation.by_part(),
-        _ => vec![continuation.clone()],
+    let parts = match by_part {
+        true => continuation.by_part(),
+        false => vec![continuation.clone()],
     };
-    parts.retain(|part| !part.notes.is_empty());
     let context = || output.to_string();
     let (mut taken, mut file) = (0, None);
     for part in &parts {
@@ -324,9 +331,7 @@ fn build(
         }
         file = Some(appended.bytes);
     }
-    file.with_context(|| {
-        format!("{output}: there are only drums to write, and a type 2 file can have none")
-    })
+    file.with_context(|| format!("{output}: there is no note to write"))
 }
 
 /// Describes the change of the tempo before the answer. Returns `None` if the tempo stays between

@@ -226,6 +226,7 @@ impl ContinuoParams {
         } else {
             self.mode.value().0
         };
+        let audio_settings = self.audio_settings();
         Settings {
             mode,
             gap: f64::from(self.gap.value()),
@@ -253,6 +254,7 @@ impl ContinuoParams {
             variation: self.variation.value().0,
             plays: self.plays(),
             input_parts: [self.input_part.value().0.fixed(); CHANNELS],
+            output_channels: Part::ALL.map(|part| audio_settings.channel(part)),
         }
     }
 

@@ -98,6 +98,18 @@ fn continue_adds_a_track_for_each_part() {
         folder,
     );
     assert_eq!(said["parts"].as_object().unwrap().len(), 1);
+    let tempo = [
+        "continue",
+        "in.mid",
+        "-o",
+        "tempo.mid",
+        "--only",
+        "--bpm",
+        "90",
+    ];
+    report(&[&tempo[..], &["--bars", "4", "--json"]].concat(), folder);
+    let tempos = midi::read_file(&folder.join("tempo.mid")).unwrap().tempos;
+    assert_eq!(tempos, [(0, 666_667)], "one track has the tempo");
     let only = ["continue", "in.mid", "-o", "only.mid", "--only"];
     let said = report(&[&only[..], &["--bars", "4", "--json"]].concat(), folder);
     let alone = midi::read_file(&folder.join("only.mid")).unwrap();

@@ -55,17 +55,16 @@ impl<P: Player> Session<P> {
         let until = first + i64::from(end.unwrap_or(0));
         let now = self.timeline.step(self.now);
         let inside = |note: &TimelineNote| (from..until).contains(&note.start);
-        let (own, heard): (Vec<_>, Vec<_>) = self
-            .timeline
-            .notes()
-            .filter(|n| !n.imagined && inside(n))
-            .partition(|n| n.generated);
-        if own.is_empty() || !self.player.is_ready() || self.running && now < until {
+        let sounds = |note: &TimelineNote| !note.imagined && inside(note);
+        let is_played = self.timeline.notes().any(|n| n.generated && sounds(&n));
+        if !is_played || !self.player.is_ready() || self.running && now < until {
             return Ok(());
         }
         let end = self.timeline.notes().map(|note| note.start + 1).max();
         let end = end.unwrap_or(until).max(now).max(until);
         let score = self.input_score(end, end);
+        let (own, heard): (Vec<_>, Vec<_>) =
+            (self.timeline.notes().filter(sounds)).partition(|n| n.generated);
         let has_parts = self.player.has_parts();
         // The parts that sounded there are played again.
         let played: PartSet = match has_parts {

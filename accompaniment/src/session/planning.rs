@@ -1,5 +1,7 @@
 //! Decisions on play windows, and planning of their notes.
 
+use std::collections::BTreeSet;
+
 use continuo_score::{Note, Part, PartSet};
 
 use super::groove::Groove;
@@ -296,6 +298,8 @@ impl<P: Player> Session<P> {
             };
         answer.until = until;
         notes.sort_by_key(|n| n.0);
+        // Keys that begin: step, channel, pitch.
+        let mut begun = BTreeSet::new();
         for (start, stop, note, late, imagined) in notes {
             // A player without parts may repeat notes that one with parts generated.
             let part = match has_parts {
@@ -303,6 +307,10 @@ impl<P: Player> Session<P> {
                 false => Part::Keys,
             };
             let pitch = note.pitch & 127;
+            let channel = self.settings.output_channels[part.index()];
+            if !imagined && !begun.insert((start, channel, pitch)) {
+                continue;
+            }
             let stop = end.map_or(stop, |end| stop.min(end));
             let velocity = note.velocity.clamp(1, 127);
             let id = self.next_id;

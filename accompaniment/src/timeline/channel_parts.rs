@@ -244,4 +244,22 @@ mod tests {
         timeline.assign_parts(&AUTO, 9_999);
         assert_eq!(parts(&timeline), [Part::Keys; 40]);
     }
+
+    #[test]
+    fn part_is_forgotten_with_the_notes_that_decided_it() {
+        let mut timeline = Timeline::new(12);
+        play(&mut timeline, 0, 0.0, &[72, 74, 76, 77, 79]);
+        play(&mut timeline, 1, 0.0, &[36, 38, 36, 38, 36]);
+        timeline.assign_parts(&AUTO, 999);
+        assert_eq!(timeline.channel_parts[1], Part::Bass);
+        let mut jumped = timeline.clone();
+        jumped.set_aside_from(0.0);
+        assert_eq!(jumped.channel_parts[1], Part::Keys);
+        let earlier = timeline.take_before(99.0);
+        assert_eq!(timeline.channel_parts[1], Part::Keys);
+        timeline.put_before(earlier, 99.0);
+        assert_eq!(timeline.channel_parts[1], Part::Bass);
+        timeline.clear();
+        assert_eq!(timeline.channel_parts[1], Part::Keys);
+    }
 }

@@ -81,6 +81,7 @@ impl Timeline {
         };
         self.end_notes_at(beat);
         self.notes_removed();
+        self.recall_channel_parts();
         self.begin_with_the_first();
     }
 

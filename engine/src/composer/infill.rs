@@ -316,7 +316,12 @@ impl InfillWork {
     fn compare(&mut self, nats: Option<f64>) {
         let notes = std::mem::take(&mut self.notes);
         let attributions = std::mem::take(&mut self.attributions);
-        let rank = |notes: &[Note], nats: Option<f64>| (notes.is_empty(), nats.unwrap_or(0.0));
+        // Notes of other parts are imagined.
+        let parts = self.infill.sampling.constraints.parts;
+        let rank = |notes: &[Note], nats: Option<f64>| {
+            let is_empty = !notes.iter().any(|note| parts.contains(note.part));
+            (is_empty, nats.unwrap_or(0.0))
+        };
         let is_better = self.best.as_ref().is_none_or(|(best, _)| {
             let (best, own) = (rank(&best.notes, best.nats), rank(&notes, nats));
             own.0.cmp(&best.0).then(own.1.total_cmp(&best.1)).is_lt()

@@ -9,7 +9,6 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use continuo_engine::EngineError;
-use continuo_score::quantise::Drums;
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
@@ -219,11 +218,8 @@ impl Instance {
         {
             let steps_per_beat = self.session.player().steps_per_beat();
             let at = path.clone();
-            let drums = match self.session.player().has_parts() {
-                true => Drums::Keep,
-                false => Drums::Drop,
-            };
-            let open = move || open(at, steps_per_beat, drums);
+            let has_parts = self.session.player().has_parts();
+            let open = move || open(at, steps_per_beat, has_parts);
             let file = resources.workers.spawn(open);
             self.opening = Some((path, file));
         }

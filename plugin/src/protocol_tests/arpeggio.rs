@@ -96,8 +96,9 @@ impl Arpeggio {
                 while chord.is_some_and(|chord| pitch > 0 && !chord.contains(pitch)) {
                     pitch -= 1;
                 }
-                // As with a model, a key begins once on a step.
-                let same = |note: &Note| (note.start, note.pitch) == (self.step, pitch);
+                // As with a model, a key begins once on a step in each part.
+                let part = part.copied().unwrap_or_default();
+                let same = |n: &Note| (n.start, n.pitch, n.part) == (self.step, pitch, part);
                 if notes.iter().any(same) {
                     continue;
                 }
@@ -106,7 +107,7 @@ impl Arpeggio {
                     length,
                     pitch,
                     velocity: 1 + rng.below(127) as u8,
-                    part: part.copied().unwrap_or_default(),
+                    part,
                 });
             }
             self.step += 1 + rng.below(7) as u32;

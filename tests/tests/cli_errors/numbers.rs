@@ -4,7 +4,7 @@ use crate::commands::ROWS;
 use crate::fixture::{Fixture, options};
 
 /// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 19] = [
     "--all",
     "--output",
     "--learn",
@@ -22,6 +22,7 @@ const TEXTS: [&str; 18] = [
     "--licence",
     "--training-data",
     "--held-out-json",
+    "--held-out-songs",
     "--from",
 ];
 
