@@ -186,16 +186,19 @@ fn events(file: &MidiFile, ticks: &Range<u64>, rate: u32) -> (Vec<KeyEvent>, Ren
             channel,
             key,
         });
-        events.push(KeyEvent {
-            sample: sample(note.end).max(on + 1),
-            velocity: 0,
-            channel,
-            key,
-        });
+        // A drum ends by itself.
+        if !is_drum {
+            events.push(KeyEvent {
+                sample: sample(note.end).max(on + 1),
+                velocity: 0,
+                channel,
+                key,
+            });
+        }
     }
     events.sort_unstable();
     let counts = Rendered {
-        notes: events.len() / 2 - drums,
+        notes: (events.len() - drums) / 2,
         drums,
         ..Rendered::default()
     };
