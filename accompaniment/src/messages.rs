@@ -6,7 +6,6 @@ use continuo_score::{Part, PartSet};
 
 use crate::choices::{Enter, Harmony, MemoryMode, Mode, Variation, VelocityFrom};
 use crate::held_chord::ChordKeys;
-use crate::timeline::CHANNELS;
 use crate::transport::Seam;
 use crate::trigger::Trigger;
 
@@ -195,9 +194,9 @@ pub struct Settings {
     /// Parts that this instance plays; empty for those that it hears ([`Settings::played_parts`]).
     /// Without effect where the model has no parts.
     pub plays: PartSet,
-    /// Part of each channel of the player, or `None` for the rule of
+    /// Part of the player on every channel, or `None` for the rule of
     /// [`crate::timeline::Timeline::assign_parts`].
-    pub input_parts: [Option<Part>; CHANNELS],
+    pub input_part: Option<Part>,
     /// MIDI channel on which each part goes out, by [`Part::index`]. Of two parts that begin one key of
     /// one channel on one step, only the first plays it.
     pub output_channels: [u8; Part::COUNT],
@@ -274,7 +273,7 @@ impl Default for Settings {
             seed: 1,
             variation: Variation::A,
             plays: PartSet::EMPTY,
-            input_parts: [None; CHANNELS],
+            input_part: None,
             output_channels: [0, 0, 0, 0, 9],
         }
     }

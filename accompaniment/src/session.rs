@@ -29,7 +29,7 @@ use self::undo_stack::UndoStack;
 use crate::file_learning::{FileLearning, SavedPiece};
 use crate::held_chord::HeldChord;
 use crate::messages::{ScheduledNote, Settings};
-use crate::timeline::{ExactBeats, SavedTimeline, Timeline};
+use crate::timeline::{CHANNELS, ExactBeats, SavedTimeline, Timeline};
 use crate::turn_taking::{EntryPlanner, PlayWindow};
 
 use self::pending_work::Stall;
@@ -356,7 +356,7 @@ impl<P: Player> Session<P> {
     fn input_score(&mut self, before: i64, generated: i64) -> Score {
         if self.player.has_parts() {
             self.timeline
-                .assign_parts(&self.settings.input_parts, before);
+                .assign_parts(&[self.settings.input_part; CHANNELS], before);
             return self.timeline.score(before, generated);
         }
         let mut score = self.timeline.score(before, generated);

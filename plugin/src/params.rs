@@ -16,7 +16,6 @@ use continuo_accompaniment::choices::{
 };
 use continuo_accompaniment::held_chord::ChordKeys;
 use continuo_accompaniment::messages::Settings;
-use continuo_accompaniment::timeline::CHANNELS;
 use continuo_accompaniment::transport::OwnTime;
 use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 
@@ -253,7 +252,7 @@ impl ContinuoParams {
             seed: self.seed.value().unsigned_abs(),
             variation: self.variation.value().0,
             plays: self.plays(),
-            input_parts: [self.input_part.value().0.fixed(); CHANNELS],
+            input_part: self.input_part.value().0.fixed(),
             output_channels: Part::ALL.map(|part| audio_settings.channel(part)),
         }
     }

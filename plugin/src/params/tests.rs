@@ -34,7 +34,7 @@ fn parts_reach_both_threads() {
     let settings = params.settings();
     let plays: PartSet = [Part::Bass, Part::Drums].into_iter().collect();
     assert_eq!(settings.plays, plays);
-    assert_eq!(settings.input_parts, [Some(Part::Lead); CHANNELS]);
+    assert_eq!(settings.input_part, Some(Part::Lead));
     let channel = |part| params.audio_settings().channel(part);
     let channels = Part::ALL.map(channel);
     assert_eq!(channels, [2, 2, 2, 1, 2]);

@@ -109,7 +109,7 @@ fn drums_alone_are_answered_by_drums() {
 fn the_players_notes_replace_imagined_ones() {
     let mut test = band(&Part::ALL, &[Part::Lead, Part::Bass]);
     test.settings.mode = Mode::Along;
-    test.settings.input_parts[1] = Some(Part::Lead);
+    test.settings.input_part = Some(Part::Lead);
     test.controls.thru = false;
     let mut seen = 0;
     let played = perform_with(
@@ -180,7 +180,7 @@ fn a_model_without_parts_plays_as_if_none_were_chosen() {
         let mut test = ProtocolTest::new(true, 1 << 16);
         if chosen {
             test.settings.plays = [Part::Drums].into_iter().collect();
-            test.settings.input_parts = [Some(Part::Bass); 16];
+            test.settings.input_part = Some(Part::Bass);
         }
         perform(&phrase(120.0, 12.0), &mut test, || 480)
     };
