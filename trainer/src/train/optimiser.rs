@@ -10,8 +10,6 @@
 //! `burn`'s `GradientClipping` clips each parameter by itself; here the norm is that of all
 //! gradients together.
 
-mod adamw;
-mod muon;
 mod state;
 
 use burn::optim::decay::WeightDecayConfig;
@@ -65,13 +63,10 @@ struct Optimisers {
     decaying: AdamW,
     plain: AdamW,
     muon: Muon,
-    weight_decay: f64,
-    /// Whether parameters are on the CPU.
-    on_cpu: bool,
 }
 
 impl Optimisers {
-    fn new(config: &TrainConfig, on_cpu: bool) -> Self {
+    fn new(config: &TrainConfig) -> Self {
         let adam_w = AdamWConfig::new()
             .with_beta_1(BETA_1)
             .with_beta_2(BETA_2)
@@ -91,8 +86,6 @@ impl Optimisers {
             decaying: adam_w.clone().with_weight_decay(decay).build(),
             plain: adam_w.with_weight_decay(0.0).build(),
             muon: muon.build(),
-            weight_decay: config.weight_decay,
-            on_cpu,
         }
     }
 
@@ -106,14 +99,6 @@ impl Optimisers {
         rate: f64,
     ) -> (Tensor<2>, ParamState) {
         match state {
-            ParamState::AdamW(moments) if self.on_cpu => {
-                let decay = match spec.role.decays() {
-                    true => self.weight_decay,
-                    false => 0.0,
-                };
-                let (parameter, moments) = adamw::step(rate, decay, parameter, &gradient, moments);
-                (parameter, ParamState::AdamW(moments))
-            }
             ParamState::AdamW(moments) => {
                 let adam_w = match spec.role.decays() {
                     true => &self.decaying,
@@ -123,12 +108,6 @@ impl Optimisers {
                 // A step always returns a state.
                 let moments = moments.expect("AdamW has a state");
                 (parameter, ParamState::AdamW(moments))
-            }
-            ParamState::Muon(momentum) if self.on_cpu => {
-                let decay = self.weight_decay;
-                let (parameter, momentum) =
-                    muon::step(spec, rate, decay, parameter, &gradient, momentum);
-                (parameter, ParamState::Muon(momentum))
             }
             ParamState::Muon(momentum) => {
                 let momentum = momentum * MUON_MOMENTUM + gradient.clone();
@@ -143,12 +122,6 @@ impl Optimisers {
     }
 }
 
-/// Values of a tensor on the CPU, without a copy if no one else holds it.
-fn floats(tensor: Tensor<2>) -> Vec<f32> {
-    let values = tensor.into_data().try_into_vec::<f32>();
-    values.expect("f32, on the CPU")
-}
-
 /// Updates all parameters, in parallel if `parallel`. `states` and `gradients` are in the order
 /// of [`Model::specs`].
 pub fn step(
@@ -159,7 +132,7 @@ pub fn step(
     config: &TrainConfig,
     parallel: bool,
 ) {
-    let optimisers = Optimisers::new(config, cpu::is_cpu(&model.device()));
+    let optimisers = Optimisers::new(config);
     let work: Vec<_> = model
         .specs()
         .iter()

@@ -43,15 +43,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The values, row after row.
-    pub(crate) fn to_values(self) -> Vec<f32> {
-        let row = |i| {
-            let row = self.values[i * self.row_stride..].iter();
-            row.step_by(self.column_stride).take(self.columns).copied()
-        };
-        (0..self.rows).flat_map(row).collect()
-    }
-
     /// Number of values up to the last of the matrix.
     fn extent(&self) -> usize {
         match (self.rows, self.columns) {
@@ -151,14 +142,23 @@ unsafe fn write(to: *mut f32, stride: usize, add: bool, a: View<'_>, b: View<'_>
 mod tests {
     use super::*;
 
+    /// The values of a view, row after row.
+    fn to_values(view: View<'_>) -> Vec<f32> {
+        let row = |i| {
+            let row = view.values[i * view.row_stride..].iter();
+            row.step_by(view.column_stride).take(view.columns).copied()
+        };
+        (0..view.rows).flat_map(row).collect()
+    }
+
     #[test]
     fn products_of_views_are_written_in_place_or_added() {
         // [[1, 2], [3, 4]] within rows of 3, and [[1, 2, 3], [4, 5, 6]] transposed.
         let a = [1.0, 2.0, 9.0, 3.0, 4.0, 9.0];
         let b = [1.0, 4.0, 2.0, 5.0, 3.0, 6.0];
         let (a, b) = (View::new(&a, 2, 2, 3), View::new(&b, 3, 2, 2).transposed());
-        assert_eq!(a.to_values(), [1.0, 2.0, 3.0, 4.0]);
-        assert_eq!(b.to_values(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(to_values(a), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(to_values(b), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let mut to = [7.0; 8];
         matmul(&mut to, 4, false, a, b);
         assert_eq!(to, [9.0, 12.0, 15.0, 7.0, 19.0, 26.0, 33.0, 7.0]);
