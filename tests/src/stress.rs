@@ -80,6 +80,8 @@ struct StressHost<'a> {
     moved: bool,
     /// End of the loop that came round last, in quarter notes.
     turned_at: Option<f64>,
+    /// Whether notes may begin late, on the first sample of the block.
+    waits: bool,
     held: Vec<u8>,
     sounding: BTreeMap<(u8, u8), u64>,
     changes: Vec<ParameterChange>,
@@ -140,6 +142,7 @@ pub fn run_after(
         longest: 512,
         moved: true,
         turned_at: None,
+        waits: false,
         held: Vec::new(),
         sounding: BTreeMap::new(),
         changes: Vec::new(),
@@ -299,7 +302,8 @@ impl StressHost<'_> {
             let latest = (LATE_TURN * self.sample_rate + f64::from(LONGEST)) / samples_per_beat;
             !self.quirks.reports_loop() && end > to && beat < to + latest
         });
-        let unknown = turned || unseen || hidden || waits;
+        let unknown = turned || unseen || hidden;
+        self.waits = waits;
         self.check(frames, beat, samples_per_beat, unknown, seam_length)?;
         self.moved = unknown;
         self.sample += u64::from(frames);

@@ -86,7 +86,7 @@ fn continue_adds_a_track_for_each_part() {
     for (part, notes) in said["parts"].as_object().unwrap() {
         assert!(notes.as_u64().unwrap() > 0, "{part}");
     }
-    // What was there stays, and the continuation has the parts that were heard.
+    // All notes of the input stay.
     let both = Score::from_midi_parts(&after, STEPS_PER_BEAT);
     let heard = both.notes.iter().filter(|note| note.start < band.length);
     assert_eq!(heard.count(), band.notes.len());

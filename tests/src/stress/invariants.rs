@@ -59,7 +59,10 @@ impl StressHost<'_> {
             self.summary.generated += 1;
             // In real time a note may be late, and the first after a jump may be rounded. A rounded
             // position shifts all notes after a jump by up to its rounding.
-            if self.mode == Mode::Offline && !unknown && !(self.moved && event.offset == 0) {
+            if self.mode == Mode::Offline
+                && !unknown
+                && !((self.moved || self.waits) && event.offset == 0)
+            {
                 let here = beat + f64::from(event.offset) / samples_per_beat;
                 let off_by = |here: f64| {
                     let step = (here * 12.0).round() / 12.0;
