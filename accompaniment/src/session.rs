@@ -33,7 +33,7 @@ use crate::timeline::{CHANNELS, ExactBeats, SavedTimeline, Timeline};
 use crate::turn_taking::{EntryPlanner, PlayWindow};
 
 use self::pending_work::Stall;
-pub use self::pending_work::{Urgency, most_urgent};
+pub use self::pending_work::{ServiceOrder, Urgency};
 pub use crate::seed::mix;
 
 /// A musician that listens and continues; the plugin's is the engine's composer. Steps are those of

@@ -32,7 +32,7 @@ use crate::state;
 use continuo_accompaniment::messages::{
     ComposerInput, INPUT_RING_CAPACITY, NOTE_RING_CAPACITY, ScheduledNote,
 };
-use continuo_accompaniment::session::{SavedSession, most_urgent};
+use continuo_accompaniment::session::{SavedSession, ServiceOrder};
 
 /// Interval of polling.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
@@ -240,8 +240,7 @@ struct ComposerThread {
     instances: Vec<Instance>,
     resources: SharedResources,
     last_input: Instant,
-    /// Index of the instance that comes first among equally urgent ones.
-    first: usize,
+    order: ServiceOrder,
     /// Whether the system gave this thread more than normal priority.
     raised: bool,
 }
@@ -253,7 +252,7 @@ impl ComposerThread {
             instances: Vec::new(),
             resources: SharedResources::default(),
             last_input: Instant::now(),
-            first: 0,
+            order: ServiceOrder::default(),
             raised: false,
         }
     }
@@ -269,9 +268,8 @@ impl ComposerThread {
                 waits |= instance.waits_for_worker();
             }
             let urgencies: Vec<_> = self.instances.iter().map(Instance::urgency).collect();
-            let next = most_urgent(&urgencies, self.first);
+            let next = self.order.next(&urgencies);
             if let Some(next) = next {
-                self.first = next + 1;
                 self.instances[next].work();
             }
             let command = if self.instances.is_empty() {

@@ -29,11 +29,36 @@ pub enum Urgency {
     LearnFiles,
 }
 
-/// Index of the most urgent instance; of equal ones, the first from index `first` on.
-pub fn most_urgent(urgencies: &[Option<Urgency>], first: usize) -> Option<usize> {
-    let order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
-    let some = order.filter_map(|at| Some((urgencies[at]?, at)));
-    some.min_by_key(|&(need, _)| need).map(|(_, at)| at)
+/// Most slices in a row for one of several equally urgent instances.
+const SLICES_IN_A_ROW: u32 = 32;
+
+/// The order in which one thread serves several instances: the most urgent first, and equally urgent
+/// ones in turn. An instance that reads its input keeps its turn for up to [`SLICES_IN_A_ROW`]: its
+/// keys and values are then in the processor's cache, and the first of many loaded projects can
+/// answer before the last is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ServiceOrder {
+    /// Index of the instance that comes first among equally urgent ones.
+    first: usize,
+    /// Slices that it had in a row.
+    in_a_row: u32,
+}
+
+impl ServiceOrder {
+    /// Index of the instance that has the next slice; `None` if none has work.
+    pub fn next(&mut self, urgencies: &[Option<Urgency>]) -> Option<usize> {
+        let order = (0..urgencies.len()).map(|at| (at + self.first) % urgencies.len());
+        let some = order.filter_map(|at| Some((urgencies[at]?, at)));
+        let (urgency, next) = some.min_by_key(|&(urgency, _)| urgency)?;
+        let again = if next == self.first { self.in_a_row } else { 0 };
+        let stays = urgency == Urgency::ReadInput && again + 1 < SLICES_IN_A_ROW;
+        (self.first, self.in_a_row) = if stays {
+            (next, again + 1)
+        } else {
+            (next + 1, 0)
+        };
+        Some(next)
+    }
 }
 
 /// Work that must end before time passes further.
@@ -220,5 +245,35 @@ impl<P: Player> Session<P> {
     fn is_unfinished(&self) -> bool {
         let unfinished = |a: &super::Answer| a.end.is_some_and(|end| a.until < end);
         self.player.is_ready() && self.answer.as_ref().is_some_and(unfinished)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reader_keeps_its_turn_for_a_while_and_then_yields() {
+        let mut order = ServiceOrder::default();
+        let read = Some(Urgency::ReadInput);
+        let served: Vec<_> = (0..3 * SLICES_IN_A_ROW)
+            .map(|_| order.next(&[read, None, read]).unwrap())
+            .collect();
+        let turns: Vec<_> = served.chunks(SLICES_IN_A_ROW as usize).collect();
+        for (turn, instance) in turns.iter().zip([0, 2, 0]) {
+            assert!(turn.iter().all(|&served| served == instance), "{served:?}");
+        }
+    }
+
+    #[test]
+    fn more_urgent_instance_is_served_in_between() {
+        let mut order = ServiceOrder::default();
+        let (read, due) = (Some(Urgency::ReadInput), Some(Urgency::PlanDue(900)));
+        assert_eq!(order.next(&[read, read]), Some(0));
+        assert_eq!(order.next(&[read, due]), Some(1));
+        // Answers are planned in turn.
+        assert_eq!(order.next(&[due, due]), Some(0));
+        assert_eq!(order.next(&[due, due]), Some(1));
+        assert_eq!(order.next(&[None, None]), None);
     }
 }

@@ -22,7 +22,7 @@ const SLICE: Duration = Duration::from_millis(4);
 pub(super) const MAX_WAIT: usize = 512;
 
 /// Tokens before the end that an answer waits for if there are more: some dozens of notes.
-pub(super) const PARTIAL_WINDOW: usize = 192;
+pub(super) const PARTIAL_WINDOW: usize = 128;
 
 /// Tokens that the n-gram memory reads at once.
 pub(super) const NGRAM_CHUNK: usize = 1_024;

@@ -15,7 +15,7 @@ pub(super) const STEPS: usize = 8;
 /// Tokens of a note: each is a step of the network.
 pub(super) const TOKENS: usize = 3;
 /// Number of tokens that an answer waits for, if more than [`SOON`] are unread.
-pub(super) const NEAR: usize = 192;
+pub(super) const NEAR: usize = 128;
 const SOON: usize = 512;
 
 /// Plays an arpeggio that depends on all input, seed and position.

@@ -3,7 +3,7 @@
 
 use super::arpeggio::{NEAR, STEPS, TOKENS, Work};
 use super::*;
-use continuo_accompaniment::session::{Urgency, most_urgent};
+use continuo_accompaniment::session::{ServiceOrder, Urgency};
 
 /// Number of slices in a quarter note at 120 BPM. A slice takes 4 ms, and the run of the network that
 /// begins within them.
@@ -149,16 +149,14 @@ fn project(notes: usize) -> Session<Arpeggio> {
 fn run(
     instances: &mut [TradingInstance],
     slices: usize,
-    schedule: fn(&[Option<Urgency>], usize) -> Option<usize>,
+    mut schedule: impl FnMut(&[Option<Urgency>]) -> Option<usize>,
 ) {
-    let mut first = 0;
     for now in 0..slices {
         for instance in instances.iter_mut() {
             instance.receive(now);
         }
         let urgencies: Vec<_> = instances.iter().map(|t| t.session.urgency()).collect();
-        if let Some(next) = schedule(&urgencies, first) {
-            first = next + 1;
+        if let Some(next) = schedule(&urgencies) {
             let before = work(&instances[next].session).slices;
             let Ok(_) = instances[next].session.work();
             let spent = work(&instances[next].session).slices - before;
@@ -177,10 +175,21 @@ fn empty() -> Session<Arpeggio> {
     Session::new(Arpeggio::working(true))
 }
 
+/// Serves instances by their urgency.
+fn by_urgency() -> impl FnMut(&[Option<Urgency>]) -> Option<usize> {
+    let mut order = ServiceOrder::default();
+    move |urgencies| order.next(urgencies)
+}
+
 /// Serves instances with work in turn, without urgencies.
-fn round_robin(urgencies: &[Option<Urgency>], first: usize) -> Option<usize> {
-    let mut order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
-    order.find(|&at| urgencies[at].is_some())
+fn round_robin() -> impl FnMut(&[Option<Urgency>]) -> Option<usize> {
+    let mut first = 0;
+    move |urgencies| {
+        let mut order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
+        let next = order.find(|&at| urgencies[at].is_some())?;
+        first = next + 1;
+        Some(next)
+    }
 }
 
 #[test]
@@ -198,7 +207,7 @@ fn loading_and_learning_delay_no_other_instance() {
     };
     let slices = 4_000;
     let mut fair = instances(65_000);
-    run(&mut fair, slices, most_urgent);
+    run(&mut fair, slices, by_urgency());
     for (number, instance) in fair[..4].iter().enumerate() {
         assert!(
             instance.planned > 80,
@@ -222,7 +231,7 @@ fn loading_and_learning_delay_no_other_instance() {
     assert!(left.0 < 65_000 * TOKENS && left.1 > 0, "{left:?}");
 
     let mut unfair = instances(3_000);
-    run(&mut unfair, slices, round_robin);
+    run(&mut unfair, slices, round_robin());
     let late: usize = unfair.iter().map(|instance| instance.late).sum();
     assert!(late > 0, "it would have gone well anyhow");
 }
@@ -234,15 +243,20 @@ fn sixteen_projects_opened_at_once_answer_soon() {
         .map(|number| TradingInstance::new(120.0, 25 * number, project(3_000)))
         .collect();
     // Every slice serves an answer.
-    let mut slices = 0;
+    let (mut slices, mut order) = (0, ServiceOrder::default());
     let ready = |t: &TradingInstance| !matches!(t.session.urgency(), Some(Urgency::ReadInput));
+    let mut first = None;
     while !instances.iter().all(ready) {
+        if instances.iter().any(ready) {
+            first.get_or_insert(slices);
+        }
         let urgencies: Vec<_> = instances.iter().map(|t| t.session.urgency()).collect();
-        let next = most_urgent(&urgencies, slices).unwrap();
+        let next = order.next(&urgencies).unwrap();
         let Ok(_) = instances[next].session.work();
         slices += 1;
     }
     assert!(slices <= 16 * (NEAR / STEPS + 1), "{slices} slices");
+    assert!(first <= Some(NEAR / STEPS + 1), "{first:?} for the first");
     let catch_up = |instances: &[TradingInstance]| -> usize {
         let catch_up = instances.iter().map(|t| work(&t.session).catch_up);
         catch_up.sum()
@@ -250,7 +264,7 @@ fn sixteen_projects_opened_at_once_answer_soon() {
     let before = catch_up(&instances);
     assert_eq!(before, 16 * (3_000 * TOKENS - NEAR));
     // All of them answer, and read older input in between.
-    run(&mut instances, 4_000, most_urgent);
+    run(&mut instances, 4_000, by_urgency());
     for (number, instance) in instances.iter().enumerate() {
         assert!(
             instance.planned > 60,
