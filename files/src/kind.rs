@@ -62,17 +62,30 @@ pub const JSON: Kind = Kind {
     recognises: |head| head.trim_ascii_start().starts_with(b"{"),
 };
 
+/// Notation as MusicXML, uncompressed. Its declaration and document type stand in the first bytes.
+pub const MUSICXML: Kind = Kind {
+    name: "a MusicXML file",
+    endings: &["musicxml", "xml"],
+    by_name: false,
+    any_ending: false,
+    binary: false,
+    recognises: |head| {
+        let begins = |part: &[u8]| head.windows(part.len()).any(|window| window == part);
+        begins(b"<score-partwise") || begins(b"<score-timewise")
+    },
+};
+
 fn is_riff(head: &[u8], form: &[u8; 4]) -> bool {
     head.starts_with(b"RIFF") && head.get(8..12) == Some(form)
 }
 
 /// Extensions of other kinds of files, which outputs must not have.
 const OTHER_ENDINGS: &str = "mp3 flac ogg opus m4a aac aif aiff wma jpg jpeg gif bmp webp svg tif \
-     tiff pdf txt md csv tsv toml yaml yml xml html zip gz xz zst tar py rs sh onnx safetensors \
-     musicxml mscz mp4";
+     tiff pdf txt md csv tsv toml yaml yml html zip gz xz zst tar py rs sh onnx safetensors \
+     mxl mscz mp4";
 
 /// Kinds of this crate.
-const OURS: [&Kind; 4] = [&MIDI, &WAV, &PNG, &JSON];
+const OURS: [&Kind; 5] = [&MIDI, &WAV, &PNG, &MUSICXML, &JSON];
 
 /// First bytes and names of other kinds of files.
 const OTHERS: [(&[u8], &str); 15] = [
@@ -170,6 +183,7 @@ mod tests {
     fn endings_belong_to_kinds() {
         assert!(MIDI.allows("mid") && MIDI.allows("kar"));
         assert!(!MIDI.allows("mp3") && !MIDI.allows("x") && !MIDI.allows("wav"));
+        assert!(MUSICXML.allows("musicxml") && MUSICXML.allows("xml") && !MUSICXML.allows("mxl"));
         assert!(CORPUS.allows("corpus") && CORPUS.allows("v2"));
         assert!(!CORPUS.allows("mid") && !CORPUS.allows("json") && !CORPUS.allows("txt"));
         assert_eq!(ending(Path::new("a/b.MiD")).as_deref(), Some("mid"));
@@ -189,6 +203,12 @@ mod tests {
         assert!(!MIDI.is(b"MT\0\xff", Path::new("x")));
         assert!(!MIDI.is("Cher ami, \u{e9}".as_bytes(), Path::new("x.mid")));
         assert!(!CORPUS.is(b"CNT\0", Path::new("x.corpus")));
+        // Any XML may lie in an .xml file; only notation is replaced.
+        assert!(MUSICXML.is(
+            b"<?xml version=\"1.0\"?>\n<score-partwise>",
+            Path::new("x.xml")
+        ));
+        assert!(!MUSICXML.is(b"<?xml version=\"1.0\"?>\n<html>", Path::new("x.xml")));
         assert_eq!(describe(b"Dear sir"), "a text file");
         assert_eq!(describe(b"{\"a\": 1}"), "a JSON file");
         assert_eq!(describe(b"\xff\x00\xfe"), "a file of another kind");

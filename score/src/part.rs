@@ -71,6 +71,18 @@ impl Part {
         }
     }
 
+    /// General MIDI's program for the part, counted from 0: grand piano, flute, strings, electric
+    /// bass. Drums have none.
+    pub const fn program(self) -> Option<u8> {
+        match self {
+            Self::Keys => Some(0),
+            Self::Lead => Some(73),
+            Self::Chords => Some(48),
+            Self::Bass => Some(33),
+            Self::Drums => None,
+        }
+    }
+
     /// Whether its keys are pitches, which sound for a length and can be transposed.
     pub fn is_pitched(self) -> bool {
         self != Self::Drums

@@ -13,17 +13,6 @@ fn melodic_channel(number: usize) -> u8 {
     channels.cycle().nth(number).unwrap_or(0)
 }
 
-/// The program of a part, counted from 0: grand piano, flute, strings, electric bass.
-fn program_of(part: Part) -> Option<u8> {
-    match part {
-        Part::Keys => Some(0),
-        Part::Lead => Some(73),
-        Part::Chords => Some(48),
-        Part::Bass => Some(33),
-        Part::Drums => None,
-    }
-}
-
 impl Score {
     /// Simultaneous scores as a MIDI file: one track for each and for each of its parts. Notes of
     /// the keys are on channels 1, 2, … without the drum channel 10. The other parts have programs;
@@ -65,7 +54,7 @@ impl Score {
                     (true, "") => part.name().into(),
                     (true, name) => format!("{name} {part}").as_str().into(),
                 });
-                if let Some(program) = program_of(part).filter(|_| is_band) {
+                if let Some(program) = part.program().filter(|_| is_band) {
                     programs.push(ProgramChange {
                         tick: 0,
                         track,

@@ -44,24 +44,31 @@ impl Chord {
     /// The name in a key, which decides between sharps and flats: `Bb` in D major, `A#dim` in B major.
     /// Without a key roots have their commonest name.
     pub fn name(self, key: Option<Scale>) -> String {
+        let mut name = pitch_class_name(self.root_fifths(key)) + self.quality.suffix();
+        if self.bass != self.root {
+            name += "/";
+            name += &pitch_class_name(self.tone_fifths(self.bass, key));
+        }
+        name
+    }
+
+    /// The root on the line of fifths, as [`Chord::name`] spells it: 0 is C, 1 is G, 6 is F#, -2 is
+    /// Bb.
+    pub fn root_fifths(self, key: Option<Scale>) -> i32 {
         let tonic = match key {
             Some(key) => fifths(key.tonic, if is_minor(key.mode) { -3 } else { -5 }),
             // The commonest minor chords reach from Ebm to G#m, others from Db to F#.
             None if self.quality.is_minor() => 2,
             None => 0,
         };
-        let root = fifths(self.root, tonic + AROUND_TONIC.start());
-        let mut name = pitch_class_name(root) + self.quality.suffix();
-        if self.bass != self.root {
-            name += "/";
-            name += &pitch_class_name(self.bass_fifths(root));
-        }
-        name
+        fifths(self.root, tonic + AROUND_TONIC.start())
     }
 
-    /// The bass on the line of fifths, spelt as a tone of the chord on `root`.
-    fn bass_fifths(self, root: i32) -> i32 {
-        let interval = (self.bass + 12 - self.root) % 12;
+    /// A pitch class on the line of fifths, spelt as a tone of the chord: in E major, the 8 is G#.
+    /// The result is from Fb (-8) to B# (12).
+    pub fn tone_fifths(self, pitch_class: u8, key: Option<Scale>) -> i32 {
+        let root = self.root_fifths(key);
+        let interval = (pitch_class % 12 + 12 - self.root) % 12;
         // Whether the sixth, the fourth or the fifth is altered depends on the chord.
         let diminished = self.quality.intervals().contains(&6);
         let steps = match interval {
@@ -75,6 +82,7 @@ impl Chord {
             7 => 1,
             8 if self.quality == Quality::Augmented => 8,
             8 => -4,
+            9 if self.quality == Quality::Diminished7 => -9,
             9 => 3,
             10 => -2,
             11 => 5,
