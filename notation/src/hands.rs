@@ -15,9 +15,9 @@ const HOME: usize = 60;
 
 /// Cost of each semitone beyond an octave in one hand.
 const STRETCH: f32 = 0.5;
-/// Cost of one hand playing alone what two could share.
-const ALONE: f32 = 0.3;
-/// Gain for each semitone, up to an octave, between the hands' notes that sound.
+/// Semitones between notes of one hand; a chord is divided only at a wider gap.
+const CLOSE: f32 = 4.0;
+/// Gain for each semitone beyond that, up to an octave, between the hands' notes that sound.
 const GAP: f32 = 0.1;
 /// Gain for each semitone, up to an octave, between notes of the last and the next beat.
 const RECENT_GAP: f32 = 0.05;
@@ -121,7 +121,7 @@ fn split_cost(split: usize, now: u32, near: &[&Note]) -> f32 {
     let sounds = |note: &&&Note| note.start <= now && now < note.end();
     let sounding = Spans::of(near.iter().filter(sounds), split);
     let recent = Spans::of(near.iter(), split);
-    let gap = sounding.gap().map_or(ALONE, |gap| -GAP * gap);
+    let gap = sounding.gap().map_or(0.0, |gap| GAP * (CLOSE - gap));
     let recent_gap = recent.gap().unwrap_or(12.0);
     STRETCH * sounding.stretch() + gap - RECENT_GAP * recent_gap
         + AWAY * split.abs_diff(HOME) as f32
@@ -159,6 +159,12 @@ mod tests {
         );
         assert_eq!(right, [72, 76, 79, 71, 72]);
         assert!(left.iter().all(|pitch| *pitch <= 67));
+    }
+
+    #[test]
+    fn a_close_chord_after_a_bass_note_stays_in_one_hand() {
+        let (left, right) = hands("G2:1 B3+D4+F#4:2 D2:1 A3+C#4+F#4:2 G2:1 B3+D4+F#4:2");
+        assert_eq!((left, right.len()), (vec![43, 38, 43], 9));
     }
 
     #[test]

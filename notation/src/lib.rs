@@ -72,6 +72,8 @@ pub struct Written {
     pub notes: usize,
     /// Whether the first bar is a pickup.
     pub has_pickup: bool,
+    /// Steps of the score before the first written bar: the silence before a pickup.
+    pub silence: u32,
     /// The key; `None` if there are only drums.
     pub key: Option<Scale>,
 }
@@ -93,7 +95,7 @@ pub fn write(
     let score = refined(score, factor);
     let ends = score.notes.iter().map(Note::end).max();
     let end = ends.unwrap_or(0).max(score.length);
-    let bars = score.time_signatures.position(end).bar;
+    let bars = score.time_signatures.position(end.max(1) - 1).bar + 1;
     if bars > MOST_BARS {
         return Err(NotationError::TooLong {
             bars,
@@ -120,6 +122,7 @@ pub fn write(
         bars: document.bars.len(),
         notes: score.notes.len(),
         has_pickup: document.bars[0].is_pickup,
+        silence: document.bars[0].start / factor,
         key: key.scale,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use continuo_score::chord::{Chord, Quality};
+use continuo_score::chord::{Chord, Quality, name_or_none};
 
 use crate::accidentals::{self, VoiceBar};
 use crate::bars::Bar;
@@ -163,7 +163,7 @@ impl<'a, W: Write> PartWriter<'a, W> {
                 accidentals: &accidentals,
                 grid: self.document.grid,
             };
-            if voice.is_silent() {
+            if voice.is_silent() && self.is_whole(bar) {
                 if has_marks {
                     self.marks_until(bar.start, bar.end)?;
                 }
@@ -193,6 +193,13 @@ impl<'a, W: Write> PartWriter<'a, W> {
             self.forward(skipped)?;
         }
         Ok(())
+    }
+
+    /// Whether a bar is as long as its time signature says. Readers take a whole bar's rest for that
+    /// long.
+    fn is_whole(&self, bar: &Bar) -> bool {
+        let beats = 4 * self.document.grid.beat * u32::from(bar.time.numerator);
+        bar.length() * u32::from(bar.time.denominator) == beats
     }
 
     fn forward(&mut self, steps: u32) -> io::Result<()> {
@@ -271,23 +278,22 @@ impl<'a, W: Write> PartWriter<'a, W> {
     }
 
     fn harmony(&mut self, offset: u32, chord: Option<Chord>) -> io::Result<()> {
+        let Some(chord) = chord else {
+            // Words: as a chord, some readers show it with a root.
+            self.xml.open("direction", &[("placement", "above")])?;
+            self.xml.open("direction-type", &[])?;
+            self.xml.leaf("words", name_or_none(None, None))?;
+            self.xml.close("direction-type")?;
+            self.offset(offset)?;
+            return self.xml.close("direction");
+        };
         let key = self.document.key.scale;
         self.xml.open("harmony", &[("placement", "above")])?;
-        match chord {
-            Some(chord) => {
-                self.chord_note("root", Name::of(chord.root_fifths(key)))?;
-                let text = [("text", chord.quality.suffix())];
-                self.xml.leaf_with("kind", &text, kind(chord.quality))?;
-                if chord.bass != chord.root {
-                    self.chord_note("bass", Name::of(chord.tone_fifths(chord.bass, key)))?;
-                }
-            }
-            None => {
-                self.xml.open("root", &[])?;
-                self.xml.leaf_with("root-step", &[("text", "")], "C")?;
-                self.xml.close("root")?;
-                self.xml.leaf_with("kind", &[("text", "N.C.")], "none")?;
-            }
+        self.chord_note("root", Name::of(chord.root_fifths(key)))?;
+        let text = [("text", chord.quality.suffix())];
+        self.xml.leaf_with("kind", &text, kind(chord.quality))?;
+        if chord.bass != chord.root {
+            self.chord_note("bass", Name::of(chord.tone_fifths(chord.bass, key)))?;
         }
         self.offset(offset)?;
         self.xml.close("harmony")

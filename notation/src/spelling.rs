@@ -43,12 +43,13 @@ impl Key {
         Self { fifths, scale }
     }
 
-    /// MusicXML's name of the mode.
+    /// MusicXML's name of the mode, if it is major or minor: not every reader knows the others.
     pub(crate) fn mode(&self) -> Option<&'static str> {
-        self.scale.map(|scale| match scale.mode {
-            Mode::HarmonicMinor | Mode::MelodicMinor => Mode::Minor.name(),
-            mode => mode.name(),
-        })
+        match self.scale?.mode {
+            Mode::Major => Some("major"),
+            Mode::Minor | Mode::HarmonicMinor | Mode::MelodicMinor => Some("minor"),
+            _ => None,
+        }
     }
 
     /// Semitones by which the signature alters a step: 1 for F in G major.
@@ -60,7 +61,7 @@ impl Key {
 
     /// The first of the twelve spellings that are common in the key.
     fn common(&self) -> i32 {
-        let minor = self.mode() == Some(Mode::Minor.name());
+        let minor = self.mode() == Some("minor");
         self.fifths - if minor { 2 } else { 3 }
     }
 }

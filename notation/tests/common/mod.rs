@@ -1,0 +1,5 @@
+//! Shared code of the tests.
+#![allow(dead_code)]
+
+pub(crate) mod reader;
+pub(crate) mod shared;
