@@ -11,6 +11,7 @@ mod generation;
 mod input_selection;
 mod inputs;
 mod inspect;
+mod notate;
 pub mod options;
 mod render;
 mod tokens;
@@ -44,6 +45,7 @@ enum Command {
     Eval(eval::Args),
     Fill(fill::Args),
     Inspect(inspect::Args),
+    Notate(notate::Args),
     Pages(Pages),
     Render(render::Args),
     Tokens(tokens::Args),
@@ -72,6 +74,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(&args),
         Command::Fill(args) => fill::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Notate(args) => notate::run(&args),
         Command::Pages(args) => args.run(Cli::command()),
         Command::Render(args) => render::run(&args),
         Command::Tokens(args) => tokens::run(&args),

@@ -21,6 +21,8 @@ pub enum Action {
     ///
     /// [`ActionState`]: crate::editor::view::ActionState
     SaveMidi(ExportPart, Option<u32>),
+    /// Saves all notes as notation, a MusicXML file.
+    SaveMusicXml(ExportPart),
     /// Opens a dialog that chooses a model's folder.
     LoadModel,
     /// Loads the model that comes with the plugin.
@@ -147,6 +149,10 @@ impl Action {
                 label: format!("The last {bars} bars…").into(),
                 ..button("", "")
             },
+            Self::SaveMusicXml(_) => button(
+                "Notation (MusicXML)…",
+                "All of it as sheet music, for MuseScore and other notation programs",
+            ),
             Self::LoadModel => button(
                 "Load a model…",
                 "A folder with a model in it; it may be dropped on the window, too",

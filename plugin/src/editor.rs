@@ -13,6 +13,7 @@ pub mod control_row;
 pub mod file_dialogs;
 pub mod file_drop;
 pub mod menus;
+mod musicxml;
 pub mod param_binding;
 pub mod param_layout;
 pub mod piano_keys;

@@ -10,15 +10,23 @@ use nice_plug_egui::RepaintNotifier;
 use rfd::AsyncFileDialog;
 
 use continuo_accompaniment::midi_export::ExportPart;
+use continuo_files::kind;
 
 /// An answer in less time does not come from a person: the desktop has no dialogs.
 const HUMAN_TIME: Duration = Duration::from_millis(150);
+
+/// Extension of MIDI files.
+pub const MIDI: &str = kind::MIDI.endings[0];
+/// Extension of MusicXML files.
+pub const MUSICXML: &str = kind::MUSICXML.endings[0];
 
 /// Purpose of a dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DialogPurpose {
     /// Path of a MIDI file to save: its notes, and the number of bars or all.
     SaveMidi(ExportPart, Option<u32>),
+    /// Path of a MusicXML file to save: its notes.
+    SaveMusicXml(ExportPart),
     /// Folder of a model to load.
     LoadModel,
     /// MIDI files to learn.
@@ -121,8 +129,15 @@ fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>>
         DialogPurpose::SaveMidi(part, _) => {
             let dialog = dialog
                 .set_title("Save MIDI")
-                .set_file_name(file_name(*part));
+                .set_file_name(file_name(*part, MIDI));
             one = Some(dialog.add_filter("MIDI", &["mid", "midi"]).save_file());
+        }
+        DialogPurpose::SaveMusicXml(part) => {
+            let dialog = dialog
+                .set_title("Save MusicXML")
+                .set_file_name(file_name(*part, MUSICXML));
+            let filtered = dialog.add_filter("MusicXML", &["musicxml", "xml"]);
+            one = Some(filtered.save_file());
         }
         DialogPurpose::LoadModel => {
             folder = Some(dialog.set_title("Choose a model's folder").pick_folder());
@@ -151,30 +166,31 @@ fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>>
     }
 }
 
-fn file_name(part: ExportPart) -> &'static str {
-    match part {
-        ExportPart::Input => "heard.mid",
-        ExportPart::Generated => "continuo.mid",
-        ExportPart::Both => "heard and continuo.mid",
-    }
+fn file_name(part: ExportPart, ending: &str) -> String {
+    let stem = match part {
+        ExportPart::Input => "heard",
+        ExportPart::Generated => "continuo",
+        ExportPart::Both => "heard and continuo",
+    };
+    format!("{stem}.{ending}")
 }
 
-/// A path for saving without a dialog: a new name in the folder `Continuo` in the home folder.
+/// A path for saving without a dialog: a new name with this extension in the folder `Continuo` in the home
+/// folder.
 ///
 /// # Errors
 /// Where the folder cannot be made, or all names are taken.
-pub fn default_path(home: &Path, part: ExportPart) -> std::io::Result<PathBuf> {
+pub fn default_path(home: &Path, part: ExportPart, ending: &str) -> std::io::Result<PathBuf> {
     let folder = home.join("Continuo");
     std::fs::create_dir_all(&folder)?;
-    let name = file_name(part);
-    let stem = name.trim_end_matches(".mid");
-    let free = (2..10_000u32)
-        .map(|number| folder.join(format!("{stem} {number}.mid")))
-        .find(|path| !path.exists());
-    let first = folder.join(name);
+    let first = folder.join(file_name(part, ending));
     if !first.exists() {
         return Ok(first);
     }
+    let stem = first.file_stem().unwrap_or_default().to_string_lossy();
+    let free = (2..10_000u32)
+        .map(|number| folder.join(format!("{stem} {number}.{ending}")))
+        .find(|path| !path.exists());
     free.ok_or_else(|| std::io::ErrorKind::AlreadyExists.into())
 }
 
@@ -186,7 +202,7 @@ mod tests {
     fn default_path_is_always_a_new_name() {
         let home = tempfile::tempdir().unwrap();
         let next = || {
-            let path = default_path(home.path(), ExportPart::Generated).unwrap();
+            let path = default_path(home.path(), ExportPart::Generated, MIDI).unwrap();
             std::fs::write(&path, "x").unwrap();
             path.file_name().unwrap().to_str().unwrap().to_owned()
         };

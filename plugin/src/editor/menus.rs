@@ -84,6 +84,7 @@ impl Menus<'_> {
                     for bars in [None, Some(4), Some(8), Some(16)] {
                         self.add(ui, Action::SaveMidi(part, bars));
                     }
+                    self.add(ui, Action::SaveMusicXml(part));
                 });
             }
         });

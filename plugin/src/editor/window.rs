@@ -1,7 +1,7 @@
 //! The window: makes the [`View`] of each frame, and turns [`UiEvent`]s into gestures of the host and requests
 //! to the instance. On the window's own thread, or the host's main thread; it waits for no other thread.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,8 +14,11 @@ use nice_plug_egui::{
     EguiEditor, EguiNiceSettings, Frame, Key, KeyCapture, NiceEguiApp, create_egui_editor,
 };
 
-use super::file_dialogs::{self, DialogAnswer, DialogEvent, DialogPurpose, Dialogs};
+use super::file_dialogs::{
+    self, DialogAnswer, DialogEvent, DialogPurpose, Dialogs, MIDI, MUSICXML,
+};
 use super::file_drop::Dropped;
+use super::musicxml;
 use super::param_binding::ParamBinding;
 use super::smooth_playhead::SmoothPlayhead;
 use super::view::{UiEvent, View};
@@ -26,6 +29,7 @@ use crate::editor_link::{EditorLink, EditorRequest, MidiExportRequest};
 use crate::resources;
 use continuo_accompaniment::midi_export::ExportPart;
 use continuo_accompaniment::trigger::Trigger;
+use continuo_score::MidiFile;
 
 /// Interval of frames while the view is animated.
 const FRAME: Duration = Duration::from_micros(16_600);
@@ -136,6 +140,7 @@ impl EditorWindow {
             Action::Trigger(trigger) => self.press(trigger),
             Action::Unlearn => self.send(EditorRequest::Unlearn),
             Action::SaveMidi(part, bars) => self.dialogs.open(DialogPurpose::SaveMidi(part, bars)),
+            Action::SaveMusicXml(part) => self.dialogs.open(DialogPurpose::SaveMusicXml(part)),
             Action::LoadModel => self.dialogs.open(DialogPurpose::LoadModel),
             Action::DefaultModel => self.load_model(None),
             Action::LearnFiles => self.dialogs.open(DialogPurpose::LearnFiles),
@@ -177,7 +182,12 @@ impl EditorWindow {
             }
             DialogPurpose::SaveMidi(part, bars) => {
                 for path in paths {
-                    self.save_midi(path, part, bars);
+                    self.save(path, part, bars, write_midi);
+                }
+            }
+            DialogPurpose::SaveMusicXml(part) => {
+                for path in paths {
+                    self.save(path, part, None, musicxml::write_file);
                 }
             }
             DialogPurpose::LoadModel => self.load_model(paths.into_iter().next()),
@@ -192,12 +202,18 @@ impl EditorWindow {
     }
 
     /// Requests the notes from the composer, and writes them on a thread that may wait.
-    fn save_midi(&mut self, path: PathBuf, part: ExportPart, bars: Option<u32>) {
+    fn save(
+        &mut self,
+        path: PathBuf,
+        part: ExportPart,
+        bars: Option<u32>,
+        write: fn(&MidiFile, &Path) -> Result<(), String>,
+    ) {
         let (reply, notes) = crossbeam_channel::bounded(1);
         self.send(EditorRequest::Midi(MidiExportRequest { part, bars, reply }));
         self.dialogs
             .run(move || match notes.recv_timeout(PATIENCE) {
-                Ok(Some(file)) => match file.write_file(&path) {
+                Ok(Some(file)) => match write(&file, &path) {
                     Ok(()) => format!("Saved as {}", path.display()),
                     Err(why) => format!("Not saved: {why}"),
                 },
@@ -221,8 +237,12 @@ impl EditorWindow {
 
     fn without_dialog(&mut self, purpose: DialogPurpose) {
         match purpose {
-            DialogPurpose::SaveMidi(part, bars) => match default_path(part) {
-                Ok(path) => self.save_midi(path, part, bars),
+            DialogPurpose::SaveMidi(part, bars) => match default_path(part, MIDI) {
+                Ok(path) => self.save(path, part, bars, write_midi),
+                Err(why) => self.notify(format!("Not saved: {why}")),
+            },
+            DialogPurpose::SaveMusicXml(part) => match default_path(part, MUSICXML) {
+                Ok(path) => self.save(path, part, None, musicxml::write_file),
                 Err(why) => self.notify(format!("Not saved: {why}")),
             },
             DialogPurpose::LearnFiles | DialogPurpose::LearnFolder => self.notify(
@@ -235,9 +255,14 @@ impl EditorWindow {
     }
 }
 
-fn default_path(part: ExportPart) -> Result<PathBuf, String> {
+fn write_midi(file: &MidiFile, path: &Path) -> Result<(), String> {
+    file.write_file(path).map_err(|why| why.to_string())
+}
+
+fn default_path(part: ExportPart, ending: &str) -> Result<PathBuf, String> {
     let home = std::env::home_dir().ok_or("no home folder is known")?;
-    file_dialogs::default_path(&home, part).map_err(|why| format!("{}: {why}", home.display()))
+    file_dialogs::default_path(&home, part, ending)
+        .map_err(|why| format!("{}: {why}", home.display()))
 }
 
 impl NiceEguiApp for EditorWindow {

@@ -62,7 +62,7 @@ fn every_action_emits_its_event() {
             ("Variation D", Action::Vary(Variation::D)),
         ];
         let save = Action::SaveMidi;
-        let menus: [(&[&str], Action); 9] = [
+        let menus: [(&[&str], Action); 10] = [
             (
                 &["Save MIDI", "What it heard", "All of it…"],
                 save(ExportPart::Input, None),
@@ -78,6 +78,10 @@ fn every_action_emits_its_event() {
             (
                 &["Save MIDI", "What it heard", "The last 8 bars…"],
                 save(ExportPart::Input, Some(8)),
+            ),
+            (
+                &["Save MIDI", "What it played", "Notation (MusicXML)…"],
+                Action::SaveMusicXml(ExportPart::Generated),
             ),
             (&["Model", "Load a model…"], Action::LoadModel),
             (&["Model", "The default model"], Action::DefaultModel),

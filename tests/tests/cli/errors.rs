@@ -92,6 +92,11 @@ fn bad_input_prints_one_line() {
         "noise.so",
     );
     fails(&["view", &at("empty.mid"), "-o", &at("x.png")], "no notes");
+    fails(
+        &["notate", &at("empty.mid"), "-o", &at("x.xml")],
+        "no notes",
+    );
+    assert!(!Path::new(&at("x.xml")).exists());
     assert!(
         !Path::new(&output).exists(),
         "nothing half done is left behind"

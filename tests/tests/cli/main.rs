@@ -143,6 +143,46 @@ fn rendered_sound_is_as_long_as_the_music() {
 }
 
 #[test]
+fn notation_has_the_title_and_the_chosen_bars() {
+    let folder = tempfile::tempdir().unwrap();
+    let (minuet, input, _) = minuet_in(folder.path());
+    let output = path(folder.path(), "out.musicxml");
+    let done = continuo(&["notate", &input, "-o", &output, "--json"]);
+    let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["notes"], minuet.notes.len());
+    assert_eq!(
+        (&report["key"], &report["bars"]),
+        (&"G major".into(), &16.into())
+    );
+    let xml = std::fs::read_to_string(&output).unwrap();
+    assert!(
+        xml.contains("<work-title>in</work-title>"),
+        "the file's name"
+    );
+    assert_eq!(xml.matches("<measure ").count(), 16);
+    // Only the last bars, with their own numbers and another title; the file is replaced.
+    let line = [
+        "notate", &input, "-o", &output, "--last", "4", "--title", "A & B",
+    ];
+    let done = continuo(&line);
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(
+        said.contains("4 bars") && said.contains("MuseScore"),
+        "{said}"
+    );
+    let xml = std::fs::read_to_string(&output).unwrap();
+    assert!(xml.contains("<work-title>A &amp; B</work-title>"));
+    assert!(xml.contains("<measure number=\"13\">") && !xml.contains("number=\"17\""));
+    // Without an output name's help, MusicXML goes to standard output.
+    let done = continuo(&["notate", &input, "-o", "-"]);
+    assert!(done.stdout.starts_with(b"<?xml"));
+    fails(
+        &["notate", &input, "-o", &path(folder.path(), "out.mxl")],
+        "out.mxl",
+    );
+}
+
+#[test]
 fn continue_keeps_range_scale_and_voice_limits() {
     let folder = tempfile::tempdir().unwrap();
     let (minuet, input, output) = minuet_in(folder.path());

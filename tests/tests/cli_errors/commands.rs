@@ -90,6 +90,14 @@ pub(crate) const ROWS: &[Row] = &[
     row(PLAYER, "inspect", Reads::Midi, Makes::Nothing, true, "{in}"),
     row(
         PLAYER,
+        "notate",
+        Reads::Midi,
+        Makes::File,
+        true,
+        "{in} -o {out}",
+    ),
+    row(
+        PLAYER,
         "pages",
         Reads::Nothing,
         Makes::Nothing,

@@ -196,8 +196,8 @@ fn dash_means_standard_input_and_output() {
         if row.makes == Makes::File {
             let done = fixture.run(row, &row.with(row.input(), "named"));
             assert!(done.status.success(), "{row:?}: {done:?}");
-            // A picture contains the name of its file.
-            if row.command != "view" {
+            // A picture and notation contain the name of their file.
+            if !["notate", "view"].contains(&row.command) {
                 let read = |name: &str| fs::read(fixture.at(name)).unwrap();
                 assert!(read("named") == read("piped"), "{row:?}");
             }
