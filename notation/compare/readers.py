@@ -31,6 +31,8 @@ import xml.etree.ElementTree as ElementTree
 from fractions import Fraction
 
 STEPS = 12
+# Channel 10, counted from 0.
+PERCUSSION = 9
 
 
 def grid(quarters, tolerance=Fraction(1, 50)):
@@ -172,10 +174,12 @@ class Verovio:
             for message in track:
                 now += message.time
                 at = Fraction(now, file.ticks_per_beat)
+                if getattr(message, "channel", None) == PERCUSSION:
+                    continue
                 if message.type == "note_on" and message.velocity > 0:
-                    onsets.append((grid(at), message.note))
+                    onsets.append((grid(at, Fraction(1, 4)), message.note))
                 elif message.type in ("note_on", "note_off"):
-                    # Verovio ends each note a tick early, and rounds down.
+                    # Verovio ends each note a tick early, and rounds all times down.
                     ends.append((grid(at + Fraction(1, file.ticks_per_beat), Fraction(1, 4)), message.note))
         return said, (sorted(onsets), sorted(ends))
 

@@ -10,7 +10,8 @@ pub(crate) fn beams(bar: &Bar, pieces: &[Piece]) -> Vec<Vec<&'static str>> {
     let mut beams = Vec::with_capacity(pieces.len());
     let is_short = |piece: &Piece| !piece.is_rest && piece.value.beams() > 0;
     let together = |a: &Piece, b: &Piece| is_short(a) && is_short(b) && beat(a) == beat(b);
-    for group in pieces.chunk_by(together) {
+    let groups = pieces.chunk_by(together).flat_map(nested);
+    for group in groups {
         for index in 0..group.len() {
             // A note alone has flags.
             let levels = if group.len() > 1 {
@@ -26,6 +27,23 @@ pub(crate) fn beams(bar: &Bar, pieces: &[Piece]) -> Vec<Vec<&'static str>> {
         }
     }
     beams
+}
+
+/// Divides a group at its tuplets if one of them is only partly in it: beams and tuplets are nested.
+fn nested(group: &[Piece]) -> Vec<&[Piece]> {
+    let begins_inside = group[0].tuplet.is_some_and(|mark| !mark.is_first);
+    let ends_inside = group[group.len() - 1]
+        .tuplet
+        .is_some_and(|mark| !mark.is_last);
+    if !begins_inside && !ends_inside {
+        return vec![group];
+    }
+    let together = |a: &Piece, b: &Piece| match (a.tuplet, b.tuplet) {
+        (None, None) => true,
+        (Some(a), Some(b)) => !a.is_last && !b.is_first,
+        _ => false,
+    };
+    group.chunk_by(together).collect()
 }
 
 fn beam(group: &[Piece], index: usize, level: usize) -> &'static str {

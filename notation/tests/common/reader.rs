@@ -120,6 +120,7 @@ impl<'r> Reader<'r> {
     fn measure(&mut self, measure: Node<'_, '_>, start: u32) -> u32 {
         let (mut now, mut onset, mut length) = (0u32, 0u32, 0u32);
         let mut lines: Vec<Line> = Vec::new();
+        let mut spans = Spans::default();
         let mut filled: BTreeMap<(String, String), u32> = BTreeMap::new();
         let mut tuplets: HashMap<String, (u32, u32)> = HashMap::new();
         for node in measure.children().filter(|node| node.is_element()) {
@@ -140,6 +141,7 @@ impl<'r> Reader<'r> {
                         now += duration;
                         *filled.entry((staff.clone(), voice.clone())).or_default() += duration;
                         self.value(node, duration, &voice, &mut tuplets);
+                        spans.note(node, &voice);
                     } else {
                         assert_eq!(onset + duration, now, "notes of a chord last equally long");
                     }
@@ -152,6 +154,7 @@ impl<'r> Reader<'r> {
             length = length.max(now);
         }
         assert!(tuplets.is_empty(), "tuplets without an end: {tuplets:?}");
+        assert!(spans.are_nested(), "beams and tuplets are nested");
         assert_eq!(now, length, "the last voice fills the bar");
         for staff in ["1", "2"] {
             let voices = filled.iter().filter(|((own, _), _)| own == staff);
@@ -365,6 +368,53 @@ impl<'r> Reader<'r> {
         let sharps = "FCGDAEB".find(step).unwrap() as i32;
         let flats = "BEADGCF".find(step).unwrap() as i32;
         i32::from(sharps < self.fifths) - i32::from(flats < -self.fifths)
+    }
+}
+
+/// The beams and tuplets of the voices of a bar, from their first to their last note, counted in each
+/// voice.
+#[derive(Default)]
+struct Spans {
+    count: HashMap<String, usize>,
+    open: HashMap<(String, &'static str), usize>,
+    closed: Vec<(String, usize, usize)>,
+}
+
+impl Spans {
+    fn note(&mut self, node: Node<'_, '_>, voice: &str) {
+        let count = self.count.entry(voice.into()).or_default();
+        let now = *count;
+        *count += 1;
+        for span in node.descendants() {
+            let (kind, change) = match span.tag_name().name() {
+                "tuplet" => ("tuplet", span.attribute("type")),
+                "beam" if span.attribute("number") == Some("1") => ("beam", span.text()),
+                _ => continue,
+            };
+            let key = (voice.to_string(), kind);
+            match change {
+                Some("begin" | "start") => assert_eq!(self.open.insert(key, now), None),
+                Some("end" | "stop") => {
+                    let begun = self.open.remove(&key).expect("it has begun");
+                    self.closed.push((voice.into(), begun, now));
+                }
+                _ => assert!(self.open.contains_key(&key), "{change:?}"),
+            }
+        }
+    }
+
+    /// Checks that of two spans of a voice, one contains the other, or they lie apart.
+    fn are_nested(&self) -> bool {
+        let nested = |a: &(String, usize, usize), b: &(String, usize, usize)| {
+            let apart = a.2 < b.1 || b.2 < a.1;
+            let inside = (a.1 >= b.1 && a.2 <= b.2) || (b.1 >= a.1 && b.2 <= a.2);
+            a.0 != b.0 || apart || inside
+        };
+        let mut pairs = self
+            .closed
+            .iter()
+            .flat_map(|a| self.closed.iter().map(move |b| (a, b)));
+        self.open.is_empty() && pairs.all(|(a, b)| nested(a, b))
     }
 }
 
