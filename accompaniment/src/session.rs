@@ -276,7 +276,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn replace_player(&mut self, player: P) -> Result<(), P::Error> {
         let steps_per_beat = player.steps_per_beat();
         if steps_per_beat != self.player.steps_per_beat() {
@@ -309,7 +309,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn restore(&mut self, saved: &SavedSession) -> Result<usize, P::Error> {
         let steps_per_beat = self.player.steps_per_beat();
         let ExactBeats(now) = saved.now;

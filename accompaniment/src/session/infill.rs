@@ -43,7 +43,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn regenerate_bars(&mut self, from: f64, to: f64) -> Result<(), P::Error> {
         let step = |beat: f64| self.timeline.step(beat + self.session_offset);
         let (Some(first), true) = (self.timeline.origin(), from < to) else {
