@@ -98,10 +98,10 @@ impl BarGrid {
     /// The bars of a snapshot.
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut grid = Self::default();
-        for &(at, metre) in &snapshot.time_signatures {
-            grid.add(at, metre.numerator, metre.denominator);
+        for &(at, time_signature) in &snapshot.time_signatures {
+            grid.add(at, time_signature.numerator, time_signature.denominator);
         }
-        let (numerator, denominator) = snapshot.time.metre;
+        let (numerator, denominator) = snapshot.time.time_signature;
         grid.add(snapshot.time.bar_start, numerator, denominator);
         grid
     }

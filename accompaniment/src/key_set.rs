@@ -1,6 +1,6 @@
 //! A set of keys on all MIDI channels. Plain data, which neither allocates nor frees.
 
-/// A set of keys by channel.
+/// A set of keys by channel, 0 to 15, and pitch, 0 to 127.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeySet([u128; 16]);
 
@@ -20,7 +20,7 @@ impl KeySet {
         self.0[usize::from(channel & 15)] |= bit(pitch);
     }
 
-    /// Removes the matching keys; `None` matches all. Returns whether there was one.
+    /// Removes the matching keys; `None` matches any. Returns whether a key was removed.
     pub fn remove(&mut self, channel: Option<u8>, pitch: Option<u8>) -> bool {
         let mut found = false;
         let mask = pitch.map_or(u128::MAX, bit);
@@ -38,7 +38,7 @@ impl KeySet {
         self.0.iter().fold(0, |pitches, keys| pitches | keys)
     }
 
-    /// Any key of it, as (channel, key).
+    /// A key of the set, as (channel, pitch).
     pub fn first(&self) -> Option<(u8, u8)> {
         let channel = self.0.iter().position(|&keys| keys != 0)?;
         Some((channel as u8, self.0[channel].trailing_zeros() as u8))

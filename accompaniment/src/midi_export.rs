@@ -134,7 +134,7 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
     }
     file.notes.sort_unstable();
     file.end = file.notes.iter().map(|n| n.end).max().unwrap_or(0);
-    let metre = |at: f64| {
+    let time_signature = |at: f64| {
         let section = grid.section_at(at);
         TimeSignature {
             numerator: section.numerator,
@@ -143,9 +143,9 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
     };
     let changes = grid.sections().iter().map(|section| section.at);
     let changes = changes.filter(|&at| at > origin && at < now);
-    file.time_signatures.push((0, metre(origin)));
+    file.time_signatures.push((0, time_signature(origin)));
     file.time_signatures
-        .extend(changes.map(|at| (tick(at), metre(at))));
+        .extend(changes.map(|at| (tick(at), time_signature(at))));
     file.time_signatures
         .dedup_by(|later, before| later.1 == before.1);
     Some(file)
@@ -176,7 +176,7 @@ mod tests {
             generated,
             ..RollNote::default()
         };
-        let metre = |numerator| TimeSignature {
+        let time_signature = |numerator| TimeSignature {
             numerator,
             denominator: 4,
         };
@@ -196,7 +196,7 @@ mod tests {
                 note(11.5, 2.0, 65, true),
                 note(12.5, 1.0, 67, true),
             ],
-            time_signatures: vec![(0.0, metre(4)), (8.0, metre(3))],
+            time_signatures: vec![(0.0, time_signature(4)), (8.0, time_signature(3))],
             ..Snapshot::default()
         }
     }

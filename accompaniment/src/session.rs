@@ -276,7 +276,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn replace_player(&mut self, player: P) -> Result<(), P::Error> {
         let steps_per_beat = player.steps_per_beat();
         if steps_per_beat != self.player.steps_per_beat() {
@@ -309,7 +309,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn restore(&mut self, saved: &SavedSession) -> Result<usize, P::Error> {
         let steps_per_beat = self.player.steps_per_beat();
         let ExactBeats(now) = saved.now;
@@ -360,8 +360,10 @@ impl<P: Player> Session<P> {
             return self.timeline.score(before, generated);
         }
         let mut score = self.timeline.score(before, generated);
-        // Notes that a player with parts heard or generated before it was replaced.
+        // Notes that a player with parts heard or generated before it was replaced. Keys of drums are no
+        // pitches.
         if score.notes.iter().any(|note| !note.part.is_keys()) {
+            score.notes.retain(|note| note.part != Part::Drums);
             score.notes.iter_mut().for_each(|n| n.part = Part::Keys);
             score.normalise();
         }

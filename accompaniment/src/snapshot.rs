@@ -63,7 +63,7 @@ pub struct TransportState {
     /// Length of its bar.
     pub bar_beats: f64,
     /// Time signature as written.
-    pub metre: (u16, u16),
+    pub time_signature: (u16, u16),
     /// Quarter notes a minute.
     pub tempo: f64,
 }

@@ -206,10 +206,10 @@ impl Timeline {
     }
 
     /// Sets the host's time signature from the bar line at `bar_start` on, in quarter notes.
-    pub fn add_time_signature(&mut self, bar_start: f64, metre: TimeSignature) {
+    pub fn add_time_signature(&mut self, bar_start: f64, time_signature: TimeSignature) {
         self.time_signatures
             .retain(|&(at, _)| at < bar_start - SAME);
-        self.time_signatures.push((bar_start, metre));
+        self.time_signatures.push((bar_start, time_signature));
     }
 
     /// Bar lines at which the host reported a time signature, ascending, in quarter notes.

@@ -20,7 +20,7 @@ use self::motion::Motion;
 use self::position_rounding::PositionRounding;
 use self::running::Running;
 
-pub use self::bar_lines::HostMetre;
+pub use self::bar_lines::HostBars;
 pub use self::block_timeline::{BlockTimeline, StopPoint};
 pub use self::host_transport::HostTransport;
 pub use self::loop_seam::Seam;
@@ -48,7 +48,7 @@ pub struct PlayheadTracker {
     motion: Motion,
     bars: BarLines,
     /// The bars last reported to the composer.
-    sent_metre: Option<HostMetre>,
+    sent_bars: Option<HostBars>,
     /// The last inferred loop.
     seen_loop: Option<KnownLoop>,
     /// The last jump back: a loop, where the next one is as long.
@@ -66,7 +66,7 @@ impl PlayheadTracker {
             position_rounding: PositionRounding::default(),
             motion: Motion::default(),
             bars: BarLines::default(),
-            sent_metre: None,
+            sent_bars: None,
             seen_loop: None,
             back: None,
         }
@@ -130,7 +130,7 @@ impl PlayheadTracker {
 
     /// Stops the transport at the reported position, which may lie inside the last span.
     fn halt_at(&mut self, beat: Option<f64>) -> Option<StopPoint> {
-        self.sent_metre = None;
+        self.sent_bars = None;
         self.position_rounding.restart();
         let span = self.running.take()?.last;
         let within = |beat: &f64| *beat > span.start_beat && *beat < span.end_beat();
@@ -280,7 +280,7 @@ impl PlayheadTracker {
     ) -> (f64, u64) {
         let Some(running) = self.running else {
             block_timeline.arrived = Some(beat);
-            (self.sent_metre, self.seen_loop, self.back) = (None, None, None);
+            (self.sent_bars, self.seen_loop, self.back) = (None, None, None);
             return (beat, 0);
         };
         let follows = running.is_followed_by(beat, tempo, self.sample_rate);
@@ -327,7 +327,7 @@ impl PlayheadTracker {
         let jump = Jump {
             last,
             beat,
-            metre: self.sent_metre.as_ref(),
+            time_signature: self.sent_bars.as_ref(),
             slack: self.slack().max(2.0 / last.samples_per_beat),
             reach: SHORT_GAP * self.sample_rate / last.samples_per_beat,
         };
@@ -364,10 +364,14 @@ impl PlayheadTracker {
     ) {
         let turned = self.running.is_some_and(|running| running.turned.is_some());
         let rolls = block_timeline.arrived.is_none() && !turned;
-        let metre = self.bars.read(reading, beat, rolls);
-        if turned || !self.sent_metre.is_some_and(|known| known.agrees(&metre)) {
-            block_timeline.metre = Some(metre);
+        let time_signature = self.bars.read(reading, beat, rolls);
+        if turned
+            || !self
+                .sent_bars
+                .is_some_and(|known| known.agrees(&time_signature))
+        {
+            block_timeline.time_signature = Some(time_signature);
         }
-        self.sent_metre = Some(metre);
+        self.sent_bars = Some(time_signature);
     }
 }

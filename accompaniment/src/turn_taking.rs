@@ -41,19 +41,20 @@ pub struct EntryPlanner {
 }
 
 impl EntryPlanner {
-    /// Note-on without a running transport.
+    /// Note-on without a running transport. `channel` 0 to 15, `pitch` 0 to 127.
     pub fn hold(&mut self, channel: u8, pitch: u8) {
         self.held.insert(channel, pitch);
     }
 
-    /// Note-on at `step`, exactly at `beat` quarter notes.
+    /// Note-on at `step`, exactly at `beat` quarter notes. `channel` 0 to 15, `pitch` 0 to 127.
     pub fn on(&mut self, step: i64, beat: f64, channel: u8, pitch: u8) {
         self.held.insert(channel, pitch);
         self.last = Some((step, beat));
         self.struck = Some(step);
     }
 
-    /// Note-off. It delays an answer only if the player has played since the playhead arrived.
+    /// Note-off; `None` matches any channel or pitch. It delays an answer only if the player has
+    /// played since the playhead arrived.
     pub fn off(&mut self, step: i64, beat: f64, channel: Option<u8>, pitch: Option<u8>) {
         if self.held.remove(channel, pitch) && self.last.is_some() {
             self.last = Some((step, beat));

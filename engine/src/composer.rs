@@ -214,7 +214,7 @@ impl Composer {
     /// `score` must be on the model's grid and in [`Score::normalise`]'s order.
     ///
     /// # Errors
-    /// If the score is on another grid, the network or the index fails, or the flag of
+    /// Fails if the score is on another grid, the network or the index fails, or the flag of
     /// [`Composer::set_stop`] is set.
     pub fn listen(&mut self, score: &Score) -> Result<(), EngineError> {
         self.listen_with(score, &mut |_| ())
@@ -247,7 +247,7 @@ impl Composer {
     /// input.
     ///
     /// # Errors
-    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
+    /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn answer(&mut self, at: u32, sampling: &Sampling, seed: u64) -> Result<(), EngineError> {
         self.answer_after(at, sampling, seed, &[])
     }
@@ -272,7 +272,7 @@ impl Composer {
     /// Begins [`Composer::answer_after`]; [`Composer::poll_notes`] does the reading.
     ///
     /// # Errors
-    /// If the index of the kNN memory fails.
+    /// Fails if the index of the kNN memory fails.
     pub fn begin_answer(
         &mut self,
         at: u32,

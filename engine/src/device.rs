@@ -54,7 +54,7 @@ impl Device {
     /// Devices in order, by their names with commas between: `cuda,cpu`; `auto` for all.
     ///
     /// # Errors
-    /// If a name is unknown.
+    /// Fails if a name is unknown.
     pub fn list(text: &str) -> Result<Vec<Device>, ParseDeviceError> {
         match text.trim().eq_ignore_ascii_case("auto") {
             true => Ok(Device::ALL.to_vec()),

@@ -144,7 +144,7 @@ impl KnnMemory {
     /// them once they have left its window.
     ///
     /// # Errors
-    /// If memory runs out.
+    /// Fails if memory runs out.
     pub fn append(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
         self.song.push(keys, values)
     }
@@ -152,7 +152,7 @@ impl KnnMemory {
     /// Drops the keys that neither a token nor a rewind can need.
     ///
     /// # Errors
-    /// If the index fails.
+    /// Fails if the index fails.
     pub fn trim(&mut self) -> Result<(), EngineError> {
         self.song.trim(self.held)
     }
@@ -161,7 +161,7 @@ impl KnnMemory {
     /// the oldest beyond the capacity are dropped.
     ///
     /// # Errors
-    /// If memory runs out.
+    /// Fails if memory runs out.
     pub fn learn(&mut self, keys: &[f32], values: &[f32]) -> Result<(), EngineError> {
         if self.value_offset == 0 {
             self.learned.push(keys, values)?;
@@ -194,7 +194,7 @@ impl KnnMemory {
     /// Removes the stream from position `to` on.
     ///
     /// # Errors
-    /// If the index fails.
+    /// Fails if the index fails.
     pub fn truncate(&mut self, to: usize) -> Result<(), EngineError> {
         if to < self.song.first {
             // Even the oldest key is later: nothing before `to` is left.

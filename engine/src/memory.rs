@@ -41,7 +41,7 @@ impl Memory {
     /// memory is as if nothing after `to` had been read.
     ///
     /// # Errors
-    /// If the index of the kNN memory fails.
+    /// Fails if the index of the kNN memory fails.
     pub fn rewind(&mut self, to: usize) -> Result<usize, EngineError> {
         if to >= self.len() {
             return Ok(self.len());

@@ -59,7 +59,7 @@ impl Model {
     /// Loads the model in `directory` onto the first of the devices that accepts it.
     ///
     /// # Errors
-    /// If the directory is unusable, or no device accepts the model.
+    /// Fails if the directory is unusable, or no device accepts the model.
     pub fn load(
         runtime: &'static Runtime,
         directory: &Path,

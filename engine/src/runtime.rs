@@ -20,7 +20,7 @@ impl Runtime {
     /// path. A failed call can be repeated. Blocks while another thread loads it.
     ///
     /// # Errors
-    /// If there is no such file, or it is no ONNX Runtime of a supported version.
+    /// Fails if there is no such file, or it is no ONNX Runtime of a supported version.
     pub fn load(library: &Path) -> Result<&'static Runtime, EngineError> {
         let fail = |reason: String| EngineError::Runtime {
             path: library.to_path_buf(),

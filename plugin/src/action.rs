@@ -142,7 +142,10 @@ impl Action {
             Self::Freeze => ActionInfo {
                 parameter: param("freeze", "Freeze"),
                 is_toggle: true,
-                ..button("Freeze", "Repeats what was just played")
+                ..button(
+                    "Freeze",
+                    "Repeats the last whole bars, as many as Trade Length says",
+                )
             },
             Self::SaveMidi(_, None) => button("All of it…", ""),
             Self::SaveMidi(_, Some(bars)) => ActionInfo {

@@ -101,7 +101,7 @@ pub struct Link {
 ///
 /// # Errors
 ///
-/// If the system refuses a thread, or the composer thread does not answer.
+/// Fails if the system refuses a thread, or the composer thread does not answer.
 pub fn connect(
     own_library: Option<&Path>,
     state: &state::State,

@@ -45,7 +45,7 @@ fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, Stri
     let library = find_bundled(folders).ok_or_else(|| {
         let name = bundled_library_name();
         format!(
-            "ONNX Runtime ({name}) not found in {}: `cargo xtask bundle continuo --release` puts \
+            "ONNX Runtime ({name}) not found in {}: `cargo xtask bundle` puts \
              it beside the plugin, or set {RESOURCES_VARIABLE} to the folder that has it",
             list()
         )

@@ -220,7 +220,7 @@ impl TokenSequence {
     /// The base tokens of ids with their positions; any segmentation into merged ids is accepted.
     ///
     /// # Errors
-    /// If an id is outside the vocabulary, or forbidden by the grammar at its place.
+    /// Fails if an id is outside the vocabulary, or forbidden by the grammar at its place.
     pub fn from_ids(ids: &[u16], vocabulary: &Vocabulary) -> Result<Self, DecodeError> {
         let rules = TokenRules::new(vocabulary);
         let mut state = GrammarState::default();

@@ -124,7 +124,7 @@ impl Vocabulary {
     /// tokens or of earlier merges, except `<sos>`, `<eos>` and `<pad>`.
     ///
     /// # Errors
-    /// If a merge names an id that does not exist before it, names a special token, is given
+    /// Fails if a merge names an id that does not exist before it, names a special token, is given
     /// twice, or is longer than [`Vocabulary::LONGEST_MERGE`].
     pub fn with_merges(self, merges: Vec<[u16; 2]>) -> Result<Self, VocabularyError> {
         let json = Json {
@@ -285,7 +285,7 @@ impl Vocabulary {
     /// Reads the text of `vocabulary.json`.
     ///
     /// # Errors
-    /// If it is no such JSON, or a value is out of its range.
+    /// Fails if it is no such JSON, or a value is out of its range.
     pub fn from_json(text: &str) -> Result<Self, VocabularyError> {
         serde_json::from_str::<Json>(text)?.try_into()
     }

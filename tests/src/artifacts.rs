@@ -36,7 +36,7 @@ fn folder(variable: &str, default: &str, name: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the test bundles are missing.
+/// Fails when the test bundles are missing.
 pub fn bundle(format: Format) -> Result<PathBuf> {
     let folder = folder(
         "CONTINUO_TEST_BUNDLES",
@@ -50,7 +50,7 @@ pub fn bundle(format: Format) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the program is missing.
+/// Fails when the program is missing.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe().context("the path of the test program is unknown")?;
     // Test programs are one folder deeper than programs.
@@ -80,7 +80,7 @@ pub fn command(name: &str) -> Result<Command> {
 ///
 /// # Errors
 ///
-/// When the test model is missing.
+/// Fails when the test model is missing.
 pub fn model() -> Result<PathBuf> {
     folder("CONTINUO_TEST_MODEL", "test-model", "test model")
 }
@@ -89,7 +89,7 @@ pub fn model() -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When a file cannot be read or written.
+/// Fails when a file cannot be read or written.
 pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
     for entry in
@@ -110,7 +110,7 @@ pub fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 ///
 /// # Errors
 ///
-/// When the test model is missing.
+/// Fails when the test model is missing.
 pub fn xl_model() -> Result<PathBuf> {
     folder(
         "CONTINUO_TEST_XL_MODEL",
@@ -124,7 +124,7 @@ pub fn xl_model() -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When a program or library is missing, or the training or export fails.
+/// Fails when a program or library is missing, or the training or export fails.
 pub fn make_model(folder: &Path, options: &[&str]) -> Result<PathBuf> {
     let model = folder.join("model");
     let made = Command::new(program("make-test-model")?)
@@ -145,7 +145,7 @@ pub fn make_model(folder: &Path, options: &[&str]) -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the library is missing.
+/// Fails when the library is missing.
 pub fn runtime_library() -> Result<PathBuf> {
     let folder = folder(
         "CONTINUO_TEST_RUNTIME",
@@ -159,7 +159,7 @@ pub fn runtime_library() -> Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// When the test model is missing.
+/// Fails when the test model is missing.
 pub fn use_test_model() -> Result<()> {
     static MODEL: OnceLock<PathBuf> = OnceLock::new();
     let model = model()?;
@@ -176,7 +176,7 @@ pub fn use_test_model() -> Result<()> {
 ///
 /// # Errors
 ///
-/// When bundle or model is missing, or the plugin cannot be loaded.
+/// Fails when bundle or model is missing, or the plugin cannot be loaded.
 pub fn load(format: Format) -> Result<Box<dyn Plugin>> {
     use_test_model()?;
     format.load(&bundle(format)?)

@@ -28,7 +28,7 @@ pub struct PairedNote {
 ///
 /// # Errors
 ///
-/// When a sounding key gets another note-on, a silent key gets a note-off, or a note has no end.
+/// Fails when a sounding key gets another note-on, a silent key gets a note-off, or a note has no end.
 pub fn pair_notes(sent: &[Sent]) -> Result<Vec<PairedNote>> {
     let (mut notes, mut sounding) = (Vec::new(), Vec::<PairedNote>::new());
     for Sent { sample, event } in sent {
@@ -81,7 +81,7 @@ pub struct GridNote {
 ///
 /// # Errors
 ///
-/// When a note starts or ends on another sample than the one nearest to a step.
+/// Fails when a note starts or ends on another sample than the one nearest to a step.
 pub fn place_on_grid(
     notes: &[PairedNote],
     clock: &Clock,

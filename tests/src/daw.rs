@@ -47,7 +47,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When the plugin refuses the sample rate, block length or mode.
+    /// Fails when the plugin refuses the sample rate, block length or mode.
     pub fn new(mut plugin: Box<dyn Plugin>, setup: Setup, notes: &[TrackNote]) -> Result<Self> {
         plugin.activate(setup.sample_rate, setup.blocks.longest(), setup.mode)?;
         let mut track = Vec::new();
@@ -97,7 +97,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When the plugin does not know an id or does not understand a value.
+    /// Fails when the plugin does not know an id or does not understand a value.
     pub fn set(&mut self, parameters: &[(&str, &str)]) -> Result<()> {
         for (id, text) in parameters {
             let change = self.plugin.parameter(id, text)?;
@@ -142,7 +142,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When there is no loop, or a block fails.
+    /// Fails when there is no loop, or a block fails.
     pub fn play_loop_passes(&mut self, passes: usize) -> Result<Vec<u64>> {
         let Some((start, end)) = self.loop_range else {
             bail!("there is no loop")
@@ -177,7 +177,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When a block fails: the plugin refuses it, or its output is invalid.
+    /// Fails when a block fails: the plugin refuses it, or its output is invalid.
     pub fn play_to(&mut self, beat: f64) -> Result<()> {
         self.play_paced(beat, &mut |_| ())
     }
@@ -186,7 +186,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When a block fails.
+    /// Fails when a block fails.
     pub fn play_paced(&mut self, beat: f64, pace: &mut BeforeBlock) -> Result<()> {
         loop {
             self.start_transport();
@@ -220,7 +220,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When a block fails.
+    /// Fails when a block fails.
     pub fn run_stopped(&mut self, samples: u64) -> Result<()> {
         self.playing = false;
         self.clock
@@ -240,7 +240,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When a block or `main_thread` fails.
+    /// Fails when a block or `main_thread` fails.
     pub fn run_stopped_in_background(
         &mut self,
         changes: &[ParameterChange],
@@ -265,7 +265,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When the plugin refuses.
+    /// Fails when the plugin refuses.
     pub fn restart(&mut self) -> Result<()> {
         self.plugin.deactivate()?;
         let longest = self.setup.blocks.longest();
@@ -277,7 +277,7 @@ impl Daw {
     ///
     /// # Errors
     ///
-    /// When the plugin refuses.
+    /// Fails when the plugin refuses.
     pub fn finish(mut self) -> Result<()> {
         self.plugin.deactivate()
     }

@@ -40,7 +40,7 @@ impl HealthReport {
     ///
     /// # Errors
     ///
-    /// When there is no file or it is no report.
+    /// Fails when there is no file or it is no report.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("the plugin wrote no report to {}", path.display()))?;

@@ -45,7 +45,7 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// When there is no file, when it is no bundle of this format, or when the plugin refuses.
+    /// Fails when there is no file, when it is no bundle of this format, or when the plugin refuses.
     pub fn load(self, bundle: &Path) -> Result<Box<dyn Plugin>> {
         if !bundle.exists() {
             bail!(

@@ -68,7 +68,7 @@ pub fn default_setup() -> Setup {
 ///
 /// # Errors
 ///
-/// When the bundle cannot be loaded, or refuses the setup.
+/// Fails when the bundle cannot be loaded, or refuses the setup.
 pub fn start(format: Format, setup: Setup, seed: u32, notes: &[TrackNote]) -> Result<Daw> {
     start_with(artifacts::load(format)?, setup, seed, notes)
 }
@@ -99,7 +99,7 @@ pub fn start_with(
 ///
 /// # Errors
 ///
-/// When a note is not on the sample nearest to its step, or has no end.
+/// Fails when a note is not on the sample nearest to its step, or has no end.
 pub fn play_on(format: Format, setup: Setup, seed: u32) -> Result<Vec<GridNote>> {
     let mut daw = start(format, setup, seed, &opening())?;
     daw.play_to(END)?;

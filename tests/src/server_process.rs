@@ -16,7 +16,7 @@ impl ServerProcess {
     /// Starts a server and waits until it prints a line. Returns `None` if it is not installed.
     ///
     /// # Errors
-    /// When it is installed and does not start, or ends without a line.
+    /// Fails when it is installed and does not start, or ends without a line.
     pub fn start(command: &mut Command) -> Result<Option<Self>> {
         let name = command.get_program().display().to_string();
         let process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();

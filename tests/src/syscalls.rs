@@ -42,7 +42,7 @@ struct Trace {
 ///
 /// # Errors
 ///
-/// When the filter cannot be installed or a thread panics.
+/// Fails when the filter cannot be installed or a thread panics.
 pub fn trace<R: Send>(
     work: impl FnOnce(&dyn Fn() -> Result<()>) -> R + Send,
 ) -> Result<SyscallTrace<R>> {

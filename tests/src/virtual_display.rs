@@ -35,7 +35,7 @@ impl VirtualDisplay {
     ///
     /// # Errors
     ///
-    /// When Xvfb is there and does not start.
+    /// Fails when Xvfb is there and does not start.
     pub fn start() -> Result<Option<Self>> {
         let mut xvfb = Command::new("Xvfb");
         // The server takes the first free number and prints it.

@@ -17,7 +17,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn receive(&mut self, message: ComposerInput, eager: bool) -> Result<(), P::Error> {
         let session_offset = self.session_offset;
         match message {
@@ -99,12 +99,12 @@ impl<P: Player> Session<P> {
                 numerator,
                 denominator,
             } => {
-                let metre = TimeSignature {
+                let time_signature = TimeSignature {
                     numerator,
                     denominator,
                 };
                 self.timeline
-                    .add_time_signature(bar_start + session_offset, metre);
+                    .add_time_signature(bar_start + session_offset, time_signature);
                 if let Some(answer) = &mut self.answer {
                     answer.stale = true;
                 }

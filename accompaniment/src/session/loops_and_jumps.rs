@@ -42,7 +42,10 @@ impl<P: Player> Session<P> {
         self.undo_stack.arrive(self.now, arrival);
         self.entry_planner.arrive(&self.timeline, self.now);
         self.running = true;
-        (self.answer, self.unread_from) = (None, None);
+        self.answer = None;
+        // A session that was just loaded is read before it answers.
+        let opens = self.opening && self.unread_from.is_some() && !self.timeline.is_empty();
+        self.unread_from = opens.then(|| self.timeline.step(self.now));
         self.stall = Stall::default();
         Ok(())
     }

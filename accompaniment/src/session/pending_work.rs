@@ -23,7 +23,7 @@ pub enum Urgency {
     PlanAhead(u32),
     /// Older input is unread, after a load or a jump far back.
     CatchUp,
-    /// Bars are filled anew.
+    /// Selected bars are regenerated.
     Infill,
     /// Files are unread.
     LearnFiles,
@@ -76,7 +76,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn work(&mut self) -> Result<bool, P::Error> {
         self.run_slice(false)?;
         Ok(self.urgency().is_some())
@@ -87,7 +87,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn work_exactly(&mut self) -> Result<bool, P::Error> {
         self.run_slice(true)?;
         Ok(self.urgency().is_some())
@@ -160,7 +160,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn is_ready_for(&mut self, message: &ComposerInput, eager: bool) -> Result<bool, P::Error> {
         match *message {
             ComposerInput::Time { beat, .. }

@@ -81,7 +81,7 @@ impl<P: Player> Session<P> {
     ///
     /// # Errors
     ///
-    /// Errors of the player.
+    /// Fails if the player (the engine) fails.
     pub fn unlearn(&mut self) -> Result<(), P::Error> {
         let pieces = self.take_learned(usize::MAX)?;
         if !pieces.is_empty() {

@@ -19,7 +19,7 @@ impl<P: Player> Session<P> {
 
     /// A snapshot with the notes that sound at or after `from`, in session quarter notes.
     fn snapshot_from(&self, from: f64) -> Snapshot {
-        let (bar_start, metre) = self.timeline.bar_at(self.now);
+        let (bar_start, time_signature) = self.timeline.bar_at(self.now);
         let shown = self.timeline.notes().filter(|n| {
             let end = n.end.map_or(self.now, |end| self.timeline.beat(end));
             end >= from
@@ -45,8 +45,8 @@ impl<P: Player> Session<P> {
                 playing: self.running,
                 beat,
                 bar_start: bar_start - self.session_offset,
-                bar_beats: metre.bar_beats(),
-                metre: (metre.numerator, metre.denominator),
+                bar_beats: time_signature.bar_beats(),
+                time_signature: (time_signature.numerator, time_signature.denominator),
                 tempo: self.tempo,
             },
             mode: Some(self.settings.mode),
@@ -56,7 +56,7 @@ impl<P: Player> Session<P> {
                 .timeline
                 .time_signatures()
                 .iter()
-                .map(|&(at, metre)| (at - self.session_offset, metre))
+                .map(|&(at, time_signature)| (at - self.session_offset, time_signature))
                 .collect(),
             chords: self.chord_names(),
             held_chord: (self.settings.harmony == Harmony::Held)

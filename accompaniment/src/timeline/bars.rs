@@ -72,16 +72,16 @@ impl Timeline {
 
     /// The bar line at or before `beat`, in quarter notes, with its time signature.
     pub fn bar_at(&self, beat: f64) -> (f64, TimeSignature) {
-        let (anchor, metre) = self.time_signature_at(self.step(beat));
-        let bars = ((beat - anchor) / metre.bar_beats() + SAME).floor();
-        (anchor + bars * metre.bar_beats(), metre)
+        let (anchor, time_signature) = self.time_signature_at(self.step(beat));
+        let bars = ((beat - anchor) / time_signature.bar_beats() + SAME).floor();
+        (anchor + bars * time_signature.bar_beats(), time_signature)
     }
 
     /// The bar line at or before `step`, as a step.
     pub fn bar_line(&self, step: i64) -> i64 {
-        let (anchor, metre) = self.time_signature_at(step);
-        let bars = ((self.beat(step) - anchor) / metre.bar_beats() + SAME).floor();
-        let line = anchor + bars * metre.bar_beats();
+        let (anchor, time_signature) = self.time_signature_at(step);
+        let bars = ((self.beat(step) - anchor) / time_signature.bar_beats() + SAME).floor();
+        let line = anchor + bars * time_signature.bar_beats();
         // A bar line between two steps: the bar begins on the later one.
         let line = (line * f64::from(self.steps_per_beat) - SAME).ceil() as i64;
         line.min(step)
@@ -99,12 +99,15 @@ impl Timeline {
     /// The time signatures from the bar line `origin` on, in steps.
     pub(crate) fn time_signature_map(&self, origin: i64) -> TimeSignatureMap {
         let first = self.time_signature_at(origin).1;
-        let later = self.time_signatures.iter().filter_map(|&(at, metre)| {
-            let step = u32::try_from(self.step(at) - origin)
-                .ok()
-                .filter(|&s| s > 0)?;
-            Some((step, metre))
-        });
+        let later = self
+            .time_signatures
+            .iter()
+            .filter_map(|&(at, time_signature)| {
+                let step = u32::try_from(self.step(at) - origin)
+                    .ok()
+                    .filter(|&s| s > 0)?;
+                Some((step, time_signature))
+            });
         TimeSignatureMap::new(
             self.steps_per_beat,
             std::iter::once((0, first)).chain(later).collect(),

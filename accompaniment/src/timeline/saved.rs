@@ -99,13 +99,17 @@ impl Timeline {
             let start_beat = ExactBeats(start_beat);
             SavedNote(start, start_beat, end, pitch, velocity, source, part)
         };
-        let metre = |&(at, metre): &(f64, TimeSignature)| {
-            (ExactBeats(at), metre.numerator, metre.denominator)
+        let time_signature = |&(at, time_signature): &(f64, TimeSignature)| {
+            (
+                ExactBeats(at),
+                time_signature.numerator,
+                time_signature.denominator,
+            )
         };
         SavedTimeline {
             steps_per_beat: self.steps_per_beat,
             origin: self.origin,
-            time_signatures: self.time_signatures.iter().map(metre).collect(),
+            time_signatures: self.time_signatures.iter().map(time_signature).collect(),
             notes: (self.notes.iter().filter(|n| !n.imagined))
                 .map(note)
                 .collect(),
@@ -137,11 +141,11 @@ impl Timeline {
                     .last()
                     .is_none_or(|&(last, _)| last < at);
             if known {
-                let metre = TimeSignature {
+                let time_signature = TimeSignature {
                     numerator,
                     denominator,
                 };
-                timeline.time_signatures.push((at, metre));
+                timeline.time_signatures.push((at, time_signature));
             }
         }
         let within = |step: i64| (-MAX_STEP..MAX_STEP).contains(&step);

@@ -125,12 +125,12 @@ impl Timeline {
         self.notes_removed();
     }
 
-    /// Number of notes ahead of the playhead.
-    pub fn later(&self) -> usize {
+    /// Number of notes set aside ahead of the playhead.
+    pub fn notes_ahead(&self) -> usize {
         self.later.notes.len()
     }
 
-    /// Moves the origin to the bar of the first note, where it lies after it.
+    /// Moves the origin back to the bar of the first note, if that note lies before the origin.
     fn begin_with_the_first(&mut self) {
         if let Some(first) = self.notes.iter().map(|note| note.start).min() {
             let origin = self.origin.filter(|&origin| origin <= first);
@@ -165,9 +165,9 @@ mod tests {
     fn jump_back_removes_nothing_until_it_is_played_over() {
         let mut timeline = timeline(&[0.0, 4.0, 8.0, 12.0]);
         timeline.set_aside_from(4.0);
-        assert_eq!((starts(&timeline), timeline.later()), (vec![0.0], 3));
+        assert_eq!((starts(&timeline), timeline.notes_ahead()), (vec![0.0], 3));
         let over = timeline.play_over(6.0);
-        assert_eq!((over.len(), timeline.later()), (1, 2));
+        assert_eq!((over.len(), timeline.notes_ahead()), (1, 2));
         timeline.set_aside_from(16.0);
         assert_eq!(starts(&timeline), [0.0, 8.0, 12.0]);
         assert_eq!(timeline.score(i64::MAX, i64::MAX).notes.len(), 3);
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(over.len(), 3);
         let back = timeline.put_back(&over, 4.0);
         assert_eq!(starts(&timeline), [0.0, 1.001, 2.0]);
-        assert_eq!((back.len(), timeline.later()), (2, 1));
+        assert_eq!((back.len(), timeline.notes_ahead()), (2, 1));
         timeline.remove_put_back(&back);
         assert_eq!(starts(&timeline), [1.001]);
     }

@@ -4,7 +4,7 @@ use super::{HostTransport, TOLERANCE};
 
 /// A time signature with the position of one of its bar lines.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HostMetre {
+pub struct HostBars {
     /// A bar line, in quarter notes.
     pub bar_start: f64,
     /// Upper figure.
@@ -13,7 +13,7 @@ pub struct HostMetre {
     pub denominator: u16,
 }
 
-impl HostMetre {
+impl HostBars {
     /// Length of a bar in quarter notes.
     fn bar_beats(&self) -> f64 {
         f64::from(self.numerator) * 4.0 / f64::from(self.denominator)
@@ -52,8 +52,8 @@ fn figures(reading: &HostTransport) -> Option<(u16, u16)> {
 /// report the number of the bar itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct BarLines {
-    /// The metre of the last block.
-    known: Option<HostMetre>,
+    /// The time signature of the last block.
+    known: Option<HostBars>,
     /// The bar line reported in the last block.
     reported: Option<f64>,
     /// The reported bar lines contradict the positions.
@@ -79,32 +79,33 @@ impl BarLines {
         self.distrusted
     }
 
-    /// The metre of a block that begins at `beat`. `rolls`: the block follows the one before.
-    pub(super) fn read(&mut self, reading: &HostTransport, beat: f64, rolls: bool) -> HostMetre {
+    /// The time signature of a block that begins at `beat`. `rolls`: the block follows the one before.
+    pub(super) fn read(&mut self, reading: &HostTransport, beat: f64, rolls: bool) -> HostBars {
         let before = self.known.filter(|_| rolls);
         // A block that leaves the signature out is in the signature of the block before.
-        let kept = before.map(|metre| (metre.numerator, metre.denominator));
+        let kept =
+            before.map(|time_signature| (time_signature.numerator, time_signature.denominator));
         let (numerator, denominator) = figures(reading).or(kept).unwrap_or((4, 4));
-        let mut metre = HostMetre {
+        let mut time_signature = HostBars {
             bar_start: self.base,
             numerator,
             denominator,
         };
-        if let Some(before) = before.filter(|b| !b.same_figures(&metre)) {
+        if let Some(before) = before.filter(|b| !b.same_figures(&time_signature)) {
             // Another signature begins on a bar line of the one before, or inside a bar of it.
             let line = before.line_at(beat + TOLERANCE);
             self.base = if beat - line < TOLERANCE { line } else { beat };
-            metre.bar_start = self.base;
+            time_signature.bar_start = self.base;
         } else if !rolls {
             self.base = 0.0;
-            metre.bar_start = 0.0;
+            time_signature.bar_start = 0.0;
         }
 
-        let same = before.is_some_and(|before| before.same_figures(&metre));
+        let same = before.is_some_and(|before| before.same_figures(&time_signature));
         let last = self.reported.filter(|_| same);
         self.reported = reading.bar_start.filter(|line| line.is_finite());
         if let Some(line) = self.reported {
-            let bar = metre.bar_beats();
+            let bar = time_signature.bar_beats();
             let inside = line <= beat + TOLERANCE && beat - line < bar + TOLERANCE;
             let moved = last.map_or(0.0, |last| line - last);
             let whole = ((moved / bar) - (moved / bar).round()).abs() * bar < TOLERANCE;
@@ -115,16 +116,17 @@ impl BarLines {
                 self.distrusted = false;
             }
             if !self.distrusted {
-                metre.bar_start = line;
+                time_signature.bar_start = line;
             }
         }
         if self.distrusted || self.reported.is_none() {
             // Without a report bars go on as they were.
-            let from = before.filter(|before| before.same_figures(&metre) && !self.distrusted);
-            metre.bar_start = from.unwrap_or(metre).line_at(beat + TOLERANCE);
+            let from =
+                before.filter(|before| before.same_figures(&time_signature) && !self.distrusted);
+            time_signature.bar_start = from.unwrap_or(time_signature).line_at(beat + TOLERANCE);
         }
-        self.known = Some(metre);
-        metre
+        self.known = Some(time_signature);
+        time_signature
     }
 }
 

@@ -1,7 +1,7 @@
 //! The result for one block: what happened to the playhead, and the block in musical time. Audio
 //! thread; allocates nothing.
 
-use super::{HostMetre, Seam, Span};
+use super::{HostBars, Seam, Span};
 
 /// The place at which the playhead stopped, or from which it jumped.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub struct BlockTimeline {
     /// did not split there: the player's notes after the seam belong to the loop's start.
     pub seam: Option<Seam>,
     /// The bars, where they differ from those last reported.
-    pub metre: Option<HostMetre>,
+    pub time_signature: Option<HostBars>,
     /// The block in musical time: nothing while it stands still, two spans where the loop
     /// comes round inside the block.
     pub spans: [Option<Span>; 2],

@@ -1,7 +1,7 @@
 //! The seam of a loop: the host goes from the loop's end back to its start. Audio thread;
 //! allocates nothing.
 
-use super::{HostMetre, Span, TOLERANCE};
+use super::{HostBars, Span, TOLERANCE};
 
 /// Where a playhead goes from a loop's end to its start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,7 +79,7 @@ pub(super) struct Jump<'a> {
     /// Where the host goes on, in quarter notes.
     pub(super) beat: f64,
     /// The bars.
-    pub(super) metre: Option<&'a HostMetre>,
+    pub(super) time_signature: Option<&'a HostBars>,
     /// Rounding of the host's positions, in quarter notes.
     pub(super) slack: f64,
     /// Longest distance, in quarter notes, from the seam to where the host turned back, and
@@ -154,16 +154,20 @@ impl Jump<'_> {
     }
 
     fn on_bars(&self, reach: f64) -> Option<Seam> {
-        let metre = self.metre?;
+        let time_signature = self.time_signature?;
         let nearest = |beat: f64| {
-            let line = metre.line_at(beat + TOLERANCE);
+            let line = time_signature.line_at(beat + TOLERANCE);
             if beat - line < TOLERANCE {
                 line
             } else {
                 f64::NAN
             }
         };
-        self.at(metre.line_at(self.beat + TOLERANCE), reach, nearest)
+        self.at(
+            time_signature.line_at(self.beat + TOLERANCE),
+            reach,
+            nearest,
+        )
     }
 
     fn on_grids(&self, grids: &[f64], reach: f64) -> Option<Seam> {

@@ -121,8 +121,8 @@ fn starts_stops_and_jumps_are_reported() {
     let first = tracker.next(&playing(4.0, 120.0), 480);
     assert_eq!((first.left, first.arrived), (None, Some(4.0)));
     assert_eq!(
-        first.metre,
-        Some(HostMetre {
+        first.time_signature,
+        Some(HostBars {
             bar_start: 4.0,
             numerator: 4,
             denominator: 4
@@ -132,12 +132,15 @@ fn starts_stops_and_jumps_are_reported() {
     assert_eq!((span.frames, span.samples_per_beat), (480, 24_000.0));
 
     let next = tracker.next(&playing(4.02, 120.0), 480);
-    assert_eq!((next.left, next.arrived, next.metre), (None, None, None));
+    assert_eq!(
+        (next.left, next.arrived, next.time_signature),
+        (None, None, None)
+    );
 
     let jump = tracker.next(&playing(1.0, 120.0), 480);
     assert!((jump.left.unwrap().beat - 4.04).abs() < 1e-9);
     assert_eq!(jump.arrived, Some(1.0));
-    assert!(jump.metre.is_some());
+    assert!(jump.time_signature.is_some());
 
     let stop = tracker.next(
         &HostTransport {
@@ -213,7 +216,7 @@ fn loop_seam_inside_a_block_makes_two_spans() {
         480,
     );
     assert_eq!((next.left, next.arrived), (None, None));
-    assert!(next.metre.is_some());
+    assert!(next.time_signature.is_some());
     // Behind the loop it does not come round.
     let mut tracker = PlayheadTracker::new(RATE);
     let behind = HostTransport {
@@ -240,7 +243,7 @@ fn bars_are_reported_when_they_change() {
             denominator: Some(4),
             ..playing(beat, 120.0)
         };
-        sent.extend(tracker.next(&reading, 480).metre);
+        sent.extend(tracker.next(&reading, 480).time_signature);
         beat += 0.02;
     }
     let figures: Vec<_> = sent.iter().map(|m| (m.bar_start, m.numerator)).collect();

@@ -16,7 +16,7 @@ impl Composer {
     /// it, in order of start. The notes do not depend on the division into calls.
     ///
     /// # Errors
-    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
+    /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
         self.read_all_input(&mut |_| ())?;
         if let Some(ngram) = &mut self.ngram {
@@ -33,7 +33,7 @@ impl Composer {
     /// depend on the last bars alone until [`Composer::is_exact`].
     ///
     /// # Errors
-    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
+    /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn poll_notes(&mut self, until: u32) -> Result<Option<Vec<Note>>, EngineError> {
         let slice = TimeSlice::begin();
         loop {
@@ -88,7 +88,7 @@ impl Composer {
     /// Logits after the last token, `[vocabulary]`.
     ///
     /// # Errors
-    /// If there is no token, or the network or the index fails.
+    /// Fails if there is no token, or the network or the index fails.
     pub fn logits(&mut self) -> Result<&[f32], EngineError> {
         self.read_all_input(&mut |_| ())?;
         if self.logits.is_none() {

@@ -128,7 +128,7 @@ impl Composer {
     /// notes makes them input. The same infill after the same input gives the same notes.
     ///
     /// # Errors
-    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
+    /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn infill(&mut self, infill: Infill) -> Result<Infilled, EngineError> {
         self.infill_with(infill, &mut |_| ())
     }
@@ -181,7 +181,7 @@ impl Composer {
     /// again.
     ///
     /// # Errors
-    /// If no infill was begun, the network or the index fails, or the flag of [`Composer::set_stop`] is
+    /// Fails if no infill was begun, the network or the index fails, or the flag of [`Composer::set_stop`] is
     /// set.
     pub fn poll_infill(&mut self) -> Result<Option<Infilled>, EngineError> {
         let slice = TimeSlice::begin();

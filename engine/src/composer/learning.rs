@@ -14,7 +14,7 @@ impl Composer {
     /// memory, where they stay through rewinds. The KV cache is unchanged.
     ///
     /// # Errors
-    /// If a piece is on another grid, the network or the index fails, or the flag of
+    /// Fails if a piece is on another grid, the network or the index fails, or the flag of
     /// [`Composer::set_stop`] is set.
     pub fn learn(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         self.begin_learning(pieces)?;
@@ -25,7 +25,7 @@ impl Composer {
     /// Begins [`Composer::learn`]; calls of [`Composer::poll`] do the queue.
     ///
     /// # Errors
-    /// If a piece is on another grid.
+    /// Fails if a piece is on another grid.
     pub fn begin_learning(&mut self, pieces: &[Score]) -> Result<(), EngineError> {
         for piece in pieces {
             self.check_grid(piece)?;
@@ -46,7 +46,7 @@ impl Composer {
     /// Removes learned pieces, and those still to be learned.
     ///
     /// # Errors
-    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
+    /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn forget_learned(&mut self) -> Result<(), EngineError> {
         self.begin_forgetting();
         while self.poll()?.is_some() {}

@@ -21,7 +21,7 @@ impl Composer {
     /// slices.
     ///
     /// # Errors
-    /// If the score is on another grid than the model.
+    /// Fails if the score is on another grid than the model.
     pub fn begin_listening(&mut self, score: &Score) -> Result<(), EngineError> {
         self.check_grid(score)?;
         self.end_infill();

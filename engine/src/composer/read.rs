@@ -44,7 +44,7 @@ impl Composer {
     /// everything is read.
     ///
     /// # Errors
-    /// If the network or the index fails, or the flag of [`Composer::set_stop`] is set.
+    /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn poll(&mut self) -> Result<Option<PendingWork>, EngineError> {
         let slice = TimeSlice::begin();
         while let Some(pending_work) = self.pending_work() {

@@ -44,7 +44,7 @@ impl SavedScore {
     /// Restores the score.
     ///
     /// # Errors
-    /// If it was read from a file with values that no score can have.
+    /// Fails if it was read from a file with values that no score can have.
     pub fn score(&self) -> Result<Score, EngineError> {
         let mut score = Score::new(self.steps_per_beat);
         let bad = |what: String| Err(EngineError::State(what));

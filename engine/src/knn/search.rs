@@ -20,7 +20,7 @@ impl KnnMemory {
     /// before, with L2-normalised `queries` `[tokens, heads, head_dim]`.
     ///
     /// # Errors
-    /// If the index fails.
+    /// Fails if the index fails.
     pub fn search(
         &mut self,
         queries: &[f32],

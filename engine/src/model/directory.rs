@@ -17,7 +17,7 @@ const MAX_TEXT: u64 = 16 << 20;
 /// Reads and checks `model.json` and `vocabulary.json`.
 ///
 /// # Errors
-/// If a file is missing, unreadable or has unusable values.
+/// Fails if a file is missing, unreadable or has unusable values.
 pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineError> {
     let path = directory.join("model.json");
     let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|e| bad(&path, e))?;
@@ -37,7 +37,7 @@ pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineErr
 /// The first of the variants `wanted` that the directory has, and its graph files.
 ///
 /// # Errors
-/// If there is none, or a graph lies outside of the directory.
+/// Fails if there is none, or a graph lies outside of the directory.
 pub(super) fn graphs(
     directory: &Path,
     manifest: &Manifest,

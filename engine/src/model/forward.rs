@@ -18,7 +18,7 @@ impl Model {
     /// tokens among calls, to the last bit; with other variants they do, by rounding.
     ///
     /// # Errors
-    /// If a token has no embedding, or the network or the index fails.
+    /// Fails if a token has no embedding, or the network or the index fails.
     pub fn forward(
         &self,
         memory: &mut Memory,

@@ -131,7 +131,7 @@ impl Graph {
     /// Wraps the session of the graph in `file`.
     ///
     /// # Errors
-    /// If inputs or outputs are not those of its role, in the sizes of `manifest`.
+    /// Fails if inputs or outputs are not those of its role, in the sizes of `manifest`.
     pub(super) fn new(
         session: Session,
         file: &Path,
@@ -217,7 +217,7 @@ impl Graph {
     /// into `pass`. For a graph that does not update its caches in place.
     ///
     /// # Errors
-    /// If ONNX Runtime fails, or an output has another size than `model.json` says.
+    /// Fails if ONNX Runtime fails, or an output has another size than `model.json` says.
     pub(super) fn run(
         &mut self,
         pass: &mut ForwardPass,

@@ -31,7 +31,7 @@ pub(super) struct Loaded {
 /// and the devices before it with their errors.
 ///
 /// # Errors
-/// If no device accepts it, with the reason of each.
+/// Fails if no device accepts it, with the reason of each.
 pub(super) fn load<T>(
     runtime: &Runtime,
     directory: &Path,

@@ -49,7 +49,7 @@ impl Model {
     /// [`Model::forward`], since the layers above are not run.
     ///
     /// # Errors
-    /// If a token has no embedding, or the network fails.
+    /// Fails if a token has no embedding, or the network fails.
     pub fn prefill_keys(
         &self,
         prefill: &mut Prefill,

@@ -161,7 +161,7 @@ impl Tensor {
     /// precision in tensors that stay on the device.
     ///
     /// # Errors
-    /// If type or shape differ; the text has the tensor, its type and its shape.
+    /// Fails if type or shape differ; the text has the tensor, its type and its shape.
     pub(super) fn check(
         self,
         outlet: &Outlet,

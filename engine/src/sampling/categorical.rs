@@ -45,7 +45,7 @@ impl CategoricalSampler {
     /// all have it; then the lowest id is.
     ///
     /// # Errors
-    /// If there is no candidate, or a logit is NaN or infinity.
+    /// Fails if there is no candidate, or a logit is NaN or infinity.
     pub(super) fn choose(
         &mut self,
         sampling: &Sampling,

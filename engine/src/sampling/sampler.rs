@@ -160,7 +160,7 @@ impl Sampler {
     /// have grown.
     ///
     /// # Errors
-    /// If the length of `logits` is wrong, if the logit of a possible token is NaN or infinity, or if
+    /// Fails if the length of `logits` is wrong, if the logit of a possible token is NaN or infinity, or if
     /// the grammar allows no token.
     pub fn choose(&mut self, state: &GrammarState, logits: &[f32]) -> Result<u16, EngineError> {
         self.choose_with(state, logits, &[])

@@ -18,7 +18,7 @@ use thread_priority::Error;
 ///
 /// # Errors
 ///
-/// If the system refuses; the priority stays as it was.
+/// Fails if the system refuses; the priority stays as it was.
 pub(super) fn raise() -> Result<(), Error> {
     #[cfg(windows)]
     {

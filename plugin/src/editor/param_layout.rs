@@ -148,7 +148,7 @@ static PARAMS: &[ParamLayout] = &[
     place(
         "memory",
         Group::Memory,
-        "Song: memory belongs to song positions, and going back forgets what came after. Session: a loop keeps developing",
+        "Song: memory follows song positions; after a jump back, later notes wait until the playhead passes them. Session: every pass of a loop is added",
     ),
     place(
         "recall",
@@ -179,7 +179,7 @@ static PARAMS: &[ParamLayout] = &[
     place(
         "offset",
         Group::Output,
-        "Its notes sound so many milliseconds later, or earlier: for sounds with a slow attack",
+        "Moves its notes by this many milliseconds, later or (negative) earlier: for sounds with a slow attack",
     ),
     place(
         "sound",

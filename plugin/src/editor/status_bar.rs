@@ -112,8 +112,8 @@ fn items(view: &View) -> Vec<Item> {
             "Bar and beat of the host's playhead",
         ),
     ];
-    let metre = format!("{}/{}", bars.numerator, bars.denominator);
-    items.push(Item::new(6, metre, "The host's metre").weak());
+    let time_signature = format!("{}/{}", bars.numerator, bars.denominator);
+    items.push(Item::new(6, time_signature, "The host's time signature").weak());
     if let Some(tempo) = view.tempo() {
         items.push(
             Item::new(
@@ -137,7 +137,7 @@ fn items(view: &View) -> Vec<Item> {
             Item::new(
                 7,
                 format!("{ms:.1} ms/token"),
-                "Median time the model takes for one token; a note is two or three",
+                "Median time the model takes for one token; a note is about four",
             )
             .weak(),
         );

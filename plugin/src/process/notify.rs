@@ -91,9 +91,12 @@ impl AudioProcessor {
             }
             (None, _) => {}
         }
-        if let Some(metre) = block_timeline.metre {
-            let (bar_start, numerator, denominator) =
-                (metre.bar_start, metre.numerator, metre.denominator);
+        if let Some(time_signature) = block_timeline.time_signature {
+            let (bar_start, numerator, denominator) = (
+                time_signature.bar_start,
+                time_signature.numerator,
+                time_signature.denominator,
+            );
             self.notify(ComposerInput::TimeSignature {
                 bar_start,
                 numerator,

@@ -147,8 +147,9 @@ impl Player for Arpeggio {
                 self.heard = mix(self.heard.wrapping_mul(31).wrapping_add(u64::from(x)));
             }
         }
-        for (step, metre) in score.time_signatures.changes() {
-            self.heard = mix(self.heard ^ u64::from(step) << 20 ^ u64::from(metre.numerator));
+        for (step, time_signature) in score.time_signatures.changes() {
+            self.heard =
+                mix(self.heard ^ u64::from(step) << 20 ^ u64::from(time_signature.numerator));
         }
         Ok(())
     }

@@ -56,7 +56,7 @@ impl TradingInstance {
                 lookahead: 4.0,
                 ..Settings::default()
             };
-            let metre = ComposerInput::TimeSignature {
+            let time_signature = ComposerInput::TimeSignature {
                 bar_start: self.at,
                 numerator: 4,
                 denominator: 4,
@@ -64,7 +64,7 @@ impl TradingInstance {
             for message in [
                 ComposerInput::Settings(settings),
                 ComposerInput::Jump { beat: self.at },
-                metre,
+                time_signature,
             ] {
                 let Ok(()) = self.session.receive(message, false);
             }
@@ -277,6 +277,49 @@ fn sixteen_projects_opened_at_once_answer_soon() {
         catch_up(&instances) < before,
         "nothing of the past was read"
     );
+}
+
+#[test]
+fn project_that_plays_at_once_begins_when_it_is_read() {
+    let mut session = project(3_000);
+    let settings = Settings {
+        mode: Mode::Free,
+        enter: Enter::Step,
+        lookahead: 4.0,
+        ..Settings::default()
+    };
+    let start = 187.0;
+    for message in [
+        ComposerInput::Settings(settings),
+        ComposerInput::Jump { beat: start },
+    ] {
+        let Ok(()) = session.receive(message, false);
+    }
+    let mut planned = Vec::new();
+    for slice in 0..1_000 {
+        let beat = start + slice as f64 / BEAT;
+        let time = ComposerInput::Time {
+            beat,
+            tempo: 120.0,
+            block: 0,
+        };
+        let Ok(ready) = session.is_ready_for(&time, false);
+        if ready {
+            let Ok(()) = session.receive(time, false);
+        }
+        let Ok(_) = session.work();
+        planned.extend(
+            session
+                .planned()
+                .drain(..)
+                .map(|note| (beat, note.start_beat)),
+        );
+    }
+    let read = (NEAR / STEPS) as f64 / BEAT;
+    let first = planned.first().unwrap().1 - start;
+    assert!(read <= first && first < 1.5, "{first} beats");
+    let late = planned.iter().filter(|(beat, start)| start < beat);
+    assert_eq!(late.count(), 0, "of {}", planned.len());
 }
 
 #[test]

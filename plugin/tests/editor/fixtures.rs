@@ -200,7 +200,7 @@ fn chords() -> Vec<NamedChord> {
 
 /// A snapshot in 3/4 with the transport running.
 fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
-    let metre = TimeSignature {
+    let time_signature = TimeSignature {
         numerator: 3,
         denominator: 4,
     };
@@ -213,7 +213,7 @@ fn snapshot_in_three(notes: Vec<RollNote>, beat: f64) -> Snapshot {
         },
         notes,
         chords: chords(),
-        time_signatures: vec![(0.0, metre)],
+        time_signatures: vec![(0.0, time_signature)],
         ..empty_snapshot()
     };
     snapshot.health.ms_per_token = Some(3.1);
@@ -306,7 +306,7 @@ pub(crate) fn error() -> View {
         model: ModelState::Failed,
         problems: vec![
             "ONNX Runtime (libonnxruntime-continuo.so) not found in /home/me/.clap/\
-             Continuo.resources: `cargo xtask bundle continuo --release` puts it beside the plugin, \
+             Continuo.resources: `cargo xtask bundle` puts it beside the plugin, \
              or set CONTINUO_RESOURCES to the folder that has it"
                 .into(),
         ],

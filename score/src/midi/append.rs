@@ -45,7 +45,7 @@ impl NewTrack {
     /// The track as a type 0 file of its own.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold the track.
+    /// Fails if a MIDI file cannot hold the track.
     pub fn to_bytes(&self, ticks_per_beat: u32) -> Result<Vec<u8>, BuildError> {
         write::to_file(Format::SingleTrack, ticks_per_beat, &[self.events()?])
     }
@@ -91,7 +91,7 @@ impl MidiDocument {
     /// end of the last.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold the result: 65535 tracks, 4 GiB.
+    /// Fails if a MIDI file cannot hold the result: 65535 tracks, 4 GiB.
     pub fn append(&self, track: &NewTrack) -> Result<Edited, BuildError> {
         let tracks = self.layout.spans.len() + 1;
         if tracks > MAX_TRACKS {

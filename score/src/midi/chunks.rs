@@ -58,7 +58,7 @@ fn be16(bytes: &[u8], at: usize) -> Option<u16> {
 /// Finds and reads the header.
 ///
 /// # Errors
-/// If there is no header, it is cut, or its ticks have no meaning.
+/// Fails if there is no header, it is cut, or its ticks have no meaning.
 pub(super) fn header(bytes: &[u8]) -> Result<Header, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::new(0, "the file is empty"));

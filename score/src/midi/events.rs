@@ -68,7 +68,7 @@ impl<'a> EventReader<'a> {
     /// The next delta time in ticks, and the event. After an error the position is unchanged.
     ///
     /// # Errors
-    /// If the event is cut or malformed.
+    /// Fails if the event is cut or malformed.
     #[inline(always)]
     pub(super) fn next(&mut self) -> Result<(u32, MidiEvent<'a>), EventError> {
         let mut cursor = Cursor {

@@ -19,7 +19,7 @@ pub fn read_file(path: &Path) -> Result<MidiFile, MidiError> {
 /// Reads a file, or standard input (`-`).
 ///
 /// # Errors
-/// If the file cannot be read, has more than [`MOST_BYTES`], or is no MIDI file.
+/// Fails if the file cannot be read, has more than [`MOST_BYTES`], or is no MIDI file.
 pub fn read_file_with(path: &Path, options: &ReadOptions) -> Result<MidiFile, MidiError> {
     let Input { name, bytes } = read_input(path, MOST_BYTES)?;
     read::read(&bytes, options).map_err(|ParseError { offset, reason }| MidiError::Malformed {
@@ -42,7 +42,7 @@ pub fn read_bytes(bytes: &[u8]) -> Result<MidiFile, String> {
 /// once it has found more than `most` files.
 ///
 /// # Errors
-/// If the folder cannot be read.
+/// Fails if the folder cannot be read.
 pub fn files_in(folder: &Path, most: usize) -> Result<Found, MidiError> {
     let found = search(folder, kind::MIDI.endings, MOST_BYTES, most);
     found.map_err(|source| MidiError::Io {

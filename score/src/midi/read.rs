@@ -21,7 +21,7 @@ const MAX_WARNINGS: usize = 50;
 /// proportional to the bytes, whatever lengths they declare.
 ///
 /// # Errors
-/// If damage leaves no note to read, or the bytes are no MIDI file.
+/// Fails if damage leaves no note to read, or the bytes are no MIDI file.
 pub fn read(bytes: &[u8], options: &ReadOptions) -> Result<MidiFile, ParseError> {
     run(bytes, options, false).map(|(file, _)| file)
 }

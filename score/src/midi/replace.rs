@@ -36,7 +36,7 @@ impl MidiDocument {
     /// note are removed with the notes whose keys they name.
     ///
     /// # Errors
-    /// If a changed track is damaged, or a MIDI file cannot hold the result.
+    /// Fails if a changed track is damaged, or a MIDI file cannot hold the result.
     pub fn replace(&self, replacement: &Replacement) -> Result<Edited, BuildError> {
         let mut bytes = self.bytes.clone();
         let mut changes = Vec::new();

@@ -27,7 +27,7 @@ impl MidiFile {
     /// Notes of tracks beyond [`MidiFile::tracks`] are left out.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold the music: too many tracks, or too long a wait.
+    /// Fails if a MIDI file cannot hold the music: too many tracks, or too long a wait.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BuildError> {
         let mut parts: Vec<Vec<TimedEvent>> = Vec::with_capacity(self.tracks.len() + 1);
         parts.push(conductor(&self.tempos, &self.time_signatures).collect());
@@ -63,7 +63,7 @@ impl MidiFile {
     /// Writes a type 1 file, whole or not at all; an existing MIDI file is replaced.
     ///
     /// # Errors
-    /// If a MIDI file cannot hold the music, the path is something other than a MIDI file, or the
+    /// Fails if a MIDI file cannot hold the music, the path is something other than a MIDI file, or the
     /// system refuses.
     pub fn write_file(&self, path: &Path) -> Result<(), MidiError> {
         let output = Output::check(path, &kind::MIDI, Replace::SameKind)?;

@@ -22,7 +22,7 @@ pub static PROCESSING: AtomicBool = AtomicBool::new(false);
 ///
 /// # Errors
 ///
-/// When `process` or `main_thread` fails, or the audio thread panics.
+/// Fails when `process` or `main_thread` fails, or the audio thread panics.
 pub(super) fn run(
     blocks: &[Block],
     mut process: impl FnMut(&Block, &mut Vec<NoteEvent>) -> Result<()> + Send,

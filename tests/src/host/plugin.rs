@@ -148,7 +148,7 @@ pub trait Plugin {
     ///
     /// # Errors
     ///
-    /// When the plugin refuses the state.
+    /// Fails when the plugin refuses the state.
     fn load(&mut self, state: &[u8]) -> Result<()>;
 
     /// Duration of the plugin's own `process()` for the last block.
@@ -161,7 +161,7 @@ pub trait Plugin {
     ///
     /// # Errors
     ///
-    /// When there is no such parameter or the plugin does not understand the text.
+    /// Fails when there is no such parameter or the plugin does not understand the text.
     fn parameter(&mut self, id: &str, text: &str) -> Result<ParameterChange>;
 
     /// The parameter's value as the plugin displays it.

@@ -20,7 +20,7 @@ const WORD_TOKENS: usize = 256;
 /// First character of Unicode's private use area, which has room for 6400 ids; a vocabulary has
 /// at most 4357 base tokens.
 const PRIVATE: u32 = 0xe000;
-/// One of so many words is learnt from to estimate how long all of them take.
+/// The share of the words, one in this many, from which the time for all of them is estimated.
 const SAMPLE: usize = 32;
 /// Fewest occurrences of a pair that is merged.
 const FEWEST: u64 = 2;

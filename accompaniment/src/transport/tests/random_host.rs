@@ -17,7 +17,7 @@ pub(super) struct Song {
     pub(super) changing: bool,
     pub(super) rounding: Option<Rounding>,
     pub(super) gaps: bool,
-    pub(super) metre: (i32, i32),
+    pub(super) time_signature: (i32, i32),
     pub(super) bar_start: f64,
     /// Seconds without a report.
     pub(super) silent: f64,
@@ -41,7 +41,7 @@ impl Song {
             changing: rng.below(2) == 0,
             rounding,
             gaps: rng.below(2) == 0,
-            metre: (4, 4),
+            time_signature: (4, 4),
             bar_start: (beat / 4.0).floor() * 4.0,
             silent: 0.0,
             rng,
@@ -56,7 +56,7 @@ impl Song {
     }
 
     fn bar(&self) -> f64 {
-        f64::from(self.metre.0) * 4.0 / f64::from(self.metre.1)
+        f64::from(self.time_signature.0) * 4.0 / f64::from(self.time_signature.1)
     }
 
     /// The report of the next block; never empty if `sure`.
@@ -65,15 +65,15 @@ impl Song {
             self.bar_start += self.bar();
         }
         if self.rng.below(500) == 0 {
-            // Another metre, which begins here, wherever in the bar that is.
-            self.metre = [(3, 4), (7, 8), (5, 4), (4, 4)][self.rng.below(4) as usize];
+            // Another time signature, which begins here, wherever in the bar that is.
+            self.time_signature = [(3, 4), (7, 8), (5, 4), (4, 4)][self.rng.below(4) as usize];
             self.bar_start = self.beat;
         }
         let round = |beat: f64| self.rounding.map_or(fixed_point(beat), |r| r.round(beat));
         let said = HostTransport {
             bar_start: Some(round(self.bar_start)),
-            numerator: Some(self.metre.0),
-            denominator: Some(self.metre.1),
+            numerator: Some(self.time_signature.0),
+            denominator: Some(self.time_signature.1),
             ..playing(round(self.beat), self.tempo)
         };
         let seconds = f64::from(frames) / self.rate;

@@ -32,7 +32,7 @@ impl Opening {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read or has no notes.
+    /// Fails when the file cannot be read or has no notes.
     pub(crate) fn of_file(path: &Path) -> Result<Self> {
         let file = midi::read_file(path)?;
         for warning in &file.warnings {

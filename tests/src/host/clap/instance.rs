@@ -29,7 +29,7 @@ impl ClapHost {
     ///
     /// # Errors
     ///
-    /// When the file is no CLAP, or its plugin lacks what every host here needs.
+    /// Fails when the file is no CLAP, or its plugin lacks what every host here needs.
     pub fn load(path: &Path) -> Result<Self> {
         Self::load_with(path, ClapHostConfig::default())
     }
@@ -83,7 +83,7 @@ impl ClapHost {
     ///
     /// # Errors
     ///
-    /// When the plugin has no note ports.
+    /// Fails when the plugin has no note ports.
     pub fn preferred_dialects(&mut self) -> Result<[Option<Dialect>; 2]> {
         self.main.preferred_dialects()
     }

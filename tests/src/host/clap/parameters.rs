@@ -27,7 +27,7 @@ impl ClapHost {
     ///
     /// # Errors
     ///
-    /// When the plugin describes a parameter beyond its own count.
+    /// Fails when the plugin describes a parameter beyond its own count.
     pub fn parameters(&mut self) -> Result<Vec<ClapParameter>> {
         let params = self.main.params()?;
         let handle = self.main.instance.plugin_handle();

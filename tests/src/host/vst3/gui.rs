@@ -91,7 +91,7 @@ impl Editor {
     ///
     /// # Errors
     ///
-    /// When it leaves handlers in the host's run loop.
+    /// Fails when it leaves handlers in the host's run loop.
     pub(super) fn close(mut self) -> Result<()> {
         self.detach();
         match self.frame.handlers.borrow().len() {

@@ -59,7 +59,7 @@ impl Vst3Host {
     ///
     /// # Errors
     ///
-    /// When the bundle is no VST3, or its plugin lacks what every host here needs.
+    /// Fails when the bundle is no VST3, or its plugin lacks what every host here needs.
     pub fn load(path: &Path) -> Result<Self> {
         let module = Module::load(path)?;
         let factory = module.factory()?;

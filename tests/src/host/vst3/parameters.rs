@@ -36,7 +36,7 @@ impl Vst3Host {
     ///
     /// # Errors
     ///
-    /// When the plugin describes a parameter outside its own count.
+    /// Fails when the plugin describes a parameter outside its own count.
     pub fn parameters(&self) -> Result<Vec<Vst3Parameter>> {
         let controller = &self.main.controller;
         // SAFETY: the controller is initialised; a `ParameterInfo` of zeros is valid and has room for the answer.
