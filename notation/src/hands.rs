@@ -16,13 +16,15 @@ const HOME: usize = 60;
 /// Cost of each semitone beyond an octave in one hand.
 const STRETCH: f32 = 0.5;
 /// Semitones between notes of one hand; a chord is divided only at a wider gap.
-const CLOSE: f32 = 4.0;
+const CLOSE: f32 = 3.0;
 /// Gain for each semitone beyond that, up to an octave, between the hands' notes that sound.
 const GAP: f32 = 0.1;
 /// Gain for each semitone, up to an octave, between notes of the last and the next beat.
-const RECENT_GAP: f32 = 0.05;
+const RECENT_GAP: f32 = 0.03;
+/// Semitones that count where one hand has all of them.
+const ONE_HAND: f32 = 6.0;
 /// Cost of each semitone from middle C, and of each semitone of a move.
-const AWAY: f32 = 0.03;
+const AWAY: f32 = 0.015;
 const MOVE: f32 = 0.05;
 
 /// Whether each note is the left hand's. Notes are sorted by start; `beat` is in steps.
@@ -122,7 +124,7 @@ fn split_cost(split: usize, now: u32, near: &[&Note]) -> f32 {
     let sounding = Spans::of(near.iter().filter(sounds), split);
     let recent = Spans::of(near.iter(), split);
     let gap = sounding.gap().map_or(0.0, |gap| GAP * (CLOSE - gap));
-    let recent_gap = recent.gap().unwrap_or(12.0);
+    let recent_gap = recent.gap().unwrap_or(ONE_HAND);
     STRETCH * sounding.stretch() + gap - RECENT_GAP * recent_gap
         + AWAY * split.abs_diff(HOME) as f32
 }

@@ -32,6 +32,7 @@ mod document;
 mod drums;
 mod error;
 mod hands;
+mod mark_elements;
 mod marks;
 mod measure;
 mod note;

@@ -2,17 +2,15 @@
 
 use std::io::{self, Write};
 
-use continuo_score::chord::{Chord, Quality, name_or_none};
-
 use crate::accidentals::{self, VoiceBar};
 use crate::bars::Bar;
 use crate::beams::beams;
 use crate::document::Document;
+use crate::mark_elements::write_mark;
 use crate::marks::{Mark, Marks};
 use crate::note::{NotePlace, write_note, write_rest};
 use crate::parts::{Clef, WrittenPart};
 use crate::rhythm::pieces;
-use crate::spelling::Name;
 use crate::voices::Slicer;
 use crate::xml::Xml;
 
@@ -214,117 +212,8 @@ impl<'a, W: Write> PartWriter<'a, W> {
     /// Writes the marks before `end`; the present position is `now`.
     fn marks_until(&mut self, now: u32, end: u32) -> io::Result<()> {
         while let Some((step, mark)) = self.marks.next_if(|(step, _)| *step < end) {
-            let offset = step.saturating_sub(now);
-            match mark {
-                Mark::Tempo { bpm, is_printed } => self.tempo(step, offset, bpm, is_printed)?,
-                Mark::Chord(chord) => self.harmony(offset, chord)?,
-                Mark::Dynamics(level) => {
-                    self.xml.open("direction", &[("placement", "below")])?;
-                    self.xml.open("direction-type", &[])?;
-                    self.xml.open("dynamics", &[])?;
-                    self.xml.empty(level.name(), &[])?;
-                    self.xml.close("dynamics")?;
-                    self.xml.close("direction-type")?;
-                    self.offset(offset)?;
-                    let percent = format!("{:.1}", level.velocity() * 100.0 / 90.0);
-                    self.xml.empty("sound", &[("dynamics", &percent)])?;
-                    self.xml.close("direction")?;
-                }
-            }
+            write_mark(self.xml, self.document, step, now, mark)?;
         }
         Ok(())
-    }
-
-    fn offset(&mut self, steps: u32) -> io::Result<()> {
-        match steps {
-            0 => Ok(()),
-            steps => self.xml.leaf("offset", steps),
-        }
-    }
-
-    fn tempo(&mut self, step: u32, offset: u32, bpm: f64, is_printed: bool) -> io::Result<()> {
-        let sound = format!("{:.3}", bpm);
-        let sound = sound.trim_end_matches('0').trim_end_matches('.');
-        if !is_printed {
-            self.xml.open("sound", &[("tempo", sound)])?;
-            self.offset(offset)?;
-            return self.xml.close("sound");
-        }
-        let bars = &self.document.bars;
-        let bar = &bars[bars
-            .partition_point(|bar| bar.end <= step)
-            .min(bars.len() - 1)];
-        let quarter = self.document.grid.beat;
-        let beat = match bar.is_compound() {
-            true => 12 * quarter / u32::from(bar.time.denominator),
-            false => quarter,
-        };
-        let value = self.document.grid.plain(beat);
-        let per_minute = bpm * f64::from(quarter) / f64::from(beat.max(1));
-        self.xml.open("direction", &[("placement", "above")])?;
-        self.xml.open("direction-type", &[])?;
-        self.xml.open("metronome", &[])?;
-        self.xml
-            .leaf("beat-unit", value.map_or("quarter", |value| value.name()))?;
-        if value.is_some_and(|value| value.dotted) {
-            self.xml.empty("beat-unit-dot", &[])?;
-        }
-        self.xml.leaf("per-minute", per_minute.round())?;
-        self.xml.close("metronome")?;
-        self.xml.close("direction-type")?;
-        self.offset(offset)?;
-        self.xml.empty("sound", &[("tempo", sound)])?;
-        self.xml.close("direction")
-    }
-
-    fn harmony(&mut self, offset: u32, chord: Option<Chord>) -> io::Result<()> {
-        let Some(chord) = chord else {
-            // Words: as a chord, some readers show it with a root.
-            self.xml.open("direction", &[("placement", "above")])?;
-            self.xml.open("direction-type", &[])?;
-            self.xml.leaf("words", name_or_none(None, None))?;
-            self.xml.close("direction-type")?;
-            self.offset(offset)?;
-            return self.xml.close("direction");
-        };
-        let key = self.document.key.scale;
-        self.xml.open("harmony", &[("placement", "above")])?;
-        self.chord_note("root", Name::of(chord.root_fifths(key)))?;
-        let text = [("text", chord.quality.suffix())];
-        self.xml.leaf_with("kind", &text, kind(chord.quality))?;
-        if chord.bass != chord.root {
-            self.chord_note("bass", Name::of(chord.tone_fifths(chord.bass, key)))?;
-        }
-        self.offset(offset)?;
-        self.xml.close("harmony")
-    }
-
-    fn chord_note(&mut self, element: &str, name: Name) -> io::Result<()> {
-        self.xml.open(element, &[])?;
-        self.xml.leaf(&format!("{element}-step"), name.step)?;
-        if name.alter != 0 {
-            self.xml.leaf(&format!("{element}-alter"), name.alter)?;
-        }
-        self.xml.close(element)
-    }
-}
-
-/// MusicXML's name of a quality.
-fn kind(quality: Quality) -> &'static str {
-    match quality {
-        Quality::Major => "major",
-        Quality::Minor => "minor",
-        Quality::Diminished => "diminished",
-        Quality::Augmented => "augmented",
-        Quality::Dominant7 => "dominant",
-        Quality::Major7 => "major-seventh",
-        Quality::Minor7 => "minor-seventh",
-        Quality::HalfDiminished7 => "half-diminished",
-        Quality::Diminished7 => "diminished-seventh",
-        Quality::Suspended2 => "suspended-second",
-        Quality::Suspended4 => "suspended-fourth",
-        Quality::Sixth => "major-sixth",
-        Quality::MinorSixth => "minor-sixth",
-        Quality::Power => "power",
     }
 }

@@ -4,7 +4,7 @@ use crate::commands::ROWS;
 use crate::fixture::{Fixture, options};
 
 /// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
-const TEXTS: [&str; 19] = [
+const TEXTS: [&str; 20] = [
     "--all",
     "--output",
     "--learn",
@@ -19,6 +19,7 @@ const TEXTS: [&str; 19] = [
     "--checkpoint",
     "--calibrate",
     "--name",
+    "--title",
     "--licence",
     "--training-data",
     "--held-out-json",
