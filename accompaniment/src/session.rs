@@ -360,8 +360,10 @@ impl<P: Player> Session<P> {
             return self.timeline.score(before, generated);
         }
         let mut score = self.timeline.score(before, generated);
-        // Notes that a player with parts heard or generated before it was replaced.
+        // Notes that a player with parts heard or generated before it was replaced. Keys of drums are no
+        // pitches.
         if score.notes.iter().any(|note| !note.part.is_keys()) {
+            score.notes.retain(|note| note.part != Part::Drums);
             score.notes.iter_mut().for_each(|n| n.part = Part::Keys);
             score.normalise();
         }

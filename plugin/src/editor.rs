@@ -20,6 +20,8 @@ pub mod piano_keys;
 pub mod piano_roll;
 pub mod recalled_bars;
 pub mod resize_corner;
+mod roll_notes;
+mod roll_ruler;
 pub mod roll_viewport;
 pub mod smooth_playhead;
 pub mod status_bar;

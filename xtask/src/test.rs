@@ -200,10 +200,10 @@ fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
         println!("{result}");
     }
     if !status.success() {
-        bail!(
-            "`cargo test` failed with {} failed tests ({status}); its output is above",
-            tally.failed
-        );
+        match tally.failed {
+            0 => bail!("`cargo test` failed outside of its tests ({status}); its output is above"),
+            failed => bail!("{failed} tests failed; the output of `cargo test` is above"),
+        }
     }
     Ok(())
 }

@@ -80,7 +80,8 @@ impl<P: Player> Session<P> {
         before.notes.retain(|note| note.start < at(from) - skipped);
         following.retain(|note| note.start >= at(until) - skipped);
         let origin = first + i64::from(skipped);
-        let staying = heard.into_iter().map(|note| Note {
+        let is_read = |note: &TimelineNote| has_parts || note.part != Part::Drums;
+        let staying = heard.into_iter().filter(is_read).map(|note| Note {
             start: u32::try_from(note.start - origin).unwrap_or(0),
             part: match has_parts {
                 true => note.part,
