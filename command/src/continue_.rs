@@ -293,8 +293,8 @@ pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
-         another --seed, more --bars, other --parts, or wider limits (--density, --range, --scale, \
-         --velocity)",
+         another --seed, more --bars, other --parts, or wider limits (--density, --part-limit, \
+         --range, --scale, --velocity)",
         in_words(&bars)
     );
     Ok(())
