@@ -242,9 +242,18 @@ fn a_model_without_parts_reads_no_drums_that_one_with_parts_heard() {
     }
     assert!(session.player().heard_parts.contains(&Part::Drums));
     let Ok(()) = session.replace_player(Arpeggio::working(true));
+    // Its channels have no parts.
+    let on = ComposerInput::NoteOn {
+        beat: 3.5,
+        channel: 9,
+        pitch: 62,
+        velocity: 80,
+    };
+    receive(&mut session, on);
     for beat in beats(4) {
+        receive(&mut session, ComposerInput::AllNotesOff { beat });
         let (tempo, block) = (120.0, 0);
         receive(&mut session, ComposerInput::Time { beat, tempo, block });
     }
-    assert_eq!(session.player().heard_parts, [Part::Keys]);
+    assert_eq!(session.player().heard_parts, [Part::Keys; 2]);
 }
