@@ -33,7 +33,7 @@ fn random_host_breaks_no_invariant() {
 fn same_seed_gives_the_same_notes() {
     let other = artifacts::xl_model().unwrap();
     let options = StressOptions {
-        seed: 22,
+        seed: 28,
         blocks: 3_000,
         mode_choice: ModeChoice::Offline,
         other_model: Some(&other),
