@@ -33,8 +33,8 @@ pub enum Urgency {
 const SLICES_IN_A_ROW: u32 = 32;
 
 /// The order in which one thread serves several instances: the most urgent first, and equally urgent
-/// ones in turn. Of several instances that read their input, one reads for up to [`SLICES_IN_A_ROW`]
-/// before the next. So the first of many loaded projects answers before the last is read. Indices are
+/// ones in turn. Of several instances that read their input, one reads for up to 32 slices before the
+/// next. So the first of many loaded projects answers before the last is read. Indices are
 /// those of the last call; after an instance was removed, one turn may be cut short.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceOrder {
