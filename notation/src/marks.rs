@@ -1,4 +1,4 @@
-//! What stands above and below the notes: tempo, chord names, dynamics.
+//! Marks above and below the notes: tempo, chord names, dynamics.
 
 use continuo_score::chord::{Chord, ChordSpan};
 use continuo_score::{Note, TempoMap};
