@@ -7,7 +7,7 @@ use crate::resample::{MODEL_RATE, Resampler};
 use crate::tracker::Tracker;
 
 /// Frames that each window contributes. Windows begin so many frames after each other.
-const HOP_FRAMES: usize = 43;
+const HOP_FRAMES: usize = 60;
 /// Frames at a window's end that are left to the next window, because the sound after them decides
 /// about them too.
 const MARGIN_FRAMES: usize = 15;
@@ -16,12 +16,12 @@ const LEAD_FRAMES: usize = WINDOW_FRAMES - MARGIN_FRAMES - HOP_FRAMES;
 
 /// Finds notes in a stream of samples of one channel, live or from a file.
 ///
-/// The model reads windows of 2 s at fixed sample positions, 0.5 s apart. So the same samples give
+/// The model reads windows of 2 s at fixed sample positions, 0.7 s apart. So the same samples give
 /// the same notes, whatever the sizes of the blocks. A note is returned when it has ended: see
 /// [`Self::latency`].
 ///
 /// Any thread but an audio thread may own it: a call may run the model, which takes tens of
-/// milliseconds, and it allocates. One call runs the model once for each 0.5 s of samples.
+/// milliseconds, and it allocates. One call runs the model once for each 0.7 s of samples.
 pub struct Listener {
     model: EarModel,
     resampler: Resampler,

@@ -73,11 +73,14 @@ impl Wheel<'_> {
             .arg(scratch)
             .arg(package);
         shell::run(&mut pip).with_context(|| {
+            let choice = match self.choice {
+                [] => String::new(),
+                some => format!(" ({})", some.join(" ")),
+            };
             format!(
                 "cannot fetch {contents}; check the network and pip's settings. Without a network: \
-                 put the wheel of {package} ({}) into a folder, set PIP_FIND_LINKS to it and \
+                 put the wheel of {package}{choice} into a folder, set PIP_FIND_LINKS to it and \
                  PIP_NO_INDEX=1, and run `{}`",
-                self.choice.join(" "),
                 self.command
             )
         })?;
