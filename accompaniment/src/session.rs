@@ -14,12 +14,13 @@ mod undo;
 mod undo_stack;
 mod view;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use continuo_engine::Infill;
 use continuo_engine::composer::PendingWork;
-use continuo_score::{ChordPlan, Note, Part, PartSet, Score};
+use continuo_score::{ChordPlan, Note, PartSet, Score, merge_parts};
 use serde::{Deserialize, Serialize};
 
 use self::freeze_loop::FreezeLoop;
@@ -360,10 +361,9 @@ impl<P: Player> Session<P> {
             return self.timeline.score(before, generated);
         }
         let mut score = self.timeline.score(before, generated);
-        // Notes that a player with parts heard or generated before it was replaced.
-        if score.notes.iter().any(|note| !note.part.is_keys()) {
-            score.notes.iter_mut().for_each(|n| n.part = Part::Keys);
-            score.normalise();
+        // A player with parts may have heard or generated some before it was replaced.
+        if let Cow::Owned(merged) = merge_parts(&score.notes) {
+            score.notes = merged;
         }
         score
     }

@@ -190,7 +190,7 @@ impl PlayheadTracker {
             }
             None => self.follow(&mut block_timeline, reading, beat, tempo),
         };
-        self.send_metre(&mut block_timeline, reading, beat);
+        self.send_bars(&mut block_timeline, reading, beat);
 
         let samples_per_beat = self.sample_rate * 60.0 / tempo;
         let whole = Span {
@@ -327,7 +327,7 @@ impl PlayheadTracker {
         let jump = Jump {
             last,
             beat,
-            time_signature: self.sent_bars.as_ref(),
+            bars: self.sent_bars.as_ref(),
             slack: self.slack().max(2.0 / last.samples_per_beat),
             reach: SHORT_GAP * self.sample_rate / last.samples_per_beat,
         };
@@ -356,7 +356,7 @@ impl PlayheadTracker {
     }
 
     /// Reads the bars at `beat`, and reports them if the composer counts others.
-    fn send_metre(
+    fn send_bars(
         &mut self,
         block_timeline: &mut BlockTimeline,
         reading: &HostTransport,
@@ -364,14 +364,10 @@ impl PlayheadTracker {
     ) {
         let turned = self.running.is_some_and(|running| running.turned.is_some());
         let rolls = block_timeline.arrived.is_none() && !turned;
-        let time_signature = self.bars.read(reading, beat, rolls);
-        if turned
-            || !self
-                .sent_bars
-                .is_some_and(|known| known.agrees(&time_signature))
-        {
-            block_timeline.time_signature = Some(time_signature);
+        let bars = self.bars.read(reading, beat, rolls);
+        if turned || !self.sent_bars.is_some_and(|known| known.agrees(&bars)) {
+            block_timeline.bars = Some(bars);
         }
-        self.sent_bars = Some(time_signature);
+        self.sent_bars = Some(bars);
     }
 }

@@ -25,7 +25,7 @@ use clap::Parser;
 use continuo_command::options::{ComputeOptions, ModelPaths, SamplingOptions};
 use continuo_engine::{Composer, Model};
 use continuo_score::chord::{Beat, recognise_range};
-use continuo_score::part::merge_parts;
+use continuo_score::merge_parts;
 use continuo_score::{Note, Part, PartSet, Score, midi};
 
 #[derive(Parser)]

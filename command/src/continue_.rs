@@ -12,8 +12,8 @@ use clap::error::ErrorKind;
 use continuo_cli::{Progress, note, number, one_result_on_standard_output, print, report};
 use continuo_engine::Composer;
 use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
+use continuo_score::merge_parts;
 use continuo_score::midi::{self, BuildError, MidiDocument, Pedal, ReadOptions};
-use continuo_score::part::merge_parts;
 use continuo_score::{Drums, Note, Part, PartSet, Score};
 
 use super::continuation::{self, Continuation, Tempo};
@@ -293,8 +293,8 @@ pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
-         another --seed, more --bars, other --parts, or wider limits (--density, --range, --scale, \
-         --velocity)",
+         another --seed, more --bars, other --parts, or wider limits (--density, --part-limit, \
+         --range, --scale, --velocity)",
         in_words(&bars)
     );
     Ok(())

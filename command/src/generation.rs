@@ -56,12 +56,17 @@ impl GenerationOptions {
     /// which its last note ends.
     ///
     /// # Errors
-    /// Fails if the model cannot be loaded, or has no memory to learn into.
+    /// Fails if the model cannot be loaded, has no memory to learn into, or has no parts to limit.
     pub(super) fn load(&self, learned: &[MidiFile]) -> Result<(Arc<Model>, Vec<Score>)> {
         let model = super::load(&self.places, &self.compute)?;
         ensure!(
             learned.is_empty() || model.can_learn(),
             "--learn: this model has no kNN or n-gram memory to learn into"
+        );
+        ensure!(
+            model.vocabulary().has_parts() || !self.sampling.limits_parts(),
+            "--part-limit: this model has no parts, and plays as one instrument; --range and \
+             --polyphony limit it"
         );
         let on_grid = |file: &MidiFile| {
             let mut piece = Score::for_vocabulary(file, model.vocabulary());

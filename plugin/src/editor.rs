@@ -13,6 +13,7 @@ pub mod control_row;
 pub mod file_dialogs;
 pub mod file_drop;
 pub mod menus;
+pub mod panel_layout;
 pub mod param_binding;
 pub mod param_layout;
 pub mod piano_keys;
@@ -91,7 +92,7 @@ pub fn draw(ui: &mut Ui, view: &View, ui_state: &mut UiState, ui_events: &mut Ve
 
     // The roll keeps at least a third of the height: below that, the controls scroll.
     let wanted =
-        control_panel::PanelLayout::new(&view.controls, rest.width(), ui_state.tab).height();
+        panel_layout::PanelLayout::new(&view.controls, rest.width(), ui_state.tab).height();
     let share = (rest.height() * 0.62).max(0.0);
     let below = take_bottom(&mut rest, wanted.min(share));
     rest.max.y -= theme::SMALL_GAP;

@@ -116,7 +116,9 @@ impl Plugin for Continuo {
         if let Some(field) = state.fields.get_mut(state::FIELD) {
             state::replace_invalid_json(field);
         }
-        state::clamp_to_ranges(&mut state.params, &ContinuoParams::default());
+        let defaults = ContinuoParams::default();
+        state::clamp_to_ranges(&mut state.params, &defaults);
+        state::add_missing(&mut state.params, &defaults);
     }
 
     fn activate(

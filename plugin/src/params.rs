@@ -5,7 +5,7 @@ mod cache;
 mod defaults;
 mod host_choice;
 
-use continuo_engine::{Constraints, Register, Sampling};
+use continuo_engine::{Constraints, PartLimits, Register, Sampling};
 use continuo_score::{Part, PartSet};
 use nice_plug::prelude::*;
 
@@ -203,6 +203,45 @@ pub struct ContinuoParams {
     /// MIDI channel of the drums.
     #[id = "out_drums"]
     pub drums_output: IntParam,
+    /// Lowest MIDI key of the keys; 0 for no limit of their own.
+    #[id = "low_keys"]
+    pub keys_low: IntParam,
+    /// Highest MIDI key of the keys; 127 for no limit of their own.
+    #[id = "high_keys"]
+    pub keys_high: IntParam,
+    /// Limit of notes of the keys at once; 0 for no limit of their own.
+    #[id = "voices_keys"]
+    pub keys_voices: IntParam,
+    /// Lowest MIDI key of the lead; 0 for no limit of its own.
+    #[id = "low_lead"]
+    pub lead_low: IntParam,
+    /// Highest MIDI key of the lead; 127 for no limit of its own.
+    #[id = "high_lead"]
+    pub lead_high: IntParam,
+    /// Limit of notes of the lead at once; 0 for no limit of its own.
+    #[id = "voices_lead"]
+    pub lead_voices: IntParam,
+    /// Lowest MIDI key of the chords; 0 for no limit of their own.
+    #[id = "low_chords"]
+    pub chords_low: IntParam,
+    /// Highest MIDI key of the chords; 127 for no limit of their own.
+    #[id = "high_chords"]
+    pub chords_high: IntParam,
+    /// Limit of notes of the chords at once; 0 for no limit of their own.
+    #[id = "voices_chords"]
+    pub chords_voices: IntParam,
+    /// Lowest MIDI key of the bass; 0 for no limit of its own.
+    #[id = "low_bass"]
+    pub bass_low: IntParam,
+    /// Highest MIDI key of the bass; 127 for no limit of its own.
+    #[id = "high_bass"]
+    pub bass_high: IntParam,
+    /// Limit of notes of the bass at once; 0 for no limit of its own.
+    #[id = "voices_bass"]
+    pub bass_voices: IntParam,
+    /// Limit of drum hits on one step; 0 for none.
+    #[id = "voices_drums"]
+    pub drums_voices: IntParam,
     /// State that a song keeps beside the parameters.
     #[persist = "session"]
     pub state: State,
@@ -213,6 +252,16 @@ pub struct ContinuoParams {
 /// The MIDI channel, 0 to 15, of a number from 1 to 16.
 fn channel(number: i32) -> Option<u8> {
     u8::try_from(number - 1).ok().filter(|&c| c < 16)
+}
+
+/// The MIDI key, 0 to 127, of a parameter.
+fn key(param: &IntParam) -> u8 {
+    param.value().clamp(0, 127) as u8
+}
+
+/// The maximum number of notes of a parameter; `None` at 0.
+fn voices(param: &IntParam) -> Option<u8> {
+    u8::try_from(param.value()).ok().filter(|&most| most > 0)
 }
 
 impl ContinuoParams {
@@ -269,12 +318,11 @@ impl ContinuoParams {
     }
 
     fn sampling(&self) -> Sampling {
-        let key = |param: &IntParam| param.value().clamp(0, 127) as u8;
         let some = |value: f32| Some(value).filter(|&value| value > 0.0);
         let constraints = Constraints {
             scale: self.scale.value().0.lock(self.key.value().0),
             range: (key(&self.low), key(&self.high)),
-            polyphony: u8::try_from(self.voices.value()).ok().filter(|&v| v > 0),
+            polyphony: voices(&self.voices),
             density: some(self.density.value()),
             register: some(self.register_pull.value()).map(|pull| Register {
                 centre: key(&self.register),
@@ -285,6 +333,7 @@ impl ContinuoParams {
                 Harmony::Free => 0.0,
                 _ => self.chord_pull.value(),
             },
+            of_part: Part::ALL.map(|part| self.part_limits(part)),
             ..Constraints::default()
         };
         Sampling {
@@ -293,6 +342,26 @@ impl ContinuoParams {
             top_p: self.top_p.value(),
             constraints,
             ..Sampling::default()
+        }
+    }
+
+    /// Limits of a part of its own. The engine combines them with those of all parts.
+    fn part_limits(&self, part: Part) -> PartLimits {
+        let (low, high, most) = match part {
+            Part::Keys => (&self.keys_low, &self.keys_high, &self.keys_voices),
+            Part::Lead => (&self.lead_low, &self.lead_high, &self.lead_voices),
+            Part::Chords => (&self.chords_low, &self.chords_high, &self.chords_voices),
+            Part::Bass => (&self.bass_low, &self.bass_high, &self.bass_voices),
+            Part::Drums => {
+                return PartLimits {
+                    polyphony: voices(&self.drums_voices),
+                    ..PartLimits::default()
+                };
+            }
+        };
+        PartLimits {
+            range: (key(low), key(high)),
+            polyphony: voices(most),
         }
     }
 

@@ -78,6 +78,23 @@ pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext
             page.add_param(&params.lead_output);
             page.add_param(&params.chords_output);
         });
+        section.add_page("Band Ranges", |page| {
+            page.add_param(&params.keys_low);
+            page.add_param(&params.keys_high);
+            page.add_param(&params.lead_low);
+            page.add_param(&params.lead_high);
+            page.add_param(&params.chords_low);
+            page.add_param(&params.chords_high);
+            page.add_param(&params.bass_low);
+            page.add_param(&params.bass_high);
+        });
+        section.add_page("Band Most Notes", |page| {
+            page.add_param(&params.keys_voices);
+            page.add_param(&params.lead_voices);
+            page.add_param(&params.chords_voices);
+            page.add_param(&params.bass_voices);
+            page.add_param(&params.drums_voices);
+        });
     });
 }
 

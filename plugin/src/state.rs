@@ -6,19 +6,20 @@
 //! stores the state for the composer thread to take. The audio thread takes no part: notes pass and
 //! sound while the memory is read.
 
-use std::collections::BTreeMap;
+mod param_values;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nice_plug::params::persist::PersistentField;
-use nice_plug::plugin::ParamValue;
-use nice_plug::prelude::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::shared::Shared;
 use continuo_accompaniment::session::SavedSession;
+
+pub use self::param_values::{add_missing, clamp_to_ranges};
 
 /// The version that is written; incremented when older plugins would misread it.
 pub const VERSION: u32 = 1;
@@ -216,21 +217,6 @@ pub fn replace_invalid_json(field: &mut String) {
     }
 }
 
-/// Clamps parameter values to their ranges, because the framework takes any value. nice-plug calls
-/// it before it loads a state.
-pub fn clamp_to_ranges(values: &mut BTreeMap<String, ParamValue>, params: &dyn Params) {
-    for (id, pointer, _) in params.param_map() {
-        // SAFETY: the pointer is into `params`, which is borrowed here.
-        let (low, high) = unsafe { (pointer.preview_plain(0.0), pointer.preview_plain(1.0)) };
-        let (low, high) = (low.min(high), low.max(high));
-        match values.get_mut(&id) {
-            Some(ParamValue::F32(value)) => *value = value.clamp(low, high),
-            Some(ParamValue::I32(value)) => *value = (*value).clamp(low as i32, high as i32),
-            Some(ParamValue::Bool(_) | ParamValue::String(_)) | None => {}
-        }
-    }
-}
-
 impl PersistentField<'_, Value> for State {
     fn set(&self, value: Value) {
         self.load(value);
@@ -337,28 +323,6 @@ mod tests {
         }
         state.load(json!({ "version": 1 }));
         assert_eq!(state.problem(), None);
-    }
-
-    #[test]
-    fn values_outside_their_ranges_are_clamped() {
-        let params = crate::params::ContinuoParams::default();
-        let mut values = BTreeMap::from([
-            ("sound".to_string(), ParamValue::F32(1e30)),
-            ("temp".to_string(), ParamValue::F32(-1.0)),
-            ("top_p".to_string(), ParamValue::F32(0.75)),
-            ("seed".to_string(), ParamValue::I32(i32::MAX)),
-            ("mode".to_string(), ParamValue::I32(-7)),
-            ("no such".to_string(), ParamValue::F32(1e30)),
-        ]);
-        clamp_to_ranges(&mut values, &params);
-        let value = |id: &str| match values[id] {
-            ParamValue::F32(value) => f64::from(value),
-            ParamValue::I32(value) => f64::from(value),
-            _ => f64::NAN,
-        };
-        assert_eq!((value("sound"), value("top_p")), (1.0, 0.75));
-        assert!((value("temp") - 0.1).abs() < 1e-6);
-        assert_eq!((value("seed"), value("mode")), (9999.0, 0.0));
     }
 
     #[test]

@@ -1,12 +1,8 @@
 //! Parts: which instrument of a band plays a note.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-
-use crate::score::{Note, normalise_notes};
-use crate::vocabulary::Token;
 
 /// The part of a band that a note belongs to. The order is that of the notes of one step.
 #[derive(
@@ -80,51 +76,6 @@ impl Part {
 impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.name())
-    }
-}
-
-/// The notes in [`Score::normalise`](crate::Score::normalise)'s order as a vocabulary without parts
-/// has them: without drum hits, and all others of the keys. Of several notes of one pitch on one
-/// step, one remains, with the largest length and velocity.
-pub fn merge_parts(notes: &[Note]) -> Cow<'_, [Note]> {
-    if notes.iter().all(|note| note.part.is_keys()) {
-        return Cow::Borrowed(notes);
-    }
-    let pitched = notes.iter().filter(|note| note.part.is_pitched());
-    let mut merged: Vec<Note> = pitched
-        .map(|note| Note {
-            part: Part::Keys,
-            ..*note
-        })
-        .collect();
-    normalise_notes(&mut merged);
-    Cow::Owned(merged)
-}
-
-/// Tells which part each base token of a stream belongs to: a part, pitch, duration or velocity
-/// belongs to the part of its note; moves in time and special tokens belong to none. A value: its
-/// owner may be any thread.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TokenParts {
-    part: Part,
-    /// Whether the next duration is a move.
-    moves: bool,
-}
-
-impl TokenParts {
-    /// Reads a base token.
-    pub fn read(&mut self, token: Token) -> Option<Part> {
-        let moves = std::mem::replace(&mut self.moves, token == Token::Separator);
-        match token {
-            Token::Start => self.part = Part::Keys,
-            Token::Part(part) => self.part = part,
-            _ => {}
-        }
-        match token {
-            Token::Part(_) | Token::Pitch(_) | Token::Velocity(_) => Some(self.part),
-            Token::Duration(_) if !moves => Some(self.part),
-            _ => None,
-        }
     }
 }
 
@@ -231,29 +182,6 @@ mod tests {
         assert!(Part::ALL.is_sorted());
         let error = "tuba".parse::<Part>().unwrap_err().to_string();
         assert!(error.contains("tuba") && error.contains("drums"), "{error}");
-    }
-
-    #[test]
-    fn tokens_belong_to_the_part_of_their_note() {
-        use Token::{Duration, Pitch, Separator, Start, Velocity};
-        let mut parts = TokenParts::default();
-        let bass = Token::Part(Part::Bass);
-        for (token, part) in [
-            (Start, None),
-            (Pitch(60), Some(Part::Keys)),
-            (Duration(6), Some(Part::Keys)),
-            (Velocity(3), Some(Part::Keys)),
-            (bass, Some(Part::Bass)),
-            (Pitch(40), Some(Part::Bass)),
-            (Duration(6), Some(Part::Bass)),
-            (Separator, None),
-            (Duration(6), None),
-            (Pitch(41), Some(Part::Bass)),
-            (Start, None),
-            (Pitch(41), Some(Part::Keys)),
-        ] {
-            assert_eq!(parts.read(token), part, "{token}");
-        }
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::borrow::Cow;
 
+use crate::merge_parts::merge_parts;
 use crate::midi::{MidiFile, MidiNote};
-use crate::part::merge_parts;
 use crate::score::{Note, Score};
 use crate::time::{TempoMap, TimeSignatureMap};
 use crate::vocabulary::Vocabulary;

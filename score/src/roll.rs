@@ -38,12 +38,18 @@ pub enum RollError {
 }
 
 /// Draws the parts over one another; PNG bytes. Bars are numbered from 1.
+///
+/// # Errors
+/// Fails if there are no notes, or if the picture cannot be drawn.
 pub fn draw(title: &str, parts: &[RollPart]) -> Result<Vec<u8>, RollError> {
     draw_from(title, parts, 1, &[])
 }
 
 /// Draws the parts over one another; PNG bytes. Bars are numbered from `first_bar`. `chords` are names
 /// above the roll, each with the step over which it stands, ascending.
+///
+/// # Errors
+/// Fails if there are no notes, or if the picture cannot be drawn.
 pub fn draw_from(
     title: &str,
     parts: &[RollPart],

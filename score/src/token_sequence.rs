@@ -35,8 +35,9 @@
 //! ```
 
 use crate::grammar::{GrammarState, TokenRules};
+use crate::merge_parts::merge_parts;
 use crate::note_decoder::NoteDecoder;
-use crate::part::{Part, merge_parts};
+use crate::part::Part;
 use crate::score::{Note, Score};
 use crate::sparse::SparseScore;
 use crate::vocabulary::{NoteOrder, Token, Vocabulary};

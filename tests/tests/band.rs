@@ -6,12 +6,13 @@ use std::process::Output;
 use std::sync::OnceLock;
 
 use continuo_score::midi::{self, MidiFile};
-use continuo_score::{Drums, Part, Score, midi_tracks};
+use continuo_score::{Drums, Note, Part, Score, midi_tracks};
 use continuo_tests::artifacts;
-use continuo_tests::assertions;
-use continuo_tests::daw::track;
+use continuo_tests::assertions::{self, PairedNote};
+use continuo_tests::daw::{Daw, track};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, STEPS_PER_BEAT};
+use continuo_tests::state_file;
 
 /// Channel 10, counted from 0.
 const DRUM_CHANNEL: u8 = 9;
@@ -240,5 +241,215 @@ fn plugin_plays_the_chosen_parts_on_their_channels() {
         // Nothing chosen: it plays what it hears, a keyboard.
         let (channels, _) = play(&[], 63.0);
         assert!(channels.is_subset(&[0].into()), "{format:?}: {channels:?}");
+    }
+}
+
+/// Notes of a part in a file, from a step on.
+fn notes_of(file: &Path, part: Part, from: u32) -> Vec<Note> {
+    let score = Score::from_midi_parts(&midi::read_file(file).unwrap(), STEPS_PER_BEAT);
+    let notes = score.notes.into_iter();
+    notes
+        .filter(|note| note.part == part && note.start >= from)
+        .collect()
+}
+
+#[test]
+fn continue_keeps_the_limits_of_each_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let band = scenario::band();
+    band.to_midi().write_file(&folder.join("in.mid")).unwrap();
+    let line = "continue in.mid -o out.mid --bars 12 --temperature 1.3 --json";
+    let line: Vec<&str> = line.split(' ').collect();
+    let limits = ["--part-limit", "bass=E1..G2:1", "--part-limit", "drums=:1"];
+    let inside = |note: &Note| (28..=43).contains(&note.pitch);
+    let out = folder.join("out.mid");
+
+    report(&line, folder);
+    let bass = notes_of(&out, Part::Bass, band.length);
+    assert!(bass.iter().any(|note| !inside(note)), "{bass:?}");
+
+    report(&[&line[..], &limits, &["--force"]].concat(), folder);
+    let notes = |part| notes_of(&out, part, band.length);
+    let bass = notes(Part::Bass);
+    assert!(!bass.is_empty() && bass.iter().all(inside), "{bass:?}");
+    assert!(
+        bass.windows(2).all(|pair| pair[0].end() <= pair[1].start),
+        "one note at a time: {bass:?}"
+    );
+    let drums = notes(Part::Drums);
+    assert!(
+        drums.windows(2).all(|pair| pair[0].start < pair[1].start),
+        "one hit a step: {drums:?}"
+    );
+    // The lead keeps its own range.
+    let lead = notes(Part::Lead);
+    assert!(lead.iter().any(|note| note.pitch > 60), "{lead:?}");
+}
+
+#[test]
+fn part_limits_of_a_model_without_parts_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let minuet = continuo_score::tune::minuet();
+    minuet
+        .to_midi()
+        .write_file(&folder.path().join("in.mid"))
+        .unwrap();
+    for line in [
+        "continue in.mid -o out.mid --part-limit bass=E1..G3",
+        "fill in.mid -o out.mid --bars 2 --part-limit lead=:1",
+    ] {
+        let refused = artifacts::command("continuo")
+            .unwrap()
+            .args(line.split(' '))
+            .current_dir(folder.path())
+            .env("CONTINUO_MODEL", artifacts::model().unwrap())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(
+            said.contains("--part-limit: this model has no parts"),
+            "{said}"
+        );
+    }
+}
+
+/// Channels of the lead and of the bass in the tests of limits, counted from 0.
+const LEAD_CHANNEL: u8 = 0;
+const BASS_CHANNEL: u8 = 2;
+
+/// Returns an instance that plays lead and bass with a seed, after it has loaded `state`.
+fn lead_and_bass(format: Format, state: Option<&[u8]>, seed: u32) -> Daw {
+    model();
+    let mut minuet = continuo_score::tune::minuet();
+    minuet.notes.retain(|note| note.start < 12 * STEPS_PER_BEAT);
+    let mut plugin = format.load(&artifacts::bundle(format).unwrap()).unwrap();
+    if let Some(state) = state {
+        plugin.load(state).unwrap();
+    }
+    let setup = scenario::default_setup();
+    let mut daw = scenario::start_with(plugin, setup, seed, &track(&minuet)).unwrap();
+    if state.is_none() {
+        let band = [("play_lead", "On"), ("play_bass", "On"), ("out_bass", "3")];
+        daw.set(&band).unwrap();
+        daw.set(&[("temp", "1.5"), ("temp_rhythm", "1.2"), ("out_ch", "1")])
+            .unwrap();
+    }
+    // The host sends parameters with the next block.
+    daw.run_stopped(1000).unwrap();
+    daw
+}
+
+/// Plays the minuet and the answer to it, and stops. Returns the notes of the lead and of the bass.
+fn answer(mut daw: Daw) -> [Vec<PairedNote>; 2] {
+    daw.play_to(63.0).unwrap();
+    daw.run_stopped(1000).unwrap();
+    let notes = assertions::pair_notes(daw.sent()).unwrap();
+    daw.finish().unwrap();
+    [LEAD_CHANNEL, BASS_CHANNEL].map(|channel| {
+        let notes = notes.iter().filter(|note| note.channel == channel);
+        notes.copied().collect()
+    })
+}
+
+#[test]
+fn bass_stays_within_its_limits_while_the_lead_does_not() {
+    for format in Format::ALL {
+        let (mut sounded, mut free) = (0, 0);
+        for seed in [1, 2, 3] {
+            let mut daw = lead_and_bass(format, None, seed);
+            daw.set(&[
+                ("low_bass", "E1"),
+                ("high_bass", "G2"),
+                ("voices_bass", "1"),
+            ])
+            .unwrap();
+            let [lead, bass] = answer(daw);
+            let inside = |note: &PairedNote| (28..=43).contains(&note.key);
+            assert!(bass.iter().all(inside), "{format:?}: {bass:?}");
+            let alone = bass.windows(2).all(|pair| pair[0].off <= pair[1].on);
+            assert!(alone, "{format:?}: {bass:?}");
+            free += lead.iter().filter(|note| !inside(note)).count();
+            sounded += bass.len();
+        }
+        assert!(sounded > 3, "{format:?}: {sounded} notes of the bass");
+        assert!(
+            free > 3,
+            "{format:?}: {free} notes of the lead beyond the bass"
+        );
+    }
+}
+
+/// Limits that contradict each other leave notes: the part's own range applies where it does not meet that of
+/// all parts, and its ends can have either order.
+#[test]
+fn contradicting_limits_of_a_part_end_in_its_own_range() {
+    for format in Format::ALL {
+        let mut sounded = 0;
+        for seed in [1, 2, 3] {
+            let mut daw = lead_and_bass(format, None, seed);
+            daw.set(&[("low", "C5"), ("high", "C6"), ("voices", "2")])
+                .unwrap();
+            daw.set(&[
+                ("low_bass", "G2"),
+                ("high_bass", "E1"),
+                ("voices_bass", "16"),
+            ])
+            .unwrap();
+            let [lead, bass] = answer(daw);
+            let within = |note: &PairedNote| (28..=43).contains(&note.key);
+            assert!(bass.iter().all(within), "{format:?}: {bass:?}");
+            let within = |note: &PairedNote| (72..=84).contains(&note.key);
+            assert!(lead.iter().all(within), "{format:?}: {lead:?}");
+            sounded += bass.len();
+        }
+        assert!(sounded > 3, "{format:?}: {sounded} notes of the bass");
+    }
+}
+
+/// A state of an earlier version lacks the limits of parts. It sounds as before, also in an instance that has
+/// played with limits.
+#[test]
+fn states_without_limits_of_parts_sound_as_before() {
+    for format in Format::ALL {
+        let mut daw = lead_and_bass(format, None, 2);
+        let state = daw.plugin().save().unwrap();
+        daw.play_to(63.0).unwrap();
+        let expected = daw.sent().to_vec();
+        assert!(!expected.is_empty(), "{format:?}");
+
+        let mut params = state_file::read(format, &state).unwrap()["params"].clone();
+        let known = params.as_object_mut().unwrap();
+        let all = known.len();
+        known.retain(|id, _| {
+            let limit = |prefix: &str| id.strip_prefix(prefix);
+            let part = ["low_", "high_", "voices_"].into_iter().find_map(limit);
+            part.is_none_or(|part| part.parse::<Part>().is_err())
+        });
+        assert_eq!(all - known.len(), 13);
+        let earlier = state_file::with_value(format, &state, "/params", params).unwrap();
+
+        let mut fresh = lead_and_bass(format, Some(&earlier), 2);
+        fresh.play_to(63.0).unwrap();
+        assert_eq!(fresh.sent(), expected, "{format:?}");
+
+        let mut used = lead_and_bass(format, None, 2);
+        used.set(&[
+            ("high_bass", "C1"),
+            ("voices_keys", "1"),
+            ("low_keys", "C6"),
+        ])
+        .unwrap();
+        used.run_stopped(1000).unwrap();
+        used.plugin().load(&earlier).unwrap();
+        let now = state_file::read(format, &used.plugin().save().unwrap()).unwrap();
+        for (id, none) in [("high_bass", 127), ("voices_keys", 0), ("low_keys", 0)] {
+            assert_eq!(
+                now["params"][id],
+                serde_json::json!({ "i32": none }),
+                "{id}"
+            );
+        }
     }
 }

@@ -202,7 +202,9 @@ fn run_tests(tests: &mut Command, tally: &mut Tally) -> Result<()> {
     if !status.success() {
         match tally.failed {
             0 => bail!("`cargo test` failed outside of its tests ({status}); its output is above"),
-            failed => bail!("{failed} tests failed; the output of `cargo test` is above"),
+            failed => {
+                bail!("tests failed: {failed} ({status}); the output of `cargo test` is above")
+            }
         }
     }
     Ok(())

@@ -55,7 +55,9 @@ impl<P: Player> Session<P> {
         let until = first + i64::from(end.unwrap_or(0));
         let now = self.timeline.step(self.now);
         let inside = |note: &TimelineNote| (from..until).contains(&note.start);
-        let sounds = |note: &TimelineNote| !note.imagined && inside(note);
+        let has_parts = self.player.has_parts();
+        let is_read = |note: &TimelineNote| has_parts || note.part.is_pitched();
+        let sounds = |note: &TimelineNote| !note.imagined && inside(note) && is_read(note);
         let is_played = self.timeline.notes().any(|n| n.generated && sounds(&n));
         if !is_played || !self.player.is_ready() || self.running && now < until {
             return Ok(());
@@ -65,7 +67,6 @@ impl<P: Player> Session<P> {
         let score = self.input_score(end, end);
         let (own, heard): (Vec<_>, Vec<_>) =
             (self.timeline.notes().filter(sounds)).partition(|n| n.generated);
-        let has_parts = self.player.has_parts();
         // The parts that sounded there are played again.
         let played: PartSet = match has_parts {
             true => own.iter().map(|note| note.part).collect(),
@@ -122,6 +123,9 @@ impl<P: Player> Session<P> {
         if pending.arrivals != self.undo_stack.arrivals || notes.is_empty() {
             return Ok(());
         }
+        if !self.player.has_parts() {
+            notes.extend(self.generated_drums(&pending));
+        }
         let first_id = self.next_id;
         self.next_id += notes.len() as u64;
         let notes = (first_id..).zip(notes);
@@ -132,6 +136,21 @@ impl<P: Player> Session<P> {
             arrivals: pending.arrivals,
         });
         Ok(())
+    }
+
+    /// The generated drum hits of the range, with starts from its origin on: a player without parts
+    /// plays none in their place.
+    fn generated_drums(&self, pending: &PendingInfill) -> Vec<Note> {
+        let notes = self.timeline.notes().filter(|note| {
+            let sounds = note.generated && !note.imagined && pending.steps.contains(&note.start);
+            sounds && !note.part.is_pitched()
+        });
+        let at = |start: i64| u32::try_from(start - pending.origin).unwrap_or(0);
+        let notes = notes.map(|note| Note {
+            start: at(note.start),
+            ..note.repeated().1
+        });
+        notes.collect()
     }
 
     /// Exchanges the generated notes of a range. The player reads them at its next decision, or at once

@@ -35,7 +35,7 @@ impl<P: Player> Session<P> {
                 self.advance(beat, eager)?;
                 self.entry_planner
                     .on(self.timeline.step(beat), beat, channel, pitch);
-                self.timeline.on(beat, channel, pitch, velocity);
+                self.note_on(beat, channel, pitch, velocity);
             }
             ComposerInput::NoteOn { channel, pitch, .. } => self.entry_planner.hold(channel, pitch),
             ComposerInput::ChordOn {
@@ -146,7 +146,8 @@ impl<P: Player> Session<P> {
 
     fn set(&mut self, settings: Settings) -> Result<(), P::Error> {
         let retunes = self.settings.retunes(&settings);
-        if retunes {
+        // A session that was just loaded is read under the settings of its first answer.
+        if retunes && !self.is_opening() {
             // Earlier input is processed under the old settings first.
             self.catch_up()?;
         }
@@ -161,6 +162,15 @@ impl<P: Player> Session<P> {
         self.entry_planner
             .change(&self.timeline, &settings, self.now);
         Ok(())
+    }
+
+    /// Adds a note-on to the timeline. For a player without parts, the parts that a channel had before
+    /// do not count.
+    pub(super) fn note_on(&mut self, beat: f64, channel: u8, pitch: u8, velocity: u8) {
+        if self.player.is_ready() && !self.player.has_parts() {
+            self.timeline.forget_channel_parts();
+        }
+        self.timeline.on(beat, channel, pitch, velocity);
     }
 
     /// Executes a trigger. A cancel comes before it if anything was planned.

@@ -44,7 +44,7 @@ impl<P: Player> Session<P> {
         self.running = true;
         self.answer = None;
         // A session that was just loaded is read before it answers.
-        let opens = self.opening && self.unread_from.is_some() && !self.timeline.is_empty();
+        let opens = self.is_opening() && !self.timeline.is_empty();
         self.unread_from = opens.then(|| self.timeline.step(self.now));
         self.stall = Stall::default();
         Ok(())
@@ -63,7 +63,7 @@ impl<P: Player> Session<P> {
             let (channel, pitch) = (note.channel, note.pitch);
             self.entry_planner
                 .on(self.timeline.step(start), start, channel, pitch);
-            self.timeline.on(start, channel, pitch, note.velocity);
+            self.note_on(start, channel, pitch, note.velocity);
             if let Some(stop) = note.end {
                 let stop = (self.timeline.beat(stop) + moved).max(start);
                 let step = self.timeline.step(stop);

@@ -29,33 +29,43 @@ pub enum Urgency {
     LearnFiles,
 }
 
-/// Most slices in a row for one of several equally urgent instances.
+/// Most slices in a row for one of several instances that read their input.
 const SLICES_IN_A_ROW: u32 = 32;
 
 /// The order in which one thread serves several instances: the most urgent first, and equally urgent
-/// ones in turn. An instance that reads its input keeps its turn for up to [`SLICES_IN_A_ROW`]: its
-/// keys and values are then in the processor's cache, and the first of many loaded projects can
-/// answer before the last is read.
+/// ones in turn. Of several instances that read their input, one reads for up to [`SLICES_IN_A_ROW`]
+/// before the next. So the first of many loaded projects answers before the last is read. Indices are
+/// those of the last call; after an instance was removed, one turn may be cut short.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ServiceOrder {
     /// Index of the instance that comes first among equally urgent ones.
     first: usize,
-    /// Slices that it had in a row.
+    /// Index of the instance that comes first among those that read their input.
+    reader: usize,
+    /// Slices that the reader had in a row.
     in_a_row: u32,
 }
 
 impl ServiceOrder {
     /// Index of the instance that has the next slice; `None` if none has work.
     pub fn next(&mut self, urgencies: &[Option<Urgency>]) -> Option<usize> {
-        let order = (0..urgencies.len()).map(|at| (at + self.first) % urgencies.len());
-        let some = order.filter_map(|at| Some((urgencies[at]?, at)));
-        let (urgency, next) = some.min_by_key(|&(urgency, _)| urgency)?;
-        let again = if next == self.first { self.in_a_row } else { 0 };
-        let stays = urgency == Urgency::ReadInput && again + 1 < SLICES_IN_A_ROW;
-        (self.first, self.in_a_row) = if stays {
-            (next, again + 1)
+        let urgency = urgencies.iter().copied().flatten().min()?;
+        let reads = urgency == Urgency::ReadInput;
+        let first = if reads { self.reader } else { self.first };
+        let mut order = (0..urgencies.len()).map(|at| (at + first) % urgencies.len());
+        let next = order.find(|&at| urgencies[at] == Some(urgency))?;
+        if !reads {
+            self.first = next + 1;
+            return Some(next);
+        }
+        let in_a_row = if next == self.reader {
+            self.in_a_row + 1
         } else {
-            (next + 1, 0)
+            1
+        };
+        (self.reader, self.in_a_row) = match in_a_row < SLICES_IN_A_ROW {
+            true => (next, in_a_row),
+            false => (next + 1, 0),
         };
         Some(next)
     }
@@ -271,6 +281,10 @@ mod tests {
         let (read, due) = (Some(Urgency::ReadInput), Some(Urgency::PlanDue(900)));
         assert_eq!(order.next(&[read, read]), Some(0));
         assert_eq!(order.next(&[read, due]), Some(1));
+        assert_eq!(order.next(&[due, read]), Some(0));
+        // The reader has the rest of its turn.
+        assert_eq!(order.next(&[read, read]), Some(0));
+        assert_eq!(order.next(&[due, due]), Some(1));
         // Answers are planned in turn.
         assert_eq!(order.next(&[due, due]), Some(0));
         assert_eq!(order.next(&[due, due]), Some(1));

@@ -118,7 +118,7 @@ impl<P: Player> Session<P> {
             return Ok(());
         }
         self.timeline.forget_imagined(entry.decided);
-        let score = self.timeline.score(entry.decided, entry.at);
+        let score = self.input_score(entry.decided, entry.at);
         if score.notes.is_empty() && self.settings.mode != Mode::Free {
             self.entry_planner.postpone(entry.at + 1);
             return Ok(());

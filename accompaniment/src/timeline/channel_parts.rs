@@ -57,6 +57,11 @@ impl Timeline {
         }
     }
 
+    /// Makes the next notes of all channels keys, until parts are assigned again.
+    pub fn forget_channel_parts(&mut self) {
+        self.channel_parts = [Part::Keys; CHANNELS];
+    }
+
     /// The parts of the player's last notes before song step `before`.
     pub fn heard_parts(&self, before: i64) -> PartSet {
         let input = self.notes.iter().rev();

@@ -83,29 +83,28 @@ impl BarLines {
     pub(super) fn read(&mut self, reading: &HostTransport, beat: f64, rolls: bool) -> HostBars {
         let before = self.known.filter(|_| rolls);
         // A block that leaves the signature out is in the signature of the block before.
-        let kept =
-            before.map(|time_signature| (time_signature.numerator, time_signature.denominator));
+        let kept = before.map(|bars| (bars.numerator, bars.denominator));
         let (numerator, denominator) = figures(reading).or(kept).unwrap_or((4, 4));
-        let mut time_signature = HostBars {
+        let mut bars = HostBars {
             bar_start: self.base,
             numerator,
             denominator,
         };
-        if let Some(before) = before.filter(|b| !b.same_figures(&time_signature)) {
+        if let Some(before) = before.filter(|b| !b.same_figures(&bars)) {
             // Another signature begins on a bar line of the one before, or inside a bar of it.
             let line = before.line_at(beat + TOLERANCE);
             self.base = if beat - line < TOLERANCE { line } else { beat };
-            time_signature.bar_start = self.base;
+            bars.bar_start = self.base;
         } else if !rolls {
             self.base = 0.0;
-            time_signature.bar_start = 0.0;
+            bars.bar_start = 0.0;
         }
 
-        let same = before.is_some_and(|before| before.same_figures(&time_signature));
+        let same = before.is_some_and(|before| before.same_figures(&bars));
         let last = self.reported.filter(|_| same);
         self.reported = reading.bar_start.filter(|line| line.is_finite());
         if let Some(line) = self.reported {
-            let bar = time_signature.bar_beats();
+            let bar = bars.bar_beats();
             let inside = line <= beat + TOLERANCE && beat - line < bar + TOLERANCE;
             let moved = last.map_or(0.0, |last| line - last);
             let whole = ((moved / bar) - (moved / bar).round()).abs() * bar < TOLERANCE;
@@ -116,17 +115,16 @@ impl BarLines {
                 self.distrusted = false;
             }
             if !self.distrusted {
-                time_signature.bar_start = line;
+                bars.bar_start = line;
             }
         }
         if self.distrusted || self.reported.is_none() {
             // Without a report bars go on as they were.
-            let from =
-                before.filter(|before| before.same_figures(&time_signature) && !self.distrusted);
-            time_signature.bar_start = from.unwrap_or(time_signature).line_at(beat + TOLERANCE);
+            let from = before.filter(|before| before.same_figures(&bars) && !self.distrusted);
+            bars.bar_start = from.unwrap_or(bars).line_at(beat + TOLERANCE);
         }
-        self.known = Some(time_signature);
-        time_signature
+        self.known = Some(bars);
+        bars
     }
 }
 

@@ -23,7 +23,7 @@ pub struct BlockTimeline {
     /// did not split there: the player's notes after the seam belong to the loop's start.
     pub seam: Option<Seam>,
     /// The bars, where they differ from those last reported.
-    pub time_signature: Option<HostBars>,
+    pub bars: Option<HostBars>,
     /// The block in musical time: nothing while it stands still, two spans where the loop
     /// comes round inside the block.
     pub spans: [Option<Span>; 2],

@@ -78,8 +78,8 @@ pub(super) struct Jump<'a> {
     pub(super) last: &'a Span,
     /// Where the host goes on, in quarter notes.
     pub(super) beat: f64,
-    /// The bars.
-    pub(super) time_signature: Option<&'a HostBars>,
+    /// The bars that the host reports.
+    pub(super) bars: Option<&'a HostBars>,
     /// Rounding of the host's positions, in quarter notes.
     pub(super) slack: f64,
     /// Longest distance, in quarter notes, from the seam to where the host turned back, and
@@ -154,20 +154,16 @@ impl Jump<'_> {
     }
 
     fn on_bars(&self, reach: f64) -> Option<Seam> {
-        let time_signature = self.time_signature?;
+        let bars = self.bars?;
         let nearest = |beat: f64| {
-            let line = time_signature.line_at(beat + TOLERANCE);
+            let line = bars.line_at(beat + TOLERANCE);
             if beat - line < TOLERANCE {
                 line
             } else {
                 f64::NAN
             }
         };
-        self.at(
-            time_signature.line_at(self.beat + TOLERANCE),
-            reach,
-            nearest,
-        )
+        self.at(bars.line_at(self.beat + TOLERANCE), reach, nearest)
     }
 
     fn on_grids(&self, grids: &[f64], reach: f64) -> Option<Seam> {

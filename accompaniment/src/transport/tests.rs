@@ -121,7 +121,7 @@ fn starts_stops_and_jumps_are_reported() {
     let first = tracker.next(&playing(4.0, 120.0), 480);
     assert_eq!((first.left, first.arrived), (None, Some(4.0)));
     assert_eq!(
-        first.time_signature,
+        first.bars,
         Some(HostBars {
             bar_start: 4.0,
             numerator: 4,
@@ -132,15 +132,12 @@ fn starts_stops_and_jumps_are_reported() {
     assert_eq!((span.frames, span.samples_per_beat), (480, 24_000.0));
 
     let next = tracker.next(&playing(4.02, 120.0), 480);
-    assert_eq!(
-        (next.left, next.arrived, next.time_signature),
-        (None, None, None)
-    );
+    assert_eq!((next.left, next.arrived, next.bars), (None, None, None));
 
     let jump = tracker.next(&playing(1.0, 120.0), 480);
     assert!((jump.left.unwrap().beat - 4.04).abs() < 1e-9);
     assert_eq!(jump.arrived, Some(1.0));
-    assert!(jump.time_signature.is_some());
+    assert!(jump.bars.is_some());
 
     let stop = tracker.next(
         &HostTransport {
@@ -216,7 +213,7 @@ fn loop_seam_inside_a_block_makes_two_spans() {
         480,
     );
     assert_eq!((next.left, next.arrived), (None, None));
-    assert!(next.time_signature.is_some());
+    assert!(next.bars.is_some());
     // Behind the loop it does not come round.
     let mut tracker = PlayheadTracker::new(RATE);
     let behind = HostTransport {
@@ -243,7 +240,7 @@ fn bars_are_reported_when_they_change() {
             denominator: Some(4),
             ..playing(beat, 120.0)
         };
-        sent.extend(tracker.next(&reading, 480).time_signature);
+        sent.extend(tracker.next(&reading, 480).bars);
         beat += 0.02;
     }
     let figures: Vec<_> = sent.iter().map(|m| (m.bar_start, m.numerator)).collect();

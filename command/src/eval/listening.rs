@@ -6,9 +6,9 @@ use anyhow::{Result, bail};
 use continuo_engine::Model;
 use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
+use continuo_score::TokenParts;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::part::TokenParts;
 use continuo_score::{NoteState, Part, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;

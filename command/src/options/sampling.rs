@@ -1,10 +1,10 @@
 //! Command-line options for sampling and for the musician's constraints.
 
 use continuo_cli::number;
-use continuo_score::Scale;
 use continuo_score::tune::parse_pitch;
+use continuo_score::{Part, Scale};
 
-use continuo_engine::sampling::{Constraints, Register, Sampling, ScaleLock};
+use continuo_engine::sampling::{Constraints, PartLimits, Register, Sampling, ScaleLock};
 
 /// Options of sampling and of constraints.
 #[derive(clap::Args, Clone, Debug)]
@@ -44,6 +44,12 @@ pub struct SamplingOptions {
     /// Greatest number of notes that sound at once
     #[arg(long, value_name = "NOTES", value_parser = clap::value_parser!(u8).range(1..=128))]
     polyphony: Option<u8>,
+    /// Limits of one part, if the model has parts: its pitches, its greatest number of notes at once,
+    /// or both: bass=E1..G3:1, keys=C3..C6, lead=:1. Of drums, the hits on one step: drums=:2. They
+    /// narrow --range and --polyphony; a range that does not meet --range applies alone. Once for each
+    /// part
+    #[arg(long = "part-limit", value_name = "PART=LOW..HIGH:NOTES", value_parser = part_limit)]
+    part_limits: Vec<(Part, PartLimits)>,
     /// Density to aim at, in notes a beat; at most twice as many notes begin within a beat
     #[arg(long, value_name = "NOTES", value_parser = number(0.0f32, 64.0))]
     density: Option<f32>,
@@ -63,10 +69,19 @@ pub struct SamplingOptions {
 }
 
 impl SamplingOptions {
+    /// Whether a part has limits of its own.
+    pub fn limits_parts(&self) -> bool {
+        !self.part_limits.is_empty()
+    }
+
     /// Returns the sampling settings.
     pub fn sampling(&self) -> Sampling {
         let plain = Sampling::default();
         let free = Constraints::default();
+        let mut of_part = free.of_part;
+        for (part, limits) in &self.part_limits {
+            of_part[part.index()] = *limits;
+        }
         let temperature = |own: Option<f32>, plain| own.or(self.temperature).unwrap_or(plain);
         Sampling {
             pitch_temperature: temperature(self.temperature_pitch, plain.pitch_temperature),
@@ -86,6 +101,7 @@ impl SamplingOptions {
                 }),
                 longest: self.longest,
                 velocity: self.velocity.unwrap_or(free.velocity),
+                of_part,
                 ..free
             },
         }
@@ -124,6 +140,39 @@ fn pitches(text: &str) -> Result<(u8, u8), String> {
         .split_once("..")
         .ok_or("must be two pitches, as C3..C6")?;
     Ok((pitch(low.trim())?, pitch(high.trim())?))
+}
+
+fn part_limit(text: &str) -> Result<(Part, PartLimits), String> {
+    let (part, limits) = text
+        .split_once('=')
+        .ok_or("must be a part and its limits, as bass=E1..G3:1 or lead=:1")?;
+    let part: Part = part.parse().map_err(|e| format!("{e}"))?;
+    let (range, most) = match limits.split_once(':') {
+        Some((range, most)) => (range.trim(), Some(most.trim())),
+        None => (limits.trim(), None),
+    };
+    let mut own = PartLimits::default();
+    match range {
+        "" if most.is_none() => {
+            return Err(format!(
+                "has no limit of the {part}; name pitches, notes at once or both, as {part}=C3..C6:2"
+            ));
+        }
+        "" => {}
+        _ if !part.is_pitched() => {
+            return Err(
+                "drums have no pitches to limit; limit their hits on a step, as drums=:2".into(),
+            );
+        }
+        range => own.range = pitches(range)?,
+    }
+    if let Some(most) = most {
+        let number = most.parse().ok().filter(|most| (1..=128).contains(most));
+        own.polyphony = Some(number.ok_or_else(|| {
+            format!("{most:?} is no number of notes from 1 to 128, as in {part}=:2")
+        })?);
+    }
+    Ok((part, own))
 }
 
 fn velocities(text: &str) -> Result<(u8, u8), String> {
@@ -179,6 +228,40 @@ mod tests {
         assert_eq!((register.centre, register.strength), (72, 1.0));
         let auto = read("--scale auto").unwrap().constraints.scale;
         assert_eq!(auto, ScaleLock::Heard);
+    }
+
+    #[test]
+    fn part_limits_name_pitches_notes_or_both() {
+        let line = "--part-limit bass=E1..G3:1 --part-limit lead=:1 --part-limit Keys=48..c6 \
+                    --part-limit drums=:2 --polyphony 4";
+        let c = read(line).unwrap().constraints;
+        let of = |part: Part| {
+            let limits = c.of_part[part.index()];
+            (limits.range, limits.polyphony)
+        };
+        assert_eq!(of(Part::Bass), ((28, 55), Some(1)));
+        assert_eq!(of(Part::Lead), ((0, 127), Some(1)));
+        assert_eq!(of(Part::Keys), ((48, 84), None));
+        assert_eq!(of(Part::Drums), ((0, 127), Some(2)));
+        assert_eq!(of(Part::Chords), ((0, 127), None));
+        assert_eq!((c.range, c.polyphony), ((0, 127), Some(4)));
+    }
+
+    #[test]
+    fn wrong_part_limits_say_what_to_write() {
+        for (value, said) in [
+            ("bass", "bass=E1..G3:1"),
+            ("viola=C3..C5", "keys, lead, chords, bass and drums"),
+            ("bass=", "bass=C3..C6:2"),
+            ("bass=E1", "C3..C6"),
+            ("bass=E1..H3", "H3"),
+            ("bass=E1..G3:0", "1 to 128"),
+            ("bass=:", "1 to 128"),
+            ("drums=C1..C2", "drums=:2"),
+        ] {
+            let error = read(&format!("--part-limit {value}")).unwrap_err();
+            assert!(error.to_string().contains(said), "{value}: {error}");
+        }
     }
 
     #[test]

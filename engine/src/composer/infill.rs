@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use continuo_score::part::merge_parts;
+use continuo_score::merge_parts;
 use continuo_score::{Note, Score};
 
 use super::Composer;

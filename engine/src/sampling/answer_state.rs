@@ -171,7 +171,8 @@ impl AnswerState {
         }
         let counted = || self.notes.iter().filter(move |n| compiled.limits(n.part));
         let sounding = || counted().filter(move |n| n.end > step);
-        let own = sounding().filter(|n| n.part == part);
+        // A drum hit ends on the step on which it begins.
+        let own = counted().filter(|n| n.part == part && (n.end > step || n.start == step));
         let begun = counted().filter(|n| n.start.saturating_add(grid.beat) > step);
         sounding().count() < compiled.polyphony
             && own.count() < compiled.part_polyphony[part.index()]
@@ -190,7 +191,9 @@ impl AnswerState {
             let mut parts = compiled.known_parts.iter();
             parts.any(|part| self.has_room(step, part, compiled, grid))
         };
-        let changes = ends.chain(begins).filter(|&step| step > now);
+        // Behind a step full of drum hits there is room for others.
+        let next = std::iter::once(now.saturating_add(1));
+        let changes = ends.chain(begins).chain(next).filter(|&step| step > now);
         std::iter::once(now)
             .chain(changes)
             .filter(|&step| has_room(step))

@@ -24,14 +24,15 @@ pub struct Register {
     pub strength: f32,
 }
 
-/// Limits of the notes of one part, besides those of all parts.
+/// Limits of the notes of one part, besides those of all parts. Without effect where the model has no
+/// parts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartLimits {
     /// Lowest and highest MIDI key; no limit for drums. Where it does not meet
     /// [`Constraints::range`], it applies alone.
     pub range: (u8, u8),
     /// Maximum number of generated notes of the part that sound at once, 1 or more. Drum hits do not
-    /// sound on.
+    /// sound on: of the drums, it is the maximum number of hits that begin on one step.
     pub polyphony: Option<u8>,
 }
 
@@ -57,7 +58,7 @@ pub struct Constraints {
     pub scale: ScaleLock,
     /// Lowest and highest MIDI key.
     pub range: (u8, u8),
-    /// Maximum number of generated notes that sound at once, 1 or more.
+    /// Maximum number of generated notes that sound at once, 1 or more. Drum hits do not count.
     pub polyphony: Option<u8>,
     /// Target density, in notes a beat. It is a bias of at most 4 nats that grows with the deviation.
     /// Besides, at most twice as many notes, rounded up, begin within any beat.
@@ -118,7 +119,7 @@ pub(super) struct CompiledConstraints {
     ranges: [u128; Part::COUNT],
     /// Maximum number of notes at once.
     pub(super) polyphony: usize,
-    /// Maximum number of notes of each part at once.
+    /// Maximum number of notes of each part at once; of drum hits, on one step.
     pub(super) part_polyphony: [usize; Part::COUNT],
     /// Maximum number of notes that begin within a beat.
     pub(super) per_beat: usize,
@@ -143,9 +144,13 @@ impl CompiledConstraints {
         heard: Option<Scale>,
         vocabulary: &Vocabulary,
     ) -> Self {
-        let ranges = Part::ALL.map(|part| {
+        let of_part = match vocabulary.has_parts() {
+            true => constraints.of_part,
+            false => Default::default(),
+        };
+        let ranges = of_part.map(|limits| {
             let all = pitches_in(constraints.range);
-            let own = pitches_in(constraints.of_part[part.index()].range);
+            let own = pitches_in(limits.range);
             match all & own {
                 0 => own,
                 both => both,
@@ -177,7 +182,7 @@ impl CompiledConstraints {
             }),
             ranges,
             polyphony: most(constraints.polyphony),
-            part_polyphony: constraints.of_part.map(|limits| most(limits.polyphony)),
+            part_polyphony: of_part.map(|limits| most(limits.polyphony)),
             per_beat: density.map_or(usize::MAX, |d| ((2.0 * d).ceil() as usize).max(1)),
             longest: longest.unwrap_or(u16::MAX),
             velocities: velocities(constraints, vocabulary),

@@ -1,4 +1,4 @@
-//! One control: a row with the parameter's name, its value as text and as a bar. Window thread.
+//! One control: a row, or a cell of a table, with the parameter's label, its value as text and as a bar. Window thread.
 //!
 //! A drag or the arrow keys change the value (finely with Shift), a double-click or Delete resets it. Typing
 //! while it has the focus, Enter, or a right click opens a text field. Each change is a whole gesture that the
@@ -98,18 +98,21 @@ pub fn gesture(ui_events: &mut Vec<UiEvent>, index: usize, value: f32) {
     ]);
 }
 
-/// Draws the name on the left and the value on the right. A long name gets a smaller font, then an ellipsis.
+/// Draws the label on the left and the value on the right. A long label gets a smaller font, then an ellipsis.
 fn labels(painter: &Painter, rect: Rect, control: &Control, value: &str, right: f32) {
     let font = theme::text();
     let y = rect.center().y;
     let drawn = painter.layout_no_wrap(value.to_owned(), font.clone(), theme::TEXT);
     let left = right - drawn.size().x;
     painter.galley(pos2(left, y - drawn.size().y / 2.0), drawn, theme::TEXT);
+    if control.label().is_empty() {
+        return;
+    }
     let start = rect.left() + 7.0;
     let room = (left - 5.0 - start).max(0.0);
     let name = |size: f32| {
         let font = FontId::new(size, font.family.clone());
-        LayoutJob::simple_singleline(control.name.clone(), font, theme::TEXT_WEAK)
+        LayoutJob::simple_singleline(control.label().to_owned(), font, theme::TEXT_WEAK)
     };
     let sizes = [font.size, font.size - 1.0, font.size - 2.0];
     let fits = |&size: &f32| painter.layout_job(name(size)).size().x <= room;

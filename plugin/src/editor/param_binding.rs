@@ -270,6 +270,7 @@ impl BoundParam {
         Control {
             name,
             group: self.layout.group,
+            cell: self.layout.cell,
             kind,
             value,
             default,

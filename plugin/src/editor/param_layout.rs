@@ -1,7 +1,8 @@
 //! Group and help text of each parameter. Plain data, any thread.
 
-use super::view::Group;
+use super::view::{BandCell, BandColumn, Group};
 use crate::action::Action;
+use continuo_score::Part;
 
 /// Group and help text of a parameter.
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +10,8 @@ pub struct ParamLayout {
     id: &'static str,
     /// The group in which it is drawn.
     pub group: Group,
+    /// Its place in the table of the band.
+    pub cell: Option<BandCell>,
     /// One sentence on its effect, for musicians, with its unit.
     pub help: &'static str,
 }
@@ -33,7 +36,19 @@ fn action(id: &str) -> Option<ParamLayout> {
 }
 
 const fn place(id: &'static str, group: Group, help: &'static str) -> ParamLayout {
-    ParamLayout { id, group, help }
+    ParamLayout {
+        id,
+        group,
+        cell: None,
+        help,
+    }
+}
+
+const fn cell(id: &'static str, part: Part, column: BandColumn, help: &'static str) -> ParamLayout {
+    ParamLayout {
+        cell: Some(BandCell { part, column }),
+        ..place(id, Group::Band, help)
+    }
 }
 
 /// All other parameters, by the id that songs keep.
@@ -172,6 +187,11 @@ static PARAMS: &[ParamLayout] = &[
         "MIDI channel it listens to, 1 to 16, or all",
     ),
     place(
+        "in_part",
+        Group::Output,
+        "Your part: Auto tells channels apart by register, chords and rhythm; channel 10 is the drums",
+    ),
+    place(
         "out_ch",
         Group::Output,
         "MIDI channel of its notes, 1 to 16",
@@ -186,44 +206,143 @@ static PARAMS: &[ParamLayout] = &[
         Group::Output,
         "The built-in piano, bass and drums, for a first minute without another instrument",
     ),
-    place(
+    cell(
         "play_keys",
-        Group::Band,
+        Part::Keys,
+        BandColumn::Play,
         "It plays the keys: a whole keyboard texture. Where no part is on, it plays the parts that it hears",
     ),
-    place("play_lead", Group::Band, "It plays the melody"),
-    place("play_chords", Group::Band, "It plays the harmony"),
-    place("play_bass", Group::Band, "It plays the bass line"),
-    place("play_drums", Group::Band, "It plays the drums"),
-    place(
-        "in_part",
-        Group::Band,
-        "Your part: Auto tells channels apart by register, chords and rhythm; channel 10 is the drums",
-    ),
-    place(
+    cell(
         "out_keys",
-        Group::Band,
+        Part::Keys,
+        BandColumn::Channel,
         "MIDI channel of the keys, 1 to 16, or the output channel",
     ),
-    place(
+    cell(
+        "low_keys",
+        Part::Keys,
+        BandColumn::Lowest,
+        "No note of the keys below this one; What has the limit of all parts",
+    ),
+    cell(
+        "high_keys",
+        Part::Keys,
+        BandColumn::Highest,
+        "No note of the keys above this one; What has the limit of all parts",
+    ),
+    cell(
+        "voices_keys",
+        Part::Keys,
+        BandColumn::Most,
+        "Most notes of the keys at once; What has the limit of all parts",
+    ),
+    cell(
+        "play_lead",
+        Part::Lead,
+        BandColumn::Play,
+        "It plays the melody",
+    ),
+    cell(
         "out_lead",
-        Group::Band,
+        Part::Lead,
+        BandColumn::Channel,
         "MIDI channel of the lead, 1 to 16, or the output channel",
     ),
-    place(
+    cell(
+        "low_lead",
+        Part::Lead,
+        BandColumn::Lowest,
+        "No note of the lead below this one; What has the limit of all parts",
+    ),
+    cell(
+        "high_lead",
+        Part::Lead,
+        BandColumn::Highest,
+        "No note of the lead above this one; What has the limit of all parts",
+    ),
+    cell(
+        "voices_lead",
+        Part::Lead,
+        BandColumn::Most,
+        "Most notes of the lead at once; What has the limit of all parts",
+    ),
+    cell(
+        "play_chords",
+        Part::Chords,
+        BandColumn::Play,
+        "It plays the harmony",
+    ),
+    cell(
         "out_chords",
-        Group::Band,
+        Part::Chords,
+        BandColumn::Channel,
         "MIDI channel of the chords, 1 to 16, or the output channel",
     ),
-    place(
+    cell(
+        "low_chords",
+        Part::Chords,
+        BandColumn::Lowest,
+        "No note of the chords below this one; What has the limit of all parts",
+    ),
+    cell(
+        "high_chords",
+        Part::Chords,
+        BandColumn::Highest,
+        "No note of the chords above this one; What has the limit of all parts",
+    ),
+    cell(
+        "voices_chords",
+        Part::Chords,
+        BandColumn::Most,
+        "Most notes of the chords at once; What has the limit of all parts",
+    ),
+    cell(
+        "play_bass",
+        Part::Bass,
+        BandColumn::Play,
+        "It plays the bass line",
+    ),
+    cell(
         "out_bass",
-        Group::Band,
+        Part::Bass,
+        BandColumn::Channel,
         "MIDI channel of the bass, 1 to 16, or the output channel",
     ),
-    place(
+    cell(
+        "low_bass",
+        Part::Bass,
+        BandColumn::Lowest,
+        "No note of the bass below this one; What has the limit of all parts",
+    ),
+    cell(
+        "high_bass",
+        Part::Bass,
+        BandColumn::Highest,
+        "No note of the bass above this one; What has the limit of all parts",
+    ),
+    cell(
+        "voices_bass",
+        Part::Bass,
+        BandColumn::Most,
+        "Most notes of the bass at once; What has the limit of all parts",
+    ),
+    cell(
+        "play_drums",
+        Part::Drums,
+        BandColumn::Play,
+        "It plays the drums",
+    ),
+    cell(
         "out_drums",
-        Group::Band,
+        Part::Drums,
+        BandColumn::Channel,
         "MIDI channel of the drums, 1 to 16, or the output channel",
+    ),
+    cell(
+        "voices_drums",
+        Part::Drums,
+        BandColumn::Most,
+        "Most drums struck at once, on one step",
     ),
     place(
         "bypass",

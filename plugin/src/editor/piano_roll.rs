@@ -72,7 +72,7 @@ pub fn show(
     if notes.is_empty() {
         hint(&inside, area, view);
     }
-    let bars = roll_ruler::bars(rect, &transform);
+    let bars = roll_ruler::bars_rect(rect, &transform);
     selection.show(ui, bars, view, &transform, ui_events);
     roll_ruler::buttons(ui, rect, &transform, viewport);
 }

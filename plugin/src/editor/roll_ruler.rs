@@ -18,7 +18,7 @@ const BUTTONS: f32 = 100.0;
 const LABEL_ROOM: f32 = 34.0;
 
 /// The part of the ruler beside its buttons, in the roll's rectangle `rect`.
-pub(super) fn bars(rect: Rect, transform: &RollTransform) -> Rect {
+pub(super) fn bars_rect(rect: Rect, transform: &RollTransform) -> Rect {
     Rect::from_min_max(
         pos2(transform.area.left(), rect.top()),
         pos2(rect.right() - BUTTONS, transform.area.top()),
@@ -33,7 +33,7 @@ pub(super) fn draw(
     transform: &RollTransform,
     lines: &[GridLine],
 ) {
-    let top = bars(rect, transform);
+    let top = bars_rect(rect, transform);
     let painter = painter.with_clip_rect(top);
     let bar_room = view.grid.section_at(transform.left).bar_length() as f32 * transform.zoom;
     // Numbers every bar, every second, every fourth, and so on.

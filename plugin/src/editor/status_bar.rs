@@ -351,6 +351,7 @@ mod tests {
                 controls: vec![Control {
                     name: "Play Bass".into(),
                     group: Group::Band,
+                    cell: None,
                     kind: ControlKind::Switch,
                     value: on,
                     default: 0.0,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::action::Action;
 use continuo_accompaniment::bar_grid::BarGrid;
 use continuo_accompaniment::snapshot::{ModelInfo, RecalledBar, Snapshot};
+use continuo_score::Part;
 
 /// One moment of an instance and its window: equal views look the same.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -125,7 +126,7 @@ pub enum Group {
     What,
     /// Controls of how they are played.
     Groove,
-    /// Which parts of a band it plays and hears.
+    /// The parts of a band: which it plays, on which channel, and within which limits.
     Band,
     /// Controls of memory.
     Memory,
@@ -168,6 +169,8 @@ pub struct Control {
     pub name: String,
     /// Its group.
     pub group: Group,
+    /// Its place in the table of the band, if it is there.
+    pub cell: Option<BandCell>,
     /// Its widget.
     pub kind: ControlKind,
     /// Current value.
@@ -182,6 +185,75 @@ pub struct Control {
     pub text: String,
     /// One sentence on its effect.
     pub help: &'static str,
+}
+
+impl Control {
+    /// The text that is drawn before the value. In the table of the band, the row and the head of the
+    /// column say it.
+    pub fn label(&self) -> &str {
+        match self.cell.map(|cell| cell.column) {
+            None => &self.name,
+            Some(BandColumn::Play) => self.name.strip_prefix("Play ").unwrap_or(&self.name),
+            Some(_) => "",
+        }
+    }
+}
+
+/// Place of a parameter in the table of the band, which has a row for each part. The order is from left to
+/// right and from the top down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BandCell {
+    /// The row.
+    pub part: Part,
+    /// The column.
+    pub column: BandColumn,
+}
+
+/// Column of the table of the band.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BandColumn {
+    /// The name of the part, and whether it is played.
+    Play,
+    /// MIDI channel.
+    Channel,
+    /// Lowest note.
+    Lowest,
+    /// Highest note.
+    Highest,
+    /// Most notes at once.
+    Most,
+}
+
+impl BandColumn {
+    /// All columns, from left to right.
+    pub const ALL: [Self; 5] = [
+        Self::Play,
+        Self::Channel,
+        Self::Lowest,
+        Self::Highest,
+        Self::Most,
+    ];
+
+    /// Head of the column; none where the rows have names.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Play => "",
+            Self::Channel => "Channel",
+            Self::Lowest => "Lowest",
+            Self::Highest => "Highest",
+            Self::Most => "Most",
+        }
+    }
+
+    /// Share of the table's width.
+    pub fn share(self) -> f32 {
+        match self {
+            Self::Play => 0.325,
+            Self::Channel => 0.21,
+            Self::Lowest | Self::Highest => 0.16,
+            Self::Most => 0.145,
+        }
+    }
 }
 
 /// Widget of a parameter.

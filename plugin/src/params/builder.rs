@@ -94,15 +94,56 @@ impl ParamBuilder {
 
     /// A MIDI key, by its name or its number.
     pub(super) fn key(&self, name: &str, default: i32) -> IntParam {
-        let named = formatters::s2v_i32_key_formatter();
         self.whole(name, default, 0, 127)
             .with_value_to_string(formatters::v2s_i32_key_formatter())
-            .with_string_to_value(Arc::new(move |text| {
-                // nice-plug's formatter panics at letters longer than a byte.
-                let name = Some(text).filter(|text| text.is_ascii());
-                whole_number(text).or_else(|| name.and_then(|name| named(name)))
-            }))
+            .with_string_to_value(key_parser())
     }
+
+    /// The lowest or highest MIDI key of a part. At `any`, which is the default and an end of all keys, it
+    /// is no limit.
+    pub(super) fn key_limit(&self, name: &str, any: i32) -> IntParam {
+        let limit = self.whole(name, any, 0, 127);
+        or_any(
+            limit,
+            any,
+            formatters::v2s_i32_key_formatter(),
+            key_parser(),
+        )
+    }
+
+    /// The limit of the number of notes at once; 0, the default, is no limit.
+    pub(super) fn most_notes(&self, name: &str) -> IntParam {
+        let show = Arc::new(|notes: i32| notes.to_string());
+        or_any(self.whole(name, 0, 0, 16), 0, show, Arc::new(whole_number))
+    }
+}
+
+type Formatter = Arc<dyn Fn(i32) -> String + Send + Sync>;
+type Parser = Arc<dyn Fn(&str) -> Option<i32> + Send + Sync>;
+
+/// The parameter with these texts, and with `Any` for the value that is no limit.
+fn or_any(param: IntParam, any: i32, show: Formatter, parse: Parser) -> IntParam {
+    param
+        .with_value_to_string(Arc::new(move |value| match value == any {
+            true => "Any".into(),
+            false => show(value),
+        }))
+        .with_string_to_value(Arc::new(move |text| {
+            match text.trim().eq_ignore_ascii_case("any") {
+                true => Some(any),
+                false => parse(text),
+            }
+        }))
+}
+
+/// Parser of a MIDI key, by its name or its number.
+fn key_parser() -> Parser {
+    let named = formatters::s2v_i32_key_formatter();
+    Arc::new(move |text| {
+        // nice-plug's formatter panics at letters longer than a byte.
+        let name = Some(text).filter(|text| text.is_ascii());
+        whole_number(text).or_else(|| name.and_then(|name| named(name)))
+    })
 }
 
 /// The number in a text, with any unit after it. Some hosts write `4.0` for 4.

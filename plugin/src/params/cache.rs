@@ -1,6 +1,6 @@
 //! Cache of the parameter values on the audio thread.
 //!
-//! The values lie in some fifty structures of two hundred bytes, which are rarely in the processor's cache
+//! The values lie in some seventy structures of two hundred bytes, which are rarely in the processor's cache
 //! when a block of 32 samples begins. So the audio thread reads one change counter in each block, and the
 //! values only when it has changed.
 

@@ -101,10 +101,7 @@ impl Default for ContinuoParams {
             key: builder.choice("Key", Tonic::C),
             low: builder.key("Lowest Note", 0),
             high: builder.key("Highest Note", 127),
-            voices: builder
-                .whole("Most Notes", 0, 0, 16)
-                .with_value_to_string(zero_is("Any", |voices: i32| voices.to_string()))
-                .with_string_to_value(zero_from("any", whole_number)),
+            voices: builder.most_notes("Most Notes"),
             density: builder
                 .float("Density", 0.0, 0.0, 16.0, 0.1, 1)
                 .with_value_to_string(zero_is("Model", |density: f32| {
@@ -185,6 +182,19 @@ impl Default for ContinuoParams {
             chords_output: builder.part_channel("Chords Channel", 0),
             bass_output: builder.part_channel("Bass Channel", 0),
             drums_output: builder.part_channel("Drums Channel", 10),
+            keys_low: builder.key_limit("Keys Lowest Note", 0),
+            keys_high: builder.key_limit("Keys Highest Note", 127),
+            keys_voices: builder.most_notes("Keys Most Notes"),
+            lead_low: builder.key_limit("Lead Lowest Note", 0),
+            lead_high: builder.key_limit("Lead Highest Note", 127),
+            lead_voices: builder.most_notes("Lead Most Notes"),
+            chords_low: builder.key_limit("Chords Lowest Note", 0),
+            chords_high: builder.key_limit("Chords Highest Note", 127),
+            chords_voices: builder.most_notes("Chords Most Notes"),
+            bass_low: builder.key_limit("Bass Lowest Note", 0),
+            bass_high: builder.key_limit("Bass Highest Note", 127),
+            bass_voices: builder.most_notes("Bass Most Notes"),
+            drums_voices: builder.most_notes("Drums Most Notes"),
             state: State::default(),
             changes: builder.changes,
         }

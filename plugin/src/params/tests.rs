@@ -11,18 +11,52 @@ fn defaults_reach_both_threads_exactly() {
     assert_eq!(params.audio_settings(), AudioSettings::default());
 }
 
+/// Sets a parameter by its text, as a host does.
+fn set(params: &ContinuoParams, id: &str, text: &str) {
+    let map = params.param_map();
+    let (_, param, _) = map.iter().find(|(known, ..)| known == id).unwrap();
+    // SAFETY: `params` lives.
+    unsafe {
+        let value = param.string_to_normalized_value(text).unwrap();
+        param._internal_set_normalized_value(value);
+    }
+}
+
+#[test]
+fn limits_of_each_part_reach_the_composer_beside_those_of_all() {
+    let params = ContinuoParams::default();
+    let limits = || params.settings().sampling.constraints.of_part;
+    assert_eq!(limits(), [PartLimits::default(); Part::COUNT]);
+    let texts = [("low", "E1"), ("high", "G3"), ("voices", "2")];
+    for part in Part::ALL {
+        for (what, text) in texts {
+            // Drums have no range.
+            if part.is_pitched() || what == "voices" {
+                set(&params, &format!("{what}_{part}"), text);
+            }
+        }
+        let own = limits()[part.index()];
+        let range = if part.is_pitched() {
+            (28, 55)
+        } else {
+            (0, 127)
+        };
+        assert_eq!((own.range, own.polyphony), (range, Some(2)), "{part}");
+        let constraints = params.settings().sampling.constraints;
+        assert_eq!((constraints.range, constraints.polyphony), ((0, 127), None));
+        for (what, _) in texts {
+            if part.is_pitched() || what == "voices" {
+                set(&params, &format!("{what}_{part}"), "any");
+            }
+        }
+        assert_eq!(limits(), [PartLimits::default(); Part::COUNT], "{part}");
+    }
+}
+
 #[test]
 fn parts_reach_both_threads() {
     let params = ContinuoParams::default();
-    let set = |id: &str, text: &str| {
-        let map = params.param_map();
-        let (_, param, _) = map.iter().find(|(known, ..)| known == id).unwrap();
-        // SAFETY: `params` lives.
-        unsafe {
-            let value = param.string_to_normalized_value(text).unwrap();
-            param._internal_set_normalized_value(value);
-        }
-    };
+    let set = |id: &str, text: &str| set(&params, id, text);
     assert_eq!(params.settings().plays, PartSet::EMPTY);
     assert_eq!(params.audio_settings().channel(Part::Drums), 9);
     set("play_bass", "On");
@@ -144,6 +178,19 @@ fn ids_and_choices_are_those_of_saved_songs() {
         "out_chords",
         "out_bass",
         "out_drums",
+        "low_keys",
+        "high_keys",
+        "voices_keys",
+        "low_lead",
+        "high_lead",
+        "voices_lead",
+        "low_chords",
+        "high_chords",
+        "voices_chords",
+        "low_bass",
+        "high_bass",
+        "voices_bass",
+        "voices_drums",
     ];
     assert_eq!(ids, known);
     let harmonies = ["free", "loop_2", "loop_4", "loop_8", "loop_16", "held"];

@@ -91,12 +91,9 @@ impl AudioProcessor {
             }
             (None, _) => {}
         }
-        if let Some(time_signature) = block_timeline.time_signature {
-            let (bar_start, numerator, denominator) = (
-                time_signature.bar_start,
-                time_signature.numerator,
-                time_signature.denominator,
-            );
+        if let Some(bars) = block_timeline.bars {
+            let (bar_start, numerator, denominator) =
+                (bars.bar_start, bars.numerator, bars.denominator);
             self.notify(ComposerInput::TimeSignature {
                 bar_start,
                 numerator,

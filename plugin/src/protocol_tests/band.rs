@@ -210,3 +210,50 @@ fn regenerated_bars_have_the_parts_that_sounded_there() {
         .flat_map(|start| [(start, Part::Bass), (start, Part::Drums)]);
     assert_eq!(filled, expected.collect::<Vec<_>>());
 }
+
+#[test]
+fn a_model_without_parts_reads_no_drums_that_one_with_parts_heard() {
+    let mut player = Arpeggio::working(true);
+    player.parts = Part::ALL.to_vec();
+    let mut session = Session::new(player);
+    let receive = |session: &mut Session<Arpeggio>, message| {
+        let Ok(()) = session.receive(message, true);
+    };
+    let off = Settings {
+        mode: Mode::Off,
+        ..Settings::default()
+    };
+    receive(&mut session, ComposerInput::Settings(off));
+    receive(&mut session, ComposerInput::Jump { beat: 0.0 });
+    for (channel, pitch) in [(0, 60), (9, 36)] {
+        let on = ComposerInput::NoteOn {
+            beat: 0.0,
+            channel,
+            pitch,
+            velocity: 80,
+        };
+        receive(&mut session, on);
+    }
+    let beats = |from: u32| (from..from + 3).map(f64::from);
+    for beat in beats(1) {
+        receive(&mut session, ComposerInput::AllNotesOff { beat });
+        let (tempo, block) = (120.0, 0);
+        receive(&mut session, ComposerInput::Time { beat, tempo, block });
+    }
+    assert!(session.player().heard_parts.contains(&Part::Drums));
+    let Ok(()) = session.replace_player(Arpeggio::working(true));
+    // Its channels have no parts.
+    let on = ComposerInput::NoteOn {
+        beat: 3.5,
+        channel: 9,
+        pitch: 62,
+        velocity: 80,
+    };
+    receive(&mut session, on);
+    for beat in beats(4) {
+        receive(&mut session, ComposerInput::AllNotesOff { beat });
+        let (tempo, block) = (120.0, 0);
+        receive(&mut session, ComposerInput::Time { beat, tempo, block });
+    }
+    assert_eq!(session.player().heard_parts, [Part::Keys; 2]);
+}

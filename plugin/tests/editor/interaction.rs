@@ -75,6 +75,50 @@ fn every_control_emits_a_whole_gesture() {
     assert_eq!(pressed, shown.len() - 6);
 }
 
+/// The roll is as high as if the band had no controls, and no two of its controls overlap.
+#[test]
+fn the_band_is_a_table_that_leaves_the_roll_its_height() {
+    let roll = |view| {
+        let editor = EditorHarness::new(view, continuo::editor::SIZE);
+        let roll = editor.harness.get_by_label_contains("Piano roll").rect();
+        roll.height()
+    };
+    let mut without = fixtures::playing();
+    without.controls.retain(|c| c.group != Group::Band);
+    assert_eq!(roll(fixtures::playing()), roll(without));
+
+    let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);
+    let band: Vec<_> = editor.controls();
+    let band = band.iter().filter(|c| c.group == Group::Band);
+    let rects: Vec<_> = band
+        .map(|c| (c.name.clone(), editor.harness.get_by_label(&c.name).rect()))
+        .collect();
+    for (index, (name, rect)) in rects.iter().enumerate() {
+        let (width, height) = continuo::editor::SIZE;
+        let window = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(width, height));
+        assert!(
+            window.contains_rect(*rect) && rect.width() > 30.0,
+            "{name}: {rect}"
+        );
+        for (other, taken) in &rects[index + 1..] {
+            assert!(!rect.intersects(*taken), "{name} and {other}");
+        }
+    }
+    let row = |name: &str| rects.iter().find(|r| r.0 == name).unwrap().1.top();
+    assert_eq!(row("Play Bass"), row("Bass Most Notes"));
+    assert!(row("Bass Channel") < row("Drums Channel"));
+
+    let index = editor.index("Bass Lowest Note");
+    editor.harness.get_by_label("Bass Lowest Note").click();
+    editor.harness.run();
+    for text in ["E", "1"] {
+        editor.harness.event(egui::Event::Text(text.into()));
+        editor.harness.run();
+    }
+    editor.harness.key_press(egui::Key::Enter);
+    assert_eq!(editor.events(), [UiEvent::Type(index, "E1".into())]);
+}
+
 #[test]
 fn a_drag_is_one_gesture() {
     let mut editor = EditorHarness::new(fixtures::playing(), continuo::editor::SIZE);

@@ -105,6 +105,14 @@ fn tiny() {
 }
 
 #[test]
+fn band() {
+    let smallest = continuo::editor::SMALLEST;
+    picture_of("band", fixtures::playing(), smallest, 1.0, |harness| {
+        harness.get_by_label("Band").click();
+    });
+}
+
+#[test]
 fn large() {
     picture("large", fixtures::playing(), (1720.0, 980.0), 1.0);
 }

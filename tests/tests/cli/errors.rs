@@ -41,6 +41,7 @@ fn bad_input_prints_one_line() {
         ("--temperature", "-1"),
         ("--scale", "H major"),
         ("--range", "C3"),
+        ("--part-limit", "bass=E1"),
     ] {
         let done = continuo(&[
             "continue",

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use continuo_score::part::merge_parts;
+use continuo_score::merge_parts;
 use continuo_score::{Score, SparseScore};
 use serde::{Deserialize, Serialize};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use continuo_score::Token;
+use continuo_score::TokenParts;
 use continuo_score::manifest::HeldOut;
-use continuo_score::part::TokenParts;
 use rayon::prelude::*;
 use serde::Serialize;
 

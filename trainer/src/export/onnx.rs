@@ -3,51 +3,19 @@
 //! `blocks`, `ort_ops` and `retrieval` write the parts of a layer, [`graph`] builds a graph node by
 //! node, and [`proto`] has the messages of the format, which `build.rs` generates.
 //!
-//! The variant [`Variant::Plain`] is f32 and uses standard operators. In it, a model without kNN
-//! memory is one graph, `model`:
+//! The inputs and outputs of each variant, with their types and shapes, are in
+//! `docs/model-format.md`. Caches of variants `cpu` and `gpu` are changed in place:
 //!
-//! | input | type and shape | |
-//! |---|---|---|
-//! | `token`, `bar_step`, `bar`, `metre` | int64 `[1, T]` | ids and embedding rows |
-//! | `sounding` | int64 `[1, T, 16]` | rows of the notes that sound, if they are part of the input |
-//! | `position` | int64 `[T]` | tokens since the stream began, before each |
-//! | `step`, `pitch` | int64 `[T]` | steps since the piece began and the latest pitch, with relative time and pitch |
-//! | `past_key.L`, `past_value.L` | f32 `[1, H, P, D]` | memory of layer L, oldest first |
+//! - `past_key.L`, `past_value.L` are buffers `[1, heads, rows, head_dim]`, and so are the outputs
+//!   `present_key.L`, `present_value.L`, which should be bound to the same memory. `rows` is any
+//!   number from `window` up (on CUDA, `window`).
+//! - `seqlens_k` is `n + T - 1` and `total_sequence_length` is `n + T`, where `n` counts the tokens
+//!   in the buffers since they were empty. The newest stand in rows from 0 on, in order: `n` of
+//!   them while they fit (see `GroupQueryAttention` in ONNX Runtime for the rest). To rewind, copy
+//!   the last `window - 1` tokens' keys and values to the beginning, and set `n` to their number.
 //!
-//! | output | type and shape | |
-//! |---|---|---|
-//! | `logits` | f32 `[1, T, V]` | of the token after each token |
-//! | `key.L`, `value.L` | f32 `[1, H, T, D]` | to be appended to the memory |
-//!
-//! `P` is 0 or more; only the last `window - 1` matter. With a kNN memory in layer `m` there are
-//! two graphs, and the search runs between them. Layer `m` has one head of keys and
-//! values: `H` is 1 there.
-//!
-//! - `lower`: the inputs above, for layers up to `m`; outputs `key.L`, `value.L` of these, and
-//!   `hidden` `[1, T, width]` (the residual stream that enters layer `m`), `local`
-//!   `[1, T, heads * D]` (its attention within the window), `query` `[1, T, heads, D]`
-//!   (of length 1).
-//! - `upper`: inputs `hidden`, `local`, `position` (and `step`, `pitch`), `past_*` of layers above
-//!   `m`, and the retrieved tokens: `score` `[1, T, heads, k]` (cosine similarities, -1e30 where nothing was found),
-//!   `memory` `[1, T, heads, k, D]` (their values, 0 where nothing was found) and `recall`
-//!   `[1]`, from 0 to 1; outputs `logits` and the new keys and values.
-//!
-//! `position` is an input only of graphs with layers that rotate.
-//!
-//! The other variants have the same inputs and outputs under the same names, but their caches
-//! are changed in place:
-//!
-//! - `past_key.L`, `past_value.L` are buffers `[1, H, C, D]`, and so are the outputs
-//!   `present_key.L`, `present_value.L`, which should be bound to the same memory. `C` is any
-//!   size from `window` up (on CUDA, `window`).
-//! - Inputs `seqlens_k` (`n + T - 1`) and `total_sequence_length` (`n + T`), int32 `[1]`, where
-//!   `n` counts the tokens in the buffers since they were empty. The newest stand in rows from
-//!   0 on, in order: `n` of them while they fit (see `GroupQueryAttention` in ONNX Runtime for
-//!   the rest). To rewind, copy the last `window - 1` tokens' keys and values to the
-//!   beginning, and set `n` to their number.
-//!
-//! [`Variant::Gpu`] has f16 caches (C), `hidden`, `local`, and `key.L`, `value.L` of all layers but
-//! `m`; all other inputs and outputs of floats are f32 in every variant.
+//! [`Variant::Gpu`] has f16 caches, `hidden`, `local`, and `key.L`, `value.L` of all layers but
+//! that of the kNN memory; all other inputs and outputs of floats are f32 in every variant.
 
 mod blocks;
 pub mod graph;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use continuo_score::part::merge_parts;
+use continuo_score::merge_parts;
 use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode::{self, DIVIDED, MERGED};

@@ -59,7 +59,10 @@ fn random_constraints_hold_and_always_leave_a_token_to_draw() {
         // The notes of other parts are free, and do not count.
         let limited = |n: &&Note| c.parts.contains(n.part);
         for note in notes.iter().filter(limited) {
-            let limits = c.of_part[note.part.index()];
+            let limits = match v.has_parts() {
+                true => c.of_part[note.part.index()],
+                false => PartLimits::default(),
+            };
             let (own_low, own_high) = limits.range;
             let (low, high) = match low.max(own_low) <= high.min(own_high).min(127) {
                 true => (low.max(own_low), high.min(own_high)),
@@ -88,8 +91,11 @@ fn random_constraints_hold_and_always_leave_a_token_to_draw() {
             let sounding = all
                 .iter()
                 .filter(|n| n.part.is_pitched() && n.start <= note.start && n.end() > note.start);
-            if let Some(polyphony) = limits.polyphony.filter(|_| pitched) {
-                let same = sounding.clone().filter(|n| n.part == note.part);
+            if let Some(polyphony) = limits.polyphony {
+                let same = all.iter().filter(|n| {
+                    let sounds = n.start <= note.start && n.end() > note.start;
+                    n.part == note.part && (n.start == note.start || pitched && sounds)
+                });
                 assert!(
                     same.count() <= usize::from(polyphony.max(1)),
                     "{what}: {note:?}"
@@ -151,6 +157,82 @@ fn limits_of_a_part_leave_the_other_parts_free() {
     }
     // The other parts have notes beyond the range of the bass.
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+}
+
+/// Logits that want nothing but drum hits, on every step.
+#[test]
+fn drums_play_at_most_their_number_of_hits_on_a_step() {
+    let v = Vocabulary::band();
+    let grammar = Grammar::new(&v);
+    let wanted = |token: &Token| match token {
+        Token::Part(Part::Drums) => 20.0,
+        Token::Pitch(_) => 8.0,
+        Token::Separator | Token::Duration(1) => 4.0,
+        _ => -20.0,
+    };
+    let logits: Vec<f32> = grammar.tokens().iter().map(wanted).collect();
+    let most_hits = |most: Option<u8>| {
+        let mut sampling = PLAIN;
+        sampling.constraints.of_part[Part::Drums.index()].polyphony = most;
+        let mut sampler = Sampler::new(&v);
+        sampler.begin(0, &sampling, 3, None, &[]);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
+        let mut hits = std::collections::BTreeMap::new();
+        let mut part = Part::Keys;
+        for _ in 0..900 {
+            let id = sampler.choose(&state, &logits).unwrap();
+            let token = v.token(id).unwrap();
+            match token {
+                Token::Part(next) => part = next,
+                Token::Pitch(_) if part == Part::Drums => {
+                    *hits.entry(state.step).or_insert(0) += 1;
+                }
+                _ => {}
+            }
+            sampler.read(token);
+            state = grammar.next(&state, token);
+        }
+        // Full steps do not keep the drums from the next one.
+        let steps = hits.keys().zip(hits.keys().skip(1));
+        assert!(most.is_none() || steps.filter(|(a, b)| **b == **a + 1).count() > 50);
+        hits.into_values().max().unwrap()
+    };
+    assert!(most_hits(None) > 2);
+    assert_eq!([1, 2].map(|most| most_hits(Some(most))), [1, 2]);
+}
+
+/// A range of its own that does not meet that of all parts applies alone, so there is always a note.
+#[test]
+fn disjoint_ranges_leave_the_parts_own_range() {
+    let v = Vocabulary::band();
+    let mut sampling = PLAIN;
+    sampling.constraints.range = (72, 96);
+    sampling.constraints.of_part[Part::Bass.index()].range = (28, 43);
+    sampling.constraints.of_part[Part::Lead.index()].range = (60, 79);
+    let (_, notes) = walk(&v, &sampling, 4, None, &[], 900);
+    let mut counts = [0; Part::COUNT];
+    for note in notes.iter().filter(|note| note.part.is_pitched()) {
+        let (low, high) = match note.part {
+            Part::Bass => (28, 43),
+            Part::Lead => (72, 79),
+            _ => (72, 96),
+        };
+        assert!((low..=high).contains(&note.pitch), "{note:?}");
+        counts[note.part.index()] += 1;
+    }
+    assert!(counts[..4].iter().all(|&count| count > 0), "{counts:?}");
+}
+
+#[test]
+fn limits_of_parts_are_without_effect_on_a_model_without_parts() {
+    let v = Vocabulary::continuo();
+    let mut sampling = PLAIN;
+    let free = walk(&v, &sampling, 5, None, &[], 300);
+    sampling.constraints.of_part = [PartLimits {
+        range: (60, 60),
+        polyphony: Some(1),
+    }; Part::COUNT];
+    assert_eq!(walk(&v, &sampling, 5, None, &[], 300), free);
 }
 
 #[test]

@@ -3,8 +3,10 @@
 use std::cell::RefCell;
 
 use super::*;
+use crate::editor::view::{BandColumn, Group};
 use crate::params::ContinuoParams;
 use continuo_accompaniment::trigger::Trigger;
+use continuo_score::Part;
 
 /// Host that records gestures and sets the parameters at once.
 #[derive(Default)]
@@ -46,6 +48,33 @@ fn every_parameter_has_a_group_and_a_help_text() {
         );
         assert!(param.layout.help.len() > 10, "{}", param.id);
     }
+}
+
+/// Each cell has one control, which a screen reader reads with its part.
+#[test]
+fn parameters_of_the_band_have_a_cell_each_and_are_named_after_its_part() {
+    let (_, binding) = bound();
+    let controls = binding.controls();
+    let band: Vec<_> = controls.iter().filter(|c| c.group == Group::Band).collect();
+    let mut cells: Vec<_> = band.iter().map(|c| c.cell.unwrap()).collect();
+    cells.sort();
+    cells.dedup();
+    // Drums have no range.
+    let all = Part::COUNT * BandColumn::ALL.len() - 2;
+    assert_eq!((cells.len(), band.len()), (all, all));
+    for control in band {
+        let part = control.cell.unwrap().part;
+        assert!(
+            control.name.to_lowercase().contains(part.name()),
+            "{}",
+            control.name
+        );
+    }
+    assert!(
+        controls
+            .iter()
+            .all(|c| c.group == Group::Band || c.cell.is_none())
+    );
 }
 
 #[test]

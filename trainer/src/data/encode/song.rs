@@ -1,7 +1,7 @@
 //! Encoding of one file.
 
 use continuo_score::manifest::Sizes;
-use continuo_score::part::merge_parts;
+use continuo_score::merge_parts;
 use continuo_score::{Score, Token, TokenSequence, Vocabulary, midi};
 
 use super::{DIVIDED, EncodeOptions, MERGED, SourceFile};
