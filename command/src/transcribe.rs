@@ -18,6 +18,8 @@ use super::inputs::text;
 const PLAIN_TEMPO: f64 = 120.0;
 /// Ticks in a quarter note of the file. 960 ticks are 0.5 ms at 120 beats a minute.
 const TICKS: u32 = 960;
+/// Beats before the first one up to which a note counts as played early.
+const EARLY: f64 = 0.1;
 /// Beats in a bar of the file.
 const BEATS: f64 = 4.0;
 
@@ -147,9 +149,9 @@ fn json_note(note: &Note) -> serde_json::Value {
 /// bars before.
 fn midi(notes: &[Note], beat: &Beat) -> MidiFile {
     let beats = |seconds: f64| (seconds - beat.first) * beat.bpm / 60.0;
-    let pickup = notes
-        .first()
-        .map_or(0.0, |note| (-beats(note.onset)).max(0.0));
+    // Notes that are only played early are no pickup; they move to the first beat.
+    let early = notes.first().map_or(0.0, |note| -beats(note.onset));
+    let pickup = if early > EARLY { early } else { 0.0 };
     let lead = (pickup / BEATS).ceil() * BEATS;
     let tick = |seconds: f64| ((beats(seconds) + lead).max(0.0) * f64::from(TICKS)).round() as u64;
     let notes: Vec<MidiNote> = notes
@@ -203,6 +205,7 @@ mod tests {
             read.notes.iter().map(|note| note.start).collect()
         };
         assert_eq!(starts(&[note(1.0), note(1.5)]), [0, 960]);
+        assert_eq!(starts(&[note(0.98), note(1.5)]), [0, 960]);
         assert_eq!(starts(&[note(0.5), note(1.0)]), [3 * 960, 4 * 960]);
         assert_eq!(starts(&[]), [0; 0]);
     }
