@@ -15,6 +15,7 @@ mod notate;
 pub mod options;
 mod render;
 mod tokens;
+mod transcribe;
 mod view;
 
 use std::path::Path;
@@ -49,6 +50,7 @@ enum Command {
     Pages(Pages),
     Render(render::Args),
     Tokens(tokens::Args),
+    Transcribe(transcribe::Args),
     View(view::Args),
 }
 
@@ -78,6 +80,7 @@ pub fn run() -> ExitCode {
         Command::Pages(args) => args.run(Cli::command()),
         Command::Render(args) => render::run(&args),
         Command::Tokens(args) => tokens::run(&args),
+        Command::Transcribe(args) => transcribe::run(&args),
         Command::View(args) => view::run(&args),
     };
     continuo_cli::end("continuo", result.map(|()| ExitCode::SUCCESS))

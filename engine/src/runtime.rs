@@ -48,7 +48,8 @@ impl Runtime {
         Ok(runtime)
     }
 
-    pub(crate) fn environment(&self) -> &Environment {
+    /// Environment of ONNX Runtime, for other models than the engine's.
+    pub fn environment(&self) -> &Environment {
         &self.environment
     }
 }

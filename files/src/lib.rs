@@ -12,7 +12,8 @@
 //! **Inputs** are files, pipes or standard input: [`read_input`]. [`search`] searches folders,
 //! follows each link once and counts the entries it leaves out.
 //!
-//! **ONNX Runtime's library** is searched in one order by all programs: [`onnx_runtime`].
+//! **ONNX Runtime's library** is searched in one order by all programs: [`onnx_runtime`]. So is the
+//! model that turns audio into notes: [`ear_model`].
 //!
 //! The path `-` stands for standard input or standard output.
 //!
@@ -31,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod ear_model;
 mod error;
 mod folder;
 mod input;

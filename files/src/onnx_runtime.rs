@@ -91,7 +91,7 @@ pub fn find_folder_near_program(relative: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the first of the `relative` paths that `exists`, from `folder` and the three above it.
-fn find_above(
+pub(crate) fn find_above(
     folder: &Path,
     relative: &[&Path],
     exists: impl Fn(&Path) -> bool,
@@ -105,7 +105,7 @@ fn find_above(
 
 /// Returns the folder of the running program, with links followed; `None` if the system does not
 /// know it.
-fn program_folder() -> Option<PathBuf> {
+pub(crate) fn program_folder() -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
     program.parent().map(Path::to_path_buf)
 }
@@ -157,7 +157,7 @@ pub fn resources_beside(file: &Path) -> Option<PathBuf> {
 }
 
 /// Returns the path in an environment variable; an empty variable counts as missing.
-fn variable(name: &str) -> Option<PathBuf> {
+pub(crate) fn variable(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 
 mod bundle;
 mod demo;
+mod ear;
 mod install;
 mod linkage;
 mod patch;
@@ -17,6 +18,7 @@ mod shell;
 mod soname;
 mod standalone;
 mod test;
+mod wheel;
 
 /// Builds, bundles, shows and tests Continuo.
 ///
@@ -52,6 +54,8 @@ enum Command {
     Standalone(standalone::Options),
     /// Fetch ONNX Runtime (pinned version and hash) into target/runtime
     Runtime,
+    /// Fetch basic-pitch's model (pinned version and hash) into target/runtime: audio to notes
+    Ear,
     /// Apply our patches to the released crates that need them; other commands do it too
     ///
     /// Afterwards plain cargo and editors work. Each file in third_party/patches is applied to
@@ -81,6 +85,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Install(options) => install::run(&options),
         Command::Standalone(options) => standalone::run(&options),
         Command::Runtime => runtime::run().map(|_: PathBuf| ()),
+        Command::Ear => ear::run().map(|_: PathBuf| ()),
         Command::Patch(options) => patch::run(&options),
     }
 }

@@ -1,25 +1,23 @@
 //! `cargo xtask runtime`: fetches ONNX Runtime from its Python wheel.
 //!
-//! pip downloads the wheel by name and version, so that its mirrors, caches and folders of wheels
-//! work, also without a network. One wheel for each platform is pinned by its hash. The version of
-//! the installed Python does not matter, since only the library inside the wheel is used.
+//! One wheel for each platform is pinned by its hash. The version of the installed Python does not
+//! matter, since only the library inside the wheel is used.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use continuo_files::onnx_runtime::{FOLDER, bundled_library_name, library_name};
-use sha2::{Digest, Sha256};
 
-use crate::{prerequisites, shell, soname};
+use crate::wheel::{Archive, Wheel, put, sha256};
+use crate::{shell, soname};
 
 /// Version of ONNX Runtime. The hashes below belong to it.
 const VERSION: &str = "1.31.1";
 
 /// The pinned wheel of one platform.
-struct Wheel {
+struct Platform {
     os: &'static str,
     arch: &'static str,
     /// Platform tag for pip.
@@ -33,8 +31,8 @@ struct Wheel {
 }
 
 /// Pinned wheels of all platforms.
-const WHEELS: &[Wheel] = &[
-    Wheel {
+const WHEELS: &[Platform] = &[
+    Platform {
         os: "linux",
         arch: "x86_64",
         platform: "manylinux_2_28_x86_64",
@@ -42,7 +40,7 @@ const WHEELS: &[Wheel] = &[
         sha256: "1f3dea47f2f0e5117c2404cea7d21fd253ae7836a3bf167a501cdfbb2600d536",
         library_sha256: "fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3",
     },
-    Wheel {
+    Platform {
         os: "linux",
         arch: "aarch64",
         platform: "manylinux_2_28_aarch64",
@@ -50,7 +48,7 @@ const WHEELS: &[Wheel] = &[
         sha256: "0b9a492176886992e0e875f06bc0367e333f5fff11711a2d642e18b02f3009cc",
         library_sha256: "8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467",
     },
-    Wheel {
+    Platform {
         os: "windows",
         arch: "x86_64",
         platform: "win_amd64",
@@ -58,7 +56,7 @@ const WHEELS: &[Wheel] = &[
         sha256: "ae8a9a351efda685cc59a66226cdefaa37a126c1d66872ca23a2de9425326130",
         library_sha256: "e45f61e50d8650885452be538a00bb14a715e46a1bc3691000ce947e89ed0306",
     },
-    Wheel {
+    Platform {
         os: "windows",
         arch: "aarch64",
         platform: "win_arm64",
@@ -66,7 +64,7 @@ const WHEELS: &[Wheel] = &[
         sha256: "fe8b9ac1ae8e894e12c47ee82e4f6dfc1835768133687257866469fda80d0bf1",
         library_sha256: "dc9e2fe646a72829386a24ac9185a7a4e26d7dbe5dc433d41df063603c00bbc7",
     },
-    Wheel {
+    Platform {
         os: "macos",
         arch: "aarch64",
         platform: "macosx_14_0_arm64",
@@ -111,12 +109,22 @@ pub(crate) fn run() -> Result<PathBuf> {
         );
         return Ok(dir);
     }
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    // Another process may run at the same time; each has its own folder.
-    let scratch = dir.join(format!("download-{}", std::process::id()));
-    let fetched = fetch(wheel, &scratch).and_then(|path| unpack(wheel, &path, &dir));
-    let _ = fs::remove_dir_all(&scratch);
-    fetched?;
+    let choice = [
+        "--implementation",
+        "cp",
+        "--python-version",
+        "3.12",
+        "--platform",
+        wheel.platform,
+    ];
+    let pinned = Wheel {
+        contents: "ONNX Runtime",
+        package: &format!("onnxruntime=={VERSION}"),
+        choice: &choice,
+        sha256: wheel.sha256,
+        command: "cargo xtask runtime",
+    };
+    pinned.fetch(&dir, |archive| unpack(wheel, archive, &dir))?;
     eprintln!(
         "ONNX Runtime {VERSION}: {}",
         dir.join(library_name()).display()
@@ -125,7 +133,7 @@ pub(crate) fn run() -> Result<PathBuf> {
 }
 
 /// Whether all files exist and both copies are made of the pinned library.
-fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
+fn is_complete(dir: &Path, wheel: &Platform) -> bool {
     let Ok(mut library) = fs::read(dir.join(library_name())) else {
         return false;
     };
@@ -135,71 +143,12 @@ fn is_complete(dir: &Path, wheel: &Wheel) -> bool {
         && LICENCES.iter().all(|(_, name)| dir.join(name).is_file())
 }
 
-/// Downloads the wheel into `scratch` with pip, checks its hash, and returns its path.
-fn fetch(wheel: &Wheel, scratch: &Path) -> Result<PathBuf> {
-    let python = prerequisites::pip()?;
-    let package = format!("onnxruntime=={VERSION}");
-    let mut pip = Command::new(python);
-    pip.args([
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "download",
-        "--quiet",
-        "--no-deps",
-    ]);
-    pip.args([
-        "--only-binary=:all:",
-        "--implementation",
-        "cp",
-        "--python-version",
-        "3.12",
-    ]);
-    pip.args(["--platform", wheel.platform, "--dest"])
-        .arg(scratch)
-        .arg(&package);
-    shell::run(&mut pip).with_context(|| {
-        format!(
-            "cannot fetch ONNX Runtime; check the network and pip's settings. Without \
-             a network: put the wheel of {package} for {} into a folder, set PIP_FIND_LINKS to it \
-             and PIP_NO_INDEX=1, and run `cargo xtask runtime`",
-            wheel.platform
-        )
-    })?;
-    let is_wheel = |path: &PathBuf| path.extension().is_some_and(|end| end == "whl");
-    let found = fs::read_dir(scratch)
-        .with_context(|| format!("pip made no folder {}", scratch.display()))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(is_wheel)
-        .with_context(|| format!("pip brought no wheel for {package}; check pip's settings"))?;
-    let hash = sha256(&fs::read(&found)?);
-    if hash != wheel.sha256 {
-        bail!(
-            "the wheel that pip brought for {package} is not the pinned one and was not used \
-             (SHA-256 {hash}, expected {}); check where pip downloads from",
-            wheel.sha256
-        );
-    }
-    Ok(found)
-}
-
 /// Extracts the library and its licences from the wheel.
-fn unpack(wheel: &Wheel, path: &Path, dir: &Path) -> Result<()> {
-    let file = fs::File::open(path)?;
-    let mut archive = zip::ZipArchive::new(file).context("the ONNX Runtime wheel is damaged")?;
-    let mut member = |name: &str| -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        std::io::copy(&mut archive.by_name(name)?, &mut bytes)?;
-        Ok(bytes)
-    };
+fn unpack(wheel: &Platform, archive: &mut Archive, dir: &Path) -> Result<()> {
     for (from, to) in LICENCES {
-        put(
-            &dir.join(to),
-            &member(from).with_context(|| format!("no {from} in the ONNX Runtime wheel"))?,
-        )?;
+        put(&dir.join(to), &archive.read(from)?)?;
     }
-    let mut library = member(wheel.member)
-        .with_context(|| format!("no {} in the ONNX Runtime wheel", wheel.member))?;
+    let mut library = archive.read(wheel.member)?;
     if sha256(&library) != wheel.library_sha256 {
         bail!(
             "the library in the ONNX Runtime wheel is not the pinned one; correct library_sha256 \
@@ -219,20 +168,4 @@ fn rename(library: &mut [u8]) -> Result<()> {
     } else {
         Ok(())
     }
-}
-
-/// Writes a file under another name and renames it, so that no process reads half of it.
-fn put(path: &Path, bytes: &[u8]) -> Result<()> {
-    let half = path.with_extension(format!("part-{}", std::process::id()));
-    fs::write(&half, bytes)
-        .and_then(|()| fs::rename(&half, path))
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Returns the SHA-256 in hexadecimal digits.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

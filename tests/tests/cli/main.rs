@@ -2,6 +2,7 @@
 
 mod errors;
 mod measuring;
+mod transcription;
 
 use std::path::Path;
 use std::process::Output;

@@ -14,8 +14,8 @@ use flate2::read::GzDecoder;
 
 use super::file::PatchFile;
 use super::tree::{self, Tree};
-use crate::runtime::sha256;
 use crate::shell;
+use crate::wheel::sha256;
 
 /// Cargo's cache of downloaded crates.
 pub(super) struct Registry {

@@ -2,7 +2,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::runtime::sha256;
+use crate::wheel::sha256;
 
 const LIB: &str = "//! One.\nfn one() {}\nfn two() {}\nfn three() {}\nfn four() {}\n";
 const CHANGES: &str = "\
