@@ -189,6 +189,7 @@ mod tests {
             pitch: 60,
             velocity: 80,
             confidence: 0.8,
+            decided: 0.0,
         }
     }
 

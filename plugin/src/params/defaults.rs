@@ -53,6 +53,7 @@ impl Default for ContinuoParams {
         let settings = Settings::default();
         let audio_settings = AudioSettings::default();
         let sampling = settings.sampling;
+        let ear = continuo_ear::Settings::default();
         let builder = ParamBuilder::default();
         Self {
             bypass: builder.flag("Bypass", false).make_bypass(),
@@ -195,6 +196,11 @@ impl Default for ContinuoParams {
             bass_high: builder.key_limit("Bass Highest Note", 127),
             bass_voices: builder.most_notes("Bass Most Notes"),
             drums_voices: builder.most_notes("Drums Most Notes"),
+            listen_to: builder.choice("Listen To", settings.listen_to),
+            ear_gate: builder
+                .float("Ear Gate", ear.gate_db, -80.0, -20.0, 1.0, 0)
+                .with_unit(" dB"),
+            ear_sensitivity: builder.percent("Ear Sensitivity", ear.sensitivity, 0.0, 1.0),
             state: State::default(),
             changes: builder.changes,
         }
