@@ -46,6 +46,10 @@ use crate::shared::Shared;
 use continuo_accompaniment::counters::{Counters, increment};
 use continuo_accompaniment::transport::HostTransport;
 
+/// Number of the layout with a microphone among the layouts of the audio ports, from 1: for the
+/// standalone program.
+pub const MICROPHONE_LAYOUT: usize = 3;
+
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
     params: Arc<ContinuoParams>,

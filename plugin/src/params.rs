@@ -23,7 +23,7 @@ use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 use self::builder::ChangeCounter;
 
 pub use self::cache::ParamCache;
-pub use self::defaults::sound_from_the_start;
+pub use self::defaults::{listen_from_the_start, sound_from_the_start};
 pub use self::host_choice::HostChoice;
 
 /// The longest note of the models, in beats: at this value there is no limit.
