@@ -34,8 +34,8 @@ pub use self::worker::{EarFiles, run};
 /// Time in seconds that the worker has for a window of sound. The model needs about 0.05 s.
 pub const ALLOWANCE: f64 = 0.3;
 
-/// Capacity of the ring of samples: 2.7 s at 48 kHz, which is longer than the model loads.
-const SAMPLE_CAPACITY: usize = 1 << 17;
+/// Capacity of the ring of samples: 1.4 s at 48 kHz, which is longer than the model loads.
+const SAMPLE_CAPACITY: usize = 1 << 16;
 /// Capacity of the ring of stream marks.
 const MARK_CAPACITY: usize = 256;
 /// Capacity of the ring of reports.

@@ -1,65 +1,41 @@
 //! A tune at the side chain, as sound, is heard and answered, in both formats. The tests that listen are
 //! skipped where basic-pitch's model is missing.
 
-use continuo_score::tune;
-use continuo_synth::Ensemble;
+use continuo_score::{Note, Score, tune};
 use continuo_tests::artifacts;
 use continuo_tests::assertions::{self, GridNote};
 use continuo_tests::clock::Clock;
 use continuo_tests::daw::{Blocks, Daw, Setup};
 use continuo_tests::host::{Format, Mode};
 use continuo_tests::scenario::{self, SILENT, STEPS_PER_BEAT};
-use continuo_tests::state_file;
+use continuo_tests::sound;
 
 /// First bar line that an answer to the sound may enter on, in quarter notes: the last note ends at beat
 /// 12, is known at 14.7 at 120 BPM, and the gap is two beats.
 const EAR_ENTRY: f64 = 18.0;
 const END: f64 = 27.0;
 
-/// The opening, rendered at a sample rate and 120 BPM.
-fn opening(sample_rate: f64) -> Vec<f32> {
-    let score = tune::minuet().until(SILENT as u32 * STEPS_PER_BEAT);
-    let samples_per_step = sample_rate * 0.5 / f64::from(STEPS_PER_BEAT);
-    let sample = |step: u32| (f64::from(step) * samples_per_step).round() as usize;
-    let mut events: Vec<_> = (score.notes.iter())
-        .flat_map(|note| {
-            let on = (sample(note.start), true, note.pitch);
-            // A key is released a little before its note ends.
-            [on, (sample(note.end()) - 200, false, note.pitch)]
-        })
-        .collect();
-    events.sort_by_key(|&(at, on, pitch)| (at, on, pitch));
-    let mut ensemble = Ensemble::new(sample_rate);
-    let mut sound = vec![0.0; sample(score.length) + sample_rate as usize / 2];
-    let mut right = sound.clone();
-    let mut from = 0;
-    for (at, on, pitch) in events {
-        ensemble.render(&mut sound[from..at], &mut right[from..at]);
-        match on {
-            true => ensemble.note_on(0, pitch, 0.7),
-            false => ensemble.note_off(0, pitch),
-        }
-        from = at;
-    }
-    ensemble.render(&mut sound[from..], &mut right[from..]);
-    sound
+/// The notes of the opening.
+fn opening() -> Score {
+    tune::minuet().until(SILENT as u32 * STEPS_PER_BEAT)
+}
+
+/// The opening as sound, at 120 BPM.
+fn sound_of_opening(sample_rate: f64) -> Vec<f32> {
+    sound::render(&opening(), 0, 120.0, sample_rate)
 }
 
 /// A host whose side chain begins with the transport.
 fn listening(format: Format, setup: Setup) -> Daw {
-    let sound = opening(setup.sample_rate);
+    let sound = sound_of_opening(setup.sample_rate);
     let mut daw = scenario::start(format, setup, 1, &[]).unwrap();
     daw.set(&[("listen", "Audio")]).unwrap();
     daw.set_side_chain(Some(sound));
     daw
 }
 
-/// Plays to [`END`]. Returns the plugin's notes, and the notes that it heard as step and pitch.
-fn play(
-    daw: &mut Daw,
-    format: Format,
-    pace: &mut dyn FnMut(u64),
-) -> (Vec<GridNote>, Vec<(i64, i64)>) {
+/// Plays to [`END`]. Returns the plugin's notes, and the notes that it heard.
+fn play(daw: &mut Daw, format: Format, pace: &mut dyn FnMut(u64)) -> (Vec<GridNote>, Vec<Note>) {
     daw.play_paced(END, pace).unwrap();
     let end = daw.now();
     daw.run_stopped(1000).unwrap();
@@ -67,25 +43,17 @@ fn play(
     let clock: &Clock = daw.clock();
     let placed = assertions::place_on_grid(&notes, clock, STEPS_PER_BEAT, end).unwrap();
     let state = daw.plugin().save().unwrap();
-    let session = state_file::session(format, &state).unwrap();
-    let saved = session["session"]["timeline"]["notes"].as_array();
-    let saved = saved.or_else(|| session["timeline"]["notes"].as_array());
-    let heard = saved.unwrap_or_else(|| panic!("{session}")).iter();
-    let heard = heard.filter(|note| note[5].as_i64() >= Some(16));
-    let heard = heard.map(|note| (note[0].as_i64().unwrap(), note[3].as_i64().unwrap()));
-    (placed, heard.collect())
+    let heard = sound::heard(format, &state).unwrap();
+    (placed, heard)
 }
 
 /// Share of the opening's notes that were heard, within a step.
-fn recall(heard: &[(i64, i64)]) -> f64 {
-    let score = tune::minuet().until(SILENT as u32 * STEPS_PER_BEAT);
-    let found = score.notes.iter().filter(|note| {
-        let (start, pitch) = (i64::from(note.start), i64::from(note.pitch));
-        heard
-            .iter()
-            .any(|&(at, key)| key == pitch && (at - start).abs() <= 1)
-    });
-    found.count() as f64 / score.notes.len() as f64
+fn recall(heard: &[Note]) -> f64 {
+    let opening = opening();
+    let is_same = |a: &Note, b: &Note| a.pitch == b.pitch && a.start.abs_diff(b.start) <= 1;
+    let notes = opening.notes.iter();
+    let found = notes.filter(|note| heard.iter().any(|other| is_same(note, other)));
+    found.count() as f64 / opening.notes.len() as f64
 }
 
 #[test]
@@ -151,7 +119,10 @@ fn side_chain_appears_and_disappears() {
     for format in Format::ALL {
         let mut daw = scenario::start(format, scenario::default_setup(), 1, &[]).unwrap();
         daw.set(&[("listen", "Both")]).unwrap();
-        let mut bad: Vec<f32> = opening(48_000.0).iter().map(|x| x * 40.0).collect();
+        let mut bad: Vec<f32> = sound_of_opening(48_000.0)
+            .iter()
+            .map(|x| x * 40.0)
+            .collect();
         bad.iter_mut().step_by(1_000).for_each(|x| *x = f32::NAN);
         for (beat, sound) in [
             (2.0, None),

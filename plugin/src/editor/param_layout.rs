@@ -188,17 +188,17 @@ static PARAMS: &[ParamLayout] = &[
     ),
     place(
         "listen",
-        Group::Output,
+        Group::Ears,
         "Listens to MIDI, to sound at its audio input (the side chain), or to both. Sound is known about a second late",
     ),
     place(
         "ear_gate",
-        Group::Output,
+        Group::Ears,
         "Sound below this level, in dB of full scale, has no notes",
     ),
     place(
         "ear_sens",
-        Group::Output,
+        Group::Ears,
         "More finds more notes in sound, and more wrong ones",
     ),
     place(
