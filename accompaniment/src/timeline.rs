@@ -3,6 +3,7 @@
 
 mod bars;
 mod channel_parts;
+mod ear;
 mod input;
 mod replaced;
 mod saved;
@@ -11,9 +12,11 @@ mod set_aside;
 
 use continuo_score::{Note, Part, TimeSignature};
 
+use self::channel_parts::EAR_CHANNEL;
 use self::set_aside::NotesAhead;
 
 pub use self::channel_parts::CHANNELS;
+pub use self::ear::HeardNote;
 pub use self::replaced::ReplacedNotes;
 pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
@@ -21,8 +24,10 @@ pub use self::set_aside::PlayedOver;
 /// Source of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NoteSource {
-    /// The player, on this channel.
+    /// The player, on this channel, 0 to 15.
     Player(u8),
+    /// The player, found in sound with this confidence in percent.
+    Ear(u8),
     /// The plugin, with this [`crate::messages::ScheduledNote::id`].
     Generated(u64),
 }
@@ -82,10 +87,12 @@ pub struct Timeline {
     time_signatures: Vec<(f64, TimeSignature)>,
     /// Channels whose pedal is down, one bit each.
     pedals: u16,
-    /// Part of the next note on each channel of the player.
+    /// Part of the next note on each channel of the player ([`NoteSource::channel`]).
     channel_parts: [Part; CHANNELS],
     /// Number of notes without an end.
     held_count: usize,
+    /// First step whose sound at the audio input is not read yet.
+    unheard_from: Option<i64>,
     /// Notes of an earlier pass ahead of the playhead.
     later: NotesAhead,
 }
@@ -131,6 +138,8 @@ pub struct TimelineNote {
     pub velocity: u8,
     /// Whether the plugin generated it.
     pub generated: bool,
+    /// Confidence in percent, if it was found in sound.
+    pub confidence: Option<u8>,
     /// The part that plays it.
     pub part: Part,
     /// Whether it is generated and does not sound.
@@ -171,6 +180,7 @@ impl Timeline {
             pedals: 0,
             channel_parts: [Part::Keys; CHANNELS],
             held_count: 0,
+            unheard_from: None,
             later: NotesAhead::default(),
         }
     }
@@ -276,8 +286,9 @@ impl Timeline {
     }
 
     /// Removes the imagined notes that start before song step `before`: what was really played there
-    /// is known.
+    /// is known, but for sound that is not read yet.
     pub fn forget_imagined(&mut self, before: i64) {
+        let before = self.imagined_from(before);
         self.notes.retain(|n| !n.imagined || n.start >= before);
         self.notes_removed();
     }
@@ -293,12 +304,8 @@ impl Timeline {
     pub fn cancel(&mut self, beat: f64, cutoff_beat: f64) {
         let end = self.step(beat);
         self.notes
-            .retain(|n| matches!(n.source, NoteSource::Player(_)) || n.start_beat < cutoff_beat);
-        for note in self
-            .notes
-            .iter_mut()
-            .filter(|n| matches!(n.source, NoteSource::Generated(_)))
-        {
+            .retain(|n| !n.is_generated() || n.start_beat < cutoff_beat);
+        for note in self.notes.iter_mut().filter(|n| n.is_generated()) {
             note.end = note.end.map(|e| e.min(end.max(note.start + 1)));
         }
         self.notes_removed();
@@ -360,6 +367,10 @@ impl Timeline {
             pitch: n.pitch,
             velocity: n.velocity,
             generated: n.is_generated(),
+            confidence: match n.source {
+                NoteSource::Ear(confidence) => Some(confidence),
+                _ => None,
+            },
             part: n.part,
             imagined: n.imagined,
         })
@@ -397,6 +408,17 @@ impl Timeline {
         self.held_count = self.notes.iter().filter(|n| n.end.is_none()).count();
         if self.notes.is_empty() {
             self.origin = None;
+        }
+    }
+}
+
+impl NoteSource {
+    /// Index of the player's instrument among [`CHANNELS`]; `None` for the plugin.
+    fn channel(self) -> Option<usize> {
+        match self {
+            NoteSource::Player(channel) => Some(usize::from(channel & 15)),
+            NoteSource::Ear(_) => Some(EAR_CHANNEL),
+            NoteSource::Generated(_) => None,
         }
     }
 }

@@ -24,6 +24,7 @@ use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::instance::{Instance, SharedResources};
+use crate::ear::{self, WorkerEnd};
 use crate::editor_link::ComposerEnd;
 use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::process::AudioProcessor;
@@ -70,6 +71,7 @@ enum Command {
 struct NewInstance {
     id: u64,
     rings: (Consumer<ComposerInput>, Producer<ScheduledNote>),
+    ear: WorkerEnd,
     shared: Arc<Shared>,
     state: state::State,
     composer_end: ComposerEnd,
@@ -141,10 +143,12 @@ pub fn connect(
     let wake = handle.commands.clone();
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
-    let processor = AudioProcessor::new(input_producer, planned_out, shared.clone(), wake);
+    let (ear, ear_worker) = ear::rings();
+    let processor = AudioProcessor::new(input_producer, planned_out, ear, shared.clone(), wake);
     let new_instance = NewInstance {
         id,
         rings: (heard, planned),
+        ear: ear_worker,
         shared: shared.clone(),
         state: state.clone(),
         composer_end,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use nice_plug::prelude::NoteOutput;
 
+use crate::ear::EarShared;
 use continuo_accompaniment::counters::Counters;
 use continuo_accompaniment::snapshot::{Health, NoteDialect};
 use continuo_accompaniment::transport::Contradiction;
@@ -30,6 +31,8 @@ pub struct Shared {
     pub leaving: Arc<AtomicBool>,
     /// The dialect of the notes that a CLAP instance sends.
     pub note_output: Arc<NoteOutput>,
+    /// State of the ear.
+    pub ear: EarShared,
     /// Barrier at which offline rendering waits.
     pub barrier: OfflineBarrier,
     /// Triggers pressed in the editor.

@@ -219,7 +219,14 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
                     tempo: Some(120.0),
                     ..HostTransport::default()
                 };
-                processor.process(&reading, 240, settings, AudioSettings::default(), &mut host);
+                processor.process(
+                    &reading,
+                    240,
+                    settings,
+                    AudioSettings::default(),
+                    &[],
+                    &mut host,
+                );
             }
             over.store(true, Ordering::Release);
             host.0
@@ -304,7 +311,7 @@ impl Instance {
                 ..HostTransport::default()
             };
             self.processor
-                .process(&reading, 480, settings, controls, &mut host);
+                .process(&reading, 480, settings, controls, &[], &mut host);
         }
         host.sent
     }

@@ -10,19 +10,21 @@ const MAX_OWN_NOTES: usize = 512;
 impl Timeline {
     /// Input notes that start before song step `before`, and generated notes that start before step
     /// `generated`, as a score from the origin. A held key ends at `before`. Imagined notes before
-    /// `before` are left out: what was really played there is known.
+    /// `before` are left out, because what was really played there is known: but for sound that is
+    /// not read yet.
     pub fn score(&self, before: i64, generated: i64) -> Score {
         let mut score = Score::new(self.steps_per_beat);
         let Some(origin) = self.origin else {
             return score;
         };
         score.time_signatures = self.time_signature_map(origin);
+        let imagined_from = self.imagined_from(before);
         let from_origin = |step: i64| u32::try_from(step - origin).unwrap_or(0);
         let notes = self
             .notes
             .iter()
             .filter(|n| n.start < if n.is_generated() { generated } else { before })
-            .filter(|n| !n.imagined || n.start >= before)
+            .filter(|n| !n.imagined || n.start >= imagined_from)
             .map(|n| Note {
                 start: from_origin(n.start),
                 length: u32::try_from(n.end.unwrap_or(before) - n.start)

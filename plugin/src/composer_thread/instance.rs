@@ -14,6 +14,7 @@ use rtrb::{Consumer, Producer};
 
 use super::NewInstance;
 use super::rings::{SessionEpochs, hand_over, hand_over_all};
+use crate::ear::{self, WorkerEnd};
 use crate::editor_link::{ComposerEnd, EditorRequest};
 use crate::health_report::HealthReport;
 use crate::player::{EnginePlayer, Models, PendingModel};
@@ -64,6 +65,8 @@ pub(super) struct Instance {
     pending_model: Option<PendingModel>,
     /// The file that a worker opens.
     opening: Option<(PathBuf, PendingResult<OpenedPath>)>,
+    /// The ear's rings, until a worker takes them.
+    ear: Option<WorkerEnd>,
     /// Session; it reads input also without a model, so that a save has all notes.
     session: Session<EnginePlayer>,
     /// Whether the chosen model failed and the default one replaces it.
@@ -77,6 +80,7 @@ impl Instance {
         let NewInstance {
             id,
             rings: (heard, planned),
+            ear,
             shared,
             state,
             composer_end,
@@ -96,6 +100,7 @@ impl Instance {
             model: None,
             pending_model: None,
             opening: None,
+            ear: Some(ear),
             session: Session::new(EnginePlayer::without_model(STEPS_PER_BEAT)),
             uses_default: false,
             problem: None,
@@ -112,6 +117,7 @@ impl Instance {
             instance.apply_loaded_state(resources)?;
             instance.apply_loaded_model(resources)?;
             instance.handle_requests(resources)?;
+            instance.start_ear(resources);
             instance.receive_messages(MAX_MESSAGES)
         });
         self.publish_snapshot();
@@ -226,6 +232,21 @@ impl Instance {
         Ok(())
     }
 
+    /// Starts the ear's worker, once sound is to be heard.
+    fn start_ear(&mut self, resources: &mut SharedResources) {
+        if !self.shared.ear.wanted.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(rings) = self.ear.take() {
+            let files = crate::resources::find_ear(self.own_library.as_deref());
+            crate::resources::stay_loaded(self.own_library.as_deref());
+            let shared = self.shared.clone();
+            resources
+                .workers
+                .spawn(move || ear::run(files, rings, &shared));
+        }
+    }
+
     /// Publishes a snapshot if the editor shows.
     fn publish_snapshot(&mut self) {
         if !self.composer_end.link.is_watched() || self.last_snapshot.elapsed() < SNAPSHOT_INTERVAL
@@ -241,7 +262,11 @@ impl Instance {
             _ => {}
         }
         self.shared.fill_health(&mut snapshot.health);
-        let problems = [self.problem.clone(), self.state.problem()];
+        let problems = [
+            self.problem.clone(),
+            self.state.problem(),
+            self.shared.ear.problem(),
+        ];
         snapshot.problems = problems.into_iter().flatten().collect();
         self.composer_end.link.publish(snapshot);
     }
@@ -338,6 +363,13 @@ impl Instance {
         }
         report.count(&self.shared.counters);
         report.problem = report.problem.or_else(|| self.state.problem());
+        report.problem = report.problem.or_else(|| self.shared.ear.problem());
         report
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.shared.ear.leaving.store(true, Ordering::Relaxed);
     }
 }

@@ -40,7 +40,7 @@ fn thread_without_a_model_never_hangs_and_ends_with_its_instances() {
             ..HostTransport::default()
         };
         let (settings, controls) = (Settings::default(), AudioSettings::default());
-        processor.process(&reading, 480, settings, controls, &mut Silence);
+        processor.process(&reading, 480, settings, controls, &[], &mut Silence);
     }
     assert_eq!(
         link.shared

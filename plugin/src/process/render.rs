@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::AudioProcessor;
-use super::events::{Host, on, send_off};
+use super::events::{BlockEvent, Host, on, send_off};
 use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::schedule::{Due, Front};
 use continuo_accompaniment::transport::{BlockTimeline, Span};
@@ -42,7 +42,9 @@ impl AudioProcessor {
             if block_timeline.spans[0].is_some() && self.is_cancelled_by(next) {
                 self.cancel(sample, host);
             }
-            self.pass_thru(sample, event, host);
+            if let BlockEvent::Host(event) = event {
+                self.pass_thru(sample, event, host);
+            }
             next += 1;
         }
         self.pass_overflow(frames, host);
@@ -83,7 +85,9 @@ impl AudioProcessor {
             }
             self.end_due(span, sample, host);
             for index in next..next + here {
-                self.pass_thru(sample, self.events[index].1, host);
+                if let BlockEvent::Host(event) = self.events[index].1 {
+                    self.pass_thru(sample, event, host);
+                }
             }
             next += here;
             if !held(sample) {
@@ -161,6 +165,7 @@ impl AudioProcessor {
         }
         self.active_notes
             .start(channel, note.pitch, sample, note.end_beat);
+        self.ear.plays(sample, note.pitch);
         increment(&self.shared.counters.played);
         if late {
             increment(&self.shared.counters.late);
