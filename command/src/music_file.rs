@@ -145,13 +145,8 @@ impl MusicFile {
 
     /// Reason of refusing a file that cannot be read.
     fn refusal(&self) -> String {
-        let name = self.name.display();
-        if (kind::MIDI.recognises)(&self.bytes) {
-            return format!("{name}: not a readable MIDI file");
-        }
-        let head = &self.bytes[..self.bytes.len().min(4096)];
-        let found = kind::describe(head);
-        format!("{name}: not a MIDI, WAV or FLAC file, but {found}")
+        let why = kind::refuse_music(&self.bytes);
+        format!("{}: {why}", self.name.display())
     }
 }
 

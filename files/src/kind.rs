@@ -125,6 +125,15 @@ pub fn is_audio(head: &[u8]) -> bool {
     (WAV.recognises)(head) || (FLAC.recognises)(head)
 }
 
+/// Says in a clause why a file with these first bytes, which could not be read as MIDI, is no music.
+pub fn refuse_music(head: &[u8]) -> String {
+    if (MIDI.recognises)(head) {
+        return "not a readable MIDI file".into();
+    }
+    let head = &head[..head.len().min(HEAD)];
+    format!("not a MIDI, WAV or FLAC file, but {}", describe(head))
+}
+
 /// Whether a file is a WAV or FLAC file by its first bytes. Pipes and devices, which can be read only
 /// once, and files that cannot be read are none.
 pub fn is_audio_file(path: &Path) -> bool {
@@ -164,7 +173,7 @@ impl Kind {
 }
 
 /// Returns the name of a file's kind by its first bytes, with an article.
-pub fn describe(head: &[u8]) -> &'static str {
+pub(crate) fn describe(head: &[u8]) -> &'static str {
     match by_content(head) {
         Some(name) => name,
         None if is_text(head) => "a text file",
@@ -234,6 +243,14 @@ mod tests {
         }
         assert!(!is_audio_file(folder.path()));
         assert!(!is_audio_file(&folder.path().join("gone.wav")));
+    }
+
+    #[test]
+    fn other_files_are_refused_with_their_kind() {
+        assert_eq!(refuse_music(b"MThd no more"), "not a readable MIDI file");
+        assert!(refuse_music(b"ID3\x04").ends_with("but an MP3 file"));
+        let text = "a".repeat(HEAD - 1) + "\u{e9}";
+        assert!(refuse_music(text.as_bytes()).ends_with("but a text file"));
     }
 
     #[test]
