@@ -18,6 +18,7 @@
 mod beat_map;
 mod echo;
 mod input;
+mod recording;
 mod worker;
 
 use std::sync::atomic::AtomicBool;
@@ -29,6 +30,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use crate::shared::OfflineBarrier;
 
 pub use self::input::{EarInput, MonoMix};
+pub use self::recording::transcribe;
 pub use self::worker::{EarFiles, run};
 
 /// Time in seconds that the worker has for a window of sound. The model needs about 0.05 s.

@@ -132,7 +132,8 @@ impl OfflineBarrier {
         self.done.store(block, Ordering::Release);
     }
 
-    /// Shows that the composer works, and wakes the audio thread to empty the ring. Composer thread.
+    /// Shows that the composer works, and wakes the audio thread to empty the ring. Composer thread, and
+    /// workers that it waits for.
     pub fn heartbeat(&self) {
         self.heartbeats.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_all();

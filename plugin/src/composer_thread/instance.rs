@@ -1,6 +1,7 @@
 //! The composer thread's half of one instance.
 
 mod loading;
+mod opening;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use continuo_engine::EngineError;
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
+use self::opening::Opening;
 use super::NewInstance;
 use super::rings::{SessionEpochs, hand_over, hand_over_all};
 use crate::ear::{self, WorkerEnd};
@@ -20,8 +22,7 @@ use crate::health_report::HealthReport;
 use crate::player::{EnginePlayer, Models, PendingModel};
 use crate::shared::Shared;
 use crate::state;
-use crate::workers::{PendingResult, Workers, panic_message};
-use continuo_accompaniment::file_learning::{OpenedPath, open};
+use crate::workers::{Workers, panic_message};
 use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::{Player, SavedSession, Session, Urgency};
 use continuo_accompaniment::snapshot::ModelState;
@@ -64,7 +65,7 @@ pub(super) struct Instance {
     /// The model while it loads.
     pending_model: Option<PendingModel>,
     /// The file that a worker opens.
-    opening: Option<(PathBuf, PendingResult<OpenedPath>)>,
+    opening: Option<Opening>,
     /// The ear's rings, until a worker takes them.
     ear: Option<WorkerEnd>,
     /// Session; it reads input also without a model, so that a save has all notes.
@@ -198,37 +199,7 @@ impl Instance {
                 }
             }
         }
-        // The worker drops its clone once the result is set.
-        if self
-            .opening
-            .as_ref()
-            .is_some_and(|(_, file)| !file.is_shared())
-            && let Some((path, file)) = self.opening.take()
-        {
-            let opened = match file.into_inner() {
-                Some(Ok(opened)) => opened,
-                Some(Err(why)) => {
-                    let why = format!("{}: {why}", path.display());
-                    OpenedPath::refused(path, why)
-                }
-                None => {
-                    let why = format!("{}: was not opened; try again", path.display());
-                    OpenedPath::refused(path, why)
-                }
-            };
-            self.session.file_opened(opened);
-            self.shared.barrier.heartbeat();
-        }
-        if self.opening.is_none()
-            && let Some(path) = self.session.next_file()
-        {
-            let steps_per_beat = self.session.player().steps_per_beat();
-            let at = path.clone();
-            let has_parts = self.session.player().has_parts();
-            let open = move || open(at, steps_per_beat, has_parts);
-            let file = resources.workers.spawn(open);
-            self.opening = Some((path, file));
-        }
+        self.open_files(resources);
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Requests of the editor and calls of a main thread to an instance without a host, while it plays.
 
-use std::path::PathBuf;
+mod recordings;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -33,12 +35,16 @@ struct Instance {
 }
 
 fn instance() -> Instance {
-    artifacts::use_test_model().unwrap();
     // The resources lie beside the bundle.
-    let own = artifacts::bundle(Format::Clap).unwrap();
+    instance_of(&artifacts::bundle(Format::Clap).unwrap())
+}
+
+/// Makes an instance of the plugin's library at a path, beside which its resources lie.
+fn instance_of(own: &Path) -> Instance {
+    artifacts::use_test_model().unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
     let (editor, composer_end) = EditorLink::new(shared.clone(), kept.clone());
-    let (processor, link) = connect(Some(&own), &kept, shared.clone(), composer_end).unwrap();
+    let (processor, link) = connect(Some(own), &kept, shared.clone(), composer_end).unwrap();
     Instance {
         editor,
         kept,
