@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use continuo_cli::{Force, Progress, one_result_on_standard_output, print, report};
-use continuo_files::{Output, kind};
+use continuo_files::{Output, Replace, kind};
 use continuo_score::Vocabulary;
 use continuo_score::midi::Pedal;
 use continuo_synth::wav::{self as wav, Rendered};
@@ -41,6 +41,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     let output = Output::check(&args.output, &kind::WAV, args.force.replace())?;
     one_result_on_standard_output(args.json, &output, "the sound")?;
+    ensure!(
+        !output.is_file(&args.file) || args.force.replace() == Replace::Any,
+        "{}: is the input, and the recording would be lost; name another file (or --force)",
+        args.file.display()
+    );
     let steps = Vocabulary::continuo().steps_per_beat;
     let chosen = args.selection.read(&args.file, Pedal::Lengthen, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);

@@ -6,7 +6,7 @@
 //! [`resource_folders`](crate::onnx_runtime::resource_folders).
 //!
 //! `cargo xtask ear` puts the file, its licence and its notice into [`FOLDER`] of cargo's target
-//! folder.
+//! folder. `cargo xtask bundle` copies them into the bundles, if it can fetch them.
 
 use std::path::{Path, PathBuf};
 

@@ -46,6 +46,29 @@ pub fn bundle(format: Format) -> Result<PathBuf> {
     Ok(folder.join("Continuo").with_extension(format.extension()))
 }
 
+/// basic-pitch's model in a test bundle; `None`, with a line, where it could not be fetched for the
+/// bundle.
+///
+/// # Errors
+///
+/// Fails when there is no folder of test bundles.
+pub fn bundled_ear(format: Format) -> Result<Option<PathBuf>> {
+    let bundle = bundle(format)?;
+    let beside = onnx_runtime::resources_beside(&bundle);
+    let folders = beside
+        .into_iter()
+        .chain([onnx_runtime::resources_inside(&bundle)]);
+    let found = ear_model::find_bundled(&folders.collect::<Vec<_>>());
+    if found.is_none() {
+        eprintln!(
+            "skipped: {} has no {}; run `cargo xtask test --prepare` with a network",
+            bundle.display(),
+            ear_model::NAME
+        );
+    }
+    Ok(found)
+}
+
 /// A program of the workspace, built in the same profile as the calling test.
 ///
 /// # Errors

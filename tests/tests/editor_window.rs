@@ -9,8 +9,11 @@
 
 #![cfg(target_os = "linux")]
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use continuo_files::{Output, Replace, kind};
+use continuo_synth::wav::write_wav;
 use continuo_tests::artifacts;
 use continuo_tests::daw::Daw;
 use continuo_tests::editor_host::{BACKGROUND, EditorHost, OpenResources, TIMEOUT, abort_on_hang};
@@ -92,7 +95,7 @@ fn editor_opens_shows_notes_and_closes_without_leaks() {
         obeys_the_pointer(&mut host);
         follows_the_size_of_its_window(&mut host);
         is_resized_by_dragging_its_corner(&mut host);
-        learns_a_dropped_file(&mut host);
+        learns_dropped_files(&mut host, format);
         host.close().unwrap();
         repeated_opening_leaks_nothing(&mut host, format);
         closes_before_it_is_drawn(&mut host);
@@ -237,25 +240,34 @@ fn is_resized_by_dragging_its_corner(host: &mut EditorHost) {
     }
 }
 
-/// A MIDI file dropped on the window is learned and part of the saved state.
-fn learns_a_dropped_file(host: &mut EditorHost) {
+/// A MIDI file and a recording that are dropped on the window are learned and part of the saved state.
+/// The recording is left out where the bundle has no ear.
+fn learns_dropped_files(host: &mut EditorHost, format: Format) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("dropped on it.mid");
-    continuo_score::tune::minuet()
-        .to_midi()
-        .write_file(&file)
-        .unwrap();
-    host.window.drop_files(&[&file]).unwrap();
-    let name = b"dropped on it.mid";
+    let music = continuo_score::tune::minuet().ended_at(4 * 36).to_midi();
+    let mut files = vec![folder.path().join("dropped on it.mid")];
+    music.write_file(&files[0]).unwrap();
+    if artifacts::bundled_ear(format).unwrap().is_some() {
+        let recording = folder.path().join("dropped on it.wav");
+        let output = Output::check(&recording, &kind::WAV, Replace::SameKind).unwrap();
+        write_wav(&music, 0..music.end, &output, 22_050, &mut |_| ()).unwrap();
+        files.push(recording);
+    }
+    let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    host.window.drop_files(&paths).unwrap();
     let began = Instant::now();
+    let is_learned = |state: &[u8], path: &Path| {
+        let name = path.file_name().unwrap().as_encoded_bytes();
+        state.windows(name.len()).any(|part| part == name)
+    };
     loop {
         let state = host.daw.plugin().save().unwrap();
-        if state.windows(name.len()).any(|part| part == name) {
+        if paths.iter().all(|path| is_learned(&state, path)) {
             return;
         }
         assert!(
             began.elapsed() < TIMEOUT,
-            "the file was not learned within {TIMEOUT:?}"
+            "{paths:?} were not learned within {TIMEOUT:?}"
         );
         host.daw.plugin().editor().run_main_thread().unwrap();
         host.daw.run_stopped(512).unwrap();

@@ -238,6 +238,19 @@ fn files_of_another_kind_are_refused_with_what_is_taken() {
 }
 
 #[test]
+fn rendering_does_not_replace_the_recording_that_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, input, _) = minuet_in(folder.path());
+    let sound = rendered(folder.path(), &input);
+    let before = fs::read(&sound).unwrap();
+    let done = continuo(&["render", &sound, "-o", &sound]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("in.wav: is the input"), "{said}");
+    assert!(fs::read(&sound).unwrap() == before);
+}
+
+#[test]
 fn view_of_notation_names_the_command_and_the_programs() {
     let folder = tempfile::tempdir().unwrap();
     let (_, input, _) = minuet_in(folder.path());

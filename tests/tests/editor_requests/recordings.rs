@@ -1,7 +1,7 @@
 //! Learning from recordings. These tests are skipped where the bundles have no ear.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use continuo::ear::transcribe;
@@ -15,20 +15,6 @@ use continuo_tests::artifacts;
 use continuo_tests::host::Format;
 
 use super::{instance, instance_of};
-
-/// Returns the resources of the test bundle, if they have basic-pitch's model.
-fn resources() -> Option<PathBuf> {
-    let resources = resources_beside(&artifacts::bundle(Format::Clap).unwrap()).unwrap();
-    if ear_model::find_bundled(std::slice::from_ref(&resources)).is_none() {
-        eprintln!(
-            "skipped: no {} in {}; run `cargo xtask test --prepare` with a network",
-            ear_model::NAME,
-            resources.display()
-        );
-        return None;
-    }
-    Some(resources)
-}
 
 /// Renders eight bars of the minuet, and returns the pitches of its notes.
 fn render(path: &Path) -> Vec<u8> {
@@ -57,7 +43,7 @@ fn write_noise(path: &Path, minutes: u32) {
 
 #[test]
 fn recording_is_learned_beside_a_midi_file() {
-    if resources().is_none() {
+    if artifacts::bundled_ear(Format::Clap).unwrap().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -86,7 +72,7 @@ fn recording_is_learned_beside_a_midi_file() {
 
 #[test]
 fn recording_that_cannot_be_heard_is_named_with_the_reason() {
-    let Some(resources) = resources() else {
+    let Some(model) = artifacts::bundled_ear(Format::Clap).unwrap() else {
         return;
     };
     if std::env::var_os(ear_model::VARIABLE).is_some() {
@@ -97,7 +83,7 @@ fn recording_that_cannot_be_heard_is_named_with_the_reason() {
     let at = |name: &str| folder.path().join(name);
     let own = at("Continuo.clap");
     let copied = resources_beside(&own).unwrap();
-    artifacts::copy_folder(&resources, &copied).unwrap();
+    artifacts::copy_folder(model.parent().unwrap(), &copied).unwrap();
     render(&at("a.wav"));
     fs::write(at("b.wav"), b"RIFF\0\0\0\0WAVE, and no more").unwrap();
     let refused = |name: &str, goes_on: bool| {
@@ -129,7 +115,7 @@ fn recording_that_cannot_be_heard_is_named_with_the_reason() {
 
 #[test]
 fn forgetting_and_leaving_stop_a_long_recording() {
-    if resources().is_none() {
+    if artifacts::bundled_ear(Format::Clap).unwrap().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
