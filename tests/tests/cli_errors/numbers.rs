@@ -4,13 +4,14 @@ use crate::commands::rows;
 use crate::fixture::{Fixture, options};
 
 /// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
-const TEXTS: [&str; 20] = [
+const TEXTS: [&str; 21] = [
     "--all",
     "--output",
     "--learn",
     "--model",
     "--runtime",
     "--device",
+    "--ear",
     "--variant",
     "--vocabulary",
     "--preset",
@@ -28,7 +29,7 @@ const TEXTS: [&str; 20] = [
 ];
 
 /// Options, and further invalid values that each refuses.
-const SENSELESS: [(&str, &[&str]); 37] = [
+const SENSELESS: [(&str, &[&str]); 39] = [
     ("--balance", &["-5", "inf", "2"]),
     ("--transpose", &["200", "-1"]),
     ("--loudness", &["200"]),
@@ -64,6 +65,8 @@ const SENSELESS: [(&str, &[&str]); 37] = [
     ("--threads", &["0"]),
     ("--seed", &["-1", "1.5"]),
     ("--last", &["0", "-1"]),
+    ("--bpm", &["0", "-1", "inf", "2000"]),
+    ("--first-beat", &["-1", "inf", "40000"]),
     ("--channels", &["0", "17", "2-1"]),
     ("--tracks", &["-1", "x"]),
 ];
