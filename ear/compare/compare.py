@@ -123,15 +123,15 @@ def render(music, timbre, rate, path, arguments):
         soundfile.write(path, synthesise(music, timbre, rate), rate)
 
 
-def f_measure(music, found):
-    """Returns mir_eval's F-measure of notes (onset, end, MIDI pitch)."""
+def f_measure(music, found, within=0.05):
+    """Returns mir_eval's F-measure of notes (onset, end, MIDI pitch), with onsets within seconds."""
     wanted = [(n.start, n.end, n.pitch) for n in music.instruments[0].notes]
     if not found:
         return 0.0
     times = [np.array([(a, max(b, a + 0.01)) for a, b, _ in x]) for x in (wanted, found)]
     pitches = [mir_eval.util.midi_to_hz(np.array([p for _, _, p in x])) for x in (wanted, found)]
     _, _, f, _ = mir_eval.transcription.precision_recall_f1_overlap(
-        times[0], pitches[0], times[1], pitches[1], onset_tolerance=0.05, pitch_tolerance=50.0,
+        times[0], pitches[0], times[1], pitches[1], onset_tolerance=within, pitch_tolerance=50.0,
         offset_ratio=None)
     return f
 
