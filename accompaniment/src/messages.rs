@@ -86,7 +86,7 @@ pub enum ComposerInput {
         beat: f64,
         /// Quarter notes that the transport has run since the last moment whose notes are known.
         age: f64,
-        /// Whether a pitch sounds at that moment.
+        /// Whether the player sounds at that moment, in this pass of the playhead.
         sounding: bool,
     },
     /// The host's time signature from here on.

@@ -93,6 +93,8 @@ pub struct Timeline {
     held_count: usize,
     /// First step whose sound at the audio input is not read yet.
     unheard_from: Option<i64>,
+    /// Bar line from which turns count, if that is not the origin.
+    turns_from: Option<i64>,
     /// Notes of an earlier pass ahead of the playhead.
     later: NotesAhead,
 }
@@ -181,6 +183,7 @@ impl Timeline {
             channel_parts: [Part::Keys; CHANNELS],
             held_count: 0,
             unheard_from: None,
+            turns_from: None,
             later: NotesAhead::default(),
         }
     }
@@ -288,8 +291,9 @@ impl Timeline {
     /// Removes the imagined notes that start before song step `before`: what was really played there
     /// is known, but for sound that is not read yet.
     pub fn forget_imagined(&mut self, before: i64) {
-        let before = self.imagined_from(before);
-        self.notes.retain(|n| !n.imagined || n.start >= before);
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.retain(|n| !n.imagined || n.start >= before || self.stands_for_sound(n));
+        self.notes = notes;
         self.notes_removed();
     }
 
@@ -314,6 +318,7 @@ impl Timeline {
     /// Moves the playhead to `beat` and removes the notes from there on. Notes that sound at `beat`
     /// end there.
     pub fn forget_from(&mut self, beat: f64) {
+        self.turns_from = None;
         self.notes
             .retain(|n| n.start_beat < beat - SAME && !n.imagined);
         self.end_notes_at(beat);
@@ -398,7 +403,8 @@ impl Timeline {
         if self.notes.is_empty() {
             self.origin = Some(self.bar_line(step));
         } else if self.origin.is_some_and(|origin| step < origin) {
-            // Only rounding at the first note leads here; a bar must not start after its notes.
+            // Rounding at the first note leads here, and a note that was found late in sound. A bar must
+            // not start after its notes.
             self.origin = Some(self.bar_line(step));
         }
     }
@@ -407,7 +413,7 @@ impl Timeline {
     fn notes_removed(&mut self) {
         self.held_count = self.notes.iter().filter(|n| n.end.is_none()).count();
         if self.notes.is_empty() {
-            self.origin = None;
+            (self.origin, self.turns_from) = (None, None);
         }
     }
 }

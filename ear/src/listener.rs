@@ -27,6 +27,7 @@ const LEAD_FRAMES: usize = WINDOW_FRAMES - MARGIN_FRAMES - HOP_FRAMES;
 pub struct Listener {
     model: EarModel,
     resampler: Resampler,
+    rate: u32,
     limits: Thresholds,
     tracker: Tracker,
     /// Samples at the model's rate from the first one that the next window needs.
@@ -52,6 +53,7 @@ impl Listener {
         let mut listener = Self {
             model,
             resampler: Resampler::new(rate)?,
+            rate,
             limits,
             tracker: Tracker::new(limits),
             samples: Vec::new(),
@@ -80,6 +82,7 @@ impl Listener {
     /// Fails if the rate is outside of [`RATES`](crate::RATES).
     pub fn restart(&mut self, rate: u32, settings: &Settings) -> Result<(), EarError> {
         self.resampler = Resampler::new(rate)?;
+        self.rate = rate;
         self.limits = settings.thresholds();
         self.reset();
         Ok(())
@@ -102,9 +105,11 @@ impl Listener {
         self.frames as f64 / frames_per_second()
     }
 
-    /// Length of the stream, in seconds, that was needed for [`Self::decided`].
+    /// Length of the stream, in seconds, that certainly suffices for [`Self::decided`]: the window, and
+    /// what the resampler holds back.
     pub fn needed(&self) -> f64 {
-        (self.frames + MARGIN_FRAMES as u64) as f64 / frames_per_second()
+        let window = (self.frames + MARGIN_FRAMES as u64) as f64 / frames_per_second();
+        window + self.resampler.lookahead() as f64 / f64::from(self.rate)
     }
 
     /// Whether a pitch sounds at [`Self::decided`].

@@ -16,9 +16,8 @@ pub struct Note {
     pub velocity: u8,
     /// Confidence from 0 to 1: the geometric mean of the onset's strength and the mean activation.
     pub confidence: f32,
-    /// Moment of the stream, in seconds, whose sound decided the note: the same for all sizes of
-    /// blocks, and at most [`Listener::latency`](crate::Listener::latency) later than the sound that
-    /// ended the note for certain.
+    /// Length of the stream, in seconds, that certainly suffices to find the note
+    /// ([`Listener::needed`](crate::Listener::needed)). It is the same for all sizes of blocks.
     pub decided: f64,
 }
 

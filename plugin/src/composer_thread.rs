@@ -28,7 +28,7 @@ use crate::ear::{self, WorkerEnd};
 use crate::editor_link::ComposerEnd;
 use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::process::AudioProcessor;
-use crate::shared::Shared;
+use crate::shared::{Shared, fill_and_drain};
 use crate::state;
 use continuo_accompaniment::messages::{
     ComposerInput, INPUT_RING_CAPACITY, NOTE_RING_CAPACITY, ScheduledNote,
@@ -338,13 +338,6 @@ impl ComposerThread {
             );
         }
     }
-}
-
-/// Fills and empties a ring once, so that its pages are in memory. Each page fault would cost the
-/// audio thread 10 to 50 µs.
-fn fill_and_drain<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
-    while to.push(filler).is_ok() {}
-    while from.pop().is_ok() {}
 }
 
 fn report_path() -> Option<PathBuf> {

@@ -8,9 +8,9 @@
 //!            <─(rtrb: EarReport)──────────────
 //! ```
 //!
-//! The samples of a running transport are counted by one *clock* for an instance. A stream begins
+//! One *clock* for an instance counts the samples of the running transport, heard or not. A stream begins
 //! where the transport starts or jumps, and windows of the model lie at fixed samples of the stream. A
-//! note becomes known [`ALLOWANCE`] seconds after the last sample that decided it, if the worker is in
+//! note becomes known [`ALLOWANCE`] seconds after enough sound is there to find it, if the worker is in
 //! time. So the notes and the samples on which they become known depend on the sound alone: a bounce
 //! equals the playback, for all block sizes. While the host renders offline, the audio thread waits for
 //! the worker; in real time it never does, and a report that comes later counts when it comes.
@@ -27,16 +27,17 @@ use std::sync::{Mutex, PoisonError};
 use continuo_ear::Settings;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use crate::shared::OfflineBarrier;
+use crate::shared::{OfflineBarrier, fill_and_drain};
 
-pub use self::input::{EarInput, MonoMix};
+pub use self::input::{EarInput, MonoMix, Sound};
 pub use self::recording::transcribe;
 pub use self::worker::{EarFiles, run};
 
 /// Time in seconds that the worker has for a window of sound. The model needs about 0.05 s.
 pub const ALLOWANCE: f64 = 0.3;
 
-/// Capacity of the ring of samples: 1.4 s at 48 kHz, which is longer than the model loads.
+/// Capacity of the ring of samples: 1.4 s at 48 kHz, which is longer than the model loads, and 0.3 s at
+/// 192 kHz, which is longer than it runs.
 const SAMPLE_CAPACITY: usize = 1 << 16;
 /// Capacity of the ring of stream marks.
 const MARK_CAPACITY: usize = 256;
@@ -46,7 +47,6 @@ const REPORT_CAPACITY: usize = 4_096;
 /// A change of the stream, before the sample at `clock`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StreamMark {
-    /// Number of samples before it.
     clock: u64,
     change: StreamChange,
 }
@@ -72,7 +72,7 @@ pub enum EarReport {
         onset: u64,
         /// First sample after it.
         end: u64,
-        /// Number of samples that decided it.
+        /// The clock at which enough sound is there to find it.
         decided: u64,
         /// MIDI key.
         pitch: u8,
@@ -83,9 +83,9 @@ pub enum EarReport {
     },
     /// More sound is read.
     Read {
-        /// All notes before this sample are reported.
+        /// All notes that had ended well before this sample are reported.
         to: u64,
-        /// Number of samples that were needed for that.
+        /// The clock at which enough sound is there to know that.
         decided: u64,
         /// Whether a pitch sounds at `to`.
         sounding: bool,
@@ -120,9 +120,15 @@ impl EarShared {
         problem.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Ends listening with a line for the user. Worker thread.
-    fn fail(&self, problem: String) {
-        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(problem);
+    /// Sets the problem, or that there is none. Never called by the audio thread.
+    fn set_problem(&self, problem: Option<String>) {
+        let problem = problem.map(|problem| format!("no notes from sound: {problem}"));
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
+    }
+
+    /// Ends listening with a line for the user. Worker and composer thread.
+    pub fn fail(&self, problem: String) {
+        self.set_problem(Some(problem));
         self.barrier.finish(u64::MAX);
     }
 }
@@ -145,9 +151,14 @@ pub struct AudioEnd {
 /// thread.
 pub fn rings() -> (AudioEnd, WorkerEnd) {
     let (mut samples_in, mut samples) = RingBuffer::new(SAMPLE_CAPACITY);
-    while samples_in.push(0.0).is_ok() {}
-    while samples.pop().is_ok() {}
-    let (marks_in, marks) = RingBuffer::new(MARK_CAPACITY);
+    fill_and_drain(&mut samples_in, &mut samples, 0.0);
+    let (mut marks_in, mut marks) = RingBuffer::new(MARK_CAPACITY);
+    let end = StreamMark {
+        clock: 0,
+        change: StreamChange::End,
+    };
+    fill_and_drain(&mut marks_in, &mut marks, end);
+    // The audio thread only reads the reports.
     let (reports, reports_out) = RingBuffer::new(REPORT_CAPACITY);
     (
         AudioEnd {

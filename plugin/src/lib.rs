@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Every module names the thread that owns its types. The audio thread never allocates, locks, waits,
-//! logs or makes a system call. The one exception: it waits for the composer while the host renders
-//! offline.
+//! logs or makes a system call. The one exception: it waits for the composer, and for the ear's worker,
+//! while the host renders offline.
 
 pub mod action;
 pub mod composer_thread;
@@ -36,7 +36,7 @@ use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
 use crate::composer_thread::Link;
-use crate::ear::MonoMix;
+use crate::ear::{MonoMix, Sound};
 use crate::editor::window::EditorWindow;
 use crate::editor_link::{ComposerEnd, EditorLink};
 use crate::params::{ContinuoParams, ParamCache};
@@ -48,7 +48,7 @@ use continuo_accompaniment::transport::HostTransport;
 
 /// Number of the layout with a microphone among the layouts of the audio ports, from 1: for the
 /// standalone program.
-pub const MICROPHONE_LAYOUT: usize = 3;
+pub const MICROPHONE_LAYOUT: usize = 4;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
@@ -108,6 +108,16 @@ impl Plugin for Continuo {
             aux_input_ports: &[new_nonzero_u32(2)],
             names: PortNames {
                 layout: Some("Side Chain"),
+                aux_inputs: &["Audio to Listen To"],
+                ..PortNames::const_default()
+            },
+            ..AudioIOLayout::const_default()
+        },
+        AudioIOLayout {
+            main_output_channels: NonZeroU32::new(2),
+            aux_input_ports: &[new_nonzero_u32(1)],
+            names: PortNames {
+                layout: Some("Mono Side Chain"),
                 aux_inputs: &["Audio to Listen To"],
                 ..PortNames::const_default()
             },
@@ -213,18 +223,18 @@ impl Plugin for Continuo {
         if let Some(active) = &mut self.active {
             let reading = reading_of(context.transport());
             let (settings, audio_settings) = active.param_cache.values(&self.params);
-            let mut input: &[&mut [f32]] = &[];
-            if audio_settings.ear.is_some() {
-                input = match aux.inputs {
-                    [side_chain, ..] => side_chain.as_slice_immutable(),
-                    // The main input lies where the output goes.
-                    [] => {
-                        let main = buffer.as_slice_immutable();
-                        &main[..active.main_input.min(main.len())]
-                    }
-                };
-            }
-            let heard = active.mix.mix(input);
+            // The main input lies where the output goes.
+            let main = buffer.as_slice_immutable();
+            let microphone = &main[..active.main_input.min(main.len())];
+            let (input, is_microphone) = match (audio_settings.ear, &aux.inputs) {
+                (None, _) => (&[] as &[&mut [f32]], false),
+                (Some(_), [side_chain, ..]) => (side_chain.as_slice_immutable(), false),
+                (Some(_), []) => (microphone, true),
+            };
+            let heard = Sound {
+                samples: active.mix.mix(input),
+                is_microphone,
+            };
             for channel in buffer.as_slice() {
                 channel.fill(0.0);
             }

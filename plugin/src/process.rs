@@ -7,8 +7,9 @@
 //! render   schedule, thru        ─> host, each event on its sample
 //! ```
 //!
-//! Nothing here allocates, locks, logs or makes a system call, except [`OfflineBarrier::wait_until`] and the
-//! wake-up before it, which run only while the host renders offline.
+//! Nothing here allocates, locks, logs or makes a system call, except [`OfflineBarrier::wait_until`] (for the
+//! composer and for the ear's worker) and the wake-up before it, which run only while the host renders
+//! offline.
 //!
 //! # Cancels
 //!
@@ -34,7 +35,7 @@ use std::sync::atomic::Ordering;
 use continuo_score::Part;
 use rtrb::{Consumer, Producer};
 
-use crate::ear::{AudioEnd, EarInput};
+use crate::ear::{AudioEnd, EarInput, Sound};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::Mode;
 use continuo_accompaniment::held_chord::{ChordKeys, HeldChord};
@@ -221,15 +222,14 @@ impl AudioProcessor {
         self.pending_note_offs = self.thru_keys;
     }
 
-    /// Processes one block of `frames` samples. `sound` has the samples of the audio input, mixed to one
-    /// channel; it is empty without one.
+    /// Processes one block of `frames` samples, with the sound at its audio input.
     pub fn process(
         &mut self,
         reading: &HostTransport,
         frames: u32,
         settings: Settings,
         audio_settings: AudioSettings,
-        sound: &[f32],
+        sound: Sound,
         host: &mut impl Host,
     ) {
         self.block += 1;
@@ -266,6 +266,9 @@ impl AudioProcessor {
                 beat: self.last_stop.beat,
             });
             self.held_chord.off(None, None);
+        }
+        if pressed.contains(Trigger::Clear) {
+            self.ear.forget();
         }
         let opening = self.notify_block(&block_timeline, settings, pressed, frames);
         self.receive_planned();

@@ -26,7 +26,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::arpeggio::Arpeggio;
 use self::listener::Listener;
-use crate::ear::{self as ear_rings, WorkerEnd};
+use crate::ear::{self as ear_rings, Sound, WorkerEnd};
 use crate::process::{AudioProcessor, AudioSettings, Event, Host};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::{Enter, Mode};
@@ -107,6 +107,8 @@ struct ProtocolTest {
     worker: WorkerEnd,
     /// What is heard at the audio input, from its first sample on.
     sound: Vec<f32>,
+    /// Whether a microphone hears it.
+    microphone: bool,
 }
 
 const RATE: f64 = 48_000.0;
@@ -143,6 +145,7 @@ impl ProtocolTest {
             controls: AudioSettings::default(),
             worker,
             sound: Vec::new(),
+            microphone: false,
         }
     }
 
@@ -150,8 +153,12 @@ impl ProtocolTest {
         let frames_of_sound = (frames as usize).min(self.sound.len());
         let sound: Vec<f32> = self.sound.drain(..frames_of_sound).collect();
         let (settings, controls) = (self.settings, self.controls);
+        let sound = Sound {
+            samples: &sound,
+            is_microphone: self.microphone,
+        };
         self.processor
-            .process(reading, frames, settings, controls, &sound, block);
+            .process(reading, frames, settings, controls, sound, block);
     }
 
     /// Presses a trigger in the editor.

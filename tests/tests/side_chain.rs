@@ -86,6 +86,49 @@ fn sound_is_heard_and_answered_alike_in_both_formats_and_all_blocks() {
     }
 }
 
+/// A tune that begins again ends the answer on one sample, whatever the blocks and the format.
+#[test]
+fn sound_ends_the_answer_on_the_same_sample_in_all_blocks() {
+    if !artifacts::use_ear_model().unwrap() {
+        return;
+    }
+    let mut sound = sound_of_opening(44_100.0);
+    sound.resize(44_100 * 11, 0.0);
+    sound.extend(sound_of_opening(44_100.0));
+    let mut first: Option<Vec<(u64, bool, u8)>> = None;
+    for (format, blocks) in [
+        (Format::Clap, Blocks::Fixed(64)),
+        (Format::Vst3, Blocks::Fixed(4_096)),
+        (
+            Format::Vst3,
+            Blocks::Random {
+                seed: 9,
+                longest: 900,
+            },
+        ),
+    ] {
+        let setup = scenario::setup(44_100.0, 120.0, blocks);
+        let mut daw = scenario::start(format, setup, 1, &[]).unwrap();
+        daw.set(&[("listen", "Audio")]).unwrap();
+        daw.set_side_chain(Some(sound.clone()));
+        let began = daw.now();
+        daw.play_to(30.0).unwrap();
+        let sent = daw.sent().iter();
+        let sent: Vec<_> = sent
+            .map(|sent| (sent.sample - began, sent.event.on, sent.event.key))
+            .collect();
+        daw.finish().unwrap();
+        // The second tune begins at beat 22, and its first note is known two beats later at most.
+        let cut = sent.iter().map(|event| event.0).max().unwrap();
+        assert!(
+            (22 * 22_050..26 * 22_050).contains(&cut),
+            "{format:?}: {cut}"
+        );
+        let first = first.get_or_insert_with(|| sent.clone());
+        assert_eq!(&sent, first, "{format:?}, {blocks:?}");
+    }
+}
+
 #[test]
 fn a_bounce_equals_the_playback() {
     if !artifacts::use_ear_model().unwrap() {

@@ -6,6 +6,9 @@ use crate::choices::MemoryMode;
 use crate::messages::EarNote;
 use crate::timeline::HeardNote;
 
+/// Time in seconds after which another report of the ear would have come.
+const LONGEST_SILENCE: f64 = 4.0;
+
 impl<P: Player> Session<P> {
     /// Adds a note that becomes known now.
     pub(super) fn hear_note(&mut self, note: EarNote) {
@@ -26,7 +29,10 @@ impl<P: Player> Session<P> {
             confidence: note.confidence,
         };
         self.timeline.hear(heard, self.now);
-        self.player_sounds(true);
+        // What was played before a jump is not answered after it.
+        if note.this_pass {
+            self.player_sounds(true);
+        }
         if let Some(answer) = &mut self.answer {
             answer.stale = true;
         }
@@ -42,6 +48,19 @@ impl<P: Player> Session<P> {
         let read = self.timeline.step(self.now - age);
         self.timeline.set_unheard_from(Some(read));
         self.player_sounds(sounding);
+    }
+
+    /// Forgets how much sound is read if the last report is too old: the worker is far behind, or has
+    /// failed.
+    pub(super) fn expire_ear(&mut self) {
+        let longest = LONGEST_SILENCE * self.tempo / 60.0;
+        let unheard = self
+            .timeline
+            .unheard_from()
+            .map(|step| self.timeline.beat(step));
+        if unheard.is_some_and(|beat| self.now - beat > longest) {
+            self.ear_stops();
+        }
     }
 
     /// Forgets how much sound is read: the playhead moved, or no sound is heard any more.

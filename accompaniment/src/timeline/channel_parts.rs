@@ -9,7 +9,7 @@ use continuo_score::{Note, Part, PartSet, Score};
 
 use super::{NoteRecord, Timeline};
 
-/// Number of instruments of the player: 16 MIDI channels, and what is heard in sound.
+/// Number of channels that the player can have: those of MIDI, and one for what is heard in sound.
 pub const CHANNELS: usize = 17;
 
 /// Index of what is heard in sound.

@@ -35,11 +35,14 @@ impl Timeline {
             source: NoteSource::Ear(note.confidence.min(100)),
         };
         if note.start_beat >= playhead {
-            self.later.notes.push(record);
-            self.later.sort();
+            self.later.add(record);
             return;
         }
         self.make_room();
+        // Turns that were counted from a later bar stay.
+        if self.origin.is_some_and(|origin| start < origin) {
+            self.turns_from = self.turns_from.or(self.origin);
+        }
         self.begin(start);
         let later = self.notes.iter().rev();
         let later = later.take_while(|n| n.start_beat > note.start_beat).count();
@@ -52,9 +55,15 @@ impl Timeline {
         self.unheard_from = step;
     }
 
-    /// The first step up to `before` that may still have imagined notes.
-    pub(super) fn imagined_from(&self, before: i64) -> i64 {
-        self.unheard_from.map_or(before, |from| from.min(before))
+    /// The first step whose sound is not read yet.
+    pub fn unheard_from(&self) -> Option<i64> {
+        self.unheard_from
+    }
+
+    /// Whether an imagined note before `before` stands for sound that is not read yet.
+    pub(super) fn stands_for_sound(&self, note: &NoteRecord) -> bool {
+        let unheard = self.unheard_from.is_some_and(|from| note.start >= from);
+        unheard && note.part == self.channel_parts[super::EAR_CHANNEL]
     }
 }
 

@@ -18,13 +18,12 @@ impl Timeline {
             return score;
         };
         score.time_signatures = self.time_signature_map(origin);
-        let imagined_from = self.imagined_from(before);
         let from_origin = |step: i64| u32::try_from(step - origin).unwrap_or(0);
         let notes = self
             .notes
             .iter()
             .filter(|n| n.start < if n.is_generated() { generated } else { before })
-            .filter(|n| !n.imagined || n.start >= imagined_from)
+            .filter(|n| !n.imagined || n.start >= before || self.stands_for_sound(n))
             .map(|n| Note {
                 start: from_origin(n.start),
                 length: u32::try_from(n.end.unwrap_or(before) - n.start)

@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 fn has_any(args: &[String], options: &[&str]) -> bool {
     args.iter().any(|arg| {
         let name = arg.split_once('=').map_or(arg.as_str(), |(name, _)| name);
-        options.contains(&name)
+        // A short option's value may follow without a space.
+        options.contains(&name) || name.starts_with("-l") && options.contains(&"-l")
     })
 }

@@ -212,9 +212,11 @@ impl Instance {
             let files = crate::resources::find_ear(self.own_library.as_deref());
             crate::resources::stay_loaded(self.own_library.as_deref());
             let shared = self.shared.clone();
-            resources
-                .workers
-                .spawn(move || ear::run(files, rings, &shared));
+            let worker = move || ear::run(files, rings, &shared);
+            // It runs until the instance is gone, unless the system gives no thread.
+            if let Some(Err(why)) = resources.workers.spawn(worker).get() {
+                self.shared.ear.fail(why.to_string());
+            }
         }
     }
 

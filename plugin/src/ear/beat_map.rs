@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-/// Anchors kept: at least 20 s of a tempo that changes all the time.
+/// Anchors kept: 20 s of a tempo that changes all the time.
 const CAPACITY: usize = 2_048;
 /// Shortest distance between two anchors of one pass, in seconds.
 const SPACING: f64 = 0.01;
@@ -42,7 +42,7 @@ pub(crate) struct Stretch {
     pub(crate) this_pass: bool,
 }
 
-/// Converts the clock to beats, for the last 20 s at least.
+/// Converts the clock to beats. Where the tempo changes all the time it reaches back 20 s; else far more.
 #[derive(Debug)]
 pub(crate) struct BeatMap {
     anchors: VecDeque<Anchor>,
@@ -54,7 +54,7 @@ impl BeatMap {
     /// Allocates all that it needs.
     pub(crate) fn new() -> Self {
         Self {
-            anchors: VecDeque::with_capacity(CAPACITY),
+            anchors: touched(),
             spacing: 0,
         }
     }
@@ -117,6 +117,12 @@ impl BeatMap {
         Some((self.run(now)? - self.run(clock)?).max(0.0))
     }
 
+    /// Whether the playhead has neither jumped nor gone round a loop since `clock`.
+    pub(crate) fn is_in_this_pass(&self, clock: u64) -> bool {
+        let anchor = self.anchor(clock).and_then(|at| self.anchors.get(at));
+        anchor.map(|anchor| anchor.pass) == self.anchors.back().map(|last| last.pass)
+    }
+
     /// The samples from `onset` to `end` in beats, at `now`. `None` before the first anchor was added.
     pub(crate) fn stretch(&self, onset: u64, end: u64, now: u64) -> Option<Stretch> {
         let index = self.anchor(onset)?;
@@ -132,6 +138,21 @@ impl BeatMap {
             this_pass: pass_end.is_none(),
         })
     }
+}
+
+/// An empty queue whose memory was written, so that the audio thread meets no page fault.
+fn touched() -> VecDeque<Anchor> {
+    let anchor = Anchor {
+        clock: 0,
+        beat: 0.0,
+        run: 0.0,
+        samples_per_beat: 1.0,
+        pass: 0,
+    };
+    let mut anchors = VecDeque::with_capacity(CAPACITY);
+    anchors.resize(CAPACITY, anchor);
+    anchors.clear();
+    anchors
 }
 
 #[cfg(test)]

@@ -15,23 +15,37 @@ use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::messages::{ComposerInput, EarNote};
 use continuo_accompaniment::transport::BlockTimeline;
 
+/// The sound of a block.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sound<'a> {
+    /// Its samples, mixed to one channel; none without an audio input.
+    pub samples: &'a [f32],
+    /// Whether a microphone heard them, and so the plugin itself.
+    pub is_microphone: bool,
+}
+
 /// Listens to the audio input of one instance. Owned by the audio thread.
 pub struct EarInput {
     end: AudioEnd,
     shared: Arc<Shared>,
     rate: f64,
-    /// Samples passed on so far.
+    /// Number of samples of the running transport so far, heard or not.
     clock: u64,
     /// The clock at the first running sample of this block, and that sample.
     block_start: (u64, u32),
     /// Whether the transport runs in this block.
     runs: bool,
-    /// Settings of the stream that is open.
-    stream: Option<Settings>,
+    /// The clock at the beginning of the stream that is open, and its settings.
+    stream: Option<(u64, Settings)>,
+    /// The clock after the last sample or mark that was passed on.
+    passed_on: u64,
+    /// Sound before this clock is forgotten.
+    forgotten: u64,
     /// Samples were lost: the stream must begin anew.
     broken: bool,
     /// The worker did not answer in time offline.
     unresponsive: bool,
+    is_microphone: bool,
     map: BeatMap,
     echo: Echo,
 }
@@ -47,42 +61,77 @@ impl EarInput {
             block_start: (0, 0),
             runs: false,
             stream: None,
+            passed_on: 0,
+            forgotten: 0,
             broken: false,
             unresponsive: false,
+            is_microphone: false,
             map: BeatMap::new(),
             echo: Echo::new(),
         }
     }
 
-    /// Sets the sample rate in hertz, and ends the stream. Main thread.
+    /// Sets the sample rate in hertz, and forgets what was heard. Main thread.
     pub fn set_sample_rate(&mut self, rate: f64) {
         self.end_stream();
+        self.forget();
         self.rate = rate;
         self.map.reset(rate);
         self.echo.reset(rate);
     }
 
-    /// Hears a block: `sound` has its samples, and is empty without an audio input. `settings` is
-    /// `None` where sound does not count.
-    pub fn hear(&mut self, timeline: &BlockTimeline, sound: &[f32], settings: Option<Settings>) {
+    /// Forgets what was heard and is not reported yet.
+    pub fn forget(&mut self) {
+        self.forgotten = self.clock;
+    }
+
+    /// Whether a stream is open, or reports may still come.
+    pub fn is_used(&self) -> bool {
+        self.stream.is_some() || !self.shared.ear.barrier.has_finished(self.passed_on)
+    }
+
+    /// Hears a block. `settings` is `None` where sound does not count.
+    pub fn hear(&mut self, timeline: &BlockTimeline, sound: Sound, settings: Option<Settings>) {
         let spans = || timeline.spans.iter().flatten();
         let last = spans().last().map(|span| span.end() as usize);
         self.runs = last.is_some();
         self.block_start = (self.clock, spans().next().map_or(0, |span| span.first));
+        self.is_microphone = sound.is_microphone;
         let jumps = timeline.arrived.is_some() && timeline.seam.is_none();
-        let changes = self.stream.is_some() && self.stream != settings;
-        if !self.runs || jumps || changes || self.broken {
+        if !self.runs || jumps || self.broken || !self.goes_on(settings) {
             self.end_stream();
         }
-        let (Some(settings), Some(last)) = (settings, last) else {
+        let Some(last) = last else {
             return;
         };
         let first = self.block_start.1 as usize;
-        let Some(running) = sound.get(first..last) else {
-            return self.end_stream();
-        };
+        for (index, span) in spans().enumerate() {
+            let clock = self.clock + (span.first as usize - first) as u64;
+            let moved = index > 0 || timeline.arrived.is_some();
+            self.map
+                .add(clock, span.start_beat, span.samples_per_beat, moved);
+        }
+        match (settings, sound.samples.get(first..last)) {
+            (Some(settings), Some(running)) => self.pass_on(running, settings),
+            _ => self.end_stream(),
+        }
+        self.clock += (last - first) as u64;
+    }
+
+    /// Whether the open stream may go on with these settings. Other settings begin another stream, but
+    /// at most once a second, because its end costs the worker a run of the model.
+    fn goes_on(&self, settings: Option<Settings>) -> bool {
+        self.stream.is_none_or(|(begin, before)| {
+            let is_young = self.clock < begin + self.rate as u64;
+            settings.is_some_and(|now| now == before || is_young)
+        })
+    }
+
+    /// Passes samples on from the clock on.
+    fn pass_on(&mut self, samples: &[f32], settings: Settings) {
         self.shared.ear.wanted.store(true, Ordering::Relaxed);
-        if !self.has_room(running.len()) {
+        if !self.has_room(samples.len()) {
+            increment(&self.shared.counters.overflow);
             self.broken = self.stream.is_some();
             return;
         }
@@ -94,16 +143,11 @@ impl EarInput {
             if !self.mark(begin) {
                 return;
             }
-            self.stream = Some(settings);
+            self.stream = Some((self.clock, settings));
         }
-        for (index, span) in spans().enumerate() {
-            let clock = self.clock + (span.first as usize - first) as u64;
-            let moved = index > 0 || timeline.arrived.is_some();
-            self.map
-                .add(clock, span.start_beat, span.samples_per_beat, moved);
-        }
-        if let Ok(chunk) = self.end.samples.write_chunk_uninit(running.len()) {
-            self.clock += chunk.fill_from_iter(running.iter().copied()) as u64;
+        if let Ok(chunk) = self.end.samples.write_chunk_uninit(samples.len()) {
+            chunk.fill_from_iter(samples.iter().copied());
+            self.passed_on = self.clock + samples.len() as u64;
         }
     }
 
@@ -114,9 +158,11 @@ impl EarInput {
             true => frames.max(SAMPLE_CAPACITY / 2),
             false => frames,
         };
+        if needed > SAMPLE_CAPACITY {
+            return false;
+        }
         if self.is_offline() && self.end.samples.slots() < needed {
-            let target = (self.clock + needed as u64).saturating_sub(SAMPLE_CAPACITY as u64);
-            self.wait_for(target);
+            self.wait_for(self.passed_on);
         }
         self.end.samples.slots() >= needed && self.end.marks.slots() >= 4
     }
@@ -128,8 +174,15 @@ impl EarInput {
     }
 
     fn mark(&mut self, change: StreamChange) -> bool {
-        let clock = self.clock;
-        self.end.marks.push(StreamMark { clock, change }).is_ok()
+        let clock = match change {
+            StreamChange::Begin { .. } => self.clock,
+            StreamChange::End => self.passed_on,
+        };
+        let sent = self.end.marks.push(StreamMark { clock, change }).is_ok();
+        if sent {
+            self.passed_on = clock;
+        }
+        sent
     }
 
     fn is_offline(&self) -> bool {
@@ -141,24 +194,26 @@ impl EarInput {
         (self.rate * ALLOWANCE) as u64
     }
 
-    /// Waits until the worker has read all that must be known in this block. Offline only; call `wake`
-    /// before.
+    /// Waits until the worker has read all that must be known in this block. Offline only; wake the
+    /// composer thread before, which starts the worker.
     pub fn wait(&mut self) {
-        if self.is_offline() && self.runs {
-            self.wait_for(self.clock.saturating_sub(self.allowance()));
-        }
+        let needed = match self.runs {
+            true => self.clock.saturating_sub(self.allowance()),
+            false => u64::MAX,
+        };
+        self.wait_for(needed.min(self.passed_on));
     }
 
     fn wait_for(&mut self, clock: u64) {
-        let patience = match self.unresponsive {
-            true => Duration::ZERO,
-            false => COMPOSER_TIMEOUT,
-        };
         let barrier: &OfflineBarrier = &self.shared.ear.barrier;
         if barrier.has_finished(clock) {
             self.unresponsive = false;
             return;
         }
+        let patience = match self.unresponsive {
+            true => Duration::ZERO,
+            false => COMPOSER_TIMEOUT,
+        };
         self.unresponsive = !barrier.wait_until(|| barrier.has_finished(clock), patience, || {});
         if self.unresponsive {
             increment(&self.shared.counters.offline_timeouts);
@@ -166,7 +221,7 @@ impl EarInput {
     }
 
     /// Takes the next report that becomes known in this block, with its sample in the block. Notes of
-    /// the plugin itself are left out.
+    /// the plugin itself are left out, and those that are forgotten.
     pub fn next_report(&mut self) -> Option<(u32, EarReport)> {
         loop {
             let report = *self.end.reports.peek().ok()?;
@@ -178,9 +233,14 @@ impl EarInput {
                 false => 0,
             };
             let _ = self.end.reports.pop();
-            match report {
-                EarReport::Note { onset, pitch, .. } if self.echo.is_own(onset, pitch) => {}
-                report => return Some((sample, report)),
+            let is_left_out = match report {
+                EarReport::Note { onset, pitch, .. } => {
+                    onset < self.forgotten || self.is_microphone && self.echo.is_own(onset, pitch)
+                }
+                EarReport::Read { to, .. } => to < self.forgotten,
+            };
+            if !is_left_out {
+                return Some((sample, report));
             }
         }
     }
@@ -209,18 +269,21 @@ impl EarInput {
                 };
                 Some(ComposerInput::EarNote { beat, note })
             }
-            EarReport::Read { to, sounding, .. } => Some(ComposerInput::EarRead {
-                beat,
-                age: self.map.age(to, now)?,
-                sounding,
-            }),
+            EarReport::Read { to, sounding, .. } => {
+                let is_own = self.is_microphone && self.echo.sounds(to);
+                Some(ComposerInput::EarRead {
+                    beat,
+                    age: self.map.age(to, now)?,
+                    sounding: sounding && !is_own && self.map.is_in_this_pass(to),
+                })
+            }
         }
     }
 
-    /// The plugin plays a note on this sample of the block.
-    pub fn plays(&mut self, sample: u32, pitch: u8) {
-        if self.stream.is_some() {
-            self.echo.play(self.clock_at(sample), pitch);
+    /// The plugin plays a note of `length` samples on this sample of the block.
+    pub fn plays(&mut self, sample: u32, length: u64, pitch: u8) {
+        if self.is_microphone {
+            self.echo.play(self.clock_at(sample), length, pitch);
         }
     }
 
@@ -237,7 +300,7 @@ pub struct MonoMix(Vec<f32>);
 impl MonoMix {
     /// Allocates for blocks of `frames` samples. Main thread.
     pub fn new(frames: usize) -> Self {
-        Self(Vec::with_capacity(frames))
+        Self(vec![0.0; frames])
     }
 
     /// The mean of the channels; empty without channels, or for a block that is too long.

@@ -1,5 +1,6 @@
 //! The worker thread of one instance: it runs the model on the sound that the audio thread passes on.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,9 +11,11 @@ use continuo_engine::Runtime;
 
 use super::{EarReport, StreamChange, WorkerEnd};
 use crate::shared::Shared;
+use crate::workers::panic_message;
 
-/// Interval of polling while there is nothing to read.
+/// Interval of polling while a stream is open, and while none is.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(30);
 /// Samples read at once: fewer than a window moves on, so that a read completes one window at most.
 const CHUNK: usize = 1_024;
 
@@ -25,41 +28,42 @@ pub struct EarFiles {
     pub model: PathBuf,
 }
 
-/// Reads sound until the instance is gone. An error ends it, and is a line for the user.
+/// Reads sound until the instance is gone. An error or a panic ends it, and is a line for the user.
 pub fn run(files: Result<EarFiles, String>, end: WorkerEnd, shared: &Arc<Shared>) {
-    let listener = files.and_then(|files| {
-        let runtime = Runtime::load(&files.library).map_err(|e| e.to_string())?;
-        let model = EarModel::load(runtime.environment(), &files.model);
-        let listener = model.and_then(|model| Listener::new(model, 48_000, &Settings::default()));
-        listener.map_err(|e| e.to_string())
-    });
-    let problem = match listener {
-        Ok(listener) => {
-            let worker = Worker {
-                end,
-                listener,
-                clock: 0,
-                stream: None,
-            };
-            worker.run(shared).err()
-        }
-        Err(problem) => Some(problem),
-    };
-    if let Some(problem) = problem {
-        shared.ear.fail(format!("no notes from sound: {problem}"));
+    let work = AssertUnwindSafe(|| files.and_then(|files| Worker::new(&files, end)?.run(shared)));
+    let done = catch_unwind(work);
+    let done =
+        done.unwrap_or_else(|panic| Err(format!("internal error: {}", panic_message(&*panic))));
+    if let Err(problem) = done {
+        shared.ear.fail(problem);
     }
 }
 
 struct Worker {
     end: WorkerEnd,
     listener: Listener,
-    /// Samples read so far.
+    /// The clock after the last sample read.
     clock: u64,
     /// The open stream: the clock at its beginning, and its samples a second.
     stream: Option<(u64, u32)>,
+    /// [`EarReport::decided`] of the last report: the next ones are not smaller.
+    decided: u64,
 }
 
 impl Worker {
+    fn new(files: &EarFiles, end: WorkerEnd) -> Result<Self, String> {
+        let runtime = Runtime::load(&files.library).map_err(|e| e.to_string())?;
+        let model = EarModel::load(runtime.environment(), &files.model);
+        let listener = model.and_then(|model| Listener::new(model, 48_000, &Settings::default()));
+        Ok(Self {
+            end,
+            listener: listener.map_err(|e| e.to_string())?,
+            clock: 0,
+            stream: None,
+            decided: 0,
+        })
+    }
+
     fn run(mut self, shared: &Shared) -> Result<(), String> {
         let mut block = Vec::with_capacity(CHUNK);
         while !shared.ear.leaving.load(Ordering::Relaxed) {
@@ -67,17 +71,26 @@ impl Worker {
             let available = self.end.samples.slots();
             let mark = self.end.marks.peek().ok().copied();
             let until = match mark {
-                Some(mark) if mark.clock <= self.clock => {
+                // No samples lie between streams.
+                Some(mark) if mark.clock <= self.clock || mark.change != StreamChange::End => {
                     let _ = self.end.marks.pop();
-                    self.change(mark.change)?;
+                    self.clock = self.clock.max(mark.clock);
+                    self.change(mark.change, shared)?;
                     continue;
                 }
                 Some(mark) => mark.clock - self.clock,
                 None => u64::MAX,
             };
-            let count = available
-                .min(CHUNK)
-                .min(usize::try_from(until).unwrap_or(CHUNK));
+            let most = usize::try_from(until).unwrap_or(CHUNK);
+            let count = available.min(CHUNK).min(most);
+            if count == 0 {
+                shared.ear.barrier.finish(self.clock);
+                std::thread::sleep(match self.stream {
+                    Some(_) => POLL_INTERVAL,
+                    None => IDLE_POLL_INTERVAL,
+                });
+                continue;
+            }
             let Ok(chunk) = self.end.samples.read_chunk(count) else {
                 return Err("the ring of samples is inconsistent".into());
             };
@@ -86,25 +99,23 @@ impl Worker {
             block.extend_from_slice(first);
             block.extend_from_slice(second);
             chunk.commit_all();
-            if count == 0 {
-                shared.ear.barrier.finish(self.clock);
-                std::thread::sleep(POLL_INTERVAL);
-                continue;
-            }
-            self.clock += count as u64;
             self.read(&block)?;
+            self.clock += count as u64;
             shared.ear.barrier.finish(self.clock);
             shared.ear.barrier.heartbeat();
         }
         Ok(())
     }
 
-    fn change(&mut self, change: StreamChange) -> Result<(), String> {
+    fn change(&mut self, change: StreamChange, shared: &Shared) -> Result<(), String> {
         match change {
             StreamChange::Begin { rate, settings } => {
+                // Of a stream that cannot be read, nothing is heard; the next one may be another.
                 let begun = self.listener.restart(rate, &settings);
-                begun.map_err(|e| e.to_string())?;
-                self.stream = Some((self.clock, rate));
+                shared
+                    .ear
+                    .set_problem(begun.as_ref().err().map(ToString::to_string));
+                self.stream = begun.is_ok().then_some((self.clock, rate));
             }
             StreamChange::End => {
                 let Some(stream) = self.stream.take() else {
@@ -153,9 +164,14 @@ impl Worker {
         }
     }
 
-    /// Sends a report. A full ring loses it: the audio thread takes none, because the host does not
-    /// call the plugin.
-    fn send(&mut self, report: EarReport) {
+    /// Sends a report; none is decided before the one that was sent last. A full ring loses it: the
+    /// audio thread takes none, because the host does not call the plugin.
+    fn send(&mut self, mut report: EarReport) {
+        let decided = match &mut report {
+            EarReport::Note { decided, .. } | EarReport::Read { decided, .. } => decided,
+        };
+        *decided = (*decided).max(self.decided);
+        self.decided = *decided;
         let _ = self.end.reports.push(report);
     }
 }

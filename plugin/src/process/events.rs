@@ -7,7 +7,7 @@ use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::NoteEvent;
 
 use super::{AudioProcessor, INPUT_CAPACITY};
-use crate::ear::EarReport;
+use crate::ear::{EarReport, Sound};
 use continuo_accompaniment::choices::Mode;
 use continuo_accompaniment::transport::BlockTimeline;
 
@@ -150,10 +150,10 @@ impl AudioProcessor {
     }
 
     /// Passes the sound of a block to the ear, and takes the reports that become known in it.
-    pub(super) fn hear(&mut self, block_timeline: &BlockTimeline, sound: &[f32]) {
+    pub(super) fn hear(&mut self, block_timeline: &BlockTimeline, sound: Sound) {
         self.ear
             .hear(block_timeline, sound, self.audio_settings.ear);
-        if self.audio_settings.ear.is_some() && self.shared.offline.load(Ordering::Relaxed) {
+        if self.ear.is_used() && self.shared.offline.load(Ordering::Relaxed) {
             // The composer thread starts the ear's worker.
             (self.wake)();
             self.ear.wait();

@@ -47,6 +47,7 @@ impl AudioProcessor {
         self.held_chord.off(None, None);
         let replaced = ComposerInput::SessionReplaced { session_epoch };
         if self.session_epoch != session_epoch && self.notify(replaced) {
+            self.ear.forget();
             self.session_epoch = session_epoch;
         }
         self.schedule.cancel();
@@ -206,6 +207,7 @@ impl AudioProcessor {
         if matches!(report, EarReport::Note { .. }) {
             increment(&self.shared.counters.heard);
         }
+        // Rendering cancels at each note, too.
         if let Some(span) = span
             && self.yields_to(&BlockEvent::Ear(report))
         {

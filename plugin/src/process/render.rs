@@ -148,12 +148,12 @@ impl AudioProcessor {
                 return;
             }
             self.schedule.pop();
-            self.start(due, host);
+            self.start(due, span, host);
         }
     }
 
     /// Starts a note, or drops it where its key sounds already or the host refuses it.
-    fn start(&mut self, due: Due, host: &mut impl Host) {
+    fn start(&mut self, due: Due, span: &Span, host: &mut impl Host) {
         let Due { note, sample, late } = due;
         // A key sounds once: another note on it on this sample, or the player, comes first.
         let channel = self.audio_settings.channel(note.part);
@@ -165,7 +165,8 @@ impl AudioProcessor {
         }
         self.active_notes
             .start(channel, note.pitch, sample, note.end_beat);
-        self.ear.plays(sample, note.pitch);
+        let length = (note.end_beat - note.start_beat) * span.samples_per_beat;
+        self.ear.plays(sample, length as u64, note.pitch);
         increment(&self.shared.counters.played);
         if late {
             increment(&self.shared.counters.late);

@@ -39,10 +39,20 @@ fn silence(decided: u64) -> EarReport {
 }
 
 /// Plays blocks of silence at 120 BPM from beat 0 on. Returns the generated notes by their sample.
-fn play(test: &mut ProtocolTest, samples: u64, mut frames: impl FnMut() -> u64) -> Vec<(u64, u8)> {
-    let (mut at, mut ons) = (0, Vec::new());
-    while at < samples {
-        let frames = frames().min(samples - at);
+fn play(test: &mut ProtocolTest, samples: u64, frames: impl FnMut() -> u64) -> Vec<(u64, u8)> {
+    play_from(test, 0, samples, frames)
+}
+
+/// The same from one sample to another.
+fn play_from(
+    test: &mut ProtocolTest,
+    from: u64,
+    to: u64,
+    mut frames: impl FnMut() -> u64,
+) -> Vec<(u64, u8)> {
+    let (mut at, mut ons) = (from, Vec::new());
+    while at < to {
+        let frames = frames().min(to - at);
         test.sound = vec![0.0; frames as usize];
         let mut block = Block::default();
         let reading = rolling(at as f64 / 24_000.0);
@@ -125,13 +135,79 @@ fn the_plugin_does_not_listen_to_itself() {
     test.worker.report(silence(48_000));
     let answer = play(&mut test, 8 * 24_000, || 480);
     let (sample, pitch) = answer[0];
+    for microphone in [true, false] {
+        let mut test = listening(true, ListenTo::Audio);
+        test.microphone = microphone;
+        test.worker.report(report(0, 60));
+        test.worker.report(silence(48_000));
+        // The loudspeakers are 50 ms away.
+        test.worker.report(report(sample + 2_400, pitch));
+        let played = play(&mut test, 8 * 24_000, || 480);
+        // A side chain does not hear it: there the same key is the player's.
+        assert_eq!(heard(&test).len(), if microphone { 1 } else { 2 });
+        assert_eq!(played == answer, microphone);
+    }
+}
+
+#[test]
+fn what_was_heard_before_a_load_or_a_clear_does_not_come_back() {
+    type Act = fn(&mut ProtocolTest);
+    let load: Act = |test| {
+        test.shared.session_epoch.fetch_add(1, Ordering::Release);
+    };
+    let clear: Act = |test| test.press(Trigger::Clear);
+    let other_rate: Act = |test| test.processor.set_sample_rate(RATE);
+    for (act, what) in [(load, "load"), (clear, "clear"), (other_rate, "rate")] {
+        let mut test = listening(true, ListenTo::Audio);
+        test.settings.mode = Mode::Off;
+        test.worker.report(report(12_000, 60));
+        test.worker.report(report(90_000, 64));
+        play_from(&mut test, 0, 48_000, || 480);
+        act(&mut test);
+        play_from(&mut test, 48_000, 192_000, || 480);
+        let pitches: Vec<_> = heard(&test).iter().map(|n| n.pitch).collect();
+        assert_eq!(pitches, [64], "{what}");
+    }
+}
+
+#[test]
+fn turning_a_knob_begins_few_streams() {
     let mut test = listening(true, ListenTo::Audio);
-    test.worker.report(report(0, 60));
-    test.worker.report(silence(48_000));
-    // The loudspeakers are 50 ms away.
-    test.worker.report(report(sample + 2_400, pitch));
-    assert_eq!(play(&mut test, 8 * 24_000, || 480), answer);
-    assert_eq!(heard(&test).len(), 1);
+    let mut begun = 0;
+    for block in 0..400u32 {
+        let gate_db = -60.0 + block as f32 / 20.0;
+        test.controls.ear = Some(continuo_ear::Settings {
+            gate_db,
+            ..continuo_ear::Settings::default()
+        });
+        test.sound = vec![0.0; 480];
+        let beat = f64::from(block) * 0.02;
+        test.block(&rolling(beat), 480, &mut Block::default());
+        begun += test
+            .worker
+            .read_all()
+            .1
+            .iter()
+            .filter(|mark| mark.1)
+            .count();
+    }
+    // Four seconds.
+    assert!((3..=5).contains(&begun), "{begun}");
+}
+
+#[test]
+fn sound_that_nobody_reads_delays_nothing() {
+    // In real time with a full ring, and offline with blocks beyond the ring.
+    for (offline, frames) in [(false, 4_096), (true, 200_000)] {
+        let mut test = listening(offline, ListenTo::Audio);
+        for block in 0..40u64 {
+            test.sound = vec![0.1; frames];
+            let beat = (block * frames as u64) as f64 / 24_000.0;
+            test.block(&rolling(beat), frames as u32, &mut Block::default());
+        }
+        assert!(test.count(|c| &c.overflow) > 0, "{frames}");
+        assert_eq!(test.count(|c| &c.offline_timeouts), 0, "{frames}");
+    }
 }
 
 #[test]

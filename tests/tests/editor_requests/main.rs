@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use continuo::composer_thread::{Link, connect};
+use continuo::ear::Sound;
 use continuo::editor_link::{EditorLink, EditorRequest};
 use continuo::process::{AudioProcessor, AudioSettings, Event, Host};
 use continuo::shared::Shared;
@@ -230,7 +231,7 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
                     240,
                     settings,
                     AudioSettings::default(),
-                    &[],
+                    Sound::default(),
                     &mut host,
                 );
             }
@@ -316,8 +317,14 @@ impl Instance {
                 tempo: Some(120.0),
                 ..HostTransport::default()
             };
-            self.processor
-                .process(&reading, 480, settings, controls, &[], &mut host);
+            self.processor.process(
+                &reading,
+                480,
+                settings,
+                controls,
+                Sound::default(),
+                &mut host,
+            );
         }
         host.sent
     }
