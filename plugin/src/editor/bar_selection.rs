@@ -239,7 +239,7 @@ fn buttons(
     let notes = || view.snapshot.notes.iter().filter(sounded);
     let is_played = notes().any(|note| note.generated);
     let tile = DragTile {
-        text: "Drag",
+        text: RichText::new("Drag").font(theme::small()),
         name: &format!("Drag {text}"),
         help: match is_played {
             true => "What Continuo played in these bars.",

@@ -48,9 +48,10 @@ pub use file::file_name;
 pub enum DragOutcome {
     /// A target took the file.
     Dropped,
-    /// Nothing under the pointer takes files, or the target refused it.
+    /// Nothing under the pointer takes files, or the target refused it. The window that it came from counts
+    /// as nothing.
     Refused,
-    /// The user cancelled it, or dropped it on the window that it came from.
+    /// The user cancelled it.
     Cancelled,
     /// The target accepted the drop and has not reported that it is done with it.
     Unanswered,
@@ -241,8 +242,7 @@ mod tests {
         let minuet = continuo_score::tune::minuet().to_midi();
         let path = ready(&mut drag_out, Some(Some(minuet.clone()))).unwrap();
         assert!(path.ends_with("Continuo last answer.mid") && path.is_absolute());
-        let read = continuo_score::midi::read_bytes(&std::fs::read(&path).unwrap()).unwrap();
-        assert_eq!(read.notes, minuet.notes);
+        assert_eq!(std::fs::read(&path).unwrap(), minuet.to_bytes().unwrap());
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
         for (reply, why) in [(Some(None), "no notes"), (None, "does not answer")] {
             let said = ready(&mut drag_out, reply).unwrap_err();

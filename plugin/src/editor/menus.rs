@@ -99,7 +99,7 @@ impl Menus<'_> {
         };
         ui.separator();
         let tile = DragTile {
-            text: "Drag all of it",
+            text: "Drag all of it".into(),
             name: "Drag all of it",
             help: "",
             size: vec2(WIDTH, theme::ROW),

@@ -173,7 +173,7 @@ fn drag_tile(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
         return;
     };
     let tile = DragTile {
-        text: "Drag answer",
+        text: "Drag answer".into(),
         name: "Drag the last answer",
         help: "Continuo's last answer.",
         size: vec2(0.0, theme::ROW),

@@ -13,7 +13,7 @@ const GRIP: Vec2 = vec2(7.0, 11.0);
 /// A tile.
 pub struct DragTile<'a> {
     /// Its text.
-    pub text: &'a str,
+    pub text: RichText,
     /// Its name for screen readers.
     pub name: &'a str,
     /// One sentence on its notes, before those on its use.
@@ -32,8 +32,7 @@ impl DragTile<'_> {
     /// Draws the tile and emits what is done to it; `true` if it was clicked.
     pub fn show(self, ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) -> bool {
         let grip = IdSalt::new("grip");
-        let text = RichText::new(self.text).font(theme::small());
-        let button = Button::new((Atom::custom(grip, GRIP), text))
+        let button = Button::new((Atom::custom(grip, GRIP), self.text))
             .sense(Sense::click_and_drag())
             .min_size(self.size);
         let drawn = ui

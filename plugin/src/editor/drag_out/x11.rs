@@ -88,15 +88,19 @@ fn run(list: &str, editor: u32, link: &DragLink) -> Result<DragOutcome, ReplyOrI
             let pointer = source.pointer()?;
             if pointer.escape {
                 exchange.cancel()
-            } else if pointer.pressed {
-                exchange.moved(pointer.at, source.target_at(pointer.at)?)
             } else {
-                exchange.released(now)
+                // A quick release comes with a new position.
+                let mut messages = exchange.moved(pointer.at, source.target_at(pointer.at)?);
+                if !pointer.pressed {
+                    messages.extend(exchange.released(now));
+                }
+                messages
             }
         };
         source.send(&messages)?;
         link.set_accepted(exchange.is_accepted());
         if let Some(outcome) = exchange.outcome() {
+            source.sync()?;
             return Ok(outcome);
         }
         std::thread::sleep(TICK);

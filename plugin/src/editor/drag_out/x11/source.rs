@@ -208,6 +208,13 @@ impl<'a> Source<'a> {
         self.connection.flush()
     }
 
+    /// Waits until the server has taken all messages. It drops those that it has not read when a connection
+    /// closes.
+    pub(super) fn sync(&self) -> Result<(), ReplyOrIdError> {
+        self.connection.get_input_focus()?.reply()?;
+        Ok(())
+    }
+
     /// The next event that concerns the drag, if one is there. Requests for the file are answered.
     pub(super) fn next_event(&self) -> Result<Option<SourceEvent>, ConnectionError> {
         let atoms = &self.atoms;
