@@ -46,6 +46,8 @@ pub enum DropEvent {
 
 /// The window. Dropping it closes it.
 pub struct DropTarget {
+    /// Its conduct.
+    pub conduct: Conduct,
     events: Receiver<DropEvent>,
     stop: Sender<()>,
     thread: Option<JoinHandle<Result<()>>>,
@@ -89,6 +91,7 @@ impl DropTarget {
             Ok(())
         });
         Ok(Self {
+            conduct,
             events,
             stop,
             thread: Some(thread),

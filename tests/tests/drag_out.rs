@@ -26,6 +26,7 @@ const TILE: i16 = 470;
 const TARGET: (i16, i16) = (1200, 200);
 const INSIDE: (i16, i16) = (1300, 300);
 const BESIDE: (i16, i16) = (1300, 800);
+const LAST: DropEvent = DropEvent::Positioned(INSIDE.0, INSIDE.1);
 
 /// Where the answer is stopped, in quarter notes.
 const STOP: f64 = scenario::ENTRY + 5.0;
@@ -86,7 +87,10 @@ impl Drags {
                 let distances = (0..3).map(|i| p.0[i].abs_diff(BAD[i]));
                 distances.max().is_some_and(|distance| distance < 40)
             };
-            let rows = picture.enumerate_pixels().filter(|(.., p)| close(p));
+            // Problems in the status line have the colour, too.
+            let below = |x: u32, y: u32| x > 960 && y > 200;
+            let rows = picture.enumerate_pixels();
+            let rows = rows.filter(|&(x, y, p)| below(x, y) && close(p));
             let rows: Vec<_> = rows.map(|(_, y, _)| y).collect();
             Ok((rows.len() > 20).then(|| rows[rows.len() / 2]))
         })?;
@@ -131,8 +135,15 @@ impl Drags {
         }
         let types = vec!["text/uri-list".to_string()];
         ensure!(entered == Some(DropEvent::Entered(types)), "{entered:?}");
-        // Positions on the way may come before the last.
-        while self.next(target)? != DropEvent::Positioned(INSIDE.0, INSIDE.1) {}
+        // The first position on the way; the last one, where that is answered.
+        let mut position = self.next(target)?;
+        while target.conduct != Conduct::Silent && position != LAST {
+            position = self.next(target)?;
+        }
+        ensure!(
+            matches!(position, DropEvent::Positioned(..)),
+            "{position:?}"
+        );
         Ok(())
     }
 
