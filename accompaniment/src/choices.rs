@@ -148,6 +148,16 @@ choices! {
         WholeTone = "whole_tone", "Whole Tone";
     }
 
+    /// Where the player's notes come from.
+    pub enum ListenTo {
+        /// Keys of the host's MIDI input.
+        Midi = "midi", "MIDI";
+        /// Sound at the audio input.
+        Audio = "audio", "Audio";
+        /// Both.
+        Both = "both", "Both";
+    }
+
     /// Part of the player.
     pub enum InputPart {
         /// By channel, register, notes at once and rhythm.
@@ -190,6 +200,18 @@ choices! {
         Bb = "bb", "Bb";
         /// B.
         B = "b", "B";
+    }
+}
+
+impl ListenTo {
+    /// Whether keys of the MIDI input count.
+    pub fn hears_keys(self) -> bool {
+        self != Self::Audio
+    }
+
+    /// Whether sound at the audio input counts.
+    pub fn hears_audio(self) -> bool {
+        self != Self::Midi
     }
 }
 
@@ -269,6 +291,7 @@ mod tests {
         assert_complete::<VelocityFrom>();
         assert_complete::<Harmony>();
         assert_complete::<ScaleChoice>();
+        assert_complete::<ListenTo>();
         assert_complete::<InputPart>();
         assert_complete::<Tonic>();
     }

@@ -1,5 +1,5 @@
-//! Learning from MIDI files: the queue of files, and the learned pieces. Owned by the composer
-//! thread; [`open`] runs on a worker thread, one file at a time.
+//! Learning from files, MIDI or recordings: the queue of files, and the learned pieces. Owned by the
+//! composer thread; [`open`] runs on a worker thread, one file at a time.
 //!
 //! A project keeps the notes, not the file names, so it sounds the same on another machine. It
 //! keeps [`MAX_NOTES`] at most, and drops the oldest pieces beyond.
@@ -9,6 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use continuo_engine::composer::SavedScore;
+use continuo_files::kind;
+use continuo_score::midi::MidiFile;
 use continuo_score::quantise::Drums;
 use continuo_score::{Score, midi};
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,7 @@ pub const MAX_NOTES: usize = 32_768;
 /// Number of files in a folder at most.
 const MAX_FILES: usize = 4_096;
 
-/// Size of a file at most, in bytes.
+/// Size of a MIDI file at most, in bytes. A recording may be of any length.
 const MAX_BYTES: u64 = 8 << 20;
 
 /// Number of refusals kept.
@@ -210,18 +212,26 @@ impl OpenedPath {
     }
 }
 
+/// Finds the notes of a recording (WAV, FLAC), or says why not. This crate has no model for it.
+pub type Transcribe<'a> = &'a dyn Fn(&Path) -> Result<MidiFile, String>;
+
 /// Opens a file or folder, with `steps_per_beat` grid steps per quarter note. With `has_parts` its notes
-/// have their parts, for a player that knows them; without, drums are left out. A large file takes some
-/// hundred milliseconds. Any thread.
-pub fn open(path: PathBuf, steps_per_beat: u32, has_parts: bool) -> OpenedPath {
+/// have their parts, for a player that knows them; without, drums are left out. A large MIDI file takes
+/// some hundred milliseconds, a recording as long as `transcribe` needs. Any thread.
+pub fn open(
+    path: PathBuf,
+    steps_per_beat: u32,
+    has_parts: bool,
+    transcribe: Transcribe,
+) -> OpenedPath {
     let name = path.display();
     let contents = if path.is_dir() {
-        match midi::files_in(&path, MAX_FILES) {
+        match midi::music_in(&path, MAX_FILES) {
             Ok(found) if found.files.is_empty() => {
-                PathContents::Refused(format!("{name}: no MIDI files in this folder"))
+                PathContents::Refused(format!("{name}: no MIDI, WAV or FLAC files in this folder"))
             }
             Ok(found) if found.files.len() > MAX_FILES => PathContents::Refused(format!(
-                "{name}: more than {MAX_FILES} MIDI files; choose fewer"
+                "{name}: more than {MAX_FILES} MIDI, WAV and FLAC files; choose fewer"
             )),
             Ok(found) => PathContents::Files {
                 left_out: found.summary(&path),
@@ -230,7 +240,7 @@ pub fn open(path: PathBuf, steps_per_beat: u32, has_parts: bool) -> OpenedPath {
             Err(why) => PathContents::Refused(why.to_string()),
         }
     } else {
-        match read(&path, steps_per_beat, has_parts) {
+        match read(&path, steps_per_beat, has_parts, transcribe) {
             Ok(piece) => PathContents::Piece(Box::new(piece)),
             Err(why) => PathContents::Refused(why),
         }
@@ -238,21 +248,23 @@ pub fn open(path: PathBuf, steps_per_beat: u32, has_parts: bool) -> OpenedPath {
     OpenedPath { path, contents }
 }
 
-fn read(path: &Path, steps_per_beat: u32, has_parts: bool) -> Result<(SavedPiece, Score), String> {
+fn read(
+    path: &Path,
+    steps_per_beat: u32,
+    has_parts: bool,
+    transcribe: Transcribe,
+) -> Result<(SavedPiece, Score), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
     let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
     // Reading a pipe would block the thread.
     if !data.is_file() {
         return Err(refused("no file".into()));
     }
-    let bytes = data.len();
-    if bytes > MAX_BYTES {
-        return Err(refused(format!("{bytes} bytes are no piece of music")));
-    }
-    // The pedal lengthens notes, as in live input. The error names the file.
-    let pedal = midi::Pedal::Lengthen;
-    let file =
-        midi::read_file_with(path, &midi::ReadOptions { pedal }).map_err(|e| e.to_string())?;
+    let file = if kind::is_audio_file(path) {
+        transcribe(path)?
+    } else {
+        read_midi(path, data.len()).map_err(refused)?
+    };
     let mut score = match has_parts {
         true => Score::from_midi_parts(&file, steps_per_beat),
         false => Score::from_midi(&file, steps_per_beat, Drums::Drop),
@@ -272,10 +284,27 @@ fn read(path: &Path, steps_per_beat: u32, has_parts: bool) -> Result<(SavedPiece
     }
 }
 
+fn read_midi(path: &Path, bytes: u64) -> Result<MidiFile, String> {
+    if bytes > MAX_BYTES {
+        return Err(format!("{bytes} bytes are no piece of music"));
+    }
+    let bytes = fs::read(path).map_err(|e| e.to_string())?;
+    // The pedal lengthens notes, as in live input.
+    let pedal = midi::Pedal::Lengthen;
+    let file = midi::read(&bytes, &midi::ReadOptions { pedal });
+    file.map_err(|e| format!("{}: {e}", kind::refuse_music(&bytes)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use continuo_score::{Note, tune};
+
+    /// Opens a file where there is no way to the notes of recordings.
+    fn open(path: PathBuf, steps_per_beat: u32, has_parts: bool) -> OpenedPath {
+        let deaf = |path: &Path| Err(format!("{}: no ear", path.display()));
+        super::open(path, steps_per_beat, has_parts, &deaf)
+    }
 
     /// Writes a file of `notes` notes, which differ for each `first`.
     fn write(path: &Path, notes: u32, first: u32) {
@@ -357,6 +386,41 @@ mod tests {
                 file_learning.refused().count()
             ),
             (0, 0)
+        );
+    }
+
+    #[test]
+    fn recordings_are_learned_by_their_content_and_may_lie_beside_midi_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        write(&at("a.mid"), 9, 0);
+        // A recording may have more bytes than a MIDI file.
+        let mut bytes = b"RIFF\0\0\0\0WAVE".to_vec();
+        bytes.resize(MAX_BYTES as usize + 1, 0);
+        fs::write(at("b.wav"), bytes).unwrap();
+        fs::write(at("c.mid"), b"fLaC, whatever its name").unwrap();
+        fs::write(at("d.wav"), b"ID3\x04").unwrap();
+        let transcribe = |path: &Path| match path == at("b.wav") {
+            true => Ok(tune::minuet().to_midi()),
+            false => Err(format!("{}: the ear's model is missing", path.display())),
+        };
+        let mut file_learning = FileLearning::default();
+        file_learning.enqueue(vec![folder.path().into()]);
+        while let Some(path) = file_learning.next_file() {
+            file_learning.file_opened(super::open(path, 12, false, &transcribe));
+        }
+        let learned = file_learning.learned().iter();
+        let learned: Vec<_> = learned.map(|l| (l.name.as_str(), l.notes)).collect();
+        assert_eq!(
+            learned,
+            [("a.mid", 9), ("b.wav", tune::minuet().notes.len())]
+        );
+        let refused: Vec<_> = file_learning.refused().cloned().collect();
+        let missing = format!("{}: the ear's model is missing", at("c.mid").display());
+        assert_eq!((refused.len(), &refused[0]), (2, &missing));
+        assert!(
+            refused[1].contains("d.wav: not a MIDI, WAV or FLAC file, but an MP3 file"),
+            "{refused:?}"
         );
     }
 

@@ -4,7 +4,7 @@
 use continuo_engine::Sampling;
 use continuo_score::{Part, PartSet};
 
-use crate::choices::{Enter, Harmony, MemoryMode, Mode, Variation, VelocityFrom};
+use crate::choices::{Enter, Harmony, ListenTo, MemoryMode, Mode, Variation, VelocityFrom};
 use crate::held_chord::ChordKeys;
 use crate::transport::Seam;
 use crate::trigger::Trigger;
@@ -73,6 +73,22 @@ pub enum ComposerInput {
         /// Position of its sample.
         beat: f64,
     },
+    /// A note of the player's that was found in the sound of the audio input.
+    EarNote {
+        /// Position at which it becomes known, later than its end.
+        beat: f64,
+        /// The note.
+        note: EarNote,
+    },
+    /// More sound of the audio input is read.
+    EarRead {
+        /// Position at which this becomes known.
+        beat: f64,
+        /// Quarter notes that the transport has run since the last moment whose notes are known.
+        age: f64,
+        /// Whether the player sounds at that moment, in this pass of the playhead.
+        sounding: bool,
+    },
     /// The host's time signature from here on.
     TimeSignature {
         /// Position of a bar line, usually that of the current bar.
@@ -128,6 +144,25 @@ pub enum ComposerInput {
         /// Number of the block.
         block: u64,
     },
+}
+
+/// A note that was found in sound. It comes after its end, a second late or more.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EarNote {
+    /// Start, in the host's quarter notes as they were then.
+    pub start_beat: f64,
+    /// Length in quarter notes, above 0. It ends where the playhead left its pass.
+    pub length: f64,
+    /// Quarter notes that the transport has run since the start.
+    pub age: f64,
+    /// Whether the playhead has neither jumped nor gone round a loop since the start.
+    pub this_pass: bool,
+    /// MIDI key.
+    pub pitch: u8,
+    /// MIDI velocity, 1 to 127.
+    pub velocity: u8,
+    /// Confidence in percent, 0 to 100.
+    pub confidence: u8,
 }
 
 /// A note for the audio thread, in order of start.
@@ -194,6 +229,8 @@ pub struct Settings {
     /// Parts that this instance plays; empty for those that it hears ([`Settings::played_parts`]).
     /// Without effect where the model has no parts.
     pub plays: PartSet,
+    /// Where the player's notes come from.
+    pub listen_to: ListenTo,
     /// Part of the player on every channel, or `None` for the rule of
     /// [`crate::timeline::Timeline::assign_parts`].
     pub input_part: Option<Part>,
@@ -273,6 +310,7 @@ impl Default for Settings {
             seed: 1,
             variation: Variation::A,
             plays: PartSet::EMPTY,
+            listen_to: ListenTo::Midi,
             input_part: None,
             output_channels: [0, 0, 0, 0, 9],
         }

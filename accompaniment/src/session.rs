@@ -1,6 +1,7 @@
 //! Session of one instance: its timeline, turn-taking, plan, undo history and settings. Owned by
 //! the composer thread; starts no thread, and knows the model only as a [`Player`].
 
+mod ear;
 mod freeze_loop;
 mod groove;
 mod harmony;

@@ -81,6 +81,8 @@ pub struct RollNote {
     pub velocity: u8,
     /// Whether the plugin generated it; else the player played it.
     pub generated: bool,
+    /// Confidence from 0 to 1, if it was found in sound.
+    pub confidence: Option<f32>,
     /// The part that it belongs to.
     pub part: Part,
     /// Whether it is generated and does not sound, because this instance does not play its part. It

@@ -3,6 +3,7 @@
 
 mod bars;
 mod channel_parts;
+mod ear;
 mod input;
 mod replaced;
 mod saved;
@@ -11,9 +12,11 @@ mod set_aside;
 
 use continuo_score::{Note, Part, TimeSignature};
 
+use self::channel_parts::EAR_CHANNEL;
 use self::set_aside::NotesAhead;
 
 pub use self::channel_parts::CHANNELS;
+pub use self::ear::HeardNote;
 pub use self::replaced::ReplacedNotes;
 pub use self::saved::{ExactBeats, SavedTimeline};
 pub use self::set_aside::PlayedOver;
@@ -21,8 +24,10 @@ pub use self::set_aside::PlayedOver;
 /// Source of a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum NoteSource {
-    /// The player, on this channel.
+    /// The player, on this channel, 0 to 15.
     Player(u8),
+    /// The player, found in sound with this confidence in percent.
+    Ear(u8),
     /// The plugin, with this [`crate::messages::ScheduledNote::id`].
     Generated(u64),
 }
@@ -82,10 +87,14 @@ pub struct Timeline {
     time_signatures: Vec<(f64, TimeSignature)>,
     /// Channels whose pedal is down, one bit each.
     pedals: u16,
-    /// Part of the next note on each channel of the player.
+    /// Part of the next note on each channel of the player ([`NoteSource::channel`]).
     channel_parts: [Part; CHANNELS],
     /// Number of notes without an end.
     held_count: usize,
+    /// First step whose sound at the audio input is not read yet.
+    unheard_from: Option<i64>,
+    /// Bar line from which turns count, if that is not the origin.
+    turns_from: Option<i64>,
     /// Notes of an earlier pass ahead of the playhead.
     later: NotesAhead,
 }
@@ -131,6 +140,8 @@ pub struct TimelineNote {
     pub velocity: u8,
     /// Whether the plugin generated it.
     pub generated: bool,
+    /// Confidence in percent, if it was found in sound.
+    pub confidence: Option<u8>,
     /// The part that plays it.
     pub part: Part,
     /// Whether it is generated and does not sound.
@@ -171,6 +182,8 @@ impl Timeline {
             pedals: 0,
             channel_parts: [Part::Keys; CHANNELS],
             held_count: 0,
+            unheard_from: None,
+            turns_from: None,
             later: NotesAhead::default(),
         }
     }
@@ -276,9 +289,11 @@ impl Timeline {
     }
 
     /// Removes the imagined notes that start before song step `before`: what was really played there
-    /// is known.
+    /// is known, but for sound that is not read yet.
     pub fn forget_imagined(&mut self, before: i64) {
-        self.notes.retain(|n| !n.imagined || n.start >= before);
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.retain(|n| !n.imagined || n.start >= before || self.stands_for_sound(n));
+        self.notes = notes;
         self.notes_removed();
     }
 
@@ -293,12 +308,8 @@ impl Timeline {
     pub fn cancel(&mut self, beat: f64, cutoff_beat: f64) {
         let end = self.step(beat);
         self.notes
-            .retain(|n| matches!(n.source, NoteSource::Player(_)) || n.start_beat < cutoff_beat);
-        for note in self
-            .notes
-            .iter_mut()
-            .filter(|n| matches!(n.source, NoteSource::Generated(_)))
-        {
+            .retain(|n| !n.is_generated() || n.start_beat < cutoff_beat);
+        for note in self.notes.iter_mut().filter(|n| n.is_generated()) {
             note.end = note.end.map(|e| e.min(end.max(note.start + 1)));
         }
         self.notes_removed();
@@ -307,6 +318,7 @@ impl Timeline {
     /// Moves the playhead to `beat` and removes the notes from there on. Notes that sound at `beat`
     /// end there.
     pub fn forget_from(&mut self, beat: f64) {
+        self.turns_from = None;
         self.notes
             .retain(|n| n.start_beat < beat - SAME && !n.imagined);
         self.end_notes_at(beat);
@@ -360,6 +372,10 @@ impl Timeline {
             pitch: n.pitch,
             velocity: n.velocity,
             generated: n.is_generated(),
+            confidence: match n.source {
+                NoteSource::Ear(confidence) => Some(confidence),
+                _ => None,
+            },
             part: n.part,
             imagined: n.imagined,
         })
@@ -387,7 +403,8 @@ impl Timeline {
         if self.notes.is_empty() {
             self.origin = Some(self.bar_line(step));
         } else if self.origin.is_some_and(|origin| step < origin) {
-            // Only rounding at the first note leads here; a bar must not start after its notes.
+            // Rounding at the first note leads here, and a note that was found late in sound. A bar must
+            // not start after its notes.
             self.origin = Some(self.bar_line(step));
         }
     }
@@ -396,7 +413,18 @@ impl Timeline {
     fn notes_removed(&mut self) {
         self.held_count = self.notes.iter().filter(|n| n.end.is_none()).count();
         if self.notes.is_empty() {
-            self.origin = None;
+            (self.origin, self.turns_from) = (None, None);
+        }
+    }
+}
+
+impl NoteSource {
+    /// Index of the player's instrument among [`CHANNELS`]; `None` for the plugin.
+    fn channel(self) -> Option<usize> {
+        match self {
+            NoteSource::Player(channel) => Some(usize::from(channel & 15)),
+            NoteSource::Ear(_) => Some(EAR_CHANNEL),
+            NoteSource::Generated(_) => None,
         }
     }
 }

@@ -28,6 +28,8 @@ const TOLERANCE: f64 = 2e-3;
 pub struct EntryPlanner {
     /// Keys that are down.
     held: KeySet,
+    /// Whether the player sounds, as far as is known from sound.
+    sounds: bool,
     /// The player's last note-on or note-off since the playhead arrived: step and position.
     last: Option<(i64, f64)>,
     /// Step of the player's last note-on since the playhead arrived.
@@ -61,6 +63,18 @@ impl EntryPlanner {
         }
     }
 
+    /// It becomes known at `step`, exactly at `beat` quarter notes, whether the player sounds. Silence
+    /// counts from here.
+    pub fn heard(&mut self, step: i64, beat: f64, sounds: bool) {
+        if sounds {
+            self.struck = Some(step);
+        }
+        if sounds || self.sounds {
+            self.last = Some((step, beat));
+        }
+        self.sounds = sounds;
+    }
+
     /// The playhead arrived at `beat`, in quarter notes, by a start, a jump or a loop.
     pub fn arrive(&mut self, timeline: &Timeline, beat: f64) {
         let step = timeline.step(beat);
@@ -72,6 +86,7 @@ impl EntryPlanner {
     /// The transport stopped.
     pub fn stop(&mut self) {
         self.arrived = None;
+        self.sounds = false;
         self.last = None;
         self.struck = None;
         self.not_before = None;
@@ -136,14 +151,14 @@ impl EntryPlanner {
     pub fn plays(&self, entry: PlayWindow, timeline: &Timeline, settings: &Settings) -> bool {
         let gap = timeline.step_from(settings.gap);
         self.last
-            .is_some_and(|(last, _)| !self.held.is_empty() || last + gap >= entry.decided)
+            .is_some_and(|(last, _)| self.is_held() || last + gap >= entry.decided)
     }
 
     /// Continue: the first boundary at least `gap` after the last note-on or note-off, with no key
     /// held. A bar line stays the boundary for a note-off up to half a beat late, if there is time
     /// for the decision and no note-on came after the last moment in time.
     fn continue_entry(&self, timeline: &Timeline, settings: &Settings) -> Option<i64> {
-        let (last, _) = self.last.filter(|_| self.held.is_empty())?;
+        let (last, _) = self.last.filter(|_| !self.is_held())?;
         let lead = lead(timeline, settings);
         let wait = timeline.step_from(settings.gap).max(lead);
         let boundary = |earliest: i64| {
@@ -157,6 +172,11 @@ impl EntryPlanner {
         let line = boundary(last + (wait - timeline.half_beat()).max(lead));
         let late = self.struck.is_none_or(|struck| struck < line - wait);
         Some(if late { line } else { in_time })
+    }
+
+    /// Whether a key is down or the player sounds.
+    fn is_held(&self) -> bool {
+        self.sounds || !self.held.is_empty()
     }
 
     /// First step on which a play window may begin.

@@ -9,9 +9,9 @@ use crate::options::HarmonyOptions;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{Progress, note, number, one_result_on_standard_output, print, report};
+use continuo_cli::{Progress, note, one_result_on_standard_output, print, report};
 use continuo_engine::Composer;
-use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
+use continuo_files::{Output, Replace, kind};
 use continuo_score::merge_parts;
 use continuo_score::midi::{self, BuildError, MidiDocument, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Part, PartSet, Score};
@@ -19,16 +19,20 @@ use continuo_score::{Drums, Note, Part, PartSet, Score};
 use super::continuation::{self, Continuation, Tempo};
 use super::generation::{GenerationOptions, learn_all, listen};
 use super::input_selection::AnswerInput;
-use super::inputs::{self, text};
+use super::inputs::text;
+use super::music_file::MusicFile;
 
 /// Continue a MIDI file from the next bar line, at its tempo and time signature
 ///
 /// The output is the input with one more track; everything else stays the same, byte for byte. The
 /// track has a channel of its own, and the name and program of the part it continues. A model with
-/// parts adds a track for each part.
+/// parts adds a track for each part. Of a recording, the output is the notes that `continuo transcribe`
+/// finds, and the track.
 #[derive(clap::Args)]
+#[command(mut_arg("bpm", |bpm| bpm.help("Tempo of the continuation in beats a minute; of a recording \
+    (WAV, FLAC), the tempo of both [default: that of the file, or found]")))]
 pub(crate) struct Args {
-    /// MIDI file to continue
+    /// MIDI file to continue, or a recording (WAV, FLAC)
     #[arg(required_unless_present = "learn", num_args = 1, value_name = "INPUT")]
     input: Vec<PathBuf>,
     /// MIDI file to write: the input, and the continuation on a track of its own
@@ -40,12 +44,8 @@ pub(crate) struct Args {
     /// Write the continuation alone, from the beginning of the file
     #[arg(long)]
     only: bool,
-    /// Tempo of the continuation, in beats a minute
-    #[arg(long, value_name = "BPM", value_parser = number(4.0f64, 1000.0),
-        conflicts_with = "a_tempo")]
-    bpm: Option<f64>,
     /// Continue at the tempo before the ritardando or accelerando at the end
-    #[arg(long)]
+    #[arg(long, conflicts_with = "bpm")]
     a_tempo: bool,
     /// Parts to write, if the model has parts: keys, lead, chords, bass or drums, separated by
     /// commas [default: those of the input]
@@ -60,11 +60,11 @@ pub(crate) struct Args {
 impl Args {
     /// Moves an input file that `--learn` has taken back to the input.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
-        inputs::disentangle(&mut self.input, &mut self.generation.learn, matches, false);
+        self.generation.disentangle(&mut self.input, matches);
     }
 
     fn tempo(&self) -> Tempo {
-        match (self.bpm, self.a_tempo) {
+        match (self.generation.selection.beat.bpm, self.a_tempo) {
             (Some(bpm), _) => Tempo::Bpm(bpm),
             (None, true) => Tempo::Before,
             (None, false) => Tempo::Kept,
@@ -192,10 +192,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 /// Reads the input and checks that it can be continued with these options. Also returns the name of
 /// the input in messages.
 fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
-    let Input { name, bytes } = read_input(input, MOST_BYTES)?;
+    let selection = &args.generation.selection;
+    let music = MusicFile::open(input, &selection.hearing())?;
+    if selection.beat.first_beat.is_some() {
+        music.note_without_effect("--first-beat");
+    }
+    let name = music.name.clone();
     let named = name.display();
-    let document = MidiDocument::read(bytes, &args.generation.selection.reading(Pedal::Lengthen))
-        .with_context(|| format!("{named}: not a readable MIDI file"))?;
+    let document = music.into_document(&selection.reading(Pedal::Lengthen))?;
     super::warn(&name, &document.file().warnings);
     let tracks = document.file().tracks.len() + 1;
     ensure!(

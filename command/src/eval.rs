@@ -16,6 +16,7 @@ use continuo_score::ngram::NgramMemory;
 use serde::Serialize;
 
 use super::input_selection::InputSelection;
+use super::inputs::{self, Wanted};
 use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
@@ -25,7 +26,7 @@ use listening::{Ear, Piece, read};
 /// last ones, in the piece or in a learned one, in this key or another.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI files, or folders of them
+    /// MIDI, WAV and FLAC files, or folders of MIDI files
     #[arg(required_unless_present = "learn", value_name = "FILES")]
     files: Vec<PathBuf>,
     /// Recall of the kNN memory and of the n-gram memory: 0 to 1
@@ -35,7 +36,7 @@ pub(crate) struct Args {
     /// prediction of a theme that returns
     #[arg(long, value_name = "BAR", default_value_t = 1, value_parser = at_least(1u32))]
     from_bar: u32,
-    /// MIDI files, or folders of them, that the n-gram memory learns before each piece
+    /// MIDI, WAV and FLAC files, or folders of them, that the n-gram memory learns before each piece
     #[arg(long, value_name = "FILE", num_args = 1..)]
     learn: Vec<PathBuf>,
     /// Average the predictions in this number of keys: the piece's own, a semitone up, one down,
@@ -70,9 +71,11 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// Moves input files that `--learn` has taken back to `files`.
+    /// Moves input files that `--learn` has taken back to `files`, and passes the path of ONNX Runtime
+    /// to the options of the input, which may be a recording.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
-        super::inputs::disentangle(&mut self.files, &mut self.learn, matches, true);
+        inputs::disentangle(&mut self.files, &mut self.learn, matches, true);
+        self.selection.runtime.clone_from(&self.places.runtime);
     }
 }
 
@@ -146,11 +149,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         args.keys == 1 || model.vocabulary().merges().is_empty(),
         "--keys: this model's merged tokens split a piece differently in each key; leave it out"
     );
-    let pieces = read(&model, &args.files, &args.selection, args.keys)?;
+    let files = (&args.files[..], Wanted::Midi);
+    let pieces = read(&model, files, &args.selection, args.keys)?;
     let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
         let whole = args.selection.whole();
-        let pieces = read(&model, &args.learn, &whole, 1)?;
+        let pieces = read(&model, (&args.learn, Wanted::Music), &whole, 1)?;
         let fed = pieces.iter().flat_map(Piece::tokens);
         fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
     }

@@ -12,24 +12,25 @@ use clap::ArgMatches;
 use clap::error::ErrorKind;
 use continuo_cli::{Progress, note, one_result_on_standard_output, print};
 use continuo_engine::{Composer, Infill, Infilled};
-use continuo_files::{Input, MOST_BYTES, Output, Replace, kind, read_input};
+use continuo_files::{Output, Replace, kind};
 use continuo_score::midi::{self, MidiDocument, Pedal, ReadOptions};
 use continuo_score::{Drums, Part, PartFilter, Score, Vocabulary, midi_tracks};
 
 use super::continue_::{check_played, in_words};
 use super::generation::{GenerationOptions, learn_all, listen};
-use super::inputs::{self, text};
+use super::inputs::text;
 
 /// Fill bars of a MIDI file with new notes that fit the bars after them
 ///
 /// The output is the input with other notes in these bars; everything else stays the same, byte for
-/// byte. Several candidates are generated, and the one after which the next bars are likeliest is
+/// byte. Of a recording it is the notes that `continuo transcribe` finds, with other notes in these
+/// bars. Several candidates are generated, and the one after which the next bars are likeliest is
 /// kept. A note that begins before these bars and is held into them stays. The new notes end with
 /// these bars. If notes of several tracks or channels are chosen, each new note goes to the one
 /// that has the nearest note in pitch and time.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file with the bars to fill
+    /// MIDI file with the bars to fill, or a recording (WAV, FLAC)
     #[arg(required_unless_present = "learn", num_args = 1, value_name = "INPUT")]
     input: Vec<PathBuf>,
     /// Bars to fill, numbered from 1 as in `inspect`: 9, or 9-12
@@ -49,7 +50,7 @@ pub(crate) struct Args {
 impl Args {
     /// Moves an input file that `--learn` has taken back to the input.
     pub(super) fn disentangle(&mut self, matches: &ArgMatches) {
-        inputs::disentangle(&mut self.input, &mut self.generation.learn, matches, false);
+        self.generation.disentangle(&mut self.input, matches);
     }
 }
 
@@ -84,10 +85,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
          --force)",
         input.display()
     );
-    let Input { name, bytes } = read_input(input, MOST_BYTES)?;
+    let music = args.generation.selection.open(input)?;
+    let name = music.name.clone();
     let named = name.display();
-    let document = MidiDocument::read(bytes, &ReadOptions::default());
-    let document = document.with_context(|| format!("{named}: not a readable MIDI file"))?;
+    let document = music.into_document(&ReadOptions::default())?;
     super::warn(&name, &document.file().warnings);
     let chosen = args.generation.selection.parts(document.file())?;
     let learned = args.generation.read_learned()?;

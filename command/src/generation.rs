@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use clap::ArgMatches;
 use continuo_cli::{Force, Progress, at_least, number};
 use continuo_engine::{Composer, Model};
 use continuo_score::Score;
-use continuo_score::midi::{self, MidiFile, Pedal};
+use continuo_score::midi::{MidiFile, Pedal};
 
 use super::input_selection::InputSelection;
-use super::inputs;
+use super::inputs::{self, Wanted};
+use super::music_file::MusicFile;
 use crate::options::{ComputeOptions, ModelPaths, SamplingOptions};
 
 /// Options of a command that generates notes from the notes of a file.
@@ -22,8 +24,8 @@ pub(super) struct GenerationOptions {
     /// Recall from beyond the model's window: 0 none, 1 full
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     pub(super) recall: f32,
-    /// MIDI files, or folders of them, to learn first: the model recalls them in any key, and does
-    /// not continue them
+    /// MIDI, WAV and FLAC files, or folders of them, to learn first: the model recalls them in any
+    /// key, and does not continue them
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) learn: Vec<PathBuf>,
     /// Print a report as JSON
@@ -42,14 +44,24 @@ pub(super) struct GenerationOptions {
 }
 
 impl GenerationOptions {
-    /// Reads the files to learn.
+    /// Moves an input file that `--learn` has taken back to `input`, and passes the path of ONNX
+    /// Runtime to the options of the input, which may be a recording.
+    pub(super) fn disentangle(&mut self, input: &mut Vec<PathBuf>, matches: &ArgMatches) {
+        inputs::disentangle(input, &mut self.learn, matches, false);
+        self.selection.runtime.clone_from(&self.places.runtime);
+    }
+
+    /// Reads the files to learn. The beats of recordings are found.
     ///
     /// # Errors
     /// Fails if one of them cannot be found or read.
     pub(super) fn read_learned(&self) -> Result<Vec<MidiFile>> {
-        let files = inputs::find(&self.learn)?;
+        let files = inputs::find(&self.learn, Wanted::Music)?;
         let reading = self.selection.reading(Pedal::Lengthen);
-        inputs::read_all(&files, |file| Ok(midi::read_file_with(file, &reading)?))
+        let hearing = self.selection.hearing_learned();
+        inputs::read_all(&files, |file| {
+            MusicFile::open(file, &hearing)?.read(&reading)
+        })
     }
 
     /// Loads the model, and puts the files to learn on its grid. Each piece ends with the bar in

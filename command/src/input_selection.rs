@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use continuo_cli::PedalOption;
-use continuo_files::{Input, MOST_BYTES, read_input};
-use continuo_score::midi::{self, MidiFile, Pedal, ReadOptions};
+use continuo_score::midi::{MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, PartFilter, Score, Vocabulary};
+
+use super::music_file::{BeatOptions, Hearing, MusicFile};
 
 /// Options that choose the notes to read from a file.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -25,6 +26,11 @@ pub(super) struct InputSelection {
     last: Option<u32>,
     #[command(flatten)]
     pedal: PedalOption,
+    #[command(flatten)]
+    pub(super) beat: BeatOptions,
+    /// ONNX Runtime's library for recordings, if the command has an option that names it.
+    #[arg(skip)]
+    pub(super) runtime: Option<PathBuf>,
 }
 
 /// Numbers and ranges of one option.
@@ -133,40 +139,69 @@ impl InputSelection {
     /// Returns the options of reading a file as a whole.
     pub(super) fn whole(&self) -> Self {
         Self {
-            pedal: self.pedal,
-            ..Self::default()
+            tracks: None,
+            channels: None,
+            last: None,
+            ..self.clone()
         }
     }
 
-    /// Reads a file, or standard input (`-`), and keeps the chosen notes, with drums. The scores of
-    /// the result have `steps_per_beat` steps a beat.
+    /// Returns how the notes of recordings are found.
+    pub(super) fn hearing(&self) -> Hearing {
+        Hearing {
+            beat: self.beat.clone(),
+            ..self.hearing_learned()
+        }
+    }
+
+    /// Returns how the notes of recordings are found whose beats the options do not name.
+    pub(super) fn hearing_learned(&self) -> Hearing {
+        Hearing {
+            runtime: self.runtime.clone(),
+            ..Hearing::default()
+        }
+    }
+
+    /// Opens a MIDI file or a recording, or standard input (`-`).
     ///
     /// # Errors
-    /// Fails if the input is no readable MIDI file or lacks a chosen track.
+    /// Fails if the file cannot be read, or if the notes of a recording cannot be found.
+    pub(super) fn open(&self, path: &Path) -> Result<MusicFile> {
+        let music = MusicFile::open(path, &self.hearing())?;
+        if self.beat.bpm.is_some() {
+            music.note_without_effect("--bpm");
+        }
+        if self.beat.first_beat.is_some() {
+            music.note_without_effect("--first-beat");
+        }
+        Ok(music)
+    }
+
+    /// Opens a file as [`Self::open`] does, and keeps the chosen notes, with drums. The scores of the
+    /// result have `steps_per_beat` steps a beat.
+    ///
+    /// # Errors
+    /// Fails if the file is no readable MIDI file or recording, or lacks a chosen track.
     pub(super) fn read(
         &self,
         path: &Path,
         pedal: Pedal,
         steps_per_beat: u32,
     ) -> Result<SelectedFile> {
-        let Input { name, bytes } = read_input(path, MOST_BYTES)?;
-        let read = |reading: &ReadOptions| {
-            let read = midi::read(&bytes, reading);
-            read.with_context(|| format!("{}: not a readable MIDI file", name.display()))
-        };
-        let mut file = read(&self.reading(pedal))?;
+        let music = self.open(path)?;
+        let mut file = music.read(&self.reading(pedal))?;
         let parts = self.parts(&file);
-        let parts = parts.with_context(|| name.display().to_string())?;
+        let parts = parts.with_context(|| music.name.display().to_string())?;
         file.notes.retain(|note| parts.chooses(note));
         let mut chosen = SelectedFile {
             first_bar: 1,
             origin: 0,
             file,
             steps_per_beat,
-            name: name.clone(),
+            name: music.name.clone(),
         };
         if let Some(bars) = self.last {
-            let mut keys = read(&ReadOptions::default())?;
+            let mut keys = music.read(&ReadOptions::default())?;
             keys.notes.retain(|note| parts.chooses(note));
             chosen.keep_last(bars, &keys);
         }
@@ -254,12 +289,7 @@ mod tests {
     use continuo_score::midi::MidiNote;
 
     fn options() -> InputSelection {
-        InputSelection {
-            tracks: None,
-            channels: None,
-            last: None,
-            pedal: PedalOption::default(),
-        }
+        InputSelection::default()
     }
 
     /// Returns a file of quarter notes, read with and without the pedal. The pedal holds the last

@@ -1,4 +1,4 @@
-//! Reads the MIDI files and folders that a command line names.
+//! Finds and reads the files and folders that a command line names.
 
 use std::path::{Path, PathBuf};
 
@@ -36,12 +36,21 @@ pub(super) fn disentangle(
     }
 }
 
-/// Returns the named files, and the MIDI files in the named folders in order of name. Prints the
+/// Files of a folder that are wanted, by their extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// MIDI files.
+    Midi,
+    /// MIDI, WAV and FLAC files.
+    Music,
+}
+
+/// Returns the named files, and the wanted files in the named folders in order of name. Prints the
 /// number of files left out of a folder, with reasons, to standard error.
 ///
 /// # Errors
-/// Fails if a folder cannot be read or has no MIDI files, or if standard input is named twice.
-pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+/// Fails if a folder cannot be read or has no wanted files, or if standard input is named twice.
+pub(super) fn find(named: &[PathBuf], wanted: Wanted) -> Result<Vec<PathBuf>> {
     let standard = named.iter().filter(|path| is_standard(path)).count();
     ensure!(
         standard <= 1,
@@ -53,12 +62,15 @@ pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
             files.push(path.clone());
             continue;
         }
-        let found = midi::files_in(path, usize::MAX)?;
+        let (found, what) = match wanted {
+            Wanted::Midi => (midi::files_in(path, usize::MAX)?, "MIDI"),
+            Wanted::Music => (midi::music_in(path, usize::MAX)?, "MIDI, WAV or FLAC"),
+        };
         for line in found.summary(path) {
             note(format_args!("continuo: {line}"));
         }
         if found.files.is_empty() {
-            bail!("{}: no MIDI files in this folder", path.display());
+            bail!("{}: no {what} files in this folder", path.display());
         }
         files.extend(found.files);
     }
@@ -68,7 +80,7 @@ pub(super) fn find(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
 /// Greatest number of left-out files that are printed by name; the others are only counted.
 const MOST_NAMED: usize = 12;
 
-/// Reads MIDI files. Leaves out a file that cannot be read, and reports it on standard error.
+/// Reads files. Leaves out a file that cannot be read, and reports it on standard error.
 ///
 /// # Errors
 /// Fails if files are named and none of them can be read.

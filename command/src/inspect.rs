@@ -23,7 +23,7 @@ use super::inputs::text;
 /// signature, tempo and seconds are those of the whole file.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file (.mid, .midi, .kar, .rmi)
+    /// MIDI file (.mid, .midi, .kar, .rmi), or a recording (.wav, .flac)
     file: PathBuf,
     /// Print everything as JSON, with each note; times are in ticks
     #[arg(long)]

@@ -11,6 +11,7 @@ mod generation;
 mod input_selection;
 mod inputs;
 mod inspect;
+mod music_file;
 mod notate;
 pub mod options;
 mod render;

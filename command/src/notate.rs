@@ -17,10 +17,11 @@ use super::inputs::text;
 /// Notes are written on a grid of 12 steps a beat: down to 16ths, triplets and 32nds of triplets. Each
 /// part that plays has a staff of its own: lead, keys, chords, bass and drums, as `inspect` names them.
 /// The keys have two, divided into hands. Above the staves are the tempo and the chords, below them
-/// the dynamics. MuseScore and most other notation programs open the file.
+/// the dynamics. MuseScore and most other notation programs open the file, and `verovio FILE` draws it
+/// as SVG.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file to write as notation
+    /// MIDI file to write as notation, or a recording (WAV, FLAC)
     file: PathBuf,
     /// MusicXML file to write
     #[arg(short, long)]
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         count => format!("{count} {one}s"),
     };
     let line = format!(
-        "{}: {}, {}, {}{}; MuseScore opens it\n",
+        "{}: {}, {}, {}{}; MuseScore opens it, `verovio` draws it\n",
         output.name(),
         count(written.bars, "bar"),
         count(written.notes, "note"),

@@ -19,7 +19,7 @@ use super::inputs::text;
 /// to 5 seconds later when all notes have faded. The WAV file is stereo with 16 bits.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file to play
+    /// MIDI file to play, or a recording (WAV, FLAC), of which the notes are played
     file: PathBuf,
     /// WAV file to write
     #[arg(short, long)]

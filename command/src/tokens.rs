@@ -14,7 +14,7 @@ use super::input_selection::InputSelection;
 /// Print a MIDI file as tokens, one step a line
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file to encode
+    /// MIDI file to encode, or a recording (WAV, FLAC)
     file: PathBuf,
     /// Vocabulary of the tokens
     #[arg(long, value_parser = ["continuo", "band", "midigen"], default_value = "continuo")]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use continuo_cli::Force;
 use continuo_files::{Output, kind};
 use continuo_score::midi::Pedal;
@@ -14,14 +14,18 @@ use super::input_selection::{InputSelection, SelectedFile};
 /// Draw a MIDI file as a piano roll, with the chords above it
 ///
 /// Notes are coloured by part: keys, lead, chords, bass and drums, as `inspect` names them. A file
-/// that has one part is coloured by track.
+/// that has one part is coloured by track. For sheet music, `continuo notate` writes MusicXML, which
+/// MuseScore opens and Verovio draws.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// MIDI file to draw
+    /// MIDI file to draw, or a recording (WAV, FLAC)
     file: PathBuf,
     /// PNG file to write
     #[arg(short, long)]
     output: PathBuf,
+    /// Says how to get sheet music, which `continuo notate` writes and another program draws
+    #[arg(long)]
+    notation: bool,
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
@@ -43,6 +47,14 @@ const COLOURS: [[u8; 3]; 8] = [
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.notation {
+        let notation = args.output.with_extension("musicxml");
+        let (input, notation) = (args.file.display(), notation.display());
+        bail!(
+            "--notation: Continuo draws no sheet music; `continuo notate {input} -o {notation}` \
+             writes it, MuseScore opens it, and `verovio {notation}` draws it as SVG"
+        );
+    }
     let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
     let steps = Vocabulary::continuo().steps_per_beat;
     let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;

@@ -6,6 +6,7 @@
 //! ```
 
 use std::error::Error;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
@@ -21,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let model = EarModel::load(&environment, Path::new(model))?;
         let begun = Instant::now();
         let sound = AudioFile::open(Path::new(file))?;
-        let heard = transcribe(sound, model, &Settings::default(), &mut |_| ())?;
+        let heard = transcribe(sound, model, &Settings::default(), &mut |_| {
+            ControlFlow::Continue(())
+        })?;
         let spent = begun.elapsed().as_secs_f64();
         eprintln!(
             "{file}: {:.1} s in {spent:.2} s, {:.1} s a second, {} notes",

@@ -41,7 +41,18 @@ impl AudioFile {
     /// Fails if the file cannot be read, is neither WAV nor FLAC, or has a sample rate outside of
     /// [`RATES`].
     pub fn open(path: &Path) -> Result<Self, EarError> {
-        let source = open_source(path)?;
+        Self::probe(path, open_source(path)?)
+    }
+
+    /// Reads the header of a file that is in memory; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// Fails as [`Self::open`] does.
+    pub fn from_bytes(name: &Path, bytes: Vec<u8>) -> Result<Self, EarError> {
+        Self::probe(name, Box::new(Cursor::new(bytes)))
+    }
+
+    fn probe(path: &Path, source: Box<dyn MediaSource>) -> Result<Self, EarError> {
         let stream = MediaSourceStream::new(source, MediaSourceStreamOptions::default());
         let refused = |reason: &dyn std::fmt::Display| EarError::format(path, reason);
         let format = symphonia::default::get_probe()
@@ -200,6 +211,9 @@ mod tests {
         assert_eq!(read(&path).unwrap(), [0.25, -0.5]);
         write(&path, 44_100, 2, &[0.5, 0.0, 1.0, 0.5]);
         assert_eq!(read(&path).unwrap(), [0.25, 0.75]);
+        let bytes = fs::read(&path).unwrap();
+        let mut in_memory = AudioFile::from_bytes(Path::new("standard input"), bytes).unwrap();
+        assert_eq!(in_memory.read().unwrap(), Some(&[0.25, 0.75][..]));
         let surround = [0.6, 0.0, 0.6, 0.0, 0.0, 0.0].repeat(1_000);
         write(&path, 48_000, 6, &surround);
         let file = AudioFile::open(&path).unwrap();
@@ -278,7 +292,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.wav");
         write(&path, 48_000, 1, &[]);
-        assert_eq!(read(&path).unwrap(), []);
+        assert!(read(&path).unwrap().is_empty());
         write(&path, 48_000, 1, &[0.5; 10_000]);
         let bytes = fs::read(&path).unwrap();
         fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();

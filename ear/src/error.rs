@@ -47,6 +47,9 @@ pub enum EarError {
     /// The model does not run.
     #[error("the ear's model cannot run: {0}; load the model again")]
     Run(String),
+    /// The caller stopped the transcription.
+    #[error("the transcription was stopped; start it again")]
+    Stopped,
     /// The sample rate cannot be converted.
     #[error("the sample rate cannot be converted: {0}; use another sample rate")]
     Resample(String),

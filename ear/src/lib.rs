@@ -6,7 +6,8 @@
 //! - [`Listener`] converts the sample rate, gives windows at fixed sample positions to the model
 //!   ([`EarModel`]), and finds notes in its frames as they come. So memory is bounded for a file of
 //!   any length.
-//! - [`transcribe`] does both. [`find_beat`] finds the tempo of its notes.
+//! - [`transcribe`] does both. [`find_beat`] finds the tempo of its notes, and [`MidiTranscript`] makes a
+//!   MIDI file of them.
 //!
 //! The notes are found anew from the paper: peaks of the onset strength, inferred onsets, and the
 //! sound that is left over. The paper looks through a whole recording backwards; here each note is
@@ -17,12 +18,14 @@
 //! has no notes. Nothing here is for the audio thread.
 //!
 //! ```no_run
+//! use std::ops::ControlFlow;
+//!
 //! use continuo_ear::{AudioFile, EarModel, Settings, transcribe};
 //!
 //! let environment = ort::init_from("target/runtime/libonnxruntime.so")?.build()?;
 //! let model = EarModel::load(&environment, "target/runtime/basic-pitch.onnx".as_ref())?;
 //! let file = AudioFile::open("song.wav".as_ref())?;
-//! let heard = transcribe(file, model, &Settings::default(), &mut |_| ())?;
+//! let heard = transcribe(file, model, &Settings::default(), &mut |_| ControlFlow::Continue(()))?;
 //! for note in heard.notes {
 //!     println!("{:.2} s: pitch {}", note.onset, note.pitch);
 //! }
@@ -33,6 +36,7 @@ mod audio_file;
 mod error;
 mod history;
 mod listener;
+mod midi_transcript;
 mod model;
 mod note;
 mod onset_notes;
@@ -45,6 +49,7 @@ mod transcribe;
 pub use audio_file::{AudioFile, RATES};
 pub use error::EarError;
 pub use listener::Listener;
+pub use midi_transcript::{DEFAULT_BPM, MidiTranscript, TempoSource};
 pub use model::EarModel;
 pub use note::{Note, Settings};
 pub use tempo::{Beat, find_beat};

@@ -2,7 +2,7 @@
 
 use crate::error::EarError;
 use crate::model::{EarModel, FRAME_SAMPLES, PITCHES, WINDOW_FRAMES, WINDOW_SAMPLES};
-use crate::note::{FrameNote, Note, Settings, Thresholds};
+use crate::note::{FrameNote, Note, Settings, Thresholds, frames_per_second};
 use crate::resample::{MODEL_RATE, Resampler};
 use crate::tracker::Tracker;
 
@@ -11,6 +11,8 @@ const HOP_FRAMES: usize = 60;
 /// Frames at a window's end that are left to the next window, because the sound after them decides
 /// about them too.
 const MARGIN_FRAMES: usize = 15;
+/// A frame without sound.
+const SILENCE: [f32; PITCHES] = [0.0; PITCHES];
 /// First frame of a window that counts.
 const LEAD_FRAMES: usize = WINDOW_FRAMES - MARGIN_FRAMES - HOP_FRAMES;
 
@@ -25,6 +27,7 @@ const LEAD_FRAMES: usize = WINDOW_FRAMES - MARGIN_FRAMES - HOP_FRAMES;
 pub struct Listener {
     model: EarModel,
     resampler: Resampler,
+    rate: u32,
     limits: Thresholds,
     tracker: Tracker,
     /// Samples at the model's rate from the first one that the next window needs.
@@ -50,6 +53,7 @@ impl Listener {
         let mut listener = Self {
             model,
             resampler: Resampler::new(rate)?,
+            rate,
             limits,
             tracker: Tracker::new(limits),
             samples: Vec::new(),
@@ -72,6 +76,18 @@ impl Listener {
         frames as f64 / f64::from(MODEL_RATE)
     }
 
+    /// Starts over with another stream of `rate` samples a second. Unfinished notes are lost.
+    ///
+    /// # Errors
+    /// Fails if the rate is outside of [`RATES`](crate::RATES).
+    pub fn restart(&mut self, rate: u32, settings: &Settings) -> Result<(), EarError> {
+        self.resampler = Resampler::new(rate)?;
+        self.rate = rate;
+        self.limits = settings.thresholds();
+        self.reset();
+        Ok(())
+    }
+
     /// Starts over with another stream. Unfinished notes are lost.
     pub fn reset(&mut self) {
         self.resampler.reset();
@@ -81,6 +97,24 @@ impl Listener {
         self.samples.resize(LEAD_FRAMES * FRAME_SAMPLES, 0.0);
         self.level = 0.0;
         (self.heard, self.frames, self.repaired) = (0, 0, 0);
+    }
+
+    /// Moment of the stream, in seconds, up to which the notes are decided: those that have ended
+    /// before it, but for the last 0.13 s. It moves on with every window.
+    pub fn decided(&self) -> f64 {
+        self.frames as f64 / frames_per_second()
+    }
+
+    /// Length of the stream, in seconds, that certainly suffices for [`Self::decided`]: the window, and
+    /// what the resampler holds back.
+    pub fn needed(&self) -> f64 {
+        let window = (self.frames + MARGIN_FRAMES as u64) as f64 / frames_per_second();
+        window + self.resampler.lookahead() as f64 / f64::from(self.rate)
+    }
+
+    /// Whether a pitch sounds at [`Self::decided`].
+    pub fn is_sounding(&self) -> bool {
+        self.tracker.is_sounding()
     }
 
     /// Number of samples so far that were no finite numbers. Each was read as silence.
@@ -133,7 +167,8 @@ impl Listener {
             self.read_windows(frames, &mut notes)?;
         }
         self.tracker.finish(&mut self.found);
-        self.hand_over(&mut notes);
+        let end = self.heard as f64 / f64::from(MODEL_RATE);
+        self.hand_over(end, &mut notes);
         self.reset();
         Ok(notes)
     }
@@ -152,31 +187,39 @@ impl Listener {
             let before = self.level;
             let left = most - self.frames;
             let taken = (HOP_FRAMES as u64).min(left) as usize;
-            self.model.run(window, |activations| {
-                for at in 0..taken {
-                    let row = (LEAD_FRAMES + at) * PITCHES..(LEAD_FRAMES + at + 1) * PITCHES;
-                    // A frame is centred on the first sample of its block.
-                    let earlier = if at == 0 { before } else { levels[at - 1] };
-                    if earlier.max(levels[at]) > gate {
-                        let (notes, onsets) = (activations.notes, activations.onsets);
-                        tracker.push(&notes[row.clone()], &onsets[row], found);
-                    } else {
-                        tracker.push(&[0.0; PITCHES], &[0.0; PITCHES], found);
+            // A frame is centred on the first sample of its block.
+            let is_loud = |at: usize| {
+                let earlier = if at == 0 { before } else { levels[at - 1] };
+                earlier.max(levels[at]) > gate
+            };
+            if !(0..taken).any(is_loud) {
+                // Silence needs no model.
+                (0..taken).for_each(|_| tracker.push(&SILENCE, &SILENCE, found));
+            } else {
+                self.model.run(window, |activations| {
+                    for at in 0..taken {
+                        let row = (LEAD_FRAMES + at) * PITCHES..(LEAD_FRAMES + at + 1) * PITCHES;
+                        if is_loud(at) {
+                            let (notes, onsets) = (activations.notes, activations.onsets);
+                            tracker.push(&notes[row.clone()], &onsets[row], found);
+                        } else {
+                            tracker.push(&SILENCE, &SILENCE, found);
+                        }
                     }
-                }
-            })?;
+                })?;
+            }
             self.level = levels[HOP_FRAMES - 1];
             self.frames += taken as u64;
             from += HOP_FRAMES * FRAME_SAMPLES;
-            self.hand_over(notes);
+            self.hand_over(self.needed(), notes);
         }
         self.samples.drain(..from);
         Ok(())
     }
 
     /// Appends the found notes to `notes`, those of one window in order of onset and pitch.
-    fn hand_over(&mut self, notes: &mut Vec<Note>) {
+    fn hand_over(&mut self, decided: f64, notes: &mut Vec<Note>) {
         self.found.sort_by_key(|note| (note.start, note.pitch));
-        notes.extend(self.found.drain(..).map(FrameNote::to_note));
+        notes.extend(self.found.drain(..).map(|note| note.to_note(decided)));
     }
 }

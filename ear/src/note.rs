@@ -16,6 +16,9 @@ pub struct Note {
     pub velocity: u8,
     /// Confidence from 0 to 1: the geometric mean of the onset's strength and the mean activation.
     pub confidence: f32,
+    /// Length of the stream, in seconds, that certainly suffices to find the note
+    /// ([`Listener::needed`](crate::Listener::needed)). It is the same for all sizes of blocks.
+    pub decided: f64,
 }
 
 /// Settings of a transcription. All of them hold for a whole stream.
@@ -98,7 +101,8 @@ impl FrameNote {
         (self.strength * self.activation).sqrt().clamp(0.0, 1.0)
     }
 
-    pub(crate) fn to_note(self) -> Note {
+    /// The note, which the sound up to second `decided` of the stream decided.
+    pub(crate) fn to_note(self, decided: f64) -> Note {
         let seconds = |frame: usize| frame as f64 / frames_per_second();
         Note {
             onset: seconds(self.start),
@@ -106,6 +110,7 @@ impl FrameNote {
             pitch: LOWEST + self.pitch as u8,
             velocity: (127.0 * self.activation).round().clamp(1.0, 127.0) as u8,
             confidence: self.confidence(),
+            decided,
         }
     }
 }

@@ -56,6 +56,14 @@ impl Resampler {
         Ok(resampler)
     }
 
+    /// Most samples of the stream that are needed beyond a moment until the output has reached it: the
+    /// delay of the filter, and a chunk.
+    pub(crate) fn lookahead(&self) -> u64 {
+        let Some(fft) = &self.fft else { return 0 };
+        let delay = fft.output_delay() as u64 * u64::from(self.rate);
+        fft.input_frames_max() as u64 + delay.div_ceil(u64::from(MODEL_RATE))
+    }
+
     /// Starts over with another stream.
     pub(crate) fn reset(&mut self) {
         self.input.clear();

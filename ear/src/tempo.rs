@@ -143,6 +143,7 @@ mod tests {
             pitch: 60,
             velocity: 80,
             confidence: 0.8,
+            decided: 0.0,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Frames of the model to notes.
 
 use crate::history::History;
+use crate::model::PITCHES;
 use crate::note::{FrameNote, Thresholds};
 use crate::onset_notes::OnsetNotes;
 use crate::residual::Residual;
@@ -48,6 +49,13 @@ impl Tracker {
         *self = Self::new(self.limits);
     }
 
+    /// Whether a pitch sounds in the last frame.
+    pub(crate) fn is_sounding(&self) -> bool {
+        let last = self.history.end().checked_sub(1);
+        let sounds = |frame, pitch| self.history.activation(frame, pitch) >= self.limits.sounding;
+        last.is_some_and(|frame| (0..PITCHES).any(|pitch| sounds(frame, pitch)))
+    }
+
     /// Number of frames that are kept.
     #[cfg(test)]
     fn kept(&self) -> usize {
@@ -63,7 +71,6 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::PITCHES;
     use crate::note::Settings;
 
     /// Frames of a recording that tests write by hand.

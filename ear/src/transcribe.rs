@@ -1,5 +1,7 @@
 //! A whole file to notes.
 
+use std::ops::ControlFlow;
+
 use crate::audio_file::AudioFile;
 use crate::error::EarError;
 use crate::listener::Listener;
@@ -23,16 +25,30 @@ pub struct Transcript {
     pub damaged_packets: usize,
 }
 
-/// Finds the notes of a WAV or FLAC file. `progress` gets the seconds that are done. Memory is
-/// bounded but for the notes, so that the file may be hours long.
+impl Transcript {
+    /// Lines about odd sound, for the user.
+    pub fn warnings(&self) -> Vec<String> {
+        let (samples, packets) = (self.repaired_samples, self.damaged_packets);
+        let samples = (samples > 0)
+            .then(|| format!("{samples} samples are no numbers and were read as silence"));
+        let packets =
+            (packets > 0).then(|| format!("{packets} damaged packets were read as silence"));
+        samples.into_iter().chain(packets).collect()
+    }
+}
+
+/// Finds the notes of a WAV or FLAC file. `progress` gets the seconds that are done, a few times for
+/// each second of sound, and may stop the work. Memory is bounded but for the notes, so that the file
+/// may be hours long.
 ///
 /// # Errors
-/// Fails if the file cannot be read on, or if the model does not run.
+/// Fails if the file cannot be read on, if the model does not run, or if `progress` stops it
+/// ([`EarError::Stopped`]).
 pub fn transcribe(
     mut file: AudioFile,
     model: EarModel,
     settings: &Settings,
-    progress: &mut dyn FnMut(f64),
+    progress: &mut dyn FnMut(f64) -> ControlFlow<()>,
 ) -> Result<Transcript, EarError> {
     let rate = file.rate();
     let mut listener = Listener::new(model, rate, settings)?;
@@ -40,7 +56,9 @@ pub fn transcribe(
     while let Some(block) = file.read()? {
         notes.extend(listener.push(block)?);
         samples += block.len() as u64;
-        progress(samples as f64 / f64::from(rate));
+        if progress(samples as f64 / f64::from(rate)).is_break() {
+            return Err(EarError::Stopped);
+        }
     }
     let repaired_samples = listener.repaired_samples();
     notes.extend(listener.finish()?);

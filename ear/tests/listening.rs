@@ -2,6 +2,7 @@
 //! (`cargo xtask runtime`, `cargo xtask ear`) and are skipped where those are missing.
 
 use std::f32::consts::TAU;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -216,14 +217,48 @@ fn file_and_stream_have_the_same_notes() {
     }
     writer.finalize().unwrap();
     let mut done = 0.0;
+    let mut progress = |at| {
+        done = at;
+        ControlFlow::Continue(())
+    };
     let file = AudioFile::open(&path).unwrap();
-    let heard = transcribe(file, first, &Settings::default(), &mut |at| done = at).unwrap();
+    let heard = transcribe(file, first, &Settings::default(), &mut progress).unwrap();
     let mut live = hear(&mut listener(second, 48_000), &sound, 512);
     live.sort_by(|a, b| a.onset.total_cmp(&b.onset).then(a.pitch.cmp(&b.pitch)));
     assert_eq!(heard.notes, live);
     assert_eq!((heard.rate, heard.channels), (48_000, 2));
     assert!((heard.seconds - 5.0).abs() < 1e-9 && (done - 5.0).abs() < 1e-9);
     assert_music(&heard.notes, "file");
+}
+
+#[test]
+fn transcription_stops_where_its_caller_stops_it() {
+    let Some(model) = model() else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.wav");
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+    (0..8_000 * 600).for_each(|_| writer.write_sample(0i16).unwrap());
+    writer.finalize().unwrap();
+    let file = AudioFile::open(&path).unwrap();
+    let mut last = 0.0;
+    let mut stop = |at| {
+        last = at;
+        match at > 1.0 {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    };
+    let stopped = transcribe(file, model, &Settings::default(), &mut stop).unwrap_err();
+    assert!(matches!(stopped, EarError::Stopped), "{stopped}");
+    assert!((1.0..2.0).contains(&last), "{last}");
 }
 
 #[test]

@@ -6,7 +6,8 @@
 //! logits ── grammar mask ── musician's constraints ── temperatures ── top-k, top-p, min-p ── draw
 //!                           (CompiledConstraints,     (LoopDetector
 //!                           ChordGuide, AnswerState,  raises them)
-//!                           DensityController)
+//!                           DensityController,
+//!                           PartEntrance)
 //! ```
 //!
 //! Velocities follow the temperature of pitches.
@@ -17,6 +18,7 @@ mod chord_guide;
 mod constraints;
 mod density_controller;
 mod loop_detector;
+mod part_entrance;
 mod sampler;
 mod settings;
 #[cfg(test)]

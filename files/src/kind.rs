@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::output::head;
+
 /// Number of first bytes that identify a file's kind.
 pub(crate) const HEAD: usize = 4096;
 
@@ -42,6 +44,16 @@ pub const WAV: Kind = Kind {
     recognises: |head| is_riff(head, b"WAVE"),
 };
 
+/// A sound file without loss. Commands read it and write none.
+pub const FLAC: Kind = Kind {
+    name: "a FLAC file",
+    endings: &["flac"],
+    by_name: true,
+    any_ending: false,
+    binary: true,
+    recognises: |head| head.starts_with(b"fLaC"),
+};
+
 /// A picture.
 pub const PNG: Kind = Kind {
     name: "a PNG picture",
@@ -80,19 +92,18 @@ fn is_riff(head: &[u8], form: &[u8; 4]) -> bool {
 }
 
 /// Extensions of other kinds of files, which outputs must not have.
-const OTHER_ENDINGS: &str = "mp3 flac ogg opus m4a aac aif aiff wma jpg jpeg gif bmp webp svg tif \
+const OTHER_ENDINGS: &str = "mp3 ogg opus m4a aac aif aiff wma jpg jpeg gif bmp webp svg tif \
      tiff pdf txt md csv tsv toml yaml yml html zip gz xz zst tar py rs sh onnx safetensors \
      mxl mscz mp4";
 
 /// Kinds of this crate.
-const OURS: [&Kind; 5] = [&MIDI, &WAV, &PNG, &MUSICXML, &JSON];
+const OURS: [&Kind; 6] = [&MIDI, &WAV, &FLAC, &PNG, &MUSICXML, &JSON];
 
 /// First bytes and names of other kinds of files.
-const OTHERS: [(&[u8], &str); 15] = [
+const OTHERS: [(&[u8], &str); 14] = [
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
-    (b"fLaC", "a FLAC file"),
     (b"ID3", "an MP3 file"),
     (b"\xff\xfb", "an MP3 file"),
     (b"OggS", "an Ogg file"),
@@ -105,6 +116,29 @@ const OTHERS: [(&[u8], &str); 15] = [
     (b"#!", "a script"),
     (b"SQLite format 3", "a database"),
 ];
+
+/// Extensions of [`MIDI`], [`WAV`] and [`FLAC`] files: music that is read.
+pub const MUSIC_ENDINGS: [&str; 7] = ["mid", "midi", "kar", "rmi", "wav", "wave", "flac"];
+
+/// Whether these first bytes are those of a WAV or FLAC file.
+pub fn is_audio(head: &[u8]) -> bool {
+    (WAV.recognises)(head) || (FLAC.recognises)(head)
+}
+
+/// Says in a clause why a file with these first bytes, which could not be read as MIDI, is no music.
+pub fn refuse_music(head: &[u8]) -> String {
+    if (MIDI.recognises)(head) {
+        return "not a readable MIDI file".into();
+    }
+    let head = &head[..head.len().min(HEAD)];
+    format!("not a MIDI, WAV or FLAC file, but {}", describe(head))
+}
+
+/// Whether a file is a WAV or FLAC file by its first bytes. Pipes and devices, which can be read only
+/// once, and files that cannot be read are none.
+pub fn is_audio_file(path: &Path) -> bool {
+    path.is_file() && head(path).is_ok_and(|head| is_audio(&head))
+}
 
 /// Returns a path's extension in lower case.
 pub(crate) fn ending(path: &Path) -> Option<String> {
@@ -182,6 +216,8 @@ mod tests {
     #[test]
     fn endings_belong_to_kinds() {
         assert!(MIDI.allows("mid") && MIDI.allows("kar"));
+        let music = [MIDI, WAV, FLAC].map(|kind| kind.endings).concat();
+        assert_eq!(music, MUSIC_ENDINGS);
         assert!(!MIDI.allows("mp3") && !MIDI.allows("x") && !MIDI.allows("wav"));
         assert!(MUSICXML.allows("musicxml") && MUSICXML.allows("xml") && !MUSICXML.allows("mxl"));
         assert!(CORPUS.allows("corpus") && CORPUS.allows("v2"));
@@ -189,6 +225,32 @@ mod tests {
         assert_eq!(ending(Path::new("a/b.MiD")).as_deref(), Some("mid"));
         assert_eq!(ending(Path::new("a.b/c")), None);
         assert_eq!(ending(Path::new("c.")), None);
+    }
+
+    #[test]
+    fn audio_is_recognised_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("song.mid");
+        for (bytes, audio) in [
+            (&b"RIFF\0\0\0\0WAVEfmt "[..], true),
+            (b"fLaC\x80", true),
+            (b"RIFF\0\0\0\0RMID", false),
+            (b"MThd\0\0\0\x06", false),
+            (b"", false),
+        ] {
+            std::fs::write(&path, bytes).unwrap();
+            assert_eq!(is_audio_file(&path), audio, "{bytes:?}");
+        }
+        assert!(!is_audio_file(folder.path()));
+        assert!(!is_audio_file(&folder.path().join("gone.wav")));
+    }
+
+    #[test]
+    fn other_files_are_refused_with_their_kind() {
+        assert_eq!(refuse_music(b"MThd no more"), "not a readable MIDI file");
+        assert!(refuse_music(b"ID3\x04").ends_with("but an MP3 file"));
+        let text = "a".repeat(HEAD - 1) + "\u{e9}";
+        assert!(refuse_music(text.as_bytes()).ends_with("but a text file"));
     }
 
     #[test]

@@ -29,9 +29,9 @@ pub enum Action {
     DefaultModel,
     /// Sets the parameters of the preset with this index.
     Preset(usize),
-    /// Opens a dialog that chooses MIDI files to learn.
+    /// Opens a dialog that chooses files to learn.
     LearnFiles,
-    /// Opens a dialog that chooses a folder of MIDI files to learn.
+    /// Opens a dialog that chooses a folder of files to learn.
     LearnFolder,
     /// Forgets the files learned.
     Unlearn,
@@ -168,7 +168,7 @@ impl Action {
                 label: format!("Preset {}", index + 1).into(),
                 ..button("", "")
             },
-            Self::LearnFiles => button("MIDI files…", LEARN),
+            Self::LearnFiles => button("MIDI or audio files…", LEARN),
             Self::LearnFolder => button("A folder of them…", LEARN),
             Self::Unlearn => button("Forget what was learned", "What you played stays"),
         }

@@ -24,10 +24,11 @@ use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::instance::{Instance, SharedResources};
+use crate::ear::{self, WorkerEnd};
 use crate::editor_link::ComposerEnd;
 use crate::health_report::{HealthReport, REPORT_VARIABLE};
 use crate::process::AudioProcessor;
-use crate::shared::Shared;
+use crate::shared::{Shared, fill_and_drain};
 use crate::state;
 use continuo_accompaniment::messages::{
     ComposerInput, INPUT_RING_CAPACITY, NOTE_RING_CAPACITY, ScheduledNote,
@@ -70,6 +71,7 @@ enum Command {
 struct NewInstance {
     id: u64,
     rings: (Consumer<ComposerInput>, Producer<ScheduledNote>),
+    ear: WorkerEnd,
     shared: Arc<Shared>,
     state: state::State,
     composer_end: ComposerEnd,
@@ -141,10 +143,12 @@ pub fn connect(
     let wake = handle.commands.clone();
     // A full channel wakes the thread as well.
     let wake = Box::new(move || drop(wake.try_send(Command::Wake)));
-    let processor = AudioProcessor::new(input_producer, planned_out, shared.clone(), wake);
+    let (ear, ear_worker) = ear::rings();
+    let processor = AudioProcessor::new(input_producer, planned_out, ear, shared.clone(), wake);
     let new_instance = NewInstance {
         id,
         rings: (heard, planned),
+        ear: ear_worker,
         shared: shared.clone(),
         state: state.clone(),
         composer_end,
@@ -334,13 +338,6 @@ impl ComposerThread {
             );
         }
     }
-}
-
-/// Fills and empties a ring once, so that its pages are in memory. Each page fault would cost the
-/// audio thread 10 to 50 µs.
-fn fill_and_drain<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
-    while to.push(filler).is_ok() {}
-    while from.pop().is_ok() {}
 }
 
 fn report_path() -> Option<PathBuf> {

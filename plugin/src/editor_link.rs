@@ -27,7 +27,7 @@ pub const SIZE: (f32, f32) = (1040.0, 680.0);
 /// A request of the editor to the composer thread.
 #[derive(Clone, Debug)]
 pub enum EditorRequest {
-    /// Learns these MIDI files, and those in these folders, in the background; [`Snapshot::learning`] has
+    /// Learns these files (MIDI, WAV, FLAC), and those in these folders, in the background; [`Snapshot::learning`] has
     /// the progress. The project keeps what was learned.
     Learn(Vec<PathBuf>),
     /// Forgets the files learned, and nothing else.

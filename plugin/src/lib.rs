@@ -7,11 +7,12 @@
 //! ```
 //!
 //! Every module names the thread that owns its types. The audio thread never allocates, locks, waits,
-//! logs or makes a system call. The one exception: it waits for the composer while the host renders
-//! offline.
+//! logs or makes a system call. The one exception: it waits for the composer, and for the ear's worker,
+//! while the host renders offline.
 
 pub mod action;
 pub mod composer_thread;
+pub mod ear;
 pub mod editor;
 pub mod editor_link;
 pub mod health_report;
@@ -35,6 +36,7 @@ use nice_plug::prelude::*;
 use nice_plug_egui::EguiEditor;
 
 use crate::composer_thread::Link;
+use crate::ear::{MonoMix, Sound};
 use crate::editor::window::EditorWindow;
 use crate::editor_link::{ComposerEnd, EditorLink};
 use crate::params::{ContinuoParams, ParamCache};
@@ -43,6 +45,10 @@ use crate::process::{AudioProcessor, Event, Host, INPUT_CAPACITY, SysEx, audible
 use crate::shared::Shared;
 use continuo_accompaniment::counters::{Counters, increment};
 use continuo_accompaniment::transport::HostTransport;
+
+/// Number of the layout with a microphone among the layouts of the audio ports, from 1: for the
+/// standalone program.
+pub const MICROPHONE_LAYOUT: usize = 4;
 
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
@@ -65,6 +71,10 @@ struct Active {
     processor: AudioProcessor,
     link: Link,
     sound: PreviewSound,
+    /// Mixes the audio input.
+    mix: MonoMix,
+    /// Channels of the main audio input.
+    main_input: usize,
     param_cache: ParamCache,
 }
 
@@ -92,10 +102,46 @@ impl Plugin for Continuo {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
 
     // Some hosts require audio outputs. The outputs carry the preview sound, if it is on.
-    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[AudioIOLayout {
-        main_output_channels: NonZeroU32::new(2),
-        ..AudioIOLayout::const_default()
-    }];
+    const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[
+        AudioIOLayout {
+            main_output_channels: NonZeroU32::new(2),
+            aux_input_ports: &[new_nonzero_u32(2)],
+            names: PortNames {
+                layout: Some("Side Chain"),
+                aux_inputs: &["Audio to Listen To"],
+                ..PortNames::const_default()
+            },
+            ..AudioIOLayout::const_default()
+        },
+        AudioIOLayout {
+            main_output_channels: NonZeroU32::new(2),
+            aux_input_ports: &[new_nonzero_u32(1)],
+            names: PortNames {
+                layout: Some("Mono Side Chain"),
+                aux_inputs: &["Audio to Listen To"],
+                ..PortNames::const_default()
+            },
+            ..AudioIOLayout::const_default()
+        },
+        AudioIOLayout {
+            main_output_channels: NonZeroU32::new(2),
+            names: PortNames {
+                layout: Some("No Audio Input"),
+                ..PortNames::const_default()
+            },
+            ..AudioIOLayout::const_default()
+        },
+        // For the standalone program, whose sound systems but JACK have no side chains.
+        AudioIOLayout {
+            main_input_channels: NonZeroU32::new(1),
+            main_output_channels: NonZeroU32::new(2),
+            names: PortNames {
+                layout: Some("Microphone"),
+                ..PortNames::const_default()
+            },
+            ..AudioIOLayout::const_default()
+        },
+    ];
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;
     const INPUT_EVENT_CAPACITY: usize = INPUT_CAPACITY;
@@ -123,7 +169,7 @@ impl Plugin for Continuo {
 
     fn activate(
         &mut self,
-        _layout: &AudioIOLayout,
+        layout: &AudioIOLayout,
         config: &BufferConfig,
         _context: &mut impl ActivateContext<Self>,
     ) -> bool {
@@ -137,6 +183,8 @@ impl Plugin for Continuo {
                         processor,
                         link,
                         sound,
+                        mix: MonoMix::default(),
+                        main_input: 0,
                         param_cache: ParamCache::default(),
                     });
                 }
@@ -149,6 +197,8 @@ impl Plugin for Continuo {
         if let Some(active) = &mut self.active {
             active.processor.set_sample_rate(sample_rate);
             active.sound = PreviewSound::new(sample_rate);
+            active.mix = MonoMix::new(config.max_buffer_size as usize);
+            active.main_input = layout.main_input_channels.map_or(0, NonZeroU32::get) as usize;
             active
                 .link
                 .set_offline(config.process_mode == ProcessMode::Offline);
@@ -166,16 +216,28 @@ impl Plugin for Continuo {
     fn process(
         &mut self,
         buffer: &mut Buffer,
-        _aux: &mut AuxiliaryBuffers,
+        aux: &mut AuxiliaryBuffers,
         context: &mut impl ProcessContext<Self>,
     ) -> ProcessStatus {
-        for channel in buffer.as_slice() {
-            channel.fill(0.0);
-        }
         let frames = u32::try_from(buffer.samples()).unwrap_or(0);
         if let Some(active) = &mut self.active {
             let reading = reading_of(context.transport());
             let (settings, audio_settings) = active.param_cache.values(&self.params);
+            // The main input lies where the output goes.
+            let main = buffer.as_slice_immutable();
+            let microphone = &main[..active.main_input.min(main.len())];
+            let (input, is_microphone) = match (audio_settings.ear, &aux.inputs) {
+                (None, _) => (&[] as &[&mut [f32]], false),
+                (Some(_), [side_chain, ..]) => (side_chain.as_slice_immutable(), false),
+                (Some(_), []) => (microphone, true),
+            };
+            let heard = Sound {
+                samples: active.mix.mix(input),
+                is_microphone,
+            };
+            for channel in buffer.as_slice() {
+                channel.fill(0.0);
+            }
             let level = &self.params.sound;
             let on = level.value() > 0.0 || level.smoothed.is_smoothing();
             let (left, right): (&mut [f32], &mut [f32]) = match buffer.as_slice() {
@@ -193,8 +255,12 @@ impl Plugin for Continuo {
             let mut host = active.sound.block(&mut context, left, right, on);
             active
                 .processor
-                .process(&reading, frames, settings, audio_settings, &mut host);
+                .process(&reading, frames, settings, audio_settings, heard, &mut host);
             host.finish(|| level.smoothed.next());
+        } else {
+            for channel in buffer.as_slice() {
+                channel.fill(0.0);
+            }
         }
         ProcessStatus::KeepAlive
     }

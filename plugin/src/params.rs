@@ -12,7 +12,8 @@ use nice_plug::prelude::*;
 use crate::process::AudioSettings;
 use crate::state::State;
 use continuo_accompaniment::choices::{
-    Enter, Harmony, InputPart, MemoryMode, Mode, ScaleChoice, Tonic, Variation, VelocityFrom,
+    Enter, Harmony, InputPart, ListenTo, MemoryMode, Mode, ScaleChoice, Tonic, Variation,
+    VelocityFrom,
 };
 use continuo_accompaniment::held_chord::ChordKeys;
 use continuo_accompaniment::messages::Settings;
@@ -22,7 +23,7 @@ use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 use self::builder::ChangeCounter;
 
 pub use self::cache::ParamCache;
-pub use self::defaults::sound_from_the_start;
+pub use self::defaults::{listen_from_the_start, sound_from_the_start};
 pub use self::host_choice::HostChoice;
 
 /// The longest note of the models, in beats: at this value there is no limit.
@@ -242,6 +243,15 @@ pub struct ContinuoParams {
     /// Limit of drum hits on one step; 0 for none.
     #[id = "voices_drums"]
     pub drums_voices: IntParam,
+    /// Where the player's notes come from.
+    #[id = "listen"]
+    pub listen_to: EnumParam<HostChoice<ListenTo>>,
+    /// Level in dB below which sound has no notes.
+    #[id = "ear_gate"]
+    pub ear_gate: FloatParam,
+    /// Sensitivity of the ear, 0 to 1.
+    #[id = "ear_sens"]
+    pub ear_sensitivity: FloatParam,
     /// State that a song keeps beside the parameters.
     #[persist = "session"]
     pub state: State,
@@ -301,6 +311,7 @@ impl ContinuoParams {
             seed: self.seed.value().unsigned_abs(),
             variation: self.variation.value().0,
             plays: self.plays(),
+            listen_to: self.listen_to.value().0,
             input_part: self.input_part.value().0.fixed(),
             output_channels: Part::ALL.map(|part| audio_settings.channel(part)),
         }
@@ -370,6 +381,8 @@ impl ContinuoParams {
         AudioSettings {
             thru: self.thru.value() || self.bypass.value(),
             input: channel(self.input.value()),
+            hears_keys: self.listen_to.value().0.hears_keys(),
+            ear: self.ear_settings(),
             output: channel(self.output.value()).unwrap_or(0),
             part_outputs: Part::ALL.map(|part| {
                 let output = match part {
@@ -388,6 +401,16 @@ impl ContinuoParams {
             },
             triggers: self.triggers(),
         }
+    }
+
+    /// Settings of the ear; `None` where sound does not count.
+    fn ear_settings(&self) -> Option<continuo_ear::Settings> {
+        let hears = self.listen_to.value().0.hears_audio();
+        hears.then(|| continuo_ear::Settings {
+            sensitivity: self.ear_sensitivity.value(),
+            gate_db: self.ear_gate.value(),
+            ..continuo_ear::Settings::default()
+        })
     }
 
     /// Triggers that are on. Undo and redo are no parameters, as hosts have an undo of their own.

@@ -11,7 +11,7 @@ use nice_plug::prelude::Params;
 use serde::Deserialize;
 
 /// Ids of the parameters that no preset sets.
-pub const KEPT: [&str; 26] = [
+pub const KEPT: [&str; 29] = [
     // Of the song.
     "scale",
     "key",
@@ -23,6 +23,9 @@ pub const KEPT: [&str; 26] = [
     "in_ch",
     "out_ch",
     "in_part",
+    "listen",
+    "ear_gate",
+    "ear_sens",
     "out_keys",
     "out_lead",
     "out_chords",

@@ -7,8 +7,9 @@
 //! render   schedule, thru        ─> host, each event on its sample
 //! ```
 //!
-//! Nothing here allocates, locks, logs or makes a system call, except [`OfflineBarrier::wait_until`] and the
-//! wake-up before it, which run only while the host renders offline.
+//! Nothing here allocates, locks, logs or makes a system call, except [`OfflineBarrier::wait_until`] (for the
+//! composer and for the ear's worker) and the wake-up before it, which run only while the host renders
+//! offline.
 //!
 //! # Cancels
 //!
@@ -34,6 +35,7 @@ use std::sync::atomic::Ordering;
 use continuo_score::Part;
 use rtrb::{Consumer, Producer};
 
+use crate::ear::{AudioEnd, EarInput, Sound};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::Mode;
 use continuo_accompaniment::held_chord::{ChordKeys, HeldChord};
@@ -43,7 +45,7 @@ use continuo_accompaniment::schedule::{ActiveNotes, Schedule};
 use continuo_accompaniment::transport::{HostTransport, OwnTime, PlayheadTracker, StopPoint};
 use continuo_accompaniment::trigger::{Trigger, TriggerSet};
 
-use self::events::is_note_on;
+use self::events::{BlockEvent, is_note_on};
 
 pub use self::events::{Event, Host, SysEx, audible};
 
@@ -58,6 +60,10 @@ pub struct AudioSettings {
     pub thru: bool,
     /// MIDI channel of the player, 0 to 15; `None` for all.
     pub input: Option<u8>,
+    /// Whether the player's keys count. Chord keys always do.
+    pub hears_keys: bool,
+    /// Settings of the ear; `None` where sound does not count.
+    pub ear: Option<continuo_ear::Settings>,
     /// MIDI channel of generated notes, 0 to 15.
     pub output: u8,
     /// MIDI channel of each part, by [`Part::index`]; `None` is [`AudioSettings::output`].
@@ -85,6 +91,8 @@ impl Default for AudioSettings {
         Self {
             thru: true,
             input: None,
+            hears_keys: true,
+            ear: None,
             output: 0,
             part_outputs: [None, None, None, None, Some(DRUM_CHANNEL)],
             offset: 0.0,
@@ -144,8 +152,10 @@ pub struct AudioProcessor {
     pending_note_offs: KeySet,
     /// Keys whose note-off was sent before the player's: the player's is dropped.
     suppressed_note_offs: KeySet,
-    /// This block's host events, each with its sample, in ascending order.
-    events: Vec<(u32, Event)>,
+    /// What is heard at the audio input.
+    ear: EarInput,
+    /// This block's host events and reports of the ear, each with its sample, in ascending order.
+    events: Vec<(u32, BlockEvent)>,
 }
 
 impl AudioProcessor {
@@ -153,10 +163,12 @@ impl AudioProcessor {
     pub fn new(
         to_composer: Producer<ComposerInput>,
         planned: Consumer<ScheduledNote>,
+        ear: AudioEnd,
         shared: Arc<Shared>,
         wake: Box<dyn Fn() + Send>,
     ) -> Self {
         Self {
+            ear: EarInput::new(ear, shared.clone()),
             to_composer,
             planned,
             shared,
@@ -193,6 +205,7 @@ impl AudioProcessor {
     pub fn set_sample_rate(&mut self, sample_rate: f64) {
         self.reset();
         self.sample_rate = sample_rate;
+        self.ear.set_sample_rate(sample_rate);
         self.tracker.set_sample_rate(sample_rate);
     }
 
@@ -209,13 +222,14 @@ impl AudioProcessor {
         self.pending_note_offs = self.thru_keys;
     }
 
-    /// Processes one block of `frames` samples.
+    /// Processes one block of `frames` samples, with the sound at its audio input.
     pub fn process(
         &mut self,
         reading: &HostTransport,
         frames: u32,
         settings: Settings,
         audio_settings: AudioSettings,
+        sound: Sound,
         host: &mut impl Host,
     ) {
         self.block += 1;
@@ -244,6 +258,7 @@ impl AudioProcessor {
         self.collect_events(frames, host);
         let note_ons = self.events.iter().filter(|(_, event)| is_note_on(event));
         block_timeline.snap_seam(self.tracker.slack(), note_ons.map(|&(sample, _)| sample));
+        self.hear(&block_timeline, sound);
         self.shared
             .set_contradictions(self.tracker.distrusts_bars(), self.tracker.contradiction());
         if before.input != audio_settings.input {
@@ -251,6 +266,9 @@ impl AudioProcessor {
                 beat: self.last_stop.beat,
             });
             self.held_chord.off(None, None);
+        }
+        if pressed.contains(Trigger::Clear) {
+            self.ear.forget();
         }
         let opening = self.notify_block(&block_timeline, settings, pressed, frames);
         self.receive_planned();

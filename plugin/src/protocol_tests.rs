@@ -9,6 +9,7 @@ mod band;
 mod chaos;
 mod continuing;
 mod determinism;
+mod ear;
 mod harmony;
 mod host_loops;
 mod host_reports;
@@ -25,6 +26,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use self::arpeggio::Arpeggio;
 use self::listener::Listener;
+use crate::ear::{self as ear_rings, Sound, WorkerEnd};
 use crate::process::{AudioProcessor, AudioSettings, Event, Host};
 use crate::shared::Shared;
 use continuo_accompaniment::choices::{Enter, Mode};
@@ -101,6 +103,12 @@ struct ProtocolTest {
     shared: Arc<Shared>,
     settings: Settings,
     controls: AudioSettings,
+    /// The ear's worker.
+    worker: WorkerEnd,
+    /// What is heard at the audio input, from its first sample on.
+    sound: Vec<f32>,
+    /// Whether a microphone hears it.
+    microphone: bool,
 }
 
 const RATE: f64 = 48_000.0;
@@ -121,7 +129,8 @@ impl ProtocolTest {
         let composer = Arc::new(Mutex::new(composer));
         let woken = composer.clone();
         let wake = Box::new(move || woken.lock().unwrap().run());
-        let mut processor = AudioProcessor::new(heard_in, planned_out, shared.clone(), wake);
+        let (ear, worker) = ear_rings::rings();
+        let mut processor = AudioProcessor::new(heard_in, planned_out, ear, shared.clone(), wake);
         processor.set_sample_rate(RATE);
         let settings = Settings {
             enter: Enter::Beat,
@@ -134,12 +143,22 @@ impl ProtocolTest {
             shared,
             settings,
             controls: AudioSettings::default(),
+            worker,
+            sound: Vec::new(),
+            microphone: false,
         }
     }
 
     fn block(&mut self, reading: &HostTransport, frames: u32, block: &mut Block) {
+        let frames_of_sound = (frames as usize).min(self.sound.len());
+        let sound: Vec<f32> = self.sound.drain(..frames_of_sound).collect();
+        let (settings, controls) = (self.settings, self.controls);
+        let sound = Sound {
+            samples: &sound,
+            is_microphone: self.microphone,
+        };
         self.processor
-            .process(reading, frames, self.settings, self.controls, block);
+            .process(reading, frames, settings, controls, sound, block);
     }
 
     /// Presses a trigger in the editor.

@@ -63,6 +63,11 @@ pub fn declare(params: &ContinuoParams, context: &mut impl RemoteControlsContext
             page.add_param(&params.tempo);
             page.add_param(&params.bypass);
         });
+        section.add_page("Ear", |page| {
+            page.add_param(&params.listen_to);
+            page.add_param(&params.ear_gate);
+            page.add_param(&params.ear_sensitivity);
+        });
         section.add_page("Band", |page| {
             page.add_param(&params.play_keys);
             page.add_param(&params.play_lead);

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ear::EarFiles;
+use continuo_files::ear_model;
 use continuo_files::onnx_runtime::{
     RESOURCES_VARIABLE, bundled_library_name, find_bundled, resource_folders,
 };
@@ -31,6 +33,28 @@ pub fn find(own: Option<&Path>, choice: Option<&Path>) -> Result<Resources, Stri
         &resource_folders(own),
         model.or_else(|| variable().map(PathBuf::from)),
     )
+}
+
+/// Finds what the ear needs for the plugin library `own`. Composer thread.
+///
+/// # Errors
+///
+/// A line with the folders searched, if a file is missing.
+pub fn find_ear(own: Option<&Path>) -> Result<EarFiles, String> {
+    let folders = resource_folders(own);
+    let library = find_bundled(&folders).ok_or("ONNX Runtime is missing")?;
+    let named = std::env::var_os(ear_model::VARIABLE).filter(|v| !v.is_empty());
+    let model = named.map(PathBuf::from);
+    let model = model.or_else(|| ear_model::find_bundled(&folders));
+    let model = model.ok_or_else(|| {
+        let list: Vec<_> = folders.iter().map(|f| f.display().to_string()).collect();
+        format!(
+            "{} not found in {}: `cargo xtask bundle` puts it beside the plugin",
+            ear_model::NAME,
+            list.join(", ")
+        )
+    })?;
+    Ok(EarFiles { library, model })
 }
 
 fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, String> {

@@ -6,7 +6,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nice_plug::prelude::NoteOutput;
+use rtrb::{Consumer, Producer};
 
+use crate::ear::EarShared;
 use continuo_accompaniment::counters::Counters;
 use continuo_accompaniment::snapshot::{Health, NoteDialect};
 use continuo_accompaniment::transport::Contradiction;
@@ -30,6 +32,8 @@ pub struct Shared {
     pub leaving: Arc<AtomicBool>,
     /// The dialect of the notes that a CLAP instance sends.
     pub note_output: Arc<NoteOutput>,
+    /// State of the ear.
+    pub ear: EarShared,
     /// Barrier at which offline rendering waits.
     pub barrier: OfflineBarrier,
     /// Triggers pressed in the editor.
@@ -129,7 +133,8 @@ impl OfflineBarrier {
         self.done.store(block, Ordering::Release);
     }
 
-    /// Shows that the composer works, and wakes the audio thread to empty the ring. Composer thread.
+    /// Shows that the composer works, and wakes the audio thread to empty the ring. Composer thread, and
+    /// workers that it waits for.
     pub fn heartbeat(&self) {
         self.heartbeats.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_all();
@@ -168,6 +173,13 @@ impl OfflineBarrier {
         // The lock guards no data, so a poisoned one is usable.
         self.lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Fills and empties a ring once, so that its pages are in memory. Each page fault would cost the
+/// audio thread 10 to 50 µs.
+pub fn fill_and_drain<T: Copy>(to: &mut Producer<T>, from: &mut Consumer<T>, filler: T) {
+    while to.push(filler).is_ok() {}
+    while from.pop().is_ok() {}
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ pub use document::{MidiDocument, PartSound};
 pub use drums::DrumMap;
 pub use error::{BuildError, MidiError, ParseError};
 pub use file::{MidiFile, MidiNote, Pedal, ProgramChange, ReadOptions};
-pub use files::{files_in, read_bytes, read_file, read_file_with};
+pub use files::{files_in, music_in, read_bytes, read_file, read_file_with};
 pub use read::read;
 pub use replace::Replacement;
 pub use text::{Text, TextEncoding};

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
-use continuo_files::onnx_runtime;
+use continuo_files::{ear_model, onnx_runtime};
 
 use crate::host::{Format, Plugin};
 
@@ -170,6 +170,29 @@ pub fn use_test_model() -> Result<()> {
         model
     });
     Ok(())
+}
+
+/// Makes plugins of this process load basic-pitch's model, through `CONTINUO_EAR`. Returns whether it
+/// is there, as `cargo xtask ear` fetched it; if not, says so.
+///
+/// # Errors
+///
+/// Fails when ONNX Runtime is missing.
+pub fn use_ear_model() -> Result<bool> {
+    static MODEL: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let library = runtime_library()?;
+    let found = MODEL.get_or_init(|| match ear_model::find(None, Some(&library)) {
+        Ok(model) => {
+            // SAFETY: as in `use_test_model`.
+            unsafe { std::env::set_var(ear_model::VARIABLE, &model) };
+            Some(model)
+        }
+        Err(reason) => {
+            eprintln!("skipped: {reason}");
+            None
+        }
+    });
+    Ok(found.is_some())
 }
 
 /// Loads the test bundle with the test model.

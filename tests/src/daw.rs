@@ -40,6 +40,8 @@ pub struct Daw {
     sent: Vec<Sent>,
     /// Left and right channel since [`Self::record_audio`].
     recorded: Option<[Vec<f32>; 2]>,
+    /// What is at the side chain, and the sample on which it begins.
+    sound: Option<(u64, Vec<f32>)>,
 }
 
 impl Daw {
@@ -76,6 +78,7 @@ impl Daw {
             detail: TransportDetail::Full,
             sent: Vec::new(),
             recorded: None,
+            sound: None,
         })
     }
 
@@ -90,6 +93,12 @@ impl Daw {
             Some([left, right]) => [left, right],
             None => [&[], &[]],
         }
+    }
+
+    /// Connects the side chain: `sound` begins now, and silence follows it. `None` passes no audio
+    /// input.
+    pub fn set_side_chain(&mut self, sound: Option<Vec<f32>>) {
+        self.sound = sound.map(|sound| (self.sample, sound));
     }
 
     /// Sets parameters with the next block: pairs of the plugin's own id and a value as typed by a
@@ -254,6 +263,7 @@ impl Daw {
             transport: self.transport(),
             notes: &[],
             parameters: std::slice::from_ref(change),
+            sound: None,
         };
         let blocks: Vec<Block> = changes.iter().map(block).collect();
         let done = self.plugin.process_in_background(&blocks, main_thread)?;
@@ -288,12 +298,19 @@ impl Daw {
         let changes = std::mem::take(&mut self.changes);
         let transport = self.transport();
         let mut out = Vec::new();
+        let sound = self.sound.as_ref().map(|(first, samples)| {
+            let at = |sample: u64| sample.checked_sub(*first).map(|at| at as usize);
+            let all = self.sample..self.sample + u64::from(frames);
+            let sample = |sample| samples.get(at(sample)?).copied();
+            all.map(|at| sample(at).unwrap_or(0.0)).collect::<Vec<_>>()
+        });
         self.plugin.process(
             &Block {
                 frames,
                 transport,
                 notes: &notes,
                 parameters: &changes,
+                sound: sound.as_deref(),
             },
             &mut out,
         )?;

@@ -25,6 +25,7 @@ pub mod measure;
 pub mod scenario;
 #[cfg(target_os = "linux")]
 pub mod server_process;
+pub mod sound;
 pub mod state_file;
 pub mod stress;
 #[cfg(target_os = "linux")]

@@ -3,6 +3,7 @@
 
 mod changes;
 mod invariants;
+mod sound;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -258,11 +259,13 @@ impl StressHost<'_> {
             transport.detail = self.transport.detail;
         }
         let gap = transport.detail == TransportDetail::None;
+        let sound = self.sound(frames);
         let block = Block {
             frames,
             transport,
             notes,
             parameters: &changes,
+            sound: sound.as_deref(),
         };
         self.plugin.process(&block, &mut self.out)?;
         let mut turned = false;

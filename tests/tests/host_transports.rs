@@ -39,6 +39,7 @@ fn process(plugin: &mut dyn Plugin, frames: u32, transport: Transport, notes: &[
         transport,
         notes,
         parameters: &[],
+        sound: None,
     };
     plugin.process(&block, &mut Vec::new()).unwrap();
 }

@@ -13,6 +13,7 @@ fn process_makes_no_system_call() {
     #[cfg(target_os = "linux")]
     for format in Format::ALL {
         artifacts::use_test_model().unwrap();
+        artifacts::use_ear_model().unwrap();
         let bundle = artifacts::bundle(format).unwrap();
         let seen = continuo_tests::syscalls::trace_stress(&bundle, format, 11, 6_000).unwrap();
         assert!(seen.inside.is_empty(), "{format:?}: {:?}", seen.inside);

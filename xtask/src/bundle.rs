@@ -5,6 +5,7 @@
 //! Continuo.resources/                beside the file (Contents/Resources inside the folder)
 //! Continuo.vst3/Contents/Resources/
 //!     libonnxruntime-continuo.so     named for the platform; its licences and ours
+//!     basic-pitch.onnx               the ear's model, its licence and its notice
 //!     models/default/                the model that ships
 //! shell/                             completions and man pages of the commands
 //! ```
@@ -15,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use continuo_files::onnx_runtime;
+use continuo_files::{ear_model, onnx_runtime};
 use nice_plug_xtask::{Architecture, CompilationTarget};
 
-use crate::{linkage, prerequisites, runtime, shell};
+use crate::{ear, linkage, prerequisites, runtime, shell};
 
 /// Cargo package of the plugin.
 pub(crate) const PACKAGE: &str = "continuo";
@@ -41,6 +42,32 @@ pub(crate) struct Options {
     debug: bool,
 }
 
+/// What bundles take from the runtime folder.
+pub(crate) struct Fetched {
+    /// The runtime folder, with ONNX Runtime.
+    pub(crate) folder: PathBuf,
+    /// Whether it has the ear's model, too.
+    pub(crate) has_ear: bool,
+}
+
+/// Fetches ONNX Runtime and the ear's model. If there is no way to the latter, prints a line and goes
+/// on, since everything but audio works without it.
+///
+/// # Errors
+///
+/// Fails if ONNX Runtime cannot be fetched.
+pub(crate) fn fetch() -> Result<Fetched> {
+    let folder = runtime::run()?;
+    let ear = ear::run();
+    if let Err(why) = &ear {
+        eprintln!("note: {why:#}; without the ear's model, Continuo reads MIDI and no audio");
+    }
+    Ok(Fetched {
+        folder,
+        has_ear: ear.is_ok(),
+    })
+}
+
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.package != PACKAGE {
@@ -60,10 +87,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// Fails if a prerequisite is missing or a build fails.
 pub(crate) fn plugin(optimised: bool) -> Result<PathBuf> {
     prerequisites::compilers()?;
-    let runtime = runtime::run()?;
+    let fetched = fetch()?;
     let profile = profile(optimised);
     build(profile)?;
-    assemble(&shell::target_dir()?, profile, &runtime)
+    assemble(&shell::target_dir()?, profile, &fetched)
 }
 
 /// Returns the options of cargo for a build with or without optimisation.
@@ -116,14 +143,14 @@ fn pages(to: &Path, profile: &[&str]) -> Result<()> {
 /// `process()` allocates. Their folder is another one, since they are not for use.
 pub(crate) fn for_tests() -> Result<PathBuf> {
     prerequisites::compilers()?;
-    let runtime = runtime::run()?;
+    let fetched = fetch()?;
     build(&["--features", "assert_process_allocs"])?;
     let target = shell::target_dir()?;
     let home = target.join("host-tests");
     let library = Path::new("debug").join(library_name());
     let to = home.join(&library);
     copy(&target.join(&library), &to)?;
-    assemble(&home, &[], &runtime)
+    assemble(&home, &[], &fetched)
 }
 
 fn library_name() -> String {
@@ -140,7 +167,7 @@ fn build(args: &[&str]) -> Result<()> {
 }
 
 /// Makes the bundles in `home/bundled` from the library that cargo built in `home`.
-fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
+fn assemble(home: &Path, profile: &[&str], fetched: &Fetched) -> Result<PathBuf> {
     let profile: Vec<String> = profile.iter().map(ToString::to_string).collect();
     nice_plug_xtask::bundle(home, PACKAGE, &profile, false)?;
     let bundled = home.join("bundled");
@@ -160,7 +187,7 @@ fn assemble(home: &Path, profile: &[&str], runtime: &Path) -> Result<PathBuf> {
                 bundle.display()
             );
         }
-        add_resources(&resources, runtime)?;
+        add_resources(&resources, fetched)?;
         if cfg!(target_os = "macos") {
             // The signature covers the resources, so the bundle is signed again.
             nice_plug_xtask::maybe_codesign(
@@ -211,12 +238,18 @@ pub(crate) fn places(folder: &Path) -> [(PathBuf, PathBuf); 2] {
     [(clap, clap_resources), (vst3, vst3_resources)]
 }
 
-/// Copies ONNX Runtime, the model and the licences into a resources folder.
-pub(crate) fn add_resources(to: &Path, runtime: &Path) -> Result<()> {
+/// Copies ONNX Runtime, the models and the licences into a resources folder.
+pub(crate) fn add_resources(to: &Path, fetched: &Fetched) -> Result<()> {
     remove(to)?;
-    let licences = runtime::LICENCES.map(|(_, name)| name.to_string());
-    for name in std::iter::once(onnx_runtime::bundled_library_name()).chain(licences) {
-        copy(&runtime.join(&name), &to.join(&name))?;
+    let library = onnx_runtime::bundled_library_name();
+    let mut names = vec![library.as_str()];
+    names.extend(runtime::LICENCES.map(|(_, name)| name));
+    if fetched.has_ear {
+        names.push(ear_model::NAME);
+        names.extend(ear::LICENCES.map(|(_, name)| name));
+    }
+    for name in names {
+        copy(&fetched.folder.join(name), &to.join(name))?;
     }
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
         copy(Path::new(name), &to.join(name))?;
@@ -263,4 +296,57 @@ pub(crate) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to)
         .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Names of the files in a folder, in order.
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
+        let files = entries.filter(|entry| entry.path().is_file());
+        let mut names: Vec<_> = files
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn resources_are_where_the_plugin_searches_them() {
+        shell::enter_root().unwrap();
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("runtime");
+        fs::create_dir(&folder).unwrap();
+        let library = onnx_runtime::bundled_library_name();
+        let mut runtime = vec![library.as_str()];
+        runtime.extend(runtime::LICENCES.map(|(_, name)| name));
+        let mut ear = vec![ear_model::NAME];
+        ear.extend(ear::LICENCES.map(|(_, name)| name));
+        for name in runtime.iter().chain(&ear) {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let standalone = home.path().join("continuo-standalone");
+        let beside = onnx_runtime::resources_beside(&standalone).unwrap();
+        let bundles = places(home.path()).map(|(_, resources)| resources);
+        for to in bundles.into_iter().chain([beside]) {
+            for has_ear in [true, false] {
+                let fetched = Fetched {
+                    folder: folder.clone(),
+                    has_ear,
+                };
+                add_resources(&to, &fetched).unwrap();
+                let mut expected = vec!["LICENSE-APACHE", "LICENSE-MIT"];
+                expected.extend(&runtime);
+                expected.extend(ear.iter().filter(|_| has_ear));
+                expected.sort_unstable();
+                assert_eq!(names(&to), expected);
+                let folders = [to.clone()];
+                assert!(onnx_runtime::find_bundled(&folders).is_some());
+                let found = ear_model::find_bundled(&folders);
+                assert_eq!(found, has_ear.then(|| to.join(ear_model::NAME)));
+            }
+        }
+    }
 }

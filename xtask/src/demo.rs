@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Seed: the same one gives the same notes [default: 1]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: Option<u32>,
+    /// Play the opening as sound to the side chain, instead of as MIDI
+    #[arg(long)]
+    sound: bool,
     /// Play in real time, as on stage, instead of as fast as the machine can
     #[arg(long)]
     realtime: bool,
@@ -64,6 +67,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if let Some(value) = value {
             demo.args([name, &value]);
         }
+    }
+    if options.sound {
+        demo.arg("--sound");
     }
     if options.realtime {
         demo.arg("--realtime");

@@ -21,7 +21,7 @@ const MODEL: &str = "basic_pitch/saved_models/icassp_2022/nmp.onnx";
 const MODEL_SHA256: &str = "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec";
 
 /// Licence files that accompany the model: path in the wheel, and name in the runtime folder.
-const LICENCES: [(&str, &str); 2] = [
+pub(crate) const LICENCES: [(&str, &str); 2] = [
     (
         "basic_pitch-0.4.0.dist-info/LICENSE",
         "BASIC-PITCH-LICENSE.txt",

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use continuo_files::onnx_runtime;
 
-use crate::{bundle, prerequisites, runtime, shell};
+use crate::{bundle, prerequisites, shell};
 
 /// Name of the program.
 const PROGRAM: &str = "continuo-standalone";
@@ -20,7 +20,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     prerequisites::compilers()?;
     prerequisites::sound()?;
-    let runtime = runtime::run()?;
+    let fetched = bundle::fetch()?;
     let (profile, folder): (&[&str], _) = match options.debug {
         true => (&[], "debug"),
         false => (&["--release"], "release"),
@@ -38,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bundle::copy(&target.join(folder).join(&file), &program)?;
     // The program finds its resources as the plugin does: beside its file, by the file's name.
     let resources = onnx_runtime::resources_beside(&program).context("the program has no name")?;
-    bundle::add_resources(&resources, &runtime)?;
+    bundle::add_resources(&resources, &fetched)?;
     eprintln!("{}", program.display());
     Ok(())
 }

@@ -61,6 +61,18 @@ impl<P: Player> Session<P> {
                 self.timeline.off(beat, channel, pitch);
                 self.held_chord.off(channel, pitch);
             }
+            ComposerInput::EarNote { beat, note } => {
+                self.reach(beat + session_offset, eager)?;
+                self.hear_note(note);
+            }
+            ComposerInput::EarRead {
+                beat,
+                age,
+                sounding,
+            } => {
+                self.reach(beat + session_offset, eager)?;
+                self.ear_read(age, sounding);
+            }
             ComposerInput::Pedal {
                 beat,
                 channel,
@@ -117,6 +129,7 @@ impl<P: Player> Session<P> {
                 self.advance(beat + session_offset, eager)?;
                 self.timeline.release_all(self.now);
                 self.entry_planner.stop();
+                self.ear_stops();
                 (self.running, self.answer) = (false, None);
             }
             ComposerInput::SessionReplaced { .. } => {}
@@ -157,6 +170,9 @@ impl<P: Player> Session<P> {
             // computing time.
             let planned = self.timeline.step(self.now + before.lookahead);
             self.pending_settings.push_back((planned, settings));
+        }
+        if !settings.listen_to.hears_audio() {
+            self.ear_stops();
         }
         self.settings_changed(&before);
         self.entry_planner

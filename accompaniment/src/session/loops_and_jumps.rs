@@ -18,6 +18,9 @@ impl<P: Player> Session<P> {
     /// Moves the playhead to `beat`, in the host's quarter notes.
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) -> Result<(), P::Error> {
         self.timeline.release_all(self.now);
+        if arrival == Arrival::Jump {
+            self.ear_stops();
+        }
         match self.settings.memory {
             MemoryMode::Song => {
                 if self.session_offset != 0.0 {

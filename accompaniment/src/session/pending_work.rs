@@ -178,6 +178,8 @@ impl<P: Player> Session<P> {
             | ComposerInput::ChordOn { beat, .. }
             | ComposerInput::NoteOff { beat, .. }
             | ComposerInput::Pedal { beat, .. }
+            | ComposerInput::EarNote { beat, .. }
+            | ComposerInput::EarRead { beat, .. }
             | ComposerInput::Cancel { beat, .. }
             | ComposerInput::Stop { beat } => self.pass(beat + self.session_offset, eager),
             _ => Ok(true),

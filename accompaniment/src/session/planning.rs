@@ -35,7 +35,7 @@ pub(super) struct Answer {
     pub(super) mode: Mode,
     /// Whether it repeats the frozen loop.
     freeze_loop: bool,
-    /// Whether the bars have changed since the decision.
+    /// Whether the bars have changed since the decision, or notes of the past became known.
     pub(super) stale: bool,
     groove: Groove,
     /// Parts of the player at the decision.
@@ -117,6 +117,7 @@ impl<P: Player> Session<P> {
         if self.extends_answer(entry) {
             return Ok(());
         }
+        self.expire_ear();
         self.timeline.forget_imagined(entry.decided);
         let score = self.input_score(entry.decided, entry.at);
         if score.notes.is_empty() && self.settings.mode != Mode::Free {

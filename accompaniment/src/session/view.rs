@@ -33,6 +33,7 @@ impl<P: Player> Session<P> {
                 pitch: n.pitch,
                 velocity: n.velocity,
                 generated: n.generated,
+                confidence: n.confidence.map(|percent| f32::from(percent) / 100.0),
                 part: n.part,
                 imagined: n.imagined,
             })

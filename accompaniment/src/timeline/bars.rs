@@ -38,6 +38,7 @@ impl Timeline {
     /// before it.
     pub fn trade_turn(&self, step: i64, bars: u32) -> Option<TradeTurn> {
         let origin = self.origin.filter(|_| !self.notes.is_empty())?;
+        let origin = self.turns_from.map_or(origin, |from| from.max(origin));
         let at = u32::try_from(step - origin).ok()?;
         let map = self.time_signature_map(origin);
         let bar = map.position(at).bar;

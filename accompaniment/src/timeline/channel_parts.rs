@@ -7,10 +7,13 @@
 use continuo_score::part_rule::{self, TrackNotes};
 use continuo_score::{Note, Part, PartSet, Score};
 
-use super::{NoteRecord, NoteSource, Timeline};
+use super::{NoteRecord, Timeline};
 
-/// Number of MIDI channels.
-pub const CHANNELS: usize = 16;
+/// Number of channels that the player can have: those of MIDI, and one for what is heard in sound.
+pub const CHANNELS: usize = 17;
+
+/// Index of what is heard in sound.
+pub(super) const EAR_CHANNEL: usize = 16;
 
 /// Number of a channel's last notes that decide its part, and that change with it.
 const WINDOW: usize = 64;
@@ -72,8 +75,8 @@ impl Timeline {
     fn last_notes(&self) -> LastNotes {
         let mut last = LastNotes::default();
         for (index, note) in self.notes.iter().enumerate().rev().take(SEARCH) {
-            if let NoteSource::Player(channel) = note.source
-                && let Some(indices) = last.get_mut(usize::from(channel))
+            if let Some(channel) = note.source.channel()
+                && let Some(indices) = last.get_mut(channel)
                 && indices.len() < WINDOW
             {
                 indices.push(index);
@@ -151,8 +154,8 @@ impl Timeline {
     pub(super) fn recall_channel_parts(&mut self) {
         self.channel_parts = Default::default();
         for note in &self.notes {
-            if let NoteSource::Player(channel) = note.source {
-                self.channel_parts[usize::from(channel & 15)] = note.part;
+            if let Some(channel) = note.source.channel() {
+                self.channel_parts[channel] = note.part;
             }
         }
     }

@@ -54,8 +54,12 @@ pub struct SavedTimeline {
     later: Vec<SavedNote>,
 }
 
-/// `[first step, exact start in quarter notes, step after it or null, key, velocity, channel of
-/// the player's or -1 for the plugin, part]`. The part is left out where it is the keys.
+/// Source of a note that was found in sound with confidence 0; each percent adds 1.
+const FIRST_EAR: i8 = 16;
+
+/// `[first step, exact start in quarter notes, step after it or null, key, velocity, source,
+/// part]`. The source is the player's channel, 0 to 15, [`FIRST_EAR`] and the percent of confidence for
+/// a note found in sound, or -1 for the plugin. The part is left out where it is the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct SavedNote(
     i64,
@@ -85,6 +89,7 @@ impl Timeline {
         let note = |note: &NoteRecord| {
             let source = match note.source {
                 NoteSource::Player(channel) => (channel & 15) as i8,
+                NoteSource::Ear(confidence) => FIRST_EAR + confidence.min(100) as i8,
                 NoteSource::Generated(_) => -1,
             };
             let NoteRecord {
@@ -158,7 +163,7 @@ impl Timeline {
                 && (start_beat * old - start as f64).abs() < 2.0 * old
                 && pitch < 128
                 && (1..128).contains(&velocity)
-                && (-1..16).contains(&source);
+                && (-1..=FIRST_EAR + 100).contains(&source);
             let (start, end) = (step(start), end.map_or(now, step));
             whole.then_some(NoteRecord {
                 start_beat,
@@ -170,7 +175,11 @@ impl Timeline {
                 velocity,
                 part,
                 imagined: false,
-                source: u8::try_from(source).map_or(NoteSource::Generated(0), NoteSource::Player),
+                source: match u8::try_from(source) {
+                    Err(_) => NoteSource::Generated(0),
+                    Ok(channel) if source < FIRST_EAR => NoteSource::Player(channel),
+                    Ok(source) => NoteSource::Ear(source - FIRST_EAR as u8),
+                },
             })
         };
         let known = |notes: &[SavedNote]| -> Vec<NoteRecord> {
@@ -311,7 +320,7 @@ mod tests {
             "metres": [[0.0, 4, 4], [1e300, 0, 4], [-5.0, 3, 4], [8.0, 3, 5]],
             "notes": [
                 [12, 1.0, 24, 60, 90, 0], [12, 1.0, 12, 60, 90, 0], [12, 1.0, 24, 200, 90, 0],
-                [12, 1.0, 24, 60, 0, 0], [12, 1.0, 24, 60, 90, 16], [12, 1e300, 24, 60, 90, -1],
+                [12, 1.0, 24, 60, 0, 0], [12, 1.0, 24, 60, 90, 117], [12, 1e300, 24, 60, 90, -1],
                 [-9223372036854775808, 1.0, 9223372036854775807, 60, 90, -1]
             ],
             "what later versions know": [1, 2]

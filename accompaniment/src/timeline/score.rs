@@ -10,7 +10,8 @@ const MAX_OWN_NOTES: usize = 512;
 impl Timeline {
     /// Input notes that start before song step `before`, and generated notes that start before step
     /// `generated`, as a score from the origin. A held key ends at `before`. Imagined notes before
-    /// `before` are left out: what was really played there is known.
+    /// `before` are left out, because what was really played there is known: but for sound that is
+    /// not read yet.
     pub fn score(&self, before: i64, generated: i64) -> Score {
         let mut score = Score::new(self.steps_per_beat);
         let Some(origin) = self.origin else {
@@ -22,7 +23,7 @@ impl Timeline {
             .notes
             .iter()
             .filter(|n| n.start < if n.is_generated() { generated } else { before })
-            .filter(|n| !n.imagined || n.start >= before)
+            .filter(|n| !n.imagined || n.start >= before || self.stands_for_sound(n))
             .map(|n| Note {
                 start: from_origin(n.start),
                 length: u32::try_from(n.end.unwrap_or(before) - n.start)

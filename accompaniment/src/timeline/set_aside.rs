@@ -14,6 +14,13 @@ pub(super) struct NotesAhead {
 }
 
 impl NotesAhead {
+    /// Adds a note.
+    pub(super) fn add(&mut self, note: NoteRecord) {
+        self.notes.push(note);
+        self.sort();
+        self.notes.truncate(MAX_NOTES);
+    }
+
     /// Sorts the notes by start.
     pub(super) fn sort(&mut self) {
         sort(&mut self.notes);
@@ -46,6 +53,7 @@ impl Timeline {
     /// what was set aside and lies before. Notes that sound at `beat` end there; imagined notes are
     /// removed.
     pub fn set_aside_from(&mut self, beat: f64) {
+        self.turns_from = None;
         self.notes.retain(|n| !n.imagined);
         let before = |&at: &f64| at < beat - SAME;
         type Notes = Vec<NoteRecord>;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::sync::Arc;
 
 use super::Args;
-use crate::inputs::{find, read_all};
+use crate::inputs::{Wanted, find, read_all};
 
 /// Number of bars before the filled one that are read.
 const CONTEXT: u32 = 16;
@@ -80,7 +80,7 @@ struct Filling {
 /// Measures the loss of the bar that follows each of three fillings: the piece's own notes, one
 /// candidate, and the best of several.
 pub(super) fn run(args: &Args, model: &Arc<Model>, count: usize) -> Result<()> {
-    let files = find(&args.files)?;
+    let files = find(&args.files, Wanted::Midi)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let pieces = read_all(&files, |file| {
         let chosen = args.selection.read(file, Pedal::Ignore, steps_per_beat)?;

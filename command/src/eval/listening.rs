@@ -12,7 +12,7 @@ use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
 use continuo_score::{NoteState, Part, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
-use super::super::inputs::{find, read_all};
+use super::super::inputs::{Wanted, find, read_all};
 use super::{Cell, band};
 
 /// Number of tokens in one call. The result depends on it only by rounding.
@@ -28,18 +28,18 @@ pub(super) struct Piece {
     parts: Vec<Option<Part>>,
 }
 
-/// Reads the pieces in files and folders, each in `keys` keys. Leaves out pieces without a token to
+/// Reads the pieces in files, and the wanted ones in folders, each in `keys` keys. Leaves out pieces without a token to
 /// predict.
 ///
 /// # Errors
 /// Fails if no piece is left, or if a folder cannot be read.
 pub(super) fn read(
     model: &Model,
-    named: &[PathBuf],
+    (named, wanted): (&[PathBuf], Wanted),
     selection: &InputSelection,
     keys: u8,
 ) -> Result<Vec<Piece>> {
-    let files = find(named)?;
+    let files = find(named, wanted)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
         let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;

@@ -2,8 +2,8 @@
 
 use continuo_score::ngram::Continuations;
 use continuo_score::{
-    ChordPlan, Grammar, GrammarState, Note, Scale, Score, TimeSignatureMap, Token, TokenSequence,
-    Vocabulary,
+    ChordPlan, Grammar, GrammarState, Note, Part, Scale, Score, TimeSignatureMap, Token,
+    TokenSequence, Vocabulary,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +14,7 @@ use super::chord_guide::ChordGuide;
 use super::constraints::{CompiledConstraints, Constraints, MAX_RELAXATION};
 use super::density_controller::DensityController;
 use super::loop_detector::LoopDetector;
+use super::part_entrance::PartEntrance;
 use super::settings::Sampling;
 use crate::error::EngineError;
 
@@ -40,6 +41,7 @@ pub struct Sampler {
     /// Scratch state for the base tokens of a merged token.
     ahead: AnswerState,
     density_controller: DensityController,
+    part_entrance: PartEntrance,
     loop_detector: LoopDetector,
     chooser: CategoricalSampler,
     /// Whether the grammar allows each id.
@@ -85,6 +87,7 @@ impl Sampler {
             answer: AnswerState::default(),
             ahead: AnswerState::default(),
             density_controller: DensityController::default(),
+            part_entrance: PartEntrance::default(),
             loop_detector: LoopDetector::default(),
             chooser: CategoricalSampler::default(),
             mask: vec![false; vocabulary.size()],
@@ -125,6 +128,13 @@ impl Sampler {
         let begins = self.answer.first_room(at, &self.compiled, self.grid);
         self.answer.wait(begins);
         begins
+    }
+
+    /// The steps from which the parts of the input are silent, by [`Part::index`](continuo_score::Part::index):
+    /// from then on, a note of a part that [`Constraints::parts`] has gets likelier with every beat of the
+    /// part's silence. Call it before [`Sampler::begin`]. Unless it is called, all were heard at step 0.
+    pub fn hear_parts(&mut self, silent_from: [u32; Part::COUNT]) {
+        self.part_entrance.begin(silent_from);
     }
 
     /// Changes the settings from the next token on; the random numbers continue.
@@ -302,10 +312,18 @@ impl Sampler {
                 Token::Duration(_) | Token::Separator => (TokenGroup::Time, 0.0),
                 _ => (TokenGroup::Sound, 0.0),
             };
+            // It counts against moves in time, too.
+            let entrance = match first {
+                Token::Part(part) => {
+                    let (step, on) = (self.answer.step, compiled.parts);
+                    self.part_entrance.bias(part, step, on, self.grid.beat)
+                }
+                _ => 0.0,
+            };
             self.chooser.candidates.push(Candidate {
                 id: id as u16,
                 group,
-                logit: logits[id],
+                logit: logits[id] + entrance,
                 bias: bias + chord_bias,
             });
         }
@@ -325,6 +343,14 @@ impl Sampler {
             (Token::Pitch(_), _) if counts && !part.is_pitched() => {
                 self.density_controller.note();
             }
+            _ => {}
+        }
+        let step = self.answer.step;
+        match (token, self.answer.expected) {
+            (Token::Duration(length), Expected::Length) => {
+                self.part_entrance.note(part, step + u32::from(length));
+            }
+            (Token::Pitch(_), _) if !part.is_pitched() => self.part_entrance.note(part, step),
             _ => {}
         }
         self.answer.read(token, self.grid);

@@ -1,6 +1,7 @@
 //! The composer thread's half of one instance.
 
 mod loading;
+mod opening;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -12,15 +13,16 @@ use continuo_engine::EngineError;
 use nice_plug::prelude::nice_error;
 use rtrb::{Consumer, Producer};
 
+use self::opening::Opening;
 use super::NewInstance;
 use super::rings::{SessionEpochs, hand_over, hand_over_all};
+use crate::ear::{self, WorkerEnd};
 use crate::editor_link::{ComposerEnd, EditorRequest};
 use crate::health_report::HealthReport;
 use crate::player::{EnginePlayer, Models, PendingModel};
 use crate::shared::Shared;
 use crate::state;
-use crate::workers::{PendingResult, Workers, panic_message};
-use continuo_accompaniment::file_learning::{OpenedPath, open};
+use crate::workers::{Workers, panic_message};
 use continuo_accompaniment::messages::{ComposerInput, ScheduledNote};
 use continuo_accompaniment::session::{Player, SavedSession, Session, Urgency};
 use continuo_accompaniment::snapshot::ModelState;
@@ -63,7 +65,9 @@ pub(super) struct Instance {
     /// The model while it loads.
     pending_model: Option<PendingModel>,
     /// The file that a worker opens.
-    opening: Option<(PathBuf, PendingResult<OpenedPath>)>,
+    opening: Option<Opening>,
+    /// The ear's rings, until a worker takes them.
+    ear: Option<WorkerEnd>,
     /// Session; it reads input also without a model, so that a save has all notes.
     session: Session<EnginePlayer>,
     /// Whether the chosen model failed and the default one replaces it.
@@ -77,6 +81,7 @@ impl Instance {
         let NewInstance {
             id,
             rings: (heard, planned),
+            ear,
             shared,
             state,
             composer_end,
@@ -96,6 +101,7 @@ impl Instance {
             model: None,
             pending_model: None,
             opening: None,
+            ear: Some(ear),
             session: Session::new(EnginePlayer::without_model(STEPS_PER_BEAT)),
             uses_default: false,
             problem: None,
@@ -112,6 +118,7 @@ impl Instance {
             instance.apply_loaded_state(resources)?;
             instance.apply_loaded_model(resources)?;
             instance.handle_requests(resources)?;
+            instance.start_ear(resources);
             instance.receive_messages(MAX_MESSAGES)
         });
         self.publish_snapshot();
@@ -192,38 +199,25 @@ impl Instance {
                 }
             }
         }
-        // The worker drops its clone once the result is set.
-        if self
-            .opening
-            .as_ref()
-            .is_some_and(|(_, file)| !file.is_shared())
-            && let Some((path, file)) = self.opening.take()
-        {
-            let opened = match file.into_inner() {
-                Some(Ok(opened)) => opened,
-                Some(Err(why)) => {
-                    let why = format!("{}: {why}", path.display());
-                    OpenedPath::refused(path, why)
-                }
-                None => {
-                    let why = format!("{}: was not opened; try again", path.display());
-                    OpenedPath::refused(path, why)
-                }
-            };
-            self.session.file_opened(opened);
-            self.shared.barrier.heartbeat();
-        }
-        if self.opening.is_none()
-            && let Some(path) = self.session.next_file()
-        {
-            let steps_per_beat = self.session.player().steps_per_beat();
-            let at = path.clone();
-            let has_parts = self.session.player().has_parts();
-            let open = move || open(at, steps_per_beat, has_parts);
-            let file = resources.workers.spawn(open);
-            self.opening = Some((path, file));
-        }
+        self.open_files(resources);
         Ok(())
+    }
+
+    /// Starts the ear's worker, once sound is to be heard.
+    fn start_ear(&mut self, resources: &mut SharedResources) {
+        if !self.shared.ear.wanted.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(rings) = self.ear.take() {
+            let files = crate::resources::find_ear(self.own_library.as_deref());
+            crate::resources::stay_loaded(self.own_library.as_deref());
+            let shared = self.shared.clone();
+            let worker = move || ear::run(files, rings, &shared);
+            // It runs until the instance is gone, unless the system gives no thread.
+            if let Some(Err(why)) = resources.workers.spawn(worker).get() {
+                self.shared.ear.fail(why.to_string());
+            }
+        }
     }
 
     /// Publishes a snapshot if the editor shows.
@@ -241,7 +235,11 @@ impl Instance {
             _ => {}
         }
         self.shared.fill_health(&mut snapshot.health);
-        let problems = [self.problem.clone(), self.state.problem()];
+        let problems = [
+            self.problem.clone(),
+            self.state.problem(),
+            self.shared.ear.problem(),
+        ];
         snapshot.problems = problems.into_iter().flatten().collect();
         self.composer_end.link.publish(snapshot);
     }
@@ -338,6 +336,13 @@ impl Instance {
         }
         report.count(&self.shared.counters);
         report.problem = report.problem.or_else(|| self.state.problem());
+        report.problem = report.problem.or_else(|| self.shared.ear.problem());
         report
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.shared.ear.leaving.store(true, Ordering::Relaxed);
     }
 }

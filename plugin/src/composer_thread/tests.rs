@@ -1,6 +1,7 @@
 //! Tests of the composer thread.
 
 use super::*;
+use crate::ear::Sound;
 use crate::editor_link::EditorLink;
 use crate::process::{AudioSettings, Event, Host};
 use continuo_accompaniment::messages::Settings;
@@ -40,7 +41,14 @@ fn thread_without_a_model_never_hangs_and_ends_with_its_instances() {
             ..HostTransport::default()
         };
         let (settings, controls) = (Settings::default(), AudioSettings::default());
-        processor.process(&reading, 480, settings, controls, &mut Silence);
+        processor.process(
+            &reading,
+            480,
+            settings,
+            controls,
+            Sound::default(),
+            &mut Silence,
+        );
     }
     assert_eq!(
         link.shared

@@ -29,9 +29,9 @@ pub enum DialogPurpose {
     SaveMusicXml(ExportPart),
     /// Folder of a model to load.
     LoadModel,
-    /// MIDI files to learn.
+    /// MIDI, WAV and FLAC files to learn.
     LearnFiles,
-    /// Folder of MIDI files to learn.
+    /// Folder of files to learn.
     LearnFolder,
 }
 
@@ -124,7 +124,8 @@ fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>>
     let dialog = AsyncFileDialog::new();
     let purpose = purpose.clone();
     let (mut one, mut folder, mut several) = (None, None, None);
-    let midi = |dialog: AsyncFileDialog| dialog.add_filter("MIDI", &["mid", "midi", "kar", "rmi"]);
+    let music =
+        |dialog: AsyncFileDialog| dialog.add_filter("MIDI, WAV, FLAC", &kind::MUSIC_ENDINGS);
     match &purpose {
         DialogPurpose::SaveMidi(part, _) => {
             let dialog = dialog
@@ -143,12 +144,12 @@ fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>>
             folder = Some(dialog.set_title("Choose a model's folder").pick_folder());
         }
         DialogPurpose::LearnFiles => {
-            several = Some(midi(dialog.set_title("Learn MIDI files")).pick_files());
+            several = Some(music(dialog.set_title("Learn MIDI or audio files")).pick_files());
         }
         DialogPurpose::LearnFolder => {
             folder = Some(
                 dialog
-                    .set_title("Learn a folder of MIDI files")
+                    .set_title("Learn a folder of MIDI or audio files")
                     .pick_folder(),
             );
         }

@@ -15,8 +15,8 @@ const MIN_ROWS: usize = 3;
 /// Columns of the panel that the table of the band takes.
 const TABLE_COLUMNS: usize = 2;
 
-/// The group that lies below the band where that saves height.
-const BELOW_BAND: Group = Group::Groove;
+/// Groups that lie below another where that saves height, each with the upper one.
+const BELOW: [(Group, Group); 2] = [(Group::Groove, Group::Band), (Group::Ears, Group::Memory)];
 
 /// Height of a title, in points.
 const TITLE: f32 = 20.0;
@@ -87,12 +87,16 @@ impl PanelLayout {
         lowest.unwrap_or_else(|| Self::single(controls, fit, tab))
     }
 
-    /// All groups side by side, with the group below the band if `stacks`; `None` if they do not fit.
+    /// All groups side by side, with some below others if `stacks`; `None` if they do not fit.
     fn side_by_side(controls: &[Control], fit: usize, stacks: bool) -> Option<Self> {
         let all = groups(controls);
-        let stacks = stacks && all.contains(&BELOW_BAND) && is_table(controls, Group::Band);
-        let mut widths: Vec<(Group, usize)> = (all.into_iter())
-            .filter(|&group| !(stacks && group == BELOW_BAND))
+        let is_stacked = |&&(below, upper): &&(Group, Group)| {
+            let is_wide = upper != Group::Band || is_table(controls, upper);
+            stacks && is_wide && all.contains(&below) && all.contains(&upper)
+        };
+        let stacked: Vec<_> = BELOW.iter().filter(is_stacked).copied().collect();
+        let mut widths: Vec<(Group, usize)> = (all.iter().copied())
+            .filter(|&group| stacked.iter().all(|&(below, _)| below != group))
             .map(|group| match is_table(controls, group) {
                 true => (group, TABLE_COLUMNS),
                 false => (group, 1),
@@ -116,9 +120,9 @@ impl PanelLayout {
             let column = layout.columns;
             layout.columns += columns;
             layout.add(controls, group, column..layout.columns, 0.0);
-            if stacks && group == Group::Band {
+            for &(below, _) in stacked.iter().filter(|&&(_, upper)| upper == group) {
                 let top = layout.blocks.last().map_or(0.0, Block::bottom) + TITLE;
-                layout.add(controls, BELOW_BAND, column..layout.columns, top);
+                layout.add(controls, below, column..layout.columns, top);
             }
         }
         (used <= fit).then_some(layout)

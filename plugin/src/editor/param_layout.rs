@@ -187,6 +187,21 @@ static PARAMS: &[ParamLayout] = &[
         "MIDI channel it listens to, 1 to 16, or all",
     ),
     place(
+        "listen",
+        Group::Ears,
+        "Listens to MIDI, to sound at its audio input (the side chain), or to both. Sound is known about a second late",
+    ),
+    place(
+        "ear_gate",
+        Group::Ears,
+        "Sound below this level, in dB of full scale, has no notes",
+    ),
+    place(
+        "ear_sens",
+        Group::Ears,
+        "More finds more notes in sound, and more wrong ones",
+    ),
+    place(
         "in_part",
         Group::Output,
         "Your part: Auto tells channels apart by register, chords and rhythm; channel 10 is the drums",

@@ -87,8 +87,13 @@ fn description(view: &View) -> String {
         0 => String::new(),
         _ => format!(" {imagined} imagined, which others play."),
     };
+    let by_ear = notes.iter().filter(|n| n.confidence.is_some()).count();
+    let by_ear = match by_ear {
+        0 => String::new(),
+        _ => format!(" ({by_ear} in sound)"),
+    };
     let mut text = format!(
-        "At bar {}, beat {}. {} notes heard, {played} played or planned.{others}",
+        "At bar {}, beat {}. {} notes heard{by_ear}, {played} played or planned.{others}",
         position.bar,
         position.beat,
         notes.len() - played - imagined
@@ -268,8 +273,12 @@ mod tests {
             imagined: true,
             ..played
         };
+        let in_sound = RollNote {
+            confidence: Some(0.6),
+            ..note
+        };
         let snapshot = continuo_accompaniment::snapshot::Snapshot {
-            notes: vec![note, note, played, imagined],
+            notes: vec![note, in_sound, played, imagined],
             ..Default::default()
         };
         let view = View {
@@ -277,7 +286,10 @@ mod tests {
             ..View::default()
         };
         let text = description(&view);
-        assert!(text.contains("2 notes heard, 1 played"), "{text}");
+        assert!(
+            text.contains("2 notes heard (1 in sound), 1 played"),
+            "{text}"
+        );
         assert!(text.contains("1 imagined"), "{text}");
     }
 }

@@ -31,7 +31,8 @@ pub(super) fn sounds(view: &View, note: &RollNote) -> bool {
     view.playing && note.start <= now && note.end.is_none_or(|end| end > now)
 }
 
-/// Draws a note: brighter the louder it is, and fainter while it may still change.
+/// Draws a note: brighter the louder it is, or the more certain if it was found in sound, and fainter
+/// while it may still change.
 pub(super) fn draw(painter: &Painter, transform: &RollTransform, view: &View, note: &RollNote) {
     let now = view.playhead;
     let end = note.end.unwrap_or(now.max(note.start));
@@ -45,8 +46,14 @@ pub(super) fn draw(painter: &Painter, transform: &RollTransform, view: &View, no
     let slit = if bottom - top > 5.0 { 0.5 } else { 0.0 };
     let rect = Rect::from_min_max(pos2(left, top + slit), pos2(right, bottom - slit));
     let corner = CornerRadius::same((rect.height() / 4.0).clamp(0.0, 3.0) as u8);
-    let base = theme::note(note.generated, note.part);
-    let loudness = f32::from(note.velocity) / 127.0;
+    let (base, loudness) = match note.confidence {
+        // Fainter the less certain it is.
+        Some(confidence) => (theme::BY_EAR, confidence),
+        None => (
+            theme::note(note.generated, note.part),
+            f32::from(note.velocity) / 127.0,
+        ),
+    };
     let color = theme::mix(theme::WELL, base, 0.38 + 0.62 * loudness);
 
     if note.imagined {

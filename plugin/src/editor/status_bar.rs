@@ -223,7 +223,7 @@ fn learning(view: &View) -> Option<Item> {
         (0, Some(share)) => format!("learning, {:.0} %", 100.0 * share.clamp(0.0, 1.0)),
         (files, _) => format!("learning, {} to read", plural(files, "file")),
     };
-    let mut item = Item::new(2, text, "MIDI files on their way into the long memory");
+    let mut item = Item::new(2, text, "Files on their way into the long memory");
     item.color = theme::RECALLED;
     Some(item)
 }

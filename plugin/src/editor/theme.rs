@@ -30,6 +30,8 @@ pub const TEXT: Color32 = Color32::from_rgb(0xee, 0xf1, 0xf5);
 pub const TEXT_WEAK: Color32 = Color32::from_rgb(0xa6, 0xb0, 0xbd);
 /// Input notes.
 pub const HEARD: Color32 = Color32::from_rgb(0x5c, 0xb2, 0xff);
+/// Notes heard in sound.
+pub const BY_EAR: Color32 = Color32::from_rgb(0x4f, 0xd6, 0xb0);
 /// Generated notes.
 pub const PLAYED: Color32 = Color32::from_rgb(0xff, 0xa5, 0x3d);
 /// Bars recalled, and learning.

@@ -135,6 +135,8 @@ pub enum Group {
     Band,
     /// Controls of memory.
     Memory,
+    /// Where the player's notes come from.
+    Ears,
     /// Where the notes go.
     Output,
     /// Parameters drawn as actions.
@@ -143,12 +145,13 @@ pub enum Group {
 
 impl Group {
     /// The groups with a column of their own, in order.
-    pub const COLUMNS: [Self; 6] = [
+    pub const COLUMNS: [Self; 7] = [
         Self::When,
         Self::What,
         Self::Groove,
         Self::Band,
         Self::Memory,
+        Self::Ears,
         Self::Output,
     ];
 
@@ -161,6 +164,7 @@ impl Group {
             Self::Groove => "Feel",
             Self::Band => "Band",
             Self::Memory => "Memory",
+            Self::Ears => "Ears",
             Self::Output => "Output",
             Self::Action => "Actions",
         }

@@ -10,7 +10,7 @@ use super::{ALL_BARS, ContinuoParams, LONGEST};
 use crate::action::Action;
 use crate::process::AudioSettings;
 use crate::state::State;
-use continuo_accompaniment::choices::{InputPart, ScaleChoice, Tonic};
+use continuo_accompaniment::choices::{InputPart, ListenTo, ScaleChoice, Tonic};
 use continuo_accompaniment::messages::Settings;
 use continuo_accompaniment::trigger::Trigger;
 
@@ -21,6 +21,15 @@ static PREVIEW_SOUND_ON: AtomicBool = AtomicBool::new(false);
 /// nothing else plays the notes. Any thread.
 pub fn sound_from_the_start() {
     PREVIEW_SOUND_ON.store(true, Ordering::Relaxed);
+}
+
+/// Whether new instances listen to sound too.
+static LISTENING: AtomicBool = AtomicBool::new(false);
+
+/// Lets all instances made from here on listen to sound as well as to MIDI: for the standalone program
+/// with a microphone. Any thread.
+pub fn listen_from_the_start() {
+    LISTENING.store(true, Ordering::Relaxed);
 }
 
 type Formatter<T> = Arc<dyn Fn(T) -> String + Send + Sync>;
@@ -53,6 +62,7 @@ impl Default for ContinuoParams {
         let settings = Settings::default();
         let audio_settings = AudioSettings::default();
         let sampling = settings.sampling;
+        let ear = continuo_ear::Settings::default();
         let builder = ParamBuilder::default();
         Self {
             bypass: builder.flag("Bypass", false).make_bypass(),
@@ -195,6 +205,17 @@ impl Default for ContinuoParams {
             bass_high: builder.key_limit("Bass Highest Note", 127),
             bass_voices: builder.most_notes("Bass Most Notes"),
             drums_voices: builder.most_notes("Drums Most Notes"),
+            listen_to: builder.choice(
+                "Listen To",
+                match LISTENING.load(Ordering::Relaxed) {
+                    true => ListenTo::Both,
+                    false => settings.listen_to,
+                },
+            ),
+            ear_gate: builder
+                .float("Ear Gate", ear.gate_db, -80.0, -20.0, 1.0, 0)
+                .with_unit(" dB"),
+            ear_sensitivity: builder.percent("Ear Sensitivity", ear.sensitivity, 0.0, 1.0),
             state: State::default(),
             changes: builder.changes,
         }

@@ -74,6 +74,25 @@ fn parts_reach_both_threads() {
     assert_eq!(channels, [2, 2, 2, 1, 2]);
 }
 
+#[test]
+fn ear_reaches_both_threads() {
+    let params = ContinuoParams::default();
+    let set = |id: &str, text: &str| set(&params, id, text);
+    let now = || (params.settings().listen_to, params.audio_settings());
+    let (listen_to, audio) = now();
+    assert_eq!(listen_to, ListenTo::Midi);
+    assert_eq!((audio.hears_keys, audio.ear), (true, None));
+    set("listen", "Audio");
+    set("ear_gate", "-40 dB");
+    set("ear_sens", "70 %");
+    let (listen_to, audio) = now();
+    assert_eq!((listen_to, audio.hears_keys), (ListenTo::Audio, false));
+    let ear = audio.ear.unwrap();
+    assert!((ear.gate_db + 40.0).abs() < 1e-3 && (ear.sensitivity - 0.7).abs() < 1e-3);
+    set("listen", "Both");
+    assert!(now().1.hears_keys && now().1.ear.is_some());
+}
+
 /// Each step of each parameter, by the texts that hosts show and send back, with and without
 /// the unit, and as a number with decimals.
 #[test]
@@ -191,6 +210,9 @@ fn ids_and_choices_are_those_of_saved_songs() {
         "high_bass",
         "voices_bass",
         "voices_drums",
+        "listen",
+        "ear_gate",
+        "ear_sens",
     ];
     assert_eq!(ids, known);
     let harmonies = ["free", "loop_2", "loop_4", "loop_8", "loop_16", "held"];
@@ -204,6 +226,7 @@ fn ids_and_choices_are_those_of_saved_songs() {
     assert_eq!(VelocityFrom::IDS, velocities);
     let parts = ["auto", "keys", "lead", "chords", "bass", "drums"];
     assert_eq!(InputPart::IDS, parts);
+    assert_eq!(ListenTo::IDS, ["midi", "audio", "both"]);
 }
 
 /// An editor finds the parameter of an action by its id, a host shows its name.

@@ -1,14 +1,27 @@
 //! Note events between host and plugin. Audio thread.
 
+use std::sync::atomic::Ordering;
+
 use nice_plug::midi::sysex::SysExMessage;
 use nice_plug::midi::{Channel, Key, VoiceID, control_change};
 use nice_plug::prelude::NoteEvent;
 
 use super::{AudioProcessor, INPUT_CAPACITY};
+use crate::ear::{EarReport, Sound};
 use continuo_accompaniment::choices::Mode;
+use continuo_accompaniment::transport::BlockTimeline;
 
 /// A note event in nice-plug's form.
 pub type Event = NoteEvent<SysEx>;
+
+/// An event of one block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum BlockEvent {
+    /// An event of the host.
+    Host(Event),
+    /// A report of the ear, which becomes known on its sample.
+    Ear(EarReport),
+}
 
 /// The host's event queues of one block.
 pub trait Host {
@@ -132,16 +145,41 @@ impl AudioProcessor {
                 return;
             };
             earliest = event.timing().max(earliest).min(frames.saturating_sub(1));
-            self.events.push((earliest, event));
+            self.events.push((earliest, BlockEvent::Host(event)));
         }
     }
 
-    /// Whether an event ends all generated notes: a key of the player in Continue mode, except a chord
+    /// Passes the sound of a block to the ear, and takes the reports that become known in it.
+    pub(super) fn hear(&mut self, block_timeline: &BlockTimeline, sound: Sound) {
+        self.ear
+            .hear(block_timeline, sound, self.audio_settings.ear);
+        if self.ear.is_used() && self.shared.offline.load(Ordering::Relaxed) {
+            // The composer thread starts the ear's worker.
+            (self.wake)();
+            self.ear.wait();
+        }
+        while self.events.len() < INPUT_CAPACITY
+            && let Some((sample, report)) = self.ear.next_report()
+        {
+            let at = self.events.partition_point(|(other, _)| *other <= sample);
+            self.events.insert(at, (sample, BlockEvent::Ear(report)));
+        }
+    }
+
+    /// Whether an event ends all generated notes: a note of the player in Continue mode, except a chord
     /// key.
-    pub(super) fn yields_to(&self, event: &Event) -> bool {
+    pub(super) fn yields_to(&self, event: &BlockEvent) -> bool {
+        let event = match event {
+            BlockEvent::Host(event) => event,
+            BlockEvent::Ear(report) => {
+                return self.mode == Mode::Continue && matches!(report, EarReport::Note { .. });
+            }
+        };
         let ends = |event: PlayerEvent| match event {
             PlayerEvent::On { channel, pitch, .. } => {
-                event.is_on(self.audio_settings.input) && !self.is_chord_key(channel, pitch)
+                self.audio_settings.hears_keys
+                    && event.is_on(self.audio_settings.input)
+                    && !self.is_chord_key(channel, pitch)
             }
             _ => false,
         };
@@ -151,7 +189,7 @@ impl AudioProcessor {
     /// Whether event number `index` of the block ends all generated notes: [`Self::yields_to`] it, or it
     /// forms another chord.
     pub(super) fn is_cancelled_by(&self, index: usize) -> bool {
-        let yields = |(_, event): &(u32, Event)| self.yields_to(event);
+        let yields = |(_, event): &(u32, BlockEvent)| self.yields_to(event);
         self.chord_changes.binary_search(&index).is_ok()
             || self.events.get(index).is_some_and(yields)
     }
@@ -163,9 +201,12 @@ impl AudioProcessor {
     }
 }
 
-/// Whether the event is a note-on.
-pub(super) fn is_note_on(event: &Event) -> bool {
-    matches!(PlayerEvent::of(event), Some(PlayerEvent::On { .. }))
+/// Whether the event is a note-on of the host's.
+pub(super) fn is_note_on(event: &BlockEvent) -> bool {
+    match event {
+        BlockEvent::Host(event) => matches!(PlayerEvent::of(event), Some(PlayerEvent::On { .. })),
+        BlockEvent::Ear(_) => false,
+    }
 }
 
 /// A note-on of the plugin.

@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use super::AudioProcessor;
-use super::events::PlayerEvent;
+use super::events::{BlockEvent, PlayerEvent};
+use crate::ear::EarReport;
 use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::messages::{ComposerInput, NOW_SECONDS, Settings};
 use continuo_accompaniment::transport::{BlockTimeline, Seam, Span, StopPoint};
@@ -46,6 +47,7 @@ impl AudioProcessor {
         self.held_chord.off(None, None);
         let replaced = ComposerInput::SessionReplaced { session_epoch };
         if self.session_epoch != session_epoch && self.notify(replaced) {
+            self.ear.forget();
             self.session_epoch = session_epoch;
         }
         self.schedule.cancel();
@@ -139,6 +141,10 @@ impl AudioProcessor {
     fn notify_event(&mut self, span: Option<&Span>, index: usize, freeze: bool) {
         let (sample, event) = self.events[index];
         let beat = span.map_or(0.0, |span| span.beat_of(sample));
+        let event = match event {
+            BlockEvent::Host(event) => event,
+            BlockEvent::Ear(report) => return self.notify_report(span, sample, report),
+        };
         let player_event = PlayerEvent::of(&event).filter(|e| e.is_on(self.audio_settings.input));
         match player_event {
             Some(PlayerEvent::On { channel, pitch, .. }) if self.is_chord_key(channel, pitch) => {
@@ -158,6 +164,7 @@ impl AudioProcessor {
                     cancelled,
                 });
             }
+            Some(PlayerEvent::On { .. }) if !self.audio_settings.hears_keys => {}
             Some(PlayerEvent::On {
                 channel,
                 pitch,
@@ -165,7 +172,7 @@ impl AudioProcessor {
             }) => {
                 if let Some(span) = span {
                     increment(&self.shared.counters.heard);
-                    if self.yields_to(&event) {
+                    if self.yields_to(&BlockEvent::Host(event)) {
                         self.notify_cut(beat, span.limit_of(sample));
                     }
                 }
@@ -192,6 +199,23 @@ impl AudioProcessor {
                 });
             }
             None => {}
+        }
+    }
+
+    /// Reports what the ear reports on this sample.
+    fn notify_report(&mut self, span: Option<&Span>, sample: u32, report: EarReport) {
+        if matches!(report, EarReport::Note { .. }) {
+            increment(&self.shared.counters.heard);
+        }
+        // Rendering cancels at each note, too.
+        if let Some(span) = span
+            && self.yields_to(&BlockEvent::Ear(report))
+        {
+            self.notify_cut(span.beat_of(sample), span.limit_of(sample));
+        }
+        let beat = span.map_or(0.0, |span| span.beat_of(sample));
+        if let Some(message) = self.ear.message(report, sample, beat) {
+            self.notify(message);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 
 use super::AudioProcessor;
-use super::events::{Host, on, send_off};
+use super::events::{BlockEvent, Host, on, send_off};
 use continuo_accompaniment::counters::increment;
 use continuo_accompaniment::schedule::{Due, Front};
 use continuo_accompaniment::transport::{BlockTimeline, Span};
@@ -42,7 +42,9 @@ impl AudioProcessor {
             if block_timeline.spans[0].is_some() && self.is_cancelled_by(next) {
                 self.cancel(sample, host);
             }
-            self.pass_thru(sample, event, host);
+            if let BlockEvent::Host(event) = event {
+                self.pass_thru(sample, event, host);
+            }
             next += 1;
         }
         self.pass_overflow(frames, host);
@@ -83,7 +85,9 @@ impl AudioProcessor {
             }
             self.end_due(span, sample, host);
             for index in next..next + here {
-                self.pass_thru(sample, self.events[index].1, host);
+                if let BlockEvent::Host(event) = self.events[index].1 {
+                    self.pass_thru(sample, event, host);
+                }
             }
             next += here;
             if !held(sample) {
@@ -144,12 +148,12 @@ impl AudioProcessor {
                 return;
             }
             self.schedule.pop();
-            self.start(due, host);
+            self.start(due, span, host);
         }
     }
 
     /// Starts a note, or drops it where its key sounds already or the host refuses it.
-    fn start(&mut self, due: Due, host: &mut impl Host) {
+    fn start(&mut self, due: Due, span: &Span, host: &mut impl Host) {
         let Due { note, sample, late } = due;
         // A key sounds once: another note on it on this sample, or the player, comes first.
         let channel = self.audio_settings.channel(note.part);
@@ -161,6 +165,8 @@ impl AudioProcessor {
         }
         self.active_notes
             .start(channel, note.pitch, sample, note.end_beat);
+        let length = (note.end_beat - note.start_beat) * span.samples_per_beat;
+        self.ear.plays(sample, length as u64, note.pitch);
         increment(&self.shared.counters.played);
         if late {
             increment(&self.shared.counters.late);

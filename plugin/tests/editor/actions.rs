@@ -85,7 +85,7 @@ fn every_action_emits_its_event() {
             ),
             (&["Model", "Load a model…"], Action::LoadModel),
             (&["Model", "The default model"], Action::DefaultModel),
-            (&["Learn", "MIDI files…"], Action::LearnFiles),
+            (&["Learn", "MIDI or audio files…"], Action::LearnFiles),
             (&["Learn", "A folder of them…"], Action::LearnFolder),
             (&["Learn", "Forget what was learned"], Action::Unlearn),
         ];

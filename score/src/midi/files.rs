@@ -44,7 +44,19 @@ pub fn read_bytes(bytes: &[u8]) -> Result<MidiFile, String> {
 /// # Errors
 /// Fails if the folder cannot be read.
 pub fn files_in(folder: &Path, most: usize) -> Result<Found, MidiError> {
-    let found = search(folder, kind::MIDI.endings, MOST_BYTES, most);
+    files_with(folder, kind::MIDI.endings, most)
+}
+
+/// The MIDI, WAV and FLAC files of a folder and its subfolders, as [`files_in`] finds MIDI files.
+///
+/// # Errors
+/// Fails if the folder cannot be read.
+pub fn music_in(folder: &Path, most: usize) -> Result<Found, MidiError> {
+    files_with(folder, &kind::MUSIC_ENDINGS, most)
+}
+
+fn files_with(folder: &Path, endings: &[&str], most: usize) -> Result<Found, MidiError> {
+    let found = search(folder, endings, MOST_BYTES, most);
     found.map_err(|source| MidiError::Io {
         path: folder.into(),
         source,
@@ -66,6 +78,8 @@ mod tests {
         let expected = ["a.kar", "d.midi", "e.rmi", "z.MID"];
         assert_eq!(found.files, expected.map(|name| folder.join(name)));
         assert_eq!(found.others, 2);
+        let music = music_in(folder, usize::MAX).unwrap();
+        assert_eq!((music.files.len(), music.others), (5, 1));
         let gone = files_in(&folder.join("gone"), 1).unwrap_err().to_string();
         assert!(gone.contains("gone"), "{gone}");
     }

@@ -51,6 +51,7 @@ fn main() -> Result<()> {
             None => artifacts::bundle(format)?,
         };
         artifacts::use_test_model()?;
+        artifacts::use_ear_model()?;
         let options = StressOptions {
             seed,
             blocks: arguments.blocks,

@@ -83,6 +83,9 @@ pub struct Block<'a> {
     pub notes: &'a [NoteEvent],
     /// Parameters that change at the first sample.
     pub parameters: &'a [ParameterChange],
+    /// The block's samples at the side chain, on both channels; `None` is a host that passes no audio
+    /// input.
+    pub sound: Option<&'a [f32]>,
 }
 
 /// A plugin's editor. Main thread only; an audio thread may process meanwhile.

@@ -136,6 +136,7 @@ pub fn measure(bundle: &Path, format: Format, options: Options) -> Result<Cost> 
             transport,
             notes: &notes,
             parameters: &std::mem::take(&mut changes),
+            sound: None,
         };
         out.clear();
         plugin.process(&block, &mut out)?;

@@ -61,6 +61,9 @@ const PARAMETERS: &[(&str, &[&str])] = &[
     ("low_keys", &["Any", "C4", "G9"]),
     ("voices_drums", &["Any", "1", "2"]),
     ("in_part", &["Auto", "Lead", "Drums"]),
+    ("listen", &["MIDI", "MIDI", "MIDI", "Audio", "Both"]),
+    ("ear_gate", &["-60", "-30"]),
+    ("ear_sens", &["50", "100", "0"]),
     ("out_keys", &["Output", "4"]),
     ("out_drums", &["Output", "10", "1"]),
 ];

@@ -1,10 +1,14 @@
 //! A table of every command of both programs, with example arguments.
 
+use continuo_tests::artifacts;
+
 /// Kind of a command's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
     Nothing,
     Midi,
+    /// A recording.
+    Sound,
     /// A folder of MIDI files.
     Folder,
     Corpus,
@@ -112,6 +116,14 @@ pub(crate) const ROWS: &[Row] = &[
         true,
         "{in} -o {out} --rate 8000",
     ),
+    row(
+        PLAYER,
+        "transcribe",
+        Reads::Sound,
+        Makes::File,
+        true,
+        "{in} -o {out}",
+    ),
     row(PLAYER, "tokens", Reads::Midi, Makes::Nothing, false, "{in}"),
     row(
         PLAYER,
@@ -179,12 +191,20 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
+/// The commands that can run here: without basic-pitch's model, none that reads recordings.
+pub(crate) fn rows() -> impl Iterator<Item = &'static Row> {
+    let hears = artifacts::use_ear_model().unwrap();
+    ROWS.iter()
+        .filter(move |row| hears || row.reads != Reads::Sound)
+}
+
 impl Row {
     /// Returns the fixture of the command's input.
     pub(crate) fn input(&self) -> &'static str {
         match self.reads {
             Reads::Nothing => "",
             Reads::Midi => "song.mid",
+            Reads::Sound => "song.wav",
             Reads::Folder => "songs",
             Reads::Corpus => "songs.corpus",
         }
@@ -192,7 +212,7 @@ impl Row {
 
     /// Whether the input can come from a pipe.
     pub(crate) fn pipes_in(&self) -> bool {
-        matches!(self.reads, Reads::Midi | Reads::Corpus)
+        matches!(self.reads, Reads::Midi | Reads::Sound | Reads::Corpus)
     }
 
     /// Returns the arguments of the command with an input and an output.

@@ -18,6 +18,15 @@ static FIXTURES: LazyLock<TempDir> = LazyLock::new(|| {
     let at = |name: &str| folder.path().join(name);
     let minuet = tune::minuet();
     minuet.to_midi().write_file(&at("song.mid")).unwrap();
+    // Two bars as sound.
+    let bars = minuet.until(72).to_midi();
+    bars.write_file(&at("bars.mid")).unwrap();
+    let line = "render bars.mid -o song.wav --rate 22050";
+    let done = command("continuo", folder.path())
+        .args(line.split(' '))
+        .output();
+    assert!(done.unwrap().status.success(), "{line}");
+    fs::remove_file(at("bars.mid")).unwrap();
     fs::create_dir(at("songs")).unwrap();
     for number in 0..6u32 {
         // Each song differs: the minuet from another bar on.

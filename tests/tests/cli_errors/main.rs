@@ -13,7 +13,7 @@ mod unix;
 use std::fs;
 use std::process::Stdio;
 
-use commands::{Makes, ROWS, Reads};
+use commands::{Makes, ROWS, Reads, rows};
 use fixture::{Fixture, listed};
 
 /// Content of a file that must not be lost.
@@ -68,7 +68,7 @@ fn every_command_has_a_man_page() {
 #[test]
 fn missing_input_is_named() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
+    for row in rows().filter(|row| row.reads != Reads::Nothing) {
         let arguments = row.with("gone.mid", "out");
         fixture.fails(row, &arguments, "gone.mid");
     }
@@ -80,7 +80,7 @@ fn input_of_another_kind_is_named() {
     let fixture = Fixture::new();
     fixture.write("letter", LETTER);
     fs::create_dir(fixture.at("folder")).unwrap();
-    for row in ROWS.iter().filter(|row| row.reads != Reads::Nothing) {
+    for row in rows().filter(|row| row.reads != Reads::Nothing) {
         // A file with other content, and a folder in place of a file or a file in place of a folder.
         fixture.fails(row, &row.with("letter", "out"), "letter");
         fixture.fails(row, &row.with("folder", "out"), "folder");
@@ -98,7 +98,7 @@ fn existing_output_is_kept() {
     for name in ["fresh.old", "fresh.partial", "fresh.tmp", "fresh.part"] {
         fixture.write(name, LETTER);
     }
-    for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+    for row in rows().filter(|row| row.makes != Makes::Nothing) {
         let input = row.input();
         fixture.fails(row, &row.with(input, "letter"), "letter");
         // A folder output makes its parent folders; a file output does not.
@@ -121,7 +121,7 @@ fn existing_output_is_kept() {
 #[test]
 fn output_with_extension_of_another_kind_is_refused() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+    for row in rows().filter(|row| row.makes == Makes::File) {
         for name in ["out.mp3", "out.txt"] {
             fixture.fails(row, &row.with(row.input(), name), name);
         }
@@ -135,7 +135,7 @@ fn force_replaces_files_but_not_folders() {
     fs::create_dir(fixture.at("folder")).unwrap();
     fixture.write("folder/letter", LETTER);
     let before = fixture.names();
-    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+    for row in rows().filter(|row| row.makes == Makes::File) {
         fixture.write("letter.txt", LETTER);
         let mut arguments = row.with(row.input(), "letter.txt");
         arguments.push("--force".into());
@@ -157,7 +157,7 @@ fn force_replaces_files_but_not_folders() {
 #[test]
 fn read_only_output_is_kept() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+    for row in rows().filter(|row| row.makes == Makes::File) {
         let done = fixture.run(row, &row.with(row.input(), "own"));
         assert!(done.status.success(), "{row:?}: {done:?}");
         let path = fixture.at("own");
@@ -174,7 +174,7 @@ fn read_only_output_is_kept() {
 #[test]
 fn output_of_the_same_kind_is_replaced() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+    for row in rows().filter(|row| row.makes == Makes::File) {
         for _ in 0..2 {
             let done = fixture.run(row, &row.with(row.input(), "own"));
             assert!(done.status.success(), "{row:?}: {done:?}");
@@ -188,7 +188,7 @@ fn output_of_the_same_kind_is_replaced() {
 #[test]
 fn dash_means_standard_input_and_output() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.pipes_in()) {
+    for row in rows().filter(|row| row.pipes_in()) {
         let input = fs::File::open(fixture.at(row.input())).unwrap();
         let piped = fixture.start(row, &row.with("-", "piped"), input.into(), Stdio::piped());
         let piped = piped.wait_with_output().unwrap();
@@ -204,7 +204,7 @@ fn dash_means_standard_input_and_output() {
         }
         fixture.clean();
     }
-    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+    for row in rows().filter(|row| row.makes == Makes::File) {
         let done = fixture.run(row, &row.with(row.input(), "named"));
         assert!(done.status.success(), "{row:?}: {done:?}");
         let named = fs::read(fixture.at("named")).unwrap();
@@ -225,7 +225,7 @@ fn dash_means_standard_input_and_output() {
 #[test]
 fn json_output_is_valid_for_every_path() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.json) {
+    for row in rows().filter(|row| row.json) {
         let mut input = row.input().to_string();
         if row.reads == Reads::Midi {
             input = "a \"song\"\n\\ \u{1f3b9}.mid".to_string();

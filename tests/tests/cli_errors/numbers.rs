@@ -1,6 +1,6 @@
 //! Invalid numbers for every option of every command.
 
-use crate::commands::ROWS;
+use crate::commands::rows;
 use crate::fixture::{Fixture, options};
 
 /// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
@@ -72,7 +72,7 @@ const SENSELESS: [(&str, &[&str]); 37] = [
 fn nonsensical_numbers_are_refused_with_a_message() {
     let fixture = Fixture::new();
     let mut tried = Vec::new();
-    for row in ROWS {
+    for row in rows() {
         for option in options(row) {
             let more = SENSELESS.iter().find(|(name, _)| *name == option);
             let more = more.map_or(&[][..], |(_, values)| values);

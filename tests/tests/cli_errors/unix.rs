@@ -6,7 +6,7 @@ use std::os::unix::fs::FileTypeExt;
 use std::process::Stdio;
 use std::time::Duration;
 
-use super::commands::{Makes, ROWS, Reads};
+use super::commands::{Makes, Reads, rows};
 use super::fixture::Fixture;
 
 /// A name in Latin-1, which is not valid UTF-8.
@@ -14,7 +14,7 @@ use super::fixture::Fixture;
 fn file_name_that_is_not_utf8_is_accepted() {
     let fixture = Fixture::new();
     let name = std::ffi::OsString::from_vec(b"Fl\xf6te.mid".to_vec());
-    for row in ROWS.iter().filter(|row| row.reads == Reads::Midi) {
+    for row in rows().filter(|row| row.reads == Reads::Midi) {
         fs::copy(fixture.at(row.input()), fixture.folder().join(&name)).unwrap();
         let mut arguments: Vec<std::ffi::OsString> = row
             .with("{in}", "own")
@@ -40,7 +40,7 @@ fn file_name_that_is_not_utf8_is_accepted() {
 #[test]
 fn device_files_are_written_in_place() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.makes == Makes::File) {
+    for row in rows().filter(|row| row.makes == Makes::File) {
         let done = fixture.run(row, &row.with(row.input(), "/dev/null"));
         assert!(done.status.success(), "{row:?}: {done:?}");
         if fs::metadata("/dev/full").is_ok() {
@@ -60,7 +60,7 @@ fn full_standard_output_fails() {
         return;
     };
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.makes == Makes::Nothing) {
+    for row in rows().filter(|row| row.makes == Makes::Nothing) {
         let full = full.try_clone().unwrap();
         let arguments = row.with(row.input(), "");
         let done = fixture.start(row, &arguments, Stdio::null(), full.into());
@@ -89,7 +89,7 @@ fn folder_without_write_permission_is_named() {
         fs::remove_file(fixture.at("closed/any")).unwrap();
         return;
     }
-    for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+    for row in rows().filter(|row| row.makes != Makes::Nothing) {
         fixture.fails(row, &row.with(row.input(), "closed/own"), "closed");
     }
 }
@@ -98,7 +98,7 @@ fn folder_without_write_permission_is_named() {
 #[test]
 fn full_disk_keeps_the_existing_output() {
     let fixture = Fixture::new();
-    for row in ROWS.iter().filter(|row| row.makes != Makes::Nothing) {
+    for row in rows().filter(|row| row.makes != Makes::Nothing) {
         let arguments = row.with(row.input(), "own");
         let done = fixture.run(row, &arguments);
         assert!(done.status.success(), "{row:?}: {done:?}");
@@ -132,7 +132,7 @@ fn full_disk_keeps_the_existing_output() {
 #[test]
 fn closed_pipe_exits_without_an_error() {
     let fixture = Fixture::new();
-    for row in ROWS {
+    for row in rows() {
         let arguments = row.with(row.input(), "own");
         let mut child = fixture.start(row, &arguments, Stdio::null(), Stdio::piped());
         drop(child.stdout.take());
@@ -159,7 +159,7 @@ fn closed_pipe_exits_without_an_error() {
 #[test]
 fn interrupt_removes_scratch_files_and_keeps_the_output() {
     let fixture = Fixture::new();
-    for row in ROWS {
+    for row in rows() {
         for wait in [30, 120, 400] {
             if row.makes == Makes::File {
                 let done = fixture.run(row, &row.with(row.input(), "own"));

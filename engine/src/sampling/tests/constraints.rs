@@ -201,6 +201,42 @@ fn drums_play_at_most_their_number_of_hits_on_a_step() {
     assert_eq!([1, 2].map(|most| most_hits(Some(most))), [1, 2]);
 }
 
+/// Logits that want keys, and seldom the bass.
+#[test]
+fn silent_part_enters_sooner_where_it_is_on() {
+    let v = Vocabulary::band();
+    let grammar = Grammar::new(&v);
+    let wanted = |token: &Token| match token {
+        Token::Part(Part::Bass) => -6.0,
+        Token::Part(Part::Keys) => 3.0,
+        Token::Part(_) => -40.0,
+        Token::Separator | Token::Duration(6) => 5.0,
+        _ => 0.0,
+    };
+    let logits: Vec<f32> = grammar.tokens().iter().map(wanted).collect();
+    let notes_of_bass = |on: &[Part], silent_from: u32| {
+        let mut sampling = PLAIN;
+        sampling.constraints.parts = on.iter().copied().collect();
+        let mut sampler = Sampler::new(&v);
+        sampler.hear_parts([silent_from; Part::COUNT]);
+        sampler.begin(0, &sampling, 3, None, &[]);
+        let mut state = grammar.next(&GrammarState::default(), Token::Start);
+        let mut count = 0;
+        for _ in 0..2_000 {
+            let token = v.token(sampler.choose(&state, &logits).unwrap()).unwrap();
+            count += usize::from(token == Token::Part(Part::Bass));
+            sampler.read(token);
+            state = grammar.next(&state, token);
+        }
+        count
+    };
+    let all = notes_of_bass(&Part::ALL, 0);
+    let other = notes_of_bass(&[Part::Lead], 0);
+    let bass = notes_of_bass(&[Part::Bass], 0);
+    assert!(bass > 2 * all.max(other) + 10, "{bass}, {all}, {other}");
+    assert_eq!(notes_of_bass(&[Part::Bass], u32::MAX), other);
+}
+
 /// A range of its own that does not meet that of all parts applies alone, so there is always a note.
 #[test]
 fn disjoint_ranges_leave_the_parts_own_range() {

@@ -17,6 +17,7 @@ use continuo_tests::clock::Clock;
 use continuo_tests::daw::{Blocks, Daw, Setup, track};
 use continuo_tests::health_report::HealthReport;
 use continuo_tests::host::{Format, Mode};
+use continuo_tests::sound;
 
 use self::opening::Opening;
 
@@ -24,6 +25,8 @@ mod opening;
 
 /// Sample rate in Hz.
 const SAMPLE_RATE: f64 = 48_000.0;
+/// Time in seconds after which silence in sound is known at the latest.
+const EAR_SECONDS: f64 = 1.5;
 /// Block length in samples: ten milliseconds.
 const BLOCK: u32 = 480;
 
@@ -46,6 +49,9 @@ struct Options {
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=9999))]
     seed: u32,
+    /// Play the opening as sound to the side chain instead of as MIDI
+    #[arg(long)]
+    sound: bool,
     /// Play in real time instead of as fast as possible
     #[arg(long)]
     realtime: bool,
@@ -89,7 +95,7 @@ fn run(options: &Options) -> Result<()> {
     if let Some(problem) = performance.report.problem() {
         bail!("the plugin could not continue: {problem}");
     }
-    write(&outputs, &opening, &performance.played)?;
+    write(&outputs, &opening, &performance)?;
     print_table(options, &opening, &performance, &out);
     ensure!(
         !performance.played.notes.is_empty(),
@@ -100,6 +106,8 @@ fn run(options: &Options) -> Result<()> {
 
 /// Result of the run.
 struct Performance {
+    /// The notes heard: those of the opening, or what was found in its sound.
+    heard: Score,
     played: Score,
     /// The plugin's earliest entry, in steps.
     entry: u32,
@@ -136,7 +144,11 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
             Mode::Offline
         },
     };
-    let mut daw = Daw::new(Format::Clap.load(&bundle)?, setup, &track(score))?;
+    let notes = match options.sound {
+        true => Vec::new(),
+        false => track(score),
+    };
+    let mut daw = Daw::new(Format::Clap.load(&bundle)?, setup, &notes)?;
     let seed = options.seed.to_string();
     daw.set(&[
         ("thru", "Off"),
@@ -146,13 +158,26 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
     ])?;
     daw.set(&[("seed", &seed)])?;
 
-    // The plugin enters on the first bar line after two beats of silence.
+    // The plugin enters on the first bar line after two beats of silence. Silence in sound is known up to
+    // EAR_SECONDS late.
+    let bpm = options
+        .bpm
+        .unwrap_or_else(|| score.tempos.bpm(opening.begin));
+    let late = match options.sound {
+        true => (EAR_SECONDS * bpm / 60.0 * f64::from(score.steps_per_beat)) as u32,
+        false => 0,
+    };
     let entry = score
         .time_signatures
-        .next_bar(opening.end + 2 * score.steps_per_beat);
+        .next_bar(opening.end + 2 * score.steps_per_beat + late);
     let end = (0..options.bars).fold(entry, |bar, _| score.time_signatures.next_bar(bar + 1));
     daw.seek(beats(opening.begin));
     daw.run_stopped(u64::from(BLOCK))?;
+    if options.sound {
+        daw.set(&[("listen", "Audio")])?;
+        let sound = sound::render(score, opening.begin, bpm, SAMPLE_RATE);
+        daw.set_side_chain(Some(sound));
+    }
     let (start, first) = (Instant::now(), daw.now());
     let mut pace = |sample: u64| {
         if options.realtime {
@@ -165,9 +190,15 @@ fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Perfor
     let took = start.elapsed();
     let notes = assertions::pair_notes(daw.sent())?;
     let played = to_score(&notes, daw.clock(), score, end);
+    let mut heard = score.clone();
+    if options.sound {
+        heard.notes = sound::heard(Format::Clap, &daw.plugin().save()?)?;
+        heard.normalise();
+    }
     daw.finish()?;
 
     Ok(Performance {
+        heard,
         played,
         entry,
         took,
@@ -223,8 +254,8 @@ impl Outputs {
     }
 }
 
-fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
-    let heard = &opening.score;
+fn write(outputs: &Outputs, opening: &Opening, performance: &Performance) -> Result<()> {
+    let Performance { heard, played, .. } = performance;
     outputs.heard.write(&heard.to_midi().to_bytes()?)?;
     outputs.played.write(&played.to_midi().to_bytes()?)?;
     // Both parts get the length of the longer one.
@@ -234,6 +265,12 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
     };
     let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
     outputs.both.write(&both.to_bytes()?)?;
+    // The sound has the opening as it sounded.
+    let opened = Score {
+        length: whole.length,
+        ..opening.score.clone()
+    };
+    let both = Score::parts_to_midi(&[("heard", &opened), ("played", played)]);
     wav::write_wav(
         &both,
         0..both.end,
@@ -260,7 +297,7 @@ fn write(outputs: &Outputs, opening: &Opening, played: &Score) -> Result<()> {
 
 fn print_table(options: &Options, opening: &Opening, performance: &Performance, out: &Path) {
     let Performance { played, report, .. } = performance;
-    let score = &opening.score;
+    let score = &performance.heard;
     let bars = |from: u32, to: u32| {
         score
             .time_signatures
@@ -290,9 +327,17 @@ fn print_table(options: &Options, opening: &Opening, performance: &Performance, 
         (
             "notes heard",
             format!(
-                "{} in {} bars",
+                "{} in {} bars{}",
                 score.notes.len(),
-                bars(opening.begin, opening.end)
+                bars(opening.begin, opening.end),
+                if options.sound {
+                    format!(
+                        ", found in sound; {} were played",
+                        opening.score.notes.len()
+                    )
+                } else {
+                    String::new()
+                }
             ),
         ),
         (

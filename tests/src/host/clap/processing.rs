@@ -77,7 +77,17 @@ impl Processing {
             .collect();
         let mut ports = AudioPorts::with_capacity(channels, self.outputs.len());
         let processor = processor.as_started_mut()?;
-        let no_input = InputAudioBuffers::empty();
+        let mut sound = vec![block.sound.unwrap_or_default().to_vec(); 2];
+        let mut input_ports = AudioPorts::with_capacity(2, 1);
+        let audio_input = match block.sound {
+            None => InputAudioBuffers::empty(),
+            Some(_) => input_ports.with_input_buffers([AudioPortBuffer {
+                latency: 0,
+                channels: AudioPortBufferType::f32_input_only(
+                    sound.iter_mut().map(InputChannel::variable),
+                ),
+            }]),
+        };
         let mut buffers = ports.with_output_buffers(buffers);
         let input = InputEvents::from_buffer(&input);
         let mut events = OutputEvents::from_buffer(&mut output);
@@ -85,7 +95,7 @@ impl Processing {
         let began = Instant::now();
         PROCESSING.store(true, Ordering::SeqCst);
         let done = processor.process(
-            &no_input,
+            &audio_input,
             &mut buffers,
             &input,
             &mut events,

@@ -90,14 +90,26 @@ impl Processing {
             });
             first += channels;
         }
+        let mut sound = vec![block.sound.unwrap_or_default().to_vec(); 2];
+        let mut channels: Vec<*mut f32> = sound.iter_mut().map(Vec::as_mut_ptr).collect();
+        let mut side_chain = AudioBusBuffers {
+            numChannels: 2,
+            silenceFlags: 0,
+            __field0: AudioBusBuffers__type0 {
+                channelBuffers32: channels.as_mut_ptr(),
+            },
+        };
         let mut context = process_context(&block.transport, setup.sampleRate, self.samples);
         let mut data = ProcessData {
             processMode: setup.processMode,
             symbolicSampleSize: setup.symbolicSampleSize,
             numSamples: block.frames as i32,
-            numInputs: 0,
+            numInputs: i32::from(block.sound.is_some()),
             numOutputs: buses.len() as i32,
-            inputs: null_mut(),
+            inputs: match block.sound {
+                Some(_) => &mut side_chain,
+                None => null_mut(),
+            },
             outputs: buses.as_mut_ptr(),
             inputParameterChanges: changes.as_ptr(),
             outputParameterChanges: answers.as_ptr(),

@@ -1,11 +1,14 @@
 //! Requests of the editor and calls of a main thread to an instance without a host, while it plays.
 
-use std::path::PathBuf;
+mod recordings;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use continuo::composer_thread::{Link, connect};
+use continuo::ear::Sound;
 use continuo::editor_link::{EditorLink, EditorRequest};
 use continuo::process::{AudioProcessor, AudioSettings, Event, Host};
 use continuo::shared::Shared;
@@ -33,12 +36,16 @@ struct Instance {
 }
 
 fn instance() -> Instance {
-    artifacts::use_test_model().unwrap();
     // The resources lie beside the bundle.
-    let own = artifacts::bundle(Format::Clap).unwrap();
+    instance_of(&artifacts::bundle(Format::Clap).unwrap())
+}
+
+/// Makes an instance of the plugin's library at a path, beside which its resources lie.
+fn instance_of(own: &Path) -> Instance {
+    artifacts::use_test_model().unwrap();
     let (shared, kept) = (Arc::new(Shared::default()), State::default());
     let (editor, composer_end) = EditorLink::new(shared.clone(), kept.clone());
-    let (processor, link) = connect(Some(&own), &kept, shared.clone(), composer_end).unwrap();
+    let (processor, link) = connect(Some(own), &kept, shared.clone(), composer_end).unwrap();
     Instance {
         editor,
         kept,
@@ -219,7 +226,14 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
                     tempo: Some(120.0),
                     ..HostTransport::default()
                 };
-                processor.process(&reading, 240, settings, AudioSettings::default(), &mut host);
+                processor.process(
+                    &reading,
+                    240,
+                    settings,
+                    AudioSettings::default(),
+                    Sound::default(),
+                    &mut host,
+                );
             }
             over.store(true, Ordering::Release);
             host.0
@@ -303,8 +317,14 @@ impl Instance {
                 tempo: Some(120.0),
                 ..HostTransport::default()
             };
-            self.processor
-                .process(&reading, 480, settings, controls, &mut host);
+            self.processor.process(
+                &reading,
+                480,
+                settings,
+                controls,
+                Sound::default(),
+                &mut host,
+            );
         }
         host.sent
     }
