@@ -4,6 +4,7 @@ use continuo_score::midi::{MidiFile, MidiNote};
 use continuo_score::{Part, PartSet, TimeSignature};
 
 use crate::bar_grid::BarGrid;
+use crate::choices::Mode;
 use crate::snapshot::{RollNote, Snapshot};
 
 /// Ticks in a quarter note: they keep a player's timing to a tenth of a millisecond at any usual tempo.
@@ -21,6 +22,26 @@ pub enum ExportPart {
     Generated,
     /// Both, as tracks of their own.
     Both,
+}
+
+/// The time from which notes are exported. Notes belong to it by their start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ExportRange {
+    /// From the first note on.
+    All,
+    /// This number of whole bars before the bar under way, and that bar.
+    LastBars(u32),
+    /// The last answer: the generated notes since the last rest of a whole bar, or of a beat in which the
+    /// player struck a key. While the plugin accompanies (*Along*, *Free*), only a whole bar counts as a rest.
+    LastAnswer,
+    /// From one position up to another, in quarter notes. The file begins and ends with them.
+    Between(f64, f64),
+}
+
+impl From<Option<u32>> for ExportRange {
+    fn from(bars: Option<u32>) -> Self {
+        bars.map_or(Self::All, Self::LastBars)
+    }
 }
 
 /// A source of notes. Its keys have its position among [`SOURCES`] as their channel.
@@ -96,19 +117,27 @@ fn tracks(notes: &[&RollNote], exported: ExportPart) -> Vec<Track> {
     tracks
 }
 
-/// The notes up to the playhead that sounded, from the last `bars` bars or all, at the snapshot's tempo.
-/// The file begins with the bar line before its first note. `None` without notes.
-pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
+/// The notes of a range up to the playhead that sounded, at the snapshot's tempo. The file begins with the
+/// bar line before its first note, or where the range says. `None` without notes.
+pub fn export(snapshot: &Snapshot, part: ExportPart, range: ExportRange) -> Option<MidiFile> {
     let grid = BarGrid::of(snapshot);
     let now = snapshot.time.beat;
-    let from = bars.map_or(f64::NEG_INFINITY, |bars| bars_before(&grid, now, bars));
+    let (from, to) = match range {
+        ExportRange::All => (f64::NEG_INFINITY, now),
+        ExportRange::LastBars(bars) => (bars_before(&grid, now, bars), now),
+        ExportRange::LastAnswer => (last_answer(snapshot, &grid)?, now),
+        ExportRange::Between(from, to) => (from, to.min(now)),
+    };
     let wanted = |note: &&RollNote| {
         let sounds = part.contains(note.generated) && !note.imagined;
-        sounds && note.start >= from - SAME && note.start < now
+        sounds && note.start >= from - SAME && note.start < to
     };
     let notes: Vec<_> = snapshot.notes.iter().filter(wanted).collect();
     let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
-    let origin = grid.bar_line(first);
+    let origin = match range {
+        ExportRange::Between(from, _) => from,
+        _ => grid.bar_line(first),
+    };
     let tick = |beat: f64| ((beat - origin) * f64::from(TICKS)).round().max(0.0) as u64;
     let tracks = tracks(&notes, part);
     let mut file = MidiFile {
@@ -134,6 +163,9 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
     }
     file.notes.sort_unstable();
     file.end = file.notes.iter().map(|n| n.end).max().unwrap_or(0);
+    if let ExportRange::Between(_, to) = range {
+        file.end = file.end.max(tick(to));
+    }
     let time_signature = |at: f64| {
         let section = grid.section_at(at);
         TimeSignature {
@@ -142,7 +174,7 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, bars: Option<u32>) -> Optio
         }
     };
     let changes = grid.sections().iter().map(|section| section.at);
-    let changes = changes.filter(|&at| at > origin && at < now);
+    let changes = changes.filter(|&at| at > origin && at < to);
     file.time_signatures.push((0, time_signature(origin)));
     file.time_signatures
         .extend(changes.map(|at| (tick(at), time_signature(at))));
@@ -158,6 +190,32 @@ fn bars_before(grid: &BarGrid, now: f64, bars: u32) -> f64 {
         at = grid.bar_line(at - 1e-3);
     }
     at
+}
+
+/// Start of the first note of the last answer: see [`ExportRange::LastAnswer`].
+fn last_answer(snapshot: &Snapshot, grid: &BarGrid) -> Option<f64> {
+    let now = snapshot.time.beat;
+    let accompanies = matches!(snapshot.mode, Some(Mode::Along | Mode::Free));
+    let starts = |generated: bool| {
+        let notes = snapshot.notes.iter().filter(move |n| n.start < now);
+        notes.filter(move |n| n.generated == generated && !n.imagined)
+    };
+    let heard: Vec<f64> = starts(false).map(|n| n.start).collect();
+    let (mut first, mut sounds_to): (Option<f64>, f64) = (None, f64::NEG_INFINITY);
+    for note in starts(true) {
+        let rest = note.start - sounds_to;
+        let struck = || {
+            let next = heard.partition_point(|&at| at < sounds_to - SAME);
+            heard.get(next).is_some_and(|&at| at < note.start)
+        };
+        let ends = rest >= grid.section_at(note.start).bar_length() - SAME
+            || (!accompanies && rest >= 1.0 - SAME && struck());
+        if first.is_none() || ends {
+            first = Some(note.start);
+        }
+        sounds_to = sounds_to.max(note.end.unwrap_or(now));
+    }
+    first
 }
 
 #[cfg(test)]
@@ -201,14 +259,14 @@ mod tests {
         }
     }
 
-    fn exported(part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
-        let file = export(&snapshot(), part, bars)?;
+    fn exported(part: ExportPart, range: impl Into<ExportRange>) -> Option<MidiFile> {
+        let file = export(&snapshot(), part, range.into())?;
         Some(read_bytes(&file.to_bytes().unwrap()).unwrap())
     }
 
     #[test]
     fn both_parts_are_written_as_they_were_played() {
-        let file = exported(ExportPart::Both, None).unwrap();
+        let file = exported(ExportPart::Both, ExportRange::All).unwrap();
         let notes: Vec<_> = file
             .notes
             .iter()
@@ -243,7 +301,7 @@ mod tests {
         let mut snapshot = snapshot();
         snapshot.notes[2].part = Part::Drums;
         snapshot.notes[3].imagined = true;
-        let file = export(&snapshot, ExportPart::Generated, None).unwrap();
+        let file = export(&snapshot, ExportPart::Generated, ExportRange::All).unwrap();
         let notes: Vec<_> = file.notes.iter().map(|n| (n.pitch, n.channel)).collect();
         assert_eq!(notes, [(64, DRUM_CHANNEL)]);
     }
@@ -253,7 +311,7 @@ mod tests {
         let mut snapshot = snapshot();
         snapshot.notes[0].part = Part::Lead;
         snapshot.notes[2].part = Part::Bass;
-        let file = export(&snapshot, ExportPart::Both, None).unwrap();
+        let file = export(&snapshot, ExportPart::Both, ExportRange::All).unwrap();
         let names: Vec<_> = file.tracks.iter().map(|name| name.to_string()).collect();
         let expected = ["Heard", "Heard lead", "Continuo", "Continuo bass"];
         assert_eq!(names, expected);
@@ -264,15 +322,68 @@ mod tests {
 
     #[test]
     fn one_part_of_the_last_bars_is_written_alone() {
-        let count = |part, bars| exported(part, bars).map(|file| file.notes.len());
+        let count = |part, bars: Option<u32>| exported(part, bars).map(|file| file.notes.len());
         assert_eq!(count(ExportPart::Input, None), Some(2));
         assert_eq!(count(ExportPart::Input, Some(1)), Some(1));
         assert_eq!(count(ExportPart::Generated, Some(1)), Some(2));
         assert_eq!(count(ExportPart::Generated, Some(0)), Some(1));
         assert_eq!(
-            export(&Snapshot::default(), ExportPart::Both, None),
+            export(&Snapshot::default(), ExportPart::Both, ExportRange::All),
             None,
             "no notes, no file"
         );
+    }
+
+    #[test]
+    fn a_range_is_a_file_of_its_length() {
+        let file = exported(ExportPart::Generated, ExportRange::Between(4.0, 11.0)).unwrap();
+        let notes: Vec<_> = file.notes.iter().map(|n| (n.start, n.pitch)).collect();
+        assert_eq!(notes, [(u64::from(4 * TICKS), 64)]);
+        assert_eq!(file.end, u64::from(7 * TICKS));
+        // Notes that are only planned are not in it.
+        let both = exported(ExportPart::Both, ExportRange::Between(11.0, 14.0)).unwrap();
+        let pitches: Vec<_> = both.notes.iter().map(|n| n.pitch).collect();
+        assert_eq!((pitches, both.end), (vec![62, 65], u64::from(3 * TICKS)));
+        assert_eq!(
+            exported(ExportPart::Both, ExportRange::Between(0.0, 4.0)),
+            None
+        );
+    }
+
+    #[test]
+    fn last_answer_begins_after_a_rest() {
+        let mut snapshot = snapshot();
+        let note = |start: f64, end: f64, pitch, generated| RollNote {
+            start,
+            end: Some(end),
+            pitch,
+            velocity: 80,
+            generated,
+            ..RollNote::default()
+        };
+        let pitches = |snapshot: &Snapshot| -> Vec<u8> {
+            let file = export(snapshot, ExportPart::Generated, ExportRange::LastAnswer);
+            let notes = file.map(|file| file.notes).unwrap_or_default();
+            notes.iter().map(|n| n.pitch).collect()
+        };
+        snapshot.notes.clear();
+        assert_eq!(pitches(&snapshot), [0; 0]);
+        // A rest of half a beat, of a beat, of a beat with a key of the player, of half a beat with one.
+        snapshot.notes = vec![
+            note(0.0, 2.0, 60, true),
+            note(2.5, 3.0, 61, true),
+            note(4.0, 5.0, 62, true),
+            note(5.0, 5.5, 40, false),
+            note(6.0, 7.0, 63, true),
+            note(7.0, 7.5, 41, false),
+            note(7.5, 8.0, 64, true),
+        ];
+        assert_eq!(pitches(&snapshot), [63, 64]);
+        snapshot.mode = Some(Mode::Along);
+        assert_eq!(pitches(&snapshot), [60, 61, 62, 63, 64]);
+        // A bar of three beats; the note after the playhead is planned.
+        snapshot.notes.push(note(11.0, 12.0, 65, true));
+        snapshot.notes.push(note(16.0, 17.0, 66, true));
+        assert_eq!(pitches(&snapshot), [65]);
     }
 }

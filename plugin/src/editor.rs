@@ -10,6 +10,7 @@
 pub mod bar_selection;
 pub mod control_panel;
 pub mod control_row;
+pub mod drag_out;
 pub mod file_dialogs;
 pub mod file_drop;
 pub mod menus;
@@ -122,7 +123,7 @@ pub fn draw(ui: &mut Ui, view: &View, ui_state: &mut UiState, ui_events: &mut Ve
         &mut ui_state.typing,
         ui_events,
     );
-    file_drop::show(ui, all, ui_events);
+    file_drop::show(ui, all, view, ui_events);
     resize_corner::show(ui, all, &mut ui_state.resize);
 }
 

@@ -14,7 +14,7 @@ use nice_plug_egui::{EguiEditorState, RepaintNotifier};
 
 use crate::shared::Shared;
 use crate::state::State;
-use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_accompaniment::snapshot::Snapshot;
 use continuo_accompaniment::trigger::Trigger;
 
@@ -44,8 +44,8 @@ pub enum EditorRequest {
 pub struct MidiExportRequest {
     /// The notes to export.
     pub part: ExportPart,
-    /// Number of bars back from the playhead, or all.
-    pub bars: Option<u32>,
+    /// Their time.
+    pub range: ExportRange,
     /// Channel for the file; it must have room. `None` is sent where there are no such notes.
     pub reply: Sender<Option<MidiFile>>,
 }
@@ -161,8 +161,8 @@ mod tests {
         assert_eq!(*link.look(), snapshot);
 
         let (reply, _) = bounded(1);
-        let (part, bars) = (ExportPart::Both, None);
-        let wanted = MidiExportRequest { part, bars, reply };
+        let (part, range) = (ExportPart::Both, ExportRange::All);
+        let wanted = MidiExportRequest { part, range, reply };
         link.press(Trigger::Clear);
         assert!(link.send(EditorRequest::Midi(wanted)));
         assert_eq!(shared.requests.take(), Trigger::Clear.into());

@@ -1,7 +1,8 @@
 //! Hosts that load the built bundles and play to them as a DAW does, and assertions on the result.
 //!
 //! - Hosts: [`host`] loads a CLAP or a VST3 and runs it block by block; [`daw`] adds transport and track;
-//!   `editor_host` shows the editor on a `virtual_display`; [`stress`] changes everything at random,
+//!   `editor_host` shows the editor on a `virtual_display`, where a `drop_target` takes what is dragged out;
+//!   [`stress`] changes everything at random,
 //!   reported with [`transport_quirks`].
 //! - Test material: [`artifacts`] are the paths of bundles and models; [`scenario`] is the music of most
 //!   tests; [`state_file`] edits saved states.
@@ -14,6 +15,8 @@ pub mod artifacts;
 pub mod assertions;
 pub mod clock;
 pub mod daw;
+#[cfg(target_os = "linux")]
+pub mod drop_target;
 #[cfg(target_os = "linux")]
 pub mod editor_host;
 pub mod health_report;

@@ -144,17 +144,32 @@ impl HostWindow {
 
     /// Drags with the first button between two positions in the window, in pixels.
     pub fn drag(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
+        self.hold(from, to)?;
+        std::thread::sleep(Duration::from_millis(200));
+        self.release(to)
+    }
+
+    /// Presses the first button at a position and moves the pointer to another, in pixels. Both may lie
+    /// beside the window.
+    pub fn hold(&self, from: (i16, i16), to: (i16, i16)) -> Result<()> {
         self.point(from.0, from.1)?;
         std::thread::sleep(Duration::from_millis(100));
         self.simulate(BUTTON_PRESS_EVENT, 1, from)?;
+        // Close by, in case that the window takes press and motion at once.
+        self.point(from.0 + 4, from.1)?;
         for step in 1..=4 {
             let between = |a: i16, b: i16| a + (b - a) / 4 * step;
             std::thread::sleep(Duration::from_millis(100));
             self.point(between(from.0, to.0), between(from.1, to.1))?;
         }
-        self.point(to.0, to.1)?;
-        std::thread::sleep(Duration::from_millis(200));
-        self.simulate(BUTTON_RELEASE_EVENT, 1, to)
+        self.point(to.0, to.1)
+    }
+
+    /// Releases the first button at a position, in pixels, and rests there.
+    pub fn release(&self, at: (i16, i16)) -> Result<()> {
+        self.simulate(BUTTON_RELEASE_EVENT, 1, at)?;
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(())
     }
 
     /// Resizes the window, in pixels.
@@ -168,8 +183,14 @@ impl HostWindow {
 
     /// Presses and releases a key, by its X11 keysym, in the window with the keyboard focus.
     pub fn press(&self, keysym: u32) -> Result<()> {
+        self.hold_key(keysym, Duration::ZERO)
+    }
+
+    /// As [`press`](Self::press), with this time between both.
+    pub fn hold_key(&self, keysym: u32, time: Duration) -> Result<()> {
         let code = self.keycode(keysym)?;
         self.simulate(KEY_PRESS_EVENT, code, (0, 0))?;
+        std::thread::sleep(time);
         self.simulate(KEY_RELEASE_EVENT, code, (0, 0))
     }
 

@@ -6,7 +6,7 @@ use continuo_score::midi::MidiFile;
 
 use super::{Attribution, Player, Session};
 use crate::choices::Harmony;
-use crate::midi_export::{ExportPart, export};
+use crate::midi_export::{ExportPart, ExportRange, export};
 use crate::snapshot::{
     MemoryState, RecalledBar, RollNote, SNAPSHOT_BEATS, Snapshot, TransportState,
 };
@@ -101,7 +101,7 @@ impl<P: Player> Session<P> {
     }
 
     /// Notes up to the playhead as a MIDI file: see [`export`].
-    pub fn midi(&self, part: ExportPart, bars: Option<u32>) -> Option<MidiFile> {
-        export(&self.snapshot_from(f64::NEG_INFINITY), part, bars)
+    pub fn midi(&self, part: ExportPart, range: ExportRange) -> Option<MidiFile> {
+        export(&self.snapshot_from(f64::NEG_INFINITY), part, range)
     }
 }

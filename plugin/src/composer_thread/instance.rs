@@ -188,7 +188,7 @@ impl Instance {
         while let Ok(request) = self.composer_end.commands.try_recv() {
             match request {
                 EditorRequest::Midi(wanted) => {
-                    let file = self.session.midi(wanted.part, wanted.bars);
+                    let file = self.session.midi(wanted.part, wanted.range);
                     // The requester may be gone.
                     let _ = wanted.reply.try_send(file);
                 }

@@ -1,4 +1,4 @@
-//! The bars selected in the ruler of the piano roll, and the button that regenerates them. Window thread.
+//! The bars selected in the ruler of the piano roll, with what regenerates them and drags them out. Window thread.
 //!
 //! A drag in the ruler selects bars, and a click one bar or, on the selection, none. With the keyboard's
 //! focus on the ruler, the arrow keys move the selection by a bar, with Shift they lengthen or shorten it,
@@ -6,13 +6,16 @@
 
 use egui::{
     Button, CornerRadius, EventFilter, Key, Painter, Rect, RichText, Role, Sense, Stroke, Ui,
-    WidgetInfo, vec2,
+    UiBuilder, WidgetInfo, vec2,
 };
 
+use super::drag_out::tile::DragTile;
 use super::roll_viewport::RollTransform;
 use super::theme;
 use super::view::{UiEvent, View};
 use continuo_accompaniment::bar_grid::BarGrid;
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
+use continuo_accompaniment::snapshot::RollNote;
 
 /// The selected bars. Kept by the window.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -56,6 +59,11 @@ impl Bars {
             (first, last) => format!("bars {first} to {last}"),
         }
     }
+}
+
+/// "bar 9" or "bars 9 to 12", for the bars between two bar lines.
+pub(super) fn bars_text(grid: &BarGrid, from: f64, to: f64) -> String {
+    Bars { from, to }.text(grid)
 }
 
 /// A distance in quarter notes that leads from a bar line into the bar before it.
@@ -142,7 +150,7 @@ impl BarSelection {
         });
         response.on_hover_text("Drag to select bars; click to select one, or none");
         if let (Some(bars), Some(text)) = (self.bars, selected) {
-            button(ui, bars, &text, view, transform, ui_events);
+            buttons(ui, bars, &text, view, transform, ui_events);
         }
     }
 
@@ -185,8 +193,8 @@ impl BarSelection {
     }
 }
 
-/// The button that regenerates the bars, below the ruler at their left edge.
-fn button(
+/// The button that regenerates the bars and the tile that drags them out, below the ruler at their left edge.
+fn buttons(
     ui: &mut Ui,
     bars: Bars,
     text: &str,
@@ -206,8 +214,10 @@ fn button(
     let enabled = view.model().is_some() && is_over && has_notes;
     let label = format!("Regenerate {text}");
     let size = vec2(170.0, theme::ROW);
+    let tile_size = vec2(76.0, theme::ROW);
     let area = transform.area;
-    let left = transform.x(bars.from).min(area.right() - size.x - 4.0);
+    let width = size.x + theme::SMALL_GAP + tile_size.x;
+    let left = transform.x(bars.from).min(area.right() - width - 4.0);
     let place = egui::pos2(left.max(area.left()) + 4.0, area.top() + 4.0);
     let button = Button::new(RichText::new(label.as_str()).font(theme::small()));
     let pressed = ui
@@ -221,6 +231,32 @@ fn button(
     if pressed {
         ui_events.push(UiEvent::RegenerateBars(bars.from, bars.to));
     }
+
+    let sounded = |note: &&RollNote| {
+        let started = note.start < view.snapshot.time.beat && !note.imagined;
+        started && bars.contains(note.start)
+    };
+    let notes = || view.snapshot.notes.iter().filter(sounded);
+    let is_played = notes().any(|note| note.generated);
+    let tile = DragTile {
+        text: RichText::new("Drag").font(theme::small()),
+        name: &format!("Drag {text}"),
+        help: match is_played {
+            true => "What Continuo played in these bars.",
+            false => "What was heard in these bars.",
+        },
+        size: tile_size,
+        enabled: notes().next().is_some(),
+        part: match is_played {
+            true => ExportPart::Generated,
+            false => ExportPart::Input,
+        },
+        range: ExportRange::Between(bars.from, bars.to),
+    };
+    let place = place + vec2(size.x + theme::SMALL_GAP, 0.0);
+    let place = Rect::from_min_size(place, tile_size);
+    let mut ui = ui.new_child(UiBuilder::new().max_rect(place));
+    tile.show(&mut ui, view, ui_events);
 }
 
 #[cfg(test)]

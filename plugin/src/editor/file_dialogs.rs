@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nice_plug_egui::RepaintNotifier;
 use rfd::AsyncFileDialog;
 
-use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_files::kind;
 
 /// An answer in less time does not come from a person: the desktop has no dialogs.
@@ -21,10 +21,10 @@ pub const MIDI: &str = kind::MIDI.endings[0];
 pub const MUSICXML: &str = kind::MUSICXML.endings[0];
 
 /// Purpose of a dialog.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DialogPurpose {
-    /// Path of a MIDI file to save: its notes, and the number of bars or all.
-    SaveMidi(ExportPart, Option<u32>),
+    /// Path of a MIDI file to save: its notes and their time.
+    SaveMidi(ExportPart, ExportRange),
     /// Path of a MusicXML file to save: its notes.
     SaveMusicXml(ExportPart),
     /// Folder of a model to load.
@@ -47,7 +47,7 @@ pub enum DialogAnswer {
 }
 
 /// An event for the window.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DialogEvent {
     /// A dialog was answered.
     Answered(DialogPurpose, DialogAnswer),

@@ -4,14 +4,17 @@ use std::path::{Path, PathBuf};
 
 use egui::{Align2, LayerId, Order, Painter, Rect, Stroke, StrokeKind, Ui};
 
-use super::theme;
-use super::view::UiEvent;
+use super::view::{UiEvent, View};
+use super::{drag_out, theme};
 
-/// Draws the effect of files that are dragged over the window, and takes those dropped.
-pub fn show(ui: &mut Ui, rect: Rect, ui_events: &mut Vec<UiEvent>) {
+/// Draws the effect of files that are dragged over the window, and takes those dropped. The file that the
+/// window itself drags out does not come back in.
+pub fn show(ui: &mut Ui, rect: Rect, view: &View, ui_events: &mut Vec<UiEvent>) {
     let (hovered, dropped) = ui.input(|i| {
+        let dragged = view.dragged.as_deref();
         let paths = |paths: &mut dyn Iterator<Item = Option<PathBuf>>| -> Vec<PathBuf> {
-            paths.flatten().collect()
+            let others = |path: &PathBuf| !drag_out::is_own(path, dragged);
+            paths.flatten().filter(others).collect()
         };
         let hovered = paths(&mut i.raw.hovered_files.iter().map(|file| file.path.clone()));
         let dropped = i.raw.dropped_files.iter();

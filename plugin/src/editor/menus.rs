@@ -1,11 +1,12 @@
 //! The menus: presets, files to learn, MIDI files, models. Window thread.
 
-use egui::{Button, Frame, Label, Margin, RichText, Ui};
+use egui::{Button, Frame, Label, Margin, RichText, Ui, vec2};
 
+use super::drag_out::tile::DragTile;
 use super::theme;
 use super::view::{UiEvent, View};
 use crate::action::Action;
-use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_accompaniment::snapshot::LearningState;
 
 /// Learned pieces listed in the menu; of others it shows the number.
@@ -85,9 +86,30 @@ impl Menus<'_> {
                         self.add(ui, Action::SaveMidi(part, bars));
                     }
                     self.add(ui, Action::SaveMusicXml(part));
+                    self.drag(ui, part);
                 });
             }
         });
+    }
+
+    /// The tile that drags all notes of a part out, below the entries that save them.
+    fn drag(&mut self, ui: &mut Ui, part: ExportPart) {
+        let Some(state) = self.view.action_state(Action::SaveMidi(part, None)) else {
+            return;
+        };
+        ui.separator();
+        let tile = DragTile {
+            text: "Drag all of it".into(),
+            name: "Drag all of it",
+            help: "",
+            size: vec2(WIDTH, theme::ROW),
+            enabled: state.enabled,
+            part,
+            range: ExportRange::All,
+        };
+        if tile.show(ui, self.view, self.ui_events) {
+            ui.close();
+        }
     }
 
     fn learn(&mut self, ui: &mut Ui) {

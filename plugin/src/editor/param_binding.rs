@@ -142,7 +142,10 @@ impl ParamBinding {
             }),
             UiEvent::Action(Action::Preset(index)) => self.apply_preset(*index, host),
             UiEvent::Action(action) => return self.apply_toggle(*action, host),
-            UiEvent::Drop(_) | UiEvent::RegenerateBars(..) => return false,
+            UiEvent::Drop(_)
+            | UiEvent::RegenerateBars(..)
+            | UiEvent::DragNotes(..)
+            | UiEvent::SaveNotes(..) => return false,
         }
         true
     }

@@ -3,17 +3,19 @@
 use egui::{Button, Key, Modifiers, Rect, RichText, Ui, UiBuilder, vec2};
 
 use super::control_row::{self, Typing};
+use super::drag_out::tile::DragTile;
 use super::view::{Control, ControlKind, Group, UiEvent, View};
 use super::{menus, theme};
 use crate::action::Action;
 use continuo_accompaniment::choices::{Choice, Variation};
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_accompaniment::trigger::Trigger;
 
 /// Width from which modes and menus lie side by side, in points; in less, each is one menu.
 const TOP_WIDTH: f32 = 600.0;
 
 /// Width from which the actions fit in one row, in points; in less, there are two rows.
-const ROW_WIDTH: f32 = 640.0;
+const ROW_WIDTH: f32 = 760.0;
 
 /// The actions of the toolbar, beside the variations.
 const ACTIONS: [Action; 6] = [
@@ -160,6 +162,26 @@ pub fn show(ui: &mut Ui, rect: Rect, view: &View, ui_events: &mut Vec<UiEvent>) 
     }
     buttons.add(after, Trigger::Undo);
     buttons.add(after, Trigger::Redo);
+    after.add_space(theme::GAP);
+    drag_tile(after, view, ui_events);
+}
+
+/// The tile that drags the last answer out, if saving is drawn.
+fn drag_tile(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
+    let (part, range) = (ExportPart::Generated, ExportRange::LastAnswer);
+    let Some(state) = view.action_state(Action::SaveMidi(part, None)) else {
+        return;
+    };
+    let tile = DragTile {
+        text: "Drag answer".into(),
+        name: "Drag the last answer",
+        help: "Continuo's last answer.",
+        size: vec2(0.0, theme::ROW),
+        enabled: state.enabled,
+        part,
+        range,
+    };
+    tile.show(ui, view, ui_events);
 }
 
 /// Takes the keys of actions from egui's input.

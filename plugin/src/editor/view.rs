@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use continuo_accompaniment::bar_grid::BarGrid;
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_accompaniment::snapshot::{ModelInfo, RecalledBar, Snapshot};
 use continuo_score::Part;
 
@@ -36,6 +37,10 @@ pub struct View {
     pub presets: Vec<PresetItem>,
     /// Name of the host's track, where the host gives it.
     pub track: Option<String>,
+    /// The file that was last dragged out of the window.
+    pub dragged: Option<PathBuf>,
+    /// Whether the target under the pointer takes the file that is dragged out.
+    pub drop_accepted: bool,
 }
 
 impl View {
@@ -308,4 +313,8 @@ pub enum UiEvent {
     RegenerateBars(f64, f64),
     /// Files or folders were dropped on the window.
     Drop(Vec<PathBuf>),
+    /// These notes are dragged out of the window.
+    DragNotes(ExportPart, ExportRange),
+    /// These notes are to be saved as a MIDI file.
+    SaveNotes(ExportPart, ExportRange),
 }

@@ -5,15 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Receiver;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::editor::{ResizeHint, SizeConstraints};
 use nice_plug::prelude::{Params, TrackInfo};
-use nice_plug_egui::baseview::HandlerError;
+use nice_plug_egui::baseview::{HandlerError, WindowContext};
 use nice_plug_egui::{
     EguiEditor, EguiNiceSettings, Frame, Key, KeyCapture, NiceEguiApp, create_egui_editor,
 };
 
+use super::drag_out::{self, DragEvent, DragOut, DragOutcome};
 use super::file_dialogs::{
     self, DialogAnswer, DialogEvent, DialogPurpose, Dialogs, MIDI, MUSICXML,
 };
@@ -27,7 +29,7 @@ use super::{UiState, draw, theme};
 use crate::action::Action;
 use crate::editor_link::{EditorLink, EditorRequest, MidiExportRequest};
 use crate::resources;
-use continuo_accompaniment::midi_export::ExportPart;
+use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_accompaniment::trigger::Trigger;
 use continuo_score::MidiFile;
 
@@ -67,6 +69,7 @@ pub struct EditorWindow {
     ui_events: Vec<UiEvent>,
     smooth_playhead: SmoothPlayhead,
     dialogs: Dialogs,
+    drag_out: DragOut,
     notice: Option<(String, Instant)>,
     /// Time since which the model reads the memory.
     behind_since: Option<Instant>,
@@ -86,6 +89,7 @@ impl EditorWindow {
             param_binding,
             view,
             dialogs: Dialogs::new(link.repaint.clone()),
+            drag_out: DragOut::new(link.repaint.clone()),
             link,
             ui_state: UiState::default(),
             ui_events: Vec::new(),
@@ -139,7 +143,10 @@ impl EditorWindow {
         match action {
             Action::Trigger(trigger) => self.press(trigger),
             Action::Unlearn => self.send(EditorRequest::Unlearn),
-            Action::SaveMidi(part, bars) => self.dialogs.open(DialogPurpose::SaveMidi(part, bars)),
+            Action::SaveMidi(part, bars) => {
+                let purpose = DialogPurpose::SaveMidi(part, bars.into());
+                self.dialogs.open(purpose);
+            }
             Action::SaveMusicXml(part) => self.dialogs.open(DialogPurpose::SaveMusicXml(part)),
             Action::LoadModel => self.dialogs.open(DialogPurpose::LoadModel),
             Action::DefaultModel => self.load_model(None),
@@ -180,14 +187,14 @@ impl EditorWindow {
             DialogPurpose::LearnFiles | DialogPurpose::LearnFolder => {
                 self.send(EditorRequest::Learn(paths));
             }
-            DialogPurpose::SaveMidi(part, bars) => {
+            DialogPurpose::SaveMidi(part, range) => {
                 for path in paths {
-                    self.save(path, part, bars, write_midi);
+                    self.save(path, part, range, write_midi);
                 }
             }
             DialogPurpose::SaveMusicXml(part) => {
                 for path in paths {
-                    self.save(path, part, None, musicxml::write_file);
+                    self.save(path, part, ExportRange::All, musicxml::write_file);
                 }
             }
             DialogPurpose::LoadModel => self.load_model(paths.into_iter().next()),
@@ -201,16 +208,54 @@ impl EditorWindow {
         }
     }
 
+    /// Requests notes from the composer thread, which answers through the channel.
+    fn request_notes(
+        &mut self,
+        part: ExportPart,
+        range: ExportRange,
+    ) -> Receiver<Option<MidiFile>> {
+        let (reply, notes) = crossbeam_channel::bounded(1);
+        let request = MidiExportRequest { part, range, reply };
+        self.send(EditorRequest::Midi(request));
+        notes
+    }
+
+    /// A drag of these notes begins. Their file comes as [`DragEvent::Ready`].
+    fn drag_notes(&mut self, part: ExportPart, range: ExportRange) {
+        let name = drag_out::file_name(part, range, &self.view.grid);
+        let notes = self.request_notes(part, range);
+        self.drag_out.prepare(notes, PATIENCE, name);
+    }
+
+    /// Goes on with a drag; `is_pressed` says whether the pointer's button is still down.
+    fn drag_event(&mut self, event: DragEvent, is_pressed: bool, window: &WindowContext) {
+        match event {
+            DragEvent::Ready(Ok(file)) if is_pressed => self.drag_out.start(file, window),
+            DragEvent::Ready(Ok(_)) => {
+                self.notify("The notes were not ready in time; drag them again.");
+            }
+            DragEvent::Ready(Err(why)) => self.notify(format!("Nothing to drag: {why}.")),
+            DragEvent::Ended(DragOutcome::Refused) => self.notify(
+                "That does not take a MIDI file: drop it on a track of the host or on a folder.",
+            ),
+            DragEvent::Ended(DragOutcome::Failed(why)) => {
+                self.notify(format!("Not dragged: {why}."));
+            }
+            DragEvent::Ended(
+                DragOutcome::Dropped | DragOutcome::Cancelled | DragOutcome::Unanswered,
+            ) => {}
+        }
+    }
+
     /// Requests the notes from the composer, and writes them on a thread that may wait.
     fn save(
         &mut self,
         path: PathBuf,
         part: ExportPart,
-        bars: Option<u32>,
+        range: ExportRange,
         write: fn(&MidiFile, &Path) -> Result<(), String>,
     ) {
-        let (reply, notes) = crossbeam_channel::bounded(1);
-        self.send(EditorRequest::Midi(MidiExportRequest { part, bars, reply }));
+        let notes = self.request_notes(part, range);
         self.dialogs
             .run(move || match notes.recv_timeout(PATIENCE) {
                 Ok(Some(file)) => match write(&file, &path) {
@@ -237,12 +282,12 @@ impl EditorWindow {
 
     fn without_dialog(&mut self, purpose: DialogPurpose) {
         match purpose {
-            DialogPurpose::SaveMidi(part, bars) => match default_path(part, MIDI) {
-                Ok(path) => self.save(path, part, bars, write_midi),
+            DialogPurpose::SaveMidi(part, range) => match default_path(part, MIDI) {
+                Ok(path) => self.save(path, part, range, write_midi),
                 Err(why) => self.notify(format!("Not saved: {why}")),
             },
             DialogPurpose::SaveMusicXml(part) => match default_path(part, MUSICXML) {
-                Ok(path) => self.save(path, part, None, musicxml::write_file),
+                Ok(path) => self.save(path, part, ExportRange::All, musicxml::write_file),
                 Err(why) => self.notify(format!("Not saved: {why}")),
             },
             DialogPurpose::LearnFiles | DialogPurpose::LearnFolder => self.notify(
@@ -288,6 +333,12 @@ impl NiceEguiApp for EditorWindow {
                 DialogEvent::Done(text) => self.notify(text),
             }
         }
+        let is_pressed = ui.input(|i| i.pointer.primary_down());
+        while let Some(event) = self.drag_out.next_event() {
+            self.drag_event(event, is_pressed, frame.baseview_window());
+        }
+        self.view.dragged = self.drag_out.file().map(Path::to_path_buf);
+        self.view.drop_accepted = self.drag_out.is_accepted();
         let mut ui_events = std::mem::take(&mut self.ui_events);
         draw(ui, &self.view, &mut self.ui_state, &mut ui_events);
         if let Some(host) = self.host.clone() {
@@ -300,6 +351,10 @@ impl NiceEguiApp for EditorWindow {
                     UiEvent::Drop(paths) => self.dropped(paths),
                     &UiEvent::RegenerateBars(from, to) => {
                         self.send(EditorRequest::RegenerateBars(from, to));
+                    }
+                    &UiEvent::DragNotes(part, range) => self.drag_notes(part, range),
+                    &UiEvent::SaveNotes(part, range) => {
+                        self.dialogs.open(DialogPurpose::SaveMidi(part, range));
                     }
                     _ => {}
                 }

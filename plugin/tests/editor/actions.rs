@@ -134,7 +134,7 @@ fn actions_without_a_state_are_not_drawn() {
 }
 
 #[derive(Debug)]
-struct File(std::path::PathBuf);
+pub(crate) struct File(pub(crate) std::path::PathBuf);
 
 impl egui::DroppedFile for File {
     fn path(&self) -> &std::path::Path {

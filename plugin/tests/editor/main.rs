@@ -4,6 +4,7 @@
 //! A failed comparison leaves its picture beside the expected one.
 
 mod actions;
+mod drag_out;
 mod fixtures;
 mod frame_cost;
 mod harness;
