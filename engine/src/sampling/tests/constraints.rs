@@ -207,7 +207,7 @@ fn silent_part_enters_sooner_where_it_is_on() {
     let v = Vocabulary::band();
     let grammar = Grammar::new(&v);
     let wanted = |token: &Token| match token {
-        Token::Part(Part::Bass) => -6.0,
+        Token::Part(Part::Bass) => -2.0,
         Token::Part(Part::Keys) => 3.0,
         Token::Part(_) => -40.0,
         Token::Separator | Token::Duration(6) => 5.0,
