@@ -2,8 +2,7 @@
 //!
 //! - Hosts: [`host`] loads a CLAP or a VST3 and runs it block by block; [`daw`] adds transport and track;
 //!   `editor_host` shows the editor on a `virtual_display`, where a `drop_target` takes what is dragged out;
-//!   [`stress`] changes everything at random,
-//!   reported with [`transport_quirks`].
+//!   [`stress`] changes everything at random, reported with [`transport_quirks`].
 //! - Test material: [`artifacts`] are the paths of bundles and models; [`scenario`] is the music of most
 //!   tests; [`state_file`] edits saved states.
 //! - Results: [`assertions`] pairs notes and places them on the grid of the [`clock`]; [`health_report`] is

@@ -9,7 +9,7 @@
 //!                                      Windows, macOS: the system's own drag, on the window's thread
 //! ```
 //!
-//! [`DragOut`] is owned by the window's thread and never waits. Whatever runs the drag owns a [`DragLink`].
+//! [`DragOut`] is owned by the window's thread and never waits. Whatever runs the drag owns a `DragLink`.
 //! On Linux the drag speaks XDND version 5. Under Wayland, in the X11 windows of XWayland, it reaches X11
 //! windows; others were not tried. The drags of Windows and macOS compile and have not been seen.
 
