@@ -91,7 +91,8 @@ impl FileLearning {
         &self.learned
     }
 
-    /// Refused files with the reason, oldest first, as lines for the user.
+    /// Refused files with the reason, and learned recordings with odd sound, oldest first, as lines for
+    /// the user.
     pub fn refused(&self) -> impl Iterator<Item = &String> {
         self.refused.iter()
     }
@@ -124,6 +125,11 @@ impl FileLearning {
         }
     }
 
+    /// The file or folder that is open; `None` if the queue was cleared since.
+    pub fn open_path(&self) -> Option<&Path> {
+        self.open.as_deref()
+    }
+
     /// The next file or folder to open; `None` while one is open.
     pub fn next_file(&mut self) -> Option<PathBuf> {
         if self.open.is_none() {
@@ -146,10 +152,13 @@ impl FileLearning {
                 files.for_each(|file| self.waiting.push_front(file));
             }
             PathContents::Piece(found) => {
-                let (piece, score) = *found;
+                let (piece, score, odd) = *found;
                 if self.learned.contains(&piece) {
                     self.refuse(format!("{}: learned already", path.display()));
                     return;
+                }
+                for line in odd {
+                    self.refuse(format!("{}: {line}", path.display()));
                 }
                 self.keep(piece);
                 self.unread.scores.push(score);
@@ -199,7 +208,8 @@ enum PathContents {
         files: Vec<PathBuf>,
         left_out: Vec<String>,
     },
-    Piece(Box<(SavedPiece, Score)>),
+    /// A piece, with lines about odd sound in its recording.
+    Piece(Box<(SavedPiece, Score, Vec<String>)>),
     /// The reason for a refusal.
     Refused(String),
 }
@@ -253,17 +263,20 @@ fn read(
     steps_per_beat: u32,
     has_parts: bool,
     transcribe: Transcribe,
-) -> Result<(SavedPiece, Score), String> {
+) -> Result<(SavedPiece, Score, Vec<String>), String> {
     let refused = |why: String| format!("{}: {why}", path.display());
     let data = fs::metadata(path).map_err(|e| refused(e.to_string()))?;
     // Reading a pipe would block the thread.
     if !data.is_file() {
         return Err(refused("no file".into()));
     }
-    let file = if kind::is_audio_file(path) {
-        transcribe(path)?
+    let (file, odd) = if kind::is_audio_file(path) {
+        let mut file = transcribe(path)?;
+        let odd = std::mem::take(&mut file.warnings);
+        (file, odd)
     } else {
-        read_midi(path, data.len()).map_err(refused)?
+        let file = read_midi(path, data.len()).map_err(refused)?;
+        (file, Vec::new())
     };
     let mut score = match has_parts {
         true => Score::from_midi_parts(&file, steps_per_beat),
@@ -279,14 +292,15 @@ fn read(
         _ => {
             let name = path.file_name().unwrap_or(path.as_os_str());
             let piece = SavedPiece::new(name.to_string_lossy(), &score);
-            Ok((piece, score))
+            Ok((piece, score, odd))
         }
     }
 }
 
 fn read_midi(path: &Path, bytes: u64) -> Result<MidiFile, String> {
     if bytes > MAX_BYTES {
-        return Err(format!("{bytes} bytes are no piece of music"));
+        let other = kind::refuse_music_file(path);
+        return Err(other.unwrap_or_else(|| format!("{bytes} bytes are no piece of music")));
     }
     let bytes = fs::read(path).map_err(|e| e.to_string())?;
     // The pedal lengthens notes, as in live input.

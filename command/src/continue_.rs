@@ -195,7 +195,7 @@ fn open(args: &Args, input: &Path) -> Result<(PathBuf, MidiDocument)> {
     let selection = &args.generation.selection;
     let music = MusicFile::open(input, &selection.hearing())?;
     if selection.beat.first_beat.is_some() {
-        music.note_without_effect("--first-beat");
+        music.note_without_effect(&["--first-beat"]);
     }
     let name = music.name.clone();
     let named = name.display();

@@ -136,12 +136,13 @@ impl InputSelection {
         }
     }
 
-    /// Returns the options of reading a file as a whole.
+    /// Returns the options of reading a learned file: as a whole, with the beats that are found.
     pub(super) fn whole(&self) -> Self {
         Self {
             tracks: None,
             channels: None,
             last: None,
+            beat: BeatOptions::default(),
             ..self.clone()
         }
     }
@@ -168,12 +169,10 @@ impl InputSelection {
     /// Fails if the file cannot be read, or if the notes of a recording cannot be found.
     pub(super) fn open(&self, path: &Path) -> Result<MusicFile> {
         let music = MusicFile::open(path, &self.hearing())?;
-        if self.beat.bpm.is_some() {
-            music.note_without_effect("--bpm");
-        }
-        if self.beat.first_beat.is_some() {
-            music.note_without_effect("--first-beat");
-        }
+        let bpm = self.beat.bpm.is_some().then_some("--bpm");
+        let first_beat = self.beat.first_beat.is_some().then_some("--first-beat");
+        let named: Vec<_> = bpm.into_iter().chain(first_beat).collect();
+        music.note_without_effect(&named);
         Ok(music)
     }
 

@@ -4,13 +4,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use continuo_cli::{Progress, note, number};
 use continuo_ear::{
     AudioFile, DEFAULT_BPM, EarModel, MidiTranscript, Settings, TempoSource, Transcript, transcribe,
 };
 use continuo_engine::Runtime;
-use continuo_files::{Input, MOST_BYTES, ear_model, kind, onnx_runtime, read_input};
+use continuo_files::{Input, MOST_BYTES, ReadError, ear_model, kind, onnx_runtime, read_input};
 use continuo_score::midi::{self, MidiDocument, MidiFile, ReadOptions};
 
 /// Latest time of a first beat in seconds.
@@ -92,7 +92,16 @@ impl MusicFile {
         let (name, audio) = if kind::is_audio_file(path) {
             (path.to_path_buf(), AudioFile::open(path)?)
         } else {
-            let Input { name, bytes } = read_input(path, MOST_BYTES)?;
+            let Input { name, bytes } = read_input(path, MOST_BYTES).map_err(|why| {
+                // The kind of a huge file says more than its size.
+                let other = matches!(why, ReadError::TooLarge { .. } if path.is_file())
+                    .then(|| kind::refuse_music_file(path))
+                    .flatten();
+                other.map_or_else(
+                    || why.into(),
+                    |other| anyhow!("{}: {other}", path.display()),
+                )
+            })?;
             if !kind::is_audio(&bytes) {
                 return Ok(Self {
                     name,
@@ -114,16 +123,25 @@ impl MusicFile {
         })
     }
 
-    /// Says once that an option about recordings has no effect, if the file is none.
-    pub(super) fn note_without_effect(&self, option: &str) {
+    /// Says once that options about recordings have no effect, if the file is none.
+    pub(super) fn note_without_effect(&self, options: &[&str]) {
         static SAID: AtomicBool = AtomicBool::new(false);
-        if !self.is_recording && !SAID.swap(true, Ordering::Relaxed) {
-            note(format_args!(
-                "continuo: {}: {option} is for recordings and changes nothing here: a MIDI file has \
-                 beats of its own",
-                self.name.display()
-            ));
+        if self.is_recording || options.is_empty() || SAID.swap(true, Ordering::Relaxed) {
+            return;
         }
+        note(format_args!("continuo: {}", self.without_effect(options)));
+    }
+
+    fn without_effect(&self, options: &[&str]) -> String {
+        let (are, change) = match options.len() {
+            1 => ("is", "changes"),
+            _ => ("are", "change"),
+        };
+        format!(
+            "{}: {} {are} for recordings and {change} nothing here: a MIDI file has beats of its own",
+            self.name.display(),
+            options.join(" and "),
+        )
     }
 
     /// Returns the notes.
@@ -165,6 +183,32 @@ mod tests {
         let document = file.into_document(&ReadOptions::default()).unwrap_err();
         assert_eq!(format!("{document:#}"), text);
         text
+    }
+
+    #[test]
+    fn huge_file_is_refused_with_its_kind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("long.wav");
+        std::fs::write(&path, b"RF64\xff\xff\xff\xffWAVE").unwrap();
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(MOST_BYTES + 1).unwrap();
+        let why = MusicFile::open(&path, &Hearing::default()).err().unwrap();
+        assert!(why.to_string().contains("RF64"), "{why:#}");
+    }
+
+    #[test]
+    fn all_options_without_effect_are_named() {
+        let file = MusicFile {
+            name: "a.mid".into(),
+            bytes: Vec::new(),
+            is_recording: false,
+        };
+        let both = file.without_effect(&["--bpm", "--first-beat"]);
+        assert!(
+            both.starts_with("a.mid: --bpm and --first-beat are for"),
+            "{both}"
+        );
+        assert!(file.without_effect(&["--bpm"]).contains("--bpm is for"));
     }
 
     #[test]

@@ -37,8 +37,8 @@ impl Transcript {
     }
 }
 
-/// Finds the notes of a WAV or FLAC file. `progress` gets the seconds that are done, a few times for
-/// each second of sound, and may stop the work. Memory is bounded but for the notes, so that the file
+/// Finds the notes of a WAV or FLAC file. `progress` gets the seconds that are done after each packet of
+/// the file, 40 times or so for each second of sound, and may stop the work. Memory is bounded but for the notes, so that the file
 /// may be hours long.
 ///
 /// # Errors

@@ -51,7 +51,10 @@ pub const FLAC: Kind = Kind {
     by_name: true,
     any_ending: false,
     binary: true,
-    recognises: |head| head.starts_with(b"fLaC"),
+    recognises: |head| {
+        let behind = tag_length(head).and_then(|length| head.get(length..));
+        behind.unwrap_or(head).starts_with(b"fLaC")
+    },
 };
 
 /// A picture.
@@ -87,6 +90,16 @@ pub const MUSICXML: Kind = Kind {
     },
 };
 
+/// Returns the number of bytes of an ID3v2 tag, which may stand before sound of any kind.
+pub(crate) fn tag_length(head: &[u8]) -> Option<usize> {
+    let header = head.get(..10).filter(|header| header.starts_with(b"ID3"))?;
+    let size = header[6..]
+        .iter()
+        .fold(0, |size, &byte| size << 7 | usize::from(byte & 0x7f));
+    let footer = if header[5] & 0x10 != 0 { 10 } else { 0 };
+    Some(10 + size + footer)
+}
+
 fn is_riff(head: &[u8], form: &[u8; 4]) -> bool {
     head.starts_with(b"RIFF") && head.get(8..12) == Some(form)
 }
@@ -100,7 +113,7 @@ const OTHER_ENDINGS: &str = "mp3 ogg opus m4a aac aif aiff wma jpg jpeg gif bmp 
 const OURS: [&Kind; 6] = [&MIDI, &WAV, &FLAC, &PNG, &MUSICXML, &JSON];
 
 /// First bytes and names of other kinds of files.
-const OTHERS: [(&[u8], &str); 14] = [
+const OTHERS: [(&[u8], &str); 16] = [
     (b"\xff\xd8\xff", "a JPEG picture"),
     (b"GIF8", "a GIF picture"),
     (b"%PDF", "a PDF document"),
@@ -108,6 +121,8 @@ const OTHERS: [(&[u8], &str); 14] = [
     (b"\xff\xfb", "an MP3 file"),
     (b"OggS", "an Ogg file"),
     (b"FORM", "an AIFF file"),
+    (b"RF64", "an RF64 file"),
+    (b"BW64", "a BW64 file"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"\x1f\x8b", "a gzip file"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
@@ -131,7 +146,21 @@ pub fn refuse_music(head: &[u8]) -> String {
         return "not a readable MIDI file".into();
     }
     let head = &head[..head.len().min(HEAD)];
-    format!("not a MIDI, WAV or FLAC file, but {}", describe(head))
+    let remedy = match head.starts_with(b"RF64") || head.starts_with(b"BW64") {
+        true => ", which may be larger than a WAV file; convert it to FLAC first",
+        false => "",
+    };
+    format!(
+        "not a MIDI, WAV or FLAC file, but {}{remedy}",
+        describe(head)
+    )
+}
+
+/// Says as [`refuse_music`] does why a file is no music, by its first bytes; `None` if they are those of
+/// a MIDI file, or cannot be read.
+pub fn refuse_music_file(path: &Path) -> Option<String> {
+    let head = head(path).ok()?;
+    (!(MIDI.recognises)(&head)).then(|| refuse_music(&head))
 }
 
 /// Whether a file is a WAV or FLAC file by its first bytes. Pipes and devices, which can be read only
@@ -246,7 +275,26 @@ mod tests {
     }
 
     #[test]
+    fn flac_is_recognised_behind_a_tag() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("song.flac");
+        // Sizes with seven bits in a byte: 20 and 300 * 128 bytes.
+        for (size, length) in [([0, 0, 0, 20], 20), ([0, 2, 44, 0], 300 * 128)] {
+            let mut bytes = b"ID3\x04\0\0".to_vec();
+            bytes.extend(size);
+            bytes.resize(10 + length, 0);
+            std::fs::write(&path, [&bytes[..], b"fLaC\x80"].concat()).unwrap();
+            assert!(is_audio_file(&path), "{length}");
+            std::fs::write(&path, [&bytes[..], b"\xff\xfb\x90"].concat()).unwrap();
+            assert!(!is_audio_file(&path), "{length}");
+            let why = refuse_music_file(&path).unwrap();
+            assert!(why.ends_with("but an MP3 file"), "{why}");
+        }
+    }
+
+    #[test]
     fn other_files_are_refused_with_their_kind() {
+        assert!(refuse_music(b"RF64\xff\xff\xff\xffWAVE").ends_with("convert it to FLAC first"));
         assert_eq!(refuse_music(b"MThd no more"), "not a readable MIDI file");
         assert!(refuse_music(b"ID3\x04").ends_with("but an MP3 file"));
         let text = "a".repeat(HEAD - 1) + "\u{e9}";

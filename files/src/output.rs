@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use crate::error::WriteError;
-use crate::kind::{HEAD, Kind, describe, ending};
+use crate::kind::{self, HEAD, Kind, describe, ending};
 use crate::place::{Place, folder_of};
 use crate::scratch::{self, Entry};
 
@@ -204,10 +204,19 @@ impl Output {
     }
 }
 
-/// Returns the first bytes of a file.
+/// Returns the first bytes of a file; of a FLAC file with an ID3v2 tag, those behind the tag.
 pub(crate) fn head(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
     let mut head = Vec::new();
-    File::open(path)?.take(HEAD as u64).read_to_end(&mut head)?;
+    (&file).take(HEAD as u64).read_to_end(&mut head)?;
+    if let Some(length) = kind::tag_length(&head) {
+        let mut behind = Vec::new();
+        file.seek(SeekFrom::Start(length as u64))?;
+        file.take(HEAD as u64).read_to_end(&mut behind)?;
+        if (kind::FLAC.recognises)(&behind) {
+            return Ok(behind);
+        }
+    }
     Ok(head)
 }
 

@@ -83,7 +83,7 @@ impl Why {
 }
 
 /// Searches a folder and its subfolders for files with one of `endings` (in lower case, without the
-/// dot) of at most `most_bytes`. Each link is followed once and after all other entries, so that
+/// dot) of at most `most_bytes`, which gets the extension. Each link is followed once and after all other entries, so that
 /// cycles end and a file is found by its own name. The search ends when it has found more than
 /// `most_files` files.
 ///
@@ -92,7 +92,7 @@ impl Why {
 pub fn search(
     folder: &Path,
     endings: &[&str],
-    most_bytes: u64,
+    most_bytes: &dyn Fn(&str) -> u64,
     most_files: usize,
 ) -> io::Result<Found> {
     // An unreadable top folder is an error; an unreadable subfolder is left out.
@@ -116,7 +116,7 @@ pub fn search(
 
 struct Search<'a> {
     endings: &'a [&'a str],
-    most_bytes: u64,
+    most_bytes: &'a dyn Fn(&str) -> u64,
     most_files: usize,
     found: Found,
     /// Files and folders found, without links.
@@ -191,15 +191,16 @@ impl Search<'_> {
 
     fn file(&mut self, path: &Path, hidden: bool) {
         let ending = path.extension().map(|e| e.to_ascii_lowercase());
-        if !ending.is_some_and(|e| self.endings.iter().any(|known| e == *known)) {
+        let known = |e| self.endings.iter().find(|known| e == **known);
+        let Some(ending) = ending.and_then(known) else {
             self.found.others += 1;
             return;
-        }
+        };
         let why = match fs::metadata(path) {
             _ if hidden => Why::Hidden,
             Err(why) => Why::Unreadable(why.to_string()),
             Ok(data) if !data.is_file() => Why::Special,
-            Ok(data) if data.len() > self.most_bytes => Why::TooLarge(data.len()),
+            Ok(data) if data.len() > (self.most_bytes)(ending) => Why::TooLarge(data.len()),
             Ok(_) if !self.is_new(path) => Why::Again,
             Ok(_) => return self.found.files.push(path.into()),
         };
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
 
     fn found(folder: &Path) -> Found {
-        search(folder, &["mid", "kar"], 100, usize::MAX).unwrap()
+        search(folder, &["mid", "kar"], &|_| 100, usize::MAX).unwrap()
     }
 
     #[test]
@@ -267,9 +268,9 @@ mod tests {
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].starts_with("music: 2 left out, hidden; the first: "));
         assert!(lines[1].starts_with("music: 1 left out, too large: "));
-        let few = search(folder.path(), &["mid", "kar"], 100, 1).unwrap();
+        let few = search(folder.path(), &["mid", "kar"], &|_| 100, 1).unwrap();
         assert_eq!(few.files.len(), 2);
-        assert!(search(&at("gone"), &["mid"], 100, 1).is_err());
+        assert!(search(&at("gone"), &["mid"], &|_| 100, 1).is_err());
     }
 
     #[cfg(unix)]

@@ -102,7 +102,10 @@ fn recordings_are_learned_by_their_content_and_may_lie_beside_midi_files() {
     fs::write(at("c.mid"), b"fLaC, whatever its name").unwrap();
     fs::write(at("d.wav"), b"ID3\x04").unwrap();
     let transcribe = |path: &Path| match path == at("b.wav") {
-        true => Ok(tune::minuet().to_midi()),
+        true => Ok(MidiFile {
+            warnings: vec!["1 damaged packets were read as silence".into()],
+            ..tune::minuet().to_midi()
+        }),
         false => Err(format!("{}: the ear's model is missing", path.display())),
     };
     let mut file_learning = FileLearning::default();
@@ -116,13 +119,27 @@ fn recordings_are_learned_by_their_content_and_may_lie_beside_midi_files() {
         learned,
         [("a.mid", 9), ("b.wav", tune::minuet().notes.len())]
     );
-    let refused: Vec<_> = file_learning.refused().cloned().collect();
+    let mut refused: Vec<_> = file_learning.refused().cloned().collect();
+    let odd = refused.remove(0);
+    assert!(odd.contains("b.wav: 1 damaged packets"), "{odd}");
     let missing = format!("{}: the ear's model is missing", at("c.mid").display());
     assert_eq!((refused.len(), &refused[0]), (2, &missing));
     assert!(
         refused[1].contains("d.wav: not a MIDI, WAV or FLAC file, but an MP3 file"),
         "{refused:?}"
     );
+}
+
+#[test]
+fn cleared_file_is_not_open_though_it_is_enqueued_again() {
+    let mut file_learning = FileLearning::default();
+    file_learning.enqueue(vec!["a.wav".into()]);
+    assert!(file_learning.open_path().is_none());
+    file_learning.next_file();
+    assert_eq!(file_learning.open_path(), Some(Path::new("a.wav")));
+    file_learning.clear();
+    file_learning.enqueue(vec!["a.wav".into()]);
+    assert!(file_learning.open_path().is_none() && file_learning.waiting() == 1);
 }
 
 #[test]

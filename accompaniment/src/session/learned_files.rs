@@ -1,6 +1,6 @@
 //! Learning from files, between other work of the session.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use continuo_score::Score;
 
@@ -47,6 +47,11 @@ impl<P: Player> Session<P> {
             self.file_learning.refuse_all(NO_MEMORY);
         }
         self.file_learning.next_file()
+    }
+
+    /// The file or folder that is open; `None` if the queue was cleared since.
+    pub fn open_path(&self) -> Option<&Path> {
+        self.file_learning.open_path()
     }
 
     /// Takes the result of [`crate::file_learning::open`].

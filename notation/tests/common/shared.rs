@@ -13,7 +13,7 @@ pub(crate) fn files(most: usize) -> Vec<PathBuf> {
     let shared = std::env::var_os("CONTINUO_SHARED")
         .map_or_else(|| workspace.join("../shared"), PathBuf::from);
     let data = shared.join("data");
-    let found = search(&data, kind::MIDI.endings, MOST_BYTES, usize::MAX);
+    let found = search(&data, kind::MIDI.endings, &|_| MOST_BYTES, usize::MAX);
     let files = found.map(|found| found.files).unwrap_or_default();
     if files.is_empty() {
         // Writes directly to standard error, since the test harness hides the output of passing tests.

@@ -9,8 +9,9 @@ use continuo_score::midi::MidiFile;
 
 use super::EarFiles;
 
-/// Finds the notes of a WAV or FLAC file, its tempo and its first beat. Calls `goes_on` a few times for
-/// each second of sound, and ends once it returns `false`.
+/// Finds the notes of a WAV or FLAC file, its tempo and its first beat; the file's warnings are about
+/// odd sound. Calls `goes_on` 40 times
+/// or so for each second of sound, and ends once it returns `false`.
 ///
 /// # Errors
 ///

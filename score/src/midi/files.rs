@@ -47,7 +47,8 @@ pub fn files_in(folder: &Path, most: usize) -> Result<Found, MidiError> {
     files_with(folder, kind::MIDI.endings, most)
 }
 
-/// The MIDI, WAV and FLAC files of a folder and its subfolders, as [`files_in`] finds MIDI files.
+/// The MIDI, WAV and FLAC files of a folder and its subfolders, as [`files_in`] finds MIDI files. WAV and
+/// FLAC files may have any size.
 ///
 /// # Errors
 /// Fails if the folder cannot be read.
@@ -56,7 +57,12 @@ pub fn music_in(folder: &Path, most: usize) -> Result<Found, MidiError> {
 }
 
 fn files_with(folder: &Path, endings: &[&str], most: usize) -> Result<Found, MidiError> {
-    let found = search(folder, endings, MOST_BYTES, most);
+    // A recording is read block by block.
+    let most_bytes = |ending: &str| match kind::MIDI.endings.contains(&ending) {
+        true => MOST_BYTES,
+        false => u64::MAX,
+    };
+    let found = search(folder, endings, &most_bytes, most);
     found.map_err(|source| MidiError::Io {
         path: folder.into(),
         source,
@@ -80,6 +86,15 @@ mod tests {
         assert_eq!(found.others, 2);
         let music = music_in(folder, usize::MAX).unwrap();
         assert_eq!((music.files.len(), music.others), (5, 1));
+        // The system keeps no blocks for a length without content.
+        for name in ["x.wav", "z.MID"] {
+            let file = std::fs::File::create(folder.join(name)).unwrap();
+            file.set_len(MOST_BYTES + 1).unwrap();
+        }
+        let music = music_in(folder, usize::MAX).unwrap();
+        let left_out: Vec<_> = music.left_out.iter().map(|one| &one.path).collect();
+        assert_eq!(left_out, [&folder.join("z.MID")]);
+        assert!(music.files.contains(&folder.join("x.wav")));
         let gone = files_in(&folder.join("gone"), 1).unwrap_err().to_string();
         assert!(gone.contains("gone"), "{gone}");
     }

@@ -36,9 +36,9 @@ impl Instance {
     /// Passes an opened file to the session, and starts to open the next one.
     pub(super) fn open_files(&mut self, resources: &mut SharedResources) {
         if let Some(opening) = &self.opening
-            && !self.session.waits_for_files()
+            && self.session.open_path() != Some(&opening.path)
         {
-            // What was to be learned was cleared, and a recording may take minutes.
+            // The queue was cleared, and perhaps filled again, and a recording may take minutes.
             opening.stop.set();
         }
         // The worker drops its clone once the result is set.
