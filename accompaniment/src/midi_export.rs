@@ -27,14 +27,15 @@ pub enum ExportPart {
 /// The time from which notes are exported. Notes belong to it by their start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum ExportRange {
-    /// From the first note on.
+    /// From the first note on, up to the playhead.
     All,
     /// This number of whole bars before the bar under way, and that bar.
     LastBars(u32),
     /// The last answer: the generated notes since the last rest of a whole bar, or of a beat in which the
     /// player struck a key. While the plugin accompanies (*Along*, *Free*), only a whole bar counts as a rest.
     LastAnswer,
-    /// From one position up to another, in quarter notes. The file begins and ends with them.
+    /// From one position up to another, in quarter notes. The file begins and ends with them: a
+    /// note that sounds beyond the end is cut there.
     Between(f64, f64),
 }
 
@@ -130,7 +131,7 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, range: ExportRange) -> Opti
     };
     let wanted = |note: &&RollNote| {
         let sounds = part.contains(note.generated) && !note.imagined;
-        sounds && note.start >= from - SAME && note.start < to
+        sounds && note.start >= from - SAME && note.start < to - SAME
     };
     let notes: Vec<_> = snapshot.notes.iter().filter(wanted).collect();
     let first = notes.iter().map(|n| n.start).reduce(f64::min)?;
@@ -154,7 +155,7 @@ pub fn export(snapshot: &Snapshot, part: ExportPart, range: ExportRange) -> Opti
         let own = own.filter(|n| (n.generated, n.part) == (track.generated, track.part));
         file.notes.extend(own.map(|note| MidiNote {
             start: tick(note.start),
-            end: tick(note.end.unwrap_or(now).min(now.max(note.start))),
+            end: tick(note.end.unwrap_or(now).min(to)),
             pitch: note.pitch,
             velocity: note.velocity,
             channel: track.channel,
@@ -340,6 +341,11 @@ mod tests {
         let notes: Vec<_> = file.notes.iter().map(|n| (n.start, n.pitch)).collect();
         assert_eq!(notes, [(u64::from(4 * TICKS), 64)]);
         assert_eq!(file.end, u64::from(7 * TICKS));
+        // A note that sounds beyond its end is cut there.
+        let bar = exported(ExportPart::Generated, ExportRange::Between(4.0, 8.5)).unwrap();
+        let ends: Vec<_> = bar.notes.iter().map(|n| n.end).collect();
+        let half = u64::from(4 * TICKS + TICKS / 2);
+        assert_eq!((ends, bar.end), (vec![half], half));
         // Notes that are only planned are not in it.
         let both = exported(ExportPart::Both, ExportRange::Between(11.0, 14.0)).unwrap();
         let pitches: Vec<_> = both.notes.iter().map(|n| n.pitch).collect();

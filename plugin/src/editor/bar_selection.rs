@@ -245,6 +245,10 @@ fn buttons(
             true => "What Continuo played in these bars.",
             false => "What was heard in these bars.",
         },
+        with_shift: match is_played {
+            true => "what was heard",
+            false => "",
+        },
         size: tile_size,
         enabled: notes().next().is_some(),
         part: match is_played {

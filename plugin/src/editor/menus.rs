@@ -92,16 +92,28 @@ impl Menus<'_> {
         });
     }
 
-    /// The tile that drags all notes of a part out, below the entries that save them.
+    /// The tile that drags all notes of a part up to the playhead out, below the entries that save them.
     fn drag(&mut self, ui: &mut Ui, part: ExportPart) {
         let Some(state) = self.view.action_state(Action::SaveMidi(part, None)) else {
             return;
         };
         ui.separator();
+        let (help, with_shift) = match part {
+            ExportPart::Generated => (
+                "What Continuo played, up to the playhead.",
+                "what was heard",
+            ),
+            ExportPart::Input => (
+                "What was heard, up to the playhead.",
+                "what Continuo played",
+            ),
+            ExportPart::Both => ("Both, as two tracks, up to the playhead.", ""),
+        };
         let tile = DragTile {
             text: "Drag all of it".into(),
             name: "Drag all of it",
-            help: "",
+            help,
+            with_shift,
             size: vec2(WIDTH, theme::ROW),
             enabled: state.enabled,
             part,

@@ -176,6 +176,7 @@ fn drag_tile(ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) {
         text: "Drag answer".into(),
         name: "Drag the last answer",
         help: "Continuo's last answer.",
+        with_shift: "what was heard",
         size: vec2(0.0, theme::ROW),
         enabled: state.enabled,
         part,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
+use egui::InputState;
 use nice_plug::context::gui::GuiContext;
 use nice_plug::editor::dpi::LogicalSize;
 use nice_plug::editor::{ResizeHint, SizeConstraints};
@@ -89,7 +90,7 @@ impl EditorWindow {
             param_binding,
             view,
             dialogs: Dialogs::new(link.repaint.clone()),
-            drag_out: DragOut::new(link.repaint.clone()),
+            drag_out: DragOut::new(link.window.clone(), link.repaint.clone()),
             link,
             ui_state: UiState::default(),
             ui_events: Vec::new(),
@@ -227,13 +228,22 @@ impl EditorWindow {
         self.drag_out.prepare(notes, PATIENCE, name);
     }
 
-    /// Goes on with a drag; `is_pressed` says whether the pointer's button is still down.
-    fn drag_event(&mut self, event: DragEvent, is_pressed: bool, window: &WindowContext) {
+    /// Gives up notes that are not ready at the release of the button or at Escape, so that they start no drag
+    /// of a later press.
+    fn give_up_late_notes(&mut self, input: &InputState) {
+        let pointer = &input.pointer;
+        if input.key_pressed(egui::Key::Escape) {
+            self.drag_out.give_up();
+        } else if (pointer.primary_released() || !pointer.primary_down()) && self.drag_out.give_up()
+        {
+            self.notify("The notes were not ready in time; drag them again.");
+        }
+    }
+
+    /// Goes on with a drag.
+    fn drag_event(&mut self, event: DragEvent, window: &WindowContext) {
         match event {
-            DragEvent::Ready(Ok(file)) if is_pressed => self.drag_out.start(file, window),
-            DragEvent::Ready(Ok(_)) => {
-                self.notify("The notes were not ready in time; drag them again.");
-            }
+            DragEvent::Ready(Ok(file)) => self.drag_out.start(file, window),
             DragEvent::Ready(Err(why)) => self.notify(format!("Nothing to drag: {why}.")),
             DragEvent::Ended(DragOutcome::Refused) => self.notify(
                 "That does not take a MIDI file: drop it on a track of the host or on a folder.",
@@ -322,6 +332,7 @@ impl NiceEguiApp for EditorWindow {
         resources::stay_loaded(resources::own_library().as_deref());
         frame.set_clear_color(theme::GROUND.into());
         self.host = Some(host);
+        self.drag_out.void_events();
         Ok(())
     }
 
@@ -333,9 +344,9 @@ impl NiceEguiApp for EditorWindow {
                 DialogEvent::Done(text) => self.notify(text),
             }
         }
-        let is_pressed = ui.input(|i| i.pointer.primary_down());
+        ui.input(|input| self.give_up_late_notes(input));
         while let Some(event) = self.drag_out.next_event() {
-            self.drag_event(event, is_pressed, frame.baseview_window());
+            self.drag_event(event, frame.baseview_window());
         }
         self.view.dragged = self.drag_out.file().map(Path::to_path_buf);
         self.view.drop_accepted = self.drag_out.is_accepted();

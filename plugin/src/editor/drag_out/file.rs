@@ -1,5 +1,6 @@
-//! The file of a drag: in a folder of its own in the system's temporary folder. A target may read it late, so
-//! it stays; folders of drags that are a week old are removed when the next file is written. Thread
+//! The file of a drag: in a folder of its own, which only the user can read, in the system's temporary folder.
+//! A target may read it late, so it stays when the drag has begun. When the next file is written, folders of
+//! drags that are a week old are removed; the system may empty its temporary folder sooner. Thread
 //! "continuo files".
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use continuo_accompaniment::bar_grid::BarGrid;
 use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
 use continuo_score::MidiFile;
+use tempfile::TempDir;
 
 use crate::editor::bar_selection::bars_text;
 
@@ -33,11 +35,31 @@ pub fn file_name(part: ExportPart, range: ExportRange, grid: &BarGrid) -> String
     format!("{who} {range}.mid")
 }
 
-/// Writes the notes to a file of this name in a new folder; returns its absolute path.
+/// A file that is written and not yet dragged. Dropping it removes its folder. The window's thread owns it.
+#[derive(Debug)]
+pub struct PreparedFile {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl PreparedFile {
+    /// Its absolute path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Keeps it from here on, until its age decides; returns its absolute path.
+    pub fn keep(self) -> PathBuf {
+        let _ = self.folder.keep();
+        self.path
+    }
+}
+
+/// Writes the notes to a file of this name in a new folder.
 ///
 /// # Errors
 /// A text for people: the folder or the file cannot be written.
-pub(super) fn write(notes: &MidiFile, name: &str) -> Result<PathBuf, String> {
+pub(super) fn write(notes: &MidiFile, name: &str) -> Result<PreparedFile, String> {
     let temporary = std::env::temp_dir();
     let describe = |why: std::io::Error| format!("{}: {why}", temporary.display());
     let temporary = std::path::absolute(&temporary).map_err(describe)?;
@@ -45,16 +67,19 @@ pub(super) fn write(notes: &MidiFile, name: &str) -> Result<PathBuf, String> {
     write_in(&temporary, notes, name)
 }
 
-fn write_in(temporary: &Path, notes: &MidiFile, name: &str) -> Result<PathBuf, String> {
-    let folder = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .tempdir_in(temporary);
+fn write_in(temporary: &Path, notes: &MidiFile, name: &str) -> Result<PreparedFile, String> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o700));
+    }
+    let folder = builder.tempdir_in(temporary);
     let folder = folder.map_err(|why| format!("{}: {why}", temporary.display()))?;
     let path = folder.path().join(name);
     notes.write_file(&path).map_err(|why| why.to_string())?;
-    // From here on its age decides.
-    let _ = folder.keep();
-    Ok(path)
+    Ok(PreparedFile { folder, path })
 }
 
 /// Removes the folders of drags that have at least this age. What cannot be removed stays.
@@ -84,8 +109,17 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let minuet = continuo_score::tune::minuet().to_midi();
         let write = || write_in(temporary.path(), &minuet, "Continuo last answer.mid").unwrap();
-        let (one, other) = (write(), write());
+        let (one, other, unused) = (write().keep(), write().keep(), write());
         assert_ne!(one, other);
+        let folder = unused.path().parent().unwrap().to_path_buf();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = folder.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
+        drop(unused);
+        assert!(!folder.exists());
         let foreign = temporary.path().join("Continuo");
         std::fs::create_dir(&foreign).unwrap();
         remove_older(temporary.path(), KEPT);

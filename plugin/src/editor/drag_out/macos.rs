@@ -29,11 +29,11 @@ struct SourceState {
 }
 
 define_class!(
-    /// The source of one drag.
+    /// The source of one drag. The class has no name of its own: objc2's generated names may occur in several
+    /// libraries of one process, such as Continuo's CLAP and VST3.
     // SAFETY: NSObject has no rules for its subclasses, and there is no `Drop`.
     #[unsafe(super(NSObject))]
     #[thread_kind = MainThreadOnly]
-    #[name = "ContinuoDragSource"]
     #[ivars = SourceState]
     struct DragSource;
 

@@ -18,6 +18,8 @@ pub struct DragTile<'a> {
     pub name: &'a str,
     /// One sentence on its notes, before those on its use.
     pub help: &'a str,
+    /// Whose notes Shift adds, for the help; empty if there are no others.
+    pub with_shift: &'a str,
     /// Its size, or its least size.
     pub size: Vec2,
     /// Whether there are such notes.
@@ -31,6 +33,7 @@ pub struct DragTile<'a> {
 impl DragTile<'_> {
     /// Draws the tile and emits what is done to it; `true` if it was clicked.
     pub fn show(self, ui: &mut Ui, view: &View, ui_events: &mut Vec<UiEvent>) -> bool {
+        let help = self.full_help();
         let grip = IdSalt::new("grip");
         let button = Button::new((Atom::custom(grip, GRIP), self.text))
             .sense(Sense::click_and_drag())
@@ -50,11 +53,6 @@ impl DragTile<'_> {
                 }
             }
         }
-        let help = format!(
-            "{} Drag it onto a track of the host or onto the desktop, as a MIDI file; click to save it. \
-             With Shift: what was heard, too",
-            self.help
-        );
         let response = drawn.response.accessible_name(self.name);
         let response = response.on_hover_text(&help).on_disabled_hover_text(&help);
         if response.dragged() {
@@ -75,5 +73,42 @@ impl DragTile<'_> {
             ui_events.push(UiEvent::SaveNotes(part, self.range));
         }
         response.clicked()
+    }
+
+    /// The sentence on its notes, and those on its use.
+    fn full_help(&self) -> String {
+        let mut help = format!(
+            "{} Drag it onto a track of the host or onto the desktop, as a MIDI file; click to save it",
+            self.help
+        );
+        if !self.with_shift.is_empty() {
+            help += &format!(". With Shift: {}, too", self.with_shift);
+        }
+        help
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_offers_shift_where_it_adds_notes() {
+        let help = |with_shift| {
+            let tile = DragTile {
+                text: "Drag".into(),
+                name: "Drag",
+                help: "Both.",
+                with_shift,
+                size: GRIP,
+                enabled: true,
+                part: ExportPart::Both,
+                range: ExportRange::All,
+            };
+            tile.full_help()
+        };
+        assert!(help("").ends_with("click to save it"));
+        let both = help("what was heard");
+        assert!(both.ends_with("click to save it. With Shift: what was heard, too"));
     }
 }

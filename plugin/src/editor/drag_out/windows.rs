@@ -65,6 +65,9 @@ unsafe extern "system" fn begin(_window: HWND, _message: u32, timer: usize, _tim
     let Ok(Some(PendingDrag { file, window, link })) = PENDING.try_with(Cell::take) else {
         return;
     };
+    if link.is_cancelled() || !link.is_window_open() {
+        return;
+    }
     let outcome = match drag(&file, window) {
         Ok(true) => DragOutcome::Dropped,
         // The Shell shows what refuses a file, and does not tell a refusal from Escape.

@@ -2,8 +2,8 @@
 //!
 //! While the button is down, the editor's own connection has the pointer's grab. So the drag has a thread
 //! "continuo drag" and a connection of its own, which asks for the pointer 60 times a second instead of
-//! grabbing it. The thread owns everything here. It ends with the drag, when the window cancels it, or after
-//! [`exchange::FINISH_LIMIT`].
+//! grabbing it. The thread owns everything here. It ends with the drag: at the latest when the instance goes, or
+//! [`exchange::FINISH_LIMIT`] after the drop. If the editor closes while the button is down, the drag is cancelled.
 
 mod exchange;
 mod source;
@@ -80,7 +80,8 @@ fn run(list: &str, editor: u32, link: &DragLink) -> Result<DragOutcome, ReplyOrI
             source.send(&messages)?;
         }
         let now = Instant::now();
-        let messages = if link.is_cancelled() {
+        let is_without_window = exchange.is_dragging() && !link.is_window_open();
+        let messages = if link.is_cancelled() || is_without_window {
             exchange.cancel()
         } else if !exchange.is_dragging() {
             exchange.check_limits(now)
