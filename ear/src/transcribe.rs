@@ -8,7 +8,7 @@ use crate::listener::Listener;
 use crate::model::EarModel;
 use crate::note::{Note, Settings};
 
-/// What [`transcribe`] found in a file.
+/// Result of [`transcribe`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transcript {
     /// Notes in order of onset and pitch.

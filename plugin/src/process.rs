@@ -152,7 +152,7 @@ pub struct AudioProcessor {
     pending_note_offs: KeySet,
     /// Keys whose note-off was sent before the player's: the player's is dropped.
     suppressed_note_offs: KeySet,
-    /// What is heard at the audio input.
+    /// The ear at the audio input.
     ear: EarInput,
     /// This block's host events and reports of the ear, each with its sample, in ascending order.
     events: Vec<(u32, BlockEvent)>,

@@ -105,7 +105,7 @@ struct ProtocolTest {
     controls: AudioSettings,
     /// The ear's worker.
     worker: WorkerEnd,
-    /// What is heard at the audio input, from its first sample on.
+    /// Sound at the audio input, from its first sample on.
     sound: Vec<f32>,
     /// Whether a microphone hears it.
     microphone: bool,

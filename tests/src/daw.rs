@@ -40,7 +40,7 @@ pub struct Daw {
     sent: Vec<Sent>,
     /// Left and right channel since [`Self::record_audio`].
     recorded: Option<[Vec<f32>; 2]>,
-    /// What is at the side chain, and the sample on which it begins.
+    /// Sound at the side chain, and the sample on which it begins.
     sound: Option<(u64, Vec<f32>)>,
 }
 

@@ -29,7 +29,7 @@ impl<P: Player> Session<P> {
             confidence: note.confidence,
         };
         self.timeline.hear(heard, self.now);
-        // What was played before a jump is not answered after it.
+        // A phrase from before a jump is not answered after it.
         if note.this_pass {
             self.player_sounds(true);
         }
