@@ -218,7 +218,10 @@ fn beat_of_a_recording_changes_nothing_of_a_midi_file() {
     let (with, said) = run(&["tokens", &input, "--first-beat", "3", "--bpm", "90"]);
     let (without, silent) = run(&["tokens", &input]);
     assert_eq!(with, without);
-    assert!(said.contains("in.mid: --bpm and --first-beat are for recordings"), "{said}");
+    assert!(
+        said.contains("in.mid: --bpm and --first-beat are for recordings"),
+        "{said}"
+    );
     assert_eq!((said.lines().count(), silent.as_str()), (1, ""));
 }
 
