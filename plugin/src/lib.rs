@@ -50,6 +50,25 @@ use continuo_accompaniment::transport::HostTransport;
 /// standalone program.
 pub const MICROPHONE_LAYOUT: usize = 4;
 
+/// A layout with a stereo output, with channels of a main input, and with those of each side chain.
+const fn stereo_out(
+    name: &'static str,
+    main_input_channels: Option<NonZeroU32>,
+    side_chains: &'static [NonZeroU32],
+) -> AudioIOLayout {
+    AudioIOLayout {
+        main_input_channels,
+        main_output_channels: NonZeroU32::new(2),
+        aux_input_ports: side_chains,
+        names: PortNames {
+            layout: Some(name),
+            aux_inputs: &["Audio to Listen To"],
+            ..PortNames::const_default()
+        },
+        ..AudioIOLayout::const_default()
+    }
+}
+
 /// The plugin, as nice-plug hands it from the host's main thread to its audio thread and back.
 pub struct Continuo {
     params: Arc<ContinuoParams>,
@@ -103,44 +122,11 @@ impl Plugin for Continuo {
 
     // Some hosts require audio outputs. The outputs carry the preview sound, if it is on.
     const AUDIO_IO_LAYOUTS: &'static [AudioIOLayout] = &[
-        AudioIOLayout {
-            main_output_channels: NonZeroU32::new(2),
-            aux_input_ports: &[new_nonzero_u32(2)],
-            names: PortNames {
-                layout: Some("Side Chain"),
-                aux_inputs: &["Audio to Listen To"],
-                ..PortNames::const_default()
-            },
-            ..AudioIOLayout::const_default()
-        },
-        AudioIOLayout {
-            main_output_channels: NonZeroU32::new(2),
-            aux_input_ports: &[new_nonzero_u32(1)],
-            names: PortNames {
-                layout: Some("Mono Side Chain"),
-                aux_inputs: &["Audio to Listen To"],
-                ..PortNames::const_default()
-            },
-            ..AudioIOLayout::const_default()
-        },
-        AudioIOLayout {
-            main_output_channels: NonZeroU32::new(2),
-            names: PortNames {
-                layout: Some("No Audio Input"),
-                ..PortNames::const_default()
-            },
-            ..AudioIOLayout::const_default()
-        },
+        stereo_out("Side Chain", None, &[new_nonzero_u32(2)]),
+        stereo_out("Mono Side Chain", None, &[new_nonzero_u32(1)]),
+        stereo_out("No Audio Input", None, &[]),
         // For the standalone program, whose sound systems but JACK have no side chains.
-        AudioIOLayout {
-            main_input_channels: NonZeroU32::new(1),
-            main_output_channels: NonZeroU32::new(2),
-            names: PortNames {
-                layout: Some("Microphone"),
-                ..PortNames::const_default()
-            },
-            ..AudioIOLayout::const_default()
-        },
+        stereo_out("Microphone", NonZeroU32::new(1), &[]),
     ];
     const MIDI_INPUT: MidiConfig = MidiConfig::MidiCCs;
     const MIDI_OUTPUT: MidiConfig = MidiConfig::MidiCCs;

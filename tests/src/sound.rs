@@ -52,8 +52,7 @@ pub fn render(score: &Score, from: u32, bpm: f64, sample_rate: f64) -> Vec<f32> 
 /// Fails if the state cannot be decoded.
 pub fn heard(format: Format, state: &[u8]) -> Result<Vec<Note>> {
     let session = state_file::session(format, state)?;
-    let notes = session["timeline"]["notes"].as_array();
-    let notes = notes.or_else(|| session["session"]["timeline"]["notes"].as_array());
+    let notes = session["session"]["timeline"]["notes"].as_array();
     let number = |value: &Value| value.as_i64().unwrap_or(0);
     let heard = notes.context("no notes in the session")?.iter();
     let heard = heard.filter(|note| number(&note[5]) >= FIRST_EAR);

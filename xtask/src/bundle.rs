@@ -42,7 +42,7 @@ pub(crate) struct Options {
     debug: bool,
 }
 
-/// What bundles take from the runtime folder.
+/// Files that bundles take from the runtime folder.
 pub(crate) struct Fetched {
     /// The runtime folder, with ONNX Runtime.
     pub(crate) folder: PathBuf,

@@ -186,6 +186,8 @@ impl Instance {
     /// Handles the editor's requests, and opens files.
     fn handle_requests(&mut self, resources: &mut SharedResources) -> Result<(), EngineError> {
         while let Ok(request) = self.composer_end.commands.try_recv() {
+            // A request after a load is about the state that was loaded.
+            self.apply_loaded_state(resources)?;
             match request {
                 EditorRequest::Midi(wanted) => {
                     let file = self.session.midi(wanted.part, wanted.range);

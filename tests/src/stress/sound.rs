@@ -1,4 +1,4 @@
-//! What the stress host passes at the side chain.
+//! Sound that the stress host passes at the side chain.
 
 use super::StressHost;
 
