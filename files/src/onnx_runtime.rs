@@ -27,15 +27,20 @@ const CONTENTS: &str = "Contents";
 /// programs at most that deep into its target folder: `target/<platform>/<profile>/deps`.
 const DEPTH: usize = 4;
 
+/// The library's name for the commands, without the prefix and suffix of the system.
+pub const NAME: &str = "onnxruntime";
+/// The library's name for the plugin, without the prefix and suffix of the system. This differs from
+/// the usual name, because the host or another plugin may have loaded its own copy under that.
+pub const BUNDLED_NAME: &str = "onnxruntime-continuo";
+
 /// Returns the library's file name for the commands.
 pub fn library_name() -> String {
-    format!("{DLL_PREFIX}onnxruntime{DLL_SUFFIX}")
+    format!("{DLL_PREFIX}{NAME}{DLL_SUFFIX}")
 }
 
-/// Returns the library's file name for the plugin. This differs from the usual name, because the
-/// host or another plugin may have loaded its own copy under that.
+/// Returns the library's file name for the plugin.
 pub fn bundled_library_name() -> String {
-    format!("{DLL_PREFIX}onnxruntime-continuo{DLL_SUFFIX}")
+    format!("{DLL_PREFIX}{BUNDLED_NAME}{DLL_SUFFIX}")
 }
 
 /// Error of [`find`]. It says how to get the library.

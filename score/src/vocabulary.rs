@@ -98,11 +98,7 @@ impl Vocabulary {
 
     /// Continuo's own for bands: as [`Vocabulary::continuo`], with the five parts; 345 ids.
     pub fn band() -> Self {
-        let name = "continuo-band".into();
-        Self {
-            name,
-            ..Self::continuo().with_parts()
-        }
+        Self::continuo().with_parts().named("continuo-band")
     }
 
     /// A preset by name.
@@ -161,6 +157,12 @@ impl Vocabulary {
     /// The same vocabulary with another order within the step.
     pub fn with_order(self, order: NoteOrder) -> Self {
         Self { order, ..self }
+    }
+
+    /// The same vocabulary under another name.
+    pub fn named(self, name: &str) -> Self {
+        let name = name.into();
+        Self { name, ..self }
     }
 
     /// The name of the preset it derives from.

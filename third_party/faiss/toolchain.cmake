@@ -6,6 +6,16 @@
 # a search. Here faiss is single-threaded, calls the engine's own `sgemm`, and needs nothing
 # that is not in every Linux: `cargo xtask bundle` checks it.
 
+# The target platform, if it is another one than this machine's. The `cmake` crate leaves it to a
+# toolchain file; cargo tells build scripts both names.
+if("$ENV{TARGET}" MATCHES "-windows-gnu$" AND NOT "$ENV{TARGET}" STREQUAL "$ENV{HOST}")
+  set(CMAKE_SYSTEM_NAME Windows)
+  string(REGEX MATCH "^[^-]+" CMAKE_SYSTEM_PROCESSOR "$ENV{TARGET}")
+  string(REPLACE "-" "_" continuo_target "$ENV{TARGET}")
+  set(CMAKE_C_COMPILER "$ENV{CC_${continuo_target}}")
+  set(CMAKE_CXX_COMPILER "$ENV{CXX_${continuo_target}}")
+endif()
+
 list(PREPEND CMAKE_MODULE_PATH "${CMAKE_CURRENT_LIST_DIR}/cmake")
 set(FAISS_ENABLE_EXTRAS OFF CACHE BOOL "" FORCE)
 # Where the crate looks; some systems would say lib64.
@@ -13,6 +23,11 @@ set(CMAKE_INSTALL_LIBDIR lib CACHE STRING "" FORCE)
 set(FAISS_ENABLE_MKL OFF CACHE BOOL "" FORCE)
 # A name of our own: a host may have a BLAS loaded, and the loader must not mix them up.
 add_compile_definitions(sgemm_=continuo_sgemm)
+
+# On Windows faiss would otherwise import itself from a library of its own.
+if(CMAKE_SYSTEM_NAME STREQUAL "Windows" OR CMAKE_HOST_WIN32)
+  add_compile_definitions(FAISS_MAIN_LIB)
+endif()
 
 # What the exact and the inverted-file index need, of a hundred files: a minute instead of five.
 set(CONTINUO_FAISS
@@ -44,7 +59,7 @@ function(continuo_adjust)
     add_library(${library} STATIC "${CMAKE_BINARY_DIR}/nothing.cpp")
     install(TARGETS ${library} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   endforeach()
-  if(UNIX AND NOT APPLE)
+  if(CMAKE_COMPILER_IS_GNUCXX AND NOT APPLE)
     # The C++ library as an archive, found before the shared one.
     execute_process(
       COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.a

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
+use crate::target::Target;
 use crate::{bundle, shell};
 
 /// Options of `cargo xtask demo`: those of the program that it runs, `demo` of the tests crate.
@@ -42,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             midi.display()
         );
     }
-    let bundled = bundle::plugin(true)?;
+    let bundled = bundle::plugin(Target::host(), true)?;
     let mut demo = shell::cargo();
     demo.args([
         "run",

@@ -39,6 +39,7 @@ pub(crate) const LICENCES: [(&str, &str); 2] = [
 ///
 /// Fails if pip cannot download the pinned wheel.
 pub(crate) fn run() -> Result<PathBuf> {
+    // The same file serves every platform.
     let dir = shell::target_dir()?.join(FOLDER);
     let path = dir.join(NAME);
     if is_complete(&dir) {

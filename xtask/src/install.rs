@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use continuo_files::ScratchFolder;
 
-use crate::{bundle, shell};
+use crate::target::Target;
+use crate::{bundle, resources, shell};
 
 /// Options of `cargo xtask install`.
 #[derive(clap::Args)]
@@ -25,9 +26,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folders = folders()?;
     let bundled = match options.dry_run || options.no_build {
         true => shell::target_dir()?.join("bundled"),
-        false => bundle::plugin(true)?,
+        false => bundle::plugin(Target::host(), true)?,
     };
-    let places = bundle::places(&bundled);
+    let places = bundle::places(&bundled, Target::host());
     let mut missing = places.iter().filter(|(from, _)| !from.exists());
     if let Some((missing, _)) = missing.next()
         && !options.dry_run
@@ -59,7 +60,7 @@ fn replace(from: &Path, folder: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(failed)?;
     let scratch = ScratchFolder::within(folder).with_context(failed)?;
     let [new, old] = ["new", "old"].map(|name| scratch.path().join(name));
-    bundle::copy(from, &new)?;
+    resources::copy(from, &new)?;
     if fs::symlink_metadata(to).is_ok() {
         fs::rename(to, &old).with_context(|| format!("cannot replace {}", to.display()))?;
     }

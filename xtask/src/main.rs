@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use target::Target;
+
 mod bundle;
 mod demo;
 mod ear;
@@ -13,10 +15,12 @@ mod install;
 mod linkage;
 mod patch;
 mod prerequisites;
+mod resources;
 mod runtime;
 mod shell;
 mod soname;
 mod standalone;
+mod target;
 mod test;
 mod wheel;
 
@@ -84,7 +88,7 @@ fn run(cli: Cli) -> Result<()> {
         Command::Bundle(options) => bundle::run(&options),
         Command::Install(options) => install::run(&options),
         Command::Standalone(options) => standalone::run(&options),
-        Command::Runtime => runtime::run().map(|_: PathBuf| ()),
+        Command::Runtime => runtime::run(Target::host()).map(|_: PathBuf| ()),
         Command::Ear => ear::run().map(|_: PathBuf| ()),
         Command::Patch(options) => patch::run(&options),
     }

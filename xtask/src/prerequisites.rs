@@ -96,6 +96,50 @@ const SOUND: Prerequisite = Prerequisite {
     found: || !cfg!(target_os = "linux") || shell::succeeds("pkg-config", &["--exists", "alsa"]),
 };
 
+/// Builds for Windows on another system need MinGW's compilers, in the variant with POSIX threads.
+const MINGW: Prerequisite = Prerequisite {
+    name: "a compiler for Windows (MinGW, x86_64-w64-mingw32-g++)",
+    packages: &["g++-mingw-w64-x86-64-posix"],
+    found: || shell::succeeds(&mingw_tool("g++"), &["--version"]),
+};
+
+/// Tests on Windows' behalf run under Wine.
+const WINE: Prerequisite = Prerequisite {
+    name: "Wine, 64 bits",
+    packages: &["wine", "wine64"],
+    found: || shell::succeeds("wine", &["--version"]),
+};
+
+/// Installs MinGW's compilers.
+///
+/// # Errors
+///
+/// Fails if they are missing and cannot be installed.
+pub(crate) fn mingw() -> Result<()> {
+    provide(&MINGW)
+}
+
+/// Installs Wine.
+///
+/// # Errors
+///
+/// Fails if it is missing and cannot be installed.
+pub(crate) fn wine() -> Result<()> {
+    provide(&WINE)
+}
+
+/// Name of a program of MinGW. Debian's variant with POSIX threads has an ending of its own; other
+/// distributions have no other variant.
+pub(crate) fn mingw_tool(tool: &str) -> String {
+    let plain = format!("x86_64-w64-mingw32-{tool}");
+    let posix = format!("{plain}-posix");
+    if shell::succeeds(&posix, &["--version"]) {
+        posix
+    } else {
+        plain
+    }
+}
+
 /// Installs the prerequisites of the standalone program.
 ///
 /// # Errors

@@ -3,22 +3,22 @@
 //! One wheel for each platform is pinned by its hash. The version of the installed Python does not
 //! matter, since only the library inside the wheel is used.
 
-use std::env::consts::{ARCH, OS};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
-use continuo_files::onnx_runtime::{FOLDER, bundled_library_name, library_name};
+use continuo_files::onnx_runtime::{BUNDLED_NAME, FOLDER, NAME};
 
+use crate::soname;
+use crate::target::{System, Target};
 use crate::wheel::{Archive, Wheel, put, sha256};
-use crate::{shell, soname};
 
 /// Version of ONNX Runtime. The hashes below belong to it.
 const VERSION: &str = "1.31.1";
 
 /// The pinned wheel of one platform.
 struct Platform {
-    os: &'static str,
+    system: System,
     arch: &'static str,
     /// Platform tag for pip.
     platform: &'static str,
@@ -33,7 +33,7 @@ struct Platform {
 /// Pinned wheels of all platforms.
 const WHEELS: &[Platform] = &[
     Platform {
-        os: "linux",
+        system: System::Linux,
         arch: "x86_64",
         platform: "manylinux_2_28_x86_64",
         member: "onnxruntime/capi/libonnxruntime.so.1.31.1",
@@ -41,7 +41,7 @@ const WHEELS: &[Platform] = &[
         library_sha256: "fc44112fbe06d7d689c57e11d3862031f64711007e4ee020f8eed5185fd2c1d3",
     },
     Platform {
-        os: "linux",
+        system: System::Linux,
         arch: "aarch64",
         platform: "manylinux_2_28_aarch64",
         member: "onnxruntime/capi/libonnxruntime.so.1.31.1",
@@ -49,7 +49,7 @@ const WHEELS: &[Platform] = &[
         library_sha256: "8aa3b76b28c778a2b1dd660d34161adb1d508c9ccd04ff9dc80e26eca5df8467",
     },
     Platform {
-        os: "windows",
+        system: System::Windows,
         arch: "x86_64",
         platform: "win_amd64",
         member: "onnxruntime/capi/onnxruntime.dll",
@@ -57,7 +57,7 @@ const WHEELS: &[Platform] = &[
         library_sha256: "e45f61e50d8650885452be538a00bb14a715e46a1bc3691000ce947e89ed0306",
     },
     Platform {
-        os: "windows",
+        system: System::Windows,
         arch: "aarch64",
         platform: "win_arm64",
         member: "onnxruntime/capi/onnxruntime.dll",
@@ -65,7 +65,7 @@ const WHEELS: &[Platform] = &[
         library_sha256: "dc9e2fe646a72829386a24ac9185a7a4e26d7dbe5dc433d41df063603c00bbc7",
     },
     Platform {
-        os: "macos",
+        system: System::MacOs,
         arch: "aarch64",
         platform: "macosx_14_0_arm64",
         member: "onnxruntime/capi/libonnxruntime.1.31.1.dylib",
@@ -83,29 +83,41 @@ pub(crate) const LICENCES: [(&str, &str); 2] = [
     ),
 ];
 
-/// Puts both copies of the library and the licences into the runtime folder, unless they are there
-/// already. Returns the folder.
+/// The runtime folder of a platform, in cargo's folder for it.
+///
+/// # Errors
+///
+/// Fails if cargo's folder cannot be resolved.
+pub(crate) fn folder(target: Target) -> Result<PathBuf> {
+    Ok(target.folder()?.join(FOLDER))
+}
+
+/// Puts both copies of the library and the licences into the platform's runtime folder, unless they
+/// are there already. Returns the folder.
 ///
 /// # Errors
 ///
 /// Fails if the platform has no pinned wheel, or if pip cannot download the pinned one.
-pub(crate) fn run() -> Result<PathBuf> {
+pub(crate) fn run(target: Target) -> Result<PathBuf> {
+    let names = [NAME, BUNDLED_NAME].map(|name| target.library(name));
+    let dir = folder(target)?;
     let Some(wheel) = WHEELS
         .iter()
-        .find(|wheel| wheel.os == OS && wheel.arch == ARCH)
+        .find(|wheel| wheel.system == target.system && wheel.arch == target.arch)
     else {
         bail!(
-            "there is no pinned ONNX Runtime for {OS} on {ARCH}; put its library into \
-             target/{FOLDER} as {} and {}",
-            library_name(),
-            bundled_library_name()
+            "there is no pinned ONNX Runtime for {}; put its library into {} as {} and {}",
+            target.name(),
+            dir.display(),
+            names[0],
+            names[1]
         );
     };
-    let dir = shell::target_dir()?.join(FOLDER);
-    if is_complete(&dir, wheel) {
+    let [library, _] = &names;
+    if is_complete(&dir, wheel, &names) {
         eprintln!(
             "ONNX Runtime {VERSION}: {} is there",
-            dir.join(library_name()).display()
+            dir.join(library).display()
         );
         return Ok(dir);
     }
@@ -124,27 +136,29 @@ pub(crate) fn run() -> Result<PathBuf> {
         sha256: wheel.sha256,
         command: "cargo xtask runtime",
     };
-    pinned.fetch(&dir, |archive| unpack(wheel, archive, &dir))?;
-    eprintln!(
-        "ONNX Runtime {VERSION}: {}",
-        dir.join(library_name()).display()
-    );
+    pinned.fetch(&dir, |archive| unpack(wheel, archive, &dir, &names))?;
+    eprintln!("ONNX Runtime {VERSION}: {}", dir.join(library).display());
     Ok(dir)
 }
 
 /// Whether all files exist and both copies are made of the pinned library.
-fn is_complete(dir: &Path, wheel: &Platform) -> bool {
-    let Ok(mut library) = fs::read(dir.join(library_name())) else {
+fn is_complete(dir: &Path, wheel: &Platform, [theirs, ours]: &[String; 2]) -> bool {
+    let Ok(mut library) = fs::read(dir.join(theirs)) else {
         return false;
     };
     sha256(&library) == wheel.library_sha256
-        && rename(&mut library).is_ok()
-        && fs::read(dir.join(bundled_library_name())).is_ok_and(|ours| ours == library)
+        && rename(wheel.system, &mut library).is_ok()
+        && fs::read(dir.join(ours)).is_ok_and(|ours| ours == library)
         && LICENCES.iter().all(|(_, name)| dir.join(name).is_file())
 }
 
 /// Extracts the library and its licences from the wheel.
-fn unpack(wheel: &Platform, archive: &mut Archive, dir: &Path) -> Result<()> {
+fn unpack(
+    wheel: &Platform,
+    archive: &mut Archive,
+    dir: &Path,
+    [theirs, ours]: &[String; 2],
+) -> Result<()> {
     for (from, to) in LICENCES {
         put(&dir.join(to), &archive.read(from)?)?;
     }
@@ -155,17 +169,16 @@ fn unpack(wheel: &Platform, archive: &mut Archive, dir: &Path) -> Result<()> {
              in xtask/src/runtime.rs"
         );
     }
-    put(&dir.join(library_name()), &library)?;
-    rename(&mut library)?;
-    put(&dir.join(bundled_library_name()), &library)
+    put(&dir.join(theirs), &library)?;
+    rename(wheel.system, &mut library)?;
+    put(&dir.join(ours), &library)
 }
 
 /// Turns the library's bytes into the plugin's copy. Only ELF libraries are identified by a name
 /// inside them; Windows and macOS load by path.
-fn rename(library: &mut [u8]) -> Result<()> {
-    if OS == "linux" {
-        soname::rename(library)
-    } else {
-        Ok(())
+fn rename(system: System, library: &mut [u8]) -> Result<()> {
+    match system {
+        System::Linux => soname::rename(library),
+        System::Windows | System::MacOs => Ok(()),
     }
 }

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use continuo_files::onnx_runtime;
 
-use crate::{bundle, prerequisites, shell};
+use crate::target::Target;
+use crate::{bundle, prerequisites, resources, shell};
 
 /// Name of the program.
 const PROGRAM: &str = "continuo-standalone";
@@ -20,7 +21,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     prerequisites::compilers()?;
     prerequisites::sound()?;
-    let fetched = bundle::fetch()?;
+    let fetched = resources::fetch(Target::host())?;
     let (profile, folder): (&[&str], _) = match options.debug {
         true => (&[], "debug"),
         false => (&["--release"], "release"),
@@ -35,10 +36,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let home = target.join("standalone");
     let file = format!("{PROGRAM}{}", std::env::consts::EXE_SUFFIX);
     let program = home.join(&file);
-    bundle::copy(&target.join(folder).join(&file), &program)?;
+    resources::copy(&target.join(folder).join(&file), &program)?;
     // The program finds its resources as the plugin does: beside its file, by the file's name.
     let resources = onnx_runtime::resources_beside(&program).context("the program has no name")?;
-    bundle::add_resources(&resources, &fetched)?;
+    resources::add_resources(&resources, &fetched)?;
     eprintln!("{}", program.display());
     Ok(())
 }

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use continuo_files::onnx_runtime;
 
-use crate::{bundle, prerequisites, shell};
+use crate::target::Target;
+use crate::{bundle, prerequisites, runtime, shell};
 
 /// Manifests of both workspaces: this program's, and that of all other crates.
 const WORKSPACES: [&str; 2] = ["xtask/Cargo.toml", "Cargo.toml"];
@@ -116,11 +117,9 @@ struct Artifacts {
 /// Builds the artefacts, and returns their paths.
 fn make_artifacts() -> Result<Artifacts> {
     prerequisites::display();
-    let bundled = bundle::for_tests()?;
+    let bundled = bundle::for_tests(Target::host())?;
     let target = shell::target_dir()?;
-    let library = target
-        .join(onnx_runtime::FOLDER)
-        .join(onnx_runtime::library_name());
+    let library = runtime::folder(Target::host())?.join(onnx_runtime::library_name());
     let (model, xl_model) = (target.join("test-model"), target.join("test-model-xl"));
     // The programs are built together with the tests, so that cargo chooses the same features
     // as for `cargo test`. Otherwise half of the dependencies would be compiled twice.

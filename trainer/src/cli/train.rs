@@ -160,6 +160,10 @@ pub(super) struct Arguments {
     /// until it has learnt to use them.
     #[arg(long, requires = "from")]
     with_sounding: bool,
+    /// Add the parts of a band to the vocabulary of the network of --from, for a corpus that has
+    /// them.
+    #[arg(long, requires = "from")]
+    with_parts: bool,
     /// Add distances in time and pitch to the attention of the network of --from. Some of its
     /// parameters get another meaning and have to be learnt again.
     #[arg(long, requires = "from")]
@@ -192,7 +196,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Continue from the newest checkpoint in DIR with its settings and seed; --steps or --minutes
     /// set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "schedule", "weight_decay", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_parts", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "schedule", "weight_decay", "recompute", "precision", "lr", "threads"])]
     resume: bool,
 }
 

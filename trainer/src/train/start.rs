@@ -3,7 +3,7 @@
 use std::fs;
 
 use continuo_files::check_folder;
-use continuo_score::manifest::{Knn, NetworkShape};
+use continuo_score::manifest::{Knn, NetworkShape, Sizes};
 
 use crate::data::stream_batcher::{Batching, StreamBatcher};
 use crate::model::{ModelConfig, initial};
@@ -39,9 +39,16 @@ pub(super) fn begin(
             if !checkpoint::steps(output).is_empty() {
                 return Err(TrainError::Taken(output.into()));
             }
-            let vocabulary = from.as_ref().map_or(&corpus.vocabulary, |c| &c.vocabulary);
+            let mut vocabulary = match from {
+                None => corpus.vocabulary.clone(),
+                Some(from) => from.vocabulary.clone(),
+            };
+            if vocabulary.size() < saved.model.shape.sizes.vocabulary {
+                // `--with-parts`. The name does not matter for the tokens.
+                vocabulary = vocabulary.with_parts().named(corpus.vocabulary.name());
+            }
             corpus
-                .fits(vocabulary, &saved.model.shape.sizes)
+                .fits(&vocabulary, &saved.model.shape.sizes)
                 .map_err(TrainError::Corpus)?;
             let songs = corpus.songs.iter().filter(|s| !s.held_out).count();
             if songs > 0 && songs < batches.batch_rows && batches.batching != Batching::Random {
@@ -60,7 +67,7 @@ pub(super) fn begin(
                     from.model_as(wanted, device)?
                 }
                 Some(from) if can_grow(from.config.model, wanted) => {
-                    from.model_with_more(wanted, device, batches.seed)?
+                    from.model_with_more(wanted, &vocabulary, device, batches.seed)?
                 }
                 Some(from) => return Err(TrainError::OtherModel(from.path.clone())),
             };
@@ -133,6 +140,10 @@ fn can_grow(from: ModelConfig, to: ModelConfig) -> bool {
         shape: NetworkShape {
             knn: to.shape.knn.filter(|_| from.shape.knn.is_some()),
             sounding: to.shape.sounding && from.shape.sounding,
+            sizes: Sizes {
+                vocabulary: from.shape.sizes.vocabulary,
+                ..to.shape.sizes
+            },
             ..to.shape
         },
         ..to

@@ -108,6 +108,15 @@ fn model_config(
         config.shape.knn = with.shape.knn;
     }
     config.shape.sounding |= a.with_sounding;
+    if a.with_parts {
+        if !corpus.vocabulary.has_parts() {
+            bail!(
+                "--with-parts: {} has no parts; encode the songs with --preset band",
+                corpus.path().display()
+            );
+        }
+        config.shape.sizes.vocabulary = corpus.vocabulary.size();
+    }
     if a.with_relative {
         config.relative = Some(corpus.vocabulary.steps_per_beat);
     }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
-use continuo_score::Vocabulary;
+use burn::tensor::{Device, Tensor};
 use continuo_score::manifest::{Manifest, NetworkShape};
+use continuo_score::{NoteState, Vocabulary};
 use serde::de::DeserializeOwned;
 
 use super::error::CheckpointError;
@@ -144,29 +144,44 @@ impl Checkpoint {
         })
     }
 
-    /// Loads the parameters into a network with more of them: a kNN memory, or rows for the notes
-    /// that sound. The queries, keys and values of the new kNN layer are random, because they
-    /// serve another search there; the new rows are zero and change no output.
+    /// Loads the parameters into a network with more of them: a kNN memory, rows for the notes that
+    /// sound, or the parts of `vocabulary`. The queries, keys and values of the new kNN layer are
+    /// random, because they serve another search there; new rows for the notes that sound are zero
+    /// and change no output; rows of the part tokens are random.
     ///
     /// # Errors
     /// The parameters cannot be read or have other shapes.
     pub fn model_with_more(
         &self,
         config: ModelConfig,
+        vocabulary: &Vocabulary,
         device: &Device,
         seed: u64,
     ) -> Result<Model, CheckpointError> {
         let file = TensorFile::open(self.path.join(WEIGHTS))?;
         let before = self.config.model;
+        // Part tokens and their rows stand last, so the tables only become longer.
+        let rows_before = |role| match role {
+            ParamRole::Table(TableRole::Token) => Some(self.vocabulary.size()),
+            ParamRole::Table(TableRole::NoteState) => Some(NoteState::rows(&self.vocabulary)),
+            _ => None,
+        };
         let new_layer = config.shape.knn.filter(|_| before.shape.knn.is_none());
         let attention = new_layer.map(|knn| format!("layers.{}.attention.", knn.layer));
-        let random = initial(config, &self.vocabulary, device, seed);
+        let random = initial(config, vocabulary, device, seed);
         let mut random = random.parameters().into_iter();
-        Model::build(config, &self.vocabulary, device, |spec: &ParamSpec| {
+        Model::build(config, vocabulary, device, |spec: &ParamSpec| {
             // `parameters` has the order in which `build` asks.
-            let new = random.next().expect("one parameter for each name");
-            if spec.role == ParamRole::Table(TableRole::NoteState) && !before.shape.sounding {
-                return Ok(new.zeros_like());
+            let mut new = random.next().expect("one parameter for each name");
+            if spec.role == ParamRole::Table(TableRole::NoteState) {
+                new = new.zeros_like();
+                if !before.shape.sounding {
+                    return Ok(new);
+                }
+            }
+            if let Some(rows) = rows_before(spec.role).filter(|&rows| rows < spec.shape[0]) {
+                let kept = file.tensor(&spec.name, [rows, spec.shape[1]], device)?;
+                return Ok(Tensor::cat(vec![kept, new.narrow(0, rows, spec.shape[0] - rows)], 0));
             }
             let attention = attention.as_deref();
             match attention.and_then(|attention| spec.name.strip_prefix(attention)) {
