@@ -24,9 +24,15 @@ set(FAISS_ENABLE_MKL OFF CACHE BOOL "" FORCE)
 # A name of our own: a host may have a BLAS loaded, and the loader must not mix them up.
 add_compile_definitions(sgemm_=continuo_sgemm)
 
-# On Windows faiss would otherwise import itself from a library of its own.
 if(CMAKE_SYSTEM_NAME STREQUAL "Windows" OR CMAKE_HOST_WIN32)
-  add_compile_definitions(FAISS_MAIN_LIB)
+  set(continuo_header "${CMAKE_CURRENT_LIST_DIR}/include/continuo_no_exports.h")
+  if("$ENV{TARGET}" MATCHES "-msvc$")
+    add_compile_options("/FI${continuo_header}")
+    # The plugin brings Visual C++'s library; not every machine has it.
+    set(CMAKE_MSVC_RUNTIME_LIBRARY "MultiThreaded")
+  else()
+    add_compile_options(-include "${continuo_header}" -ffunction-sections -fdata-sections)
+  endif()
 endif()
 
 # What the exact and the inverted-file index need, of a hundred files: a minute instead of five.
@@ -42,6 +48,15 @@ set(CONTINUO_FAISS_C
   Clustering_c.cpp IndexFlat_c.cpp IndexIVFFlat_c.cpp IndexIVF_c.cpp Index_c.cpp error_impl.cpp
   impl/AuxIndexStructures_c.cpp utils/distances_c.cpp)
 
+# Functions that nothing calls and that call what is not compiled here. Linkers for ELF leave such
+# functions out. MinGW's keeps each for its unwind table, and misses what it calls; so they are
+# taken out of the archives. If one of them were called after all, the link would fail.
+set(CONTINUO_UNCALLED
+  _ZN5faiss9matrix_qr _ZN5faiss24ProgressiveDimClustering5train
+  _ZN5faiss12Clustering1D11train_exact BlockInvertedListsIOHook faiss_IndexRefineFlat_new
+  refptr._ZTVN5faiss9PCAMatrixE refptr._ZTVN5faiss15LinearTransformE
+  refptr._ZTVN5faiss19InvertedListsIOHookE)
+
 function(continuo_adjust)
   # CMake reads this file more than once, and for little test projects of its own.
   if(NOT TARGET faiss_c OR TARGET gomp)
@@ -51,6 +66,15 @@ function(continuo_adjust)
   set_property(TARGET faiss PROPERTY SOURCES ${CONTINUO_FAISS})
   list(TRANSFORM CONTINUO_FAISS_C PREPEND "${CMAKE_SOURCE_DIR}/c_api/")
   set_property(TARGET faiss_c PROPERTY SOURCES ${CONTINUO_FAISS_C})
+
+  if(MINGW)
+    list(TRANSFORM CONTINUO_UNCALLED REPLACE "(.+)" "--remove-section=*\\1*" OUTPUT_VARIABLE removed)
+    # A target of its own, since commands after a build belong to the folder that names its target.
+    add_custom_target(continuo_uncalled ALL VERBATIM
+      COMMAND ${CMAKE_OBJCOPY} ${removed} "$<TARGET_FILE:faiss>"
+      COMMAND ${CMAKE_OBJCOPY} ${removed} "$<TARGET_FILE:faiss_c>")
+    add_dependencies(continuo_uncalled faiss faiss_c)
+  endif()
 
   # The crate asks the linker for these. Ours lie in the folder that it is told to search, so
   # the system's, if it has any, are not found.
