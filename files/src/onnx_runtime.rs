@@ -2,7 +2,7 @@
 //!
 //! - The commands ([`find`]) load the file that an option names, or the file in [`VARIABLE`].
 //!   Without both, they load the first [`library_name`] in the program's folder and the three above
-//!   it, in each of them or in its [`FOLDER`].
+//!   it, in each of them or in its [`FOLDER`]; or the plugin's, in the plugin's resources there.
 //! - The plugin ([`find_bundled`]) loads the first [`bundled_library_name`] in the folders of
 //!   [`resource_folders`]: the folder in [`RESOURCES_VARIABLE`], else inside the bundle, else
 //!   beside the plugin's file.
@@ -19,6 +19,9 @@ pub const VARIABLE: &str = "CONTINUO_RUNTIME";
 pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
 /// Name of the folder in cargo's target folder that has the library.
 pub const FOLDER: &str = "runtime";
+
+/// Name of the folder with the CLAP's resources. Archives have it beside the commands too.
+const RESOURCES: &str = "Continuo.resources";
 
 /// Name of the folder of a bundle that has everything else.
 const CONTENTS: &str = "Contents";
@@ -80,7 +83,8 @@ fn find_among(
     }
     let name = library_name();
     let in_folder = Path::new(FOLDER).join(&name);
-    let places = [Path::new(&name), &in_folder];
+    let bundled = Path::new(RESOURCES).join(bundled_library_name());
+    let places = [Path::new(&name), &in_folder, &bundled];
     program_folder
         .and_then(|folder| find_above(folder, &places, Path::is_file))
         .ok_or_else(|| RuntimeNotFound {
@@ -90,9 +94,11 @@ fn find_among(
         })
 }
 
-/// Returns the first folder at the path `relative` from the program's folder or the three above it.
+/// Returns the first folder at the path `relative` from the program's folder or the three above it,
+/// or from the plugin's resources in one of these.
 pub fn find_folder_near_program(relative: &Path) -> Option<PathBuf> {
-    find_above(&program_folder()?, &[relative], Path::is_dir)
+    let bundled = Path::new(RESOURCES).join(relative);
+    find_above(&program_folder()?, &[relative, &bundled], Path::is_dir)
 }
 
 /// Returns the first of the `relative` paths that `exists`, from `folder` and the three above it.

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{NamedTempFile, SpooledTempFile};
 
@@ -253,11 +254,7 @@ impl Draft {
                         .map_err(failed())?;
                 }
                 file.as_file().sync_all().map_err(failed())?;
-                let placed = match output.replace {
-                    Replace::Never => file.persist_noclobber(target),
-                    _ => file.persist(target),
-                };
-                placed.map_err(|why| failed()(why.error))?;
+                place(file, target, output.replace).map_err(failed())?;
                 flush_folder(folder_of(target));
                 Ok(())
             }
@@ -283,6 +280,34 @@ impl Draft {
             (Sink::File(..), _) => Ok(()),
         }
     }
+}
+
+/// Pauses before the next attempt to replace a file that another program holds, in milliseconds.
+const PAUSES: [u64; 6] = [20, 50, 100, 200, 400, 800];
+
+/// Renames a scratch file to its target. Windows refuses that while another program holds the
+/// target open, which a virus scanner does for a moment with every new file; so it is tried again for
+/// a second and a half.
+fn place(mut file: NamedTempFile, target: &Path, replace: Replace) -> io::Result<()> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let placed = match replace {
+            Replace::Never => file.persist_noclobber(target),
+            _ => file.persist(target),
+        };
+        let Err(refused) = placed else { return Ok(()) };
+        match pauses.next().filter(|_| is_held(&refused.error)) {
+            Some(&pause) => std::thread::sleep(Duration::from_millis(pause)),
+            None => return Err(refused.error),
+        }
+        file = refused.file;
+    }
+}
+
+/// Whether the system says that another program holds a file: access denied, a sharing violation or
+/// a lock violation. Other systems than Windows replace such a file.
+fn is_held(error: &io::Error) -> bool {
+    cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33))
 }
 
 fn send(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {

@@ -108,7 +108,7 @@ impl EditorHost {
         let began = Instant::now();
         let plugin = self.daw.plugin().editor();
         plugin.create_editor()?;
-        plugin.show_editor(self.window.id)?;
+        plugin.show_editor(self.window.id as usize)?;
         while self.window.pixel(3, 3)? != BACKGROUND {
             ensure!(
                 began.elapsed() < TIMEOUT,

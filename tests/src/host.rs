@@ -16,7 +16,7 @@ pub use self::audio_thread::PROCESSING;
 pub use self::clap::{ClapHost, ClapHostConfig, ClapParameter, Dialect, DialectCounts};
 pub use self::plugin::{
     Block, MainThreadWork, Mode, NoteEvent, ParameterChange, Plugin, PluginEditor, Transport,
-    TransportDetail,
+    TransportDetail, WindowId,
 };
 pub use self::vst3::{Vst3Host, Vst3Parameter};
 

@@ -32,3 +32,5 @@ pub mod syscalls;
 pub mod transport_quirks;
 #[cfg(target_os = "linux")]
 pub mod virtual_display;
+#[cfg(windows)]
+pub mod win32_window;

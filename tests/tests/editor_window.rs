@@ -312,7 +312,7 @@ fn closes_before_it_is_drawn(host: &mut EditorHost) {
             let plugin = host.daw.plugin().editor();
             plugin.create_editor().unwrap();
             if shown {
-                plugin.show_editor(parent).unwrap();
+                plugin.show_editor(parent as usize).unwrap();
             }
             plugin.destroy_editor().unwrap();
         }
@@ -332,7 +332,7 @@ fn opens_and_closes_beside_the_audio_thread(host: &mut EditorHost) {
     let blocks = host.daw.run_stopped_in_background(&changes, &mut |editor| {
         for _ in 0..100 {
             editor.create_editor()?;
-            editor.show_editor(parent)?;
+            editor.show_editor(parent as usize)?;
             editor.run_main_thread()?;
             editor.destroy_editor()?;
             editor.run_main_thread()?;

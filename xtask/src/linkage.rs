@@ -78,7 +78,10 @@ pub(crate) fn check(path: &Path, exports: &[&str]) -> Result<()> {
             foreign.join(", "),
         );
     }
-    let missing: Vec<_> = exports.iter().filter(|name| !linkage.exports(name)).collect();
+    let missing: Vec<_> = exports
+        .iter()
+        .filter(|name| !linkage.exports(name))
+        .collect();
     if !missing.is_empty() {
         bail!("{path} does not export {missing:?}, so hosts cannot load it");
     }
@@ -195,7 +198,11 @@ mod tests {
             unversioned: unversioned.iter().map(ToString::to_string).collect(),
             exports: Vec::new(),
         };
-        let elf = linkage(BinaryFormat::Elf, &["libc.so.6", "libgomp.so.1"], &["sgemm_"]);
+        let elf = linkage(
+            BinaryFormat::Elf,
+            &["libc.so.6", "libgomp.so.1"],
+            &["sgemm_"],
+        );
         assert_eq!(elf.foreign(), ["libgomp.so.1", "sgemm_"]);
         let libraries = [
             "KERNEL32.dll",

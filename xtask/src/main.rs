@@ -9,7 +9,9 @@ use clap::{Parser, Subcommand};
 use target::Target;
 
 mod bundle;
+mod check;
 mod demo;
+mod dist;
 mod ear;
 mod install;
 mod linkage;
@@ -23,6 +25,7 @@ mod standalone;
 mod target;
 mod test;
 mod wheel;
+mod wine;
 
 /// Builds, bundles, shows and tests Continuo.
 ///
@@ -52,6 +55,10 @@ enum Command {
     Test(test::Options),
     /// Build Continuo.clap and Continuo.vst3 into target/bundled, with what they need beside them
     Bundle(bundle::Options),
+    /// Make the archives of a release: bundles, command, install script, licences
+    Dist(dist::Options),
+    /// Check the types of all code for another platform, without linking it
+    Check(check::Options),
     /// Copy the bundles to this user's plugin folders
     Install(install::Options),
     /// Build continuo-standalone into target/standalone: MIDI and sound through the system
@@ -86,6 +93,8 @@ fn run(cli: Cli) -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Bundle(options) => bundle::run(&options),
+        Command::Dist(options) => dist::run(&options),
+        Command::Check(options) => check::run(&options),
         Command::Install(options) => install::run(&options),
         Command::Standalone(options) => standalone::run(&options),
         Command::Runtime => runtime::run(Target::host()).map(|_: PathBuf| ()),

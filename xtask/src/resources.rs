@@ -138,7 +138,11 @@ mod tests {
         let standalone = home.path().join("continuo-standalone");
         let beside = onnx_runtime::resources_beside(&standalone).unwrap();
         let bundles = bundle::places(home.path(), Target::host());
-        for to in bundles.map(|(_, resources)| resources).into_iter().chain([beside]) {
+        for to in bundles
+            .map(|(_, resources)| resources)
+            .into_iter()
+            .chain([beside])
+        {
             for has_ear in [true, false] {
                 let fetched = Fetched {
                     library: folder.join(&library),

@@ -76,6 +76,15 @@ impl Target {
         })
     }
 
+    /// Every platform that Continuo is made for.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        PLATFORMS.iter().map(|&(triple, system, arch)| Self {
+            triple: Some(triple),
+            system,
+            arch,
+        })
+    }
+
     /// System and processor for messages and archives: `windows-x86_64`.
     pub(crate) fn name(self) -> String {
         let system = match self.system {
@@ -133,7 +142,9 @@ impl Target {
     /// Fails if the path cannot be resolved.
     pub(crate) fn folder(self) -> Result<PathBuf> {
         let target = shell::target_dir()?;
-        Ok(self.triple.map_or(target.clone(), |triple| target.join(triple)))
+        Ok(self
+            .triple
+            .map_or(target.clone(), |triple| target.join(triple)))
     }
 
     /// Installs what a build for this platform needs.
@@ -168,7 +179,8 @@ impl Target {
 
     /// Whether MinGW's compilers build for this platform, on another system than Windows.
     fn is_mingw(self) -> bool {
-        self.triple.is_some_and(|triple| triple.ends_with("-windows-gnu"))
+        self.triple
+            .is_some_and(|triple| triple.ends_with("-windows-gnu"))
             && Self::host().system != System::Windows
     }
 
@@ -184,7 +196,10 @@ impl Target {
             let linker = format!("CARGO_TARGET_{}_LINKER", underscored.to_uppercase());
             cargo.env(linker, &gcc);
             cargo.env(format!("CC_{underscored}"), gcc);
-            cargo.env(format!("CXX_{underscored}"), prerequisites::mingw_tool("g++"));
+            cargo.env(
+                format!("CXX_{underscored}"),
+                prerequisites::mingw_tool("g++"),
+            );
         }
     }
 }
@@ -239,6 +254,9 @@ mod tests {
     fn unknown_platform_is_refused_with_the_known_ones() {
         let error = Target::named(Some("wasm32-unknown-unknown")).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("wasm32") && text.contains("aarch64-apple-darwin"), "{text}");
+        assert!(
+            text.contains("wasm32") && text.contains("aarch64-apple-darwin"),
+            "{text}"
+        );
     }
 }

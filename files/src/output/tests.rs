@@ -161,3 +161,49 @@ mod unix {
         assert_eq!(reader.join().unwrap(), b"\x89PNG");
     }
 }
+
+#[cfg(windows)]
+mod windows {
+    use super::*;
+    use std::os::windows::fs::OpenOptionsExt;
+
+    /// Windows' `FILE_SHARE_READ`.
+    const OTHERS_MAY_READ: u32 = 1;
+
+    /// Opens a file so that nobody else can replace it, as virus scanners do.
+    fn hold(path: &Path) -> File {
+        let mut options = OpenOptions::new();
+        options.read(true).share_mode(OTHERS_MAY_READ);
+        options.open(path).unwrap()
+    }
+
+    #[test]
+    fn file_that_is_held_for_a_moment_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("\u{1f3b9} a.mid");
+        fs::write(&path, SONG).unwrap();
+        let output = check(&path).unwrap();
+        let held = hold(&path);
+        let release = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(held);
+        });
+        output.write(b"MThd new").unwrap();
+        release.join().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"MThd new");
+    }
+
+    #[test]
+    fn file_that_stays_held_is_named_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mid");
+        fs::write(&path, SONG).unwrap();
+        let output = check(&path).unwrap();
+        let held = hold(&path);
+        let error = output.write(b"MThd new").unwrap_err().to_string();
+        assert!(error.contains("a.mid"), "{error}");
+        drop(held);
+        assert_eq!(fs::read(&path).unwrap(), SONG);
+        assert_eq!(names(folder.path()), ["a.mid"]);
+    }
+}

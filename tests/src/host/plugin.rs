@@ -88,6 +88,9 @@ pub struct Block<'a> {
     pub sound: Option<&'a [f32]>,
 }
 
+/// A window of the host: an X11 id or, on Windows, an `HWND`.
+pub type WindowId = usize;
+
 /// A plugin's editor. Main thread only; an audio thread may process meanwhile.
 pub trait PluginEditor {
     /// Creates the editor. Returns its preferred width and height in pixels.
@@ -95,9 +98,9 @@ pub trait PluginEditor {
         bail!("this host shows no editors")
     }
 
-    /// Embeds the editor in the X11 window `parent` and shows it. The window must exist until
+    /// Embeds the editor in the host's window `parent` and shows it. The window must exist until
     /// [`Self::destroy_editor`].
-    fn show_editor(&mut self, _parent: u32) -> Result<()> {
+    fn show_editor(&mut self, _parent: WindowId) -> Result<()> {
         bail!("this host shows no editors")
     }
 

@@ -6,13 +6,15 @@
 mod application;
 mod block_data;
 mod convert;
-#[cfg(target_os = "linux")]
+#[cfg(not(target_os = "macos"))]
 mod gui;
 mod instance;
 mod main_thread;
 mod module;
 mod parameters;
 mod processing;
+#[cfg(target_os = "linux")]
+mod run_loop;
 mod stream;
 
 pub use self::instance::Vst3Host;

@@ -1,4 +1,4 @@
-//! A CLAP plugin's editor in an X11 window of the host. X11 only: a virtual display has nothing else.
+//! A CLAP plugin's editor in a window of the host: an X11 window, or one of Windows.
 
 use anyhow::{Context, Result, anyhow, bail};
 use clack_extensions::gui::{
@@ -8,7 +8,7 @@ use clack_host::prelude::*;
 
 use super::handlers::Shared;
 use super::main_thread::Main;
-use crate::host::plugin::PluginEditor;
+use crate::host::plugin::{PluginEditor, WindowId};
 
 impl HostGuiImpl for Shared {
     fn resize_hints_changed(&self) {}
@@ -34,8 +34,12 @@ impl HostGuiImpl for Shared {
     fn closed(&self, _was_destroyed: bool) {}
 }
 
-const X11: GuiConfiguration = GuiConfiguration {
-    api_type: GuiApiType::X11,
+const EMBEDDED: GuiConfiguration = GuiConfiguration {
+    api_type: if cfg!(windows) {
+        GuiApiType::WIN32
+    } else {
+        GuiApiType::X11
+    },
     is_floating: false,
 };
 
@@ -52,10 +56,10 @@ impl PluginEditor for Main {
     fn create_editor(&mut self) -> Result<(u32, u32)> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
-        if !gui.is_api_supported(&handle, X11) {
-            bail!("the editor cannot be embedded in an X11 window");
+        if !gui.is_api_supported(&handle, EMBEDDED) {
+            bail!("the editor cannot be embedded in a window of the host");
         }
-        gui.create(&handle, X11)?;
+        gui.create(&handle, EMBEDDED)?;
         let size = gui.get_size(&handle).context("the editor has no size")?;
         if !gui.can_resize(&handle) {
             bail!("the editor cannot be resized");
@@ -63,10 +67,14 @@ impl PluginEditor for Main {
         Ok((size.width, size.height))
     }
 
-    fn show_editor(&mut self, parent: u32) -> Result<()> {
+    fn show_editor(&mut self, parent: WindowId) -> Result<()> {
         let gui = self.gui()?;
         let handle = self.instance.plugin_handle();
-        let window = Window::from_x11_handle(parent.into());
+        // SAFETY: the caller's window is of this platform.
+        #[cfg(windows)]
+        let window = unsafe { Window::from_win32_hwnd(parent as *mut _) };
+        #[cfg(not(windows))]
+        let window = Window::from_x11_handle(parent as _);
         // SAFETY: the caller keeps the window until the editor is destroyed.
         unsafe { gui.set_parent(&handle, window) }?;
         gui.show(&handle)?;

@@ -1,23 +1,26 @@
-//! A VST3 plugin's editor in an X11 window of the host, with the run loop that VST3 requires on Linux.
+//! A VST3 plugin's editor in a window of the host: an X11 window, or one of Windows.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::c_void;
-use std::os::fd::BorrowedFd;
 
-use anyhow::{Context, Result, bail};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use vst3::Steinberg::Linux::{
-    FileDescriptor, IEventHandler, IEventHandlerTrait, IRunLoop, IRunLoopTrait, ITimerHandler,
-    TimerInterval,
-};
+use anyhow::{Context, Result};
 use vst3::Steinberg::Vst::{IEditController, IEditControllerTrait, ViewType::kEditor};
 use vst3::Steinberg::{
-    IPlugFrame, IPlugFrameTrait, IPlugView, IPlugViewTrait, ViewRect, kInvalidArgument,
-    kNotImplemented, kPlatformTypeX11EmbedWindowID, kResultOk, tresult,
+    FIDString, IPlugFrame, IPlugFrameTrait, IPlugView, IPlugViewTrait, ViewRect, kInvalidArgument,
+    kResultOk, tresult,
 };
-use vst3::{Class, ComPtr, ComRef, ComWrapper};
+use vst3::{ComPtr, ComWrapper};
 
 use super::convert::ok;
+#[cfg(target_os = "linux")]
+use super::run_loop::RunLoop;
+use crate::host::plugin::WindowId;
+
+/// The kind of the host's window.
+#[cfg(windows)]
+const KIND: FIDString = vst3::Steinberg::kPlatformTypeHWND;
+#[cfg(target_os = "linux")]
+const KIND: FIDString = vst3::Steinberg::kPlatformTypeX11EmbedWindowID;
 
 /// A plugin's editor, embedded in a window or not yet.
 pub(super) struct Editor {
@@ -36,8 +39,7 @@ impl Editor {
         let view = view.context("the plugin has no editor")?;
         // SAFETY: the view lives, and so does the frame until it is taken back.
         unsafe {
-            let kind = kPlatformTypeX11EmbedWindowID;
-            ok(view.isPlatformTypeSupported(kind), "an X11 window")?;
+            ok(view.isPlatformTypeSupported(KIND), "the host's windows")?;
             ok(view.canResize(), "to be resized")?;
             ok(view.setFrame(host.as_ptr()), "the host's frame")?;
         }
@@ -57,11 +59,10 @@ impl Editor {
         Ok((u32::try_from(width)?, u32::try_from(height)?))
     }
 
-    /// Embeds it in an X11 window of the host and shows it.
-    pub(super) fn show(&mut self, parent: u32) -> Result<()> {
-        let parent = parent as usize as *mut c_void;
-        // SAFETY: VST3 passes an X11 window id in place of the pointer.
-        let result = unsafe { self.view.attached(parent, kPlatformTypeX11EmbedWindowID) };
+    /// Embeds it in a window of the host and shows it.
+    pub(super) fn show(&mut self, parent: WindowId) -> Result<()> {
+        // SAFETY: VST3 passes an X11 window id in place of the pointer; an `HWND` is a pointer.
+        let result = unsafe { self.view.attached(parent as *mut c_void, KIND) };
         ok(result, "the host's window")?;
         self.attached = true;
         Ok(())
@@ -82,9 +83,11 @@ impl Editor {
         self.frame.requested_size.take()
     }
 
-    /// Runs one iteration of the host's run loop.
+    /// Runs one iteration of the host's run loop. On Windows, the host's messages are that.
     pub(super) fn run_main_thread(&self) -> Result<()> {
-        self.frame.run_once()
+        #[cfg(target_os = "linux")]
+        self.frame.run_loop.run_once()?;
+        Ok(())
     }
 
     /// Removes it from the window.
@@ -94,10 +97,9 @@ impl Editor {
     /// Fails when it leaves handlers in the host's run loop.
     pub(super) fn close(mut self) -> Result<()> {
         self.detach();
-        match self.frame.handlers.borrow().len() {
-            0 => Ok(()),
-            left => bail!("the editor left {left} handlers in the host's run loop"),
-        }
+        #[cfg(target_os = "linux")]
+        self.frame.run_loop.check_empty()?;
+        Ok(())
     }
 
     fn detach(&mut self) {
@@ -126,35 +128,18 @@ fn rect(width: i32, height: i32) -> ViewRect {
     }
 }
 
-/// `IPlugFrame` and `IRunLoop`: resize requests, and handlers of file descriptors.
+/// `IPlugFrame` and, on Linux, `IRunLoop`.
 #[derive(Default)]
-struct Frame {
-    /// Registered handlers and their file descriptors.
-    handlers: RefCell<Vec<(ComPtr<IEventHandler>, FileDescriptor)>>,
+pub(super) struct Frame {
+    #[cfg(target_os = "linux")]
+    pub(super) run_loop: RunLoop,
     /// The size that the editor requested last.
     requested_size: Cell<Option<(u32, u32)>>,
 }
 
-impl Frame {
-    /// Calls every handler whose file descriptor is readable.
-    fn run_once(&self) -> Result<()> {
-        // Handlers may register and unregister while one is called.
-        let handlers = self.handlers.borrow().clone();
-        for (handler, fd) in handlers {
-            // SAFETY: the plugin keeps the file open while it is registered.
-            let file = unsafe { BorrowedFd::borrow_raw(fd) };
-            let mut wanted = [PollFd::new(&file, PollFlags::IN)];
-            if poll(&mut wanted, Some(&Timespec::default()))? > 0 {
-                // SAFETY: a reference to it is held.
-                unsafe { handler.onFDIsSet(fd) };
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Class for Frame {
-    type Interfaces = (IPlugFrame, IRunLoop);
+#[cfg(not(target_os = "linux"))]
+impl vst3::Class for Frame {
+    type Interfaces = (IPlugFrame,);
 }
 
 impl IPlugFrameTrait for Frame {
@@ -168,42 +153,5 @@ impl IPlugFrameTrait for Frame {
         // The owner of the window resizes it: see `PluginEditor::requested_size`.
         self.requested_size.set(wanted);
         kResultOk
-    }
-}
-
-impl IRunLoopTrait for Frame {
-    unsafe fn registerEventHandler(
-        &self,
-        handler: *mut IEventHandler,
-        fd: FileDescriptor,
-    ) -> tresult {
-        // SAFETY: the caller passes a valid handler.
-        let Some(handler) = (unsafe { ComRef::from_raw(handler) }) else {
-            return kInvalidArgument;
-        };
-        let mut handlers = self.handlers.borrow_mut();
-        handlers.push((handler.to_com_ptr(), fd));
-        kResultOk
-    }
-
-    unsafe fn unregisterEventHandler(&self, handler: *mut IEventHandler) -> tresult {
-        let mut handlers = self.handlers.borrow_mut();
-        let found = handlers.iter().position(|(h, _)| h.as_ptr() == handler);
-        let Some(found) = found else {
-            return kInvalidArgument;
-        };
-        let gone = handlers.remove(found);
-        // Dropping the last reference runs the plugin's code, which may call this object.
-        drop(handlers);
-        drop(gone);
-        kResultOk
-    }
-
-    unsafe fn registerTimer(&self, _: *mut ITimerHandler, _: TimerInterval) -> tresult {
-        kNotImplemented
-    }
-
-    unsafe fn unregisterTimer(&self, _: *mut ITimerHandler) -> tresult {
-        kNotImplemented
     }
 }

@@ -3,13 +3,13 @@
 use vst3::ComPtr;
 use vst3::Steinberg::Vst::IEditController;
 
-#[cfg(target_os = "linux")]
+#[cfg(not(target_os = "macos"))]
 use super::gui::Editor;
 use crate::host::plugin::PluginEditor;
 
 /// State of the main thread.
 pub(super) struct Main {
-    #[cfg(target_os = "linux")]
+    #[cfg(not(target_os = "macos"))]
     editor: Option<Editor>,
     pub(super) controller: ComPtr<IEditController>,
 }
@@ -18,21 +18,22 @@ impl Main {
     /// Without an editor.
     pub(super) fn new(controller: ComPtr<IEditController>) -> Self {
         Self {
-            #[cfg(target_os = "linux")]
+            #[cfg(not(target_os = "macos"))]
             editor: None,
             controller,
         }
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_os = "macos")]
 impl PluginEditor for Main {}
 
-#[cfg(target_os = "linux")]
-mod linux {
+#[cfg(not(target_os = "macos"))]
+mod editor {
     use anyhow::{Context, Result, bail};
 
     use super::{Editor, Main, PluginEditor};
+    use crate::host::plugin::WindowId;
 
     impl PluginEditor for Main {
         fn create_editor(&mut self) -> Result<(u32, u32)> {
@@ -43,7 +44,7 @@ mod linux {
             self.editor.insert(editor).size()
         }
 
-        fn show_editor(&mut self, parent: u32) -> Result<()> {
+        fn show_editor(&mut self, parent: WindowId) -> Result<()> {
             self.editor.as_mut().context("no editor")?.show(parent)
         }
 

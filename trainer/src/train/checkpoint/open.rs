@@ -181,7 +181,10 @@ impl Checkpoint {
             }
             if let Some(rows) = rows_before(spec.role).filter(|&rows| rows < spec.shape[0]) {
                 let kept = file.tensor(&spec.name, [rows, spec.shape[1]], device)?;
-                return Ok(Tensor::cat(vec![kept, new.narrow(0, rows, spec.shape[0] - rows)], 0));
+                return Ok(Tensor::cat(
+                    vec![kept, new.narrow(0, rows, spec.shape[0] - rows)],
+                    0,
+                ));
             }
             let attention = attention.as_deref();
             match attention.and_then(|attention| spec.name.strip_prefix(attention)) {
