@@ -1,7 +1,7 @@
 //! An output that is a folder.
 
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -214,7 +214,13 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
         return Err(io::Error::other(what));
     }
     fs::copy(from, to)?;
-    File::open(to)?.sync_all()
+    // Windows flushes only files that are open for writing.
+    let copied = OpenOptions::new().read(true).write(cfg!(windows)).open(to);
+    match copied {
+        // The copy of a file without write permission has none either.
+        Err(why) if cfg!(windows) && why.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        copied => copied?.sync_all(),
+    }
 }
 
 /// Exchanges two folders: atomically where the system can, else by way of a third name.

@@ -55,10 +55,16 @@ pub(crate) fn run(linux: &Artifacts) -> Result<Tally> {
     let wine = Wine::start()?;
 
     let mut tally = Tally::default();
-    let mut tests = shell::cargo();
-    tests.args(["test", "--no-fail-fast", "--lib", "--bins", "--tests"]);
-    tests.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
-    target.configure(&mut tests);
+    // Tests run programs of other packages, which `cargo test` would not build.
+    let [mut build, mut tests] = ["build", "test"].map(|command| {
+        let mut cargo = shell::cargo();
+        cargo.args([command, "--lib", "--bins", "--tests"]);
+        cargo.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+        target.configure(&mut cargo);
+        cargo
+    });
+    shell::run(&mut build)?;
+    tests.arg("--no-fail-fast");
     wine.configure(&mut tests);
     tests.env(onnx_runtime::VARIABLE, windows_path(&library));
     tests.env("CONTINUO_TEST_BUNDLES", windows_path(&bundled));

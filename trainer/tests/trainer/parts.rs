@@ -1,12 +1,17 @@
 //! Parts: corpora of bands, divided keyboard solos, losses by part.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use burn::tensor::{Device, Tensor};
 use continuo_score::merge_parts;
 use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode::{self, DIVIDED, MERGED};
 use continuo_trainer::eval::{Evaluation, evaluate};
+use continuo_trainer::train::checkpoint::Checkpoint;
+
+use continuo_trainer::train::{Start, train};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -156,4 +161,54 @@ fn bass_costs_less_under_its_own_part_than_under_another() {
     let group = |name: &str| own.token_groups[name].nats;
     let notes = ["part", "pitch", "duration", "velocity"].map(group);
     assert!((nats - notes.iter().sum::<f64>()).abs() < 1e-6 * nats);
+}
+
+/// A model without parts that gets them keeps its parameters; rows that are new show no sounding notes.
+#[test]
+fn model_without_parts_can_be_given_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let first = folder.join("first");
+    fixtures::trained(&fixtures::corpus(folder, 8, 30), &first, 2);
+    let checkpoint = Checkpoint::open(&first).unwrap();
+    let device = Device::flex();
+    let before = checkpoint.model(&device).unwrap();
+    let corpus = bands(folder, "train", 0..8, [Part::Lead, Part::Bass]);
+    let mut start = fixtures::begin(&corpus, 1);
+    let Start::New { from, model, .. } = &mut start else {
+        unreachable!("it begins anew")
+    };
+    let wanted = model.model;
+    *from = Some(Checkpoint::open(&first).unwrap());
+    let after = checkpoint.model_with_more(wanted, &corpus.vocabulary, &device, 1);
+    let mut grown = 0;
+    let after = after.unwrap();
+    for ((spec, old), new) in before
+        .specs()
+        .iter()
+        .zip(before.parameters())
+        .zip(after.parameters())
+    {
+        let [rows, all] = [old.dims()[0], new.dims()[0]];
+        let values = |tensor: Tensor<2>| tensor.into_data().to_vec::<f32>().unwrap();
+        assert_eq!(
+            values(old),
+            values(new.clone().narrow(0, 0, rows)),
+            "{}",
+            spec.name
+        );
+        if rows < all {
+            grown += 1;
+            let added = values(new.narrow(0, rows, all - rows));
+            let is_zero = added.iter().all(|&value| value == 0.0);
+            assert_eq!(is_zero, spec.name.contains("sounding"), "{}", spec.name);
+        }
+    }
+    assert_eq!(grown, 2, "the token table and that of the sounding notes");
+
+    let second = folder.join("second");
+    let stop = AtomicBool::new(false);
+    train(&fixtures::options(&corpus, &second, start, &stop), |_| {}).unwrap();
+    let second = Checkpoint::open(&second).unwrap();
+    assert_eq!(second.vocabulary, Vocabulary::band());
 }
