@@ -150,7 +150,13 @@ pub(crate) fn open(
         }
         builder.commit_from_file(graph)
     };
-    open().map_err(|e| e.to_string())
+    // DirectML's reasons have several lines.
+    open().map_err(|e| {
+        e.to_string()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub mod model;
 pub mod runtime;
 pub mod sampling;
 pub mod stats;
+#[cfg(windows)]
+mod visual_cpp;
 
 pub use composer::{Attribution, Composer, Infill, Infilled, PendingWork, Progress};
 pub use device::{Device, UnavailableDevice};

@@ -37,15 +37,10 @@ impl Runtime {
         if !path.is_file() {
             return Err(fail("no such file".into()));
         }
-        let refused = |e: &dyn std::fmt::Display| match cfg!(windows) {
-            // The library is linked against it, and Windows does not say which library it misses.
-            true => fail(format!(
-                "{e}; if Microsoft's Visual C++ Redistributable (x64) is missing, install it"
-            )),
-            false => fail(e.to_string()),
-        };
+        #[cfg(windows)]
+        crate::visual_cpp::check().map_err(fail)?;
         let environment = ort::init_from(&path)
-            .map_err(|e| refused(&e))?
+            .map_err(|e| fail(e.to_string()))?
             .with_name("continuo")
             .with_telemetry(false)
             .build()

@@ -20,8 +20,13 @@ pub const RESOURCES_VARIABLE: &str = "CONTINUO_RESOURCES";
 /// Name of the folder in cargo's target folder that has the library.
 pub const FOLDER: &str = "runtime";
 
-/// Name of the folder with the CLAP's resources. Archives have it beside the commands too.
-const RESOURCES: &str = "Continuo.resources";
+/// Folder with the CLAP's resources, from the folder that has the CLAP; the archives of a release have
+/// the commands there too.
+const RESOURCES: &str = if cfg!(target_os = "macos") {
+    "Continuo.clap/Contents/Resources"
+} else {
+    "Continuo.resources"
+};
 
 /// Name of the folder of a bundle that has everything else.
 const CONTENTS: &str = "Contents";
@@ -117,7 +122,13 @@ pub(crate) fn find_above(
 /// Returns the folder of the running program, with links followed; `None` if the system does not
 /// know it.
 pub(crate) fn program_folder() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?.canonicalize().ok()?;
+    let program = std::env::current_exe().ok()?;
+    // Windows canonicalises to paths that begin with `\\?\`, and cannot on some drives.
+    let program = if cfg!(windows) {
+        program
+    } else {
+        program.canonicalize().ok()?
+    };
     program.parent().map(Path::to_path_buf)
 }
 

@@ -289,6 +289,15 @@ const PAUSES: [u64; 6] = [20, 50, 100, 200, 400, 800];
 /// target open, which a virus scanner does for a moment with every new file; so it is tried again for
 /// a second and a half.
 fn place(mut file: NamedTempFile, target: &Path, replace: Replace) -> io::Result<()> {
+    // Other systems replace a file that may not be written; Windows refuses.
+    #[cfg(windows)]
+    if replace == Replace::Any
+        && let Ok(data) = fs::metadata(target)
+    {
+        let mut permissions = data.permissions();
+        permissions.set_readonly(false);
+        fs::set_permissions(target, permissions)?;
+    }
     let mut pauses = PAUSES.iter();
     loop {
         let placed = match replace {

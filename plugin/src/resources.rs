@@ -94,7 +94,13 @@ fn locate(folders: &[PathBuf], model: Option<PathBuf>) -> Result<Resources, Stri
 /// The plugin's own library as an absolute path; `None` if the system does not know it. Call it
 /// before the working directory can change.
 pub fn own_library() -> Option<PathBuf> {
-    own_library_path()?.canonicalize().ok()
+    let path = own_library_path()?;
+    // On Windows it is absolute. Canonicalised it would begin with `\\?\`, and some drives refuse that.
+    if cfg!(windows) {
+        Some(path)
+    } else {
+        path.canonicalize().ok()
+    }
 }
 
 #[cfg(unix)]

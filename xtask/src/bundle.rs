@@ -180,8 +180,16 @@ fn assemble(home: &Home, optimised: bool, fetched: &Fetched) -> Result<PathBuf> 
             );
         }
         add_resources(&resources, fetched)?;
+        describe(&bundle)?;
         // The signature covers the resources, so a bundle for macOS is signed again.
         nice_plug_xtask::maybe_codesign(&bundle, target.for_bundler()?);
+        if target.system == System::MacOs {
+            shell::run(
+                Command::new("codesign")
+                    .args(["--verify", "--strict"])
+                    .arg(&bundle),
+            )?;
+        }
         eprintln!("{}", bundle.display());
         for binary in binaries(&bundle, &resources)? {
             linkage::check(&binary, linkage::PLUGIN_EXPORTS)?;
@@ -194,6 +202,23 @@ fn assemble(home: &Home, optimised: bool, fetched: &Fetched) -> Result<PathBuf> 
         );
     }
     Ok(bundled)
+}
+
+/// Writes identifier and version into the property list of a bundle for macOS. nice-plug gives both
+/// formats the same ones.
+fn describe(bundle: &Path) -> Result<()> {
+    let path = bundle.join("Contents/Info.plist");
+    let Ok(text) = fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    let format = bundle.extension().unwrap_or_default().to_string_lossy();
+    let text = text
+        .replace(
+            "<string>1.0.0</string>",
+            concat!("<string>", env!("CARGO_PKG_VERSION"), "</string>"),
+        )
+        .replace("com.nice-plug.continuo", &format!("org.continuo.{format}"));
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Returns the files of a bundle that hosts load: the bundle itself, or all its files except the

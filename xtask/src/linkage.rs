@@ -48,6 +48,7 @@ const WINDOWS: &[&str] = &[
     "user32.dll",
     "userenv.dll",
     "uxtheme.dll",
+    "version.dll",
     "winmm.dll",
     "ws2_32.dll",
 ];

@@ -15,6 +15,8 @@ install() {
     mkdir -p "$2"
     new="$2/.$1.new-$$"
     cp -R "$from/$1" "$new" || { rm -rf "$new"; echo "cannot write to $2" >&2; exit 1; }
+    # What a browser has downloaded is in quarantine on macOS, and so are copies of it.
+    [ "$(uname)" != Darwin ] || xattr -dr com.apple.quarantine "$new" 2>/dev/null || true
     rm -rf "${2:?}/$1"
     mv "$new" "$2/$1"
     echo "$2/$1"

@@ -13,6 +13,7 @@ use windows::Win32::System::Com::IDataObject;
 use windows::Win32::System::Ole::{
     DROPEFFECT_COPY, DROPEFFECT_NONE, IDropSource, OleInitialize, OleUninitialize,
 };
+use windows::Win32::UI::Input::KeyboardAndMouse::ReleaseCapture;
 use windows::Win32::UI::Shell::{
     BHID_DataObject, IShellItem, SHCreateItemFromParsingName, SHDoDragDrop,
 };
@@ -90,6 +91,8 @@ fn drag(file: &Path, window: HWND) -> WindowsResult<bool> {
         unsafe {
             let item: IShellItem = SHCreateItemFromParsingName(&HSTRING::from(file), None)?;
             let data: IDataObject = item.BindToHandler(None, &BHID_DataObject)?;
+            // baseview would answer the Shell's capture of the mouse by releasing it.
+            let _ = ReleaseCapture();
             // Without a source of ours, the Shell uses its own.
             SHDoDragDrop(Some(window), &data, None::<&IDropSource>, DROPEFFECT_COPY)
         }
