@@ -1,6 +1,7 @@
 //! Archives whose bytes depend on their contents alone: `.tar.gz`, `.zip` and `.deb`. Every entry has
 //! the same time, the same owner, and one of two modes.
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 
 use anyhow::{Context, Result};
@@ -32,6 +33,8 @@ pub(super) enum Data {
     Program(Vec<u8>),
     /// Target of a symbolic link.
     Link(String),
+    /// A folder; its path ends with `/`.
+    Folder,
 }
 
 impl Contents {
@@ -57,12 +60,32 @@ impl Contents {
                     tar.append_link(&mut header, &path, target)?;
                     continue;
                 }
+                Data::Folder => {
+                    header.set_entry_type(tar::EntryType::Directory);
+                    &[]
+                }
             };
             header.set_size(bytes.len() as u64);
             tar.append_data(&mut header, &path, bytes)
                 .with_context(|| format!("cannot put {path} into an archive"))?;
         }
         Ok(tar.into_inner()?.finish()?)
+    }
+
+    /// The same, with an entry for every folder before its contents, which dpkg wants.
+    fn with_folders(&self) -> Self {
+        let mut entries: BTreeMap<String, Data> = BTreeMap::new();
+        for Entry { path, data } in &self.entries {
+            for (at, _) in path.match_indices('/') {
+                entries.insert(path[..=at].into(), Data::Folder);
+            }
+            entries.insert(path.clone(), data.clone());
+        }
+        let entries = entries.into_iter();
+        Self {
+            time: self.time,
+            entries: entries.map(|(path, data)| Entry { path, data }).collect(),
+        }
     }
 
     /// The `.zip`, with every path below `root`. Its times are 1980, the first that it can have.
@@ -84,6 +107,7 @@ impl Contents {
                     zip.write_all(bytes)?;
                 }
                 Data::Link(target) => zip.add_symlink(path, target, options)?,
+                Data::Folder => zip.add_directory(path, options)?,
             }
         }
         Ok(zip.finish()?.into_inner())
@@ -106,8 +130,8 @@ impl Contents {
         let mut deb = ar::Builder::new(Vec::new());
         for (name, bytes) in [
             ("debian-binary", b"2.0\n".to_vec()),
-            ("control.tar.gz", description.tar_gz("./")?),
-            ("data.tar.gz", self.tar_gz("./")?),
+            ("control.tar.gz", description.tar_gz("")?),
+            ("data.tar.gz", self.with_folders().tar_gz("")?),
         ] {
             let mut header = ar::Header::new(name.into(), bytes.len() as u64);
             header.set_mtime(self.time);
@@ -124,13 +148,14 @@ impl Data {
         match self {
             Self::File(bytes) | Self::Program(bytes) => bytes.len(),
             Self::Link(target) => target.len(),
+            Self::Folder => 0,
         }
     }
 
     fn mode(&self) -> u32 {
         match self {
             Self::File(_) => 0o644,
-            Self::Program(_) => 0o755,
+            Self::Program(_) | Self::Folder => 0o755,
             Self::Link(_) => 0o777,
         }
     }
@@ -204,7 +229,7 @@ mod tests {
         };
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(
-            output.status.success() && text.contains("./usr/lib/continuo"),
+            output.status.success() && text.contains(" usr/lib/continuo"),
             "{text}"
         );
     }
