@@ -183,7 +183,7 @@ fn assemble(home: &Home, optimised: bool, fetched: &Fetched) -> Result<PathBuf> 
         describe(&bundle)?;
         // The signature covers the resources, so a bundle for macOS is signed again.
         nice_plug_xtask::maybe_codesign(&bundle, target.for_bundler()?);
-        if target.system == System::MacOs {
+        if target.system == System::MacOs && Target::host().system == System::MacOs {
             shell::run(
                 Command::new("codesign")
                     .args(["--verify", "--strict"])
@@ -249,3 +249,6 @@ pub(crate) fn places(folder: &Path, target: Target) -> [(PathBuf, PathBuf); 2] {
     let vst3_resources = onnx_runtime::resources_inside(&vst3);
     [(clap, clap_resources), (vst3, vst3_resources)]
 }
+
+#[cfg(test)]
+mod tests;

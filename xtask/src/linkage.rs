@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
+use object::read::macho::{FatArch, MachOFatFile32};
 use object::{BinaryFormat, File, NameOrOrdinal, Object};
 
 /// The functions that a plugin exports for CLAP and VST3 hosts, of any system.
@@ -64,11 +65,28 @@ const MACOS: &[&str] = &["/usr/lib/", "/System/Library/"];
 /// Fails for these reasons, or if the file cannot be read.
 pub(crate) fn check(path: &Path, exports: &[&str]) -> Result<()> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let linkage = Linkage::read(&bytes)
-        .with_context(|| format!("cannot read the imports of {}", path.display()))?;
-    let Some(linkage) = linkage else {
-        return Ok(());
-    };
+    let failed = || format!("cannot read the imports of {}", path.display());
+    for binary in binaries(&bytes).with_context(failed)? {
+        if let Some(linkage) = Linkage::read(binary).with_context(failed)? {
+            check_linkage(path, &linkage, exports)?;
+        }
+    }
+    Ok(())
+}
+
+/// The binaries of a file: those for several processors in a universal one of macOS, else one.
+fn binaries(bytes: &[u8]) -> Result<Vec<&[u8]>> {
+    if !bytes.starts_with(&[0xca, 0xfe, 0xba, 0xbe]) {
+        return Ok(vec![bytes]);
+    }
+    let universal = MachOFatFile32::parse(bytes)?;
+    let arches = universal.arches().iter();
+    Ok(arches
+        .map(|arch| arch.data(bytes))
+        .collect::<object::Result<_>>()?)
+}
+
+fn check_linkage(path: &Path, linkage: &Linkage, exports: &[&str]) -> Result<()> {
     let path = path.display();
     let foreign = linkage.foreign();
     if !foreign.is_empty() {
