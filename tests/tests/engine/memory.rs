@@ -193,7 +193,11 @@ fn stopped_reading_resumes_where_it_stopped() {
 fn sliced_reading_ends_in_the_same_memory() {
     for model in models() {
         let mut near = 0;
-        for seed in 0..4 {
+        for seed in 0..40 {
+            // How often an answer comes from a part of the score depends on the model.
+            if seed >= 4 && near > 0 {
+                break;
+            }
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
             let mut score = long_score(rng.random_range(1..9));
             let learned = rng.random_bool(0.5);
