@@ -190,7 +190,7 @@ fn model_without_parts_can_be_given_them() {
         .zip(after.parameters())
     {
         let [rows, all] = [old.dims()[0], new.dims()[0]];
-        let values = |tensor: Tensor<2>| tensor.into_data().to_vec::<f32>().unwrap();
+        let values = |tensor: Tensor<2>| tensor.into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(
             values(old),
             values(new.clone().narrow(0, 0, rows)),
