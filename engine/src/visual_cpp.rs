@@ -18,7 +18,7 @@ use windows::core::{HSTRING, s, w};
 /// Oldest version that works: 14.40, as Windows writes it.
 const OLDEST: u32 = 14 << 16 | 40;
 
-/// What the user can do.
+/// The remedy for the user.
 const REMEDY: &str =
     "install the current Microsoft Visual C++ Redistributable for x64 (14.40 or newer)";
 

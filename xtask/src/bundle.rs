@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let bundled = plugin(target, !options.debug)?;
     match target.triple() {
         None => pages(&bundled.join("shell"), profile(!options.debug)),
-        // They come from the commands, which another system's cannot write here.
+        // The built command prints the pages, and that of another system does not run here.
         Some(_) => Ok(()),
     }
 }
@@ -76,7 +76,7 @@ pub(crate) fn plugin(target: Target, optimised: bool) -> Result<PathBuf> {
 }
 
 /// Returns the options of cargo for a build with or without optimisation.
-pub(crate) fn profile(optimised: bool) -> &'static [&'static str] {
+fn profile(optimised: bool) -> &'static [&'static str] {
     if optimised { &["--release"] } else { &[] }
 }
 

@@ -108,7 +108,7 @@ fn commit_time() -> u64 {
     text.trim().parse().unwrap_or(0)
 }
 
-/// What a release consists of.
+/// The parts of a release.
 struct Release {
     target: Target,
     time: u64,

@@ -20,7 +20,7 @@ pub(crate) struct Options {
     #[arg(long)]
     prepare: bool,
     /// Build for Windows with MinGW and test that under Wine, instead of this system: hosts,
-    /// commands, the trainer, 20,000 random blocks, and the same notes as here. Takes an hour
+    /// commands, the trainer, 20,000 random blocks, and the same notes as here.
     #[arg(long, conflicts_with = "prepare")]
     wine: bool,
 }

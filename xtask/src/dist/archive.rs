@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) data: Data,
 }
 
-/// What an entry holds.
+/// Contents of an entry.
 #[derive(Clone)]
 pub(super) enum Data {
     /// Bytes of a file.

@@ -25,7 +25,7 @@ const NAMES: [&str; 8] = [
 /// of C++ code that a crate compiles.
 const FOLDERS: [&str; 4] = ["fonts", "licenses", "LICENSES", "faiss"];
 
-/// What is compiled in and is no crate.
+/// Works that are compiled in and are no crates.
 const OTHERS: &str = "\
 Rust's standard library: MIT OR Apache-2.0, the Rust project's contributors (rust-lang.org).
 GCC's C++ library and support library, linked into the plugin on Linux and Windows: GPL-3.0 with \
