@@ -193,13 +193,14 @@ fn stopped_reading_resumes_where_it_stopped() {
 fn sliced_reading_ends_in_the_same_memory() {
     for model in models() {
         let mut near = 0;
-        for seed in 0..40 {
-            // How often an answer comes from a part of the score depends on the model.
-            if seed >= 4 && near > 0 {
-                break;
-            }
+        for seed in 0..4 {
             let mut rng = ChaCha8Rng::seed_from_u64(seed);
-            let mut score = long_score(rng.random_range(1..9));
+            // The first score takes more than one slice on any machine.
+            let mut score = long_score(if seed == 0 {
+                20
+            } else {
+                rng.random_range(1..9)
+            });
             let learned = rng.random_bool(0.5);
             let mut composer = Composer::new(model.clone());
             composer.listen(&long_score(1)).unwrap();
@@ -207,20 +208,26 @@ fn sliced_reading_ends_in_the_same_memory() {
                 composer.begin_learning(&[tune::minuet()]).unwrap();
             }
             composer.begin_listening(&score).unwrap();
-            let mut turns = 0;
+            let (mut turns, mut changes) = (0, 0);
             while let Some(owed) = composer.poll().unwrap() {
                 turns += 1;
                 assert!(turns < 100_000, "seed {seed}: {owed:?}");
-                if rng.random_range(0..20) > 0 {
+                // A fast machine takes few turns: the first one always changes the score.
+                if turns > 1 && rng.random_range(0..5) > 0 {
                     continue;
                 }
                 // The score grows, shrinks or is replaced meanwhile.
-                near += usize::from(!composer.is_exact());
+                changes += 1;
                 let end = score.length;
-                match rng.random_range(0..4) {
+                match if turns == 1 {
+                    2
+                } else {
+                    rng.random_range(0..4)
+                } {
                     0 => score = score.until(end - rng.random_range(0..end / 2)),
                     1 => score = long_score(rng.random_range(1..9)),
                     _ => {
+                        near += usize::from(!composer.is_exact());
                         let sampling = Sampling::default();
                         composer.begin_answer(end, &sampling, seed, &[]).unwrap();
                         let notes = loop {
@@ -233,7 +240,7 @@ fn sliced_reading_ends_in_the_same_memory() {
                     }
                 }
                 composer.begin_listening(&score).unwrap();
-                if turns > 400 {
+                if changes > 20 {
                     break;
                 }
             }
