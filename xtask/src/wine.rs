@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use continuo_files::onnx_runtime;
@@ -127,16 +127,18 @@ fn windows_path(path: &Path) -> String {
     format!("Z:{}", path.display())
 }
 
-/// A Wine prefix, and a display for the windows in it.
+/// A Wine prefix with a running desktop, and a display for the windows in it. All its programs end
+/// when it is dropped.
 struct Wine {
     prefix: PathBuf,
     display: Option<Display>,
+    desktop: Option<Child>,
 }
 
 /// A virtual display, ended when dropped.
 struct Display {
     name: String,
-    server: std::process::Child,
+    server: Child,
 }
 
 impl Wine {
@@ -148,9 +150,10 @@ impl Wine {
         if let Err(why) = &display {
             eprintln!("no windows will be opened under Wine: {why:#}");
         }
-        let wine = Self {
+        let mut wine = Self {
             prefix,
             display: display.ok(),
+            desktop: None,
         };
         let library = wine
             .prefix
@@ -170,7 +173,17 @@ impl Wine {
             gcc.args(["-shared", "-o"]).arg(&library).arg(&source);
             shell::run(gcc.arg("-ladvapi32"))?;
         }
+        wine.desktop = Some(wine.start_desktop()?);
         Ok(wine)
+    }
+
+    /// Starts Wine's desktop. The first program that asks for a desktop would start it otherwise, and
+    /// it would inherit that program's output: whoever reads a pipe to its end would wait for ever.
+    fn start_desktop(&self) -> Result<Child> {
+        let mut desktop = self.command(Path::new("explorer.exe"));
+        desktop.arg("/desktop").stdin(Stdio::null());
+        desktop.stdout(Stdio::null()).stderr(Stdio::null());
+        desktop.spawn().context("cannot start Wine's desktop")
     }
 
     /// A Windows program under Wine.
@@ -197,6 +210,17 @@ impl Wine {
             Some(display) => command.env("DISPLAY", &display.name),
             None => command.env_remove("DISPLAY"),
         };
+    }
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        let mut server = Command::new("wineserver");
+        self.environment(&mut server);
+        let _ = server.arg("--kill").status();
+        if let Some(desktop) = &mut self.desktop {
+            let _ = desktop.wait();
+        }
     }
 }
 
