@@ -23,10 +23,47 @@ fn end() -> ! {
     std::process::exit(INTERRUPTED)
 }
 
-/// Makes an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it
-/// with status 130. With `waits`, the first interrupt only sets the returned flag, for a command
-/// that saves before it ends, and the second one ends the process. Call this function once, from
-/// any thread; a later call changes nothing.
+/// Clean-up when a console closes, or its user logs off. Windows ends the process as soon as the
+/// handler returns, or after some seconds, so everything is done inside it.
+#[cfg(windows)]
+mod console {
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use windows::Win32::System::Console::{CTRL_BREAK_EVENT, CTRL_C_EVENT, SetConsoleCtrlHandler};
+    use windows::core::BOOL;
+
+    /// Wait for a command that saves: Windows grants five seconds.
+    const SAVING_TIME: Duration = Duration::from_secs(4);
+
+    /// Handles all events but the keys. Windows calls it on a thread of its own.
+    unsafe extern "system" fn on_close(event: u32) -> BOOL {
+        if event == CTRL_C_EVENT || event == CTRL_BREAK_EVENT {
+            return false.into();
+        }
+        super::ASKED.store(true, Ordering::Relaxed);
+        if super::WAITS.get().copied().unwrap_or_default() {
+            std::thread::sleep(SAVING_TIME);
+        }
+        continuo_files::remove_scratch();
+        true.into()
+    }
+
+    /// Adds the handler. It is asked before those that were there.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the system refuses it.
+    pub(super) fn handle_closing() -> windows::core::Result<()> {
+        // SAFETY: the handler is a function of this program, which is never unloaded.
+        unsafe { SetConsoleCtrlHandler(Some(Some(on_close)), true) }
+    }
+}
+
+/// Makes an interrupt remove the scratch files of this process and end it with status 130: Ctrl-C,
+/// SIGTERM, SIGHUP, or a console that closes. With `waits`, the first interrupt only sets the returned
+/// flag, for a command that saves before it ends, and the second one ends the process. Call this
+/// function once, from any thread; a later call changes nothing.
 pub fn catch_interrupts(waits: bool) -> &'static AtomicBool {
     if WAITS.set(waits).is_err() {
         return &ASKED;
@@ -38,7 +75,10 @@ pub fn catch_interrupts(waits: bool) -> &'static AtomicBool {
             end();
         }
     };
-    if let Err(why) = ctrlc::set_handler(handler) {
+    let caught = ctrlc::set_handler(handler).map_err(|why| why.to_string());
+    #[cfg(windows)]
+    let caught = caught.and_then(|()| console::handle_closing().map_err(|why| why.to_string()));
+    if let Err(why) = caught {
         crate::note(format_args!(
             "interrupts cannot be caught ({why}): one may leave a scratch file"
         ));

@@ -36,6 +36,9 @@ fn run_main_thread(daw: &mut Daw) {
 
 #[test]
 fn editor_opens_and_closes_twenty_times_while_playing() {
+    // A DAW has a window before it loads plugins. Without one, Wine 8 can wait for ever: on one
+    // thread for a library to load, whose start waits for the first window on the other thread.
+    let _main_window = Win32Window::open((64, 64)).unwrap();
     for format in [Format::Clap, Format::Vst3] {
         let plugin = artifacts::load(format).unwrap();
         let setup = scenario::setup(48_000.0, 120.0, Blocks::Fixed(512));

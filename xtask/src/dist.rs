@@ -29,6 +29,10 @@ const COMMAND: (&str, &str) = ("continuo-command", "continuo");
 /// Folder of the Debian package's files that are not links.
 const DEB_FOLDER: &str = "usr/lib/continuo";
 
+/// The script that installs the plugin on Windows. It uses what Windows' `cmd` and Wine's have in
+/// common: Wine 8 exits from no block, and takes a file for a folder.
+pub(crate) const INSTALL_CMD: &str = include_str!("dist/install.cmd");
+
 /// Options of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -129,7 +133,7 @@ impl Release {
             data: Data::Program(read(&self.program)?),
         });
         let script = match self.target.system {
-            System::Windows => ("install.cmd", include_str!("dist/install.cmd")),
+            System::Windows => ("install.cmd", INSTALL_CMD),
             System::Linux | System::MacOs => ("install.sh", include_str!("dist/install.sh")),
         };
         entries.push(Entry {

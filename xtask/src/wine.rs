@@ -13,7 +13,7 @@ use continuo_files::onnx_runtime;
 
 use crate::target::Target;
 use crate::test::{Artifacts, Tally, run_tests};
-use crate::{bundle, prerequisites, runtime, shell};
+use crate::{bundle, dist, prerequisites, resources, runtime, shell};
 
 /// Rust's name of the platform that is tested.
 const TRIPLE: &str = "x86_64-pc-windows-gnu";
@@ -55,7 +55,7 @@ pub(crate) fn run(linux: &Artifacts) -> Result<Tally> {
     let wine = Wine::start()?;
 
     let mut tally = Tally::default();
-    // Tests run programs of other packages, which `cargo test` would not build.
+    // Tests run examples, and programs of other packages, which `cargo test` would not build.
     let [mut build, mut tests] = ["build", "test"].map(|command| {
         let mut cargo = shell::cargo();
         cargo.args([command, "--lib", "--bins", "--tests"]);
@@ -63,7 +63,7 @@ pub(crate) fn run(linux: &Artifacts) -> Result<Tally> {
         target.configure(&mut cargo);
         cargo
     });
-    shell::run(&mut build)?;
+    shell::run(build.arg("--examples"))?;
     tests.arg("--no-fail-fast");
     wine.configure(&mut tests);
     tests.env(onnx_runtime::VARIABLE, windows_path(&library));
@@ -83,7 +83,34 @@ pub(crate) fn run(linux: &Artifacts) -> Result<Tally> {
     shell::run(stress.env("CONTINUO_MODEL", windows_path(&linux.model)))?;
 
     same_notes_as_on_linux(&wine, &programs, &bundled, linux)?;
+    script_installs(&wine, &bundled)?;
     Ok(tally)
+}
+
+/// Runs the script that Windows' archive contains, from a folder with a space and an emoji in its
+/// name: what it copies must equal the bundles, whether or not an earlier version lies there.
+fn script_installs(wine: &Wine, bundled: &Path) -> Result<()> {
+    let folder = shell::target_dir()?.join("wine-install/Continuo 🎹");
+    resources::remove(&folder)?;
+    resources::copy(bundled, &folder)?;
+    fs::write(folder.join("install.cmd"), dist::INSTALL_CMD)?;
+    for _ in 0..2 {
+        let mut script = wine.command(Path::new("cmd"));
+        script.args(["/c", "install.cmd", "/quiet"]);
+        shell::run(script.current_dir(&folder).stdin(Stdio::null()))?;
+        for (kind, extension) in [("CLAP", "clap"), ("CLAP", "resources"), ("VST3", "vst3")] {
+            let name = format!("{}.{extension}", bundle::NAME);
+            let installed = wine.plugin_folder(kind)?.join(&name);
+            let mut diff = Command::new("diff");
+            diff.arg("--recursive")
+                .arg(folder.join(&name))
+                .arg(installed);
+            shell::run(&mut diff)
+                .with_context(|| format!("install.cmd did not copy {name} whole"))?;
+        }
+    }
+    println!("install.cmd: copies both bundles whole, twice");
+    Ok(())
 }
 
 /// Plays three seeds to both systems' CLAPs and compares the MIDI files.
@@ -184,6 +211,18 @@ impl Wine {
         desktop.arg("/desktop").stdin(Stdio::null());
         desktop.stdout(Stdio::null()).stderr(Stdio::null());
         desktop.spawn().context("cannot start Wine's desktop")
+    }
+
+    /// A folder in which DAWs look for this user's plugins, such as `CLAP`.
+    fn plugin_folder(&self, name: &str) -> Result<PathBuf> {
+        let users = self.prefix.join("drive_c/users");
+        for user in fs::read_dir(&users)? {
+            let common = user?.path().join("AppData/Local/Programs/Common");
+            if common.join(name).is_dir() {
+                return Ok(common.join(name));
+            }
+        }
+        bail!("no user in {} has plugins of {name}", users.display())
     }
 
     /// A Windows program under Wine.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use nice_plug_egui::RepaintNotifier;
+use nice_plug_egui::baseview::WindowContext;
 use rfd::AsyncFileDialog;
 
 use continuo_accompaniment::midi_export::{ExportPart, ExportRange};
@@ -75,13 +76,13 @@ impl Dialogs {
         }
     }
 
-    /// Opens a dialog, unless one is open.
-    pub fn open(&mut self, purpose: DialogPurpose) {
+    /// Opens a dialog above a window, unless one is open.
+    pub fn open(&mut self, purpose: DialogPurpose, window: &WindowContext) {
         if self.open {
             return;
         }
         // Some systems want dialogs made on the window's thread.
-        let asked = dialog(&purpose);
+        let asked = dialog(&purpose, window);
         self.open = self.start(move || {
             let began = Instant::now();
             let answer = match pollster::block_on(asked) {
@@ -122,8 +123,15 @@ impl Dialogs {
 }
 
 /// Opens the dialog of a purpose; returns the chosen paths.
-fn dialog(purpose: &DialogPurpose) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
-    let dialog = AsyncFileDialog::new();
+fn dialog(
+    purpose: &DialogPurpose,
+    window: &WindowContext,
+) -> impl Future<Output = Option<Vec<PathBuf>>> + Send + use<> {
+    let mut dialog = AsyncFileDialog::new();
+    // Without an owner, Windows may show it behind the DAW. Other systems show dialogs in front.
+    if cfg!(windows) {
+        dialog = dialog.set_parent(window);
+    }
     let purpose = purpose.clone();
     let (mut one, mut folder, mut several) = (None, None, None);
     let music =

@@ -140,19 +140,21 @@ impl EditorWindow {
         self.notice = Some((text.into(), Instant::now()));
     }
 
-    fn execute(&mut self, action: Action) {
+    fn execute(&mut self, action: Action, window: &WindowContext) {
         match action {
             Action::Trigger(trigger) => self.press(trigger),
             Action::Unlearn => self.send(EditorRequest::Unlearn),
             Action::SaveMidi(part, bars) => {
                 let purpose = DialogPurpose::SaveMidi(part, bars.into());
-                self.dialogs.open(purpose);
+                self.dialogs.open(purpose, window);
             }
-            Action::SaveMusicXml(part) => self.dialogs.open(DialogPurpose::SaveMusicXml(part)),
-            Action::LoadModel => self.dialogs.open(DialogPurpose::LoadModel),
+            Action::SaveMusicXml(part) => {
+                self.dialogs.open(DialogPurpose::SaveMusicXml(part), window)
+            }
+            Action::LoadModel => self.dialogs.open(DialogPurpose::LoadModel, window),
             Action::DefaultModel => self.load_model(None),
-            Action::LearnFiles => self.dialogs.open(DialogPurpose::LearnFiles),
-            Action::LearnFolder => self.dialogs.open(DialogPurpose::LearnFolder),
+            Action::LearnFiles => self.dialogs.open(DialogPurpose::LearnFiles, window),
+            Action::LearnFolder => self.dialogs.open(DialogPurpose::LearnFolder, window),
             // The parameter binding executes these.
             Action::Freeze | Action::Vary(_) | Action::Preset(_) => {}
         }
@@ -358,14 +360,15 @@ impl NiceEguiApp for EditorWindow {
                     continue;
                 }
                 match &ui_event {
-                    UiEvent::Action(action) => self.execute(*action),
+                    UiEvent::Action(action) => self.execute(*action, frame.baseview_window()),
                     UiEvent::Drop(paths) => self.dropped(paths),
                     &UiEvent::RegenerateBars(from, to) => {
                         self.send(EditorRequest::RegenerateBars(from, to));
                     }
                     &UiEvent::DragNotes(part, range) => self.drag_notes(part, range),
                     &UiEvent::SaveNotes(part, range) => {
-                        self.dialogs.open(DialogPurpose::SaveMidi(part, range));
+                        let purpose = DialogPurpose::SaveMidi(part, range);
+                        self.dialogs.open(purpose, frame.baseview_window());
                     }
                     _ => {}
                 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use continuo_cli::{Force, one_result_on_standard_output, report};
 use continuo_files::{Output, ScratchFolder};
-use continuo_trainer::data::encode::{EncodeOptions, EncodeOutcome, by_style};
+use continuo_trainer::data::encode::{EncodeOptions, EncodeOutcome, Merge, by_style};
 use continuo_trainer::data::file_kinds::{CORPUS, SKIPPED, SKIPPED_COLUMNS};
 
 use super::encoding::{self, SongSelection};
@@ -40,10 +40,10 @@ pub(super) struct Arguments {
     /// lowest notes as the bass, the rest as the chords. Needs a vocabulary with parts.
     #[arg(long)]
     divide: bool,
-    /// Encode each song of several parts a second time as one keyboard part, without its drums. Needs a
-    /// vocabulary with parts.
-    #[arg(long)]
-    merge: bool,
+    /// Encode each song of several parts a second time as one keyboard part, without its drums, or
+    /// with `only` in no other way. Needs a vocabulary with parts.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "also")]
+    merge: Option<Merge>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -65,7 +65,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => encoding::vocabulary(path)?,
         None => encoding::preset(&a.preset)?,
     };
-    for (given, option) in [(a.divide, "--divide"), (a.merge, "--merge")] {
+    for (given, option) in [(a.divide, "--divide"), (a.merge.is_some(), "--merge")] {
         ensure!(
             !given || vocabulary.has_parts(),
             "{option}: the vocabulary has no parts; encode with --preset band"

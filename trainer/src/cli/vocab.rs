@@ -125,7 +125,7 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         replace: Replace::SameKind,
         vocabulary: encoding::preset(&a.preset)?,
         divide: false,
-        merge: false,
+        merge: None,
         reading: a.selection.reading(),
         split: a.selection.split()?,
     };

@@ -48,13 +48,22 @@ pub struct EncodeOptions<'a> {
     /// Whether a keyboard solo also enters the corpus divided into parts; needs a vocabulary with
     /// parts. See [`crate::data::divide`].
     pub divide: bool,
-    /// Whether a song of several parts also enters the corpus as one keyboard part without drums; needs
-    /// a vocabulary with parts.
-    pub merge: bool,
+    /// How a song of several parts enters the corpus as one keyboard part without drums; needs a
+    /// vocabulary with parts.
+    pub merge: Option<Merge>,
     /// Options of reading files: whether notes sound on while the sustain pedal is down.
     pub reading: ReadOptions,
     /// Choice of the songs that are held out for measurements.
     pub split: Split,
+}
+
+/// How songs of several parts enter a corpus as one keyboard part without drums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Merge {
+    /// Besides the song with its parts.
+    Also,
+    /// Instead of it: a model with parts is then measured on the same notes as one without.
+    Only,
 }
 
 /// Choice of the held-out songs. Versions of a held-out song are held out as well.
@@ -177,7 +186,11 @@ pub fn encode(
         Pedal::Lengthen => "pedal ",
     };
     let divided = if options.divide { "divided " } else { "" };
-    let merged = if options.merge { "merged " } else { "" };
+    let merged = match options.merge {
+        None => "",
+        Some(Merge::Also) => "merged ",
+        Some(Merge::Only) => "merged only ",
+    };
     let key = JournalKey {
         options: format!(
             "{} {} {pedal}{divided}{merged}{rows:?} {}",

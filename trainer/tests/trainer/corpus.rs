@@ -274,7 +274,7 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
             replace: continuo_files::Replace::SameKind,
             vocabulary: vocabulary.clone(),
             divide: false,
-            merge: false,
+            merge: None,
             reading: ReadOptions { pedal },
             split: encode::Split::Share {
                 share: 0.0,
@@ -314,7 +314,7 @@ fn listed_songs_are_held_out_with_their_versions() {
             replace: continuo_files::Replace::SameKind,
             vocabulary: Vocabulary::band(),
             divide: false,
-            merge: false,
+            merge: None,
             reading: ReadOptions::default(),
             split: encode::Split::Listed(listed.iter().map(|s| s.to_string()).collect()),
         };

@@ -77,7 +77,7 @@ pub(crate) fn encode(
         replace: continuo_files::Replace::SameKind,
         vocabulary,
         divide: false,
-        merge: false,
+        merge: None,
         reading: Default::default(),
         split: encode::Split::Share {
             share: held_out,

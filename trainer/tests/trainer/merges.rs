@@ -65,7 +65,7 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
         replace: continuo_files::Replace::SameKind,
         vocabulary: vocabulary.clone(),
         divide: false,
-        merge: false,
+        merge: None,
         reading: Default::default(),
         split: encode::Split::Share {
             share: 0.25,

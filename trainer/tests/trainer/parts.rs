@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 use continuo_score::merge_parts;
 use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
-use continuo_trainer::data::encode::{self, DIVIDED, MERGED};
+use continuo_trainer::data::encode::{self, DIVIDED, MERGED, Merge};
 use continuo_trainer::eval::{Evaluation, evaluate};
 use continuo_trainer::train::checkpoint::Checkpoint;
 
@@ -44,15 +44,15 @@ fn band(seed: u64, [high, low]: [Part; 2]) -> Score {
     score
 }
 
-fn encode(midi: &Path, name: &str, both_forms: bool, held_out: f64) -> Corpus {
+fn encode(midi: &Path, name: &str, merge: Option<Merge>, held_out: f64) -> Corpus {
     let path = midi.with_file_name(name);
     let options = encode::EncodeOptions {
         folders: &[midi.to_path_buf()],
         output: &path,
         replace: continuo_files::Replace::SameKind,
         vocabulary: Vocabulary::band(),
-        divide: both_forms,
-        merge: both_forms,
+        divide: merge == Some(Merge::Also),
+        merge,
         reading: Default::default(),
         split: encode::Split::Share {
             share: held_out,
@@ -73,7 +73,7 @@ fn bands(folder: &Path, name: &str, seeds: std::ops::Range<u64>, lines: [Part; 2
     }
     // All songs of a test are held out.
     let held_out = if name == "train" { 0.0 } else { 0.999999 };
-    encode(&midi, &format!("{name}.corpus"), false, held_out)
+    encode(&midi, &format!("{name}.corpus"), None, held_out)
 }
 
 fn score_of(corpus: &Corpus, song: usize) -> Score {
@@ -112,7 +112,7 @@ fn songs_are_also_encoded_divided_or_merged_on_the_same_side() {
     write("band.mid", &band(3, [Part::Lead, Part::Bass]));
     write("line.mid", &fixtures::tune(1, 30));
     for held_out in [0.0, 0.999999] {
-        let corpus = encode(&midi, "divided.corpus", true, held_out);
+        let corpus = encode(&midi, "divided.corpus", Some(Merge::Also), held_out);
         let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
         let (divided, merged) = (format!("minuet.mid{DIVIDED}"), format!("band.mid{MERGED}"));
         assert_eq!(
@@ -131,6 +131,12 @@ fn songs_are_also_encoded_divided_or_merged_on_the_same_side() {
         let counts = Part::ALL.map(played);
         assert!(counts[1] > 50 && counts[3] > 20, "{counts:?}");
         assert_eq!((counts[0], counts[4]), (0, 0));
+
+        let corpus = encode(&midi, "merged.corpus", Some(Merge::Only), held_out);
+        let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
+        assert_eq!(paths, ["band.mid", "line.mid", "minuet.mid"]);
+        assert_eq!(score_of(&corpus, 0).notes, merged);
+        assert_eq!(score_of(&corpus, 2).notes, whole);
     }
 }
 

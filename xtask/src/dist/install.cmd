@@ -15,12 +15,17 @@ if not exist "%FROM%Continuo.vst3\" (
 )
 set "TO=%COMMON%\CLAP"
 set "ITEM=Continuo.clap"
-call :install || goto :end
+set "COPY=copy /y"
+call :install
+if errorlevel 1 goto :end
 set "ITEM=Continuo.resources"
-call :install || goto :end
+set "COPY=xcopy /e /i /q /y"
+call :install
+if errorlevel 1 goto :end
 set "TO=%COMMON%\VST3"
 set "ITEM=Continuo.vst3"
-call :install || goto :end
+call :install
+if errorlevel 1 goto :end
 set "RC=0"
 echo Continuo is installed. Let your DAW scan its plugins again.
 :end
@@ -29,14 +34,13 @@ exit /b %RC%
 
 :install
 if not exist "%TO%\" mkdir "%TO%"
+set "TRIES=0"
 rem A virus scanner may hold a new file for a moment, so each copy is tried five times.
-for /l %%N in (1,1,5) do (
-    if exist "%FROM%%ITEM%\" (
-        xcopy "%FROM%%ITEM%" "%TO%\%ITEM%" /e /i /q /y >nul 2>nul && exit /b 0
-    ) else (
-        copy /y "%FROM%%ITEM%" "%TO%\%ITEM%" >nul 2>nul && exit /b 0
-    )
-    ping -n 2 127.0.0.1 >nul 2>nul
-)
+:again
+%COPY% "%FROM%%ITEM%" "%TO%\%ITEM%" >nul 2>nul
+if not errorlevel 1 exit /b 0
+set /a TRIES=TRIES+1
+ping -n 2 127.0.0.1 >nul 2>nul
+if %TRIES% lss 5 goto :again
 echo "%TO%\%ITEM%" cannot be written. Close your DAW, check that you may write there, and run this again. 1>&2
 exit /b 1

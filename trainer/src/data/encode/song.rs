@@ -4,7 +4,7 @@ use continuo_score::manifest::Sizes;
 use continuo_score::merge_parts;
 use continuo_score::{Score, Token, TokenSequence, Vocabulary, midi};
 
-use super::{DIVIDED, EncodeOptions, MERGED, SourceFile};
+use super::{DIVIDED, EncodeOptions, MERGED, Merge, SourceFile};
 use crate::data::corpus::{TokenRecord, hash};
 use crate::data::dedup::Fingerprint;
 use crate::data::divide::divide;
@@ -44,6 +44,9 @@ pub(super) fn song(
     let file = midi::read_file_with(&source.path, &options.reading)
         .map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
     let mut score = Score::for_vocabulary(&file, vocabulary);
+    if options.merge == Some(Merge::Only) && vocabulary.has_parts() {
+        score.notes = merge_parts(&score.notes).into_owned();
+    }
     let reason = match score.notes.len() {
         0 => Some(SkipReason::Empty),
         n if n < FEWEST_NOTES => Some(SkipReason::TooShort),
@@ -61,7 +64,7 @@ pub(super) fn song(
     }
     score.end_with_music();
     let divided = || divide(&score).filter(|_| options.divide);
-    let merged = || merge(&score).filter(|_| options.merge);
+    let merged = || merge(&score).filter(|_| options.merge == Some(Merge::Also));
     let other = match vocabulary.has_parts() {
         true => divided()
             .map(|score| (DIVIDED, score))
