@@ -56,7 +56,7 @@ mod console {
     /// Fails if the system refuses it.
     pub(super) fn handle_closing() -> windows::core::Result<()> {
         // SAFETY: the handler is a function of this program, which is never unloaded.
-        unsafe { SetConsoleCtrlHandler(Some(Some(on_close)), true) }
+        unsafe { SetConsoleCtrlHandler(Some(on_close), true) }
     }
 }
 
