@@ -1,6 +1,7 @@
 //! Command line of the trainer.
 
 mod allocator;
+mod average;
 mod encode;
 mod encoding;
 mod eval;
@@ -18,7 +19,8 @@ use continuo_cli::Pages;
 ///
 /// encode makes a corpus from the files, and train makes a checkpoint from the corpus. eval
 /// measures a checkpoint on songs that it was not trained on, and export writes the model directory
-/// that the plugin plays. vocab learns merged tokens, which are optional.
+/// that the plugin plays. Optional are vocab, which learns merged tokens, and average, which averages
+/// a fine-tuned network with the one before.
 #[derive(Parser)]
 #[command(
     version,
@@ -36,6 +38,7 @@ enum Command {
     Encode(encode::Arguments),
     Songs(songs::Arguments),
     Train(Box<train::Arguments>),
+    Average(average::Arguments),
     Eval(eval::Arguments),
     Export(export::Arguments),
     Pages(Pages),
@@ -55,6 +58,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Encode(arguments) => encode::run(&arguments),
         Command::Songs(arguments) => songs::run(&arguments),
         Command::Train(arguments) => train::run(&arguments, stop),
+        Command::Average(arguments) => average::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Pages(arguments) => arguments

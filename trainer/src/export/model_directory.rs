@@ -16,7 +16,7 @@ use crate::export::onnx::{self, GraphFile};
 use crate::export::parity::variant_loss::{self, VariantLoss};
 use crate::export::parity::{self, Parity, ParityError};
 use crate::model::LikeMidigen;
-use crate::train::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::train::checkpoint::{self, Checkpoint, CheckpointError, StoredFormat};
 
 /// Options of [`export`].
 pub struct ExportOptions<'a> {
@@ -192,7 +192,10 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         draft.write(path, bytes)?;
     }
     // With its parameters a model can be measured, exported again and trained further.
-    draft.write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
+    draft.write(
+        checkpoint::WEIGHTS,
+        &checkpoint::weights(&model, StoredFormat::F16),
+    )?;
     draft.finish()?;
     Ok(Exported {
         parity,

@@ -6,7 +6,7 @@
 //! DIR/step-00001200/     the newest two; each appears whole or not at all
 //!   config.json            sizes, window, preset
 //!   vocabulary.json
-//!   weights.safetensors    parameters by name, f32, matrices [in, out]
+//!   weights.safetensors    parameters by name (f32; f16 in models), matrices [in, out]
 //!   training.json          settings, budget, progress, position in the songs
 //!   training.safetensors   moments (`first.NAME`, `second.NAME`; `momentum.NAME` for Muon),
 //!                          each micro-batch's XL memory (`memory.BATCH.LAYER.key`, `….value`)
@@ -17,6 +17,7 @@
 //! `burn`'s recorders write the parameters of modules; these files also hold the moments by name
 //! and the streams' memories, and other programs read them.
 
+mod average;
 mod error;
 mod listing;
 mod open;
@@ -25,8 +26,10 @@ mod state;
 mod tensor_file;
 
 pub use crate::data::file_kinds::WEIGHTS;
+pub use average::average;
 pub use error::CheckpointError;
 pub use listing::steps;
 pub use open::Checkpoint;
 pub use save::{save, weights};
 pub use state::{CheckpointConfig, TrainState};
+pub use tensor_file::StoredFormat;

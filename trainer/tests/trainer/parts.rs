@@ -4,12 +4,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor};
+use continuo_files::Replace;
 use continuo_score::merge_parts;
 use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::encode::{self, DIVIDED, MERGED, Merge};
 use continuo_trainer::eval::{Evaluation, evaluate};
-use continuo_trainer::train::checkpoint::Checkpoint;
+use continuo_trainer::train::checkpoint::{Checkpoint, average};
 
 use continuo_trainer::train::{Start, train};
 use rand::Rng;
@@ -217,4 +218,33 @@ fn model_without_parts_can_be_given_them() {
     train(&fixtures::options(&corpus, &second, start, &stop), |_| {}).unwrap();
     let second = Checkpoint::open(&second).unwrap();
     assert_eq!(second.vocabulary, Vocabulary::band());
+    // The average with the model before: rows of the parts are those of the second.
+    let path = folder.join("average");
+    let checkpoints = [Checkpoint::open(&first).unwrap(), second];
+    average(&checkpoints, &path, Replace::SameKind, &device).unwrap();
+    let mean = Checkpoint::open(&path).unwrap();
+    assert_eq!(mean.vocabulary, Vocabulary::band());
+    let [second, mean] = [&checkpoints[1], &mean].map(|c| c.model(&device).unwrap());
+    let numbers = |tensor: &Tensor<2>| tensor.to_data().try_to_vec::<f32>().unwrap();
+    let parameters = before.parameters().into_iter().zip(second.parameters());
+    for ((old, new), mean) in parameters.zip(mean.parameters()) {
+        let [old, new, mean] = [&old, &new, &mean].map(numbers);
+        for (at, &mean) in mean.iter().enumerate() {
+            let expected = old.get(at).map_or(new[at], |old| (old + new[at]) / 2.0);
+            assert!((mean - expected).abs() < 1e-6, "{mean} is not {expected}");
+        }
+    }
+    // A network of another shape is refused by name.
+    let other = folder.join("merged");
+    fixtures::trained(&corpus, &other, 1);
+    let mut other = Checkpoint::open(&other).unwrap();
+    other.config.model.shape.window += 1;
+    let refused = average(
+        &[other, checkpoints.into_iter().next().unwrap()],
+        &path,
+        Replace::SameKind,
+        &device,
+    );
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("another shape"), "{refused}");
 }

@@ -160,12 +160,6 @@ impl Checkpoint {
     ) -> Result<Model, CheckpointError> {
         let file = TensorFile::open(self.path.join(WEIGHTS))?;
         let before = self.config.model;
-        // Part tokens and their rows stand last, so the tables only become longer.
-        let rows_before = |role| match role {
-            ParamRole::Table(TableRole::Token) => Some(self.vocabulary.size()),
-            ParamRole::Table(TableRole::NoteState) => Some(NoteState::rows(&self.vocabulary)),
-            _ => None,
-        };
         let new_layer = config.shape.knn.filter(|_| before.shape.knn.is_none());
         let attention = new_layer.map(|knn| format!("layers.{}.attention.", knn.layer));
         let random = initial(config, vocabulary, device, seed);
@@ -179,7 +173,10 @@ impl Checkpoint {
                     return Ok(new);
                 }
             }
-            if let Some(rows) = rows_before(spec.role).filter(|&rows| rows < spec.shape[0]) {
+            if let Some(rows) = self
+                .vocabulary_rows(spec.role)
+                .filter(|&rows| rows < spec.shape[0])
+            {
                 let kept = file.tensor(&spec.name, [rows, spec.shape[1]], device)?;
                 return Ok(Tensor::cat(
                     vec![kept, new.narrow(0, rows, spec.shape[0] - rows)],
@@ -192,6 +189,16 @@ impl Checkpoint {
                 Some(_) => Ok(new),
             }
         })
+    }
+
+    /// Rows of a table that the vocabulary decides; `None` for other parameters. Part tokens and their
+    /// rows stand last, so a network with parts has the same tables, only longer.
+    pub(super) fn vocabulary_rows(&self, role: ParamRole) -> Option<usize> {
+        match role {
+            ParamRole::Table(TableRole::Token) => Some(self.vocabulary.size()),
+            ParamRole::Table(TableRole::NoteState) => Some(NoteState::rows(&self.vocabulary)),
+            _ => None,
+        }
     }
 
     /// Reads `training.json`.
