@@ -1,66 +1,55 @@
-//! The demo: plays the opening of a tune to the built CLAP in a host, lets it continue, and writes input and
-//! output as MIDI, sound and picture.
+//! The demo: plays the opening of a tune to the built CLAP in a host and lets it continue; then plays it
+//! again, and lets it play bass and drums along. Writes input and output as MIDI, sound and picture.
+
+mod opening;
+mod outputs;
+mod performance;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
-use continuo_files::{Output, Replace, ScratchFolder, kind};
-use continuo_score::roll::{self, RollPart};
-use continuo_score::{Note, Score};
-use continuo_synth::wav;
+use continuo_files::ScratchFolder;
+use continuo_score::Part;
 use continuo_tests::artifacts;
-use continuo_tests::assertions::{self, PairedNote};
-use continuo_tests::clock::Clock;
-use continuo_tests::daw::{Blocks, Daw, Setup, track};
-use continuo_tests::health_report::HealthReport;
-use continuo_tests::host::{Format, Mode};
-use continuo_tests::sound;
 
-use self::opening::Opening;
-
-mod opening;
-
-/// Sample rate in Hz.
-const SAMPLE_RATE: f64 = 48_000.0;
-/// Time in seconds after which silence in sound is known at the latest.
-const EAR_SECONDS: f64 = 1.5;
-/// Block length in samples: ten milliseconds.
-const BLOCK: u32 = 480;
+use opening::Opening;
+use outputs::Outputs;
+use performance::{Performance, Scene, perform};
 
 /// Plays the opening of a tune to Continuo, lets it continue, and writes heard.mid, played.mid,
-/// both.mid, both.wav and roll.png.
+/// both.mid, both.wav and roll.png; then lets a model with parts play bass and drums along, and writes
+/// band.mid, band.wav and band.png.
 #[derive(Parser)]
 #[command(name = "demo")]
-struct Options {
+pub(crate) struct Options {
     /// MIDI file to play instead of the tune that comes with Continuo
     #[arg(long, value_name = "FILE")]
-    midi: Option<PathBuf>,
+    pub(crate) midi: Option<PathBuf>,
     /// Number of bars to generate
     #[arg(long, value_name = "N", default_value_t = 16)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
-    bars: u32,
+    pub(crate) bars: u32,
     /// Tempo in quarter notes a minute [default: the tune's own]
     #[arg(long, value_name = "X", value_parser = tempo)]
-    bpm: Option<f64>,
+    pub(crate) bpm: Option<f64>,
     /// Seed: the same seed gives the same notes
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=9999))]
-    seed: u32,
+    pub(crate) seed: u32,
     /// Play the opening as sound to the side chain instead of as MIDI
     #[arg(long)]
-    sound: bool,
+    pub(crate) sound: bool,
     /// Play in real time instead of as fast as possible
     #[arg(long)]
-    realtime: bool,
+    pub(crate) realtime: bool,
     /// Folder for the files [default: target/demo]
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
     /// CLAP plugin to load [default: target/bundled/Continuo.clap]
     #[arg(long, value_name = "FILE")]
-    bundle: Option<PathBuf>,
+    pub(crate) bundle: Option<PathBuf>,
 }
 
 fn tempo(text: &str) -> Result<f64, String> {
@@ -91,211 +80,35 @@ fn run(options: &Options) -> Result<()> {
     let outputs = Outputs::check(&out)?;
     // The plugin's report is temporary; other files in the output folder stay.
     let scratch = ScratchFolder::within(&out)?;
-    let performance = perform(options, &opening, &scratch.path().join("report.json"))?;
-    if let Some(problem) = performance.report.problem() {
+    let report = std::path::absolute(scratch.path().join("report.json"))?;
+    // SAFETY: this process has no other thread yet.
+    unsafe { std::env::set_var("CONTINUO_REPORT", &report) };
+    let answer = perform(options, &opening, Scene::Answer, &report)?;
+    if let Some(problem) = answer.report.problem() {
         bail!("the plugin could not continue: {problem}");
     }
-    write(&outputs, &opening, &performance)?;
-    print_table(options, &opening, &performance, &out);
+    outputs.write_answer(&opening, &answer)?;
+    let band = perform(options, &opening, Scene::Along, &report)?;
+    // A model without parts plays as one instrument, on the first channel.
+    let has_parts = band.played.notes.iter().any(|note| note.part != Part::Keys);
+    if has_parts {
+        outputs.write_band(&opening, &band)?;
+    }
+    print_table(options, &opening, &answer, has_parts.then_some(&band), &out);
     ensure!(
-        !performance.played.notes.is_empty(),
+        !answer.played.notes.is_empty(),
         "the plugin played nothing; try another --seed"
     );
     Ok(())
 }
 
-/// Result of the run.
-struct Performance {
-    /// The notes heard: those of the opening, or what was found in its sound.
-    heard: Score,
-    played: Score,
-    /// The plugin's earliest entry, in steps.
-    entry: u32,
-    took: Duration,
-    report: HealthReport,
-}
-
-/// Plays the opening to the plugin and lets it continue.
-fn perform(options: &Options, opening: &Opening, report: &Path) -> Result<Performance> {
-    // SAFETY: this process has no other thread yet.
-    unsafe { std::env::set_var("CONTINUO_REPORT", std::path::absolute(report)?) };
-
-    let bundle = options.bundle.clone();
-    let bundle = bundle.unwrap_or_else(|| artifacts::target_dir().join("bundled/Continuo.clap"));
-    let score = &opening.score;
-    let beats = |step: u32| f64::from(step) / f64::from(score.steps_per_beat);
-    let tempos = match options.bpm {
-        Some(bpm) => vec![(0.0, bpm)],
-        None => score
-            .tempos
-            .changes()
-            .iter()
-            .map(|&(step, bpm)| (beats(step), bpm))
-            .collect(),
-    };
-    let setup = Setup {
-        sample_rate: SAMPLE_RATE,
-        blocks: Blocks::Fixed(BLOCK),
-        tempos,
-        time_signatures: score.time_signatures.clone(),
-        mode: if options.realtime {
-            Mode::Realtime
-        } else {
-            Mode::Offline
-        },
-    };
-    let notes = match options.sound {
-        true => Vec::new(),
-        false => track(score),
-    };
-    let mut daw = Daw::new(Format::Clap.load(&bundle)?, setup, &notes)?;
-    let seed = options.seed.to_string();
-    daw.set(&[
-        ("thru", "Off"),
-        ("mode", "Continue"),
-        ("enter", "Bar"),
-        ("gap", "2"),
-    ])?;
-    daw.set(&[("seed", &seed)])?;
-
-    // The plugin enters on the first bar line after two beats of silence. Silence in sound is known up to
-    // EAR_SECONDS late.
-    let bpm = options
-        .bpm
-        .unwrap_or_else(|| score.tempos.bpm(opening.begin));
-    let late = match options.sound {
-        true => (EAR_SECONDS * bpm / 60.0 * f64::from(score.steps_per_beat)) as u32,
-        false => 0,
-    };
-    let entry = score
-        .time_signatures
-        .next_bar(opening.end + 2 * score.steps_per_beat + late);
-    let end = (0..options.bars).fold(entry, |bar, _| score.time_signatures.next_bar(bar + 1));
-    daw.seek(beats(opening.begin));
-    daw.run_stopped(u64::from(BLOCK))?;
-    if options.sound {
-        daw.set(&[("listen", "Audio")])?;
-        let sound = sound::render(score, opening.begin, bpm, SAMPLE_RATE);
-        daw.set_side_chain(Some(sound));
-    }
-    let (start, first) = (Instant::now(), daw.now());
-    let mut pace = |sample: u64| {
-        if options.realtime {
-            let due = Duration::from_secs_f64((sample - first) as f64 / SAMPLE_RATE);
-            std::thread::sleep(due.saturating_sub(start.elapsed()));
-        }
-    };
-    daw.play_paced(beats(end), &mut pace)?;
-    daw.run_stopped(u64::from(BLOCK))?;
-    let took = start.elapsed();
-    let notes = assertions::pair_notes(daw.sent())?;
-    let played = to_score(&notes, daw.clock(), score, end);
-    let mut heard = score.clone();
-    if options.sound {
-        heard.notes = sound::heard(Format::Clap, &daw.plugin().save()?)?;
-        heard.normalise();
-    }
-    daw.finish()?;
-
-    Ok(Performance {
-        heard,
-        played,
-        entry,
-        took,
-        report: HealthReport::read(report)?,
-    })
-}
-
-/// The notes as a score, each on its nearest step, with bars and tempo of another score.
-fn to_score(notes: &[PairedNote], clock: &Clock, like: &Score, end: u32) -> Score {
-    let mut score = Score {
-        notes: Vec::new(),
-        length: end,
-        ..like.clone()
-    };
-    let step = |sample: u64| {
-        (clock.beat(sample) * f64::from(like.steps_per_beat))
-            .round()
-            .max(0.0) as u32
-    };
-    for note in notes {
-        let start = step(note.on);
-        score.notes.push(Note {
-            start,
-            length: step(note.off).saturating_sub(start).max(1),
-            pitch: note.key,
-            velocity: (note.velocity * 127.0).round().clamp(1.0, 127.0) as u8,
-            ..Note::default()
-        });
-    }
-    score.normalise();
-    score
-}
-
-/// The output files, checked before the plugin plays.
-struct Outputs {
-    heard: Output,
-    played: Output,
-    both: Output,
-    sound: Output,
-    picture: Output,
-}
-
-impl Outputs {
-    fn check(out: &Path) -> Result<Self> {
-        let file = |name: &str, kind| Output::check(&out.join(name), kind, Replace::SameKind);
-        Ok(Self {
-            heard: file("heard.mid", &kind::MIDI)?,
-            played: file("played.mid", &kind::MIDI)?,
-            both: file("both.mid", &kind::MIDI)?,
-            sound: file("both.wav", &kind::WAV)?,
-            picture: file("roll.png", &kind::PNG)?,
-        })
-    }
-}
-
-fn write(outputs: &Outputs, opening: &Opening, performance: &Performance) -> Result<()> {
-    let Performance { heard, played, .. } = performance;
-    outputs.heard.write(&heard.to_midi().to_bytes()?)?;
-    outputs.played.write(&played.to_midi().to_bytes()?)?;
-    // Both parts get the length of the longer one.
-    let whole = Score {
-        length: played.length.max(heard.length),
-        ..heard.clone()
-    };
-    let both = Score::parts_to_midi(&[("heard", &whole), ("played", played)]);
-    outputs.both.write(&both.to_bytes()?)?;
-    // The sound has the opening as it sounded.
-    let opened = Score {
-        length: whole.length,
-        ..opening.score.clone()
-    };
-    let both = Score::parts_to_midi(&[("heard", &opened), ("played", played)]);
-    wav::write_wav(
-        &both,
-        0..both.end,
-        &outputs.sound,
-        SAMPLE_RATE as u32,
-        &mut |_| (),
-    )?;
-    let parts = [
-        RollPart {
-            name: "heard",
-            score: &whole,
-            colour: roll::INPUT_COLOUR,
-        },
-        RollPart {
-            name: "played",
-            score: played,
-            colour: roll::GENERATED_COLOUR,
-        },
-    ];
-    let title = format!("Continuo plays on: {}", opening.title);
-    let picture = roll::draw(&title, &parts)?;
-    Ok(outputs.picture.write(&picture)?)
-}
-
-fn print_table(options: &Options, opening: &Opening, performance: &Performance, out: &Path) {
+fn print_table(
+    options: &Options,
+    opening: &Opening,
+    performance: &Performance,
+    band: Option<&Performance>,
+    out: &Path,
+) {
     let Performance { played, report, .. } = performance;
     let score = &performance.heard;
     let bars = |from: u32, to: u32| {
@@ -349,6 +162,17 @@ fn print_table(options: &Options, opening: &Opening, performance: &Performance, 
             ),
         ),
         (
+            "played along",
+            match band {
+                None => "nothing: the model has no parts".to_string(),
+                Some(band) => {
+                    let of = |part| band.played.notes.iter().filter(|n| n.part == part).count();
+                    let (bass, drums) = (of(Part::Bass), of(Part::Drums));
+                    format!("{bass} notes of a bass, {drums} of drums")
+                }
+            },
+        ),
+        (
             "ms per token",
             format!(
                 "{} median, {} p95 ({} tokens)",
@@ -378,7 +202,8 @@ fn print_table(options: &Options, opening: &Opening, performance: &Performance, 
         (
             "written",
             format!(
-                "heard.mid played.mid both.mid both.wav roll.png in {}",
+                "heard.mid played.mid both.mid both.wav roll.png{} in {}",
+                band.map_or("", |_| " band.mid band.wav band.png"),
                 out.display()
             ),
         ),
