@@ -3,6 +3,9 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(windows)]
+use windows::Win32::System::Threading::{GetCurrentProcess, TerminateProcess};
+
 /// Exit status after an interrupt: 128 plus the number of SIGINT, as in shells.
 const INTERRUPTED: i32 = 130;
 
@@ -11,14 +14,17 @@ static ASKED: AtomicBool = AtomicBool::new(false);
 /// Whether the first interrupt only sets [`ASKED`].
 static WAITS: OnceLock<bool> = OnceLock::new();
 
-/// Ends the process immediately. On Unix the exit handlers of libraries do not run, since other
-/// threads may still use the libraries.
+/// Ends the process immediately. The exit handlers of libraries do not run, since other threads may
+/// still use the libraries.
 fn end() -> ! {
     #[cfg(unix)]
     // SAFETY: `_exit` ends the process and accesses none of its memory.
     unsafe {
         libc::_exit(INTERRUPTED)
     }
+    #[cfg(windows)]
+    // SAFETY: the handle is this process's own.
+    let _ = unsafe { TerminateProcess(GetCurrentProcess(), INTERRUPTED as u32) };
     #[cfg(not(unix))]
     std::process::exit(INTERRUPTED)
 }
@@ -60,10 +66,11 @@ mod console {
     }
 }
 
-/// Makes an interrupt remove the scratch files of this process and end it with status 130: Ctrl-C,
-/// SIGTERM, SIGHUP, or a console that closes. With `waits`, the first interrupt only sets the returned
-/// flag, for a command that saves before it ends, and the second one ends the process. Call this
-/// function once, from any thread; a later call changes nothing.
+/// Makes an interrupt (Ctrl-C, SIGTERM, SIGHUP) remove the scratch files of this process and end it
+/// with status 130; a console that closes removes them too, and Windows then ends the process. With
+/// `waits`, the first interrupt only sets the returned flag, for a command that saves before it ends,
+/// and the second one ends the process. Call this function once, from any thread; a later call changes
+/// nothing.
 pub fn catch_interrupts(waits: bool) -> &'static AtomicBool {
     if WAITS.set(waits).is_err() {
         return &ASKED;

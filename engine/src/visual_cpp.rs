@@ -4,7 +4,7 @@
 //! in ONNX Runtime's first lock: from 14.40 on, a lock needs no constructor, and ONNX Runtime calls
 //! none. So its version is read before ONNX Runtime is loaded. Any thread.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use windows::Win32::Foundation::HMODULE;
 use windows::Win32::Storage::FileSystem::{
@@ -19,8 +19,11 @@ use windows::core::{HSTRING, s, w};
 const OLDEST: u32 = 14 << 16 | 40;
 
 /// The remedy for the user.
-const REMEDY: &str =
-    "install the current Microsoft Visual C++ Redistributable for x64 (14.40 or newer)";
+const REMEDY: &str = if cfg!(target_arch = "aarch64") {
+    "install the current Microsoft Visual C++ Redistributable for ARM64 (14.40 or newer)"
+} else {
+    "install the current Microsoft Visual C++ Redistributable for x64 (14.40 or newer)"
+};
 
 /// Fails if the library is missing or too old. Wine has one of its own, with another version.
 ///
@@ -36,7 +39,12 @@ pub(crate) fn check() -> Result<(), String> {
     let Some(path) = path_of(library) else {
         return Ok(());
     };
-    match version_of(&path) {
+    verdict(&path, version_of(&path))
+}
+
+/// Fails if a version, major and minor in one number, is too old. An unknown one may work.
+fn verdict(path: &Path, version: Option<u32>) -> Result<(), String> {
+    match version {
         Some(version) if version < OLDEST => Err(format!(
             "{} has version {}.{}, which is too old; {REMEDY}",
             path.display(),
@@ -64,7 +72,7 @@ fn path_of(library: HMODULE) -> Option<PathBuf> {
 }
 
 /// Major version and, in the lower half, minor version of a library.
-fn version_of(path: &std::path::Path) -> Option<u32> {
+fn version_of(path: &Path) -> Option<u32> {
     let path = HSTRING::from(path);
     // SAFETY: the buffer has the size that is passed, and outlives the pointer into it.
     unsafe {
@@ -91,7 +99,21 @@ mod tests {
         let kernel = unsafe { GetModuleHandleW(w!("kernel32.dll")) }.unwrap();
         let version = version_of(&path_of(kernel).unwrap()).unwrap();
         assert!(version >> 16 >= 5, "{version:x}");
-        assert_eq!(version_of(std::path::Path::new("nothing.dll")), None);
+        assert_eq!(version_of(Path::new("nothing.dll")), None);
         check().unwrap();
+    }
+
+    #[test]
+    fn an_old_library_is_named_with_its_version_and_the_remedy() {
+        let library = Path::new("MSVCP140.dll");
+        let refused = verdict(library, Some(14 << 16 | 16)).unwrap_err();
+        assert!(
+            refused.contains("MSVCP140.dll has version 14.16"),
+            "{refused}"
+        );
+        assert!(refused.contains("14.40 or newer"), "{refused}");
+        for fine in [Some(OLDEST), Some(15 << 16), None] {
+            assert_eq!(verdict(library, fine), Ok(()));
+        }
     }
 }

@@ -19,7 +19,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::target::{System, Target};
-use crate::{bundle, shell};
+use crate::{bundle, linkage, shell};
 
 use archive::{Contents, Data, Entry};
 
@@ -29,9 +29,17 @@ const COMMAND: (&str, &str) = ("continuo-command", "continuo");
 /// Folder of the Debian package's files that are not links.
 const DEB_FOLDER: &str = "usr/lib/continuo";
 
-/// The script that installs the plugin on Windows. It uses what Windows' `cmd` and Wine's have in
-/// common: Wine 8 exits from no block, and takes a file for a folder.
+/// The script that installs the plugin on Windows. It also runs in Wine 8's `cmd`, which ignores
+/// `exit /b` inside parentheses, and for which `if exist FILE\` is true.
 pub(crate) const INSTALL_CMD: &str = include_str!("dist/install.cmd");
+
+/// The Debian package's file on its licences.
+const COPYRIGHT: &str = "\
+Continuo is under the MIT licence or the Apache licence 2.0, as you choose: LICENSE-MIT and
+LICENSE-APACHE beside this file. THIRD-PARTY-LICENSES.txt has the licences of the works that it is
+compiled from. ONNX Runtime, basic-pitch's model and the model that plays lie in
+/usr/lib/continuo/Continuo.resources with licences of their own.
+";
 
 /// Options of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -96,7 +104,9 @@ fn build_command(target: Target) -> Result<PathBuf> {
     cargo.args(["build", "--release", "--package", package, "--bin", name]);
     target.configure(&mut cargo);
     shell::run(&mut cargo)?;
-    Ok(target.folder()?.join("release").join(target.program(name)))
+    let program = target.folder()?.join("release").join(target.program(name));
+    linkage::check(&program, &[])?;
+    Ok(program)
 }
 
 /// Seconds since 1970 of the commit, or of `SOURCE_DATE_EPOCH` if that is set; 0 if neither is known.
@@ -141,6 +151,7 @@ impl Release {
             data: Data::Program(script.1.into()),
         });
         entries.extend(self.texts()?);
+        entries.push(self.readme());
         Ok(self.sorted(entries))
     }
 
@@ -183,6 +194,10 @@ impl Release {
             ..text
         });
         entries.extend(texts);
+        entries.push(Entry {
+            path: "usr/share/doc/continuo/copyright".into(),
+            data: Data::File(COPYRIGHT.into()),
+        });
         let size: usize = entries.iter().map(|entry| entry.data.len()).sum();
         let control = format!(
             "Package: continuo\n\
@@ -230,7 +245,7 @@ impl Release {
         Ok(entries)
     }
 
-    /// Licences, the change log, and what to do first.
+    /// Licences and the change log.
     fn texts(&self) -> Result<Vec<Entry>> {
         let file = |path: &str, bytes| Entry {
             path: path.into(),
@@ -243,6 +258,11 @@ impl Release {
         for name in ["LICENSE-MIT", "LICENSE-APACHE", "CHANGELOG.md"] {
             entries.push(file(name, read(Path::new(name))?));
         }
+        Ok(entries)
+    }
+
+    /// What to do first with an archive.
+    fn readme(&self) -> Entry {
         let install = match self.target.system {
             System::Linux => {
                 "Run ./install.sh: it copies both plugins into ~/.clap and ~/.vst3. The package \
@@ -251,7 +271,7 @@ impl Release {
             System::Windows => {
                 "Run install.cmd: it copies both plugins into %LOCALAPPDATA%\\Programs\\Common. \
                  Continuo.resources belongs beside Continuo.clap. ONNX Runtime needs Microsoft's \
-                 Visual C++ Redistributable for x64, which most DAWs have installed."
+                 Visual C++ Redistributable for this processor, 14.40 or newer."
             }
             System::MacOs => {
                 "Run ./install.sh in a terminal: it copies both plugins into ~/Library/Audio/Plug-Ins. \
@@ -266,8 +286,10 @@ impl Release {
             env!("CARGO_PKG_VERSION"),
             self.target.name()
         );
-        entries.push(file("README.txt", text.into()));
-        Ok(entries)
+        Entry {
+            path: "README.txt".into(),
+            data: Data::File(text.into()),
+        }
     }
 }
 

@@ -85,17 +85,34 @@ impl Target {
         })
     }
 
-    /// System and processor for messages and archives: `windows-x86_64`.
+    /// System and processor for messages and archives: `windows-x86_64`, or `windows-msvc-x86_64` with
+    /// Microsoft's compiler, of which nothing was run yet.
     pub(crate) fn name(self) -> String {
         let system = match self.system {
             System::Linux => "linux",
+            System::Windows if self.is_msvc() => "windows-msvc",
             System::Windows => "windows",
             System::MacOs => "macos",
         };
         format!("{system}-{}", self.arch)
     }
 
-    /// Rust's name of the platform, if it is not this machine's.
+    /// Rust's name of the platform.
+    ///
+    /// # Errors
+    ///
+    /// Fails if rustc does not say which platform this machine is.
+    pub(crate) fn rust_name(self) -> Result<String> {
+        if let Some(triple) = self.triple {
+            return Ok(triple.into());
+        }
+        let said = Command::new("rustc").arg("-vV").output()?;
+        let said = String::from_utf8(said.stdout)?;
+        let host = said.lines().find_map(|line| line.strip_prefix("host: "));
+        Ok(host.context("`rustc -vV` names no host")?.into())
+    }
+
+    /// Rust's name of the platform, if `--target` named it.
     pub(crate) fn triple(self) -> Option<&'static str> {
         self.triple
     }
@@ -165,7 +182,7 @@ impl Target {
                  --target {triple}` checks types"
             );
         }
-        if triple.ends_with("-msvc") && host.system != System::Windows {
+        if self.is_msvc() && host.system != System::Windows {
             bail!(
                 "{triple} needs Microsoft's linker; run this on Windows, or make bundles for \
                  x86_64-pc-windows-gnu here"
@@ -177,8 +194,14 @@ impl Target {
         standard_library(triple)
     }
 
+    /// Whether Microsoft's compiler builds for this platform.
+    fn is_msvc(self) -> bool {
+        let host = cfg!(target_env = "msvc");
+        self.triple.map_or(host, |triple| triple.ends_with("-msvc"))
+    }
+
     /// Whether MinGW's compilers build for this platform, on another system than Windows.
-    fn is_mingw(self) -> bool {
+    pub(crate) fn is_mingw(self) -> bool {
         self.triple
             .is_some_and(|triple| triple.ends_with("-windows-gnu"))
             && Self::host().system != System::Windows

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
+use spdx::{Expression, ParseMode};
+
 use crate::target::Target;
 
 /// Beginnings of the names of files with licences and notices, in upper case.
@@ -30,28 +32,41 @@ const OTHERS: &str = "\
 Rust's standard library: MIT OR Apache-2.0, the Rust project's contributors (rust-lang.org).
 GCC's C++ library and support library, linked into the plugin on Linux and Windows: GPL-3.0 with \
 the GCC Runtime Library Exception 3.1, Free Software Foundation.
-MinGW-w64's runtime, linked into the plugin on Windows: ZPL-2.1 and public domain.
 ONNX Runtime and basic-pitch's model lie beside the plugin, with licences of their own.
 ";
+
+/// Debian's file on MinGW-w64, whose runtime and threads are linked into a build of its compiler.
+const MINGW: &str = "/usr/share/doc/mingw-w64-x86-64-dev/copyright";
 
 /// The notices for the packages `roots` and all that they are compiled from, for a platform.
 ///
 /// # Errors
 ///
-/// Fails if cargo cannot list the packages, or if a licence cannot be read.
+/// Fails if cargo cannot list the packages, if a licence cannot be read, or if a package has neither a
+/// text nor a known licence.
 pub(super) fn notices(roots: &[&str], target: Target) -> Result<String> {
     let mut command = MetadataCommand::new();
-    if let Some(triple) = target.triple() {
-        command.other_options(["--filter-platform".into(), triple.into()]);
-    }
+    command.other_options(["--filter-platform".into(), target.rust_name()?]);
     let metadata = command.exec().context("cargo lists no packages")?;
     let mut text = String::from("Continuo is compiled from the following works of others.\n\n");
     text += OTHERS;
+    if target.is_mingw() {
+        let mingw = fs::read_to_string(MINGW)
+            .with_context(|| format!("cannot read MinGW-w64's licences in {MINGW}"))?;
+        write!(
+            text,
+            "\nMinGW-w64's runtime and its winpthreads:\n\n{mingw}\n"
+        )?;
+    }
     // Many crates have the same text; each is printed once, below the names of all of them.
     let mut works: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for package in compiled(&metadata, roots)? {
         let licence = package.license.as_deref().unwrap_or("see the text");
-        let name = format!("{} {} ({licence})", package.name, package.version);
+        let source = match &package.repository {
+            Some(repository) => format!(", {repository}"),
+            None => String::new(),
+        };
+        let name = format!("{} {} ({licence}){source}", package.name, package.version);
         let folder = package
             .manifest_path
             .parent()
@@ -63,6 +78,9 @@ pub(super) fn notices(roots: &[&str], target: Target) -> Result<String> {
             texts += String::from_utf8_lossy(&bytes).trim();
             texts += "\n\n";
         }
+        if texts.is_empty() {
+            texts = standard_texts(package)?;
+        }
         works.entry(texts).or_default().push(name);
     }
     for (texts, names) in works {
@@ -70,6 +88,27 @@ pub(super) fn notices(roots: &[&str], target: Target) -> Result<String> {
         write!(text, "\n{line}\n{}\n{line}\n\n{texts}", names.join("\n"))?;
     }
     Ok(text)
+}
+
+/// The authors and the standard texts of the licences of a package that brings no text.
+fn standard_texts(package: &Package) -> Result<String> {
+    let licence = package.license.as_deref().unwrap_or_default();
+    let unknown = || {
+        format!(
+            "{}: no text, and no known licence: {licence:?}",
+            package.name
+        )
+    };
+    let parsed = Expression::parse_mode(licence, ParseMode::LAX).with_context(unknown)?;
+    let mut texts = match package.authors.as_slice() {
+        [] => String::from("Copyright of its authors\n\n"),
+        authors => format!("Copyright of {}\n\n", authors.join(", ")),
+    };
+    for required in parsed.requirements() {
+        let id = required.req.license.id().with_context(unknown)?;
+        writeln!(texts, "{}\n\n{}\n", id.full_name, id.text().trim())?;
+    }
+    Ok(texts)
 }
 
 /// Packages of others that the roots are compiled from, by name and version.
@@ -147,6 +186,17 @@ mod tests {
         assert!(
             text.contains("Copyright (c) Facebook"),
             "faiss's own licence"
+        );
+        let rule = "-".repeat(80);
+        let without = text
+            .split(&rule)
+            .skip(1)
+            .filter(|part| part.trim().is_empty());
+        assert_eq!(without.count(), 0, "a work without a text");
+        assert!(
+            !text.contains("objc2"),
+            "a crate of another system: {}",
+            Target::host().name()
         );
         assert!(
             !text.contains("\ncontinuo "),
