@@ -111,7 +111,11 @@ fn check_linkage(path: &Path, linkage: &Linkage, exports: &[&str]) -> Result<()>
              (third_party/faiss/toolchain.cmake)"
         );
     }
-    eprintln!("{path}: needs {}", linkage.libraries.join(", "));
+    // Windows names a library once for each crate that imports from it, in any case.
+    let mut libraries = linkage.libraries.clone();
+    libraries.sort_by_key(|name| name.to_lowercase());
+    libraries.dedup_by_key(|name| name.to_lowercase());
+    eprintln!("{path}: needs {}", libraries.join(", "));
     eprintln!("{path}: exports {}", linkage.exports.join(", "));
     Ok(())
 }
