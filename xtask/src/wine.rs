@@ -47,6 +47,8 @@ pub(crate) fn run(linux: &Artifacts) -> Result<Tally> {
     });
     shell::run(build.arg("--examples"))?;
     tests.arg("--no-fail-fast");
+    // Wine 8 now and then refuses to start a program while another one starts.
+    tests.env("RUST_TEST_THREADS", "1");
     wine.configure(&mut tests);
     tests.env(onnx_runtime::VARIABLE, windows_path(&library));
     tests.env("CONTINUO_TEST_BUNDLES", windows_path(&bundled));

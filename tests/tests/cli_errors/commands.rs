@@ -167,6 +167,14 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         TRAINER,
+        "average",
+        Reads::Nothing,
+        Makes::Folder,
+        false,
+        "trained trained -o {out}",
+    ),
+    row(
+        TRAINER,
         "eval",
         Reads::Corpus,
         Makes::Nothing,
