@@ -16,7 +16,7 @@ use crate::export::onnx::{self, GraphFile};
 use crate::export::parity::variant_loss::{self, VariantLoss};
 use crate::export::parity::{self, Parity, ParityError};
 use crate::model::LikeMidigen;
-use crate::train::checkpoint::{self, Checkpoint, CheckpointError, StoredFormat};
+use crate::train::checkpoint::{self, Checkpoint, CheckpointError};
 
 /// Options of [`export`].
 pub struct ExportOptions<'a> {
@@ -192,10 +192,7 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         draft.write(path, bytes)?;
     }
     // With its parameters a model can be measured, exported again and trained further.
-    draft.write(
-        checkpoint::WEIGHTS,
-        &checkpoint::weights(&model, StoredFormat::F16),
-    )?;
+    draft.write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
     draft.finish()?;
     Ok(Exported {
         parity,
