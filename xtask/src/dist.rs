@@ -261,7 +261,7 @@ impl Release {
         Ok(entries)
     }
 
-    /// What to do first with an archive.
+    /// The first steps with an archive, as a text.
     fn readme(&self) -> Entry {
         let install = match self.target.system {
             System::Linux => {

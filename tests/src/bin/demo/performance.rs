@@ -23,7 +23,7 @@ const BLOCK: u32 = 480;
 /// Sample rate in Hz.
 pub(crate) const SAMPLE_RATE: f64 = 48_000.0;
 
-/// What the plugin does with the opening.
+/// The plugin's task beside the opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scene {
     /// Goes on after it.
