@@ -11,6 +11,7 @@
 
 mod archive;
 mod notices;
+mod texts;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,14 +33,6 @@ const DEB_FOLDER: &str = "usr/lib/continuo";
 /// The script that installs the plugin on Windows. It also runs in Wine 8's `cmd`, which ignores
 /// `exit /b` inside parentheses, and for which `if exist FILE\` is true.
 pub(crate) const INSTALL_CMD: &str = include_str!("dist/install.cmd");
-
-/// The Debian package's file on its licences.
-const COPYRIGHT: &str = "\
-Continuo is under the MIT licence or the Apache licence 2.0, as you choose: LICENSE-MIT and
-LICENSE-APACHE beside this file. THIRD-PARTY-LICENSES.txt has the licences of the works that it is
-compiled from. ONNX Runtime, basic-pitch's model and the model that plays lie in
-/usr/lib/continuo/Continuo.resources with licences of their own.
-";
 
 /// Options of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -151,7 +144,10 @@ impl Release {
             data: Data::Program(script.1.into()),
         });
         entries.extend(self.texts()?);
-        entries.push(self.readme());
+        entries.push(Entry {
+            path: "README.txt".into(),
+            data: Data::File(texts::readme(self.target).into()),
+        });
         Ok(self.sorted(entries))
     }
 
@@ -196,7 +192,7 @@ impl Release {
         entries.extend(texts);
         entries.push(Entry {
             path: "usr/share/doc/continuo/copyright".into(),
-            data: Data::File(COPYRIGHT.into()),
+            data: Data::File(texts::COPYRIGHT.into()),
         });
         let size: usize = entries.iter().map(|entry| entry.data.len()).sum();
         let control = format!(
@@ -231,8 +227,7 @@ impl Release {
     fn bundles(&self, is_left_out: impl Fn(&str) -> bool) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for (bundle, resources) in bundle::places(&self.bundled, self.target) {
-            let beside = (!resources.starts_with(&bundle)).then_some(resources);
-            for path in std::iter::once(bundle).chain(beside) {
+            for path in bundle::installed(bundle, resources) {
                 let name = path.file_name().context("a bundle without a name")?;
                 let name = name
                     .to_str()
@@ -259,37 +254,6 @@ impl Release {
             entries.push(file(name, read(Path::new(name))?));
         }
         Ok(entries)
-    }
-
-    /// The first steps with an archive, as a text.
-    fn readme(&self) -> Entry {
-        let install = match self.target.system {
-            System::Linux => {
-                "Run ./install.sh: it copies both plugins into ~/.clap and ~/.vst3. The package \
-                 (.deb) installs them for all users instead."
-            }
-            System::Windows => {
-                "Run install.cmd: it copies both plugins into %LOCALAPPDATA%\\Programs\\Common. \
-                 Continuo.resources belongs beside Continuo.clap. ONNX Runtime needs Microsoft's \
-                 Visual C++ Redistributable for this processor, 14.40 or newer."
-            }
-            System::MacOs => {
-                "Run ./install.sh in a terminal: it copies both plugins into ~/Library/Audio/Plug-Ins. \
-                 The plugins are signed for this use only, and not notarised: if macOS refuses \
-                 them, run  xattr -dr com.apple.quarantine  on both."
-            }
-        };
-        let text = format!(
-            "Continuo {} for {}\n\n{install}\n\nThen let your DAW scan its plugins, and put Continuo \
-             on an instrument track.\n\nThe command `continuo` beside this file continues MIDI \
-             files: run `continuo --help`.\n",
-            env!("CARGO_PKG_VERSION"),
-            self.target.name()
-        );
-        Entry {
-            path: "README.txt".into(),
-            data: Data::File(text.into()),
-        }
     }
 }
 

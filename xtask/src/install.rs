@@ -39,9 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         );
     }
     for ((from, from_resources), folder) in places.into_iter().zip(folders) {
-        // Resources inside the bundle come with it.
-        let beside = (!from_resources.starts_with(&from)).then_some(from_resources);
-        for path in std::iter::once(from).chain(beside) {
+        for path in bundle::installed(from, from_resources) {
             let name = path.file_name().context("a bundle without a name")?;
             let to = folder.join(name);
             println!("{} -> {}", path.display(), to.display());

@@ -40,8 +40,8 @@ pub(super) struct Arguments {
     /// lowest notes as the bass, the rest as the chords. Needs a vocabulary with parts.
     #[arg(long)]
     divide: bool,
-    /// Encode each song of several parts a second time as one keyboard part, without its drums, or
-    /// with `only` in no other way. Needs a vocabulary with parts.
+    /// Encode each song of several parts as one keyboard part, without its drums: besides the song
+    /// itself (also, the default), or instead of it (only). Needs a vocabulary with parts.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "also")]
     merge: Option<Merge>,
     /// Print the result as JSON.
