@@ -6,7 +6,7 @@
 //! ```
 //!
 //! From bar `--from-bar` on, for `--bars` bars, the model reads all notes before the bar line and
-//! plays the bar. With a model that has parts, only the withheld part counts, and the rest of the
+//! plays the bar; with `--beats`, beat by beat. With a model that has parts, only the withheld part counts, and the rest of the
 //! band is imagined. A model without parts plays one stream. The first row measures the written
 //! part. Columns:
 //! - doubled: share of the notes that begin together with a note of another part of the same pitch
@@ -38,6 +38,12 @@ struct Args {
     /// Part to withhold
     #[arg(long, default_value = "bass")]
     part: Part,
+    /// Take keyboard solos, in which nobody has written the part
+    #[arg(long)]
+    solos: bool,
+    /// Decide at each beat instead of each bar
+    #[arg(long)]
+    beats: bool,
     /// Number of pieces
     #[arg(long, default_value_t = 50)]
     pieces: usize,
@@ -92,11 +98,15 @@ fn main() -> Result<()> {
         };
         let lines = bar_lines(&piece.whole, args.from_bar, args.bars);
         let (from, until) = (lines[0], lines[lines.len() - 1]);
+        let lines = match args.beats {
+            true => beat_lines(&piece.whole, from, until),
+            false => lines,
+        };
         let answer = accompany(&args, &model, &piece.player, &lines, pieces as u64 + 1)?;
         let inside = |note: &&Note| (from..until).contains(&note.start);
         let real: Vec<Note> = piece.written.iter().filter(inside).copied().collect();
         for (counts, notes) in [(&mut written, &real), (&mut played, &answer)] {
-            counts.bars += lines.len() - 1;
+            counts.bars += args.bars as usize;
             count(counts, notes, &real, &piece, from, until);
         }
         pieces += 1;
@@ -104,7 +114,10 @@ fn main() -> Result<()> {
             break;
         }
     }
-    println!("{pieces} pieces, the {} withheld\n", args.part);
+    match args.solos {
+        true => println!("{pieces} keyboard solos, accompanied by {}\n", args.part),
+        false => println!("{pieces} pieces, the {} withheld\n", args.part),
+    }
     println!(
         "| | notes a bar | doubled | chord tones on beats | onsets shared with the written part |\n\
          |---|---|---|---|---|"
@@ -156,7 +169,11 @@ fn withheld(args: &Args, whole: Score) -> Option<Withheld> {
         notes: others,
         ..whole.clone()
     };
-    (busy(&written) && busy(&pitched)).then_some(Withheld {
+    let fits = match args.solos {
+        true => whole.notes.iter().all(|note| note.part == Part::Keys),
+        false => busy(&written),
+    };
+    (fits && busy(&pitched)).then_some(Withheld {
         player,
         written,
         whole,
@@ -171,7 +188,15 @@ fn bar_lines(score: &Score, from_bar: u32, bars: u32) -> Vec<u32> {
         .collect()
 }
 
-/// Plays along from bar line to bar line. Returns the notes of the withheld part.
+fn beat_lines(score: &Score, from: u32, until: u32) -> Vec<u32> {
+    let next = |&at: &u32| Some(Beat::at(&score.time_signatures, at).end);
+    let beats = std::iter::successors(Some(from), next);
+    let mut lines: Vec<u32> = beats.take_while(|&at| at < until).collect();
+    lines.push(until);
+    lines
+}
+
+/// Plays along from line to line. Returns the notes of the withheld part.
 fn accompany(
     args: &Args,
     model: &Arc<Model>,
@@ -213,7 +238,7 @@ fn count(
     from: u32,
     until: u32,
 ) {
-    let drums = !piece.written.iter().any(|note| note.part.is_pitched());
+    let drums = notes.iter().chain(real).all(|note| !note.part.is_pitched());
     let key = |note: &Note| (note.start, note.pitch % 12);
     let player = piece.player.notes.iter().filter(|n| n.part.is_pitched());
     let player: BTreeSet<(u32, u8)> = player.map(key).collect();

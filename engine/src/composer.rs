@@ -17,8 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use continuo_score::{
-    ChordPlan, Grammar, GrammarState, Note, NoteDecoder, NoteState, Part, Scale, Score,
-    TimeSignatureMap,
+    ChordPlan, Grammar, GrammarState, Note, NoteDecoder, NoteState, Scale, Score, TimeSignatureMap,
 };
 
 use crate::error::EngineError;
@@ -307,20 +306,6 @@ impl Composer {
         }
     }
 
-    /// The step from which each part of the input is silent, by [`Part::index`].
-    fn silent_from(&self) -> [u32; Part::COUNT] {
-        let mut silent_from = [0; Part::COUNT];
-        for note in &self.input.notes {
-            let end = match note.part.is_pitched() {
-                true => note.end(),
-                false => note.start,
-            };
-            let from = &mut silent_from[note.part.index()];
-            *from = end.max(*from);
-        }
-        silent_from
-    }
-
     /// Begins the pending answer.
     fn start_answer(&mut self) -> Result<(), EngineError> {
         let Some(PendingAnswer {
@@ -336,7 +321,7 @@ impl Composer {
         let at = at.max(self.state.step);
         self.sampler
             .follow_chords(&self.chords, &self.time_signatures);
-        self.sampler.hear_parts(self.silent_from());
+        self.sampler.hear_parts(&self.input.notes);
         let at = self.sampler.begin(at, &sampling, seed, self.scale, &own);
         if let Some(sampling) = tuned {
             self.sampler.tune(&sampling);

@@ -1,45 +1,70 @@
-//! Bias to parts that are silent though they are on.
+//! Bias to parts that play too little though they are on.
 //!
 //! A model of bands imagines the whole band, and hears which of its parts have played. Of a part that
-//! nobody has played it expects nothing, although the musician has switched it on. So its entrance gets
-//! likelier with every beat of its silence.
+//! nobody has played it expects little, although the musician has switched it on. So each part that is on
+//! is owed half the notes that people write for it. What it is owed makes its next note likelier, until
+//! it plays about that much; when its notes come is left to the model.
 
-use continuo_score::{Part, PartSet};
+use continuo_score::{Note, Part, PartSet};
 
-/// Silence in beats before the bias begins: a rest is music.
-const REST: f32 = 2.0;
-/// Nats for each further beat of silence.
+/// Notes that a part is owed for a beat of its silence, by [`Part::index`]: half of what people write.
+const OWED: [f32; Part::COUNT] = [1.5, 0.5, 1.5, 0.5, 1.5];
+/// Beats in arrears before the bias begins: a rest is music.
+const REST: f32 = 1.0;
+/// Nats for each further beat in arrears.
 const PER_BEAT: f32 = 1.0;
 /// Greatest bias in nats.
-const MOST: f32 = 6.0;
+const MOST: f32 = 12.0;
+/// Beats of the input that count.
+const HEARD: u32 = 32;
 
-/// The step from which each part is silent, by [`Part::index`].
+/// Arrears of the parts at a step.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct PartEntrance {
+    step: u32,
+    /// Step from which each part is silent, by [`Part::index`].
     silent_from: [u32; Part::COUNT],
+    /// Arrears in beats of silence, by [`Part::index`].
+    beats: [f32; Part::COUNT],
 }
 
 impl PartEntrance {
-    /// Starts over with parts that are silent from these steps on.
-    pub(super) fn begin(&mut self, silent_from: [u32; Part::COUNT]) {
-        self.silent_from = silent_from;
-    }
-
-    /// A note of `part` ends at step `end`.
-    pub(super) fn note(&mut self, part: Part, end: u32) {
-        let from = &mut self.silent_from[part.index()];
-        *from = (*from).max(end);
-    }
-
-    /// Bias in nats of an entrance of `part` at `step`, where `on` are the parts that are switched on,
-    /// and a beat has `beat` steps. 0 where all are: then nobody has chosen.
-    pub(super) fn bias(&self, part: Part, step: u32, on: PartSet, beat: u32) -> f32 {
-        if on == PartSet::ALL || !on.contains(part) {
-            return 0.0;
+    /// Arrears at the last of `notes`, which are sorted by start. `beat` is the number of steps of a beat.
+    pub(super) fn hear(notes: &[Note], beat: u32) -> Self {
+        let last = notes.last().map_or(0, |note| note.start);
+        let first = last.saturating_sub(HEARD * beat);
+        let mut heard = Self::default();
+        for note in &notes[notes.partition_point(|note| note.start < first)..] {
+            heard.pass(note.start, beat);
+            heard.note(note.part, note.end());
         }
-        let silent = step.saturating_sub(self.silent_from[part.index()]);
-        let beats = silent as f32 / beat.max(1) as f32;
-        ((beats - REST) * PER_BEAT).clamp(0.0, MOST)
+        heard
+    }
+
+    /// Lets time pass until `step`.
+    pub(super) fn pass(&mut self, step: u32, beat: u32) {
+        for (arrears, silent_from) in self.beats.iter_mut().zip(self.silent_from) {
+            let silence = step.saturating_sub(self.step.max(silent_from));
+            let beats = silence as f32 / beat.max(1) as f32;
+            *arrears = (*arrears + beats).min(REST + MOST / PER_BEAT);
+        }
+        self.step = self.step.max(step);
+    }
+
+    /// `part` has played a note that ends at step `end`; a drum hit has no length.
+    pub(super) fn note(&mut self, part: Part, end: u32) {
+        let part = part.index();
+        self.beats[part] = (self.beats[part] - 1.0 / OWED[part]).max(0.0);
+        self.silent_from[part] = self.silent_from[part].max(end);
+    }
+
+    /// Bias in nats of a note of `part`, where `on` are the parts that are switched on. 0 where all are:
+    /// then nobody has chosen.
+    pub(super) fn bias(&self, part: Part, on: PartSet) -> f32 {
+        match on != PartSet::ALL && on.contains(part) {
+            true => ((self.beats[part.index()] - REST) * PER_BEAT).clamp(0.0, MOST),
+            false => 0.0,
+        }
     }
 }
 
@@ -48,20 +73,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bias_grows_with_the_silence_of_a_part_that_is_on() {
+    fn bias_grows_until_the_part_has_played_what_it_is_owed() {
         let on: PartSet = [Part::Bass, Part::Drums].into_iter().collect();
         let mut entrance = PartEntrance::default();
-        entrance.begin([0, 0, 0, 24, 0]);
-        let bass = |entrance: &PartEntrance, step| entrance.bias(Part::Bass, step, on, 12);
-        assert_eq!(
-            [24, 48, 60, 72].map(|step| bass(&entrance, step)),
-            [0.0, 0.0, 1.0, 2.0]
-        );
-        assert_eq!(bass(&entrance, 9_999), MOST);
-        assert_eq!(entrance.bias(Part::Lead, 9_999, on, 12), 0.0);
-        assert_eq!(entrance.bias(Part::Bass, 9_999, PartSet::ALL, 12), 0.0);
-        entrance.note(Part::Bass, 70);
-        assert_eq!(bass(&entrance, 72), 0.0);
-        assert_eq!(bass(&entrance, 106), 1.0);
+        let mut at = |step, notes_of_bass| {
+            entrance.pass(step, 12);
+            (0..notes_of_bass).for_each(|_| entrance.note(Part::Bass, step + 6));
+            [Part::Bass, Part::Drums, Part::Lead].map(|part| entrance.bias(part, on))
+        };
+        assert_eq!(at(12, 0), [0.0, 0.0, 0.0]);
+        assert_eq!(at(48, 0), [3.0, 3.0, 0.0]);
+        assert_eq!(at(48, 1), [1.0, 3.0, 0.0]);
+        // Half of the beat is the note.
+        assert_eq!(at(60, 0), [1.5, 4.0, 0.0]);
+        assert_eq!(at(60, 1), [0.0, 4.0, 0.0]);
+        assert_eq!(at(9_999, 0), [MOST, MOST, 0.0]);
+        assert_eq!(at(9_999, 2), [MOST - 4.0, MOST, 0.0]);
+        assert_eq!(entrance.bias(Part::Bass, PartSet::ALL), 0.0);
+    }
+
+    #[test]
+    fn arrears_are_those_at_the_last_note_heard() {
+        let note = |start, part| Note {
+            start,
+            part,
+            length: 12,
+            ..Note::default()
+        };
+        let bias = |notes: &[Note]| {
+            let heard = PartEntrance::hear(notes, 12);
+            heard.bias(Part::Bass, PartSet::from_iter([Part::Bass]))
+        };
+        assert_eq!(bias(&[]), 0.0);
+        let mut notes = vec![note(0, Part::Keys), note(24, Part::Bass)];
+        assert_eq!(bias(&notes), 0.0);
+        notes.push(note(72, Part::Keys));
+        assert_eq!(bias(&notes), 2.0);
+        notes.push(note(5_000, Part::Keys));
+        notes.push(note(5_384, Part::Keys));
+        assert_eq!(bias(&notes), MOST);
     }
 }

@@ -2,8 +2,8 @@
 
 use continuo_score::ngram::Continuations;
 use continuo_score::{
-    ChordPlan, Grammar, GrammarState, Note, Part, Scale, Score, TimeSignatureMap, Token,
-    TokenSequence, Vocabulary,
+    ChordPlan, Grammar, GrammarState, Note, Scale, Score, TimeSignatureMap, Token, TokenSequence,
+    Vocabulary,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -130,11 +130,11 @@ impl Sampler {
         begins
     }
 
-    /// The steps from which the parts of the input are silent, by [`Part::index`](continuo_score::Part::index):
-    /// from then on, a note of a part that [`Constraints::parts`] has gets likelier with every beat of the
-    /// part's silence. Call it before [`Sampler::begin`]. Unless it is called, all were heard at step 0.
-    pub fn hear_parts(&mut self, silent_from: [u32; Part::COUNT]) {
-        self.part_entrance.begin(silent_from);
+    /// Counts how little the parts have played in `notes`, the input sorted by start: a part that
+    /// [`Constraints::parts`] has gets likelier the less it has played. Call it before [`Sampler::begin`].
+    /// Unless it is called, nothing was played from step 0.
+    pub fn hear_parts(&mut self, notes: &[Note]) {
+        self.part_entrance = PartEntrance::hear(notes, self.grid.beat);
     }
 
     /// Changes the settings from the next token on; the random numbers continue.
@@ -313,13 +313,12 @@ impl Sampler {
                 _ => (TokenGroup::Sound, 0.0),
             };
             // It counts against moves in time, too.
-            let entrance = match first {
-                Token::Part(part) => {
-                    let (step, on) = (self.answer.step, compiled.parts);
-                    self.part_entrance.bias(part, step, on, self.grid.beat)
-                }
-                _ => 0.0,
+            let enters = match first {
+                Token::Part(part) => Some(part),
+                Token::Pitch(_) | Token::Velocity(_) => Some(self.answer.part),
+                _ => None,
             };
+            let entrance = enters.map_or(0.0, |part| self.part_entrance.bias(part, compiled.parts));
             self.chooser.candidates.push(Candidate {
                 id: id as u16,
                 group,
@@ -354,6 +353,7 @@ impl Sampler {
             _ => {}
         }
         self.answer.read(token, self.grid);
+        self.part_entrance.pass(self.answer.step, self.grid.beat);
         // Velocities do not count for loop detection.
         match token {
             Token::Pitch(p) => self.loop_detector.push(u32::from(p)),

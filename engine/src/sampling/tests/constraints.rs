@@ -214,11 +214,11 @@ fn silent_part_enters_sooner_where_it_is_on() {
         _ => 0.0,
     };
     let logits: Vec<f32> = grammar.tokens().iter().map(wanted).collect();
-    let notes_of_bass = |on: &[Part], silent_from: u32| {
+    let notes_of_bass = |on: &[Part], notes: &[Note]| {
         let mut sampling = PLAIN;
         sampling.constraints.parts = on.iter().copied().collect();
         let mut sampler = Sampler::new(&v);
-        sampler.hear_parts([silent_from; Part::COUNT]);
+        sampler.hear_parts(notes);
         sampler.begin(0, &sampling, 3, None, &[]);
         let mut state = grammar.next(&GrammarState::default(), Token::Start);
         let mut count = 0;
@@ -230,11 +230,16 @@ fn silent_part_enters_sooner_where_it_is_on() {
         }
         count
     };
-    let all = notes_of_bass(&Part::ALL, 0);
-    let other = notes_of_bass(&[Part::Lead], 0);
-    let bass = notes_of_bass(&[Part::Bass], 0);
+    let all = notes_of_bass(&Part::ALL, &[]);
+    let other = notes_of_bass(&[Part::Lead], &[]);
+    let bass = notes_of_bass(&[Part::Bass], &[]);
     assert!(bass > 2 * all.max(other) + 10, "{bass}, {all}, {other}");
-    assert_eq!(notes_of_bass(&[Part::Bass], u32::MAX), other);
+    let sounds_for_long = Note {
+        length: u32::MAX,
+        part: Part::Bass,
+        ..Note::default()
+    };
+    assert_eq!(notes_of_bass(&[Part::Bass], &[sounds_for_long]), other);
 }
 
 /// A range of its own that does not meet that of all parts applies alone, so there is always a note.
