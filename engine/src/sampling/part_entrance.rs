@@ -12,7 +12,7 @@ const OWED: [f32; Part::COUNT] = [1.5, 0.5, 1.5, 0.5, 1.5];
 /// Beats in arrears before the bias begins: a rest is music.
 const REST: f32 = 1.0;
 /// Nats for each further beat in arrears.
-const PER_BEAT: f32 = 1.0;
+const PER_BEAT: f32 = 2.0;
 /// Greatest bias in nats.
 const MOST: f32 = 12.0;
 /// Beats of the input that count.
@@ -82,13 +82,13 @@ mod tests {
             [Part::Bass, Part::Drums, Part::Lead].map(|part| entrance.bias(part, on))
         };
         assert_eq!(at(12, 0), [0.0, 0.0, 0.0]);
-        assert_eq!(at(48, 0), [3.0, 3.0, 0.0]);
-        assert_eq!(at(48, 1), [1.0, 3.0, 0.0]);
+        assert_eq!(at(48, 0), [6.0, 6.0, 0.0]);
+        assert_eq!(at(48, 1), [2.0, 6.0, 0.0]);
         // Half of the beat is the note.
-        assert_eq!(at(60, 0), [1.5, 4.0, 0.0]);
-        assert_eq!(at(60, 1), [0.0, 4.0, 0.0]);
+        assert_eq!(at(60, 0), [3.0, 8.0, 0.0]);
+        assert_eq!(at(60, 1), [0.0, 8.0, 0.0]);
         assert_eq!(at(9_999, 0), [MOST, MOST, 0.0]);
-        assert_eq!(at(9_999, 2), [MOST - 4.0, MOST, 0.0]);
+        assert_eq!(at(9_999, 2), [MOST - 8.0, MOST, 0.0]);
         assert_eq!(entrance.bias(Part::Bass, PartSet::ALL), 0.0);
     }
 
@@ -108,7 +108,7 @@ mod tests {
         let mut notes = vec![note(0, Part::Keys), note(24, Part::Bass)];
         assert_eq!(bias(&notes), 0.0);
         notes.push(note(72, Part::Keys));
-        assert_eq!(bias(&notes), 2.0);
+        assert_eq!(bias(&notes), 4.0);
         notes.push(note(5_000, Part::Keys));
         notes.push(note(5_384, Part::Keys));
         assert_eq!(bias(&notes), MOST);

@@ -123,8 +123,11 @@ impl Sampler {
         score.normalise();
         let mut spelt = TokenSequence::encode_open(&score, &self.vocabulary);
         spelt.move_to(at - from, &self.vocabulary);
+        let heard = self.part_entrance;
         spelt.tokens.iter().for_each(|t| self.read(t.token));
         self.density_controller = DensityController::default();
+        // The input has these notes, too.
+        self.part_entrance = heard;
         let begins = self.answer.first_room(at, &self.compiled, self.grid);
         self.answer.wait(begins);
         begins

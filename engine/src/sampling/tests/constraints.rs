@@ -214,32 +214,46 @@ fn silent_part_enters_sooner_where_it_is_on() {
         _ => 0.0,
     };
     let logits: Vec<f32> = grammar.tokens().iter().map(wanted).collect();
-    let notes_of_bass = |on: &[Part], notes: &[Note]| {
+    let walk = |on: &[Part], notes: &[Note], own: &[Note]| {
         let mut sampling = PLAIN;
         sampling.constraints.parts = on.iter().copied().collect();
         let mut sampler = Sampler::new(&v);
         sampler.hear_parts(notes);
-        sampler.begin(0, &sampling, 3, None, &[]);
+        let last = notes.last().map_or(0, |note| note.start);
+        sampler.begin(last, &sampling, 3, None, own);
         let mut state = grammar.next(&GrammarState::default(), Token::Start);
-        let mut count = 0;
-        for _ in 0..2_000 {
+        let tokens = (0..2_000).map(|_| {
             let token = v.token(sampler.choose(&state, &logits).unwrap()).unwrap();
-            count += usize::from(token == Token::Part(Part::Bass));
             sampler.read(token);
             state = grammar.next(&state, token);
-        }
-        count
+            token
+        });
+        tokens.collect::<Vec<Token>>()
+    };
+    let notes_of_bass = |on: &[Part], notes: &[Note]| {
+        let bass = |token: &&Token| **token == Token::Part(Part::Bass);
+        walk(on, notes, &[]).iter().filter(bass).count()
     };
     let all = notes_of_bass(&Part::ALL, &[]);
     let other = notes_of_bass(&[Part::Lead], &[]);
     let bass = notes_of_bass(&[Part::Bass], &[]);
     assert!(bass > 2 * all.max(other) + 10, "{bass}, {all}, {other}");
-    let sounds_for_long = Note {
-        length: u32::MAX,
-        part: Part::Bass,
+    let note = |start, length, part| Note {
+        start,
+        length,
+        part,
         ..Note::default()
     };
+    let sounds_for_long = note(0, u32::MAX, Part::Bass);
     assert_eq!(notes_of_bass(&[Part::Bass], &[sounds_for_long]), other);
+    // A note that the answer goes on from is one of the input, and counts once.
+    let own = [note(0, 1, Part::Bass), note(6, 1, Part::Bass)];
+    let input = [own[0], own[1], note(240, 1, Part::Keys)];
+    let (once, twice) = (
+        walk(&[Part::Bass], &input, &[]),
+        walk(&[Part::Bass], &input, &own),
+    );
+    assert_eq!(once, twice);
 }
 
 /// A range of its own that does not meet that of all parts applies alone, so there is always a note.
