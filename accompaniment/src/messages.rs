@@ -267,9 +267,11 @@ impl Settings {
         }
     }
 
-    /// The settings with constraints that limit the parts of `played` alone.
+    /// The settings with constraints that limit the parts of `played` alone, of which those that are
+    /// switched on are owed notes.
     pub(crate) fn limited_to(mut self, played: PartSet) -> Self {
         self.sampling.constraints.parts = played;
+        self.sampling.constraints.owed = self.plays;
         self
     }
 

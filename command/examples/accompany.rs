@@ -208,6 +208,7 @@ fn accompany(
     let mut sampling = args.sampling.sampling();
     if has_parts {
         sampling.constraints.parts = PartSet::from_iter([args.part]);
+        sampling.constraints.owed = sampling.constraints.parts;
     }
     let mut composer = Composer::new(model.clone());
     let mut answer: Vec<Note> = Vec::new();

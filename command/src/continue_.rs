@@ -260,6 +260,7 @@ fn play(
     };
     // The model imagines the whole band, and the constraints hold for the written parts.
     sampling.constraints.parts = written;
+    sampling.constraints.owed = args.parts.iter().copied().collect();
     composer.answer(from, &sampling, args.generation.seed)?;
     let mut notes = Vec::new();
     let progress = Progress::new("playing", "bars", u64::from(args.bars));

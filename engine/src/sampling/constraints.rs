@@ -72,6 +72,9 @@ pub struct Constraints {
     /// Parts whose notes all these constraints limit. The notes of other parts are free, and do not
     /// count: they are imagined, and others play them.
     pub parts: PartSet,
+    /// Those of these parts that the musician has switched on. Each gets likelier, the less it plays,
+    /// until it plays about half as much as people write for it. None in a model without parts.
+    pub owed: PartSet,
     /// Limits of each part, by [`Part::index`].
     pub of_part: [PartLimits; Part::COUNT],
     /// Pull to the chords that the answer is to follow ([`Sampler::follow_chords`]), 0 to 1: from none,
@@ -92,6 +95,7 @@ impl Default for Constraints {
             longest: None,
             velocity: (1, 127),
             parts: PartSet::ALL,
+            owed: PartSet::EMPTY,
             of_part: [PartLimits::default(); Part::COUNT],
             chord_pull: 0.0,
         }
@@ -111,6 +115,8 @@ impl Constraints {
 pub(super) struct CompiledConstraints {
     /// Parts that are limited.
     pub(super) parts: PartSet,
+    /// Those of them that are to play at least about half as much as people do.
+    pub(super) owed: PartSet,
     /// Parts that the vocabulary has.
     pub(super) known_parts: PartSet,
     /// For each part, bit *p*: pitch *p* is in range, and in the scale.
@@ -172,6 +178,12 @@ impl CompiledConstraints {
         });
         Self {
             parts: constraints.parts,
+            owed: match vocabulary.has_parts() {
+                true => (constraints.owed.iter())
+                    .filter(|&part| constraints.parts.contains(part))
+                    .collect(),
+                false => PartSet::EMPTY,
+            },
             known_parts: match vocabulary.has_parts() {
                 true => PartSet::ALL,
                 false => PartSet::from_iter([Part::Keys]),

@@ -134,7 +134,7 @@ impl Sampler {
     }
 
     /// Counts how little the parts have played in `notes`, the input sorted by start: a part that
-    /// [`Constraints::parts`] has gets likelier the less it has played. Call it before [`Sampler::begin`].
+    /// [`Constraints::owed`] has gets likelier the less it has played. Call it before [`Sampler::begin`].
     /// Unless it is called, nothing was played from step 0.
     pub fn hear_parts(&mut self, notes: &[Note]) {
         self.part_entrance = PartEntrance::hear(notes, self.grid.beat);
@@ -321,7 +321,7 @@ impl Sampler {
                 Token::Pitch(_) | Token::Velocity(_) => Some(self.answer.part),
                 _ => None,
             };
-            let entrance = enters.map_or(0.0, |part| self.part_entrance.bias(part, compiled.parts));
+            let entrance = enters.map_or(0.0, |part| self.part_entrance.bias(part, compiled.owed));
             self.chooser.candidates.push(Candidate {
                 id: id as u16,
                 group,

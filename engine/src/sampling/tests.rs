@@ -29,6 +29,7 @@ const FREE: Constraints = Constraints {
     longest: None,
     velocity: (1, 127),
     parts: PartSet::ALL,
+    owed: PartSet::EMPTY,
     of_part: [PartLimits {
         range: (0, 127),
         polyphony: None,
