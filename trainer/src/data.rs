@@ -12,6 +12,7 @@ pub mod device_corpus;
 pub mod divide;
 pub mod encode;
 pub mod file_kinds;
+pub mod grooves;
 mod journal;
 pub mod merges;
 pub mod micro_batch;

@@ -37,13 +37,19 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "preset")]
     vocabulary: Option<PathBuf>,
     /// Encode each keyboard solo a second time, divided into parts: its top line as the lead, its
-    /// lowest notes as the bass, the rest as the chords. Needs a vocabulary with parts.
+    /// lowest notes as the bass, the rest as the chords; of half of them only the lead or the bass leaves
+    /// the keys. Needs a vocabulary with parts.
     #[arg(long)]
     divide: bool,
     /// Encode each song of several parts as one keyboard part, without its drums: besides the song
     /// itself (also, the default), or instead of it (only). Needs a vocabulary with parts.
     #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "also")]
     merge: Option<Merge>,
+    /// Encode each song without drums once more, with a drum track from this folder laid under it, of
+    /// those with the song's time signature; a keyboard solo divided, with --divide. Needs a vocabulary
+    /// with parts. May be given several times.
+    #[arg(long, value_name = "FOLDER")]
+    grooves: Vec<PathBuf>,
     /// Print the result as JSON.
     #[arg(long)]
     json: bool,
@@ -65,7 +71,11 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         Some(path) => encoding::vocabulary(path)?,
         None => encoding::preset(&a.preset)?,
     };
-    for (given, option) in [(a.divide, "--divide"), (a.merge.is_some(), "--merge")] {
+    for (given, option) in [
+        (a.divide, "--divide"),
+        (a.merge.is_some(), "--merge"),
+        (!a.grooves.is_empty(), "--grooves"),
+    ] {
         ensure!(
             !given || vocabulary.has_parts(),
             "{option}: the vocabulary has no parts; encode with --preset band"
@@ -84,6 +94,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         vocabulary,
         divide: a.divide,
         merge: a.merge,
+        grooves: &a.grooves,
         reading: a.selection.reading(),
         split: a.selection.split()?,
     };

@@ -126,6 +126,7 @@ fn corpus(a: &Arguments, output: &Output) -> anyhow::Result<(Option<ScratchFolde
         vocabulary: encoding::preset(&a.preset)?,
         divide: false,
         merge: None,
+        grooves: &[],
         reading: a.selection.reading(),
         split: a.selection.split()?,
     };

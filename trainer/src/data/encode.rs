@@ -15,6 +15,7 @@ use crate::data::corpus::{CorpusError, GridRows, Song, hash};
 use crate::data::corpus_writer::CorpusWriter;
 use crate::data::dedup::{Similarity, SongIndex};
 use crate::data::file_kinds::CORPUS;
+use crate::data::grooves::Grooves;
 use crate::data::journal::{self, EncodedBatch, Journal, JournalKey};
 use crate::data::skipped::{SkipReason, Skipped};
 use crate::model::config::grid_sizes;
@@ -29,10 +30,15 @@ pub const DIVIDED: &str = " (divided)";
 /// Appended to the path of a song whose parts were merged into one keyboard part.
 pub const MERGED: &str = " (merged)";
 
-/// The path of a song's file, without [`DIVIDED`] or [`MERGED`].
+/// Appended to the path of a song under which a groove was laid.
+pub const WITH_DRUMS: &str = " (with drums)";
+
+/// The path of a song's file, without [`DIVIDED`], [`MERGED`] or [`WITH_DRUMS`].
 pub fn original(song: &str) -> &str {
-    let undivided = song.strip_suffix(DIVIDED);
-    undivided.or(song.strip_suffix(MERGED)).unwrap_or(song)
+    let mut suffixes = [DIVIDED, MERGED, WITH_DRUMS].into_iter();
+    suffixes
+        .find_map(|suffix| song.strip_suffix(suffix))
+        .unwrap_or(song)
 }
 
 /// Options of [`encode`].
@@ -51,6 +57,9 @@ pub struct EncodeOptions<'a> {
     /// How a song of several parts enters the corpus as one keyboard part without drums; needs a
     /// vocabulary with parts.
     pub merge: Option<Merge>,
+    /// Folders of drum tracks that are laid under songs without drums, in one more form of each; needs a
+    /// vocabulary with parts. See [`crate::data::grooves`].
+    pub grooves: &'a [PathBuf],
     /// Options of reading files: whether notes sound on while the sustain pedal is down.
     pub reading: ReadOptions,
     /// Choice of the songs that are held out for measurements.
@@ -118,6 +127,9 @@ pub enum EncodeError {
     /// A folder argument is a file.
     #[error("{}: is a file; name the folder that it is in", .0.display())]
     NotAFolder(PathBuf),
+    /// The folders of grooves have none.
+    #[error("--grooves: no MIDI file there has drums alone, in one time signature")]
+    NoGrooves,
     /// A listed song is in none of the folders.
     #[error(
         "{0}: listed as held out, but in none of the folders; a list has paths as `songs` prints them"
@@ -164,6 +176,12 @@ pub fn encode(
             .collect();
         return Err(EncodeError::Empty(names.join(", ")));
     }
+    let groove_files = find(options.grooves)?.0;
+    let groove_files: Vec<PathBuf> = groove_files.into_iter().map(|file| file.path).collect();
+    let grooves = Grooves::read(&groove_files, &options.vocabulary, &options.reading);
+    if !options.grooves.is_empty() && grooves.is_empty() {
+        return Err(EncodeError::NoGrooves);
+    }
     if let Split::Listed(listed) = &options.split {
         let mut missing = listed.clone();
         for source in &sources {
@@ -191,9 +209,16 @@ pub fn encode(
         Some(Merge::Also) => "merged ",
         Some(Merge::Only) => "merged only ",
     };
+    let drums = match grooves.is_empty() {
+        true => String::new(),
+        false => format!(
+            "grooves {:?} ",
+            journal::fingerprint(groove_files.iter().map(PathBuf::as_path))
+        ),
+    };
     let key = JournalKey {
         options: format!(
-            "{} {} {pedal}{divided}{merged}{rows:?} {}",
+            "{} {} {pedal}{divided}{merged}{drums}{rows:?} {}",
             env!("CARGO_PKG_VERSION"),
             match &options.split {
                 Split::Share { share, seed } => format!("{share} {seed}"),
@@ -216,7 +241,7 @@ pub fn encode(
     let done = AtomicUsize::new(resumed);
     let encode_all = |files: &[SourceFile]| -> Vec<_> {
         let encode = |source| {
-            let encoded = song(source, options, &sizes);
+            let encoded = song(source, options, &grooves, &sizes);
             progress(1 + done.fetch_add(1, Ordering::Relaxed), sources.len());
             encoded
         };
@@ -279,9 +304,9 @@ fn assign(
         match assigned {
             Err(why) => batch.skipped.push(why),
             Ok((encoded, held_out)) => {
-                // Both forms of a song are on one side.
+                // All forms of a song are on one side.
                 let whole = [("", encoded.whole)].into_iter();
-                for (suffix, spelled) in whole.chain(encoded.other) {
+                for (suffix, spelled) in whole.chain(encoded.others) {
                     index.add(&encoded.fingerprint, held_out);
                     let song = Song {
                         path: format!("{}{suffix}", source.relative),

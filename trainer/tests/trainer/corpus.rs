@@ -275,6 +275,7 @@ fn the_pedal_is_heard_where_it_is_asked_for() {
             vocabulary: vocabulary.clone(),
             divide: false,
             merge: None,
+            grooves: &[],
             reading: ReadOptions { pedal },
             split: encode::Split::Share {
                 share: 0.0,
@@ -315,6 +316,7 @@ fn listed_songs_are_held_out_with_their_versions() {
             vocabulary: Vocabulary::band(),
             divide: false,
             merge: None,
+            grooves: &[],
             reading: ReadOptions::default(),
             split: encode::Split::Listed(listed.iter().map(|s| s.to_string()).collect()),
         };

@@ -78,6 +78,7 @@ pub(crate) fn encode(
         vocabulary,
         divide: false,
         merge: None,
+        grooves: &[],
         reading: Default::default(),
         split: encode::Split::Share {
             share: held_out,

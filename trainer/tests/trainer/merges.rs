@@ -66,6 +66,7 @@ fn corpus(folder: &Path, vocabulary: &Vocabulary, name: &str) -> Corpus {
         vocabulary: vocabulary.clone(),
         divide: false,
         merge: None,
+        grooves: &[],
         reading: Default::default(),
         split: encode::Split::Share {
             share: 0.25,

@@ -1,14 +1,16 @@
 //! Parts: corpora of bands, divided keyboard solos, losses by part.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use burn::tensor::{Device, Tensor};
 use continuo_files::Replace;
 use continuo_score::merge_parts;
-use continuo_score::{Note, Part, Score, TokenSequence, Vocabulary, tune};
+use continuo_score::{
+    Note, Part, Score, TimeSignature, TimeSignatureMap, TokenSequence, Vocabulary, tune,
+};
 use continuo_trainer::data::corpus::Corpus;
-use continuo_trainer::data::encode::{self, DIVIDED, MERGED, Merge};
+use continuo_trainer::data::encode::{self, DIVIDED, MERGED, Merge, WITH_DRUMS};
 use continuo_trainer::eval::{Evaluation, evaluate};
 use continuo_trainer::train::checkpoint::{Checkpoint, average};
 
@@ -46,6 +48,16 @@ fn band(seed: u64, [high, low]: [Part; 2]) -> Score {
 }
 
 fn encode(midi: &Path, name: &str, merge: Option<Merge>, held_out: f64) -> Corpus {
+    encode_with_grooves(midi, &[], name, merge, held_out)
+}
+
+fn encode_with_grooves(
+    midi: &Path,
+    grooves: &[PathBuf],
+    name: &str,
+    merge: Option<Merge>,
+    held_out: f64,
+) -> Corpus {
     let path = midi.with_file_name(name);
     let options = encode::EncodeOptions {
         folders: &[midi.to_path_buf()],
@@ -54,6 +66,7 @@ fn encode(midi: &Path, name: &str, merge: Option<Merge>, held_out: f64) -> Corpu
         vocabulary: Vocabulary::band(),
         divide: merge == Some(Merge::Also),
         merge,
+        grooves,
         reading: Default::default(),
         split: encode::Split::Share {
             share: held_out,
@@ -102,7 +115,7 @@ fn corpus_keeps_parts_and_drums() {
 }
 
 #[test]
-fn songs_are_also_encoded_divided_or_merged_on_the_same_side() {
+fn songs_are_also_encoded_in_other_forms_on_the_same_side() {
     let folder = tempfile::tempdir().unwrap();
     let midi = folder.path().join("midi");
     std::fs::create_dir_all(&midi).unwrap();
@@ -112,13 +125,25 @@ fn songs_are_also_encoded_divided_or_merged_on_the_same_side() {
     write("minuet.mid", &tune::minuet());
     write("band.mid", &band(3, [Part::Lead, Part::Bass]));
     write("line.mid", &fixtures::tune(1, 30));
+    let grooves = folder.path().join("grooves");
+    std::fs::create_dir_all(&grooves).unwrap();
+    for (name, numerator) in [("waltz.mid", 3), ("rock.mid", 4)] {
+        let metre = TimeSignature {
+            numerator,
+            denominator: 4,
+        };
+        let mut score = band(1, [Part::Lead, Part::Bass]);
+        score.time_signatures = TimeSignatureMap::constant(metre, 12);
+        score.notes.retain(|note| note.part == Part::Drums);
+        score.to_midi().write_file(&grooves.join(name)).unwrap();
+    }
     for held_out in [0.0, 0.999999] {
         let corpus = encode(&midi, "divided.corpus", Some(Merge::Also), held_out);
         let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
-        let (divided, merged) = (format!("minuet.mid{DIVIDED}"), format!("band.mid{MERGED}"));
+        let (divided, merged_path) = (format!("minuet.mid{DIVIDED}"), format!("band.mid{MERGED}"));
         assert_eq!(
             paths,
-            ["band.mid", &merged, "line.mid", "minuet.mid", &divided]
+            ["band.mid", &merged_path, "line.mid", "minuet.mid", &divided]
         );
         for song in &corpus.songs {
             assert_eq!(song.held_out, held_out > 0.0);
@@ -130,8 +155,35 @@ fn songs_are_also_encoded_divided_or_merged_on_the_same_side() {
         assert_eq!(whole.len(), parts.len());
         let played = |part| parts.iter().filter(|n| n.part == part).count();
         let counts = Part::ALL.map(played);
-        assert!(counts[1] > 50 && counts[3] > 20, "{counts:?}");
-        assert_eq!((counts[0], counts[4]), (0, 0));
+        assert_eq!(counts, [37, 64, 0, 0, 0], "its hash chose lead and keys");
+
+        let folder = [grooves.clone()];
+        let also = Some(Merge::Also);
+        let corpus = encode_with_grooves(&midi, &folder, "drums.corpus", also, held_out);
+        let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();
+        let (line, minuet) = (
+            format!("line.mid{WITH_DRUMS}"),
+            format!("minuet.mid{WITH_DRUMS}"),
+        );
+        assert_eq!(
+            paths,
+            [
+                "band.mid",
+                &merged_path,
+                "line.mid",
+                &line,
+                "minuet.mid",
+                &divided,
+                &minuet
+            ],
+            "the band has drums"
+        );
+        assert!(corpus.songs.iter().all(|s| s.held_out == (held_out > 0.0)));
+        let with_drums = score_of(&corpus, 6).notes;
+        let (drums, others): (Vec<Note>, Vec<Note>) =
+            with_drums.iter().partition(|n| n.part == Part::Drums);
+        assert_eq!(others, parts);
+        assert_eq!(drums.len(), 2 * 48);
 
         let corpus = encode(&midi, "merged.corpus", Some(Merge::Only), held_out);
         let paths: Vec<&str> = corpus.songs.iter().map(|s| s.path.as_str()).collect();

@@ -4,18 +4,19 @@ use continuo_score::manifest::Sizes;
 use continuo_score::merge_parts;
 use continuo_score::{Score, Token, TokenSequence, Vocabulary, midi};
 
-use super::{DIVIDED, EncodeOptions, MERGED, Merge, SourceFile};
+use super::{DIVIDED, EncodeOptions, MERGED, Merge, SourceFile, WITH_DRUMS};
 use crate::data::corpus::{TokenRecord, hash};
 use crate::data::dedup::Fingerprint;
-use crate::data::divide::divide;
+use crate::data::divide::{Division, divide};
+use crate::data::grooves::Grooves;
 use crate::data::skipped::{FEWEST_NOTES, MOST_NOTES, SkipReason, Skipped};
 
 /// An encoded song.
 pub(super) struct EncodedSong {
     pub(super) whole: SpelledSong,
-    /// The same song in another form, with the suffix of its path, if that was asked for: a keyboard
-    /// solo divided into parts, or a band merged into one keyboard part.
-    pub(super) other: Option<(&'static str, SpelledSong)>,
+    /// The same song in the other forms that were asked for, each with the suffix of its path: a
+    /// keyboard solo divided into parts, a band merged into one keyboard part, either with drums.
+    pub(super) others: Vec<(&'static str, SpelledSong)>,
     pub(super) fingerprint: Fingerprint,
 }
 
@@ -30,6 +31,7 @@ pub(super) struct SpelledSong {
 pub(super) fn song(
     source: &SourceFile,
     options: &EncodeOptions<'_>,
+    grooves: &Grooves,
     sizes: &Sizes,
 ) -> Result<EncodedSong, Skipped> {
     let vocabulary = &options.vocabulary;
@@ -63,17 +65,27 @@ pub(super) fn song(
         return Err(skip(reason, detail));
     }
     score.end_with_music();
-    let divided = || divide(&score).filter(|_| options.divide);
-    let merged = || merge(&score).filter(|_| options.merge == Some(Merge::Also));
-    let other = match vocabulary.has_parts() {
-        true => divided()
-            .map(|score| (DIVIDED, score))
-            .or_else(|| merged().map(|score| (MERGED, score))),
-        false => None,
-    };
+    let whole = spell(&score, vocabulary, sizes);
+    let mut others = Vec::new();
+    if vocabulary.has_parts() {
+        let divided = divide(&score, Division::numbered(whole.hash)).filter(|_| options.divide);
+        // Another digit than the one that chose the division.
+        let with_drums = grooves.lay(divided.as_ref().unwrap_or(&score), whole.hash >> 32);
+        let merged = merge(&score).filter(|_| options.merge == Some(Merge::Also));
+        let forms = [
+            (DIVIDED, divided),
+            (MERGED, merged),
+            (WITH_DRUMS, with_drums),
+        ];
+        others.extend(
+            forms
+                .into_iter()
+                .filter_map(|(suffix, score)| Some((suffix, spell(&score?, vocabulary, sizes)))),
+        );
+    }
     Ok(EncodedSong {
-        whole: spell(&score, vocabulary, sizes),
-        other: other.map(|(suffix, score)| (suffix, spell(&score, vocabulary, sizes))),
+        whole,
+        others,
         fingerprint: Fingerprint::of(&score),
     })
 }
