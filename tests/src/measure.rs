@@ -1,7 +1,8 @@
 //! Measurements of the built plugin in a host, for docs/benchmarks.md: the duration of `process()`, and
-//! whether answers are in time, also while other instances load. `cargo run --release -p continuo-tests
+//! whether answers are in time, also while other instances load, and what a band costs. `cargo run --release -p continuo-tests
 //! --bin measure`.
 
+pub mod band;
 pub mod process;
 pub mod trades;
 pub mod waiting;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 use continuo_tests::host::Format;
 use continuo_tests::measure::waiting::{Disturbance, OPENED, disturbed, opened_row};
-use continuo_tests::measure::{process, trades};
+use continuo_tests::measure::{band, process, trades};
 
 /// Measures the bundles of `cargo xtask bundle`, with the model that ships.
 #[derive(Parser)]
@@ -68,6 +68,15 @@ enum Measurement {
         /// Use real-time priority, like audio threads of hosts
         #[arg(long)]
         realtime: bool,
+    },
+    /// Measure the processor time of a band of five parts
+    Band {
+        /// Notes a beat, at 120 beats a minute
+        #[arg(long, value_delimiter = ',', default_values_t = [8.0, 16.0, 24.0])]
+        density: Vec<f64>,
+        /// Number of bars
+        #[arg(long, default_value_t = 32)]
+        bars: u32,
     },
     /// Count the system calls of process() in a stress run in real time
     Syscalls {
@@ -174,6 +183,18 @@ fn main() -> Result<()> {
                 let all = disturbed(&bundle, options, disturbance)?;
                 let row = trades::row(&all.trades);
                 println!("| {name} | {row} | {:.1} |", all.host_late);
+            }
+        }
+        Measurement::Band { density, bars } => {
+            println!("| density | notes a beat | parts | processor time |\n|---|---|---|---|");
+            for density in density {
+                let cost = band::measure(&bundle(Format::Clap)?, density, bars)?;
+                println!(
+                    "| {density} | {:.1} | {} | {:.1} % of a core |",
+                    cost.notes_a_beat,
+                    cost.parts,
+                    100.0 * cost.processor
+                );
             }
         }
         Measurement::Syscalls { blocks, seed } => syscalls(&bundle, blocks, seed)?,
