@@ -72,7 +72,7 @@ enum Measurement {
     /// Measure the processor time of a band of five parts
     Band {
         /// Notes a beat, at 120 beats a minute
-        #[arg(long, value_delimiter = ',', default_values_t = [8.0, 16.0, 24.0])]
+        #[arg(long, value_delimiter = ',', default_values_t = [4.0, 8.0, 16.0])]
         density: Vec<f64>,
         /// Number of bars
         #[arg(long, default_value_t = 32)]
