@@ -321,7 +321,8 @@ impl Composer {
         let at = at.max(self.state.step);
         self.sampler
             .follow_chords(&self.chords, &self.time_signatures);
-        self.sampler.hear_parts(&self.input.notes);
+        self.sampler
+            .hear_parts(&self.input.notes, &self.time_signatures);
         let at = self.sampler.begin(at, &sampling, seed, self.scale, &own);
         if let Some(sampling) = tuned {
             self.sampler.tune(&sampling);

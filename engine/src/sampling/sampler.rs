@@ -87,7 +87,7 @@ impl Sampler {
             answer: AnswerState::default(),
             ahead: AnswerState::default(),
             density_controller: DensityController::default(),
-            part_entrance: PartEntrance::default(),
+            part_entrance: PartEntrance::new(vocabulary.steps_per_beat),
             loop_detector: LoopDetector::default(),
             chooser: CategoricalSampler::default(),
             mask: vec![false; vocabulary.size()],
@@ -123,7 +123,7 @@ impl Sampler {
         score.normalise();
         let mut spelt = TokenSequence::encode_open(&score, &self.vocabulary);
         spelt.move_to(at - from, &self.vocabulary);
-        let heard = self.part_entrance;
+        let heard = self.part_entrance.clone();
         spelt.tokens.iter().for_each(|t| self.read(t.token));
         self.density_controller = DensityController::default();
         // The input has these notes, too.
@@ -133,11 +133,11 @@ impl Sampler {
         begins
     }
 
-    /// Counts how little the parts have played in `notes`, the input sorted by start: a part that
+    /// Counts how little the parts have played in `notes`, the input sorted by start, with its bars: a part that
     /// [`Constraints::owed`] has gets likelier the less it has played. Call it before [`Sampler::begin`].
     /// Unless it is called, nothing was played from step 0.
-    pub fn hear_parts(&mut self, notes: &[Note]) {
-        self.part_entrance = PartEntrance::hear(notes, self.grid.beat);
+    pub fn hear_parts(&mut self, notes: &[Note], time_signatures: &TimeSignatureMap) {
+        self.part_entrance = PartEntrance::hear(notes, time_signatures);
     }
 
     /// Changes the settings from the next token on; the random numbers continue.
@@ -356,7 +356,7 @@ impl Sampler {
             _ => {}
         }
         self.answer.read(token, self.grid);
-        self.part_entrance.pass(self.answer.step, self.grid.beat);
+        self.part_entrance.pass(self.answer.step);
         // Velocities do not count for loop detection.
         match token {
             Token::Pitch(p) => self.loop_detector.push(u32::from(p)),
