@@ -16,7 +16,7 @@ use crate::export::onnx::{self, GraphFile};
 use crate::export::parity::variant_loss::{self, VariantLoss};
 use crate::export::parity::{self, Parity, ParityError};
 use crate::model::LikeMidigen;
-use crate::train::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::train::checkpoint::{self, Checkpoint, CheckpointError, StoredFormat};
 
 /// Options of [`export`].
 pub struct ExportOptions<'a> {
@@ -92,7 +92,7 @@ pub struct Exported {
 /// Largest additional loss of 4 bits over 8, nats per token, at which 4 bits are written.
 pub const MOST_LOST_BY_FOUR_BITS: f64 = 0.001;
 
-/// Writes a model directory, after its plain graphs are proved equal to the model and no variant
+/// Writes a model directory with parameters rounded to 16 bits, after its plain graphs are proved equal to the model and no variant
 /// loses too much, with fitted weights of the n-gram memory.
 ///
 /// # Errors
@@ -131,6 +131,8 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         }
         None => None,
     };
+    // Before the graphs are built, so that they equal the stored parameters.
+    model.round_to_f16();
     step();
     let plain_graphs = onnx::write(&model, Variant::Plain, &options.name);
     let parity = parity::compare(&model, &plain_graphs, corpus, options.runtime)?;
@@ -192,7 +194,10 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         draft.write(path, bytes)?;
     }
     // With its parameters a model can be measured, exported again and trained further.
-    draft.write(checkpoint::WEIGHTS, &checkpoint::weights(&model))?;
+    draft.write(
+        checkpoint::WEIGHTS,
+        &checkpoint::weights(&model, StoredFormat::F16),
+    )?;
     draft.finish()?;
     Ok(Exported {
         parity,

@@ -2,8 +2,9 @@
 
 use burn::module::Module;
 use burn::nn::RmsNorm;
-use burn::tensor::{Device, GradientCheckpointingStrategy, Gradients, Tensor};
+use burn::tensor::{Device, GradientCheckpointingStrategy, Gradients, Tensor, TensorData};
 use continuo_score::Vocabulary;
+use half::f16;
 
 use super::attention::Attention;
 use super::attention_context::AttentionContext;
@@ -16,6 +17,7 @@ use super::input::Input;
 use super::memory::{Memory, MemoryMode};
 use super::parameters::{self, Builder, ParamInit, ParamSpec};
 use super::precision::Precision;
+use super::tensors::values;
 
 /// A network with its parameters.
 pub struct Model {
@@ -113,6 +115,18 @@ impl Model {
     /// Replaces all parameters, in the order of [`Self::specs`].
     pub fn set_parameters(&mut self, values: Vec<Tensor<2>>) {
         self.layers = parameters::replace(self.layers.clone(), values);
+    }
+
+    /// Rounds all parameters to 16 bits (IEEE 754 binary16, 11 significant bits).
+    pub fn round_to_f16(&mut self) {
+        let device = self.device();
+        let round = |parameter: Tensor<2>| {
+            let halves = values(&parameter).into_iter().map(f16::from_f32);
+            let rounded: Vec<f32> = halves.map(f16::to_f32).collect();
+            Tensor::from_data(TensorData::new(rounded, parameter.dims()), &device)
+        };
+        let rounded = self.parameters().into_iter().map(round).collect();
+        self.set_parameters(rounded);
     }
 
     /// Device of the parameters, outside of autodiff.

@@ -6,7 +6,7 @@
 //! DIR/step-00001200/     the newest two; each appears whole or not at all
 //!   config.json            sizes, window, preset
 //!   vocabulary.json
-//!   weights.safetensors    parameters by name, f32, matrices [in, out]
+//!   weights.safetensors    parameters by name (f32; f16 in models), matrices [in, out]
 //!   training.json          settings, budget, progress, position in the songs
 //!   training.safetensors   moments (`first.NAME`, `second.NAME`; `momentum.NAME` for Muon),
 //!                          each micro-batch's XL memory (`memory.BATCH.LAYER.key`, `….value`)
@@ -32,3 +32,4 @@ pub use listing::steps;
 pub use open::Checkpoint;
 pub use save::{save, weights};
 pub use state::{CheckpointConfig, TrainState};
+pub use tensor_file::StoredFormat;

@@ -187,7 +187,8 @@ fn calibration_is_idempotent() {
     let again = calibrate(&mut model, &corpus).unwrap();
     assert_eq!(again.tokens, first.tokens);
     assert!((again.temperature - 1.0).abs() < 0.01, "{again:?}");
-    assert!((again.before - first.after).abs() < 1e-4, "{again:?}");
+    // The parameters are stored with 16 bits.
+    assert!((again.before - first.after).abs() < 1e-3, "{again:?}");
 
     // Without held-out songs there is nothing to calibrate on.
     let path = folder.path().join("all.corpus");

@@ -12,7 +12,7 @@ use continuo_files::{FolderOutput, Replace};
 use super::error::CheckpointError;
 use super::open::Checkpoint;
 use super::save::weights;
-use super::tensor_file::TensorFile;
+use super::tensor_file::{StoredFormat, TensorFile};
 use crate::data::file_kinds::{CHECKPOINT, WEIGHTS};
 use crate::model::{Model, ParamSpec};
 
@@ -60,7 +60,7 @@ pub fn average(
     let config = serde_json::to_vec_pretty(&largest.config).unwrap_or_default();
     draft.write("config.json", &config)?;
     draft.write("vocabulary.json", largest.vocabulary.to_json().as_bytes())?;
-    draft.write(WEIGHTS, &weights(&model))?;
+    draft.write(WEIGHTS, &weights(&model, StoredFormat::F32))?;
     Ok(draft.finish()?)
 }
 

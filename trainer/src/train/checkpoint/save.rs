@@ -9,7 +9,7 @@ use continuo_score::Vocabulary;
 use super::error::CheckpointError;
 use super::listing::steps;
 use super::state::{CheckpointConfig, TrainState};
-use super::tensor_file::{named, pack};
+use super::tensor_file::{StoredFormat, named, pack};
 use crate::data::file_kinds::{CHECKPOINT, CHECKPOINT_FILES, WEIGHTS};
 use crate::model::Model;
 use crate::train::trainer::Trainer;
@@ -38,11 +38,12 @@ pub fn save(
         "training.json",
         &serde_json::to_vec_pretty(state).unwrap_or_default(),
     )?;
-    write(WEIGHTS, &weights(&trainer.model))?;
+    let exact = StoredFormat::F32;
+    write(WEIGHTS, &weights(&trainer.model, exact))?;
     let mut training = Vec::new();
     for (spec, state) in trainer.model.specs().iter().zip(&trainer.states) {
         for (key, tensor) in state.tensors() {
-            training.push(named(format!("{key}.{}", spec.name), &tensor));
+            training.push(named(format!("{key}.{}", spec.name), &tensor, exact));
         }
     }
     for (b, memory) in trainer.memories.iter().enumerate() {
@@ -50,11 +51,11 @@ pub fn save(
         let layers = layers.map(|(l, sides)| (l.to_string(), sides));
         let recalled = memory.recalled.iter().map(|r| ("recalled".to_owned(), r));
         for (name, (key, value)) in layers.chain(recalled) {
-            training.push(named(format!("memory.{b}.{name}.key"), key));
-            training.push(named(format!("memory.{b}.{name}.value"), value));
+            training.push(named(format!("memory.{b}.{name}.key"), key, exact));
+            training.push(named(format!("memory.{b}.{name}.value"), value, exact));
         }
     }
-    write("training.safetensors", &pack(training))?;
+    write("training.safetensors", &pack(&training))?;
     draft.finish()?;
     let mut old = steps(folder);
     old.truncate(old.len().saturating_sub(2));
@@ -87,7 +88,8 @@ fn remove(checkpoint: &Path) -> Result<(), CheckpointError> {
 }
 
 /// Contents of [`WEIGHTS`].
-pub fn weights(model: &Model) -> Vec<u8> {
+pub fn weights(model: &Model, format: StoredFormat) -> Vec<u8> {
     let specs = model.specs().iter().zip(model.parameters());
-    pack(specs.map(|(s, p)| named(s.name.clone(), &p)).collect())
+    let tensors = specs.map(|(s, p)| named(s.name.clone(), &p, format));
+    pack(&tensors.collect::<Vec<_>>())
 }

@@ -5,29 +5,60 @@ use std::fs;
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::error::CheckpointError;
 use crate::model::values;
 
+/// Number format of stored tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredFormat {
+    /// 32 bits: exact.
+    F32,
+    /// 16 bits: half the size, rounded to 11 significant bits.
+    F16,
+}
+
 /// Name, shape and little-endian bytes of a tensor.
-pub(super) type NamedTensor = (String, Vec<usize>, Vec<u8>);
+pub(super) struct NamedTensor {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
 
 /// A tensor with a name.
-pub(super) fn named<const D: usize>(name: String, tensor: &Tensor<D>) -> NamedTensor {
-    let bytes = values(tensor)
-        .into_iter()
-        .flat_map(f32::to_le_bytes)
-        .collect();
-    (name, tensor.dims().to_vec(), bytes)
+pub(super) fn named<const D: usize>(
+    name: String,
+    tensor: &Tensor<D>,
+    format: StoredFormat,
+) -> NamedTensor {
+    let values = values(tensor).into_iter();
+    let (dtype, bytes) = match format {
+        StoredFormat::F32 => (Dtype::F32, values.flat_map(f32::to_le_bytes).collect()),
+        StoredFormat::F16 => {
+            let halves = values.flat_map(|value| f16::from_f32(value).to_le_bytes());
+            (Dtype::F16, halves.collect())
+        }
+    };
+    NamedTensor {
+        name,
+        dtype,
+        shape: tensor.dims().to_vec(),
+        bytes,
+    }
 }
 
 /// Contents of a safetensors file.
-pub(super) fn pack(tensors: Vec<NamedTensor>) -> Vec<u8> {
-    let views = tensors.iter().map(|(name, shape, bytes)| {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes);
+pub(super) fn pack(tensors: &[NamedTensor]) -> Vec<u8> {
+    let views = tensors.iter().map(|tensor| {
+        let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
         // `named` makes the bytes that the shape requires.
-        (name.clone(), view.expect("four bytes per value"))
+        (
+            tensor.name.clone(),
+            view.expect("as many bytes as the shape requires"),
+        )
     });
     safetensors::serialize(views.collect::<Vec<_>>(), None).expect("names are unique and in memory")
 }
@@ -50,19 +81,24 @@ impl TensorFile {
         })?;
         let mut tensors = HashMap::new();
         for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F32 {
-                return Err(CheckpointError::Malformed {
-                    path,
-                    reason: format!("{name} is {:?}, not F32", view.dtype()),
-                });
-            }
-            let values = view
-                .data()
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| f32::from_le_bytes(b));
-            tensors.insert(name, (view.shape().to_vec(), values.collect()));
+            let data = view.data();
+            let values: Vec<f32> = match view.dtype() {
+                Dtype::F32 => {
+                    let words = data.as_chunks().0.iter();
+                    words.map(|&word| f32::from_le_bytes(word)).collect()
+                }
+                Dtype::F16 => {
+                    let words = data.as_chunks().0.iter();
+                    words
+                        .map(|&word| f16::from_le_bytes(word).to_f32())
+                        .collect()
+                }
+                other => {
+                    let reason = format!("{name} is {other:?}, neither F32 nor F16");
+                    return Err(CheckpointError::Malformed { path, reason });
+                }
+            };
+            tensors.insert(name, (view.shape().to_vec(), values));
         }
         Ok(Self { path, tensors })
     }
