@@ -99,7 +99,10 @@ impl PartEntrance {
         let since = self.step - Beat::at(&self.time_signatures, self.step).start;
         match part.is_pitched() {
             true => since == 0,
-            false => since * DRUMS_IN_QUARTER % self.time_signatures.steps_per_beat() == 0,
+            false => {
+                let quarter = self.time_signatures.steps_per_beat();
+                (since * DRUMS_IN_QUARTER).is_multiple_of(quarter)
+            }
         }
     }
 }
