@@ -1,5 +1,6 @@
 //! Draws from the categorical distribution over candidate tokens.
 
+use continuo_score::Part;
 use rand::Rng;
 
 use super::settings::Sampling;
@@ -23,6 +24,8 @@ pub(super) struct Candidate {
     pub(super) logit: f32,
     /// Bias of the constraints within its group, in nats.
     pub(super) bias: f32,
+    /// Part of the note that it begins or goes on with; `None` for a length or a move in time.
+    pub(super) part: Option<Part>,
 }
 
 /// The candidates and their distribution. Its buffers are reused, so that a token costs no allocation
@@ -96,9 +99,32 @@ impl CategoricalSampler {
             .sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     }
 
+    /// Makes a note of `part` likelier by `nats`, at the cost of moves in time and of parts after it. What
+    /// comes before it on a step keeps its probability: a part that is owed a note must not keep others
+    /// from the beat.
+    pub(super) fn favour(&mut self, part: Part, nats: f32) {
+        if !self.candidates.iter().any(|c| c.part == Some(part)) {
+            return;
+        }
+        let comes_before = |c: &Candidate| c.part.is_some_and(|own| own < part);
+        let before = self.weight(|c| !comes_before(c));
+        let own = self.candidates.iter_mut().filter(|c| c.part == Some(part));
+        own.for_each(|c| c.logit += nats);
+        let more = self.weight(|c| !comes_before(c)) - before;
+        if more.is_finite() {
+            let earlier = self.candidates.iter_mut().filter(|c| comes_before(c));
+            earlier.for_each(|c| c.logit += more);
+        }
+    }
+
     /// Log of the sum of the model's weights of all candidates of a group.
     fn share(&self, group: TokenGroup) -> f32 {
-        let own = || self.candidates.iter().filter(|c| c.group == group);
+        self.weight(|c| c.group == group)
+    }
+
+    /// Log of the sum of the model's weights of the candidates that `is_own` chooses.
+    fn weight(&self, is_own: impl Fn(&Candidate) -> bool) -> f32 {
+        let own = || self.candidates.iter().filter(|c| is_own(c));
         let best = own().map(|c| c.logit).fold(f32::NEG_INFINITY, f32::max);
         match best == f32::NEG_INFINITY {
             true => best,
@@ -195,6 +221,7 @@ mod tests {
                     },
                     logit,
                     bias: 0.0,
+                    part: None,
                 }));
             let id = chooser
                 .choose(&sampling, temperature_multiplier, time_bias, &mut rng)
@@ -258,6 +285,43 @@ mod tests {
             &counts(PLAIN, &logits(), 2, 1.0, 3f32.ln()),
             [6_667, 3_333, 6_000, 4_000],
         );
+    }
+
+    #[test]
+    fn favoured_part_takes_from_moves_and_later_parts_alone() {
+        let mut chooser = CategoricalSampler::default();
+        let parts = [Some(Part::Keys), Some(Part::Bass), Some(Part::Drums), None];
+        chooser.candidates = (logits().into_iter().zip(parts).enumerate())
+            .map(|(id, (logit, part))| Candidate {
+                id: id as u16,
+                group: match part {
+                    Some(_) => TokenGroup::Sound,
+                    None => TokenGroup::Time,
+                },
+                logit,
+                bias: 0.0,
+                part,
+            })
+            .collect();
+        let probabilities = |chooser: &CategoricalSampler| {
+            let all = chooser.weight(|_| true);
+            [0, 1, 2, 3].map(|id| (chooser.candidates[id].logit - all).exp())
+        };
+        let close = |found: [f32; 4], expected: [f32; 4]| {
+            let differ = |(found, expected): (f32, f32)| (found - expected).abs() > 1e-5;
+            assert!(!found.into_iter().zip(expected).any(differ), "{found:?}");
+        };
+        chooser.favour(Part::Lead, 5.0);
+        close(probabilities(&chooser), [0.5, 0.25, 0.15, 0.1]);
+        // The bass gets twice the odds against drums and move.
+        chooser.favour(Part::Bass, 2f32.ln());
+        close(
+            probabilities(&chooser),
+            [0.5, 0.5 * 0.5 / 0.75, 0.5 * 0.15 / 0.75, 0.5 * 0.1 / 0.75],
+        );
+        chooser.favour(Part::Drums, 50.0);
+        let odds = [0.5, 1.0 / 3.0, 1.0 / 6.0, 0.0];
+        close(probabilities(&chooser), odds);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! nobody has played it expects little, although the musician has switched it on. So each part that is on
 //! is owed half the notes that people write for it. What it is owed makes a note on the next beat
 //! likelier, of drums on the next eighth, until it plays about that much. Between beats it is left to the
-//! model, or a part that enters would catch up all at once.
+//! model, or a part that enters would catch up all at once. The note takes its probability from moves in
+//! time and from parts after it on the step (`CategoricalSampler::favour`).
 
 use continuo_score::chord::Beat;
 use continuo_score::{Note, Part, PartSet, Score, TimeSignatureMap};

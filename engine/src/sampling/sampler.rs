@@ -2,8 +2,8 @@
 
 use continuo_score::ngram::Continuations;
 use continuo_score::{
-    ChordPlan, Grammar, GrammarState, Note, Scale, Score, TimeSignatureMap, Token, TokenSequence,
-    Vocabulary,
+    ChordPlan, Grammar, GrammarState, Note, Part, Scale, Score, TimeSignatureMap, Token,
+    TokenSequence, Vocabulary,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -315,19 +315,25 @@ impl Sampler {
                 Token::Duration(_) | Token::Separator => (TokenGroup::Time, 0.0),
                 _ => (TokenGroup::Sound, 0.0),
             };
-            // It counts against moves in time, too.
-            let enters = match first {
+            let part = match first {
                 Token::Part(part) => Some(part),
                 Token::Pitch(_) | Token::Velocity(_) => Some(self.answer.part),
                 _ => None,
             };
-            let entrance = enters.map_or(0.0, |part| self.part_entrance.bias(part, compiled.owed));
             self.chooser.candidates.push(Candidate {
                 id: id as u16,
                 group,
-                logit: logits[id] + entrance,
+                logit: logits[id],
                 bias: bias + chord_bias,
+                part,
             });
+        }
+        // The last first: on a step, parts follow each other in order.
+        for part in Part::ALL.into_iter().rev() {
+            let owed = self.part_entrance.bias(part, compiled.owed);
+            if owed > 0.0 {
+                self.chooser.favour(part, owed);
+            }
         }
     }
 
