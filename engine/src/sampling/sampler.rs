@@ -130,6 +130,7 @@ impl Sampler {
         self.part_entrance = heard;
         let begins = self.answer.first_room(at, &self.compiled, self.grid);
         self.answer.wait(begins);
+        self.part_entrance.pass(begins);
         begins
     }
 

@@ -214,13 +214,12 @@ fn silent_part_enters_sooner_where_it_is_on() {
         _ => 0.0,
     };
     let logits: Vec<f32> = grammar.tokens().iter().map(wanted).collect();
-    let walk = |on: &[Part], notes: &[Note], own: &[Note]| {
+    let walk = |on: &[Part], notes: &[Note], own: &[Note], at: u32| {
         let mut sampling = PLAIN;
         sampling.constraints.owed = on.iter().copied().collect();
         let mut sampler = Sampler::new(&v);
         sampler.hear_parts(notes, &Score::new(12).time_signatures);
-        let last = notes.last().map_or(0, |note| note.start);
-        sampler.begin(last, &sampling, 3, None, own);
+        sampler.begin(at, &sampling, 3, None, own);
         let mut state = grammar.next(&GrammarState::default(), Token::Start);
         let tokens = (0..2_000).map(|_| {
             let token = v.token(sampler.choose(&state, &logits).unwrap()).unwrap();
@@ -232,7 +231,7 @@ fn silent_part_enters_sooner_where_it_is_on() {
     };
     let notes_of_bass = |on: &[Part], notes: &[Note]| {
         let bass = |token: &&Token| **token == Token::Part(Part::Bass);
-        walk(on, notes, &[]).iter().filter(bass).count()
+        walk(on, notes, &[], 0).iter().filter(bass).count()
     };
     let all = notes_of_bass(&[], &[]);
     let other = notes_of_bass(&[Part::Lead], &[]);
@@ -246,12 +245,19 @@ fn silent_part_enters_sooner_where_it_is_on() {
     };
     let sounds_for_long = note(0, u32::MAX, Part::Bass);
     assert_eq!(notes_of_bass(&[Part::Bass], &[sounds_for_long]), other);
+    // The silence before the answer counts, on its first step too.
+    let enters_at = |at: u32| {
+        let tokens = walk(&[Part::Bass], &[note(48, 1, Part::Keys)], &[], at);
+        let mut on_first_step = tokens.iter().take_while(|t| **t != Token::Separator);
+        on_first_step.any(|token| *token == Token::Part(Part::Bass))
+    };
+    assert_eq!([96, 97].map(enters_at), [true, false]);
     // A note that the answer goes on from is one of the input, and counts once.
     let own = [note(0, 1, Part::Bass), note(6, 1, Part::Bass)];
     let input = [own[0], own[1], note(240, 1, Part::Keys)];
     let (once, twice) = (
-        walk(&[Part::Bass], &input, &[]),
-        walk(&[Part::Bass], &input, &own),
+        walk(&[Part::Bass], &input, &[], 240),
+        walk(&[Part::Bass], &input, &own, 240),
     );
     assert_eq!(once, twice);
 }
