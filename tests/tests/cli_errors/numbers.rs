@@ -4,7 +4,7 @@ use crate::commands::rows;
 use crate::fixture::{Fixture, options};
 
 /// Options with names or paths as values, which accept any text. All other options refuse `NaN`.
-const TEXTS: [&str; 21] = [
+const TEXTS: [&str; 22] = [
     "--all",
     "--output",
     "--learn",
@@ -26,6 +26,7 @@ const TEXTS: [&str; 21] = [
     "--held-out-json",
     "--held-out-songs",
     "--from",
+    "--grooves",
 ];
 
 /// Options, and further invalid values that each refuses.
