@@ -55,6 +55,20 @@ fn each_error_is_one_clear_line() {
         "encode midi -o c --preset x",
         &["--preset x", "continuo"],
     );
+    for option in ["--divide", "--merge", "--grooves midi"] {
+        let command = format!("encode midi -o c {option}");
+        fails(at, &command, &["no parts", "--preset band"]);
+    }
+    fails(
+        at,
+        "encode midi -o c --preset band --grooves midi",
+        &["--grooves", "drums alone"],
+    );
+    fails(
+        at,
+        "encode midi -o c --preset band --grooves missing",
+        &["missing"],
+    );
     fails(at, "encode midi -o missing/c", &["missing"]);
     // Nothing of any of them is left.
     let left = fs::read_dir(at).unwrap().map(|e| e.unwrap().file_name());
