@@ -15,7 +15,7 @@ const SAMPLE_RATE: f64 = 48_000.0;
 /// Tempo in beats a minute.
 const BPM: f64 = 120.0;
 
-/// What a band costs.
+/// Cost of a band.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
     /// Notes that the plugin sent, a beat.

@@ -211,7 +211,7 @@ fn each_error_is_one_clear_line() {
     // The parameters are stored with 16 bits.
     let lost = nats(&again) - nats(&before);
     assert!(lost.abs() < 1e-3, "{lost}: {again} {before}");
-    // What is exported once more is the same.
+    // An export of the export is the same.
     succeeds(
         at,
         "export --checkpoint model --corpus songs -o model-again --name N --licence MIT",
