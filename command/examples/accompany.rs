@@ -6,9 +6,9 @@
 //! ```
 //!
 //! From bar `--from-bar` on, for `--bars` bars, the model reads all notes before the bar line and
-//! plays the bar; with `--beats`, beat by beat. With a model that has parts, only the withheld part counts, and the rest of the
-//! band is imagined. A model without parts plays one stream. The first row measures the written
-//! part. Columns:
+//! plays the bar; with `--beats`, beat by beat. With a model that has parts, only the withheld part
+//! counts, and the rest of the band is imagined. A model without parts plays one stream. With
+//! `--solos`, nobody has written the part. The first row measures the written part. Columns:
 //! - doubled: share of the notes that begin together with a note of another part of the same pitch
 //!   class;
 //! - chord tones: share of the notes on beats that are tones of the written piece's chord;

@@ -250,8 +250,8 @@ pub(crate) fn places(folder: &Path, target: Target) -> [(PathBuf, PathBuf); 2] {
     [(clap, clap_resources), (vst3, vst3_resources)]
 }
 
-/// What is copied to install a bundle of [`places`]: the bundle, and its resources if they lie beside it
-/// and not inside.
+/// Files and folders of an installed bundle of [`places`]: the bundle, and its resources if they lie
+/// beside it and not inside.
 pub(crate) fn installed(bundle: PathBuf, resources: PathBuf) -> impl Iterator<Item = PathBuf> {
     let beside = (!resources.starts_with(&bundle)).then_some(resources);
     std::iter::once(bundle).chain(beside)

@@ -1,7 +1,7 @@
 //! Grooves: recordings of drums alone, laid under songs without drums, so that a model learns how drums go
 //! with the other parts. Few bands with drums are free, and many grooves.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use continuo_score::midi::{self, ReadOptions};
@@ -9,10 +9,10 @@ use continuo_score::{Part, Score, TimeSignature, Vocabulary};
 
 use super::skipped::FEWEST_NOTES;
 
-/// Drum tracks by their only time signature, `(numerator, denominator)`.
+/// Drum tracks by their only time signature, each list in the order of its files.
 #[derive(Default)]
 pub struct Grooves {
-    by_metre: BTreeMap<(u16, u16), Vec<Score>>,
+    by_time_signature: HashMap<TimeSignature, Vec<Score>>,
 }
 
 impl Grooves {
@@ -26,9 +26,13 @@ impl Grooves {
             let mut score = Score::for_vocabulary(&file, vocabulary);
             score.end_with_music();
             let is_drums = score.notes.iter().all(|note| note.part == Part::Drums);
-            match metre(&score) {
-                Some(metre) if is_drums && score.notes.len() >= FEWEST_NOTES => {
-                    grooves.by_metre.entry(metre).or_default().push(score);
+            match time_signature(&score) {
+                Some(own) if is_drums && score.notes.len() >= FEWEST_NOTES => {
+                    grooves
+                        .by_time_signature
+                        .entry(own)
+                        .or_default()
+                        .push(score);
                 }
                 _ => {}
             }
@@ -38,18 +42,19 @@ impl Grooves {
 
     /// Number of grooves.
     pub fn len(&self) -> usize {
-        self.by_metre.values().map(Vec::len).sum()
+        self.by_time_signature.values().map(Vec::len).sum()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.by_metre.is_empty()
+        self.by_time_signature.is_empty()
     }
 
-    /// The song with one of the grooves of its metre, again and again from its first bar to its end;
-    /// `number` chooses among them. `None` if the song has drums, or a metre of no groove, or several.
+    /// The song with one of the grooves of its time signature, again and again from its first bar to its
+    /// end; `number` chooses among them. `None` if the song has drums, changes its time signature, or has
+    /// one of no groove.
     pub fn lay(&self, song: &Score, number: u64) -> Option<Score> {
-        let grooves = self.by_metre.get(&metre(song)?)?;
+        let grooves = self.by_time_signature.get(&time_signature(song)?)?;
         if song.notes.iter().any(|note| note.part == Part::Drums) {
             return None;
         }
@@ -75,16 +80,10 @@ impl Grooves {
 }
 
 /// The time signature of a score that has only one.
-fn metre(score: &Score) -> Option<(u16, u16)> {
+fn time_signature(score: &Score) -> Option<TimeSignature> {
     let mut changes = score.time_signatures.changes();
-    let (
-        _,
-        TimeSignature {
-            numerator,
-            denominator,
-        },
-    ) = changes.next()?;
-    changes.next().is_none().then_some((numerator, denominator))
+    let (_, only) = changes.next()?;
+    changes.next().is_none().then_some(only)
 }
 
 #[cfg(test)]

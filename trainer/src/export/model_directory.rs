@@ -92,8 +92,9 @@ pub struct Exported {
 /// Largest additional loss of 4 bits over 8, nats per token, at which 4 bits are written.
 pub const MOST_LOST_BY_FOUR_BITS: f64 = 0.001;
 
-/// Writes a model directory with parameters rounded to 16 bits, after its plain graphs are proved equal to the model and no variant
-/// loses too much, with fitted weights of the n-gram memory.
+/// Writes a model directory, after its plain graphs are proved equal to the model and no variant
+/// loses too much, with fitted weights of the n-gram memory. All parameters are rounded to 16 bits
+/// first, so that graphs and `weights.safetensors` are the same network.
 ///
 /// # Errors
 /// The checkpoint or a corpus does not fit, the proof fails, or a file cannot be written; the
