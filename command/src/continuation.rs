@@ -173,7 +173,12 @@ impl Continuation<'_> {
                 (0, PartSound::default())
             }
         };
-        let name = last.and_then(|last| file.tracks.get(usize::from(last.track)));
+        // A name of several channels is that of the piece.
+        let is_own = |last: &MidiNote| {
+            let mut others = file.notes.iter().filter(|note| note.track == last.track);
+            self.part.is_none() || others.all(|note| note.channel == last.channel)
+        };
+        let name = (last.filter(is_own)).and_then(|last| file.tracks.get(usize::from(last.track)));
         let name = name.filter(|name| !name.is_empty());
         let port = last.map(|last| file.drums.port(last.track));
         let tick = |step| self.tick(step) - origin;

@@ -104,12 +104,23 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             .selection
             .answer_input(file, &keys, &parts, model.vocabulary())
     else {
+        let drums = match has_parts {
+            true => "",
+            false => "this model has no parts and leaves drums out, and ",
+        };
         bail!(
-            "{named}: has no notes to continue ({} notes in all; drums are left out, and so are \
-             notes outside --tracks, --channels and --last)",
+            "{named}: has no notes to continue ({} notes in all; {drums}notes outside --tracks, \
+             --channels and --last do not count)",
             file.notes.len()
         );
     };
+    let drums = file.notes.iter().filter(|note| file.is_drum(note)).count();
+    if drums > 0 && !has_parts {
+        note(format_args!(
+            "continuo: {named}: this model has no parts: {drums} drum hits are left out, and it \
+             plays as one instrument"
+        ));
+    }
     if args.tempo() == Tempo::Kept
         && let Some(said) = tempo_change(&whole, selected.entry)
     {
@@ -131,7 +142,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let first_bar = whole.time_signatures.position(selected.entry).bar + 1;
     let last_bar = first_bar + args.bars - 1;
-    check_played(&played.notes, first_bar..=last_bar).with_context(|| named.to_string())?;
+    let others = match has_parts {
+        true => "another --seed, more --bars, other --parts",
+        false => "another --seed, more --bars",
+    };
+    check_played(&played.notes, first_bar..=last_bar, others).with_context(|| named.to_string())?;
     let continuation = Continuation {
         document: &document,
         parts: &parts,
@@ -293,13 +308,12 @@ pub(super) fn in_words(bars: &RangeInclusive<u32>) -> String {
     }
 }
 
-/// Fails if the answer has no note.
-pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>) -> Result<()> {
+/// Fails if the answer has no note. `others` are options with which it might have some.
+pub(super) fn check_played(notes: &[Note], bars: RangeInclusive<u32>, others: &str) -> Result<()> {
     ensure!(
         !notes.is_empty(),
         "0 notes were played in {}, so nothing is written: the model generated only rests; try \
-         another --seed, more --bars, other --parts, or wider limits (--density, --part-limit, \
-         --range, --scale, --velocity)",
+         {others}, or wider limits (--density, --part-limit, --range, --scale, --velocity)",
         in_words(&bars)
     );
     Ok(())
@@ -366,7 +380,9 @@ mod tests {
 
     #[test]
     fn answer_without_notes_fails_with_the_reason() {
-        let said = check_played(&[], 5..=8).unwrap_err().to_string();
+        let said = check_played(&[], 5..=8, "another --seed")
+            .unwrap_err()
+            .to_string();
         assert!(
             said.contains("0 notes were played in bars 5 to 8"),
             "{said}"

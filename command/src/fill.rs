@@ -24,7 +24,7 @@ use super::inputs::text;
 ///
 /// The output is the input with other notes in these bars; everything else stays the same, byte for
 /// byte. Of a recording it is the notes that `continuo transcribe` finds, with other notes in these
-/// bars. Several candidates are generated, and the one after which the next bars are likeliest is
+/// bars. Drums stay as they are. Several candidates are generated, and the one after which the next bars are likeliest is
 /// kept. A note that begins before these bars and is held into them stays. The new notes end with
 /// these bars. If notes of several tracks or channels are chosen, each new note goes to the one
 /// that has the nearest note in pitch and time.
@@ -101,7 +101,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let mut filled = fill(args, &mut composer, &music)?;
     // The file keeps its drums, so generated ones are left out.
     filled.notes.retain(|note| note.part != Part::Drums);
-    check_played(&filled.notes, args.bars.clone()).with_context(|| named.to_string())?;
+    let others = "another --seed";
+    check_played(&filled.notes, args.bars.clone(), others).with_context(|| named.to_string())?;
     let replacement = music.replacement(&document, &chosen, &filled.notes);
     let (removed, added) = (replacement.removed.len(), replacement.added.len());
     let edited = document.replace(&replacement);
@@ -178,8 +179,8 @@ impl Music {
         let chosen = filter.score(&file, vocabulary);
         ensure!(
             chosen.notes.iter().any(|note| note.part != Part::Drums),
-            "has no notes to go by ({} notes in all; drums are left out, and so are notes outside \
-             --tracks and --channels)",
+            "has no pitches to go by ({} notes in all; `fill` leaves drums as they are, and notes \
+             outside --tracks and --channels do not count)",
             file.notes.len()
         );
         whole.end_with_music();
@@ -187,7 +188,8 @@ impl Music {
         let (first, last) = (*args.bars.start() as usize, *args.bars.end() as usize);
         ensure!(
             last <= lines.len(),
-            "--bars {first}-{last}: the music has bars 1 to {}; `continuo continue` appends more",
+            "--bars: the music has no {}, only bars 1 to {}; `continuo continue` appends more",
+            in_words(&args.bars),
             lines.len()
         );
         let from = lines[first - 1];

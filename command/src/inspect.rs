@@ -105,7 +105,7 @@ fn about(args: &Args, file: &MidiFile, score: &Score) -> Value {
     })
 }
 
-/// Greatest number of changes and parts that are listed; the others are only counted.
+/// Greatest number of changes that are listed; the others are only counted.
 const MOST: usize = 12;
 
 fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
@@ -162,7 +162,9 @@ fn as_text(name: &Path, file: &MidiFile, score: &Score) -> String {
             track.rule,
         )
     });
-    list(&mut words, "part", parts);
+    for part in parts {
+        words += &format!("  part: {part}\n");
+    }
     for warning in &file.warnings {
         words += &format!("  warning: {warning}\n");
     }

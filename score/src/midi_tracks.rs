@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::midi::{MidiFile, MidiNote};
+use crate::midi::{MidiFile, ProgramMap};
 use crate::part::Part;
 use crate::part_rule::{self, PartRule, TrackNotes};
 use crate::quantise::{Drums, Grid};
@@ -35,7 +35,7 @@ pub struct MidiTrack {
 /// [`Score::from_midi`]. [`part_rule`] decides the parts.
 pub fn midi_tracks(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<MidiTrack> {
     let grid = Grid::new(file.ticks_per_beat, steps_per_beat);
-    let programs = Programs::new(file);
+    let programs = ProgramMap::new(file);
     let mut groups: BTreeMap<(u16, u8, bool), Group> = BTreeMap::new();
     for midi in &file.notes {
         if let Some(note) = grid.note(midi) {
@@ -63,7 +63,7 @@ pub fn midi_tracks(file: &MidiFile, steps_per_beat: u32, drums: Drums) -> Vec<Mi
         }
     };
     let mut tracks: Vec<MidiTrack> = groups.into_iter().map(track).collect();
-    assign_parts(&mut tracks);
+    assign_parts(file, &mut tracks);
     tracks.retain(|track| drums == Drums::Keep || !track.drums);
     tracks
 }
@@ -75,7 +75,7 @@ struct Group {
 }
 
 /// Sets the part of every track and of its notes.
-fn assign_parts(tracks: &mut [MidiTrack]) {
+fn assign_parts(file: &MidiFile, tracks: &mut [MidiTrack]) {
     let is_alone = |index: usize| {
         let mut beside = [index.checked_sub(1), Some(index + 1)]
             .into_iter()
@@ -87,7 +87,7 @@ fn assign_parts(tracks: &mut [MidiTrack]) {
         // A name of several channels is that of the piece.
         name: if is_alone(index) { &track.name } else { "" },
         program: track.program,
-        drums: track.drums,
+        drums: track.drums && !file.drums.is_named(track.track),
         notes: &track.notes,
     });
     let said: Vec<TrackNotes<'_>> = said.collect();
@@ -100,32 +100,6 @@ fn assign_parts(tracks: &mut [MidiTrack]) {
                 note.length = 1;
             }
         }
-    }
-}
-
-/// The program of each channel over time.
-struct Programs {
-    /// `(port, channel, tick, program)`, in order.
-    changes: Vec<(u8, u8, u64, u8)>,
-}
-
-impl Programs {
-    fn new(file: &MidiFile) -> Self {
-        let changes = file.programs.iter();
-        let mut changes: Vec<_> = changes
-            .map(|c| (file.drums.port(c.track), c.channel, c.tick, c.program))
-            .collect();
-        // Of several on one tick the last counts.
-        changes.sort_by_key(|c| (c.0, c.1, c.2));
-        Self { changes }
-    }
-
-    fn at(&self, file: &MidiFile, note: &MidiNote) -> Option<u8> {
-        let (port, channel) = (file.drums.port(note.track), note.channel);
-        let key = (port, channel, note.start);
-        let after = self.changes.partition_point(|c| (c.0, c.1, c.2) <= key);
-        let last = self.changes.get(after.checked_sub(1)?)?;
-        ((last.0, last.1) == (port, channel)).then_some(last.3)
     }
 }
 
@@ -152,7 +126,7 @@ impl Score {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::midi::{ProgramChange, Text};
+    use crate::midi::{MidiNote, ProgramChange, Text};
 
     fn note(start: u64, track: u16, channel: u8, pitch: u8) -> MidiNote {
         MidiNote {

@@ -7,7 +7,9 @@
 //!    contrabass (44) and the tuba (59) are `bass`, synth leads (81 to 88) are `lead`, synth pads
 //!    (89 to 96) are `chords`.
 //! 3. **Name** of the track, if the track has one channel: a word such as "bass", "drums", "melody",
-//!    "vocals", "chords", "pad", "strings", "piano" or "left hand", in a dozen languages.
+//!    "vocals", "chords", "pad", "strings", "piano" or "left hand", in a dozen languages. A name
+//!    says `drums` only if the program has no pitches (1, 116 to 120, or none). Wherever drums are
+//!    told from pitches, such a track counts as drums ([`crate::midi::MidiFile::is_drum`]).
 //! 4. **Keyboard piece**: where nothing else than keys was found, and every track has a keyboard's
 //!    program (1 to 8, 17 to 21) or none, all are `keys`: a lone keyboard, or its two hands.
 //! 5. **Texture**: the rest go by register, by how many notes sound at once, and by rhythm.
@@ -29,7 +31,7 @@
 //! assert_eq!((found[0].0, found[1].0), (Part::Keys, Part::Lead));
 //! ```
 
-mod names;
+pub(crate) mod names;
 mod texture;
 
 use crate::part::Part;
@@ -55,7 +57,7 @@ pub struct TrackNotes<'a> {
     pub name: &'a str,
     /// The program, 0 to 127; 0 is the grand piano.
     pub program: Option<u8>,
-    /// Whether the notes are on a drum channel.
+    /// Whether the notes are on a drum channel. Drums by name are not.
     pub drums: bool,
     /// The notes, in [`crate::Score::normalise`]'s order. Their parts do not count.
     pub notes: &'a [Note],
@@ -141,7 +143,8 @@ fn by_its_data(track: &TrackNotes<'_>) -> Option<(Part, PartRule)> {
     });
     by_program.or_else(|| {
         let (part, word) = names::part(track.name)?;
-        Some((part, PartRule::Name(word)))
+        let fits = part.is_pitched() || names::may_be_drums(track.program);
+        fits.then_some((part, PartRule::Name(word)))
     })
 }
 

@@ -1,4 +1,5 @@
-//! The drum channels of a file: channel 10, and those that GS, XG and GM2 messages set.
+//! The drums of a file: channel 10, the channels that GS, XG and GM2 messages set, and the tracks
+//! whose names say so.
 
 /// Channel 10, counted from 0: the drums of General MIDI.
 const GENERAL_MIDI: u8 = 9;
@@ -8,24 +9,41 @@ const GM2_MELODIC: u8 = 121;
 /// Banks of XG's sound effect kits and drum kits.
 const XG_KITS: [u8; 2] = [126, 127];
 
-/// The channels that play drums, over time. By default channel 10 of every port.
+/// The channels that play drums, over time, and the tracks that play them on other channels. By
+/// default channel 10 of every port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DrumMap {
     /// Port of each track that names one, by track.
     ports: Vec<(u16, u8)>,
     /// `(port, channel, tick, whether it is drums from there on)`, in order.
     changes: Vec<(u8, u8, u64, bool)>,
+    /// Tracks that play drums by their names, in order.
+    named: Vec<u16>,
 }
 
 impl DrumMap {
+    /// Sets the tracks that play drums by their names, in order.
+    pub(super) fn set_named(&mut self, tracks: Vec<u16>) {
+        self.named = tracks;
+    }
+
     /// The port a track plays on: 0 unless it names another.
     pub fn port(&self, track: u16) -> u8 {
         let found = self.ports.binary_search_by_key(&track, |p| p.0);
         found.map_or(0, |index| self.ports[index].1)
     }
 
+    /// Whether a track plays drums by its name, on channels that are no drum channels.
+    pub fn is_named(&self, track: u16) -> bool {
+        self.named.binary_search(&track).is_ok()
+    }
+
     /// Whether a note of `track` that begins on `channel` at `tick` is a drum.
     pub fn is_drum(&self, track: u16, channel: u8, tick: u64) -> bool {
+        self.is_named(track) || self.is_drum_channel(track, channel, tick)
+    }
+
+    fn is_drum_channel(&self, track: u16, channel: u8, tick: u64) -> bool {
         if self.changes.is_empty() {
             return channel == GENERAL_MIDI;
         }
@@ -118,7 +136,7 @@ impl DrumMapBuilder {
     pub(super) fn finish(mut self) -> DrumMap {
         let mut map = DrumMap {
             ports: self.ports,
-            changes: Vec::new(),
+            ..DrumMap::default()
         };
         // On one tick, tracks count in their order.
         self.messages.sort_by_key(|m| m.0);

@@ -4,12 +4,12 @@ mod track;
 
 use super::chunks::{self, Chunk, Division, Header, MAX_TRACKS};
 use super::conductor;
-use super::drums;
 use super::error::ParseError;
 use super::file::{MidiFile, ReadOptions};
 use super::layout::{FileLayout, TrackSpan};
 use super::note_pairing::{self, NotePairing, PedalEvent};
 use super::text::TextEncoding;
+use super::{drums, named_drums};
 use crate::time::TimeSignature;
 
 /// Warnings kept as text; a last one counts the others.
@@ -191,6 +191,8 @@ impl<'a> Reader<'a> {
         file.tempos.sort_by_key(|t| t.0);
         file.drums = self.drums.finish();
         file.encoding = TextEncoding::guess(self.texts);
+        let named = named_drums::named_drums(file);
+        file.drums.set_named(named);
         if self.more_warnings > 0 {
             let what = format!("and {} warnings more", self.more_warnings);
             file.warnings.push(what);

@@ -239,7 +239,7 @@ const WORDS: &[(Part, &[&str])] = &[
 
 /// The word of a track's name that says its part, and the part. Case, digits and punctuation do not
 /// count.
-pub(super) fn part(name: &str) -> Option<(Part, &'static str)> {
+pub(crate) fn part(name: &str) -> Option<(Part, &'static str)> {
     let name = name.to_lowercase();
     let words: Vec<&str> = name
         .split(|c: char| !c.is_alphabetic())
@@ -254,6 +254,13 @@ pub(super) fn part(name: &str) -> Option<(Part, &'static str)> {
         let word = known.iter().find(|word| says(word))?;
         Some((part, *word))
     })
+}
+
+/// Whether a track with this program can be drums by its name: the first program is what many
+/// programs write for any track, and the drums among the sounds of General MIDI are 116 to 120,
+/// counted from 1.
+pub(crate) fn may_be_drums(program: Option<u8>) -> bool {
+    program.is_none_or(|program| program == 0 || (115..=119).contains(&program))
 }
 
 /// Whether a character is of a script that puts spaces between words.

@@ -38,6 +38,23 @@ fn refused(input: &Path, output: &Path, more: &[&str], code: i32, word: &str) {
 }
 
 #[test]
+fn drums_stay_whatever_their_channel() {
+    let folder = Folder::new();
+    let drums = [&b"\0\xff\x03\x05Drums"[..], &tune(16, 0)].concat();
+    let before = file(&[track(&tune(16, 0)), track(&drums)]);
+    let input = folder.write("in.mid", &before);
+    let (report, read, _) = filled(&input, &folder.path("out.mid"), &["--bars", "2"]);
+    let of = |file: &MidiFile, track| -> Vec<MidiNote> {
+        let notes = file.notes.iter().copied();
+        notes.filter(|note| note.track == track).collect()
+    };
+    let before = midi::read_bytes(&before).unwrap();
+    assert_eq!(of(&read, 1), of(&before, 1));
+    assert_ne!(of(&read, 0), of(&before, 0));
+    assert_eq!(report["removed_notes"], 4);
+}
+
+#[test]
 fn every_byte_outside_of_the_bars_is_kept() {
     let folder = Folder::new();
     let conductor = b"\0\xff\x03\x04Song\0\xff\x51\x03\x09\x27\xc0";
@@ -188,7 +205,7 @@ fn mistakes_are_named() {
         &output,
         &["--bars", "4-5"],
         1,
-        "the music has bars 1 to 4",
+        "has no bars 4 to 5, only bars 1 to 4",
     );
     refused(&input, &output, &["--bars", "4-3"], 2, "counts backwards");
     refused(&input, &output, &["--bars", "0"], 2, "bar number");
@@ -205,11 +222,17 @@ fn mistakes_are_named() {
         &output,
         &["--bars", "1", "--channels", "3"],
         1,
-        "no notes to go by",
+        "no pitches to go by",
     );
     refused(&input, &input, &["--bars", "1"], 1, "is the input");
     let drums = folder.write("drums.mid", &file(&[track(&tune(16, 9))]));
-    refused(&drums, &output, &["--bars", "1"], 1, "drums are left out");
+    refused(
+        &drums,
+        &output,
+        &["--bars", "1"],
+        1,
+        "leaves drums as they are",
+    );
     assert!(!output.exists());
     let (..) = filled(&input, &input, &["--bars", "1", "--force"]);
 }
