@@ -44,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KEYS", default_value_t = 1,
         value_parser = clap::value_parser!(u8).range(1..=12))]
     keys: u8,
+    /// Read each piece as one keyboard, without drums and parts, as a model without parts reads it.
+    /// This compares models with parts and without
+    #[arg(long)]
+    merge: bool,
     /// Measure only with all memories, without the other rows
     #[arg(long)]
     quick: bool,
@@ -150,11 +154,16 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         "--keys: this model's merged tokens split a piece differently in each key; leave it out"
     );
     let files = (&args.files[..], Wanted::Midi);
-    let pieces = read(&model, files, &args.selection, args.keys)?;
+    let pieces = read(&model, files, &args.selection, (args.keys, args.merge))?;
     let mut learned = NgramMemory::new(model.vocabulary());
     if !args.learn.is_empty() {
         let whole = args.selection.whole();
-        let pieces = read(&model, (&args.learn, Wanted::Music), &whole, 1)?;
+        let pieces = read(
+            &model,
+            (&args.learn, Wanted::Music),
+            &whole,
+            (1, args.merge),
+        )?;
         let fed = pieces.iter().flat_map(Piece::tokens);
         fed.for_each(|fed| learned.push(fed.id, fed.rows.bar_step));
     }

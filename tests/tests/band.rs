@@ -6,10 +6,10 @@ use std::process::Output;
 use std::sync::OnceLock;
 
 use continuo_score::midi::{self, MidiFile};
-use continuo_score::{Drums, Note, Part, Score, midi_tracks};
+use continuo_score::{Drums, Note, Part, Score, Vocabulary, midi_tracks};
 use continuo_tests::artifacts;
 use continuo_tests::assertions::{self, PairedNote};
-use continuo_tests::daw::{Daw, track};
+use continuo_tests::daw::{Blocks, Daw, Setup, track};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, STEPS_PER_BEAT};
 use continuo_tests::state_file;
@@ -189,6 +189,30 @@ fn fill_replaces_the_parts_that_were_there() {
     let inside: BTreeSet<Part> = inside.map(|n| n.part).collect();
     let known: BTreeSet<Part> = before.notes.iter().map(|n| n.part).collect();
     assert!(!inside.is_empty() && inside.is_subset(&known), "{inside:?}");
+    let drums = |score: &Score| -> Vec<Note> {
+        let notes = score.notes.iter().copied();
+        notes.filter(|note| note.part == Part::Drums).collect()
+    };
+    assert_eq!(drums(&before), drums(&after));
+}
+
+/// `eval --merge` reads a band as a model without parts does.
+#[test]
+fn eval_reads_a_band_as_one_keyboard() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let band = scenario::band();
+    band.to_midi().write_file(&folder.join("in.mid")).unwrap();
+    let notes = |more: &[&str]| {
+        let line = [&["eval", "in.mid", "--quick", "--json"], more].concat();
+        report(&line, folder)["cells"][0]["all"]["notes"].clone()
+    };
+    let file = midi::read_file(&folder.join("in.mid")).unwrap();
+    let of = |score: Score, vocabulary| score.quantise(&vocabulary).notes.len();
+    let merged = Score::from_midi(&file, STEPS_PER_BEAT, Drums::Drop);
+    let parts = Score::from_midi_parts(&file, STEPS_PER_BEAT);
+    assert_eq!(notes(&["--merge"]), of(merged, Vocabulary::continuo()));
+    assert_eq!(notes(&[]), of(parts, Vocabulary::band()));
 }
 
 #[test]
@@ -210,36 +234,37 @@ fn drums_alone_are_continued_by_drums() {
 }
 
 /// Each part that is played has its channel; the others do not sound, and every note lies on its
-/// sample. A project and its bounce agree.
+/// sample. Blocks of another length give the same notes on the same samples.
 #[test]
 fn plugin_plays_the_chosen_parts_on_their_channels() {
     model();
     let mut minuet = continuo_score::tune::minuet();
     minuet.notes.retain(|note| note.start < 12 * STEPS_PER_BEAT);
     for format in Format::ALL {
-        let play = |plays: &[(&str, &str)], end: f64| {
+        let play = |plays: &[(&str, &str)], block: u32| {
             let plugin = format.load(&artifacts::bundle(format).unwrap()).unwrap();
-            let setup = scenario::default_setup();
+            let setup = Setup {
+                blocks: Blocks::Fixed(block),
+                ..scenario::default_setup()
+            };
             let mut daw = scenario::start_with(plugin, setup, 1, &track(&minuet)).unwrap();
             daw.set(&[("temp", "1.5"), ("out_ch", "1"), ("out_bass", "3")])
                 .unwrap();
             daw.set(plays).unwrap();
-            daw.play_to(end).unwrap();
+            daw.play_to(63.0).unwrap();
             let now = daw.now();
             daw.run_stopped(1000).unwrap();
             let notes = assertions::pair_notes(daw.sent()).unwrap();
             assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, now).unwrap();
             let channels = daw.sent().iter().map(|sent| sent.event.channel);
-            (channels.collect::<BTreeSet<u8>>(), daw.sent().to_vec())
+            (channels.collect::<BTreeSet<u8>>(), notes)
         };
         let rhythm = [("play_bass", "On"), ("play_drums", "On")];
-        let (channels, sent) = play(&rhythm, 63.0);
-        assert!(!channels.is_empty(), "{format:?}");
-        let known = [2, DRUM_CHANNEL].into();
-        assert!(channels.is_subset(&known), "{format:?}: {channels:?}");
-        assert_eq!(play(&rhythm, 63.0).1, sent, "{format:?}: twice the same");
+        let (channels, sent) = play(&rhythm, 512);
+        assert_eq!(channels, [2, DRUM_CHANNEL].into(), "{format:?}");
+        assert_eq!(play(&rhythm, 96).1, sent, "{format:?}");
         // Nothing chosen: it plays what it hears, a keyboard.
-        let (channels, _) = play(&[], 63.0);
+        let (channels, _) = play(&[], 512);
         assert!(channels.is_subset(&[0].into()), "{format:?}: {channels:?}");
     }
 }

@@ -9,7 +9,7 @@ use continuo_engine::model::InputToken;
 use continuo_score::TokenParts;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{NoteState, Part, Score, Token, TokenSequence};
+use continuo_score::{Drums, NoteState, Part, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
 use super::super::inputs::{Wanted, find, read_all};
@@ -28,8 +28,8 @@ pub(super) struct Piece {
     parts: Vec<Option<Part>>,
 }
 
-/// Reads the pieces in files, and the wanted ones in folders, each in `keys` keys. Leaves out pieces without a token to
-/// predict.
+/// Reads the pieces in files, and the wanted ones in folders, each in `keys` keys, and as one keyboard if they
+/// are `merged`. Leaves out pieces without a token to predict.
 ///
 /// # Errors
 /// Fails if no piece is left, or if a folder cannot be read.
@@ -37,17 +37,17 @@ pub(super) fn read(
     model: &Model,
     (named, wanted): (&[PathBuf], Wanted),
     selection: &InputSelection,
-    keys: u8,
+    (keys, merged): (u8, bool),
 ) -> Result<Vec<Piece>> {
     let files = find(named, wanted)?;
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
         let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;
-        Ok(Piece::new(
-            model,
-            &chosen.score_for(model.vocabulary()),
-            keys,
-        ))
+        let score = match merged {
+            true => chosen.score(Drums::Drop),
+            false => chosen.score_for(model.vocabulary()),
+        };
+        Ok(Piece::new(model, &score, keys))
     })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
     match (&files[..], pieces.is_empty()) {

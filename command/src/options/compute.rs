@@ -9,8 +9,8 @@ use continuo_engine::model::ModelOptions;
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Computing")]
 pub struct ComputeOptions {
-    /// Devices in order of preference, separated by commas: cpu, cuda, directml, coreml; auto tries
-    /// all
+    /// Devices in order of preference, separated by commas: cpu, cuda, directml, coreml, webgpu;
+    /// auto tries all
     #[arg(long, value_name = "DEVICES", default_value = "cpu")]
     device: String,
     /// Number of threads for one run of the network
