@@ -48,6 +48,12 @@ impl Opening {
         Ok(Self::new(name.to_string_lossy().into_owned(), score))
     }
 
+    /// Number of bars, at most 16.
+    pub(crate) fn bars(&self) -> u32 {
+        let lines = self.score.time_signatures.bar_lines(self.end);
+        lines.iter().filter(|&&line| line >= self.begin).count() as u32
+    }
+
     fn new(title: String, score: Score) -> Self {
         let first = score.notes.first().map_or(0, |note| note.start);
         let begin = first - score.time_signatures.position(first).step_in_bar;

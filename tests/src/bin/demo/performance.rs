@@ -119,8 +119,13 @@ pub(crate) fn perform(
     daw.set(scene.settings())?;
     daw.set(&[("seed", &seed)])?;
 
-    // The plugin enters on the first bar line after two beats of silence. Silence in sound is known up to
-    // EAR_SECONDS late.
+    // Turns as long as the opening follow it without a gap. A longer answer, or one to sound, begins on the
+    // first bar line after two beats of silence. Silence in sound is known up to EAR_SECONDS late.
+    let turn = opening.bars();
+    let takes_turns = scene == Scene::Answer && !options.sound && options.bars <= turn;
+    if takes_turns {
+        daw.set(&[("mode", "Trade"), ("bars", &turn.to_string())])?;
+    }
     let bpm = options
         .bpm
         .unwrap_or_else(|| score.tempos.bpm(opening.begin));
@@ -131,7 +136,10 @@ pub(crate) fn perform(
     let bar_after = |step| score.time_signatures.next_bar(step);
     let (entry, end) = match scene {
         Scene::Answer => {
-            let entry = bar_after(opening.end + 2 * score.steps_per_beat + late);
+            let entry = match takes_turns {
+                true => opening.end,
+                false => bar_after(opening.end + 2 * score.steps_per_beat + late),
+            };
             let end = (0..options.bars).fold(entry, |bar, _| bar_after(bar + 1));
             (entry, end)
         }
