@@ -1,7 +1,7 @@
 //! The panel of controls: one column or more for each group, and a table for the band; in a small window one
 //! group at a time. Window thread.
 
-use egui::{Align2, Pos2, Rect, ScrollArea, Ui, vec2};
+use egui::{Align2, Pos2, Rect, ScrollArea, TextWrapMode, Ui, vec2};
 
 use super::control_row::{self, Typing};
 use super::panel_layout::{Block, PanelLayout, groups, table_column};
@@ -82,11 +82,14 @@ fn tabs(ui: &mut Ui, rect: Rect, controls: &[Control], tab: &mut Group) {
         *tab = groups.first().copied().unwrap_or(Group::When);
     }
     let width = rect.width() / groups.len().max(1) as f32;
+    // In the smallest window the longest title has just room.
+    ui.spacing_mut().button_padding.x = theme::SMALL_GAP;
     for (number, group) in groups.into_iter().enumerate() {
         let min = Pos2::new(rect.left() + width * number as f32, rect.top());
         let place = Rect::from_min_size(min, vec2(width - theme::SMALL_GAP, theme::ROW));
         let button = egui::Button::selectable(*tab == group, group.title())
             .frame_when_inactive(true)
+            .wrap_mode(TextWrapMode::Extend)
             .min_size(place.size());
         if ui.put(place, button).clicked() {
             *tab = group;

@@ -2,6 +2,7 @@
 
 use super::*;
 use continuo_accompaniment::choices::{MemoryMode, Variation};
+use continuo_score::Part;
 
 const MODES: [Mode; 5] = [
     Mode::Off,
@@ -11,10 +12,16 @@ const MODES: [Mode; 5] = [
     Mode::Free,
 ];
 
-/// Plays with a random host and player; every `failing`-th send fails. Returns counts of events.
+/// Plays with a random host and player, a band with every fourth seed; every `failing`-th send fails.
+/// Returns counts of events.
 fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
     let mut rng = Rng::new(seed);
     let mut test = ProtocolTest::new(offline, [24, 4096][rng.below(2) as usize]);
+    let is_band = seed % 4 == 1;
+    if is_band {
+        let mut composer = test.composer.lock().unwrap();
+        composer.session.player_mut().parts = Part::ALL.to_vec();
+    }
     let mut listener = Listener::default();
     let (mut at, mut beat, mut tempo, mut playing) = (0u64, 0.0, 120.0, false);
     let mut held: Vec<(u8, u8)> = Vec::new();
@@ -58,6 +65,15 @@ fn chaos(seed: u64, offline: bool, failing: u64) -> (u64, u64) {
             22 => test.press(Trigger::Undo),
             23 => test.press(Trigger::Redo),
             24..34 => playing = true,
+            34 if is_band => {
+                let some = Part::ALL.into_iter().filter(|_| rng.below(2) == 0);
+                test.settings.plays = some.collect();
+            }
+            35 if is_band => {
+                let part = rng.below(Part::COUNT as u64) as usize;
+                let channel = [None, Some(rng.below(16) as u8)][rng.below(2) as usize];
+                test.controls.part_outputs[part] = channel;
+            }
             _ => {}
         }
         let frames = [32, 64, 480, 4096, 9000][rng.below(5) as usize];

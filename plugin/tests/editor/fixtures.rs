@@ -13,7 +13,7 @@ use continuo_accompaniment::snapshot::{
     Snapshot, TransportState, UndoStep,
 };
 use continuo_accompaniment::trigger::Trigger;
-use continuo_score::TimeSignature;
+use continuo_score::{Part, TimeSignature};
 
 fn note(start: f64, length: f64, pitch: u8, velocity: u8, generated: bool) -> RollNote {
     RollNote {
@@ -113,6 +113,34 @@ fn answer() -> Vec<RollNote> {
             note(start, length, pitch, 70 + (index * 23 % 50) as u8, true)
         })
         .collect()
+}
+
+/// What a band plays along with the minuet: a bass, drums and a lead that sound, and chords that are
+/// imagined. All of it is planned four beats ahead of beat 20.25.
+fn band() -> Vec<RollNote> {
+    let of = |part, start, length, pitch| RollNote {
+        part,
+        ..note(start, length, pitch, 84, true)
+    };
+    let roots = [43, 43, 36, 43, 45, 43, 38, 38];
+    let mut notes = Vec::new();
+    for (bar, root) in (0..).zip(roots) {
+        let line = 3.0 * f64::from(bar);
+        notes.push(of(Part::Bass, line, 2.0, root));
+        notes.push(of(Part::Bass, line + 2.0, 1.0, root + 7));
+        for beat in 0..3 {
+            let drum = if beat == 0 { 36 } else { 42 };
+            notes.push(of(Part::Drums, line + f64::from(beat), 0.1, drum));
+        }
+        notes.push(of(Part::Lead, line + 1.0, 1.5, 79 + (bar % 3) as u8));
+        for third in [52, 55, 59] {
+            notes.push(RollNote {
+                imagined: true,
+                ..of(Part::Chords, line + 1.0, 1.5, third)
+            });
+        }
+    }
+    notes
 }
 
 /// The plugin's parameters at their defaults.
@@ -262,6 +290,24 @@ fn playing_view(snapshot: Snapshot) -> View {
 /// It plays an answer, with notes planned ahead of the playhead.
 pub(crate) fn playing() -> View {
     playing_view(playing_snapshot())
+}
+
+/// It plays bass, drums and lead along with the minuet, and imagines the chords.
+pub(crate) fn accompanying() -> View {
+    let mut snapshot = playing_snapshot();
+    snapshot.mode = Some(Mode::Along);
+    snapshot.time.beat = 20.25;
+    snapshot.planned_to = Some(24.0);
+    snapshot.notes = minuet();
+    snapshot.notes.retain(|note| note.start < 20.25);
+    snapshot.notes.extend(band());
+    if let ModelState::Ready(model) = &mut snapshot.model {
+        model.has_parts = true;
+    }
+    View {
+        committed_to: 21.0,
+        ..view(snapshot)
+    }
 }
 
 /// It plays, and the long memory retrieves the beginning and a learned file.

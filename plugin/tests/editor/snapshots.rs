@@ -107,9 +107,14 @@ fn tiny() {
 #[test]
 fn band() {
     let smallest = continuo::editor::SMALLEST;
-    picture_of("band", fixtures::playing(), smallest, 1.0, |harness| {
+    picture_of("band", fixtures::accompanying(), smallest, 1.0, |harness| {
         harness.get_by_label("Band").click();
     });
+}
+
+#[test]
+fn accompanying() {
+    picture("accompanying", fixtures::accompanying(), NORMAL, 1.0);
 }
 
 #[test]
