@@ -25,11 +25,20 @@ pub enum Device {
     DirectMl,
     /// GPU or neural engine on macOS.
     CoreMl,
+    /// A GPU of any maker through Vulkan, Metal or Direct3D 12, with a library of ONNX Runtime
+    /// built for it.
+    WebGpu,
 }
 
 impl Device {
     /// All devices in the order in which `auto` tries them.
-    pub const ALL: [Device; 4] = [Device::Cuda, Device::DirectMl, Device::CoreMl, Device::Cpu];
+    pub const ALL: [Device; 5] = [
+        Device::Cuda,
+        Device::DirectMl,
+        Device::CoreMl,
+        Device::WebGpu,
+        Device::Cpu,
+    ];
 
     /// Its name, for people.
     pub fn name(self) -> &'static str {
@@ -38,6 +47,7 @@ impl Device {
             Device::Cuda => "CUDA",
             Device::DirectMl => "DirectML",
             Device::CoreMl => "CoreML",
+            Device::WebGpu => "WebGPU",
         }
     }
 
@@ -46,7 +56,7 @@ impl Device {
         let names: &[&str] = match self {
             Device::Cpu => &["cpu", "plain", "gpu"],
             Device::Cuda => &["gpu", "plain"],
-            Device::DirectMl | Device::CoreMl => &["plain"],
+            Device::DirectMl | Device::CoreMl | Device::WebGpu => &["plain"],
         };
         names.iter().copied()
     }
@@ -72,6 +82,7 @@ impl Device {
             Device::DirectMl => Ok(Some(ort::ep::DirectML::default().build())),
             #[cfg(target_os = "macos")]
             Device::CoreMl => Ok(Some(ort::ep::CoreML::default().build())),
+            Device::WebGpu => Ok(Some(ort::ep::WebGPU::default().build())),
             #[allow(unreachable_patterns)]
             other => Err(format!("there is no {other} on this system")),
         }
@@ -86,7 +97,7 @@ impl fmt::Display for Device {
 
 /// A name that is no device's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no device: cpu, cuda, directml, coreml, or auto")]
+#[error("{text:?} is no device: cpu, cuda, directml, coreml, webgpu, or auto")]
 pub struct ParseDeviceError {
     /// The text.
     text: String,
