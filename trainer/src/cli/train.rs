@@ -51,8 +51,8 @@ pub(super) struct Arguments {
     /// its sizes, its vocabulary, and a fifth of its preset's learning rate.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["preset", "window", "layers", "width", "resume"])]
     from: Option<PathBuf>,
-    /// Device: auto, cpu, cuda or cuda:1; several GPUs (cuda:0,cuda:1) share the batch rows of each
-    /// step.
+    /// Device: auto, cpu, cuda or cuda:1 (NVIDIA), wgpu or wgpu:1 (any GPU, through Vulkan, Metal or
+    /// Direct3D 12); several GPUs (cuda:0,cuda:1) share the batch rows of each step.
     #[arg(
         long,
         default_value = "auto",
@@ -64,7 +64,7 @@ pub(super) struct Arguments {
     /// checkpointing): less memory, more computation.
     #[arg(long)]
     recompute: bool,
-    /// Number format of the matrix products: f32 or bf16 [default: bf16 on a GPU].
+    /// Number format of the matrix products: f32 or bf16 [default: bf16 with CUDA, else f32].
     #[arg(long, value_name = "FORMAT", value_parser = precision)]
     precision: Option<Precision>,
     /// Storage of the corpus: mmap, cpu (in memory) or gpu (on the device).

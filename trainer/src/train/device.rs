@@ -4,6 +4,8 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 
+use crate::model::Precision;
+
 /// Device that the user chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DeviceChoice {
@@ -12,23 +14,29 @@ pub enum DeviceChoice {
     Auto,
     /// The CPU.
     Cpu,
-    /// The GPU of this index, from 0.
+    /// The NVIDIA GPU of this index, from 0, through CUDA.
     Cuda(usize),
+    /// A GPU of any maker through Vulkan, Metal or Direct3D 12: the discrete GPU of this index,
+    /// from 0, or the best that there is.
+    Wgpu(Option<usize>),
 }
 
 impl FromStr for DeviceChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let index = |n: &str| {
+            n.parse()
+                .map_err(|_| format!("{n}: not the number of a GPU"))
+        };
         match text.split_once(':') {
             None if text == "auto" => Ok(Self::Auto),
             None if text == "cpu" => Ok(Self::Cpu),
             None if text == "cuda" => Ok(Self::Cuda(0)),
-            Some(("cuda", n)) => n
-                .parse()
-                .map(Self::Cuda)
-                .map_err(|_| format!("{n}: not the number of a GPU")),
-            _ => Err("auto, cpu, cuda or cuda:1".into()),
+            None if text == "wgpu" => Ok(Self::Wgpu(None)),
+            Some(("cuda", n)) => index(n).map(Self::Cuda),
+            Some(("wgpu", n)) => index(n).map(|n| Self::Wgpu(Some(n))),
+            _ => Err("auto, cpu, cuda, cuda:1, wgpu or wgpu:1".into()),
         }
     }
 }
@@ -36,15 +44,18 @@ impl FromStr for DeviceChoice {
 /// Error of a device that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// The program was built without CUDA.
+    /// The program was built without this kind of GPU: `cuda` or `wgpu`.
     #[error(
-        "--device cuda: this program was built for the CPU only; build it with `cargo build \
-         --release -p continuo-trainer --features cuda`, or train with --device cpu"
+        "--device {0}: this program was built without it; build it with `cargo build --release \
+         -p continuo-trainer --features {0}`, or train with --device cpu"
     )]
-    NotBuilt,
+    NotBuilt(&'static str),
     /// This machine has no CUDA.
     #[error("--device cuda: {0}; install it, or train with --device cpu")]
     NoCuda(String),
+    /// This machine has no such GPU for Vulkan, Metal or Direct3D 12.
+    #[error("--device wgpu: {0}; install the GPU's driver, or train with --device cpu")]
+    NoWgpu(String),
     /// The list has a device twice, or the CPU beside others.
     #[error("--device: several devices must be different GPUs, such as cuda:0,cuda:1")]
     Several,
@@ -69,6 +80,8 @@ pub struct Devices {
     pub name: String,
     /// Whether the devices are GPUs, which are used from one thread each.
     pub gpu: bool,
+    /// Number format of the matrix products, if the user chooses none.
+    pub precision: Precision,
 }
 
 impl Devices {
@@ -79,6 +92,7 @@ impl Devices {
             more: Vec::new(),
             name: "CPU".into(),
             gpu: false,
+            precision: Precision::F32,
         }
     }
 
@@ -91,10 +105,13 @@ impl Devices {
             DeviceChoice::Cpu => Ok(Self::cpu()),
             DeviceChoice::Auto => Ok(cuda(0).unwrap_or_else(|_| Self::cpu())),
             DeviceChoice::Cuda(index) => cuda(index),
+            DeviceChoice::Wgpu(index) => wgpu(index),
         };
         let (&first, rest) = choices.split_first().unwrap_or((&DeviceChoice::Auto, &[]));
         let apart = |(i, c): (usize, &DeviceChoice)| {
-            matches!(c, DeviceChoice::Cuda(_)) && !choices[..i].contains(c)
+            let first = std::mem::discriminant(&choices[0]);
+            let is_gpu = matches!(c, DeviceChoice::Cuda(_) | DeviceChoice::Wgpu(Some(_)));
+            is_gpu && std::mem::discriminant(c) == first && !choices[..i].contains(c)
         };
         if !rest.is_empty() && !choices.iter().enumerate().all(apart) {
             return Err(DeviceError::Several);
@@ -125,7 +142,7 @@ impl Devices {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(_index: usize) -> Result<Devices, DeviceError> {
-    Err(DeviceError::NotBuilt)
+    Err(DeviceError::NotBuilt("cuda"))
 }
 
 /// Finds the GPU `index`. The backend panics if a library is missing, so they are loaded first.
@@ -143,6 +160,35 @@ fn cuda(index: usize) -> Result<Devices, DeviceError> {
         more: Vec::new(),
         name: format!("GPU {index}"),
         gpu: true,
+        precision: Precision::Bf16,
+    })
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu(_index: Option<usize>) -> Result<Devices, DeviceError> {
+    Err(DeviceError::NotBuilt("wgpu"))
+}
+
+/// Opens a GPU through wgpu. Its shaders have no bf16, so that products are f32.
+#[cfg(feature = "wgpu")]
+fn wgpu(index: Option<usize>) -> Result<Devices, DeviceError> {
+    use burn::tensor::DeviceKind;
+    use burn::tensor::wgpu::WgpuInitError;
+
+    let kind = index.map_or(DeviceKind::DefaultDevice, DeviceKind::DiscreteGpu);
+    let opened = Device::wgpu_options().device_kind(kind.clone());
+    let device = match opened.init() {
+        Ok(device) => device,
+        // This process has opened it before.
+        Err(WgpuInitError::Registration { .. }) => Device::wgpu(kind),
+        Err(e) => return Err(DeviceError::NoWgpu(e.to_string())),
+    };
+    Ok(Devices {
+        device,
+        more: Vec::new(),
+        name: index.map_or("GPU".into(), |index| format!("GPU {index}")),
+        gpu: true,
+        precision: Precision::F32,
     })
 }
 
@@ -212,7 +258,9 @@ mod tests {
         assert_eq!(read("cpu"), Some(DeviceChoice::Cpu));
         assert_eq!(read("cuda"), Some(DeviceChoice::Cuda(0)));
         assert_eq!(read("cuda:3"), Some(DeviceChoice::Cuda(3)));
-        for wrong in ["", "gpu", "cuda:", "cuda:x", "cpu:0"] {
+        assert_eq!(read("wgpu"), Some(DeviceChoice::Wgpu(None)));
+        assert_eq!(read("wgpu:1"), Some(DeviceChoice::Wgpu(Some(1))));
+        for wrong in ["", "gpu", "cuda:", "cuda:x", "cpu:0", "wgpu:", "vulkan"] {
             assert_eq!(read(wrong), None, "{wrong}");
         }
     }
@@ -224,6 +272,8 @@ mod tests {
             [DeviceChoice::Cpu, DeviceChoice::Cuda(0)],
             [DeviceChoice::Cuda(1), DeviceChoice::Auto],
             [DeviceChoice::Cuda(1), DeviceChoice::Cuda(1)],
+            [DeviceChoice::Cuda(0), DeviceChoice::Wgpu(Some(1))],
+            [DeviceChoice::Wgpu(None), DeviceChoice::Wgpu(Some(1))],
         ] {
             let refused = Devices::open(&wrong);
             assert!(matches!(refused, Err(DeviceError::Several)), "{wrong:?}");

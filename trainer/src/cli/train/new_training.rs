@@ -4,7 +4,7 @@ use anyhow::bail;
 use continuo_trainer::data::augment::AugmentRange;
 use continuo_trainer::data::corpus::Corpus;
 use continuo_trainer::data::stream_batcher::{BatchConfig, Batching};
-use continuo_trainer::model::{LikeMidigen, ModelConfig, Precision};
+use continuo_trainer::model::{LikeMidigen, ModelConfig};
 use continuo_trainer::train::Start;
 use continuo_trainer::train::checkpoint::{Checkpoint, CheckpointConfig};
 use continuo_trainer::train::config::{Ablation, PRESETS, TrainConfig, preset};
@@ -153,11 +153,6 @@ fn train_config(
         _ => defaults.batch_rows.min(songs.max(1)),
     };
     let batch_rows = a.batch.unwrap_or(batch_rows);
-    let precision = if devices.gpu {
-        Precision::Bf16
-    } else {
-        Precision::F32
-    };
     TrainConfig {
         batch_rows,
         micro_batch: a
@@ -166,7 +161,7 @@ fn train_config(
             .min(batch_rows),
         segment: a.segment.unwrap_or(defaults.segment),
         accumulation_steps: a.accumulation_steps.unwrap_or(defaults.accumulation_steps),
-        precision: a.precision.unwrap_or(precision),
+        precision: a.precision.unwrap_or(devices.precision),
         learning_rate: a.lr.unwrap_or(defaults.learning_rate),
         schedule: a.schedule.unwrap_or(defaults.schedule),
         recompute: a.recompute,

@@ -87,7 +87,8 @@ impl GraphWriter<'_> {
         let gate = g.op("MatMul", &[&normed, &matrix]);
         let gate = g.op("Add", &[&gate, &bias]);
         let gate = g.op("Unsqueeze", &[&gate, &self.last]);
-        let column = g.integers(&[sizes.heads as i64, 1]);
+        // All four dimensions: ONNX Runtime's WebGPU provider (1.27) fails on a shape that lacks some.
+        let column = g.integers(&[1, 1, sizes.heads as i64, 1]);
         let by_best = g.op("Reshape", &[&by_best, &column]);
         let by_best = g.op("Mul", &[&similarity, &by_best]);
         let gate = g.op("Add", &[&gate, &by_best]);
