@@ -4,8 +4,8 @@
     cargo build --release && cargo xtask runtime
     python docs/played/openings.py
 
-writes NAME.mid (the opening, and eight bars played on a track of their own; the seed is the opening's number)
-and NAME.png beside this file.
+writes beside this file NAME.mid (the opening, and eight bars played on a track of their own; the seed is the
+opening's number), NAME-band.mid (the same opening, played on by keys, bass and drums), and a picture of each.
 
 A voice is notes with a length in quarter notes, which holds until another is given: `C4+E4/1 G4 r/2`.
 """
@@ -20,6 +20,8 @@ import mido
 HERE = pathlib.Path(__file__).parent
 CONTINUO = HERE.parent.parent / "target" / "release" / "continuo"
 TICKS = 480
+# As the preset *Trio*, with keys for the lead.
+BAND = ["--parts", "keys,bass,drums", "--part-limit", "bass=E1..G3:1"]
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -114,9 +116,12 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             opening = pathlib.Path(folder) / f"{name}.mid"
             write(opening, tempo, metre, voices)
-            out = HERE / f"{name}.mid"
-            subprocess.run([CONTINUO, "continue", opening, "-o", out, "--bars", "8", "--seed", str(seed)], check=True)
-        subprocess.run([CONTINUO, "view", out, "-o", out.with_suffix(".png")], check=True)
+            for suffix, options in [("", []), ("-band", BAND)]:
+                out = HERE / f"{name}{suffix}.mid"
+                subprocess.run(
+                    [CONTINUO, "continue", opening, "-o", out, "--bars", "8", "--seed", str(seed), *options], check=True
+                )
+                subprocess.run([CONTINUO, "view", out, "-o", out.with_suffix(".png")], check=True)
         print(f"{seed}  {name}: {title}")
 
 
