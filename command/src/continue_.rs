@@ -13,7 +13,7 @@ use continuo_cli::{Progress, note, one_result_on_standard_output, print, report}
 use continuo_engine::Composer;
 use continuo_files::{Output, Replace, kind};
 use continuo_score::merge_parts;
-use continuo_score::midi::{self, BuildError, MidiDocument, Pedal, ReadOptions};
+use continuo_score::midi::{self, BuildError, MidiDocument, MidiNote, Pedal, ReadOptions};
 use continuo_score::{Drums, Note, Part, PartSet, Score};
 
 use super::continuation::{self, Continuation, Tempo};
@@ -114,7 +114,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             file.notes.len()
         );
     };
-    let drums = file.notes.iter().filter(|note| file.is_drum(note)).count();
+    let is_left_out = |note: &&MidiNote| parts.chooses(note) && file.is_drum(note);
+    let drums = file.notes.iter().filter(is_left_out).count();
     if drums > 0 && !has_parts {
         note(format_args!(
             "continuo: {named}: this model has no parts: {drums} drum hits are left out, and it \

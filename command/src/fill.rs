@@ -24,10 +24,10 @@ use super::inputs::text;
 ///
 /// The output is the input with other notes in these bars; everything else stays the same, byte for
 /// byte. Of a recording it is the notes that `continuo transcribe` finds, with other notes in these
-/// bars. Drums stay as they are. Several candidates are generated, and the one after which the next bars are likeliest is
-/// kept. A note that begins before these bars and is held into them stays. The new notes end with
-/// these bars. If notes of several tracks or channels are chosen, each new note goes to the one
-/// that has the nearest note in pitch and time.
+/// bars. Drums stay as they are. Several candidates are generated, and the one after which the next
+/// bars are likeliest is kept. A note that begins before these bars and is held into them stays.
+/// The new notes end with these bars. If notes of several tracks or channels are chosen, each new
+/// note goes to the one that has the nearest note in pitch and time.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI file with the bars to fill, or a recording (WAV, FLAC)
@@ -188,8 +188,7 @@ impl Music {
         let (first, last) = (*args.bars.start() as usize, *args.bars.end() as usize);
         ensure!(
             last <= lines.len(),
-            "--bars: the music has no {}, only bars 1 to {}; `continuo continue` appends more",
-            in_words(&args.bars),
+            "--bars: the music ends at bar {}, before bar {last}; `continuo continue` appends more",
             lines.len()
         );
         let from = lines[first - 1];

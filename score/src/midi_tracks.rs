@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::midi::{MidiFile, ProgramMap};
 use crate::part::Part;
-use crate::part_rule::{self, PartRule, TrackNotes};
+use crate::part_rule::{self, PartRule, TrackNotes, names};
 use crate::quantise::{Drums, Grid};
 use crate::score::{Note, Score};
 use crate::vocabulary::Vocabulary;
@@ -74,6 +74,11 @@ struct Group {
     notes: Vec<Note>,
 }
 
+/// Whether a name has a word for drums.
+fn names_drums(name: &str) -> bool {
+    names::part(name).is_some_and(|(part, _)| part == Part::Drums)
+}
+
 /// Sets the part of every track and of its notes.
 fn assign_parts(file: &MidiFile, tracks: &mut [MidiTrack]) {
     let is_alone = |index: usize| {
@@ -83,9 +88,13 @@ fn assign_parts(file: &MidiFile, tracks: &mut [MidiTrack]) {
         let number = tracks[index].track;
         !beside.any(|other| tracks.get(other).is_some_and(|t| t.track == number))
     };
+    // A name of several channels is that of the piece, and so may be one with a word for drums.
+    let is_own = |index: usize| {
+        let track = &tracks[index];
+        is_alone(index) && (!names_drums(&track.name) || file.drums.is_named(track.track))
+    };
     let said = tracks.iter().enumerate().map(|(index, track)| TrackNotes {
-        // A name of several channels is that of the piece.
-        name: if is_alone(index) { &track.name } else { "" },
+        name: if is_own(index) { &track.name } else { "" },
         program: track.program,
         drums: track.drums && !file.drums.is_named(track.track),
         notes: &track.notes,

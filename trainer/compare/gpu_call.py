@@ -10,12 +10,13 @@ preset `tiny`, so that the lent minutes are not spent on mistakes.
 
 `run` does these in turn, and writes what it finds to OUT/report.txt:
 
-1. a training of some steps on the GPU and the same on the CPU, both in f32: the losses must agree
-   within 1 %;
+1. a training of some steps on the GPU and the same on the CPU, both in f32: if the losses do not
+   agree within 1 %, `run` ends after step 2;
 2. speed.py, the trainer against eager PyTorch, where PyTorch is installed;
 3. a training for `--minutes`. Its checkpoints stay in the folder of the pack, and a later `run` on the
    same machine goes on from them (`--resume`), without steps 1 and 2;
-4. the newest checkpoint's parameters, as f16 in parts of 16 MiB: OUT/parameters.00 and so on.
+4. the newest checkpoint's parameters, as f16 in parts of 16 MiB: OUT/parameters.00 and so on. They
+   are written after the training, so that `--minutes` must end well before the call does.
 
 `join` makes a checkpoint of these parts, for `train --from`, `eval` and `export`. It has no
 optimiser state: that of `base` would be three times as large as what may come back.
@@ -47,9 +48,12 @@ def compress(source, target):
 
 
 def unpack(source, target):
-    if not target.exists():
-        with lzma.open(source, "rb") as packed, open(target, "wb") as plain:
-            shutil.copyfileobj(packed, plain, MIB)
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
+    part = target.with_suffix(".part")
+    with lzma.open(source, "rb") as packed, open(part, "wb") as plain:
+        shutil.copyfileobj(packed, plain, MIB)
+    part.replace(target)
 
 
 def pack(arguments):
@@ -134,6 +138,8 @@ def write_parts(checkpoint, out):
 
 
 def run(arguments):
+    if arguments.resume and arguments.train_option:
+        sys.exit("--train-option: a training that is resumed keeps its settings")
     folder, out = pathlib.Path(arguments.pack), pathlib.Path(arguments.out)
     out.mkdir(parents=True, exist_ok=True)
     trainer, corpus, training = folder / "trainer", folder / "songs.corpus", folder / "training"
@@ -158,7 +164,11 @@ def run(arguments):
         speed = [sys.executable, folder / "speed.py", "--corpus", corpus, "--trainer", trainer]
         speed += ["--device", arguments.device, "--preset", arguments.speed_preset, "--rounds", "3"]
         measured = subprocess.run(speed, capture_output=True, text=True)
-        report(measured.stdout or f"speed.py: {measured.stderr.strip().splitlines()[-1]}")
+        report(measured.stdout)
+        if measured.returncode:
+            report(f"speed.py failed: {measured.stderr}")
+    if not agreed:
+        sys.exit(f"the losses differ by more than {TOLERANCE:.0%}: {out}/report.txt")
     options = ["--minutes", str(arguments.minutes), "--checkpoint-every", "2m"]
     if arguments.resume:
         options += ["--resume", "--device", arguments.device]
@@ -168,8 +178,6 @@ def run(arguments):
     checkpoint = newest_checkpoint(training)
     write_parts(checkpoint, out)
     report(f"{checkpoint.name}: loss {losses(training)[-1]:.4f}")
-    if not agreed:
-        sys.exit(f"the losses differ by more than {TOLERANCE:.0%}: {out}/report.txt")
 
 
 def join(arguments):

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::file::{MidiFile, MidiNote};
 use super::programs::ProgramMap;
-use crate::part::Part;
 use crate::part_rule::names;
 
 /// The tracks whose names say that they play drums, on one channel that is no drum channel, and with
@@ -17,9 +16,10 @@ pub(super) fn named_drums(file: &MidiFile) -> Vec<u16> {
         let same = |first: &&MidiNote| first.channel == note.channel && !file.is_drum(note);
         *first = first.filter(same);
     }
+    let alone = tracks.len() == 1;
     let is_drums = |(track, first): (u16, Option<&MidiNote>)| {
         let program = programs.at(file, first?);
-        let says = names::part(&file.name(track)).is_some_and(|(part, _)| part == Part::Drums);
+        let says = names::says_drums(&file.name(track), alone);
         (says && names::may_be_drums(program)).then_some(track)
     };
     tracks.into_iter().filter_map(is_drums).collect()
@@ -71,6 +71,8 @@ mod tests {
             ("Drums and Bass", &[0], Some(33)),
             ("Steel Drums", &[0], None),
             ("Kit", &[0], Some(114)),
+            ("Tom Dooley", &[0], Some(0)),
+            ("The Little Drum", &[0], None),
         ] {
             assert_eq!(named(&[pitched]), [0u16; 0], "{pitched:?}");
         }

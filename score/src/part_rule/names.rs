@@ -237,14 +237,54 @@ const WORDS: &[(Part, &[&str])] = &[
     ),
 ];
 
+/// Words that a track of drums may have in its name beside those for drums.
+const NEUTRAL: [&str; 3] = ["track", "midi", "channel"];
+
+/// The words of a name in lower case.
+fn words(name: &str) -> Vec<&str> {
+    let words = name.split(|c: char| !c.is_alphabetic());
+    words.filter(|word| !word.is_empty()).collect()
+}
+
+/// Whether a word is one of those for a part.
+fn is_word_of(part: Part, word: &str) -> bool {
+    let of_part = WORDS.iter().filter(|entry| entry.0 == part);
+    let mut known = of_part.flat_map(|entry| entry.1);
+    known.any(
+        |known| match known.chars().next().is_some_and(divides_words) {
+            true => word == *known,
+            false => word.contains(known),
+        },
+    )
+}
+
+/// Whether a name says that its track plays drums, and nothing else. The name of a track that is
+/// `alone` in its file may be the piece's ("Tom Dooley"), so that every word must be one for drums.
+/// Beside other tracks, no word may be one for another part. A bass drum is drums.
+pub(crate) fn says_drums(name: &str, alone: bool) -> bool {
+    if part(name).is_none_or(|(part, _)| part != Part::Drums) {
+        return false;
+    }
+    let name = name.to_lowercase();
+    let words = words(&name);
+    let is_drum = |index: usize| words.get(index).is_some_and(|w| is_word_of(Part::Drums, w));
+    (0..words.len()).all(|index| {
+        let word = words[index];
+        let others = [Part::Keys, Part::Lead, Part::Chords, Part::Bass];
+        is_drum(index)
+            || is_word_of(Part::Bass, word) && is_drum(index + 1)
+            || match alone {
+                true => NEUTRAL.contains(&word),
+                false => !others.iter().any(|&part| is_word_of(part, word)),
+            }
+    })
+}
+
 /// The word of a track's name that says its part, and the part. Case, digits and punctuation do not
 /// count.
 pub(crate) fn part(name: &str) -> Option<(Part, &'static str)> {
     let name = name.to_lowercase();
-    let words: Vec<&str> = name
-        .split(|c: char| !c.is_alphabetic())
-        .filter(|word| !word.is_empty())
-        .collect();
+    let words = words(&name);
     // Steel drums have pitches.
     let says = |word: &str| match word.chars().next().is_some_and(divides_words) {
         true => words.contains(&word) && !(word == "drums" && words.contains(&"steel")),
@@ -299,6 +339,30 @@ mod tests {
             ("main droite", Part::Keys),
         ] {
             assert_eq!(part(name).map(|p| p.0), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_pieces_and_of_pitched_tracks_are_no_drums() {
+        for name in ["Drums", "DRUM KIT 2", "Bass Drum", "Drum Track", "ドラムス"] {
+            assert!(says_drums(name, true) && says_drums(name, false), "{name}");
+        }
+        for name in ["Acoustic Drums", "Rock Kit", "Hat closed"] {
+            assert!(says_drums(name, false) && !says_drums(name, true), "{name}");
+        }
+        for name in ["The Little Drum", "Tom Dooley", "Clap Your Heart"] {
+            assert!(!says_drums(name, true), "{name}");
+        }
+        for name in [
+            "Drums and Bass",
+            "Clap Your Hands - Piano",
+            "Steel Drums",
+            "Piano",
+        ] {
+            assert!(
+                !says_drums(name, true) && !says_drums(name, false),
+                "{name}"
+            );
         }
     }
 

@@ -205,7 +205,7 @@ fn mistakes_are_named() {
         &output,
         &["--bars", "4-5"],
         1,
-        "has no bars 4 to 5, only bars 1 to 4",
+        "ends at bar 4, before bar 5",
     );
     refused(&input, &output, &["--bars", "4-3"], 2, "counts backwards");
     refused(&input, &output, &["--bars", "0"], 2, "bar number");

@@ -56,6 +56,12 @@ pub enum DeviceError {
     /// This machine has no such GPU for Vulkan, Metal or Direct3D 12.
     #[error("--device wgpu: {0}; install the GPU's driver, or train with --device cpu")]
     NoWgpu(String),
+    /// The products of this kind of GPU have no 16 bits.
+    #[error(
+        "--precision bf16: --device wgpu computes in f32 only; begin a training with --precision \
+         f32, or use --device cuda or cpu"
+    )]
+    NoBf16,
     /// The list has a device twice, or the CPU beside others.
     #[error("--device: several devices must be different GPUs, such as cuda:0,cuda:1")]
     Several,
@@ -82,6 +88,8 @@ pub struct Devices {
     pub gpu: bool,
     /// Number format of the matrix products, if the user chooses none.
     pub precision: Precision,
+    /// Whether matrix products can be bf16.
+    pub has_bf16: bool,
 }
 
 impl Devices {
@@ -93,6 +101,18 @@ impl Devices {
             name: "CPU".into(),
             gpu: false,
             precision: Precision::F32,
+            has_bf16: true,
+        }
+    }
+
+    /// Checks that the devices compute matrix products in this number format.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn check_precision(&self, precision: Precision) -> Result<(), DeviceError> {
+        match precision == Precision::Bf16 && !self.has_bf16 {
+            true => Err(DeviceError::NoBf16),
+            false => Ok(()),
         }
     }
 
@@ -109,9 +129,9 @@ impl Devices {
         };
         let (&first, rest) = choices.split_first().unwrap_or((&DeviceChoice::Auto, &[]));
         let apart = |(i, c): (usize, &DeviceChoice)| {
-            let first = std::mem::discriminant(&choices[0]);
+            let kind = std::mem::discriminant;
             let is_gpu = matches!(c, DeviceChoice::Cuda(_) | DeviceChoice::Wgpu(Some(_)));
-            is_gpu && std::mem::discriminant(c) == first && !choices[..i].contains(c)
+            is_gpu && kind(c) == kind(&choices[0]) && !choices[..i].contains(c)
         };
         if !rest.is_empty() && !choices.iter().enumerate().all(apart) {
             return Err(DeviceError::Several);
@@ -161,6 +181,7 @@ fn cuda(index: usize) -> Result<Devices, DeviceError> {
         name: format!("GPU {index}"),
         gpu: true,
         precision: Precision::Bf16,
+        has_bf16: true,
     })
 }
 
@@ -189,6 +210,7 @@ fn wgpu(index: Option<usize>) -> Result<Devices, DeviceError> {
         name: index.map_or("GPU".into(), |index| format!("GPU {index}")),
         gpu: true,
         precision: Precision::F32,
+        has_bf16: false,
     })
 }
 
@@ -280,5 +302,13 @@ mod tests {
         }
         let devices = Devices::open(&[DeviceChoice::Cpu]).expect("a CPU is always there");
         assert_eq!(devices.workers(3).len(), 3);
+        assert!(devices.check_precision(Precision::Bf16).is_ok());
+        let without = Devices {
+            has_bf16: false,
+            ..devices
+        };
+        assert!(without.check_precision(Precision::F32).is_ok());
+        let refused = without.check_precision(Precision::Bf16);
+        assert!(refused.unwrap_err().to_string().contains("--device cuda"));
     }
 }

@@ -6,6 +6,7 @@ use continuo_files::WriteError;
 
 use crate::data::corpus::Corpus;
 use crate::train::checkpoint::CheckpointError;
+use crate::train::device::DeviceError;
 
 /// Error that keeps a training from starting or from going on.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +38,9 @@ pub enum TrainError {
     /// The initial model has other sizes.
     #[error("{}: its sizes or its vocabulary are not those of the training", .0.display())]
     OtherModel(PathBuf),
+    /// The device cannot compute in the training's number format.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
     /// A checkpoint cannot be read or written.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

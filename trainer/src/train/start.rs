@@ -39,6 +39,7 @@ pub(super) fn begin(
             if !checkpoint::steps(output).is_empty() {
                 return Err(TrainError::Taken(output.into()));
             }
+            devices.check_precision(config.precision)?;
             let mut vocabulary = match from {
                 None => corpus.vocabulary.clone(),
                 Some(from) => from.vocabulary.clone(),
@@ -111,6 +112,7 @@ pub(super) fn begin(
                     corpus.path().display(),
                 )));
             }
+            devices.check_precision(state.config.precision)?;
             state.budget = budget.unwrap_or(state.budget);
             let trainer = checkpoint.trainer(&state, devices)?;
             Ok((checkpoint.config, state, trainer))
