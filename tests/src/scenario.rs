@@ -103,10 +103,19 @@ pub fn start_with(
 pub fn play_on(format: Format, setup: Setup, seed: u32) -> Result<Vec<GridNote>> {
     let mut daw = start(format, setup, seed, &opening())?;
     daw.play_to(END)?;
+    let placed = stop(&mut daw)?;
+    daw.finish()?;
+    Ok(placed)
+}
+
+/// Stops the transport. Returns the plugin's notes.
+///
+/// # Errors
+///
+/// Fails when a note is not on the sample nearest to its step, or has no end.
+pub fn stop(daw: &mut Daw) -> Result<Vec<GridNote>> {
     let end = daw.now();
     daw.run_stopped(1000)?;
     let notes = assertions::pair_notes(daw.sent())?;
-    let placed = assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end)?;
-    daw.finish()?;
-    Ok(placed)
+    assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end)
 }

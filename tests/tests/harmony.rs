@@ -2,7 +2,7 @@
 
 use continuo_score::chord::Chord;
 use continuo_score::tune;
-use continuo_tests::assertions::{self, GridNote};
+use continuo_tests::assertions::GridNote;
 use continuo_tests::daw::{Daw, track};
 use continuo_tests::host::Format;
 use continuo_tests::scenario::{self, STEPS_PER_BEAT};
@@ -16,14 +16,6 @@ fn start(format: Format, tune: &str, set: &[(&str, &str)]) -> Daw {
     let mut daw = scenario::start(format, scenario::default_setup(), 1, &notes).unwrap();
     daw.set(set).unwrap();
     daw
-}
-
-/// The plugin's notes after the transport has stopped.
-fn placed(daw: &mut Daw) -> Vec<GridNote> {
-    let end = daw.now();
-    daw.run_stopped(1000).unwrap();
-    let notes = assertions::pair_notes(daw.sent()).unwrap();
-    assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end).unwrap()
 }
 
 /// Asserts that a note is a tone of the chord `name`.
@@ -47,7 +39,7 @@ fn a_loop_of_four_bars_goes_round() {
     for format in Format::ALL {
         let mut daw = start(format, triads, &set);
         daw.play_to(24.0).unwrap();
-        let notes = placed(&mut daw);
+        let notes = scenario::stop(&mut daw).unwrap();
         assert!(notes.len() > 4, "{format:?}: {notes:?}");
         for note in &notes {
             let bar = note.step.div_euclid(BAR);
@@ -72,7 +64,7 @@ fn a_held_chord_is_followed_until_another_one_is_held() {
     for format in Format::ALL {
         let mut daw = start(format, held, &set);
         daw.play_to(24.0).unwrap();
-        let notes = placed(&mut daw);
+        let notes = scenario::stop(&mut daw).unwrap();
         for (name, bars) in [("C", 1..4), ("Dm", 5..8)] {
             let within = |note: &&GridNote| bars.contains(&note.step.div_euclid(BAR));
             let under: Vec<_> = notes.iter().filter(within).collect();
@@ -94,7 +86,7 @@ fn regenerate_plays_what_is_planned_differently() {
                 daw.set(&[("regen", "On")]).unwrap();
             }
             daw.play_to(15.0).unwrap();
-            placed(&mut daw)
+            scenario::stop(&mut daw).unwrap()
         };
         let (plain, anew) = (play(false), play(true));
         let until = |notes: &[GridNote], beat: i64| -> Vec<(i64, u8)> {

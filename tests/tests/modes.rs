@@ -20,14 +20,7 @@ fn play(
     let mut daw = scenario::start(format, setup, 1, notes).unwrap();
     daw.set(set).unwrap();
     daw.play_to(beats).unwrap();
-    placed(&mut daw)
-}
-
-fn placed(daw: &mut Daw) -> Vec<GridNote> {
-    let end = daw.now();
-    daw.run_stopped(1000).unwrap();
-    let notes = assertions::pair_notes(daw.sent()).unwrap();
-    assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end).unwrap()
+    scenario::stop(&mut daw).unwrap()
 }
 
 const BLOCKS: Blocks = Blocks::Fixed(441);
@@ -210,7 +203,10 @@ fn sixteen_instances_play_as_each_would_alone() {
             daw.play_to(f64::from(beat)).unwrap();
         }
     }
-    let played: Vec<_> = daws.iter_mut().map(placed).collect();
+    let played: Vec<_> = daws
+        .iter_mut()
+        .map(|daw| scenario::stop(daw).unwrap())
+        .collect();
     for (n, notes) in played.iter().enumerate() {
         // Every fifth instance and the second have seed 1.
         let alone = n % 5 == 0 || n == 1;

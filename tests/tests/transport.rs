@@ -18,11 +18,7 @@ const BLOCKS: [Blocks; 2] = [
 
 /// The plugin's notes up to now. Fails if one is not on its exact sample.
 fn placed(daw: &mut Daw, what: &str) -> Vec<GridNote> {
-    let end = daw.now();
-    daw.run_stopped(1_000).unwrap();
-    let notes = assertions::pair_notes(daw.sent()).unwrap_or_else(|why| panic!("{what}: {why:#}"));
-    assertions::place_on_grid(&notes, daw.clock(), STEPS_PER_BEAT, end)
-        .unwrap_or_else(|why| panic!("{what}: {why:#}"))
+    scenario::stop(daw).unwrap_or_else(|why| panic!("{what}: {why:#}"))
 }
 
 /// Plays with both formats and different blocks, asserts equal notes, and returns them.

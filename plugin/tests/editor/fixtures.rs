@@ -115,8 +115,7 @@ fn answer() -> Vec<RollNote> {
         .collect()
 }
 
-/// What a band plays along with the minuet: a bass, drums and a lead that sound, and chords that are
-/// imagined. All of it is planned four beats ahead of beat 20.25.
+/// A band along with the minuet: a bass, drums and a lead that sound, and chords that are imagined.
 fn band() -> Vec<RollNote> {
     let of = |part, start, length, pitch| RollNote {
         part,
