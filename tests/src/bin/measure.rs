@@ -71,9 +71,12 @@ enum Measurement {
     },
     /// Measure the processor time of a band of five parts
     Band {
-        /// Notes a beat, at 120 beats a minute
+        /// Notes a beat
         #[arg(long, value_delimiter = ',', default_values_t = [4.0, 8.0, 16.0])]
         density: Vec<f64>,
+        /// Tempo in beats a minute
+        #[arg(long, value_name = "X", default_value_t = 120.0)]
+        bpm: f64,
         /// Number of bars
         #[arg(long, default_value_t = 32)]
         bars: u32,
@@ -185,10 +188,10 @@ fn main() -> Result<()> {
                 println!("| {name} | {row} | {:.1} |", all.host_late);
             }
         }
-        Measurement::Band { density, bars } => {
+        Measurement::Band { density, bpm, bars } => {
             println!("| density | notes a beat | parts | processor time |\n|---|---|---|---|");
             for density in density {
-                let cost = band::measure(&bundle(Format::Clap)?, density, bars)?;
+                let cost = band::measure(&bundle(Format::Clap)?, density, bpm, bars)?;
                 println!(
                     "| {density} | {:.1} | {} | {:.1} % of a core |",
                     cost.notes_a_beat,

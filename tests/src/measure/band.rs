@@ -12,8 +12,6 @@ use crate::host::{Format, Mode};
 
 /// Sample rate in Hz.
 const SAMPLE_RATE: f64 = 48_000.0;
-/// Tempo in beats a minute.
-const BPM: f64 = 120.0;
 
 /// Cost of a band.
 #[derive(Clone, Copy, Debug)]
@@ -27,16 +25,16 @@ pub struct Cost {
 }
 
 /// Plays the minuet to the plugin, and then `bars` bars of 4/4 of its own in *Free*: five parts, at
-/// `density` notes a beat and 120 beats a minute, offline. The bars alone are measured.
+/// `density` notes a beat and `bpm` beats a minute, offline. The bars alone are measured.
 ///
 /// # Errors
 /// The bundle cannot be played, or the system does not tell processor times.
-pub fn measure(bundle: &Path, density: f64, bars: u32) -> Result<Cost> {
+pub fn measure(bundle: &Path, density: f64, bpm: f64, bars: u32) -> Result<Cost> {
     let opening = tune::minuet();
     let setup = Setup {
         sample_rate: SAMPLE_RATE,
         blocks: Blocks::Fixed(480),
-        tempos: vec![(0.0, BPM)],
+        tempos: vec![(0.0, bpm)],
         time_signatures: TimeSignatureMap::constant(TimeSignature::COMMON, opening.steps_per_beat),
         mode: Mode::Offline,
     };
@@ -72,7 +70,7 @@ pub fn measure(bundle: &Path, density: f64, bars: u32) -> Result<Cost> {
     Ok(Cost {
         notes_a_beat: notes.len() as f64 / beats,
         parts: channels.len(),
-        processor: processor / (beats * 60.0 / BPM),
+        processor: processor / (beats * 60.0 / bpm),
     })
 }
 
