@@ -86,6 +86,14 @@ impl SelectedFile {
         self.music(&Score::for_vocabulary(&self.file, vocabulary))
     }
 
+    /// Returns the notes as [`Self::score_for`], or merged into one keyboard, without drums.
+    pub(super) fn score_merged_or_for(&self, merged: bool, vocabulary: &Vocabulary) -> Score {
+        match merged {
+            true => self.score(Drums::Drop),
+            false => self.score_for(vocabulary),
+        }
+    }
+
     /// Returns the range of ticks from the first chosen bar to the end of the last bar with a note.
     pub(super) fn ticks(&self) -> Range<u64> {
         let whole = Score::from_midi(&self.file, self.steps_per_beat, Drums::Keep);

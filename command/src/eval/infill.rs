@@ -6,7 +6,7 @@ use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_engine::{Composer, Infill, Memory, Model, Sampling};
 use continuo_score::midi::Pedal;
-use continuo_score::{Drums, Note, NoteState, Score, TokenSequence};
+use continuo_score::{Note, NoteState, Score, TokenSequence};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -85,10 +85,7 @@ pub(super) fn run(args: &Args, model: &Arc<Model>, count: usize) -> Result<()> {
     let pieces = read_all(&files, |file| {
         let chosen = args.selection.read(file, Pedal::Ignore, steps_per_beat)?;
         let vocabulary = model.vocabulary();
-        let score = match args.merge {
-            true => chosen.score(Drums::Drop),
-            false => chosen.score_for(vocabulary),
-        };
+        let score = chosen.score_merged_or_for(args.merge, vocabulary);
         Ok(score.quantise(vocabulary))
     })?;
     let gaps: Vec<Gap> = pieces.iter().filter_map(Gap::of).collect();

@@ -9,7 +9,7 @@ use continuo_engine::model::InputToken;
 use continuo_score::TokenParts;
 use continuo_score::midi::Pedal;
 use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
-use continuo_score::{Drums, NoteState, Part, Score, Token, TokenSequence};
+use continuo_score::{NoteState, Part, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
 use super::super::inputs::{Wanted, find, read_all};
@@ -43,10 +43,7 @@ pub(super) fn read(
     let steps_per_beat = model.vocabulary().steps_per_beat;
     let mut pieces = read_all(&files, |file| {
         let chosen = selection.read(file, Pedal::Ignore, steps_per_beat)?;
-        let score = match merged {
-            true => chosen.score(Drums::Drop),
-            false => chosen.score_for(model.vocabulary()),
-        };
+        let score = chosen.score_merged_or_for(merged, model.vocabulary());
         Ok(Piece::new(model, &score, keys))
     })?;
     pieces.retain(|piece| piece.tokens().len() > 1);
