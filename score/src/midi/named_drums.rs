@@ -9,6 +9,11 @@ use crate::part_rule::names;
 /// The tracks whose names say that they play drums, on one channel that is no drum channel, and with
 /// no program that has pitches.
 pub(super) fn named_drums(file: &MidiFile) -> Vec<u16> {
+    // Most files have no such name, and their notes need not be looked at.
+    let mut tracks = 0..file.tracks.len().min(usize::from(u16::MAX)) as u16;
+    if !tracks.any(|track| names::says_drums(&file.name(track), false)) {
+        return Vec::new();
+    }
     let programs = ProgramMap::new(file);
     let mut tracks: BTreeMap<u16, Option<&MidiNote>> = BTreeMap::new();
     for note in &file.notes {
