@@ -169,7 +169,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let ear = Ear {
         model: &model,
-        weights: model.manifest().mixture().times(args.recall),
+        weights: model.manifest().memory_weights(),
+        recall: args.recall,
         learned: &learned,
         from_bar: args.from_bar,
     };

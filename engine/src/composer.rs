@@ -7,9 +7,9 @@ mod generate;
 mod infill;
 mod learning;
 mod listen;
-mod ngram;
 mod read;
 mod saved_score;
+mod token_memory;
 mod work;
 
 use std::collections::VecDeque;
@@ -28,7 +28,7 @@ use crate::stats::DecodeStats;
 
 use encoding::EncodingProgress;
 use infill::{InfillWork, LossSum};
-use ngram::NgramModel;
+use token_memory::TokenMemory;
 use work::{CatchUp, LearningQueue, MemorySettings, PendingAnswer, RunBoundaries};
 
 pub use attribution::Attribution;
@@ -84,7 +84,7 @@ pub struct Composer {
     /// Tokens of the input and of generated notes; those before [`Memory::len`] are read.
     stream: Vec<InputToken>,
     /// The n-gram memory, if the model has weights for it.
-    ngram: Option<NgramModel>,
+    token_memory: Option<TokenMemory>,
     /// Source with the largest weight for the next token: its position, `None` for learned pieces,
     /// and its weight.
     source: Option<(Option<usize>, f32)>,
@@ -134,7 +134,7 @@ impl Composer {
             infill: None,
             loss: None,
             stream: Vec::new(),
-            ngram: NgramModel::new(&model),
+            token_memory: TokenMemory::new(&model),
             answer_start: 0,
             source: None,
             state: GrammarState::default(),

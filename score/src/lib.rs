@@ -24,7 +24,9 @@
 //! assert_eq!(ids.decode(&vocabulary).unwrap().notes.len(), score.notes.len());
 //! ```
 
+pub mod alignment;
 pub mod chord;
+pub mod gate;
 pub mod grammar;
 pub mod manifest;
 mod merge_parts;
@@ -37,6 +39,7 @@ mod note_decoder;
 pub mod part;
 pub mod part_filter;
 pub mod part_rule;
+pub mod piece_memory;
 pub mod quantise;
 #[cfg(feature = "roll")]
 pub mod roll;

@@ -5,7 +5,9 @@
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+use crate::gate::Gate;
 use crate::ngram::{Mixture, NgramWeights};
+use crate::piece_memory::MemoryWeights;
 
 /// `model.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +29,10 @@ pub struct Manifest {
     /// Weights of the n-gram memory in other keys; `None` for a model without one.
     #[serde(default)]
     pub suffix_transposed: Option<NgramWeights>,
+    /// The gate of the memory of a piece; `None` in older models, whose memory of a piece has the
+    /// weights of its n-grams alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// Exports of the network for different machines, by name: `plain`, `cpu`, `gpu`.
     pub variants: BTreeMap<String, Variant>,
     /// Licence of the weights, an SPDX expression.
@@ -149,11 +155,14 @@ impl Sizes {
 }
 
 impl Manifest {
-    /// The weights of the n-gram memory; 0 for a model without one.
-    pub fn mixture(&self) -> Mixture {
-        Mixture {
-            same: self.suffix.unwrap_or_default(),
-            transposed: self.suffix_transposed.unwrap_or_default(),
+    /// The weights of the memories of tokens; 0 for a model without them.
+    pub fn memory_weights(&self) -> MemoryWeights {
+        MemoryWeights {
+            mixture: Mixture {
+                same: self.suffix.unwrap_or_default(),
+                transposed: self.suffix_transposed.unwrap_or_default(),
+            },
+            gate: self.gate,
         }
     }
 

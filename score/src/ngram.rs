@@ -16,13 +16,13 @@
 //! use continuo_score::{TokenSequence, Vocabulary, tune};
 //!
 //! let vocabulary = Vocabulary::continuo();
-//! let (mut session, learned) = (NgramMemory::new(&vocabulary), NgramMemory::new(&vocabulary));
+//! let mut session = NgramMemory::new(&vocabulary);
 //! let tune = TokenSequence::encode_open(&tune::minuet(), &vocabulary).ids(&vocabulary);
 //! // The same bars twice, then their beginning.
 //! for &id in tune.iter().chain(&tune[1..]).chain(&tune[1..40]) {
 //!     session.push(id, 0);
 //! }
-//! let [same_key, ..] = session.continuations(0..session.len(), &learned);
+//! let [same_key, _] = session.followed_within(&(0..session.len()));
 //! assert_eq!(same_key.unwrap().shares[0].0, tune[40]);
 //! ```
 
@@ -43,6 +43,8 @@ const MAX_MATCHES: usize = 64;
 /// Tokens by which an n-gram at another position in its bar counts as shorter: only a long one may
 /// shift the music against the beat.
 const BAR_POSITION_PENALTY: usize = 8;
+/// N-grams of fewer tokens are no passages to align with.
+const SHORTEST_PASSAGE: usize = 6;
 /// Offset of an interval in semitones, to tell intervals from ids, which are smaller.
 const INTERVAL: u16 = 0x8000 + 128;
 
@@ -243,28 +245,46 @@ impl NgramMemory {
         self.bar_steps.truncate(to);
     }
 
-    /// The continuations of the last n-gram, by source: at the positions `within` in this key and in
-    /// other keys, then anywhere in `learned` in this key and in other keys. Those of other keys are
-    /// transposed into this one. `None` for a source without any.
-    pub fn continuations(
-        &self,
-        within: Range<usize>,
-        learned: &Self,
-    ) -> [Option<Continuations>; SOURCES] {
-        let all = 0..usize::MAX;
-        let learned = |by| {
-            let followed = self.followed(learned, by, all.clone())?;
+    /// The continuations of the last n-gram at the positions `within`: in this key, and in other keys
+    /// transposed into this one. `None` if there are none.
+    pub fn followed_within(&self, within: &Range<usize>) -> [Option<Continuations>; 2] {
+        [Comparison::Ids, Comparison::Intervals].map(|by| self.followed(self, by, within.clone()))
+    }
+
+    /// As [`NgramMemory::followed_within`], anywhere in `learned` pieces.
+    pub fn followed_in(&self, learned: &Self) -> [Option<Continuations>; 2] {
+        [Comparison::Ids, Comparison::Intervals].map(|by| {
+            let followed = self.followed(learned, by, 0..usize::MAX)?;
             Some(Continuations {
                 position: None,
                 ..followed
             })
+        })
+    }
+
+    /// Where a run of tokens stood before that equals the last one: the positions of its last token in
+    /// the same key and in another, with the semitones from its pitches to those now.
+    pub(crate) fn equal_passages(
+        &self,
+        [same, transposed]: [Option<&Continuations>; 2],
+    ) -> impl Iterator<Item = (usize, i8)> {
+        let before = |found: Option<&Continuations>| {
+            let found = found.filter(|found| found.length >= SHORTEST_PASSAGE)?;
+            found.position?.checked_sub(1)
         };
-        [
-            self.followed(self, Comparison::Ids, within.clone()),
-            self.followed(self, Comparison::Intervals, within),
-            learned(Comparison::Ids),
-            learned(Comparison::Intervals),
-        ]
+        let pitch_at = |position: usize| {
+            let after = self
+                .compared
+                .partition_point(|c| c.position as usize <= position);
+            self.compared.get(after.checked_sub(1)?)?.pitch
+        };
+        let interval = move |then: usize| {
+            let now = self.compared.last()?.pitch?;
+            i8::try_from(i16::from(now) - i16::from(pitch_at(then)?)).ok()
+        };
+        let same = before(same).map(|then| (then, 0));
+        let transposed = before(transposed).and_then(move |then| Some((then, interval(then)?)));
+        same.into_iter().chain(transposed)
     }
 
     /// The continuations in `held`, at its positions `within`.

@@ -7,8 +7,10 @@ use continuo_engine::Model;
 use continuo_engine::loss::nats;
 use continuo_engine::model::InputToken;
 use continuo_score::TokenParts;
+use continuo_score::gate::NetworkPrediction;
 use continuo_score::midi::Pedal;
-use continuo_score::ngram::{Mixture, NgramMemory, PredictedToken};
+use continuo_score::ngram::NgramMemory;
+use continuo_score::piece_memory::{MemoryWeights, PieceMemory, likelihood};
 use continuo_score::{NoteState, Part, Score, Token, TokenSequence};
 
 use super::super::input_selection::InputSelection;
@@ -100,8 +102,10 @@ impl Piece {
 /// A model with settings for evaluation.
 pub(super) struct Ear<'a> {
     pub(super) model: &'a Model,
-    /// Weights of the n-gram memory, multiplied by the recall.
-    pub(super) weights: Mixture,
+    /// Weights of the memories of tokens.
+    pub(super) weights: MemoryWeights,
+    /// Recall of the memories of tokens, 0 to 1.
+    pub(super) recall: f32,
     /// N-gram memory of the learned pieces.
     pub(super) learned: &'a NgramMemory,
     /// First bar whose tokens count, from 1.
@@ -123,19 +127,32 @@ impl Ear<'_> {
         read: &mut dyn FnMut(usize),
     ) -> Result<()> {
         let window = self.model.manifest().shape.window;
-        let keys = piece.keys.iter();
-        let keys: Vec<_> = keys
-            .map(|tokens| self.expect(tokens, recall, cell.xl, &mut *read))
-            .collect::<Result<_>>()?;
-        let mut ngrams = NgramMemory::new(self.model.vocabulary());
+        // Probability of each token from the memory of the piece, and the network's share in it.
+        let mut mixed = Vec::with_capacity(piece.tokens().len());
+        let mut memory = PieceMemory::new(self.model.vocabulary());
+        let mut remember = |position: usize, logits: &[f32]| {
+            let [now, next] = [0, 1].map(|ahead| piece.tokens()[position + ahead]);
+            memory.push(now.id, now.rows.bar_step, now.rows.metre);
+            mixed.push(self.mixed(&memory, logits, next.id));
+        };
+        let mut keys = Vec::with_capacity(piece.keys.len());
+        for (key, tokens) in piece.keys.iter().enumerate() {
+            // The first is the piece's own key.
+            let each = |position: usize, logits: &[f32]| {
+                if key == 0 {
+                    remember(position, logits);
+                }
+            };
+            keys.push(self.expect(tokens, recall, cell.xl, &mut *read, each)?);
+        }
         for (position, pair) in piece.tokens().windows(2).enumerate() {
-            let [read, next] = [pair[0], pair[1]];
-            ngrams.push(read.id, read.rows.bar_step);
+            let next = pair[1];
             if next.bar + 1 < self.from_bar {
                 continue;
             }
             let network = mean(keys.iter().map(|nats| nats[position]));
-            let mixed = self.mixed(&ngrams, next.id, network);
+            let (said, rest) = mixed[position];
+            let mixed = -(said + rest * (-network).exp()).max(f64::MIN_POSITIVE).ln();
             let notes = piece.notes[position + 1];
             cell.ngram.add(notes, mixed);
             cell.all.add(notes, network);
@@ -147,13 +164,15 @@ impl Ear<'_> {
         Ok(())
     }
 
-    /// Returns the network's loss in nats for every token but the first.
+    /// Returns the network's loss in nats for every token but the first. Calls `each` with the position of
+    /// every token but the last, and the logits after it.
     fn expect(
         &self,
         tokens: &[InputToken],
         recall: f32,
         xl: bool,
         read: &mut dyn FnMut(usize),
+        mut each: impl FnMut(usize, &[f32]),
     ) -> Result<Vec<f64>> {
         let model = self.model;
         let (window, vocabulary) = (model.manifest().shape.window, model.sizes().vocabulary);
@@ -169,6 +188,7 @@ impl Ear<'_> {
                 let logits = model.forward(&mut memory, chunk, recall)?;
                 read(chunk.len());
                 for logits in logits.chunks_exact(vocabulary) {
+                    each(expected.len(), logits);
                     let next = tokens[expected.len() + 1];
                     expected.push(nats(logits, usize::from(next.id)));
                 }
@@ -177,12 +197,14 @@ impl Ear<'_> {
         Ok(expected)
     }
 
-    /// Returns the loss of an id in nats, with network and n-gram memory mixed.
-    fn mixed(&self, ngrams: &NgramMemory, id: u16, network: f64) -> f64 {
-        let followed = ngrams.continuations(0..usize::MAX, self.learned);
-        let likelihood =
-            (self.weights).likelihood(&PredictedToken::new((-network).exp(), &followed, id));
-        -likelihood.max(f64::MIN_POSITIVE).ln()
+    /// Returns the probability of an id from the memories of tokens, and the network's share in the
+    /// mixture.
+    fn mixed(&self, memory: &PieceMemory, logits: &[f32], id: u16) -> (f64, f64) {
+        let network = NetworkPrediction::from_logits(logits);
+        let (learned, within) = (self.learned, 0..usize::MAX);
+        let sources = (self.weights).weigh(memory, learned, &within, &network, self.recall);
+        let said = likelihood(&sources, id, 0.0);
+        (said, likelihood(&sources, id, 1.0) - said)
     }
 }
 

@@ -5,7 +5,7 @@
 //! field of a new window. That window then replaces the one in use.
 
 use super::Composer;
-use super::work::{CHUNK, CatchUp, NGRAM_CHUNK, PARTIAL_WINDOW};
+use super::work::{CHUNK, CatchUp, PARTIAL_WINDOW, TOKEN_MEMORY_CHUNK};
 use crate::error::EngineError;
 use crate::knn::kv_store::KvStore;
 
@@ -45,10 +45,10 @@ impl Composer {
     /// One step of catching up.
     pub(super) fn catch_up_step(&mut self) -> Result<(), EngineError> {
         self.check_stop()?;
-        if let Some(ngram) = &mut self.ngram
-            && ngram.unread(&self.stream) > NGRAM_CHUNK
+        if let Some(token_memory) = &mut self.token_memory
+            && token_memory.unread(&self.stream) > TOKEN_MEMORY_CHUNK
         {
-            ngram.read(&self.stream, NGRAM_CHUNK);
+            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK);
             return Ok(());
         }
         let Some(mut catch_up) = self.catch_up.take() else {

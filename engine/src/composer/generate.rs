@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use continuo_score::ngram::SOURCES;
+use continuo_score::piece_memory::{SOURCES, WeightedContinuations};
 use continuo_score::{Note, NoteState, Token};
 
 use super::Composer;
 use super::attribution::{self, Attribution};
-use super::ngram::WeightedContinuations;
-use super::work::{NGRAM_CHUNK, PendingWork, TimeSlice};
+use super::work::{PendingWork, TOKEN_MEMORY_CHUNK, TimeSlice};
 use crate::error::EngineError;
 
 impl Composer {
@@ -19,8 +18,8 @@ impl Composer {
     /// Fails if the network or the index fails, or the flag of [`Composer::set_stop`] is set.
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
         self.read_all_input(&mut |_| ())?;
-        if let Some(ngram) = &mut self.ngram {
-            ngram.read(&self.stream, usize::MAX);
+        if let Some(token_memory) = &mut self.token_memory {
+            token_memory.read(&self.stream, usize::MAX);
         }
         while !self.is_past(until) {
             self.generate_token()?;
@@ -110,11 +109,11 @@ impl Composer {
         let within = self.earliest_source()..self.latest_source();
         let logits = self.logits.as_deref().unwrap_or_default();
         let mut followed = <[WeightedContinuations; SOURCES]>::default();
-        if let Some(ngram) = &mut self.ngram {
-            ngram.read(&self.stream, NGRAM_CHUNK);
+        if let Some(token_memory) = &mut self.token_memory {
+            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK);
             // It predicts once it has read the whole stream.
-            if ngram.unread(&self.stream) == 0 {
-                followed = ngram.continuations(self.memory_settings.recall, within);
+            if token_memory.unread(&self.stream) == 0 {
+                followed = token_memory.continuations(self.memory_settings.recall, within, logits);
             }
         }
         self.source = largest_source(&followed);

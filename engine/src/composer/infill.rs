@@ -143,8 +143,8 @@ impl Composer {
         report: &mut dyn FnMut(u32),
     ) -> Result<Infilled, EngineError> {
         self.read_all_input(&mut |_| ())?;
-        if let Some(ngram) = &mut self.ngram {
-            ngram.read(&self.stream, usize::MAX);
+        if let Some(token_memory) = &mut self.token_memory {
+            token_memory.read(&self.stream, usize::MAX);
         }
         self.begin_infill(infill);
         loop {

@@ -56,8 +56,8 @@ impl Composer {
     /// Begins [`Composer::forget_learned`]; calls of [`Composer::poll`] read the window again.
     pub fn begin_forgetting(&mut self) {
         self.learning = None;
-        if let Some(ngram) = &mut self.ngram {
-            ngram.forget_learned(self.model.vocabulary());
+        if let Some(token_memory) = &mut self.token_memory {
+            token_memory.forget_learned(self.model.vocabulary());
         }
         if let Some(knn) = &mut self.memory.knn {
             let had_learned = knn.learned() > 0;
@@ -121,8 +121,8 @@ impl Composer {
             let (keys, values) = self.model.prefill_keys(&mut queue.prefill, &step)?;
             knn.learn(&keys, &values)?;
         }
-        if let Some(ngram) = &mut self.ngram {
-            ngram.learn(&step);
+        if let Some(token_memory) = &mut self.token_memory {
+            token_memory.learn(&step);
         }
         queue.tokens.drain(..most);
         Ok(())

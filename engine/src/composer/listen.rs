@@ -193,8 +193,8 @@ impl Composer {
         self.logits = None;
         self.stream.truncate(to);
         self.encoding.truncate(to);
-        if let Some(ngram) = &mut self.ngram {
-            ngram.rewind(to, self.model.vocabulary());
+        if let Some(token_memory) = &mut self.token_memory {
+            token_memory.rewind(to, self.model.vocabulary());
         }
         self.truncate_runs(to);
         self.rewind_catch_up(to)?;

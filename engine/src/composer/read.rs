@@ -12,7 +12,9 @@
 use std::sync::atomic::Ordering;
 
 use super::Composer;
-use super::work::{CHUNK, MAX_WAIT, MemorySettings, NGRAM_CHUNK, PendingWork, Progress, TimeSlice};
+use super::work::{
+    CHUNK, MAX_WAIT, MemorySettings, PendingWork, Progress, TOKEN_MEMORY_CHUNK, TimeSlice,
+};
 use crate::error::EngineError;
 use crate::model::InputToken;
 
@@ -25,8 +27,10 @@ impl Composer {
         if self.encoding.is_open || self.pending_answer.is_some() || self.unread() > 0 {
             return Some(PendingWork::Input);
         }
-        let ngram = self.ngram.as_ref();
-        if self.catch_up.is_some() || ngram.is_some_and(|s| s.unread(&self.stream) > NGRAM_CHUNK) {
+        let token_memory = self.token_memory.as_ref();
+        if self.catch_up.is_some()
+            || token_memory.is_some_and(|s| s.unread(&self.stream) > TOKEN_MEMORY_CHUNK)
+        {
             return Some(PendingWork::CatchUp);
         }
         self.learning.as_ref().map(|_| PendingWork::Learning)

@@ -143,6 +143,9 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     {
         return Err("suffix: weights are from 0 to 1".into());
     }
+    if manifest.gate.is_some_and(|gate| !gate.is_valid()) {
+        return Err("gate: a weight is no number".into());
+    }
     for graph in manifest.variants.values().flat_map(|v| &v.graphs) {
         let plain = Path::new(graph)
             .components()

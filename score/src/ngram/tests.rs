@@ -9,6 +9,17 @@ fn id(vocabulary: &Vocabulary, token: Token) -> u16 {
 
 const ALL: Range<usize> = 0..usize::MAX;
 
+/// Continuations in the piece at the positions `within`, then in `learned` pieces: in this key and others.
+fn continuations(
+    memory: &NgramMemory,
+    within: Range<usize>,
+    learned: &NgramMemory,
+) -> [Option<Continuations>; 4] {
+    let [same, transposed] = memory.followed_within(&within);
+    let [same_learned, transposed_learned] = memory.followed_in(learned);
+    [same, transposed, same_learned, transposed_learned]
+}
+
 /// A stream, and what is held beside it.
 #[derive(Clone, Default)]
 struct Plain(Vec<(Token, u16)>);
@@ -212,7 +223,7 @@ fn a_theme_comes_back_in_another_key() {
     memory.push(id(&vocabulary, Token::Separator), 0);
     memory.push(id(&vocabulary, Token::Duration(12)), 0);
     let expected = id(&vocabulary, Token::Pitch(67 + 5));
-    let [same, transposed, ..] = memory.continuations(ALL, &nothing);
+    let [same, transposed, ..] = continuations(&memory, ALL, &nothing);
     assert!(same.is_none_or(|f| f.share(expected) == 0.0));
     let first = |followed: Option<Continuations>| {
         let followed = followed.unwrap();
@@ -224,7 +235,7 @@ fn a_theme_comes_back_in_another_key() {
     // The same theme, learned from a file in a third key.
     let mut learned = NgramMemory::new(&vocabulary);
     read(&mut learned, &vocabulary, &theme.map(|p| p - 7));
-    let [None, None, _, transposed] = memory.continuations(0..0, &learned) else {
+    let [None, None, _, transposed] = continuations(&memory, 0..0, &learned) else {
         panic!("found where it was not to look");
     };
     assert_eq!(first(transposed), (expected, None));
@@ -233,7 +244,7 @@ fn a_theme_comes_back_in_another_key() {
     read(&mut high, &vocabulary, &[123, 127, 125]);
     high.push(id(&vocabulary, Token::Separator), 0);
     high.push(id(&vocabulary, Token::Duration(12)), 0);
-    assert_eq!(high.continuations(0..0, &learned)[3], None);
+    assert_eq!(continuations(&high, 0..0, &learned)[3], None);
 }
 
 #[test]
@@ -253,7 +264,7 @@ fn what_lies_elsewhere_in_its_bar_counts_less() {
     [60, 62, 64]
         .iter()
         .for_each(|&pitch| note(&mut memory, pitch, 0));
-    let [followed, ..] = memory.continuations(ALL, &NgramMemory::new(&vocabulary));
+    let [followed, ..] = continuations(&memory, ALL, &NgramMemory::new(&vocabulary));
     let followed = followed.unwrap();
     let share = |pitch| followed.share(id(&vocabulary, Token::Pitch(pitch)));
     assert_eq!((followed.length, followed.position), (6, Some(6)));
@@ -272,7 +283,7 @@ fn what_followed_twice_and_longest_counts_most() {
     let mut memory = NgramMemory::new(&vocabulary);
     let nothing = memory.clone();
     assert_eq!(
-        memory.continuations(ALL, &nothing),
+        continuations(&memory, ALL, &nothing),
         [None, None, None, None]
     );
     let passage = [p[0], loudness[0], p[1], loudness[1], p[1], p[0]];
@@ -284,18 +295,18 @@ fn what_followed_twice_and_longest_counts_most() {
     [150, p[0], loudness[2], p[1], p[1], p[0]]
         .iter()
         .for_each(|&id| memory.push(id, 0));
-    let followed = memory.continuations(ALL, &nothing)[0].clone().unwrap();
+    let followed = continuations(&memory, ALL, &nothing)[0].clone().unwrap();
     assert_eq!((followed.length, followed.position), (4, Some(20)));
     assert!(!followed.agreed());
     assert!((followed.share(p[2]) - 2.0 / 3.0).abs() < 1e-6);
     assert!((followed.share(p[1]) - 1.0 / 3.0).abs() < 1e-6);
-    let later = memory.continuations(14..usize::MAX, &nothing)[0]
+    let later = continuations(&memory, 14..usize::MAX, &nothing)[0]
         .clone()
         .unwrap();
     assert_eq!((later.share(p[1]), later.agreed()), (0.0, true));
-    assert_eq!(memory.continuations(21..usize::MAX, &nothing)[0], None);
+    assert_eq!(continuations(&memory, 21..usize::MAX, &nothing)[0], None);
     // Learned pieces count apart.
-    let learned = memory.continuations(21..usize::MAX, &memory)[2]
+    let learned = continuations(&memory, 21..usize::MAX, &memory)[2]
         .clone()
         .unwrap();
     let expected = Continuations {
@@ -328,7 +339,7 @@ fn drums_are_not_transposed_and_a_bass_is() {
         tokens
             .iter()
             .for_each(|&token| memory.push(id(&v, token), 0));
-        let found = memory.continuations(ALL, &NgramMemory::new(&v));
+        let found = continuations(&memory, ALL, &NgramMemory::new(&v));
         found.map(|source| source.and_then(|f| v.token(f.shares[0].0)))
     };
     let at = |token, nth| {
@@ -359,7 +370,7 @@ fn a_part_is_not_continued_as_another() {
         for token in [&begin[..], &line, &again].concat() {
             memory.push(id(&v, token), 0);
         }
-        let [same, ..] = memory.continuations(ALL, &NgramMemory::new(&v));
+        let [same, ..] = continuations(&memory, ALL, &NgramMemory::new(&v));
         same.and_then(|f| v.token(f.shares[0].0))
     };
     assert_eq!(after(Part::Lead), Some(Pitch(62)));

@@ -116,9 +116,10 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
                 "nats_per_token_before": c.before,
                 "nats_per_token_after": c.after,
             })),
-            "suffix": suffix.map(|fit| serde_json::json!({
-                "weights": fit.weights.same,
-                "weights_transposed": fit.weights.transposed,
+            "suffix": suffix.as_ref().map(|fit| serde_json::json!({
+                "weights": fit.weights.mixture.same,
+                "weights_transposed": fit.weights.mixture.transposed,
+                "gate": fit.weights.gate,
                 "tokens": fit.tokens,
                 "nats_per_note_without": fit.without,
                 "nats_per_note_with": fit.with,

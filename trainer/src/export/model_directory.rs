@@ -85,7 +85,7 @@ pub struct Exported {
     pub left_out: Vec<VariantLoss>,
     /// Calibration, if requested.
     pub calibration: Option<Calibration>,
-    /// Weights of the n-gram memory; `None` if the corpus has no training songs.
+    /// Weights of the memories of tokens; `None` if the corpus has no training songs.
     pub suffix: Option<NgramFit>,
 }
 
@@ -170,13 +170,15 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
 
     let suffix = ngram_fit::fit(&model, corpus);
     step();
+    let weights = suffix.as_ref().map(|fit| &fit.weights);
     let manifest = Manifest {
         format: Manifest::FORMAT,
         name: options.name.clone(),
         shape: config.shape,
         relative: config.relative.is_some(),
-        suffix: suffix.map(|fit| fit.weights.same),
-        suffix_transposed: suffix.map(|fit| fit.weights.transposed),
+        suffix: weights.map(|weights| weights.mixture.same),
+        suffix_transposed: weights.map(|weights| weights.mixture.transposed),
+        gate: weights.and_then(|weights| weights.gate),
         variants,
         licence: options.licence.clone(),
         training_data: options.training_data.clone(),

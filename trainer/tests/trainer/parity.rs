@@ -81,10 +81,13 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
     assert_eq!(manifest.shape.knn, Some(knn));
     assert!(manifest.relative && checkpoint.config.model.relative.is_some());
     let suffix = suffix.unwrap();
-    assert_eq!(manifest.suffix, Some(suffix.weights.same));
-    assert_eq!(manifest.suffix_transposed, Some(suffix.weights.transposed));
+    assert_eq!(manifest.suffix, Some(suffix.weights.mixture.same));
+    assert_eq!(
+        manifest.suffix_transposed,
+        Some(suffix.weights.mixture.transposed)
+    );
     assert!(
-        manifest.mixture() == suffix.weights && suffix.with < suffix.without,
+        manifest.memory_weights() == suffix.weights && suffix.with < suffix.without,
         "{suffix:?}"
     );
     for kind in Variant::ALL.map(Variant::name) {

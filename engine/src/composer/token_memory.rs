@@ -1,0 +1,81 @@
+//! The memories of tokens of a composer: of the stream and of learned pieces.
+
+use std::ops::Range;
+
+use continuo_score::Vocabulary;
+use continuo_score::gate::NetworkPrediction;
+use continuo_score::ngram::NgramMemory;
+use continuo_score::piece_memory::{MemoryWeights, PieceMemory, SOURCES, WeightedContinuations};
+
+use crate::model::{InputToken, Model};
+
+/// The memories of tokens of a session. They read the stream when a token is sampled, so that listening
+/// costs nothing.
+pub(super) struct TokenMemory {
+    weights: MemoryWeights,
+    song: PieceMemory,
+    learned: NgramMemory,
+}
+
+/// Tokens removed one by one at most, which takes some milliseconds.
+const MAX_TRUNCATED: usize = 4_096;
+
+impl TokenMemory {
+    /// An empty memory; `None` for a model without weights for it.
+    pub(super) fn new(model: &Model) -> Option<Self> {
+        model.manifest().suffix?;
+        Some(Self {
+            weights: model.manifest().memory_weights(),
+            song: PieceMemory::new(model.vocabulary()),
+            learned: NgramMemory::new(model.vocabulary()),
+        })
+    }
+
+    /// Removes the tokens of the stream from position `to` on.
+    pub(super) fn rewind(&mut self, to: usize, vocabulary: &Vocabulary) {
+        if self.song.len() > to + MAX_TRUNCATED {
+            // Too slow token by token; it is filled again in slices.
+            self.song = PieceMemory::new(vocabulary);
+        } else {
+            self.song.truncate(to);
+        }
+    }
+
+    /// Number of unread tokens of the stream.
+    pub(super) fn unread(&self, stream: &[InputToken]) -> usize {
+        stream.len().saturating_sub(self.song.len())
+    }
+
+    /// Reads more tokens of the stream, at most `most`.
+    pub(super) fn read(&mut self, stream: &[InputToken], most: usize) {
+        let from = self.song.len().min(stream.len());
+        let to = stream.len().min(from.saturating_add(most));
+        for token in &stream[from..to] {
+            (self.song).push(token.id, token.rows.bar_step, token.rows.metre);
+        }
+    }
+
+    /// Reads more tokens of a learned piece.
+    pub(super) fn learn(&mut self, piece: &[InputToken]) {
+        for token in piece {
+            self.learned.push(token.id, token.rows.bar_step);
+        }
+    }
+
+    /// Removes learned pieces.
+    pub(super) fn forget_learned(&mut self, vocabulary: &Vocabulary) {
+        self.learned = NgramMemory::new(vocabulary);
+    }
+
+    /// Continuations by source at positions `within` and in learned pieces, with their weights times
+    /// `recall`, beside the network's `logits`. `None` for a source without any.
+    pub(super) fn continuations(
+        &self,
+        recall: f32,
+        within: Range<usize>,
+        logits: &[f32],
+    ) -> [WeightedContinuations; SOURCES] {
+        let network = NetworkPrediction::from_logits(logits);
+        (self.weights).weigh(&self.song, &self.learned, &within, &network, recall)
+    }
+}
