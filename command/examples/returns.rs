@@ -1,6 +1,6 @@
 //! Makes pieces with a returning theme: the first bars of a tune, bars of other tunes, and the
-//! first bars again. `continuo eval --from-bar` then measures the prediction of the return, with
-//! and without memory beyond the window.
+//! first bars again, as they were or varied. `continuo eval --from-bar` then measures the prediction of
+//! the return, with and without memory beyond the window.
 //!
 //! ```text
 //! cargo run --release -p continuo-command --example returns -- FOLDER -o PIECES
@@ -10,7 +10,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use continuo_score::{Drums, Note, Score, midi};
 
 #[derive(Parser)]
@@ -29,6 +29,21 @@ struct Args {
     /// Number of bars between the theme and its return
     #[arg(long, default_value_t = 24)]
     between: u32,
+    /// Variation of the return
+    #[arg(long, value_enum, default_value = "none")]
+    vary: Variation,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Variation {
+    /// The same notes
+    None,
+    /// Every note a step higher in the theme's own scale, so that intervals change
+    Mode,
+    /// Of every two beats the first takes three quarters, so that even notes are dotted
+    Rhythm,
+    /// Notes of the top voice that last a beat or more go to their upper neighbour and back
+    Ornament,
 }
 
 /// Steps in a beat, and in a bar of four beats.
@@ -62,7 +77,7 @@ fn main() -> Result<()> {
             append(&mut piece, at, other, count);
             at += count;
         }
-        append(&mut piece, end, &tunes[i], args.theme);
+        append(&mut piece, end, &varied(&tunes[i], args.vary), args.theme);
         piece.normalise();
         let file = args.output.join(format!("{i:03}.mid"));
         piece.to_midi().write_file(&file)?;
@@ -80,4 +95,88 @@ fn append(piece: &mut Score, at: u32, tune: &Score, count: u32) {
             ..*note
         });
     }
+}
+
+/// The tune with a variation.
+fn varied(tune: &Score, variation: Variation) -> Score {
+    let mut varied = tune.clone();
+    match variation {
+        Variation::None => {}
+        Variation::Mode => {
+            let scale = scale_of(tune);
+            for note in &mut varied.notes {
+                note.pitch = step_above(note.pitch, &scale);
+            }
+        }
+        Variation::Rhythm => {
+            for note in &mut varied.notes {
+                let end = dotted(note.start + note.length);
+                note.start = dotted(note.start);
+                note.length = end - note.start;
+            }
+        }
+        Variation::Ornament => {
+            let scale = scale_of(tune);
+            varied.notes = tune
+                .notes
+                .iter()
+                .flat_map(|n| ornamented(n, tune, &scale))
+                .collect();
+        }
+    }
+    varied.normalise();
+    varied
+}
+
+/// The seven pitch classes that sound longest, 0 to 11.
+fn scale_of(tune: &Score) -> [bool; 12] {
+    let mut steps = [(0u64, 0usize); 12];
+    for (class, steps) in steps.iter_mut().enumerate() {
+        steps.1 = class;
+    }
+    for note in &tune.notes {
+        steps[usize::from(note.pitch % 12)].0 += u64::from(note.length);
+    }
+    steps.sort_unstable_by(|a, b| b.cmp(a));
+    let mut scale = [false; 12];
+    steps[..7]
+        .iter()
+        .for_each(|&(_, class)| scale[class] = true);
+    scale
+}
+
+/// The next pitch of the scale above a pitch.
+fn step_above(pitch: u8, scale: &[bool; 12]) -> u8 {
+    let above = (pitch + 1..128).find(|p| scale[usize::from(p % 12)]);
+    above.unwrap_or(pitch)
+}
+
+/// Where a step lies when the first of every two beats takes three quarters of their time.
+fn dotted(step: u32) -> u32 {
+    let (pair, within) = (step / (2 * BEAT), step % (2 * BEAT));
+    let moved = match within <= BEAT {
+        true => within * 3 / 2,
+        false => BEAT + BEAT / 2 + (within - BEAT) / 2,
+    };
+    pair * 2 * BEAT + moved
+}
+
+/// A note, or three: itself, its upper neighbour and itself.
+fn ornamented(note: &Note, tune: &Score, scale: &[bool; 12]) -> Vec<Note> {
+    let is_top = |other: &Note| other.start != note.start || other.pitch <= note.pitch;
+    if note.length < BEAT || !tune.notes.iter().all(is_top) {
+        return vec![*note];
+    }
+    let (half, quarter) = (note.length / 2, note.length / 4);
+    let part = |start: u32, length: u32, pitch: u8| Note {
+        start: note.start + start,
+        length,
+        pitch,
+        ..*note
+    };
+    vec![
+        part(0, half, note.pitch),
+        part(half, quarter, step_above(note.pitch, scale)),
+        part(half + quarter, note.length - half - quarter, note.pitch),
+    ]
 }
