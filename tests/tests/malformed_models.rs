@@ -76,6 +76,17 @@ fn impossible_sizes_are_named() {
 }
 
 #[test]
+fn unusable_gate_is_named() {
+    let short = error_with(|manifest| manifest["gate"] = json!([[0.5, 0.5]]));
+    assert!(short.contains("model.json"), "{short}");
+    let row: Vec<f64> = (0..continuo_score::gate::FEATURES + 1)
+        .map(|_| 1e300)
+        .collect();
+    let infinite = error_with(|manifest| manifest["gate"] = json!([row, row, row]));
+    assert!(infinite.contains("gate"), "{infinite}");
+}
+
+#[test]
 fn graphs_outside_the_directory_are_refused() {
     let outside = tempfile::tempdir().unwrap();
     let target = outside.path().join("lower.onnx");

@@ -62,6 +62,7 @@ fn eval_measures_the_loss_with_each_memory() {
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
     json["suffix"] = vec![0.5; 9].into();
     json["suffix_transposed"] = vec![0.5; 9].into();
+    json["gate"] = serde_json::Value::Null;
     std::fs::write(&manifest, json.to_string()).unwrap();
     let model = model.display().to_string();
     let cells = |arguments: &[&str]| {

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use continuo_engine::model::InputToken;
 use continuo_engine::{Model, ModelOptions, Runtime};
+use continuo_score::gate::{FEATURES, Gate};
+use continuo_score::piece_memory::PREDICTORS;
 use continuo_score::{Note, NoteState, Score, TokenSequence, tune};
 use continuo_tests::artifacts;
 
@@ -83,20 +85,42 @@ pub(crate) fn assert_same(model: &Model, a: &[f32], b: &[f32], case: &str) {
     assert!(worst <= most, "{variant}, {case}: logits differ by {worst}");
 }
 
-/// A copy of a model with other weights of its n-gram memory, for exact and transposed matches.
+/// A copy of a model with other weights of its n-gram memory, for exact and transposed matches, and
+/// without a gate, as models were before they had one.
 pub(crate) fn with_ngram_weights(
     of: &Path,
     same: serde_json::Value,
     transposed: serde_json::Value,
 ) -> Arc<Model> {
+    with_manifest(of, |json| {
+        json["suffix"] = same;
+        json["suffix_transposed"] = transposed;
+        json["gate"] = serde_json::Value::Null;
+    })
+}
+
+/// A copy of a model that takes what aligned passages say wherever they say anything.
+pub(crate) fn trusting_alignments(of: &Path) -> Arc<Model> {
+    with_manifest(of, |json| {
+        let mut gate = [[0.0f32; FEATURES + 1]; PREDICTORS];
+        for (weights, constant) in gate.iter_mut().zip([-50.0, -50.0, 50.0]) {
+            weights[FEATURES] = constant;
+        }
+        json["suffix"] = vec![0.0; 9].into();
+        json["suffix_transposed"] = vec![0.0; 9].into();
+        json["gate"] = serde_json::to_value(Gate(gate)).unwrap();
+    })
+}
+
+/// A copy of a model with a changed `model.json`.
+fn with_manifest(of: &Path, change: impl FnOnce(&mut serde_json::Value)) -> Arc<Model> {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("model");
     artifacts::copy_folder(of, &directory).unwrap();
     let manifest = directory.join("model.json");
     let text = std::fs::read_to_string(&manifest).unwrap();
     let mut json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    json["suffix"] = same;
-    json["suffix_transposed"] = transposed;
+    change(&mut json);
     std::fs::write(&manifest, json.to_string()).unwrap();
     load(&directory, "cpu")
 }

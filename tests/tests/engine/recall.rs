@@ -7,7 +7,8 @@ use continuo_score::{Score, TimeSignature, TimeSignatureMap, tune};
 use continuo_tests::artifacts;
 
 use crate::fixtures::{
-    assert_same, long_score, model, models, start_length_pitch, with_ngram_weights,
+    assert_same, long_score, model, models, start_length_pitch, trusting_alignments,
+    with_ngram_weights,
 };
 
 /// A model with weight 1 for its n-gram memory continues a repeated tune exactly, if its reach includes
@@ -55,6 +56,40 @@ fn ngram_memory_alone_replays_the_tune() {
     assert_ne!(play(&none, 1.0, None), tune);
     assert_eq!(play(&sure, 0.0, None), play(&none, 0.0, None));
     assert_ne!(play(&sure, 1.0, Some(2)), tune);
+}
+
+/// Where the minuet returns with every third note of the top voice changed, a model that trusts aligned
+/// passages goes on with the minuet. Long n-grams find nothing there.
+#[test]
+fn theme_that_returned_varied_is_continued() {
+    let model = trusting_alignments(&artifacts::model().unwrap());
+    let tune = tune::minuet();
+    let from = tune.length + 5 * 36;
+    let mut heard = long_score(2).until(from);
+    for (i, note) in heard.notes.iter_mut().enumerate() {
+        if note.start >= tune.length && i % 3 == 0 {
+            note.pitch += 1;
+        }
+    }
+    let play = |recall: f32| {
+        let mut composer = Composer::new(model.clone());
+        composer.set_recall(recall);
+        composer.listen(&heard).unwrap();
+        let sampling = Sampling {
+            pitch_temperature: 0.0,
+            rhythm_temperature: 0.0,
+            loop_temperature: 1.0,
+            ..Sampling::default()
+        };
+        composer.answer(from, &sampling, 1).unwrap();
+        let notes = composer.play_until(from + 3 * 36).unwrap();
+        start_length_pitch(&notes, tune.length)
+    };
+    let mut expected = tune.notes.clone();
+    expected.retain(|n| (5 * 36..8 * 36).contains(&n.start));
+    let expected = start_length_pitch(&expected, 0);
+    assert_eq!(play(1.0), expected);
+    assert_ne!(play(0.0), expected);
 }
 
 /// With no input, an answer can recall only itself: at least one bar back.
