@@ -21,15 +21,15 @@ use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The column "with n-gram" is the same network
-/// mixed with the n-gram memory. That memory predicts from earlier runs of tokens that equal the
-/// last ones, in the piece or in a learned one, in this key or another.
+/// Each row is the network with some of its memories. The last column is the same network mixed with the
+/// memory of the piece. That memory predicts from what followed where the piece stood like this before,
+/// in this key or another, note for note or varied; in learned pieces note for note.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// MIDI, WAV and FLAC files, or folders of MIDI files
     #[arg(required_unless_present = "learn", value_name = "FILES")]
     files: Vec<PathBuf>,
-    /// Recall of the kNN memory and of the n-gram memory: 0 to 1
+    /// Recall of the kNN memory and of the memory of the piece: 0 to 1
     #[arg(long, default_value_t = 1.0, value_parser = number(0.0f32, 1.0))]
     recall: f32,
     /// Count only tokens from this bar on; 1 is the first bar of a piece. This measures the
@@ -115,9 +115,9 @@ struct Cell {
     xl: bool,
     /// Whether the kNN memory is on.
     knn: bool,
-    /// Loss without the n-gram memory.
+    /// Loss without the memory of the piece.
     all: Sum,
-    /// Loss with the n-gram memory; equal to `all` if the model has no weights for it.
+    /// Loss with the memory of the piece; equal to `all` if the model has no weights for it.
     #[serde(rename = "suffix")]
     ngram: Sum,
     /// Loss by distance from the start of the piece, in windows: 0 to 1, 1 to 2, 2 to 4 and so on.
@@ -224,7 +224,7 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
         args.recall
     );
     text += "nats a note, by distance from the piece's beginning in windows\n\n";
-    text += "| XL | kNN | nats/token | nats/note | with n-gram |";
+    text += "| XL | kNN | nats/token | nats/note | with the piece |";
     let shown: Vec<usize> = (0..BANDS)
         .filter(|&b| cells[0].by_window[b].tokens > 0)
         .collect();

@@ -83,7 +83,7 @@ pub struct Composer {
     loss: Option<LossSum>,
     /// Tokens of the input and of generated notes; those before [`Memory::len`] are read.
     stream: Vec<InputToken>,
-    /// The n-gram memory, if the model has weights for it.
+    /// The memories of tokens, if the model has weights for them.
     token_memory: Option<TokenMemory>,
     /// Source with the largest weight for the next token: its position, `None` for learned pieces,
     /// and its weight.
@@ -183,7 +183,7 @@ impl Composer {
         self.memory.bytes()
     }
 
-    /// Weight of the kNN memory and the n-gram memory in predictions from the next token on, 0 to 1.
+    /// Weight of the kNN memory and the memory of the piece in predictions from the next token on, 0 to 1.
     /// With 0, predictions are those of a model without them.
     pub fn set_recall(&mut self, recall: f32) {
         self.change_memory_settings(MemorySettings {

@@ -123,7 +123,7 @@ impl Model {
         self.manifest.shape.knn.map_or(0, |_| self.knn_capacity)
     }
 
-    /// Whether it can learn pieces: it has a kNN memory, or weights for the n-gram memory.
+    /// Whether it can learn pieces: it has a kNN memory, or weights for the memory of a piece.
     pub fn can_learn(&self) -> bool {
         self.manifest.shape.knn.is_some() || self.manifest.suffix.is_some()
     }

@@ -2,7 +2,8 @@
 //!
 //! A softmax regression: every predictor of [`PiecePrediction`] has a score, which is linear in the
 //! [`FEATURES`] of the prediction; the network's score is 0. The shares are the softmax of the scores of
-//! those that say anything, so that the mixture is a distribution.
+//! those that say anything, so that the mixture is a distribution: a mixture of experts (Jacobs et al.
+//! 1991, "Adaptive mixtures of local experts").
 
 mod fit;
 

@@ -9,9 +9,9 @@
 //! Units: *ticks* are the MIDI file's division of the quarter note; *steps* are the vocabulary's (12
 //! to the quarter note by default); *beats* are quarter notes (`f64`), as in every host's transport.
 //!
-//! Nothing here runs a network or starts a thread. Two modules are data that the trainer and the
-//! engine share: [`manifest`] describes `model.json`, and [`ngram`] is the n-gram memory that is
-//! mixed with a network's prediction.
+//! Nothing here runs a network or starts a thread. Some modules are data that the trainer and the
+//! engine share: [`manifest`] describes `model.json`, and [`piece_memory`] is the memory of a piece
+//! ([`ngram`], [`alignment`]), which a [`gate`] mixes with a network's prediction.
 //!
 //! ```
 //! use continuo_score::{Drums, Score, TokenIds, Vocabulary, midi};

@@ -154,7 +154,7 @@ impl Composer {
         Ok(())
     }
 
-    /// The earliest position that the n-gram memory may use for the next token.
+    /// The earliest position that the memory of the piece may use for the next token.
     fn earliest_source(&self) -> usize {
         let (Some(reach), Some(last)) = (self.memory_settings.reach, self.stream.last()) else {
             return 0;
@@ -174,7 +174,7 @@ impl Composer {
         self.answer_start.max(own)
     }
 
-    /// Attributions of the last generated tokens to the kNN memory and the n-gram memory, oldest first.
+    /// Attributions of the last generated tokens to the kNN memory and the memory of the piece, oldest first.
     /// A token without any has none.
     pub fn attributions(&self) -> impl DoubleEndedIterator<Item = &Attribution> {
         self.attributions.iter()

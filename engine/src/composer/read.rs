@@ -4,8 +4,8 @@
 //! for the long memories, and pieces to be learned.
 //!
 //! A long input (a project that was loaded, a jump far back) is read from near its end first, so that
-//! an answer can begin soon. It then depends on the last bars, and through the n-gram memory on equal
-//! passages before. Meanwhile [catching up](super::catch_up) reads the earlier tokens; after that,
+//! an answer can begin soon. It then depends on the last bars, and through the memory of the piece on
+//! similar passages before. Meanwhile [catching up](super::catch_up) reads the earlier tokens; after that,
 //! everything is as if it had been read from the beginning: to the last bit with a variant that reads
 //! one token a run, to rounding with others.
 

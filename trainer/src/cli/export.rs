@@ -22,8 +22,8 @@ use continuo_trainer::train::checkpoint::Checkpoint;
 ///
 /// Variants: `plain` (f32, any ONNX runtime), `cpu` (8-bit matrices, for one core with ONNX
 /// Runtime; 4-bit matrices if these lose at most 0.001 nats a token more), `gpu` (f16, for CUDA
-/// with ONNX Runtime). The weights of the n-gram memory (suffix memory), which continues earlier
-/// passages of a piece, are fitted as well. The table shows the size of each variant, ONNX
+/// with ONNX Runtime). The weights of the memory of a piece, which follows its earlier
+/// passages, are fitted as well. The table shows the size of each variant, ONNX
 /// Runtime's time per token on one thread of this machine, and the loss by rounding in nats; a
 /// variant that loses more than 0.02 nats a token is not written.
 #[derive(clap::Args)]
@@ -171,7 +171,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
         }
         if let Some(fit) = suffix {
             text += &format!(
-                "suffix memory: {:.3} nats a note without, {:.3} with (fitted on {} tokens of \
+                "memory of the piece: {:.3} nats a note without, {:.3} with (fitted on {} tokens of \
                  songs it was trained on)\n",
                 fit.without, fit.with, fit.tokens
             );
