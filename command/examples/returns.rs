@@ -112,7 +112,7 @@ fn varied(tune: &Score, variation: Variation) -> Score {
             for note in &mut varied.notes {
                 let end = dotted(note.start + note.length);
                 note.start = dotted(note.start);
-                note.length = end - note.start;
+                note.length = (end - note.start).max(1);
             }
         }
         Variation::Ornament => {

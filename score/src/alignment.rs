@@ -1,16 +1,16 @@
-//! Alignments: earlier passages of a piece laid beside the present one, and what they say comes next.
+//! Alignments: earlier passages of a piece laid beside the present one, which predict the next token.
 //!
 //! An alignment is a distance in time (steps) and in pitch (semitones). Its similarity is the Jaccard
 //! index of the notes of both passages: those in both, divided by those in either, recent onsets
 //! counting more. So a theme is followed where it returns varied, with other notes in between or some
 //! left out; the n-gram memory ([`crate::ngram`]) sees equal passages only.
 //!
-//! Aligned are the passages whole bars earlier ([`BARS`]) and those that an n-gram has found lately
-//! ([`Alignments::align`]). Similarity is computed from the notes alone, so that the same stream gives
-//! the same predictions however it was read.
+//! Two kinds of passages are aligned: those a whole number of bars earlier (1 to 16), and those that an
+//! n-gram has found lately ([`Alignments::align`]). Similarity is computed from the notes alone, so that
+//! the same stream gives the same predictions however it was read. Vocabularies with merged tokens have
+//! no alignments, since a passage may be divided into tokens in many ways.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 use std::ops::Range;
 
 use crate::ngram::Continuations;
@@ -19,7 +19,7 @@ use crate::{Part, Token, Vocabulary};
 
 /// Distances in bars that are always compared.
 const BARS: [u32; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
-/// Onsets compared, the latest.
+/// Most recent onsets compared.
 const ONSETS: usize = 16;
 /// Weight of an onset against the one after it.
 const DECAY: f32 = 0.87;
@@ -29,7 +29,7 @@ const PRIOR: (f32, f32) = (2.0, 0.3);
 const SHARPNESS: f32 = 14.0;
 /// Tokens for which a proposed alignment is compared.
 const PROPOSED_FOR: usize = 64;
-/// Proposed alignments compared at most, the latest.
+/// Largest number of proposed alignments compared; the latest ones are.
 const MAX_PROPOSED: usize = 20;
 
 /// The kind of token that comes next.
@@ -70,6 +70,40 @@ struct Onset {
     first: u32,
     /// Position of its first note in the stream.
     position: u32,
+    /// One bit a pitch, for each part.
+    pitches: [u128; Part::COUNT],
+}
+
+impl Onset {
+    fn add(&mut self, note: &AlignedNote) {
+        self.pitches[note.part.index()] |= 1 << (note.pitch & 127);
+    }
+
+    /// Number of different notes.
+    fn count(&self) -> u32 {
+        self.pitches
+            .iter()
+            .map(|pitches| pitches.count_ones())
+            .sum()
+    }
+
+    /// Number of the notes of `earlier`, transposed, that are here too.
+    fn count_common(&self, earlier: &Self, transposition: i8) -> u32 {
+        let common = Part::ALL.iter().map(|part| {
+            let [earlier, here] = [earlier, self].map(|onset| onset.pitches[part.index()]);
+            let semitones = match part {
+                Part::Drums => 0,
+                _ => transposition,
+            };
+            let distance = u32::from(semitones.unsigned_abs());
+            let moved = match semitones >= 0 {
+                true => earlier.checked_shl(distance),
+                false => earlier.checked_shr(distance),
+            };
+            (moved.unwrap_or(0) & here).count_ones()
+        });
+        common.sum()
+    }
 }
 
 /// A distance to an earlier passage.
@@ -81,7 +115,7 @@ struct Alignment {
     transposition: i8,
 }
 
-/// What the notes of two passages have in common.
+/// Weighted numbers of notes in both of two passages, and in either.
 #[derive(Clone, Copy, Debug, Default)]
 struct Overlap {
     both: f32,
@@ -94,6 +128,10 @@ struct ReadState {
     step: u32,
     phase: Phase,
     part: Part,
+    /// Whether a part was named whose note comes next.
+    part_is_open: bool,
+    /// Whether a part other than the keys was named.
+    is_band: bool,
     bar_length: u16,
     onsets: u32,
     notes: u32,
@@ -101,13 +139,13 @@ struct ReadState {
     complete_at: u32,
 }
 
-/// What the alignments say of the next token.
+/// A prediction of the next token by the alignments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlignedContinuations {
     /// Ids and their shares. Its length is 0, and its position is where the onset begins that the
     /// likeliest id comes from.
     pub continuations: Continuations,
-    /// Similarity of the most similar passage that says the likeliest id, 0 to 1.
+    /// Similarity of the most similar passage that predicts the likeliest id, 0 to 1.
     pub similarity: f32,
 }
 
@@ -116,9 +154,8 @@ pub struct AlignedContinuations {
 pub struct Alignments {
     vocabulary: Vocabulary,
     notes: Vec<AlignedNote>,
+    /// Sorted by step.
     onsets: Vec<Onset>,
-    /// Index of the onset at a step.
-    onset_at: HashMap<u32, u32>,
     states: Vec<ReadState>,
     /// Length of the stream at each proposal, in order.
     proposed: Vec<(u32, Alignment)>,
@@ -133,7 +170,6 @@ impl Alignments {
             vocabulary: vocabulary.clone(),
             notes: Vec::new(),
             onsets: Vec::new(),
-            onset_at: HashMap::new(),
             states: Vec::new(),
             proposed: Vec::new(),
             compared: Vec::new(),
@@ -142,6 +178,11 @@ impl Alignments {
 
     fn state(&self) -> ReadState {
         self.states.last().copied().unwrap_or_default()
+    }
+
+    /// Whether the piece has parts other than the keys so far.
+    pub fn is_band(&self) -> bool {
+        self.state().is_band
     }
 
     /// The kind of the next token.
@@ -155,13 +196,13 @@ impl Alignments {
         if bar_length > 0 {
             state.bar_length = bar_length;
         }
-        let position = self.states.len() as u32;
-        let tokens: Vec<Token> = self.vocabulary.tokens(id).collect();
-        for token in tokens {
-            self.read(token, position, &mut state);
-            if token == Token::Separator {
-                state.complete_at = position + 1;
-            }
+        if let Some(token) = self.vocabulary.token(id) {
+            self.read(token, &mut state);
+        } else {
+            let tokens: Vec<Token> = self.vocabulary.tokens(id).collect();
+            tokens
+                .into_iter()
+                .for_each(|token| self.read(token, &mut state));
         }
         state.onsets = self.onsets.len() as u32;
         state.notes = self.notes.len() as u32;
@@ -173,7 +214,8 @@ impl Alignments {
         self.state().complete_at as usize == self.states.len()
     }
 
-    fn read(&mut self, token: Token, position: u32, state: &mut ReadState) {
+    fn read(&mut self, token: Token, state: &mut ReadState) {
+        let position = self.states.len() as u32;
         let has_velocity = self.vocabulary.velocity_bins > 0;
         let after_length = match has_velocity {
             true => Phase::Velocity,
@@ -182,20 +224,24 @@ impl Alignments {
         match token {
             Token::Pitch(pitch) => {
                 if self.onsets.last().is_none_or(|o| o.step != state.step) {
-                    let index = self.onsets.len() as u32;
-                    self.onset_at.insert(state.step, index);
                     self.onsets.push(Onset {
                         step: state.step,
                         first: self.notes.len() as u32,
                         position,
+                        pitches: Default::default(),
                     });
                 }
-                self.notes.push(AlignedNote {
+                let note = AlignedNote {
                     part: state.part,
                     pitch,
                     length: 0,
                     velocity_bin: 0,
-                });
+                };
+                self.notes.push(note);
+                if let Some(onset) = self.onsets.last_mut() {
+                    onset.add(&note);
+                }
+                state.part_is_open = false;
                 state.phase = match state.part {
                     Part::Drums => after_length,
                     _ => Phase::Length,
@@ -217,9 +263,16 @@ impl Alignments {
                 }
                 state.phase = Phase::NextNote;
             }
-            Token::Separator => state.phase = Phase::Move,
-            Token::Part(part) => state.part = part,
-            Token::Start | Token::End | Token::Pad => {}
+            Token::Separator => {
+                state.phase = Phase::Move;
+                state.complete_at = position + 1;
+            }
+            Token::Part(part) => {
+                (state.part, state.part_is_open) = (part, true);
+                state.is_band |= !part.is_keys();
+            }
+            Token::Start => (state.part, state.phase) = (Part::Keys, Phase::FirstNote),
+            Token::End | Token::Pad => {}
         }
     }
 
@@ -230,23 +283,26 @@ impl Alignments {
         }
         self.states.truncate(to);
         let state = self.state();
-        while self.onsets.len() > state.onsets as usize {
-            if let Some(onset) = self.onsets.pop() {
-                self.onset_at.remove(&onset.step);
-            }
-        }
+        self.onsets.truncate(state.onsets as usize);
         self.notes.truncate(state.notes as usize);
-        let proposals = self.proposed.partition_point(|p| p.0 as usize <= to);
+        if let Some(mut last) = self.onsets.pop() {
+            last.pitches = Default::default();
+            let notes = self.notes.get(last.first as usize..).unwrap_or_default();
+            notes.iter().for_each(|note| last.add(note));
+            self.onsets.push(last);
+        }
+        // Those of a complete onset at the end are proposed again.
+        let proposals = self.proposed.partition_point(|p| (p.0 as usize) < to);
         self.proposed.truncate(proposals);
         self.compare();
     }
 
-    /// Aligns earlier passages with the present one after a complete onset. For the next tokens those
-    /// `found` are among them: each the position in the stream where the passage then stood as the
-    /// present one does now, and the semitones from its pitches to those now.
+    /// Aligns earlier passages with the present one after a complete onset. Each of `found` is an equal
+    /// passage: the position of its last token, and the semitones from its pitches to the present ones.
+    /// It is compared for 64 tokens.
     pub fn align(&mut self, found: impl IntoIterator<Item = (usize, i8)>) {
-        for (then, transposition) in found {
-            let Some(state) = self.states.get(then) else {
+        for (end, transposition) in found {
+            let Some(state) = self.states.get(end) else {
                 continue;
             };
             let lag = self.state().step.saturating_sub(state.step);
@@ -271,14 +327,21 @@ impl Alignments {
 
     /// Index of the onset `lag` steps before `step`, if there is one.
     fn onset_before(&self, step: u32, lag: u32) -> Option<usize> {
-        let index = self.onset_at.get(&step.checked_sub(lag)?)?;
-        Some(*index as usize)
+        let earlier = step.checked_sub(lag)?;
+        let found = self
+            .onsets
+            .binary_search_by_key(&earlier, |onset| onset.step);
+        found.ok()
     }
 
-    /// Computes the alignments of the present, and what they have in common with it.
+    /// Computes the alignments of the present, and their overlap with it. Uses the state at the last
+    /// complete onset, so that the result does not depend on truncations.
     fn compare(&mut self) {
+        self.compared.clear();
+        if !self.vocabulary.merges().is_empty() {
+            return;
+        }
         let now = self.state();
-        // As at the end of the last complete onset, wherever the stream was cut since.
         let position = now.complete_at as usize;
         let state = match position.checked_sub(1) {
             Some(last) => self.states[last],
@@ -291,18 +354,18 @@ impl Alignments {
             transposition: 0,
         });
         let mut alignments: Vec<Alignment> = bars.collect();
-        let proposed = self.proposed.iter().rev().take(MAX_PROPOSED);
-        let lately = |(at, _): &&(u32, Alignment)| *at as usize + PROPOSED_FOR > position;
-        for (_, alignment) in proposed.take_while(lately) {
-            if !alignments.contains(alignment) {
+        let largest = alignments.len() + MAX_PROPOSED;
+        let is_recent = |(at, _): &&(u32, Alignment)| *at as usize + PROPOSED_FOR > position;
+        for (_, alignment) in self.proposed.iter().rev().take_while(is_recent) {
+            if alignments.len() < largest && !alignments.contains(alignment) {
                 alignments.push(*alignment);
             }
         }
         // A note may still follow at an open step.
         let is_open = now.phase != Phase::Move && self.is_open(now);
         let complete = self.onsets.len() - usize::from(is_open);
-        let compared = alignments.into_iter();
-        self.compared = compared
+        let overlaps = alignments.into_iter();
+        self.compared = overlaps
             .map(|alignment| (alignment, self.overlap(alignment, complete)))
             .collect();
     }
@@ -312,27 +375,31 @@ impl Alignments {
         self.onsets.last().is_some_and(|o| o.step == state.step)
     }
 
-    /// What the first `complete` onsets have in common with those of the passage then.
+    /// The overlap of the first `complete` onsets with those of the earlier passage.
     fn overlap(&self, alignment: Alignment, complete: usize) -> Overlap {
-        let Alignment { lag, .. } = alignment;
+        let Alignment { lag, transposition } = alignment;
         let mut sum = Overlap::default();
         let mut weight = 1.0;
         for index in (0..complete).rev().take(ONSETS) {
-            let now = self.onset_notes(index);
-            let step = self.onsets[index].step;
-            let then = self.onset_before(step, lag);
-            let then = then.map_or(&[][..], |index| self.onset_notes(index));
-            let both = count_common(then, now, alignment.transposition);
+            let present = &self.onsets[index];
+            let earlier = self.onset_before(present.step, lag);
+            let (mut both, mut either) = (0, present.count());
+            if let Some(earlier) = earlier.map(|earlier| &self.onsets[earlier]) {
+                both = present.count_common(earlier, transposition);
+                either += earlier.count() - both;
+            }
             sum.both += weight * both as f32;
-            sum.either += weight * (now.len() + then.len() - both) as f32;
-            // Notes then between this onset and the one before it are none now.
+            sum.either += weight * either as f32;
+            // Notes of the earlier passage between this onset and the one before it have no
+            // counterpart: they count as missing.
             if let Some(before) = index.checked_sub(1)
-                && let Some(until) = step.checked_sub(lag)
+                && let Some(until) = present.step.checked_sub(lag)
             {
-                let from = i64::from(self.onsets[before].step) - i64::from(lag);
-                let first = self.onsets.partition_point(|o| i64::from(o.step) <= from);
+                let after = self.onsets[before].step.checked_sub(lag);
+                let is_before = |o: &Onset| after.is_some_and(|after| o.step <= after);
+                let first = self.onsets.partition_point(is_before);
                 let end = self.onsets.partition_point(|o| o.step < until);
-                let missing: usize = (first..end).map(|i| self.onset_range(i).len()).sum();
+                let missing = self.first_note(end).saturating_sub(self.first_note(first));
                 sum.either += weight * missing as f32;
             }
             weight *= DECAY;
@@ -340,28 +407,36 @@ impl Alignments {
         sum
     }
 
+    /// Index of the first note of an onset; the number of notes for one that does not exist yet.
+    fn first_note(&self, onset: usize) -> usize {
+        let first = self.onsets.get(onset).map(|onset| onset.first as usize);
+        first.unwrap_or(self.notes.len())
+    }
+
     /// Similarity of an aligned passage, given the overlap of complete onsets.
     fn similarity(&self, alignment: Alignment, overlap: Overlap, state: ReadState) -> f32 {
         let (mut both, mut either) = (overlap.both, overlap.either);
-        if state.phase != Phase::Move && self.is_open(state) {
-            let now = self.onset_notes(self.onsets.len() - 1);
-            if let Some(then) = self.onset_before(state.step, alignment.lag) {
-                both += count_common(self.onset_notes(then), now, alignment.transposition) as f32;
+        if state.phase != Phase::Move
+            && let Some(present) = self.onsets.last().filter(|_| self.is_open(state))
+        {
+            if let Some(earlier) = self.onset_before(state.step, alignment.lag) {
+                let earlier = &self.onsets[earlier];
+                both += present.count_common(earlier, alignment.transposition) as f32;
             }
-            either += now.len() as f32;
+            either += present.count() as f32;
         }
         let (notes, share) = PRIOR;
         (both + notes * share) / (either + notes)
     }
 
-    /// What the aligned passages say of the next token; of their onsets only those that begin at the
-    /// positions `within` count. `None` if there is none.
+    /// Predicts the next token by the aligned passages. Only those of their onsets count that begin at
+    /// the positions `within`. `None` if there is none.
     pub fn continuations(&self, within: &Range<usize>) -> Option<AlignedContinuations> {
         let state = self.state();
         // Id, weight, largest similarity, and position of its onset.
-        let mut said: Vec<(u16, f32, f32, usize)> = Vec::new();
+        let mut candidates: Vec<(u16, f32, f32, usize)> = Vec::new();
         for &(alignment, overlap) in &self.compared {
-            let Some((token, onset)) = self.next(alignment, state) else {
+            let Some((token, onset)) = self.predict_token(alignment, state) else {
                 continue;
             };
             let position = self.onsets[onset].position as usize;
@@ -374,37 +449,38 @@ impl Alignments {
             };
             let similarity = self.similarity(alignment, overlap, state);
             let weight = (SHARPNESS * similarity).exp();
-            match said.iter_mut().find(|s| s.0 == id) {
+            match candidates.iter_mut().find(|candidate| candidate.0 == id) {
                 Some(known) => {
                     known.1 += weight;
                     if similarity > known.2 {
                         (known.2, known.3) = (similarity, position);
                     }
                 }
-                None => said.push((id, weight, similarity, position)),
+                None => candidates.push((id, weight, similarity, position)),
             }
         }
-        said.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-        let &(_, _, similarity, position) = said.first()?;
-        let sum: f32 = said.iter().map(|s| s.1).sum();
+        candidates.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let &(_, _, similarity, position) = candidates.first()?;
+        let sum: f32 = candidates.iter().map(|candidate| candidate.1).sum();
+        let share = |candidate: &(u16, f32, f32, usize)| (candidate.0, candidate.1 / sum);
         Some(AlignedContinuations {
             continuations: Continuations {
                 length: 0,
-                shares: said.iter().map(|s| (s.0, s.1 / sum)).collect(),
+                shares: candidates.iter().map(share).collect(),
                 position: Some(position),
             },
             similarity,
         })
     }
 
-    /// The token that comes next where a passage goes on as then, and the index of the onset that says
-    /// so.
-    fn next(&self, alignment: Alignment, state: ReadState) -> Option<(Token, usize)> {
+    /// The next token if the passage goes on as the earlier one, and the index of the onset that it comes
+    /// from.
+    fn predict_token(&self, alignment: Alignment, state: ReadState) -> Option<(Token, usize)> {
         let Alignment { lag, transposition } = alignment;
-        let then = state.step.checked_sub(lag)?;
+        let earlier = state.step.checked_sub(lag)?;
         if state.phase == Phase::Move {
-            let next = self.onsets.partition_point(|o| o.step <= then);
-            let steps = self.onsets.get(next)?.step - then;
+            let next = self.onsets.partition_point(|o| o.step <= earlier);
+            let steps = self.onsets.get(next)?.step - earlier;
             let steps = steps.min(u32::from(self.vocabulary.longest));
             return Some((Token::Duration(steps as u16), next));
         }
@@ -412,33 +488,30 @@ impl Alignments {
         let onset = self.onset_before(state.step, lag);
         let notes = onset.map_or(&[][..], |onset| self.onset_notes(onset));
         if matches!(state.phase, Phase::FirstNote | Phase::NextNote) {
-            let is_later = |note: &&AlignedNote| {
-                let Some(last) = last else {
-                    return true;
-                };
-                let pitch = moved(note, transposition);
-                match note.part.cmp(&last.part) {
-                    Ordering::Equal => pitch.is_some_and(|pitch| match self.vocabulary.order {
-                        NoteOrder::HighToLow => pitch < last.pitch,
-                        NoteOrder::LowToHigh => pitch > last.pitch,
-                    }),
-                    order => order.is_gt(),
-                }
-            };
-            let token = match notes.iter().find(is_later) {
+            let later = |note: &&AlignedNote| self.is_later(note, transposition, last);
+            if state.part_is_open {
+                // The part has been named: a note of it follows.
+                let note = notes
+                    .iter()
+                    .filter(later)
+                    .find(|note| note.part == state.part)?;
+                return Some((Token::Pitch(transposed_pitch(note, transposition)?), onset?));
+            }
+            let token = match notes.iter().find(later) {
                 Some(note) if note.part != state.part => Token::Part(note.part),
-                Some(note) => Token::Pitch(moved(note, transposition)?),
-                // No other note then; where no note has begun, it says nothing.
+                Some(note) => Token::Pitch(transposed_pitch(note, transposition)?),
+                // The earlier step has no further note: the step ends. Before its first note nothing
+                // is predicted.
                 None => last.map(|_| Token::Separator)?,
             };
-            let before = self.onsets.partition_point(|o| o.step <= then);
+            let before = self.onsets.partition_point(|o| o.step <= earlier);
             return Some((token, before.checked_sub(1)?));
         }
         // Length and velocity of the nearest note of the part.
         let last = last?;
         let of_part = notes.iter().filter(|note| note.part == last.part);
         let distance = |note: &&AlignedNote| {
-            let pitch = moved(note, transposition).unwrap_or(note.pitch);
+            let pitch = transposed_pitch(note, transposition).unwrap_or(note.pitch);
             pitch.abs_diff(last.pitch)
         };
         let nearest = of_part.min_by_key(distance)?;
@@ -448,27 +521,35 @@ impl Alignments {
         };
         Some((token, onset?))
     }
+
+    /// Whether a note of an earlier step would come after the last note of the present step.
+    fn is_later(&self, note: &AlignedNote, transposition: i8, last: Option<&AlignedNote>) -> bool {
+        let Some(last) = last else {
+            return true;
+        };
+        match note.part.cmp(&last.part) {
+            Ordering::Equal => {
+                let pitch = transposed_pitch(note, transposition);
+                pitch.is_some_and(|pitch| match self.vocabulary.order {
+                    NoteOrder::HighToLow => pitch < last.pitch,
+                    NoteOrder::LowToHigh => pitch > last.pitch,
+                })
+            }
+            order => order.is_gt(),
+        }
+    }
 }
 
-/// The pitch of a note now; drums are never transposed. `None` beyond the keyboard.
-fn moved(note: &AlignedNote, transposition: i8) -> Option<u8> {
+/// The pitch of an earlier note in the present key; drums are never transposed. `None` beyond the
+/// keyboard.
+fn transposed_pitch(note: &AlignedNote, transposition: i8) -> Option<u8> {
     match note.part {
         Part::Drums => Some(note.pitch),
         _ => note
             .pitch
             .checked_add_signed(transposition)
-            .filter(|p| *p < 128),
+            .filter(|pitch| *pitch < 128),
     }
-}
-
-/// Number of the notes then that there are now as well.
-fn count_common(then: &[AlignedNote], now: &[AlignedNote], transposition: i8) -> usize {
-    let is_now = |note: &&AlignedNote| {
-        let pitch = moved(note, transposition);
-        now.iter()
-            .any(|n| n.part == note.part && Some(n.pitch) == pitch)
-    };
-    then.iter().filter(is_now).count()
 }
 
 #[cfg(test)]

@@ -143,6 +143,15 @@ impl NetworkShape {
 }
 
 impl Sizes {
+    /// The length of a bar in steps, given its embedding row; 0 for the last row, which longer bars have
+    /// too.
+    pub fn bar_length(&self, row: u16) -> u16 {
+        match usize::from(row) + 1 < self.bar_steps {
+            true => row,
+            false => 0,
+        }
+    }
+
     /// The embedding rows of a position. Training and playing use this one function.
     pub fn rows(&self, position: crate::BarPosition) -> GridRows {
         let row = |at: u32| (at as usize).min(self.bar_steps - 1) as u16;
@@ -162,7 +171,7 @@ impl Manifest {
                 same: self.suffix.unwrap_or_default(),
                 transposed: self.suffix_transposed.unwrap_or_default(),
             },
-            gate: self.gate,
+            gate: self.gate.filter(|_| self.suffix.is_some()),
         }
     }
 

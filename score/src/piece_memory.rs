@@ -1,6 +1,6 @@
-//! The memory of one piece: what followed where it stood like this before, by equal n-grams
-//! ([`crate::ngram`]) and by aligned passages ([`crate::alignment`]), and how its predictions are
-//! weighed against the network's.
+//! The memory of one piece, which predicts the next token from earlier passages: equal n-grams
+//! ([`crate::ngram`]) and aligned passages ([`crate::alignment`]). [`MemoryWeights`] mix its predictions
+//! with the network's.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::ngram::{Continuations, Mixture, NgramMemory, PredictedToken};
 pub const PREDICTORS: usize = 3;
 /// Sources of a prediction besides the network: the predictors, then the learned pieces in the same key
 /// and in other keys.
-pub const SOURCES: usize = PREDICTORS + 2;
+pub const MIXED_SOURCES: usize = PREDICTORS + 2;
 /// Weight of the last token in a hit rate.
 const HIT_RATE_STEP: f32 = 0.1;
 const ALL: Range<usize> = 0..usize::MAX;
@@ -22,10 +22,10 @@ const ALL: Range<usize> = 0..usize::MAX;
 /// Continuations, and the probability of choosing them if no source before them was chosen.
 pub type WeightedContinuations = Option<(Continuations, f32)>;
 
-/// What the predictors say of the next token.
+/// The predictions of the next token by all predictors.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PiecePrediction {
-    /// By predictor; `None` for one that says nothing.
+    /// By predictor; `None` for one that predicts nothing.
     pub continuations: [Option<Continuations>; PREDICTORS],
     /// Similarity of the aligned passage, 0 to 1.
     pub similarity: f32,
@@ -33,6 +33,8 @@ pub struct PiecePrediction {
     pub hit_rates: [f32; PREDICTORS],
     /// The kind of the next token.
     pub phase: Phase,
+    /// Whether the piece has parts other than the keys so far.
+    pub is_band: bool,
 }
 
 /// The tokens of a piece and what usually follows them. A value: its owner may be any thread.
@@ -82,9 +84,9 @@ impl PieceMemory {
     pub fn push(&mut self, id: u16, bar_step: u16, bar_length: u16) {
         let before = self.expected.hit_rates;
         let mut hit_rates = before;
-        for (rate, said) in hit_rates.iter_mut().zip(&self.expected.continuations) {
-            if let Some(said) = said {
-                *rate += HIT_RATE_STEP * (said.share(id) - *rate);
+        for (rate, predicted) in hit_rates.iter_mut().zip(&self.expected.continuations) {
+            if let Some(predicted) = predicted {
+                *rate += HIT_RATE_STEP * (predicted.share(id) - *rate);
             }
         }
         self.hit_rates.push(before);
@@ -133,6 +135,7 @@ impl PieceMemory {
             similarity,
             hit_rates,
             phase: self.alignments.phase(),
+            is_band: self.alignments.is_band(),
         }
     }
 
@@ -166,13 +169,13 @@ impl MemoryWeights {
         within: &Range<usize>,
         network: &NetworkPrediction,
         recall: f32,
-    ) -> [WeightedContinuations; SOURCES] {
+    ) -> [WeightedContinuations; MIXED_SOURCES] {
         let recall = if recall > 0.0 { recall.min(1.0) } else { 0.0 };
         let mixture = self.mixture.times(recall);
-        let weigh = |source: usize, said: Option<Continuations>| {
-            let said = said?;
-            let weight = mixture.weight(source, said.length, said.agreed());
-            (weight > 0.0).then_some((said, weight))
+        let weigh = |source: usize, continuations: Option<Continuations>| {
+            let continuations = continuations?;
+            let weight = mixture.weight(source, continuations.length, continuations.agreed());
+            (weight > 0.0).then_some((continuations, weight))
         };
         let expected = memory.expected_within(within);
         let [same_learned, transposed_learned] = memory.ngrams.followed_in(learned);
@@ -202,11 +205,11 @@ fn gated(
 ) -> [WeightedContinuations; PREDICTORS] {
     let mut shares = gate.shares(&expected, network).into_iter();
     let mut left = 1.0;
-    expected.continuations.map(|said| {
+    expected.continuations.map(|continuations| {
         let share = recall * shares.next().unwrap_or(0.0);
         let weight = if left > 0.0 { share / left } else { 0.0 };
         left -= share;
-        Some((said?, weight.clamp(0.0, 1.0))).filter(|(_, weight)| *weight > 0.0)
+        Some((continuations?, weight.clamp(0.0, 1.0))).filter(|(_, weight)| *weight > 0.0)
     })
 }
 
@@ -214,15 +217,15 @@ fn gated(
 /// chosen with its weight.
 pub fn likelihood(sources: &[WeightedContinuations], id: u16, network: f64) -> f64 {
     let (mut left, mut sum) = (1.0, 0.0);
-    for (said, weight) in sources.iter().flatten() {
-        let counts = left * f64::from(*weight);
-        sum += counts * f64::from(said.share(id));
-        left -= counts;
+    for (continuations, weight) in sources.iter().flatten() {
+        let share = left * f64::from(*weight);
+        sum += share * f64::from(continuations.share(id));
+        left -= share;
     }
     sum + left * network
 }
 
-/// A token for [`Mixture::fit`]: what n-grams of the piece alone say of `id`.
+/// The prediction of `id` by n-grams of the piece alone, for [`Mixture::fit`].
 pub fn predicted_by_ngrams(memory: &PieceMemory, id: u16, network: f64) -> PredictedToken {
     let [same, transposed, _] = memory.expected().continuations.clone();
     PredictedToken::new(network, &[same, transposed, None, None], id)

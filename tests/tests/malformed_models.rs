@@ -77,12 +77,14 @@ fn impossible_sizes_are_named() {
 
 #[test]
 fn unusable_gate_is_named() {
-    let short = error_with(|manifest| manifest["gate"] = json!([[0.5, 0.5]]));
+    let short = error_with(|manifest| manifest["gate"] = json!({"keys": [[0.5, 0.5]]}));
     assert!(short.contains("model.json"), "{short}");
     let row: Vec<f64> = (0..continuo_score::gate::FEATURES + 1)
         .map(|_| 1e300)
         .collect();
-    let infinite = error_with(|manifest| manifest["gate"] = json!([row, row, row]));
+    let infinite = error_with(|manifest| {
+        manifest["gate"] = json!({"keys": [row, row, row], "band": [row, row, row]})
+    });
     assert!(infinite.contains("gate"), "{infinite}");
 }
 

@@ -1,8 +1,8 @@
 //! Export: from a checkpoint to a model directory, with a proof that the graphs equal the model.
 
 pub mod calibration;
+pub mod memory_fit;
 mod model_directory;
-pub mod ngram_fit;
 pub mod onnx;
 pub mod parity;
 

@@ -132,7 +132,8 @@ impl Ear<'_> {
         let mut memory = PieceMemory::new(self.model.vocabulary());
         let mut remember = |position: usize, logits: &[f32]| {
             let [now, next] = [0, 1].map(|ahead| piece.tokens()[position + ahead]);
-            memory.push(now.id, now.rows.bar_step, now.rows.metre);
+            let bar_length = self.model.sizes().bar_length(now.rows.metre);
+            memory.push(now.id, now.rows.bar_step, bar_length);
             mixed.push(self.mixed(&memory, logits, next.id));
         };
         let mut keys = Vec::with_capacity(piece.keys.len());

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use continuo_score::piece_memory::{SOURCES, WeightedContinuations};
+use continuo_score::piece_memory::{MIXED_SOURCES, WeightedContinuations};
 use continuo_score::{Note, NoteState, Token};
 
 use super::Composer;
@@ -108,7 +108,7 @@ impl Composer {
         self.logits()?;
         let within = self.earliest_source()..self.latest_source();
         let logits = self.logits.as_deref().unwrap_or_default();
-        let mut followed = <[WeightedContinuations; SOURCES]>::default();
+        let mut followed = <[WeightedContinuations; MIXED_SOURCES]>::default();
         if let Some(token_memory) = &mut self.token_memory {
             token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK);
             // It predicts once it has read the whole stream.

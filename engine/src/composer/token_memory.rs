@@ -4,8 +4,11 @@ use std::ops::Range;
 
 use continuo_score::Vocabulary;
 use continuo_score::gate::NetworkPrediction;
+use continuo_score::manifest::Sizes;
 use continuo_score::ngram::NgramMemory;
-use continuo_score::piece_memory::{MemoryWeights, PieceMemory, SOURCES, WeightedContinuations};
+use continuo_score::piece_memory::{
+    MIXED_SOURCES, MemoryWeights, PieceMemory, WeightedContinuations,
+};
 
 use crate::model::{InputToken, Model};
 
@@ -13,12 +16,13 @@ use crate::model::{InputToken, Model};
 /// costs nothing.
 pub(super) struct TokenMemory {
     weights: MemoryWeights,
+    sizes: Sizes,
     song: PieceMemory,
     learned: NgramMemory,
 }
 
 /// Tokens removed one by one at most, which takes some milliseconds.
-const MAX_TRUNCATED: usize = 4_096;
+const MAX_TRUNCATED: usize = 16_384;
 
 impl TokenMemory {
     /// An empty memory; `None` for a model without weights for it.
@@ -26,6 +30,7 @@ impl TokenMemory {
         model.manifest().suffix?;
         Some(Self {
             weights: model.manifest().memory_weights(),
+            sizes: *model.sizes(),
             song: PieceMemory::new(model.vocabulary()),
             learned: NgramMemory::new(model.vocabulary()),
         })
@@ -51,7 +56,8 @@ impl TokenMemory {
         let from = self.song.len().min(stream.len());
         let to = stream.len().min(from.saturating_add(most));
         for token in &stream[from..to] {
-            (self.song).push(token.id, token.rows.bar_step, token.rows.metre);
+            let bar_length = self.sizes.bar_length(token.rows.metre);
+            (self.song).push(token.id, token.rows.bar_step, bar_length);
         }
     }
 
@@ -74,7 +80,7 @@ impl TokenMemory {
         recall: f32,
         within: Range<usize>,
         logits: &[f32],
-    ) -> [WeightedContinuations; SOURCES] {
+    ) -> [WeightedContinuations; MIXED_SOURCES] {
         let network = NetworkPrediction::from_logits(logits);
         (self.weights).weigh(&self.song, &self.learned, &within, &network, recall)
     }

@@ -25,7 +25,7 @@ pub(super) const MAX_WAIT: usize = 512;
 pub(super) const PARTIAL_WINDOW: usize = 128;
 
 /// Tokens that the memories of tokens read at once: about 12 µs each.
-pub(super) const TOKEN_MEMORY_CHUNK: usize = 256;
+pub(super) const TOKEN_MEMORY_CHUNK: usize = 128;
 
 /// Reading that a composer still has to do, most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -180,9 +180,10 @@ impl Sampler {
         self.choose_with(state, logits, &[])
     }
 
-    /// Draws as [`Sampler::choose`] does, or takes an id from `followed`, the continuations of the n-gram
-    /// memory. The first entry is taken with the probability of its weight, 0 to 1; the next one with
-    /// its weight if the first was not taken, and so on. Loop detection lowers the weights, and so do
+    /// Draws as [`Sampler::choose`] does, or takes an id from `followed`, the continuations of the memories
+    /// of tokens. The first entry is taken with the probability of its weight, 0 to 1; the next one with
+    /// its weight if the first was not taken, and so on. At temperature 0, the source with the largest
+    /// share is taken if that is larger than the network's. Loop detection lowers the weights, and so do
     /// register and density where they disagree.
     ///
     /// Temperatures and top-p apply to the network's part alone. Applied to the mixture, they would make
@@ -210,9 +211,17 @@ impl Sampler {
                 break;
             }
         }
-        for (followed, weight) in followed.iter().flatten() {
-            if let Some(id) = self.follow(followed, *weight, time_bias) {
+        if self.is_cold() {
+            if let Some((followed, weight)) = likeliest_source(followed)
+                && let Some(id) = self.follow(followed, weight, time_bias)
+            {
                 return Ok(id);
+            }
+        } else {
+            for (followed, weight) in followed.iter().flatten() {
+                if let Some(id) = self.follow(followed, *weight, time_bias) {
+                    return Ok(id);
+                }
             }
         }
         let temperature_multiplier = self.temperature_multiplier();
@@ -224,11 +233,14 @@ impl Sampler {
         )
     }
 
+    /// Whether the likeliest token is always taken.
+    fn is_cold(&self) -> bool {
+        self.sampling.pitch_temperature <= 0.0 && self.sampling.rhythm_temperature <= 0.0
+    }
+
     /// A candidate among the continuations, drawn by its share and taken with probability `weight`.
     fn follow(&mut self, followed: &Continuations, weight: f32, time_bias: f32) -> Option<u16> {
-        let cold =
-            self.sampling.pitch_temperature <= 0.0 && self.sampling.rhythm_temperature <= 0.0;
-        let (which, whether) = match cold {
+        let (which, whether) = match self.is_cold() {
             true => (0.0, 0.5),
             false => (self.rng.random::<f32>(), self.rng.random::<f32>()),
         };
@@ -373,4 +385,19 @@ impl Sampler {
             _ => {}
         }
     }
+}
+
+/// The source that is taken most often, and how often it is taken where either it or the network is.
+fn likeliest_source(followed: &[Option<(Continuations, f32)>]) -> Option<(&Continuations, f32)> {
+    let mut left = 1.0;
+    let mut likeliest: Option<(&Continuations, f32)> = None;
+    for (continuations, weight) in followed.iter().flatten() {
+        let share = left * weight;
+        left -= share;
+        if likeliest.is_none_or(|(_, largest)| share > largest) {
+            likeliest = Some((continuations, share));
+        }
+    }
+    let (continuations, share) = likeliest?;
+    (share > 0.0).then(|| (continuations, share / (share + left.max(0.0))))
 }

@@ -111,10 +111,10 @@ fn passage_in_another_key_is_followed_where_it_was_found() {
     let (then, now) = (1 + 5 * 2 + 3, length + 2 + 5 * 2 + 3);
     let mut alignments = Alignments::new(&vocabulary);
     let expected = [Token::Pitch(71), Token::Pitch(67), Token::Pitch(64)];
-    let mut heard = Vec::new();
+    let mut predicted = Vec::new();
     for (position, &id) in stream.iter().enumerate() {
         if matches!(vocabulary.token(id), Some(Token::Pitch(_))) && position > now {
-            heard.push(likeliest(&alignments, &ALL).unwrap().0);
+            predicted.push(likeliest(&alignments, &ALL).unwrap().0);
         }
         alignments.push(id, 0);
         if alignments.completes_onset() {
@@ -122,7 +122,7 @@ fn passage_in_another_key_is_followed_where_it_was_found() {
             alignments.align(found);
         }
     }
-    assert_eq!(heard, expected);
+    assert_eq!(predicted, expected);
 }
 
 #[test]

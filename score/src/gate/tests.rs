@@ -14,13 +14,15 @@ fn prediction(present: [bool; PREDICTORS], length: usize) -> PiecePrediction {
         similarity: 0.6,
         hit_rates: [0.5; PREDICTORS],
         phase: Phase::Length,
+        is_band: false,
     }
 }
 
 #[test]
 fn shares_are_a_distribution_over_those_present() {
-    let mut gate = Gate([[0.1; FEATURES + 1]; PREDICTORS]);
-    gate.0[1][FEATURES] = 400.0;
+    let mut weights = GateWeights([[0.1; FEATURES + 1]; PREDICTORS]);
+    weights.0[1][FEATURES] = 400.0;
+    let gate = Gate::same(weights);
     let network = NetworkPrediction::from_logits(&[0.0; 10]);
     for present in [
         [true; 3],
@@ -87,6 +89,42 @@ fn fitted_shares_are_how_often_a_predictor_is_right() {
         );
         assert!(second == 0.0 && third < 0.01, "{second}, {third}");
     }
-    let none = Gate([[0.0; FEATURES + 1]; PREDICTORS]);
+    let none = Gate::same(GateWeights([[0.0; FEATURES + 1]; PREDICTORS]));
     assert!(gate.loss(&examples) < none.loss(&examples));
+}
+
+#[test]
+fn predictor_that_never_predicts_gets_a_small_share_and_sure_ones_stay_finite() {
+    // The network is all but certain of an id that never comes, the first predictor always right.
+    let mut logits = vec![-200.0; 345];
+    logits[3] = 200.0;
+    let network = NetworkPrediction::from_logits(&logits);
+    let prediction = prediction([true, false, false], 64);
+    let examples = vec![Example::new(&prediction, &network, 7); 300];
+    let gate = Gate::fit(&examples);
+    assert!(gate.is_valid() && gate.loss(&examples).is_finite());
+    assert!(gate.shares(&prediction, &network)[0] > 0.95);
+    let unseen = super::tests::prediction([false, true, false], 64);
+    assert!(gate.shares(&unseen, &network)[1] < 0.2);
+}
+
+#[test]
+fn keyboard_and_band_have_weights_of_their_own() {
+    let network = NetworkPrediction::from_logits(&[0.0; 345]);
+    let at = |is_band: bool| PiecePrediction {
+        is_band,
+        ..prediction([true, false, false], 12)
+    };
+    let examples: Vec<Example> = (0..400)
+        .map(|i| Example::new(&at(i % 2 == 0), &network, if i % 2 == 0 { 7 } else { 9 }))
+        .collect();
+    let gate = Gate::fit(&examples);
+    assert!(gate.shares(&at(true), &network)[0] > 0.9);
+    assert!(gate.shares(&at(false), &network)[0] < 0.1);
+    // With one kind alone, the other has its weights.
+    let keys: Vec<Example> = (0..50)
+        .map(|_| Example::new(&at(false), &network, 9))
+        .collect();
+    let gate = Gate::fit(&keys);
+    assert_eq!(gate.keys, gate.band);
 }

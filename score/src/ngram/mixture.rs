@@ -39,7 +39,7 @@ pub struct SourcePrediction {
 pub struct PredictedToken {
     /// The network's probability.
     pub network: f64,
-    /// The n-gram memory's predictions, by source: [`NgramMemory::continuations`](super::NgramMemory::continuations).
+    /// The predictions of n-grams, by source.
     pub sources: [SourcePrediction; SOURCES],
 }
 

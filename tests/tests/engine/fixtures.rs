@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use continuo_engine::model::InputToken;
 use continuo_engine::{Model, ModelOptions, Runtime};
-use continuo_score::gate::{FEATURES, Gate};
+use continuo_score::gate::{FEATURES, Gate, GateWeights};
 use continuo_score::piece_memory::PREDICTORS;
 use continuo_score::{Note, NoteState, Score, TokenSequence, tune};
 use continuo_tests::artifacts;
@@ -108,7 +108,7 @@ pub(crate) fn trusting_alignments(of: &Path) -> Arc<Model> {
         }
         json["suffix"] = vec![0.0; 9].into();
         json["suffix_transposed"] = vec![0.0; 9].into();
-        json["gate"] = serde_json::to_value(Gate(gate)).unwrap();
+        json["gate"] = serde_json::to_value(Gate::same(GateWeights(gate))).unwrap();
     })
 }
 

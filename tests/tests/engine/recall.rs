@@ -65,8 +65,8 @@ fn theme_that_returned_varied_is_continued() {
     let model = trusting_alignments(&artifacts::model().unwrap());
     let tune = tune::minuet();
     let from = tune.length + 5 * 36;
-    let mut heard = long_score(2).until(from);
-    for (i, note) in heard.notes.iter_mut().enumerate() {
+    let mut input = long_score(2).until(from);
+    for (i, note) in input.notes.iter_mut().enumerate() {
         if note.start >= tune.length && i % 3 == 0 {
             note.pitch += 1;
         }
@@ -74,7 +74,7 @@ fn theme_that_returned_varied_is_continued() {
     let play = |recall: f32| {
         let mut composer = Composer::new(model.clone());
         composer.set_recall(recall);
-        composer.listen(&heard).unwrap();
+        composer.listen(&input).unwrap();
         let sampling = Sampling {
             pitch_temperature: 0.0,
             rhythm_temperature: 0.0,

@@ -10,7 +10,7 @@ use continuo_score::manifest::{self, HeldOut, Manifest};
 use crate::data::corpus::Corpus;
 use crate::data::file_kinds::MODEL;
 use crate::export::calibration::{Calibration, calibrate};
-use crate::export::ngram_fit::{self, NgramFit};
+use crate::export::memory_fit::{self, MemoryFit};
 use crate::export::onnx::variant::Variant;
 use crate::export::onnx::{self, GraphFile};
 use crate::export::parity::variant_loss::{self, VariantLoss};
@@ -86,7 +86,7 @@ pub struct Exported {
     /// Calibration, if requested.
     pub calibration: Option<Calibration>,
     /// Weights of the memories of tokens; `None` if the corpus has no training songs.
-    pub suffix: Option<NgramFit>,
+    pub suffix: Option<MemoryFit>,
 }
 
 /// Largest additional loss of 4 bits over 8, nats per token, at which 4 bits are written.
@@ -168,7 +168,7 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         files.extend(graphs.into_iter().map(|file| (path(&file), file.bytes)));
     }
 
-    let suffix = ngram_fit::fit(&model, corpus);
+    let suffix = memory_fit::fit(&model, corpus);
     step();
     let weights = suffix.as_ref().map(|fit| &fit.weights);
     let manifest = Manifest {

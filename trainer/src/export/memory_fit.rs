@@ -11,11 +11,11 @@ use crate::eval;
 use crate::model::{MemoryMode, Model, values};
 
 /// Approximate number of tokens that the weights are fitted on.
-const TOKENS: u64 = 150_000;
+const TOKENS: u64 = 300_000;
 
 /// Fitted weights and their effect on the songs they were fitted on.
 #[derive(Clone, Debug, PartialEq)]
-pub struct NgramFit {
+pub struct MemoryFit {
     /// Weights for `model.json`.
     pub weights: MemoryWeights,
     /// Tokens predicted.
@@ -30,7 +30,7 @@ pub struct NgramFit {
 type Predicted = (PredictedToken, Example);
 
 /// Fits the weights on training songs from all of `corpus`; `None` without any.
-pub fn fit(model: &Model, corpus: &Corpus) -> Option<NgramFit> {
+pub fn fit(model: &Model, corpus: &Corpus) -> Option<MemoryFit> {
     let songs = corpus.spread(false, |all| all / TOKENS);
     let notes: u64 = songs.iter().map(|&song| corpus.songs[song].notes).sum();
     let predicted: Vec<Vec<Predicted>> = songs
@@ -43,8 +43,8 @@ pub fn fit(model: &Model, corpus: &Corpus) -> Option<NgramFit> {
         return None;
     }
     let gate = Gate::fit(&examples);
-    let nats: f64 = tokens.iter().map(|p| -p.network.ln()).sum();
-    Some(NgramFit {
+    let nats: f64 = examples.iter().map(Example::network_loss).sum();
+    Some(MemoryFit {
         tokens: tokens.len(),
         without: nats / notes as f64,
         with: gate.loss(&examples) * examples.len() as f64 / notes as f64,
@@ -67,7 +67,8 @@ fn predict(model: &Model, corpus: &Corpus, song: usize) -> Vec<Predicted> {
             let Some(record) = records.next() else {
                 return;
             };
-            memory.push(record.id, record.bar_step, record.metre);
+            let bar_length = model.config.shape.sizes.bar_length(record.metre);
+            memory.push(record.id, record.bar_step, bar_length);
             let network = NetworkPrediction::from_logits(logits);
             let likelihood = f64::from(network.of(id)).max(f64::MIN_POSITIVE);
             let by_ngrams = predicted_by_ngrams(&memory, id, likelihood);
