@@ -82,14 +82,24 @@ impl PieceMemory {
 
     /// Appends an id at step `bar_step` of its bar, which has `bar_length` steps (0: unknown).
     pub fn push(&mut self, id: u16, bar_step: u16, bar_length: u16) {
-        let before = self.expected.hit_rates;
-        let mut hit_rates = before;
+        let mut hit_rates = self.expected.hit_rates;
         for (rate, predicted) in hit_rates.iter_mut().zip(&self.expected.continuations) {
             if let Some(predicted) = predicted {
                 *rate += HIT_RATE_STEP * (predicted.share(id) - *rate);
             }
         }
-        self.hit_rates.push(before);
+        self.append(id, bar_step, bar_length, hit_rates);
+    }
+
+    /// As [`PieceMemory::push`], for an id that was generated: it leaves the hit rates as they are. An
+    /// answer that follows the predictors does not show that the player repeats anything.
+    pub fn push_generated(&mut self, id: u16, bar_step: u16, bar_length: u16) {
+        self.append(id, bar_step, bar_length, self.expected.hit_rates);
+    }
+
+    /// Appends an id after which the hit rates are `hit_rates`.
+    fn append(&mut self, id: u16, bar_step: u16, bar_length: u16, hit_rates: [f32; PREDICTORS]) {
+        self.hit_rates.push(self.expected.hit_rates);
         self.ngrams.push(id, bar_step);
         self.alignments.push(id, bar_length);
         self.expect(hit_rates);

@@ -48,7 +48,7 @@ impl Composer {
         if let Some(token_memory) = &mut self.token_memory
             && token_memory.unread(&self.stream) > TOKEN_MEMORY_CHUNK
         {
-            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK);
+            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK, self.answer_start);
             return Ok(());
         }
         let Some(mut catch_up) = self.catch_up.take() else {

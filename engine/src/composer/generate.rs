@@ -19,7 +19,7 @@ impl Composer {
     pub fn play_until(&mut self, until: u32) -> Result<Vec<Note>, EngineError> {
         self.read_all_input(&mut |_| ())?;
         if let Some(token_memory) = &mut self.token_memory {
-            token_memory.read(&self.stream, usize::MAX);
+            token_memory.read(&self.stream, usize::MAX, self.answer_start);
         }
         while !self.is_past(until) {
             self.generate_token()?;
@@ -110,7 +110,7 @@ impl Composer {
         let logits = self.logits.as_deref().unwrap_or_default();
         let mut followed = <[WeightedContinuations; MIXED_SOURCES]>::default();
         if let Some(token_memory) = &mut self.token_memory {
-            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK);
+            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK, self.answer_start);
             // It predicts once it has read the whole stream.
             if token_memory.unread(&self.stream) == 0 {
                 followed = token_memory.continuations(self.memory_settings.recall, within, logits);

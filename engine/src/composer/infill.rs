@@ -144,7 +144,7 @@ impl Composer {
     ) -> Result<Infilled, EngineError> {
         self.read_all_input(&mut |_| ())?;
         if let Some(token_memory) = &mut self.token_memory {
-            token_memory.read(&self.stream, usize::MAX);
+            token_memory.read(&self.stream, usize::MAX, self.answer_start);
         }
         self.begin_infill(infill);
         loop {

@@ -18,6 +18,8 @@ pub(super) struct TokenMemory {
     weights: MemoryWeights,
     sizes: Sizes,
     song: PieceMemory,
+    /// Position of the first token that was read as generated, and not as input.
+    generated_from: Option<usize>,
     learned: NgramMemory,
 }
 
@@ -32,15 +34,18 @@ impl TokenMemory {
             weights: model.manifest().memory_weights(),
             sizes: *model.sizes(),
             song: PieceMemory::new(model.vocabulary()),
+            generated_from: None,
             learned: NgramMemory::new(model.vocabulary()),
         })
     }
 
     /// Removes the tokens of the stream from position `to` on.
     pub(super) fn rewind(&mut self, to: usize, vocabulary: &Vocabulary) {
+        self.generated_from = self.generated_from.filter(|from| *from < to);
         if self.song.len() > to + MAX_TRUNCATED {
             // Too slow token by token; it is filled again in slices.
             self.song = PieceMemory::new(vocabulary);
+            self.generated_from = None;
         } else {
             self.song.truncate(to);
         }
@@ -51,13 +56,25 @@ impl TokenMemory {
         stream.len().saturating_sub(self.song.len())
     }
 
-    /// Reads more tokens of the stream, at most `most`.
-    pub(super) fn read(&mut self, stream: &[InputToken], most: usize) {
+    /// Reads more tokens of the stream, at most `most`. Those from position `answer_start` on are generated.
+    /// Those of an earlier answer are input by now and are read again as such, so that predictions depend
+    /// on the stream and the answer alone.
+    pub(super) fn read(&mut self, stream: &[InputToken], most: usize, answer_start: usize) {
+        if let Some(from) = self.generated_from.filter(|from| *from < answer_start) {
+            self.song.truncate(from);
+            self.generated_from = None;
+        }
         let from = self.song.len().min(stream.len());
         let to = stream.len().min(from.saturating_add(most));
-        for token in &stream[from..to] {
+        for (position, token) in (from..to).zip(&stream[from..to]) {
             let bar_length = self.sizes.bar_length(token.rows.metre);
-            (self.song).push(token.id, token.rows.bar_step, bar_length);
+            let (id, bar_step) = (token.id, token.rows.bar_step);
+            if position < answer_start {
+                self.song.push(id, bar_step, bar_length);
+            } else {
+                self.song.push_generated(id, bar_step, bar_length);
+                self.generated_from.get_or_insert(position);
+            }
         }
     }
 

@@ -188,3 +188,20 @@ fn cuts_leave_no_trace() {
         }
     }
 }
+
+#[test]
+fn generated_tokens_leave_the_hit_rates() {
+    let vocabulary = Vocabulary::continuo();
+    let stream = stream(&vocabulary);
+    let half = stream.len() / 2;
+    let mut generated = read(&stream[..half], &vocabulary);
+    let before = generated.expected().hit_rates;
+    for &(id, bar_step) in &stream[half..] {
+        generated.push_generated(id, bar_step, 36);
+    }
+    let input = read(&stream, &vocabulary);
+    assert_eq!(generated.expected().hit_rates, before);
+    assert_ne!(input.expected().hit_rates, before);
+    let continuations = |memory: &PieceMemory| memory.expected().continuations.clone();
+    assert_eq!(continuations(&generated), continuations(&input));
+}

@@ -24,7 +24,7 @@ pub struct ExportOptions<'a> {
     pub checkpoint: &'a Checkpoint,
     /// Model directory to write; an existing one is replaced.
     pub output: &'a Path,
-    /// Songs for the proof and the n-gram memory.
+    /// Songs for the proof and the memory of a piece.
     pub corpus: &'a Corpus,
     /// Corpus with held-out songs for [`calibrate`]; `None` for no calibration.
     pub calibrate: Option<&'a Corpus>,
@@ -93,7 +93,7 @@ pub struct Exported {
 pub const MOST_LOST_BY_FOUR_BITS: f64 = 0.001;
 
 /// Writes a model directory, after its plain graphs are proved equal to the model and no variant
-/// loses too much, with fitted weights of the n-gram memory. All parameters are rounded to 16 bits
+/// loses too much, with fitted weights of the memory of a piece. All parameters are rounded to 16 bits
 /// first, so that graphs and `weights.safetensors` are the same network.
 ///
 /// # Errors
@@ -115,7 +115,7 @@ pub fn export(options: &ExportOptions<'_>) -> Result<Exported, ExportError> {
         .map_err(ExportError::Corpus)?;
     let output = FolderOutput::check(output, &MODEL, Replace::SameKind)?;
     let mut model = checkpoint.model(&Device::flex())?;
-    // Calibration, proof, each variant (cpu is built twice), and the n-gram memory.
+    // Calibration, proof, each variant (cpu is built twice), and the memory of a piece.
     let twice = options.variants.contains(&Variant::Cpu);
     let all = 3 + options.variants.len() + usize::from(twice);
     let mut done = 0;
