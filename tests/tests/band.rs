@@ -388,7 +388,7 @@ fn answer(mut daw: Daw) -> [Vec<PairedNote>; 2] {
 fn bass_stays_within_its_limits_while_the_lead_does_not() {
     for format in Format::ALL {
         let (mut sounded, mut free) = (0, 0);
-        for seed in [1, 2, 3] {
+        for seed in 1..=6 {
             let mut daw = lead_and_bass(format, None, seed);
             daw.set(&[
                 ("low_bass", "E1"),

@@ -10,10 +10,10 @@ use continuo_tests::scenario::{self, STEPS_PER_BEAT};
 /// Steps of a bar in 3/4 time.
 const BAR: i64 = 3 * STEPS_PER_BEAT as i64;
 
-/// A host in 3/4 in which `tune` is played to the plugin.
-fn start(format: Format, tune: &str, set: &[(&str, &str)]) -> Daw {
+/// A host in 3/4 in which `tune` is played to the plugin, which answers with a seed.
+fn start(format: Format, tune: &str, seed: u32, set: &[(&str, &str)]) -> Daw {
     let notes = track(&tune::parse(tune, STEPS_PER_BEAT).unwrap());
-    let mut daw = scenario::start(format, scenario::default_setup(), 1, &notes).unwrap();
+    let mut daw = scenario::start(format, scenario::default_setup(), seed, &notes).unwrap();
     daw.set(set).unwrap();
     daw
 }
@@ -37,16 +37,20 @@ fn a_loop_of_four_bars_goes_round() {
         ("chord_pull", "100"),
     ];
     for format in Format::ALL {
-        let mut daw = start(format, triads, &set);
-        daw.play_to(24.0).unwrap();
-        let notes = scenario::stop(&mut daw).unwrap();
-        assert!(notes.len() > 4, "{format:?}: {notes:?}");
-        for note in &notes {
-            let bar = note.step.div_euclid(BAR);
-            assert!((4..8).contains(&bar), "{format:?}: {note:?}");
-            let name = ["C", "F", "G", "Am"][bar as usize % 4];
-            assert_in_chord(note, name, format);
+        let mut count = 0;
+        for seed in [1, 2, 3] {
+            let mut daw = start(format, triads, seed, &set);
+            daw.play_to(24.0).unwrap();
+            let notes = scenario::stop(&mut daw).unwrap();
+            for note in &notes {
+                let bar = note.step.div_euclid(BAR);
+                assert!((4..8).contains(&bar), "{format:?}: {note:?}");
+                let name = ["C", "F", "G", "Am"][bar as usize % 4];
+                assert_in_chord(note, name, format);
+            }
+            count += notes.len();
         }
+        assert!(count > 8, "{format:?}: {count} notes");
     }
 }
 
@@ -62,13 +66,16 @@ fn a_held_chord_is_followed_until_another_one_is_held() {
         ("chord_pull", "100"),
     ];
     for format in Format::ALL {
-        let mut daw = start(format, held, &set);
-        daw.play_to(24.0).unwrap();
-        let notes = scenario::stop(&mut daw).unwrap();
+        let mut notes = Vec::new();
+        for seed in [1, 2, 3] {
+            let mut daw = start(format, held, seed, &set);
+            daw.play_to(24.0).unwrap();
+            notes.extend(scenario::stop(&mut daw).unwrap());
+        }
         for (name, bars) in [("C", 1..4), ("Dm", 5..8)] {
             let within = |note: &&GridNote| bars.contains(&note.step.div_euclid(BAR));
             let under: Vec<_> = notes.iter().filter(within).collect();
-            assert!(under.len() > 3, "{format:?}, {name}: {notes:?}");
+            assert!(under.len() > 8, "{format:?}, {name}: {notes:?}");
             under
                 .iter()
                 .for_each(|note| assert_in_chord(note, name, format));
@@ -80,7 +87,7 @@ fn a_held_chord_is_followed_until_another_one_is_held() {
 fn regenerate_plays_what_is_planned_differently() {
     for format in Format::ALL {
         let play = |regenerates: bool| {
-            let mut daw = start(format, "G4:1 A4:1 B4:1", &[("mode", "Free")]);
+            let mut daw = start(format, "G4:1 A4:1 B4:1", 1, &[("mode", "Free")]);
             daw.play_to(10.0).unwrap();
             if regenerates {
                 daw.set(&[("regen", "On")]).unwrap();
