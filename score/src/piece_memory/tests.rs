@@ -103,7 +103,7 @@ fn random_band(vocabulary: &Vocabulary, length: usize, seed: u64) -> Vec<(u16, G
     let grammar = Grammar::new(vocabulary);
     let mut state = grammar.next(&GrammarState::default(), Token::Start);
     let mut mask = vec![false; vocabulary.size()];
-    let mut stream = vec![(vocabulary.id(Token::Start).unwrap(), state.clone())];
+    let mut stream = vec![(vocabulary.id(Token::Start).unwrap(), state)];
     while stream.len() < length {
         grammar.mask(&state, &mut mask);
         let few = |id: &u16| match vocabulary.token(*id) {
@@ -120,7 +120,7 @@ fn random_band(vocabulary: &Vocabulary, length: usize, seed: u64) -> Vec<(u16, G
             break;
         };
         state = grammar.next(&state, vocabulary.token(id).unwrap());
-        stream.push((id, state.clone()));
+        stream.push((id, state));
     }
     stream
 }
