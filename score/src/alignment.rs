@@ -10,12 +10,17 @@
 //! the same stream gives the same predictions however it was read. Vocabularies with merged tokens have
 //! no alignments, since a passage may be divided into tokens in many ways.
 
+mod onset;
+mod reading;
+
 use std::cmp::Ordering;
 use std::ops::Range;
 
 use crate::ngram::Continuations;
 use crate::vocabulary::NoteOrder;
-use crate::{Part, Token, Vocabulary};
+use crate::{Token, Vocabulary};
+use onset::{AlignedNote, Onset};
+use reading::ReadState;
 
 /// Distances in bars that are always compared.
 const BARS: [u32; 8] = [1, 2, 3, 4, 6, 8, 12, 16];
@@ -53,59 +58,6 @@ impl Phase {
     pub const COUNT: usize = 5;
 }
 
-#[derive(Clone, Copy, Debug)]
-struct AlignedNote {
-    part: Part,
-    pitch: u8,
-    /// Steps; 0 until it is known, and for drums.
-    length: u16,
-    velocity_bin: u8,
-}
-
-/// The notes that begin at one step.
-#[derive(Clone, Copy, Debug)]
-struct Onset {
-    step: u32,
-    /// Index of its first note.
-    first: u32,
-    /// Position of its first note in the stream.
-    position: u32,
-    /// One bit a pitch, for each part.
-    pitches: [u128; Part::COUNT],
-}
-
-impl Onset {
-    fn add(&mut self, note: &AlignedNote) {
-        self.pitches[note.part.index()] |= 1 << (note.pitch & 127);
-    }
-
-    /// Number of different notes.
-    fn count(&self) -> u32 {
-        self.pitches
-            .iter()
-            .map(|pitches| pitches.count_ones())
-            .sum()
-    }
-
-    /// Number of the notes of `earlier`, transposed, that are here too.
-    fn count_common(&self, earlier: &Self, transposition: i8) -> u32 {
-        let common = Part::ALL.iter().map(|part| {
-            let [earlier, here] = [earlier, self].map(|onset| onset.pitches[part.index()]);
-            let semitones = match part {
-                Part::Drums => 0,
-                _ => transposition,
-            };
-            let distance = u32::from(semitones.unsigned_abs());
-            let moved = match semitones >= 0 {
-                true => earlier.checked_shl(distance),
-                false => earlier.checked_shr(distance),
-            };
-            (moved.unwrap_or(0) & here).count_ones()
-        });
-        common.sum()
-    }
-}
-
 /// A distance to an earlier passage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Alignment {
@@ -120,23 +72,6 @@ struct Alignment {
 struct Overlap {
     both: f32,
     either: f32,
-}
-
-/// The reading state after a token; truncation goes back to it.
-#[derive(Clone, Copy, Debug, Default)]
-struct ReadState {
-    step: u32,
-    phase: Phase,
-    part: Part,
-    /// Whether a part was named whose note comes next.
-    part_is_open: bool,
-    /// Whether a part other than the keys was named.
-    is_band: bool,
-    bar_length: u16,
-    onsets: u32,
-    notes: u32,
-    /// Length of the stream where the last onset was complete.
-    complete_at: u32,
 }
 
 /// A prediction of the next token by the alignments.
@@ -190,111 +125,9 @@ impl Alignments {
         self.state().phase
     }
 
-    /// Appends an id; `bar_length` is that of its bar in steps, or 0 if it is unknown.
-    pub fn push(&mut self, id: u16, bar_length: u16) {
-        let mut state = self.state();
-        if bar_length > 0 {
-            state.bar_length = bar_length;
-        }
-        if let Some(token) = self.vocabulary.token(id) {
-            self.read(token, &mut state);
-        } else {
-            let tokens: Vec<Token> = self.vocabulary.tokens(id).collect();
-            tokens
-                .into_iter()
-                .for_each(|token| self.read(token, &mut state));
-        }
-        state.onsets = self.onsets.len() as u32;
-        state.notes = self.notes.len() as u32;
-        self.states.push(state);
-    }
-
     /// Whether the last id completed an onset. Then call [`Alignments::align`].
     pub fn completes_onset(&self) -> bool {
         self.state().complete_at as usize == self.states.len()
-    }
-
-    fn read(&mut self, token: Token, state: &mut ReadState) {
-        let position = self.states.len() as u32;
-        let has_velocity = self.vocabulary.velocity_bins > 0;
-        let after_length = match has_velocity {
-            true => Phase::Velocity,
-            false => Phase::NextNote,
-        };
-        match token {
-            Token::Pitch(pitch) => {
-                if self.onsets.last().is_none_or(|o| o.step != state.step) {
-                    self.onsets.push(Onset {
-                        step: state.step,
-                        first: self.notes.len() as u32,
-                        position,
-                        pitches: Default::default(),
-                    });
-                }
-                let note = AlignedNote {
-                    part: state.part,
-                    pitch,
-                    length: 0,
-                    velocity_bin: 0,
-                };
-                self.notes.push(note);
-                if let Some(onset) = self.onsets.last_mut() {
-                    onset.add(&note);
-                }
-                state.part_is_open = false;
-                state.phase = match state.part {
-                    Part::Drums => after_length,
-                    _ => Phase::Length,
-                };
-            }
-            Token::Duration(steps) if state.phase == Phase::Move => {
-                state.step = state.step.saturating_add(u32::from(steps));
-                state.phase = Phase::FirstNote;
-            }
-            Token::Duration(length) => {
-                if let Some(note) = self.notes.last_mut() {
-                    note.length = length;
-                }
-                state.phase = after_length;
-            }
-            Token::Velocity(bin) => {
-                if let Some(note) = self.notes.last_mut() {
-                    note.velocity_bin = bin;
-                }
-                state.phase = Phase::NextNote;
-            }
-            Token::Separator => {
-                state.phase = Phase::Move;
-                state.complete_at = position + 1;
-            }
-            Token::Part(part) => {
-                (state.part, state.part_is_open) = (part, true);
-                state.is_band |= !part.is_keys();
-            }
-            Token::Start => (state.part, state.phase) = (Part::Keys, Phase::FirstNote),
-            Token::End | Token::Pad => {}
-        }
-    }
-
-    /// Removes every id from position `to` on.
-    pub fn truncate(&mut self, to: usize) {
-        if to >= self.states.len() {
-            return;
-        }
-        self.states.truncate(to);
-        let state = self.state();
-        self.onsets.truncate(state.onsets as usize);
-        self.notes.truncate(state.notes as usize);
-        if let Some(mut last) = self.onsets.pop() {
-            last.pitches = Default::default();
-            let notes = self.notes.get(last.first as usize..).unwrap_or_default();
-            notes.iter().for_each(|note| last.add(note));
-            self.onsets.push(last);
-        }
-        // Those of a complete onset at the end are proposed again.
-        let proposals = self.proposed.partition_point(|p| (p.0 as usize) < to);
-        self.proposed.truncate(proposals);
-        self.compare();
     }
 
     /// Aligns earlier passages with the present one after a complete onset. Each of `found` is an equal
@@ -495,11 +328,11 @@ impl Alignments {
                     .iter()
                     .filter(later)
                     .find(|note| note.part == state.part)?;
-                return Some((Token::Pitch(transposed_pitch(note, transposition)?), onset?));
+                return Some((Token::Pitch(note.transposed(transposition)?), onset?));
             }
             let token = match notes.iter().find(later) {
                 Some(note) if note.part != state.part => Token::Part(note.part),
-                Some(note) => Token::Pitch(transposed_pitch(note, transposition)?),
+                Some(note) => Token::Pitch(note.transposed(transposition)?),
                 // The earlier step has no further note: the step ends. Before its first note nothing
                 // is predicted.
                 None => last.map(|_| Token::Separator)?,
@@ -511,7 +344,7 @@ impl Alignments {
         let last = last?;
         let of_part = notes.iter().filter(|note| note.part == last.part);
         let distance = |note: &&AlignedNote| {
-            let pitch = transposed_pitch(note, transposition).unwrap_or(note.pitch);
+            let pitch = note.transposed(transposition).unwrap_or(note.pitch);
             pitch.abs_diff(last.pitch)
         };
         let nearest = of_part.min_by_key(distance)?;
@@ -529,7 +362,7 @@ impl Alignments {
         };
         match note.part.cmp(&last.part) {
             Ordering::Equal => {
-                let pitch = transposed_pitch(note, transposition);
+                let pitch = note.transposed(transposition);
                 pitch.is_some_and(|pitch| match self.vocabulary.order {
                     NoteOrder::HighToLow => pitch < last.pitch,
                     NoteOrder::LowToHigh => pitch > last.pitch,
@@ -537,18 +370,6 @@ impl Alignments {
             }
             order => order.is_gt(),
         }
-    }
-}
-
-/// The pitch of an earlier note in the present key; drums are never transposed. `None` beyond the
-/// keyboard.
-fn transposed_pitch(note: &AlignedNote, transposition: i8) -> Option<u8> {
-    match note.part {
-        Part::Drums => Some(note.pitch),
-        _ => note
-            .pitch
-            .checked_add_signed(transposition)
-            .filter(|pitch| *pitch < 128),
     }
 }
 

@@ -152,8 +152,10 @@ impl Ear<'_> {
                 continue;
             }
             let network = mean(keys.iter().map(|nats| nats[position]));
-            let (said, rest) = mixed[position];
-            let mixed = -(said + rest * (-network).exp()).max(f64::MIN_POSITIVE).ln();
+            let (remembered, rest) = mixed[position];
+            let mixed = -(remembered + rest * (-network).exp())
+                .max(f64::MIN_POSITIVE)
+                .ln();
             let notes = piece.notes[position + 1];
             cell.ngram.add(notes, mixed);
             cell.all.add(notes, network);
@@ -204,8 +206,8 @@ impl Ear<'_> {
         let network = NetworkPrediction::from_logits(logits);
         let (learned, within) = (self.learned, 0..usize::MAX);
         let sources = (self.weights).weigh(memory, learned, &within, &network, self.recall);
-        let said = likelihood(&sources, id, 0.0);
-        (said, likelihood(&sources, id, 1.0) - said)
+        let remembered = likelihood(&sources, id, 0.0);
+        (remembered, likelihood(&sources, id, 1.0) - remembered)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Score, TokenSequence, tune};
+use crate::{Part, Score, TokenSequence, tune};
 
 const ALL: Range<usize> = 0..usize::MAX;
 
