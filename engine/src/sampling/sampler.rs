@@ -42,6 +42,8 @@ pub struct Sampler {
     ahead: AnswerState,
     density_controller: DensityController,
     part_entrance: PartEntrance,
+    /// Bias in nats of a note of each part that is owed one, by [`Part::index`]; else 0.
+    owed: [f32; Part::COUNT],
     loop_detector: LoopDetector,
     chooser: CategoricalSampler,
     /// Whether the grammar allows each id.
@@ -88,6 +90,7 @@ impl Sampler {
             ahead: AnswerState::default(),
             density_controller: DensityController::default(),
             part_entrance: PartEntrance::new(vocabulary.steps_per_beat),
+            owed: [0.0; Part::COUNT],
             loop_detector: LoopDetector::default(),
             chooser: CategoricalSampler::default(),
             mask: vec![false; vocabulary.size()],
@@ -184,7 +187,7 @@ impl Sampler {
     /// of tokens. The first entry is taken with the probability of its weight, 0 to 1; the next one with
     /// its weight if the first was not taken, and so on. At temperature 0, the source with the largest
     /// share is taken if that is larger than the network's. Loop detection lowers the weights, and so do
-    /// register and density where they disagree.
+    /// register, density and parts that are owed a note where they disagree.
     ///
     /// Temperatures and top-p apply to the network's part alone. Applied to the mixture, they would make
     /// likely continuations certain, and a repeated passage would never end.
@@ -261,9 +264,21 @@ impl Sampler {
             TokenGroup::Sound => time_bias.max(0.0),
             TokenGroup::Time => (-time_bias).max(0.0),
         };
+        let against = against + self.owed_before(chosen.part);
         let intensity = self.loop_detector.intensity();
         let likely = weight * (1.0 - intensity) * (chosen.bias - best - against).exp();
         (whether < likely).then_some(id)
+    }
+
+    /// Greatest bias in nats of a part that is owed a note on this step and can have none after a token of
+    /// `part`; `None` is a move in time. Parts follow each other in order.
+    fn owed_before(&self, part: Option<Part>) -> f32 {
+        let can_play = |own: Part| self.chooser.candidates.iter().any(|c| c.part == Some(own));
+        Part::ALL
+            .into_iter()
+            .filter(|&own| part.is_none_or(|part| own < part) && can_play(own))
+            .map(|own| self.owed[own.index()])
+            .fold(0.0, f32::max)
     }
 
     /// Bias of moves in time from the density, in nats.
@@ -344,6 +359,7 @@ impl Sampler {
         // The last first: on a step, parts follow each other in order.
         for part in Part::ALL.into_iter().rev() {
             let owed = self.part_entrance.bias(part, compiled.owed);
+            self.owed[part.index()] = owed;
             if owed > 0.0 {
                 self.chooser.favour(part, owed);
             }

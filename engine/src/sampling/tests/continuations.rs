@@ -1,7 +1,7 @@
 //! Continuations of the n-gram memory are drawn by their weights.
 
 use continuo_score::ngram::Continuations;
-use continuo_score::{Grammar, GrammarState, Token, Vocabulary};
+use continuo_score::{Grammar, GrammarState, Note, Part, Score, Token, Vocabulary};
 
 use super::super::*;
 use super::{FREE, PLAIN};
@@ -76,4 +76,52 @@ fn continuations_are_drawn_as_often_as_their_weight_says() {
     });
     let high = followed(&[(pitch(72), 1.0)]);
     assert!(count(&low, &high, 1.0, false)[0] > 0.95);
+}
+
+/// The memory of a solo predicts moves and keys alone. Without this the bass that is switched on would
+/// never enter.
+#[test]
+fn part_that_is_owed_a_note_outweighs_a_memory_without_it() {
+    let v = Vocabulary::band();
+    let grammar = Grammar::new(&v);
+    let state = grammar.next(&GrammarState::default(), Token::Start);
+    let id = |token| v.id(token).unwrap();
+    let wanted = |token: &Token| match token {
+        Token::Part(Part::Bass | Part::Drums) | Token::Separator => 0.0,
+        Token::Part(Part::Lead) => -5.0,
+        _ => -20.0,
+    };
+    let logits: Vec<f32> = grammar.tokens().iter().map(wanted).collect();
+    let of = |token| {
+        let followed = Continuations {
+            length: 64,
+            shares: vec![(id(token), 1.0)],
+            position: Some(9),
+        };
+        [Some((followed, 0.98))]
+    };
+    let solo = Note {
+        start: 8 * 48,
+        part: Part::Keys,
+        ..Note::default()
+    };
+    let share = |on: &[Part], at: u32, followed: Token, wanted: Token| {
+        let mut sampling = PLAIN;
+        sampling.constraints.owed = on.iter().copied().collect();
+        let mut sampler = Sampler::new(&v);
+        sampler.hear_parts(&[solo], &Score::new(12).time_signatures);
+        sampler.begin(at, &sampling, 3, None, &[]);
+        let chosen = (0..400).map(|_| sampler.choose_with(&state, &logits, &of(followed)).unwrap());
+        chosen.filter(|&chosen| chosen == id(wanted)).count() as f64 / 400.0
+    };
+    let (bass, drums) = (Token::Part(Part::Bass), Token::Part(Part::Drums));
+    let (bar, off_beat) = (9 * 48, 9 * 48 + 1);
+    for against in [Token::Separator, drums] {
+        assert!(share(&[Part::Bass], bar, against, bass) > 0.9);
+        assert!(share(&[Part::Bass], off_beat, against, against) > 0.9);
+        assert!(share(&[Part::Lead], bar, against, against) < 0.1);
+        assert!(share(&[], bar, against, against) > 0.9);
+    }
+    // Of parts in order, keys and bass come before the drums.
+    assert!(share(&[Part::Drums], bar, bass, bass) > 0.9);
 }
