@@ -73,6 +73,8 @@ pub struct FileLearning {
     /// Learned pieces that the player has not read.
     unread: UnreadPieces,
     refused: VecDeque<String>,
+    /// Number of all refusals, also of those no longer kept.
+    refusals: u64,
 }
 
 impl FileLearning {
@@ -95,6 +97,11 @@ impl FileLearning {
     /// the user.
     pub fn refused(&self) -> impl Iterator<Item = &String> {
         self.refused.iter()
+    }
+
+    /// Number of all refusals since the last [`FileLearning::clear`], also of those no longer kept.
+    pub fn refusals(&self) -> u64 {
+        self.refusals
     }
 
     /// Clears pieces, queue and refusals.
@@ -191,6 +198,7 @@ impl FileLearning {
             self.refused.pop_front();
         }
         self.refused.push_back(why);
+        self.refusals += 1;
     }
 }
 

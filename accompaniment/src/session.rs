@@ -24,14 +24,14 @@ use continuo_engine::composer::PendingWork;
 use continuo_score::{ChordPlan, Note, PartSet, Score, merge_parts};
 use serde::{Deserialize, Serialize};
 
-use self::freeze_loop::FreezeLoop;
+use self::freeze_loop::{FreezeLoop, SavedFreezeLoop};
 use self::infill::PendingInfill;
 use self::planning::Answer;
 use self::undo_stack::UndoStack;
 use crate::file_learning::{FileLearning, SavedPiece};
 use crate::held_chord::HeldChord;
 use crate::messages::{ScheduledNote, Settings};
-use crate::timeline::{CHANNELS, ExactBeats, SavedTimeline, Timeline};
+use crate::timeline::{CHANNELS, ExactBeats, SavedTimeline, Timeline, is_position};
 use crate::turn_taking::{EntryPlanner, PlayWindow};
 
 use self::pending_work::Stall;
@@ -144,6 +144,11 @@ pub struct SavedSession {
     /// Name of the chord held last.
     #[serde(skip_serializing_if = "Option::is_none")]
     held_chord: Option<String>,
+    /// `[bar line in quarter notes, number of regenerations]`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    regenerated: Vec<(ExactBeats, u64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    freeze_loop: Option<SavedFreezeLoop>,
 }
 
 /// One instance's memory and plans. Composer thread.
@@ -199,12 +204,8 @@ impl SavedSession {
     /// The first bar line of 4/4 after its end, in quarter notes.
     pub fn next_bar(&self) -> f64 {
         let ExactBeats(now) = self.now;
-        let end = now.max(self.timeline.end_beat());
-        if end.is_finite() {
-            (end / 4.0).ceil() * 4.0
-        } else {
-            0.0
-        }
+        let now = if is_position(now) { now } else { 0.0 };
+        (now.max(self.timeline.end_beat()) / 4.0).ceil() * 4.0
     }
 }
 
@@ -271,6 +272,10 @@ impl<P: Player> Session<P> {
             timeline: self.timeline.save(),
             learned: self.file_learning.learned().to_vec(),
             held_chord: self.held_chord.chord().map(|chord| chord.to_string()),
+            regenerated: (self.regenerate_counts.iter())
+                .map(|(&bar, &count)| (ExactBeats(self.timeline.beat(bar)), count))
+                .collect(),
+            freeze_loop: (self.freeze_loop.as_ref()).map(|frozen| frozen.save(&self.timeline)),
         }
     }
 
@@ -315,14 +320,23 @@ impl<P: Player> Session<P> {
     pub fn restore(&mut self, saved: &SavedSession) -> Result<usize, P::Error> {
         let steps_per_beat = self.player.steps_per_beat();
         let ExactBeats(now) = saved.now;
-        let now = if now.is_finite() { now } else { 0.0 };
+        let now = if is_position(now) { now } else { 0.0 };
         let (timeline, lost) = Timeline::restore(&saved.timeline, steps_per_beat, now);
         self.timeline = timeline;
         (self.now, self.session_offset, self.running) = (now, 0.0, false);
         self.entry_planner.stop();
-        self.regenerate_counts.clear();
+        let regenerated = saved.regenerated.iter();
+        let regenerated = regenerated.filter(|(ExactBeats(bar), _)| is_position(*bar));
+        self.regenerate_counts = regenerated
+            .map(|&(ExactBeats(bar), count)| (self.timeline.step(bar), count))
+            .collect();
+        let frozen = saved.freeze_loop.as_ref();
+        self.freeze_loop = frozen.and_then(|saved| FreezeLoop::restore(saved, &self.timeline));
+        if self.settings.freeze && self.freeze_loop.is_none() {
+            self.freeze_loop = FreezeLoop::of(&self.timeline, now, self.settings.bars);
+        }
         self.pending_settings.clear();
-        (self.answer, self.freeze_loop, self.infill) = (None, None, None);
+        (self.answer, self.infill) = (None, None);
         let held = saved.held_chord.as_ref();
         self.held_chord = HeldChord::new(held.and_then(|name| name.parse().ok()));
         self.stall = Stall::default();

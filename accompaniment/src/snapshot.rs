@@ -175,6 +175,8 @@ pub struct LearningState {
     pub progress: Option<f32>,
     /// Files refused, with the reason, newest last, as lines for the user.
     pub refused: Vec<String>,
+    /// Number of all refusals, also of those no longer in the list.
+    pub refusals: u64,
 }
 
 /// A piece learned from a file.

@@ -18,7 +18,7 @@ use self::set_aside::NotesAhead;
 pub use self::channel_parts::CHANNELS;
 pub use self::ear::HeardNote;
 pub use self::replaced::ReplacedNotes;
-pub use self::saved::{ExactBeats, SavedTimeline};
+pub use self::saved::{ExactBeats, SavedTimeline, is_position};
 pub use self::set_aside::PlayedOver;
 
 /// Source of a note.

@@ -17,6 +17,7 @@ mod infill;
 mod listener;
 mod modes;
 mod routing;
+mod saving;
 mod undo;
 mod waiting;
 

@@ -1,8 +1,15 @@
 //! Freeze: whole bars that repeat.
 
-use continuo_score::Note;
+use continuo_score::{Note, Part};
+use serde::{Deserialize, Serialize};
 
-use crate::timeline::{Timeline, TimelineNote};
+use crate::timeline::{ExactBeats, Timeline, TimelineNote, is_position};
+
+/// Length of a saved loop at most, in quarter notes.
+const LONGEST: f64 = 65_536.0;
+
+/// Number of notes of a saved loop at most.
+const MAX_NOTES: usize = 1 << 16;
 
 /// A loop of whole bars, in song steps.
 #[derive(Clone, Debug)]
@@ -11,8 +18,18 @@ pub(super) struct FreezeLoop {
     first: i64,
     /// Length in steps.
     length: i64,
-    /// Notes in order of start.
-    notes: Vec<TimelineNote>,
+    /// Notes in order of start: the first step of each in its first round, and the note, which counts
+    /// its start from there.
+    notes: Vec<(i64, Note)>,
+}
+
+/// A loop in JSON, in projects. All positions and lengths are in quarter notes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct SavedFreezeLoop {
+    first: ExactBeats,
+    length: ExactBeats,
+    /// `[start, length, key, velocity, part]`.
+    notes: Vec<(ExactBeats, ExactBeats, u8, u8, Part)>,
 }
 
 impl FreezeLoop {
@@ -43,6 +60,53 @@ impl FreezeLoop {
         (length > 0 && !notes.is_empty()).then_some(Self {
             first,
             length,
+            notes: notes.iter().map(|n| (n.start, n.repeated().1)).collect(),
+        })
+    }
+
+    /// The saved form; `timeline` has the grid.
+    pub(super) fn save(&self, timeline: &Timeline) -> SavedFreezeLoop {
+        let beats = |steps: i64| ExactBeats(timeline.beat(steps));
+        let note = |&(start, note): &(i64, Note)| {
+            let length = beats(i64::from(note.length));
+            (beats(start), length, note.pitch, note.velocity, note.part)
+        };
+        SavedFreezeLoop {
+            first: beats(self.first),
+            length: beats(self.length),
+            notes: self.notes.iter().map(note).collect(),
+        }
+    }
+
+    /// Restores a loop on the grid of `timeline`. `None` if the saved form is invalid; single invalid
+    /// notes are skipped.
+    pub(super) fn restore(saved: &SavedFreezeLoop, timeline: &Timeline) -> Option<Self> {
+        let step = |ExactBeats(beat): ExactBeats| is_position(beat).then(|| timeline.step(beat));
+        let (first, length) = (step(saved.first)?, step(saved.length)?);
+        let note =
+            |&(start, length, pitch, velocity, part): &(ExactBeats, ExactBeats, u8, u8, Part)| {
+                let (start, length) = (step(start)?, u32::try_from(step(length)?).ok()?);
+                let known = start >= first && pitch < 128 && (1..128).contains(&velocity);
+                let note = Note {
+                    start: 0,
+                    length: length.max(1),
+                    pitch,
+                    velocity,
+                    part,
+                };
+                known.then_some((start, note))
+            };
+        let mut notes: Vec<(i64, Note)> = saved
+            .notes
+            .iter()
+            .take(MAX_NOTES)
+            .filter_map(note)
+            .collect();
+        notes.retain(|&(start, _)| start < first + length);
+        let usable = length > 0 && saved.length.0 <= LONGEST && !notes.is_empty();
+        usable.then_some(Self {
+            first,
+            length,
             notes,
         })
     }
@@ -52,11 +116,10 @@ impl FreezeLoop {
         let mut found = Vec::new();
         let mut round = (from - self.first).div_euclid(self.length) * self.length;
         while self.first + round < until {
-            for note in &self.notes {
-                let start = note.start + round;
+            for &(first, note) in &self.notes {
+                let start = first + round;
                 if (from..until).contains(&start) {
-                    let (stop, note) = note.repeated();
-                    found.push((start, stop + round, note));
+                    found.push((start, start + i64::from(note.length), note));
                 }
             }
             round += self.length;

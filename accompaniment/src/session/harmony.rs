@@ -1,6 +1,6 @@
 //! Chords that answers follow, and the names of those that sound.
 
-use continuo_score::chord::recognise;
+use continuo_score::chord::recognise_range;
 use continuo_score::{ChordPlan, Scale, Score};
 
 use super::{Player, Session};
@@ -10,6 +10,9 @@ use crate::turn_taking::bar_window_end;
 
 /// Quarter notes before the playhead whose chords are named.
 const NAMED_BEATS: f64 = 64.0;
+
+/// Quarter notes after the playhead whose chords are named at most: more than any plan.
+const NAMED_BEATS_AHEAD: f64 = 1024.0;
 
 impl<P: Player> Session<P> {
     /// The chords for an answer to `score` that begins at its step `at`.
@@ -52,13 +55,18 @@ impl<P: Player> Session<P> {
         let half_life = f64::from(32 * score.steps_per_beat);
         let key = Scale::detect(&score.notes, half_life);
         let beat = |step: u32| self.timeline.beat(origin + i64::from(step)) - self.session_offset;
-        let named = recognise(&score).into_iter().filter_map(|span| {
-            Some(NamedChord {
-                start: beat(span.start),
-                end: beat(span.end),
-                name: span.chord?.name(key),
-            })
-        });
+        let ahead = self.timeline.step(self.now + NAMED_BEATS_AHEAD) - origin;
+        let end = score.notes.iter().map(|note| note.end()).max();
+        let end = end.unwrap_or(0).min(u32::try_from(ahead).unwrap_or(0));
+        let named = recognise_range(&score, 0, end)
+            .into_iter()
+            .filter_map(|span| {
+                Some(NamedChord {
+                    start: beat(span.start),
+                    end: beat(span.end),
+                    name: span.chord?.name(key),
+                })
+            });
         named.collect()
     }
 }

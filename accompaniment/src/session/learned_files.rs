@@ -18,8 +18,12 @@ impl<P: Player> Session<P> {
         self.file_learning.enqueue(paths);
     }
 
-    /// Removes and returns the first `pieces` learned pieces, and clears the queue.
+    /// Removes and returns the first `pieces` learned pieces, and clears the queue; with 0 it does
+    /// nothing.
     pub(super) fn take_learned(&mut self, pieces: usize) -> Result<Vec<SavedPiece>, P::Error> {
+        if pieces == 0 {
+            return Ok(Vec::new());
+        }
         let mut learned = self.file_learning.learned().to_vec();
         let later = learned.split_off(pieces.min(learned.len()));
         self.file_learning.clear();
@@ -114,6 +118,7 @@ impl<P: Player> Session<P> {
                 .learning()
                 .map(|(done, all)| done as f32 / all.max(1) as f32),
             refused: self.file_learning.refused().cloned().collect(),
+            refusals: self.file_learning.refusals(),
         }
     }
 }

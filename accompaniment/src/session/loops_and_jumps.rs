@@ -17,7 +17,12 @@ pub(super) enum Arrival {
 impl<P: Player> Session<P> {
     /// Moves the playhead to `beat`, in the host's quarter notes.
     pub(super) fn arrive(&mut self, beat: f64, arrival: Arrival) -> Result<(), P::Error> {
-        self.timeline.release_all(self.now);
+        // A pedal that is held over the loop's end, or pressed before the start, stays down: no host
+        // presses it again. After a jump the host sends its position there.
+        match arrival == Arrival::Jump && self.running {
+            true => self.timeline.release_all(self.now),
+            false => self.timeline.end_all(self.now),
+        }
         if arrival == Arrival::Jump {
             self.ear_stops();
         }

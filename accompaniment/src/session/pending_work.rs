@@ -233,6 +233,13 @@ impl<P: Player> Session<P> {
         Ok(true)
     }
 
+    /// Ends the current answer where it is planned to. A message that [`Session::is_ready_for`] holds back
+    /// is then applied without work, once this was called for every answer that it ends.
+    pub fn give_up_plan(&mut self) {
+        self.answer = None;
+        self.stall.unfinished = false;
+    }
+
     /// Whether the player still has to read what an answer needs, after a load or a change of the
     /// player.
     pub(super) fn is_opening(&mut self) -> bool {

@@ -221,15 +221,20 @@ impl<P: Player> Session<P> {
             });
         }
         if !froze {
+            if !now.freeze {
+                // A restored loop whose project has *Freeze* off.
+                self.freeze_loop = None;
+            }
             return;
         }
+        // Before *Freeze* goes on, there is only the loop of a restored session.
         let was = self.freeze_loop.take();
         let expected = match expected {
             Some(ExpectedChange::Freeze(on, bars)) if on == now.freeze => Some(bars),
             _ => None,
         };
         if now.freeze {
-            let kept = expected.clone().flatten();
+            let kept = expected.clone().flatten().or_else(|| was.clone());
             self.freeze_loop = kept.or_else(|| FreezeLoop::of(&self.timeline, self.now, now.bars));
         }
         if expected.is_none() && baseline_set {

@@ -69,6 +69,11 @@ impl Timeline {
     /// Releases all keys and pedals.
     pub fn release_all(&mut self, beat: f64) {
         self.pedals = 0;
+        self.end_all(beat);
+    }
+
+    /// Ends all notes of keys; the pedals stay as they are.
+    pub fn end_all(&mut self, beat: f64) {
         self.end_held(beat, None, None, |_| true);
     }
 

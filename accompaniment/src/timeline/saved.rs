@@ -8,8 +8,16 @@ use super::{NoteRecord, NoteSource, Timeline};
 
 /// Number of notes read from a project at most.
 const MAX_SAVED_NOTES: usize = 1 << 16;
-/// Limit of positions in a project, in steps of any grid.
-const MAX_STEP: i64 = 1 << 31;
+/// Limit of positions in a project, in quarter notes: six days at 120 a minute. Beyond it a host's
+/// position is none, and a damaged one would make the player read millions of empty bars.
+const MAX_BEAT: f64 = (1 << 20) as f64;
+/// Length of a note in a project at most, in quarter notes: nine hours at 120 a minute.
+const MAX_LENGTH: f64 = (1 << 16) as f64;
+
+/// Whether a saved position, in quarter notes, can be one of a song.
+pub fn is_position(beat: f64) -> bool {
+    beat.abs() < MAX_BEAT
+}
 
 /// A position in quarter notes that survives JSON to the bit: it is written as text, because JSON
 /// numbers may lose the last bit.
@@ -45,13 +53,37 @@ pub struct SavedTimeline {
     steps_per_beat: u32,
     /// Step 0 of scores.
     origin: Option<i64>,
-    /// `[bar line in quarter notes, beats in a bar, note value of a beat]`.
     #[serde(rename = "metres")]
-    time_signatures: Vec<(ExactBeats, u16, u16)>,
+    time_signatures: Vec<SavedTimeSignature>,
     notes: Vec<SavedNote>,
     /// Notes of an earlier pass ahead of the playhead, in order of start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     later: Vec<SavedNote>,
+    /// Time signatures of an earlier pass ahead of the playhead, as above.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    later_time_signatures: Vec<SavedTimeSignature>,
+}
+
+/// `[bar line in quarter notes, beats in a bar, note value of a beat]`.
+type SavedTimeSignature = (ExactBeats, u16, u16);
+
+/// The valid ones of saved time signatures, ascending.
+fn known_time_signatures(saved: &[SavedTimeSignature]) -> Vec<(f64, TimeSignature)> {
+    let mut known: Vec<(f64, TimeSignature)> = Vec::new();
+    for &(ExactBeats(at), numerator, denominator) in saved {
+        let valid = is_position(at)
+            && numerator > 0
+            && denominator.is_power_of_two()
+            && known.last().is_none_or(|&(last, _)| last < at);
+        if valid {
+            let time_signature = TimeSignature {
+                numerator,
+                denominator,
+            };
+            known.push((at, time_signature));
+        }
+    }
+    known
 }
 
 /// Source of a note that was found in sound with confidence 0; each percent adds 1.
@@ -79,7 +111,9 @@ impl SavedTimeline {
             .iter()
             .chain(&self.later)
             .filter_map(|note| note.2);
-        ends.max().unwrap_or(0) as f64 / f64::from(self.steps_per_beat.max(1))
+        let grid = f64::from(self.steps_per_beat.max(1));
+        let ends = ends.map(|end| end as f64 / grid);
+        ends.filter(|&end| is_position(end)).fold(0.0, f64::max)
     }
 }
 
@@ -115,6 +149,9 @@ impl Timeline {
             steps_per_beat: self.steps_per_beat,
             origin: self.origin,
             time_signatures: self.time_signatures.iter().map(time_signature).collect(),
+            later_time_signatures: (self.later.time_signatures.iter())
+                .map(time_signature)
+                .collect(),
             notes: (self.notes.iter().filter(|n| !n.imagined))
                 .map(note)
                 .collect(),
@@ -136,29 +173,16 @@ impl Timeline {
             true => step,
             false => (step as f64 * new / old).round() as i64,
         };
-        let now = timeline.step(now);
-        for &(ExactBeats(at), numerator, denominator) in &saved.time_signatures {
-            let known = at.is_finite()
-                && numerator > 0
-                && denominator.is_power_of_two()
-                && timeline
-                    .time_signatures
-                    .last()
-                    .is_none_or(|&(last, _)| last < at);
-            if known {
-                let time_signature = TimeSignature {
-                    numerator,
-                    denominator,
-                };
-                timeline.time_signatures.push((at, time_signature));
-            }
-        }
-        let within = |step: i64| (-MAX_STEP..MAX_STEP).contains(&step);
+        let (now_beat, now) = (now, timeline.step(now));
+        timeline.time_signatures = known_time_signatures(&saved.time_signatures);
+        timeline.later.time_signatures = known_time_signatures(&saved.later_time_signatures);
+        let within = |step: i64| is_position(step as f64 / old);
         let entry = |saved: &SavedNote| {
             let &SavedNote(start, ExactBeats(start_beat), end, pitch, velocity, source, part) =
                 saved;
             let whole = within(start)
                 && end.is_none_or(|end| within(end) && end > start)
+                && (end.map_or(now_beat, |end| end as f64 / old) - start_beat) < MAX_LENGTH
                 && start_beat.is_finite()
                 && (start_beat * old - start as f64).abs() < 2.0 * old
                 && pitch < 128

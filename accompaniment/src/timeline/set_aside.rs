@@ -10,7 +10,7 @@ pub(super) struct NotesAhead {
     /// In order of start.
     pub(super) notes: Vec<NoteRecord>,
     /// Bar lines with a time signature, ascending.
-    time_signatures: Vec<(f64, TimeSignature)>,
+    pub(super) time_signatures: Vec<(f64, TimeSignature)>,
 }
 
 impl NotesAhead {
