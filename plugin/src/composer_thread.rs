@@ -271,7 +271,7 @@ impl ComposerThread {
                 }
                 waits |= instance.waits_for_worker();
             }
-            let urgencies: Vec<_> = self.instances.iter().map(Instance::urgency).collect();
+            let urgencies: Vec<_> = self.instances.iter_mut().map(Instance::urgency).collect();
             let next = self.order.next(&urgencies);
             if let Some(next) = next {
                 self.instances[next].work();

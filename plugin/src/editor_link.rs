@@ -105,9 +105,10 @@ impl EditorLink {
     }
 
     /// Plays with the model in this directory from now on, or with the default one. It waits for the
-    /// composer thread, two seconds at most. Main thread.
-    pub fn load_model(&self, directory: Option<PathBuf>) {
-        self.state.choose_model(directory);
+    /// composer thread, some seconds at most, and returns `false` if that does not answer. Any thread that
+    /// may wait.
+    pub fn load_model(&self, directory: Option<PathBuf>) -> bool {
+        self.state.choose_model(directory)
     }
 
     /// Sends a request to the composer thread; `false` if its queue is full. Window thread.

@@ -180,15 +180,17 @@ impl Plugin for Continuo {
                 }
             }
         }
-        if let Some(active) = &mut self.active {
-            active.processor.set_sample_rate(sample_rate);
-            active.sound = PreviewSound::new(sample_rate);
-            active.mix = MonoMix::new(config.max_buffer_size as usize);
-            active.main_input = layout.main_input_channels.map_or(0, NonZeroU32::get) as usize;
-            active
-                .link
-                .set_offline(config.process_mode == ProcessMode::Offline);
-        }
+        // After a failure there is no composer thread to try again with.
+        let Some(active) = &mut self.active else {
+            return false;
+        };
+        active.processor.set_sample_rate(sample_rate);
+        active.sound = PreviewSound::new(sample_rate);
+        active.mix = MonoMix::new(config.max_buffer_size as usize);
+        active.main_input = layout.main_input_channels.map_or(0, NonZeroU32::get) as usize;
+        active
+            .link
+            .set_offline(config.process_mode == ProcessMode::Offline);
         true
     }
 

@@ -45,6 +45,9 @@ pub struct State(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
+    /// Held while the state is saved, loaded or given another model, so that none of these comes between
+    /// the question and the answer of another. Never locked by the audio or the composer thread.
+    exchange: Mutex<()>,
     /// Never locked by the audio thread, nor while waiting.
     data: Mutex<StateData>,
     /// Whether a loaded state or a chosen model waits for the composer thread.
@@ -97,35 +100,68 @@ impl State {
         self.data().connection = None;
     }
 
-    /// The current state. Waits for the composer thread; main thread only.
+    /// The current state. Waits for the composer thread; where that does not answer, the state has the
+    /// last session that was saved or loaded, and the user is told. Main thread.
     pub fn save(&self) -> Saved {
-        let ask = self.data().connection.as_ref().map(|(ask, _)| ask.clone());
-        // The composer thread answers after it has taken a loaded state.
-        let session = ask.and_then(|ask| ask());
-        let mut data = self.data();
-        data.saved.version = VERSION;
-        if session.is_some() {
-            data.saved.session = session;
+        let _exchange = self.exchange();
+        if !self.update() {
+            let problem = "the project was saved without the newest notes, because the composer thread did \
+                           not answer in time";
+            self.add_problem(problem.into());
         }
-        data.saved.clone()
+        self.data().saved.clone()
     }
 
-    /// Chooses a model, `None` for the default; the session stays. Main thread.
-    pub fn choose_model(&self, model: Option<PathBuf>) {
-        self.save();
-        let mut data = self.data();
-        data.saved.model = model;
-        self.mark_loaded(&mut data);
+    /// Chooses a model, `None` for the default; the session stays. Returns whether it was possible: it is
+    /// not if the composer thread does not answer, because the session would be lost. Any thread that may
+    /// wait.
+    pub fn choose_model(&self, model: Option<PathBuf>) -> bool {
+        let _exchange = self.exchange();
+        let updated = self.update();
+        if updated {
+            let mut data = self.data();
+            data.saved.model = model;
+            // It was about the state with the other model.
+            data.problem = None;
+            self.mark_loaded(&mut data);
+        }
+        updated
     }
 
     /// Loads a state from any JSON. Main thread.
     pub fn load(&self, value: Value) {
+        let _exchange = self.exchange();
         // Input up to here belongs to the previous epoch.
-        self.save();
+        self.update();
         let (saved, problem) = read(value);
         let mut data = self.data();
         (data.saved, data.problem) = (saved, problem);
         self.mark_loaded(&mut data);
+    }
+
+    /// Takes the session of the composer thread. `false` if it does not answer; without an instance there
+    /// is nothing to take.
+    fn update(&self) -> bool {
+        let ask = self.data().connection.as_ref().map(|(ask, _)| ask.clone());
+        // The composer thread answers after it has taken a loaded state.
+        let answer = ask.map(|ask| ask());
+        let mut data = self.data();
+        data.saved.version = VERSION;
+        match answer {
+            None => true,
+            Some(None) => false,
+            Some(session) => {
+                data.saved.session = session;
+                true
+            }
+        }
+    }
+
+    fn exchange(&self) -> MutexGuard<'_, ()> {
+        self.0
+            .exchange
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Marks the state for the composer thread, and starts a session epoch, so that the audio
@@ -212,7 +248,8 @@ pub const FIELD: &str = "session";
 /// Replaces invalid JSON by a JSON string, so that [`State`] can report it. nice-plug calls it
 /// before it loads a state.
 pub fn replace_invalid_json(field: &mut String) {
-    if serde_json::from_str::<serde::de::IgnoredAny>(field).is_err() {
+    // As nice-plug reads it next: that refuses also numbers out of range and too many brackets.
+    if serde_json::from_str::<Value>(field).is_err() {
         *field = Value::String(field.chars().take(100).collect()).to_string();
     }
 }
@@ -238,6 +275,40 @@ mod tests {
 
     fn session(now: f64) -> SavedSession {
         serde_json::from_value(json!({ "now": now })).unwrap()
+    }
+
+    #[test]
+    fn silent_composer_thread_loses_neither_session_nor_model() {
+        let state = State::default();
+        state.load(json!({ "version": VERSION, "model": "mine", "session": { "now": 3.0 } }));
+        state.connect(|| None, Arc::new(Shared::default()));
+        assert!(state.take().is_some());
+        let saved = state.save();
+        assert_eq!(saved.session, Some(session(3.0)));
+        assert!(
+            state
+                .problem()
+                .unwrap()
+                .contains("without the newest notes")
+        );
+        assert!(!state.choose_model(Some("other".into())));
+        assert_eq!(
+            (state.model(), state.has_loaded()),
+            (Some("mine".into()), false)
+        );
+    }
+
+    #[test]
+    fn json_that_nice_plug_cannot_read_is_reported() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        for invalid in ["{", r#"{"now":1e999}"#, &deep] {
+            let mut field = invalid.to_string();
+            replace_invalid_json(&mut field);
+            let value = serde_json::from_str(&field).unwrap();
+            let state = State::default();
+            state.load(value);
+            assert!(state.problem().unwrap().contains("damaged"), "{invalid}");
+        }
     }
 
     #[test]

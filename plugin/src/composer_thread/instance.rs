@@ -121,13 +121,16 @@ impl Instance {
             instance.start_ear(resources);
             instance.receive_messages(MAX_MESSAGES)
         });
-        self.publish_snapshot();
+        self.guard(|instance| {
+            instance.publish_snapshot();
+            Ok(())
+        });
         heard.unwrap_or(false)
     }
 
     /// Urgency of its next slice; `None` without work.
-    pub(super) fn urgency(&self) -> Option<Urgency> {
-        let urgency = self.session.urgency()?;
+    pub(super) fn urgency(&mut self) -> Option<Urgency> {
+        let urgency = self.guard(|instance| Ok(instance.session.urgency()))??;
         let waited = self.is_offline() && !self.heard.is_empty();
         Some(if waited {
             urgency.min(Urgency::OfflineHost)
@@ -263,7 +266,10 @@ impl Instance {
         self.pending_model = None;
         // The session goes on without a model, which cannot fail.
         let without_model = EnginePlayer::without_model(self.session.player().steps_per_beat());
-        let _ = self.session.replace_player(without_model);
+        let replaced = AssertUnwindSafe(|| self.session.replace_player(without_model).is_ok());
+        if catch_unwind(replaced).is_err() {
+            self.session = Session::new(EnginePlayer::without_model(STEPS_PER_BEAT));
+        }
     }
 
     /// Reads `most` messages at most; offline it generates their answers.
@@ -293,6 +299,14 @@ impl Instance {
         Ok(heard)
     }
 
+    /// Takes a message in real time without planning.
+    fn record(&mut self, message: ComposerInput) -> Result<(), EngineError> {
+        while !self.epochs.is_stale(message) && !self.session.is_ready_for(&message, false)? {
+            self.session.give_up_plan();
+        }
+        self.receive(message, false)
+    }
+
     fn receive(&mut self, message: ComposerInput, offline: bool) -> Result<(), EngineError> {
         self.epochs.receive(&mut self.session, message, offline)?;
         if let ComposerInput::Time { block, .. } = message {
@@ -317,13 +331,14 @@ impl Instance {
             instance.apply_loaded_state(resources)?;
             let most = instance.heard.slots();
             instance.receive_messages(most)?;
-            // In real time input is read even if a late answer is not complete.
+            // In real time input is read even if a late answer is not complete. The answer is given up, or
+            // a save would wait for all that is to be planned in between.
             while !instance.is_offline()
                 && !instance.state.has_loaded()
                 && !instance.shared.leaving.load(Ordering::Relaxed)
                 && let Ok(message) = instance.heard.pop()
             {
-                instance.receive(message, false)?;
+                instance.record(message)?;
             }
             Ok(())
         });

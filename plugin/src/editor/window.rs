@@ -74,8 +74,8 @@ pub struct EditorWindow {
     notice: Option<(String, Instant)>,
     /// Time since which the model reads the memory.
     behind_since: Option<Instant>,
-    /// Number of refused files in the last frame.
-    refused: usize,
+    /// Number of refusals of files in the last frame.
+    refusals: u64,
     host: Option<GuiContext>,
 }
 
@@ -97,7 +97,7 @@ impl EditorWindow {
             smooth_playhead: SmoothPlayhead::default(),
             notice: None,
             behind_since: None,
-            refused: 0,
+            refusals: 0,
             host: None,
         }
     }
@@ -121,13 +121,12 @@ impl EditorWindow {
         let behind_since = self.behind_since;
         self.view.rebuilding = behind_since.is_some_and(|b| b.elapsed() > REBUILDING_AFTER);
         self.view.controls = self.param_binding.controls();
-        let refused = &snapshot.learning.refused;
-        if refused.len() != self.refused {
-            let more = refused.len() > self.refused;
-            self.refused = refused.len();
-            if let Some(why) = refused.last().filter(|_| more) {
-                self.notify(format!("Not learned: {why}"));
-            }
+        let learning = &snapshot.learning;
+        let before = std::mem::replace(&mut self.refusals, learning.refusals);
+        if learning.refusals > before
+            && let Some(why) = learning.refused.last()
+        {
+            self.notify(format!("Not learned: {why}"));
         }
         self.view.action_states = self.param_binding.action_states();
         self.view.action_states.extend(action_states(&snapshot));
@@ -287,8 +286,10 @@ impl EditorWindow {
                 Some(path) => format!("Loading {}", path.display()),
                 None => "Loading the default model".into(),
             };
-            link.load_model(path);
-            text
+            match link.load_model(path) {
+                true => text,
+                false => "Not loaded: the instance does not answer.".into(),
+            }
         });
     }
 

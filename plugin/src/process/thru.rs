@@ -51,9 +51,14 @@ impl AudioProcessor {
                     self.defer_note_off(channel, pitch);
                 }
             }
-            _ => {
+            other => {
                 if thru {
                     host.send(at_sample(event, sample));
+                }
+                // A controller that ends all notes of its channel (CC 120, 123) may be all that a
+                // keyboard sends, and not all instruments read it.
+                if let Some(PlayerEvent::Off { channel, pitch }) = other {
+                    self.defer_note_off(channel, pitch);
                 }
             }
         }

@@ -158,6 +158,32 @@ fn thru_off_ends_passed_through_notes() {
 }
 
 #[test]
+fn controller_that_ends_all_notes_ends_passed_through_notes() {
+    let mut test = ProtocolTest::new(true, 1 << 16);
+    let mut send = |events: Vec<Event>| {
+        let mut block = Block {
+            input: events.into(),
+            ..Block::default()
+        };
+        test.block(&standing(), 64, &mut block);
+        block.output
+    };
+    let held = [key(0, true, 1, 60), key(0, true, 2, 60)];
+    assert_eq!(send(held.to_vec()).len(), 2);
+    let all_notes_off = NoteEvent::MidiCC {
+        timing: 5,
+        channel: 1,
+        cc: 123,
+        value: 0.0,
+    };
+    assert_eq!(send(vec![all_notes_off]), [all_notes_off]);
+    let ended: Played = send(Vec::new()).iter().map(|e| plain(e, 0)).collect();
+    assert_eq!(ended, [(0, false, 1, 60, 0)]);
+    assert!(send(vec![key(0, false, 1, 60)]).is_empty(), "ended already");
+    assert_eq!(send(vec![key(0, false, 2, 60)]).len(), 1);
+}
+
+#[test]
 fn key_of_the_player_replaces_the_generated_note() {
     let mut performance = phrase(120.0, 12.0);
     let mut test = ProtocolTest::new(true, 1 << 16);

@@ -186,6 +186,35 @@ fn learned_files_are_saved_forgotten_and_change_answers() {
     assert_eq!(instance.names(2), ["minuet.mid", "chords.mid"]);
 }
 
+/// A model that failed is tried again when it is chosen again, because its folder may have been mended.
+#[test]
+fn model_that_failed_is_tried_again_when_it_is_chosen_again() {
+    let instance = instance();
+    let folder = tempfile::tempdir().unwrap();
+    let mine = folder.path().to_path_buf();
+    let failure = || {
+        assert!(instance.editor.load_model(Some(mine.clone())));
+        let began = Instant::now();
+        loop {
+            let problem = instance.kept.problem().unwrap_or_default();
+            if problem.contains("the default model plays instead") {
+                return problem;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{problem}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let missing = failure();
+    std::fs::write(mine.join("model.json"), "{}").unwrap();
+    let incomplete = failure();
+    assert_ne!(incomplete, missing);
+    assert_eq!(
+        incomplete.matches("the default model").count(),
+        1,
+        "{incomplete}"
+    );
+}
+
 /// A host without input that counts output events.
 struct Silence(usize);
 
@@ -247,9 +276,9 @@ fn offline_block_never_hangs_while_state_is_saved_and_loaded() {
             assert_eq!(saved.version, continuo::state::VERSION);
             match turn % 40 {
                 // The model changes during playing; one of the models does not exist.
-                10 => editor.load_model(Some(other.clone())),
-                20 => editor.load_model(Some("nowhere".into())),
-                30 => editor.load_model(None),
+                10 => assert!(editor.load_model(Some(other.clone()))),
+                20 => assert!(editor.load_model(Some("nowhere".into()))),
+                30 => assert!(editor.load_model(None)),
                 _ => {}
             }
         }

@@ -29,7 +29,8 @@ impl Instance {
             return Ok(());
         };
         self.epochs.session = past;
-        if choice != self.model {
+        // A model that failed is tried again: its folder may have been mended.
+        if choice != self.model || self.problem.is_some() || self.uses_default {
             let without_model = EnginePlayer::without_model(self.session.player().steps_per_beat());
             self.session.replace_player(without_model)?;
             resources.models.tidy();
