@@ -200,6 +200,10 @@ fn table(output: &Output, outcome: &EncodeOutcome, seconds: f64, list: Option<Ou
     if let Some(list) = list {
         text += &format!("each skipped file: {}\n", list.name());
     }
+    if all[0] > 0 && all[1] == 0 {
+        text += "no song is held out, so the loss on held-out songs cannot be measured; encode with a \
+                 larger --held-out, or with another --seed\n";
+    }
     if outcome.resumed > 0 {
         text += &format!("{} files had been done before\n", outcome.resumed);
     }

@@ -60,7 +60,7 @@ pub(super) fn run(a: &Arguments) -> anyhow::Result<ExitCode> {
     drop(progress);
     let Some(evaluation) = evaluation else {
         bail!(
-            "{}: no held-out songs to measure on; encode with --held-out 0.03 or more",
+            "{}: no held-out songs to measure on; encode with a larger --held-out, or with another --seed",
             a.corpus.display()
         );
     };

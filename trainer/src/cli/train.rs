@@ -196,7 +196,7 @@ pub(super) struct Arguments {
     sample_every: Duration,
     /// Continue from the newest checkpoint in DIR with its settings and seed; --steps or --minutes
     /// set another end.
-    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_parts", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "schedule", "weight_decay", "recompute", "precision", "lr", "threads"])]
+    #[arg(long, conflicts_with_all = ["preset", "batch", "micro_batch", "segment", "accumulation_steps", "window", "layers", "width", "without_knn", "with_knn", "with_sounding", "with_parts", "with_relative", "knn_layer", "knn_k", "knn_recalls", "knn_rate", "ablate", "like_midigen", "dropout", "optimizer", "schedule", "weight_decay", "recompute", "precision", "lr", "threads", "transpose", "loudness", "balance", "batches", "seed"])]
     resume: bool,
 }
 
@@ -311,6 +311,13 @@ pub(super) fn run(a: &Arguments, stop: &AtomicBool) -> anyhow::Result<ExitCode> 
             note(format_args!(
                 "done; next: continuo-trainer eval --checkpoint {model} --corpus {corpus}"
             ));
+            Ok(ExitCode::SUCCESS)
+        }
+        Ending::NothingLeft => {
+            note(
+                "nothing left to train: the budget is spent; go on with --resume and a larger --steps or \
+                 --minutes",
+            );
             Ok(ExitCode::SUCCESS)
         }
         Ending::Stopped => {

@@ -310,7 +310,7 @@ impl Corpus {
         if self.vocabulary != *vocabulary {
             return Err(format!(
                 "{path}: its vocabulary ({}, {} ids) is not the model's ({}, {} ids); encode \
-                 the songs with the model's preset",
+                 the songs with --vocabulary and the vocabulary.json of the model or its checkpoint",
                 self.vocabulary.name(),
                 self.vocabulary.size(),
                 vocabulary.name(),
@@ -342,8 +342,23 @@ impl Corpus {
         songs.into_iter().step_by(every).collect()
     }
 
-    /// Hash of the songs' contents, their order and the split.
+    /// Hash of the songs' contents, their order, styles and the split.
     pub fn fingerprint(&self) -> u64 {
+        hash(self.songs.iter().flat_map(|s| {
+            let style = hash(s.style.bytes());
+            [s.hash, u64::from(s.held_out), style]
+                .into_iter()
+                .flat_map(u64::to_le_bytes)
+        }))
+    }
+
+    /// Whether [`Corpus::fingerprint`] was `fingerprint` when a training began with this corpus.
+    pub fn has_fingerprint(&self, fingerprint: u64) -> bool {
+        fingerprint == self.fingerprint() || fingerprint == self.fingerprint_without_styles()
+    }
+
+    /// Fingerprint in checkpoints of before 2026-12, which left out the styles.
+    fn fingerprint_without_styles(&self) -> u64 {
         hash(self.songs.iter().flat_map(|s| {
             let held_out = u64::from(s.held_out);
             [s.hash, held_out].into_iter().flat_map(u64::to_le_bytes)

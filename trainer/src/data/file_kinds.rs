@@ -62,12 +62,15 @@ pub(crate) const CHECKPOINT: FolderKind = FolderKind {
     owns: |name| CHECKPOINT_FILES.iter().any(|own| name == *own),
 };
 
+/// The state of a training in its checkpoints; an average has none.
+pub(crate) const TRAINING: &str = "training.json";
+
 /// The files of a checkpoint.
 pub(crate) const CHECKPOINT_FILES: [&str; 5] = [
     "config.json",
     "vocabulary.json",
     WEIGHTS,
-    "training.json",
+    TRAINING,
     "training.safetensors",
 ];
 

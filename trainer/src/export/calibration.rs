@@ -46,7 +46,7 @@ pub fn calibrate(model: &mut Model, corpus: &Corpus) -> Option<Calibration> {
         });
         SongLogits { logits, targets }
     };
-    let songs = corpus.spread(true, |all| all / TOKENS);
+    let songs = corpus.spread(true, |all| all.div_ceil(TOKENS));
     let songs: Vec<SongLogits> = songs.par_iter().with_max_len(1).map(predict).collect();
     let tokens: usize = songs.iter().map(|song| song.targets.len()).sum();
     if tokens == 0 {

@@ -69,6 +69,15 @@ pub enum TrainError {
 }
 
 impl TrainError {
+    /// [`Self::Corpus`] for a training that began with another corpus.
+    pub(crate) fn other_corpus(corpus: &Corpus) -> Self {
+        Self::Corpus(format!(
+            "{}: not the corpus that this training began with; resume with that one, or start a new \
+             training in another folder",
+            corpus.path().display(),
+        ))
+    }
+
     /// [`Self::NoSongs`] for a corpus.
     pub(crate) fn no_songs(corpus: &Corpus) -> Self {
         Self::NoSongs {

@@ -19,7 +19,7 @@ pub struct StepMetrics {
     pub gradient_norm: f64,
     /// Learning rate.
     pub learning_rate: f64,
-    /// Mean speed since the first step, tokens per second.
+    /// Mean speed since the training began or was resumed, tokens per second.
     pub tokens_per_second: f64,
     /// Share of the budget spent, 0 to 1.
     pub spent: f64,
@@ -53,6 +53,8 @@ pub enum TrainEvent<'a> {
 pub enum Ending {
     /// The budget is spent.
     Done,
+    /// The budget was spent before: nothing was done.
+    NothingLeft,
     /// The caller asked for it; a checkpoint was saved.
     Stopped,
 }

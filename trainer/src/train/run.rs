@@ -34,8 +34,11 @@ pub fn train(
         ..
     } = *options;
     let (shape, mut state, mut trainer) = begin(options)?;
+    if state.steps > 0 && state.budget.spent(state.steps, state.seconds) >= 1.0 {
+        return Ok(Ending::NothingLeft);
+    }
     let mut batcher = StreamBatcher::restore(corpus, state.batcher.clone())
-        .ok_or_else(|| TrainError::no_songs(corpus))?;
+        .ok_or_else(|| TrainError::other_corpus(corpus))?;
     let config = state.config;
     trainer.model.precision = config.precision;
     let mut device_corpus = (corpus.location() == Location::Gpu)
@@ -44,6 +47,7 @@ pub fn train(
     let mut validation = Validation::new(options);
     let mut last: Option<StepMetrics> = None;
     let mut saved = Instant::now();
+    let begun = state.clone();
     report(TrainEvent::Begin {
         parameters: trainer.model.size(),
         spent: state.budget.spent(state.steps, state.seconds),
@@ -102,6 +106,8 @@ pub fn train(
             before.smooth_loss + (step.loss - before.smooth_loss) * SMOOTHING
         });
         let spent = state.budget.spent(state.steps, state.seconds);
+        let spent_before = state.budget.spent(begun.steps, begun.seconds);
+        let seconds = state.seconds - begun.seconds;
         let metrics = StepMetrics {
             steps: state.steps,
             tokens: state.tokens,
@@ -109,9 +115,9 @@ pub fn train(
             smooth_loss,
             gradient_norm: step.gradient_norm,
             learning_rate,
-            tokens_per_second: state.tokens as f64 / state.seconds,
+            tokens_per_second: (state.tokens - begun.tokens) as f64 / seconds,
             spent,
-            seconds_left: state.seconds * (1.0 - spent) / spent.max(1e-9),
+            seconds_left: seconds * (1.0 - spent) / (spent - spent_before).max(1e-9),
         };
         last = Some(metrics);
         log.step(&metrics, state.seconds)?;

@@ -105,12 +105,8 @@ pub(super) fn begin(
             corpus
                 .fits(&checkpoint.vocabulary, &checkpoint.config.model.shape.sizes)
                 .map_err(TrainError::Corpus)?;
-            if state.corpus != corpus.fingerprint() {
-                return Err(TrainError::Corpus(format!(
-                    "{}: not the corpus that this training began with; resume with that one, or \
-                     start a new training in another folder",
-                    corpus.path().display(),
-                )));
+            if !corpus.has_fingerprint(state.corpus) {
+                return Err(TrainError::other_corpus(corpus));
             }
             devices.check_precision(state.config.precision)?;
             state.budget = budget.unwrap_or(state.budget);

@@ -352,6 +352,67 @@ fn killed_training_resumes_with_the_same_losses() {
 }
 
 #[test]
+fn finished_training_says_that_nothing_is_left_and_is_not_averaged_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fixtures::corpus(at, 8, 40);
+    let train = "train --corpus songs.corpus -o m";
+    succeeds(at, &format!("{train} --preset tiny --steps 3"));
+    let checkpoint = at.join("m/step-00000003");
+    let state = fs::read(checkpoint.join("training.json")).unwrap();
+    let changed = || {
+        fs::metadata(checkpoint.join("training.json"))
+            .unwrap()
+            .modified()
+    };
+    let before = changed().unwrap();
+    for end in ["", " --steps 2"] {
+        let output = run(at, &format!("{train} --resume{end}"));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{text}");
+        assert!(text.contains("nothing left to train"), "{text}");
+        assert_eq!(changed().unwrap(), before);
+    }
+    for force in ["", " --force"] {
+        let output = run(at, &format!("average m m -o m/step-00000003{force}"));
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains("a checkpoint of a training"), "{text}");
+    }
+    assert_eq!(fs::read(checkpoint.join("training.json")).unwrap(), state);
+    // An average replaces an average.
+    succeeds(at, "average m m -o mean");
+    succeeds(at, "average m m -o mean");
+    succeeds(at, &format!("{train} --resume --steps 4"));
+    for ignored in [
+        "--transpose 0",
+        "--seed 3",
+        "--balance 0",
+        "--batches random",
+        "--loudness 0",
+    ] {
+        let output = run(at, &format!("{train} --resume {ignored}"));
+        assert_eq!(output.status.code(), Some(2), "{ignored}");
+    }
+}
+
+#[test]
+fn corpus_without_held_out_songs_is_named_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fixtures::write(&at.join("songs"), 8, 40);
+    let output = run(at, "encode songs -o none.corpus --held-out 0.0001");
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert!(text.contains("no song is held out"), "{text}");
+    let output = run(
+        at,
+        "train --corpus none.corpus -o m --preset tiny --steps 1",
+    );
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("no held-out songs"), "{text}");
+}
+
+#[test]
 fn nan_loss_stops_the_training() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -26,6 +26,8 @@ pub(super) struct ProgressView {
     lines: bool,
     printed: Option<Instant>,
     notes_per_token: f64,
+    /// Whether the corpus has held-out songs.
+    has_held_out: bool,
     device: String,
 }
 
@@ -39,6 +41,7 @@ impl ProgressView {
             lines,
             printed: None,
             notes_per_token: notes_per_token(corpus),
+            has_held_out: corpus.songs.iter().any(|song| song.held_out),
             device,
         })
     }
@@ -60,6 +63,11 @@ impl ProgressView {
                     self.device,
                     spent * 100.0
                 ));
+                if !self.has_held_out {
+                    note(format_args!(
+                        "the corpus has no held-out songs, so only the loss in training is measured"
+                    ));
+                }
             }
             TrainEvent::Step(metrics) => self.step(metrics),
             TrainEvent::Saved(path) => self.say(&format!("saved {}", path.display())),

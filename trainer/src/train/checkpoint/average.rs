@@ -13,7 +13,7 @@ use super::error::CheckpointError;
 use super::open::Checkpoint;
 use super::save::weights;
 use super::tensor_file::{StoredFormat, TensorFile};
-use crate::data::file_kinds::{CHECKPOINT, WEIGHTS};
+use crate::data::file_kinds::{CHECKPOINT, TRAINING, WEIGHTS};
 use crate::model::{Model, ParamSpec};
 
 /// Writes a checkpoint whose parameters are the averages of those of `checkpoints`, all of one shape.
@@ -54,6 +54,9 @@ pub fn average(
         }
         Ok(sum / Tensor::from_data(TensorData::new(counts, [rows, 1]), device))
     };
+    if output.join(TRAINING).exists() {
+        return Err(CheckpointError::OfTraining(output.into()));
+    }
     let model = Model::build(largest.config.model, &largest.vocabulary, device, mean)?;
     let draft = FolderOutput::check(output, &CHECKPOINT, replace)?.begin()?;
     // A struct of numbers and strings always serialises.

@@ -19,6 +19,12 @@ pub enum CheckpointError {
          again from its checkpoint", .0.display()
     )]
     NoWeights(PathBuf),
+    /// An average would replace the checkpoint of a training.
+    #[error(
+        "{}: a checkpoint of a training, which could not be resumed after that; choose another folder",
+        .0.display()
+    )]
+    OfTraining(PathBuf),
     /// The system refuses a read or write.
     #[error("{}: {source}", path.display())]
     Io {
