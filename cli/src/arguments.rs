@@ -46,8 +46,8 @@ fn with_negative_numbers(program: Command) -> Command {
 /// The option `--pedal`.
 #[derive(clap::Args, Clone, Copy, Debug, Default)]
 pub struct PedalOption {
-    /// Whether notes sound on while the sustain pedal is down [default: on in `continue`, `fill`
-    /// and `render`, off elsewhere]
+    /// Whether notes sound on while the sustain pedal is down [default: on for `continue`, `fill` and
+    /// `render` of continuo, off for all other commands]
     #[arg(long, value_name = "on|off", value_parser = switch, num_args = 0..=1,
         require_equals = true, default_missing_value = "on")]
     pedal: Option<bool>,

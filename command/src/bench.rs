@@ -23,7 +23,7 @@ pub(crate) struct Args {
         value_parser = number(1usize, 1_000_000))]
     notes: Vec<usize>,
     /// Number of tokens to generate in each session
-    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    #[arg(long, default_value_t = 512, value_parser = number(1u32, 4096))]
     tokens: u32,
     /// Print the result as JSON
     #[arg(long)]

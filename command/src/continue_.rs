@@ -9,7 +9,7 @@ use crate::options::HarmonyOptions;
 use anyhow::{Context, Result, bail, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{Progress, note, one_result_on_standard_output, print, report};
+use continuo_cli::{Progress, note, number, one_result_on_standard_output, print, report};
 use continuo_engine::Composer;
 use continuo_files::{Output, Replace, kind};
 use continuo_score::merge_parts;
@@ -39,7 +39,7 @@ pub(crate) struct Args {
     #[arg(short, long)]
     output: PathBuf,
     /// Number of bars to generate
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 8, value_parser = number(1u32, 10_000))]
     bars: u32,
     /// Write the continuation alone, from the beginning of the file
     #[arg(long)]
@@ -80,9 +80,13 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let output = Output::check(&args.output, &kind::MIDI, args.generation.force.replace())?;
     one_result_on_standard_output(args.generation.json, &output, "the music")?;
+    let lost = match args.only {
+        true => "--only would leave nothing of it",
+        false => "it would get the new track",
+    };
     ensure!(
-        !(args.only && output.is_file(input)) || args.generation.force.replace() == Replace::Any,
-        "{}: is the input, and --only would leave nothing of it; name another file (or --force)",
+        !output.is_file(input) || args.generation.force.replace() == Replace::Any,
+        "{}: is the input, and {lost}; name another file (or --force)",
         input.display()
     );
     let (name, document) = open(args, input)?;

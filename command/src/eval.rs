@@ -21,8 +21,8 @@ use listening::{Ear, Piece, read};
 
 /// Measure the loss of a model on pieces, in nats a token and a note, with and without memory
 ///
-/// Each row is the network with some of its memories. The last column is the same network mixed with the
-/// memory of the piece. That memory predicts from what followed where the piece stood like this before,
+/// Each row is the network with some of its memories. The column "with the piece" is the same network
+/// mixed with the memory of the piece; the other columns are without it. That memory predicts from what followed where the piece stood like this before,
 /// in this key or another, note for note or varied; in learned pieces note for note.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -42,13 +42,13 @@ pub(crate) struct Args {
     /// Average the predictions in this number of keys: the piece's own, a semitone up, one down,
     /// two up and so on, as far as there are pitches
     #[arg(long, value_name = "KEYS", default_value_t = 1,
-        value_parser = clap::value_parser!(u8).range(1..=12))]
+        value_parser = number(1u8, 12))]
     keys: u8,
     /// Read each piece as one keyboard, without drums and parts, as a model without parts reads it.
     /// This compares models with parts and without
     #[arg(long)]
     merge: bool,
-    /// Measure only with all memories, without the other rows
+    /// Measure only the last row, with KV cache and kNN memory
     #[arg(long)]
     quick: bool,
     /// Fill a bar in the middle of each piece instead, in this number of pieces at most, and
@@ -58,7 +58,7 @@ pub(crate) struct Args {
     infill: Option<usize>,
     /// With --infill: number of candidates, of which the best is kept
     #[arg(long, value_name = "N", default_value_t = 8, requires = "infill",
-        value_parser = clap::value_parser!(u32).range(2..=256))]
+        value_parser = number(2u32, 256))]
     candidates: u32,
     /// With --infill: seed of the candidates
     #[arg(long, default_value_t = 1, requires = "infill", value_parser = at_least(0u64))]
@@ -201,6 +201,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         cells.push(cell);
     }
     drop(progress);
+    let counted = cells[0].all;
+    ensure!(
+        counted.notes > 0,
+        "nothing to measure: no notes from bar {} on; `continuo inspect` prints how many bars a file has",
+        args.from_bar,
+    );
     report(args, &model, pieces.len(), &cells)
 }
 
@@ -259,7 +265,8 @@ fn report(args: &Args, model: &Model, pieces: usize, cells: &[Cell]) -> Result<(
 /// Returns the table of the loss by part.
 fn by_part(sums: [Sum; Part::COUNT]) -> String {
     let mut text =
-        "\nnats a note of each part with all memories, without the moves in time\n\n".to_string();
+        "\nnats a note of each part with KV cache and kNN memory, without the moves in time\n\n"
+            .to_string();
     text += "| part | notes | nats/note |\n|---|---|---|\n";
     for (part, sum) in Part::ALL.into_iter().zip(sums) {
         if sum.tokens > 0 {

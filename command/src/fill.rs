@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::ArgMatches;
 use clap::error::ErrorKind;
-use continuo_cli::{Progress, note, one_result_on_standard_output, print};
+use continuo_cli::{Progress, note, number, one_result_on_standard_output, print};
 use continuo_engine::{Composer, Infill, Infilled};
 use continuo_files::{Output, Replace, kind};
 use continuo_score::midi::{self, MidiDocument, Pedal, ReadOptions};
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     output: PathBuf,
     /// Number of candidates, of which the best is kept; with 1, the bars that follow do not count
     #[arg(long, value_name = "N", default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=256))]
+        value_parser = number(1u32, 256))]
     candidates: u32,
     #[command(flatten)]
     generation: GenerationOptions,

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use continuo_cli::PedalOption;
+use continuo_cli::{PedalOption, number};
 use continuo_score::midi::{MidiFile, Pedal, ReadOptions};
 use continuo_score::{Drums, PartFilter, Score, Vocabulary};
 
@@ -22,7 +22,7 @@ pub(super) struct InputSelection {
     #[arg(long, value_name = "LIST", value_parser = numbers::<1, 16>)]
     channels: Option<Numbers>,
     /// Read only this number of bars, the last ones
-    #[arg(long, value_name = "BARS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "BARS", value_parser = number(1u32, 100_000))]
     last: Option<u32>,
     #[command(flatten)]
     pedal: PedalOption,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
-use continuo_cli::{Force, Progress, one_result_on_standard_output, print, report};
+use continuo_cli::{Force, Progress, number, one_result_on_standard_output, print, report};
 use continuo_files::{Output, Replace, kind};
 use continuo_score::Vocabulary;
 use continuo_score::midi::Pedal;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     output: PathBuf,
     /// Sample rate in Hz
     #[arg(long, default_value_t = 48_000,
-        value_parser = clap::value_parser!(u32).range(8_000..=192_000))]
+        value_parser = number(8_000u32, 192_000))]
     rate: u32,
     /// Print a report as JSON
     #[arg(long)]

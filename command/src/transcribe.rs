@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use continuo_cli::{Force, above, note, number, one_result_on_standard_output, print, report};
 use continuo_ear::{AudioFile, Note, Settings, TempoSource};
 use continuo_files::{Output, kind};
@@ -14,7 +14,7 @@ use super::music_file::{BeatOptions, Hearing};
 ///
 /// Reads WAV and FLAC, mixes all channels to one, and finds the notes of any pitched instrument with
 /// basic-pitch's model; drums are not found. The tempo is taken as constant. It is found by the
-/// autocorrelation of the onsets, and can be wrong by a factor of 2: --bpm sets it. The first beat is
+/// autocorrelation of the onsets, and can be wrong by a factor of 2, 3/2 or 4/3: --bpm sets it. The first beat is
 /// the start of a bar of 4/4.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -60,6 +60,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         runtime: args.runtime.clone(),
         model: args.ear.clone(),
     };
+    ensure!(
+        !kind::is_midi_file(&args.file),
+        "{}: a MIDI file, which has its notes already; transcribe a recording (WAV, FLAC)",
+        args.file.display()
+    );
     let (heard, made) = hearing.transcribe(&args.file, AudioFile::open(&args.file)?)?;
     if heard.notes.is_empty() {
         note(format_args!(

@@ -21,8 +21,8 @@ pub(crate) struct Args {
     /// MIDI file to draw, or a recording (WAV, FLAC)
     file: PathBuf,
     /// PNG file to write
-    #[arg(short, long)]
-    output: PathBuf,
+    #[arg(short, long, required_unless_present = "notation")]
+    output: Option<PathBuf>,
     /// Says how to get sheet music, which `continuo notate` writes and another program draws
     #[arg(long)]
     notation: bool,
@@ -47,15 +47,16 @@ const COLOURS: [[u8; 3]; 8] = [
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    if args.notation {
-        let notation = args.output.with_extension("musicxml");
+    let Some(output) = args.output.as_ref().filter(|_| !args.notation) else {
+        let notation = args.output.as_ref().unwrap_or(&args.file);
+        let notation = notation.with_extension("musicxml");
         let (input, notation) = (args.file.display(), notation.display());
         bail!(
             "--notation: Continuo draws no sheet music; `continuo notate {input} -o {notation}` \
              writes it, MuseScore opens it, and `verovio {notation}` draws it as SVG"
         );
-    }
-    let output = Output::check(&args.output, &kind::PNG, args.force.replace())?;
+    };
+    let output = Output::check(output, &kind::PNG, args.force.replace())?;
     let steps = Vocabulary::continuo().steps_per_beat;
     let chosen = args.selection.read(&args.file, Pedal::Ignore, steps)?;
     super::warn(&chosen.name, &chosen.file.warnings);

@@ -142,6 +142,9 @@ pub fn is_audio(head: &[u8]) -> bool {
 
 /// Says in a clause why a file with these first bytes, which could not be read as MIDI, is no music.
 pub fn refuse_music(head: &[u8]) -> String {
+    if head.is_empty() {
+        return "no music".into();
+    }
     if (MIDI.recognises)(head) {
         return "not a readable MIDI file".into();
     }
@@ -167,6 +170,11 @@ pub fn refuse_music_file(path: &Path) -> Option<String> {
 /// once, and files that cannot be read are none.
 pub fn is_audio_file(path: &Path) -> bool {
     path.is_file() && head(path).is_ok_and(|head| is_audio(&head))
+}
+
+/// Whether a file is a MIDI file by its first bytes. Pipes and files that cannot be read are none.
+pub fn is_midi_file(path: &Path) -> bool {
+    path.is_file() && head(path).is_ok_and(|head| (MIDI.recognises)(&head))
 }
 
 /// Returns a path's extension in lower case.

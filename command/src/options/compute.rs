@@ -15,7 +15,7 @@ pub struct ComputeOptions {
     device: String,
     /// Number of threads for one run of the network
     #[arg(long, value_name = "N", default_value_t = 1,
-        value_parser = clap::value_parser!(u16).range(1..=256))]
+        value_parser = number(1u16, 256))]
     threads: u16,
     /// Variant of the model to load [default: the one for the device]
     #[arg(long, value_name = "NAME")]

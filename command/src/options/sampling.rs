@@ -42,7 +42,7 @@ pub struct SamplingOptions {
     #[arg(long, value_name = "LOW..HIGH", value_parser = pitches)]
     range: Option<(u8, u8)>,
     /// Greatest number of notes that sound at once
-    #[arg(long, value_name = "NOTES", value_parser = clap::value_parser!(u8).range(1..=128))]
+    #[arg(long, value_name = "NOTES", value_parser = number(1u8, 128))]
     polyphony: Option<u8>,
     /// Limits of one part, if the model has parts: its pitches, its greatest number of notes at once,
     /// or both: bass=E1..G3:1, keys=C3..C6, lead=:1. Of drums, the hits on one step: drums=:2. They

@@ -20,6 +20,12 @@ const MAX_TEXT: u64 = 16 << 20;
 /// Fails if a file is missing, unreadable or has unusable values.
 pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineError> {
     let path = directory.join("model.json");
+    if directory.is_dir() && !path.exists() {
+        return Err(bad(
+            directory,
+            "not a model directory, because it has no model.json; `continuo-trainer export` makes one",
+        ));
+    }
     let manifest: Manifest = serde_json::from_str(&text(&path)?).map_err(|e| bad(&path, e))?;
     check(&manifest).map_err(|reason| bad(&path, reason))?;
     let path = directory.join("vocabulary.json");
@@ -45,10 +51,14 @@ pub(super) fn graphs(
 ) -> Result<(String, Vec<PathBuf>), EngineError> {
     let has = |name: &&String| manifest.variants.contains_key(name.as_str());
     let variant = wanted.iter().find(has).cloned().ok_or_else(|| {
-        let there: Vec<_> = manifest.variants.keys().collect();
+        let there: Vec<&str> = manifest.variants.keys().map(String::as_str).collect();
         bad(
             directory,
-            format!("has variants {there:?}, none of {wanted:?}"),
+            format!(
+                "has the variants {}, none of {}; `continuo-trainer export --variants` makes others",
+                there.join(", "),
+                wanted.join(", ")
+            ),
         )
     })?;
     let names = &manifest.variants[&variant].graphs;

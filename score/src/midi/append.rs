@@ -108,7 +108,8 @@ impl MidiDocument {
         }
         if usize::from(header.tracks) + 1 != tracks {
             changes.push(format!(
-                "the header's number of tracks, {tracks}, is right now; it was {}, and {} were there",
+                "the header says {tracks} tracks, which is their number now; before, it said {} and there \
+                 were {}",
                 header.tracks,
                 tracks - 1
             ));
@@ -121,7 +122,7 @@ impl MidiDocument {
                 let length = (span.end - span.head - 8) as u32;
                 bytes[span.head + 4..span.head + 8].copy_from_slice(&length.to_be_bytes());
                 changes.push(format!(
-                    "track {index} says its true length now, {length} bytes"
+                    "the wrong length of track {index} is corrected to {length} bytes"
                 ));
             }
         }
@@ -156,13 +157,13 @@ impl MidiDocument {
             field.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b))
         };
         if declared(&self.bytes, data - 4) != old {
-            changes.push("the RIFF data chunk says its true length now".into());
+            changes.push("the wrong length of the RIFF data chunk is corrected".into());
         }
         // The whole file is below 4 GiB.
         let data_length = new as u32;
         bytes[data - 4..data].copy_from_slice(&data_length.to_le_bytes());
         if declared(&self.bytes, 4) != self.bytes.len() - 8 {
-            changes.push("the RIFF header says the file's true length now".into());
+            changes.push("the wrong length in the RIFF header is corrected".into());
         }
         let riff_length = (bytes.len() - 8) as u32;
         bytes[4..8].copy_from_slice(&riff_length.to_le_bytes());

@@ -53,7 +53,7 @@ impl MidiDocument {
             let span = self.layout.spans[index];
             let body = self.replaced_track(index, &removed, &added)?;
             if span.declared_end != span.end {
-                changes.push(format!("track {index} says its true length now"));
+                changes.push(format!("the wrong length of track {index} is corrected"));
             }
             let length = u32::try_from(body.len()).map_err(|_| BuildError::Size)?;
             bytes.splice(span.head + 8..span.end, body);

@@ -36,6 +36,21 @@ fn bad_input_prints_one_line() {
         &["continue", &input, "-o", &at("no/such/folder.mid")],
         "folder.mid",
     );
+    fails(
+        &["continue", &input, "-o", &input],
+        "in.mid: is the input, and it would get the new track",
+    );
+    fails(&["transcribe", &input, "-o", &output], "a MIDI file");
+    fails(&["eval", &input, "--from-bar", "5000"], "bar 5000");
+    fails(&["eval", &at("empty.mid")], "nothing to measure");
+    fails(&["view", &input, "--notation"], "continuo notate");
+    std::fs::write(at("nothing.mid"), b"").unwrap();
+    fails(&["inspect", &at("nothing.mid")], "the file is empty");
+    std::fs::create_dir(at("folder")).unwrap();
+    fails(
+        &["continue", &input, "-o", &output, "--model", &at("folder")],
+        "not a model directory",
+    );
     for (option, value) in [
         ("--top-p", "2"),
         ("--temperature", "-1"),
