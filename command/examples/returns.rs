@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
-use continuo_score::{Drums, Note, Score, midi};
+use continuo_score::{Drums, Note, Scale, Score, midi};
 
 #[derive(Parser)]
 struct Args {
@@ -103,9 +103,9 @@ fn varied(tune: &Score, variation: Variation) -> Score {
     match variation {
         Variation::None => {}
         Variation::Mode => {
-            let scale = scale_of(tune);
+            let scale = Scale::detect(&tune.notes, f64::INFINITY);
             for note in &mut varied.notes {
-                note.pitch = step_above(note.pitch, &scale);
+                note.pitch = step_above(note.pitch, scale);
             }
         }
         Variation::Rhythm => {
@@ -116,11 +116,11 @@ fn varied(tune: &Score, variation: Variation) -> Score {
             }
         }
         Variation::Ornament => {
-            let scale = scale_of(tune);
+            let scale = Scale::detect(&tune.notes, f64::INFINITY);
             varied.notes = tune
                 .notes
                 .iter()
-                .flat_map(|n| ornamented(n, tune, &scale))
+                .flat_map(|n| ornamented(n, tune, scale))
                 .collect();
         }
     }
@@ -128,26 +128,9 @@ fn varied(tune: &Score, variation: Variation) -> Score {
     varied
 }
 
-/// The seven pitch classes that sound longest, 0 to 11.
-fn scale_of(tune: &Score) -> [bool; 12] {
-    let mut steps = [(0u64, 0usize); 12];
-    for (class, steps) in steps.iter_mut().enumerate() {
-        steps.1 = class;
-    }
-    for note in &tune.notes {
-        steps[usize::from(note.pitch % 12)].0 += u64::from(note.length);
-    }
-    steps.sort_unstable_by(|a, b| b.cmp(a));
-    let mut scale = [false; 12];
-    steps[..7]
-        .iter()
-        .for_each(|&(_, class)| scale[class] = true);
-    scale
-}
-
-/// The next pitch of the scale above a pitch.
-fn step_above(pitch: u8, scale: &[bool; 12]) -> u8 {
-    let above = (pitch + 1..128).find(|p| scale[usize::from(p % 12)]);
+/// The next pitch of the scale above a pitch; without a scale, the next pitch.
+fn step_above(pitch: u8, scale: Option<Scale>) -> u8 {
+    let above = (pitch + 1..128).find(|&p| scale.is_none_or(|scale| scale.contains(p)));
     above.unwrap_or(pitch)
 }
 
@@ -162,7 +145,7 @@ fn dotted(step: u32) -> u32 {
 }
 
 /// A note, or three: itself, its upper neighbour and itself.
-fn ornamented(note: &Note, tune: &Score, scale: &[bool; 12]) -> Vec<Note> {
+fn ornamented(note: &Note, tune: &Score, scale: Option<Scale>) -> Vec<Note> {
     let is_top = |other: &Note| other.start != note.start || other.pitch <= note.pitch;
     if note.length < BEAT || !tune.notes.iter().all(is_top) {
         return vec![*note];
