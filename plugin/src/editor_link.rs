@@ -121,6 +121,11 @@ impl EditorLink {
         // A window that is open and hidden does not draw, so it reads no snapshot.
         let since = self.unseen_since.load(Ordering::Relaxed);
         let hidden = since > 0 && self.now() > since + HIDDEN_AFTER;
+        if hidden {
+            // Costs a hidden window nothing. A visible one, of which a repaint was lost, draws again; without
+            // snapshots nothing else would ask it to.
+            self.repaint.request_repaint();
+        }
         self.window.is_open() && !hidden
     }
 

@@ -99,15 +99,19 @@ fn file_that_is_no_sound_is_refused_and_nothing_is_written() {
     }
     let folder = tempfile::tempdir().unwrap();
     let (_, input, output) = minuet_in(folder.path());
-    let done = continuo(&["transcribe", &input, "-o", &output]);
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert_eq!(done.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains("in.mid") && said.contains("convert it to WAV or FLAC"),
-        "{said}"
-    );
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(fs::metadata(&output).is_err());
+    let text = path(folder.path(), "text.wav");
+    fs::write(&text, "no sound").unwrap();
+    for (input, about) in [
+        (&input, "in.mid: a MIDI file, which has its notes already"),
+        (&text, "convert it to WAV or FLAC"),
+    ] {
+        let done = continuo(&["transcribe", input, "-o", &output]);
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert!(said.contains(&**input) && said.contains(about), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(fs::metadata(&output).is_err());
+    }
 }
 
 #[test]
