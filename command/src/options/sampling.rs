@@ -13,10 +13,10 @@ pub struct SamplingOptions {
     /// Temperature for pitches and rhythm: 0 takes the likeliest token, 1 follows the model
     #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature: Option<f32>,
-    /// Temperature for pitches and velocities [default: 0.95]
+    /// Temperature for pitches and velocities [default: 1]
     #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature_pitch: Option<f32>,
-    /// Temperature for durations and moves in time [default: 0.95]
+    /// Temperature for durations and moves in time [default: 1]
     #[arg(long, value_name = "T", value_parser = number(0.0, HOTTEST))]
     temperature_rhythm: Option<f32>,
     /// Top-k: keep this number of the likeliest tokens; 0 keeps all

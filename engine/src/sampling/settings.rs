@@ -38,15 +38,14 @@ impl Sampling {
 }
 
 impl Default for Sampling {
-    /// A compromise: closer to the scale and the beats of the input than the model's distribution, and
-    /// less regular than lower temperatures. Figures and command are in
-    /// `docs/lab/2026-11-28-default-model.md`.
+    /// The model's distribution without its least probable tokens. With it the answers of the model that
+    /// ships are nearest to what people wrote (`docs/lab/2026-11-30-one-recipe.md`).
     fn default() -> Self {
         Self {
-            pitch_temperature: 0.95,
-            rhythm_temperature: 0.95,
+            pitch_temperature: 1.0,
+            rhythm_temperature: 1.0,
             top_k: 0,
-            top_p: 0.95,
+            top_p: 0.98,
             min_p: 0.0,
             loop_temperature: 2.0,
             constraints: Constraints::default(),
