@@ -89,6 +89,10 @@ pub fn start_with(
         ("enter", "Bar"),
         ("lookahead", "4"),
         ("seed", &seed),
+        // The test model knows little; less random, it plays more notes.
+        ("temp", "0.95"),
+        ("temp_rhythm", "0.95"),
+        ("top_p", "0.95"),
     ])?;
     // Hosts process blocks before the user starts the transport.
     daw.run_stopped(1000)?;

@@ -22,7 +22,10 @@ fn gap(score: &Score, first: u32, bars: u32, candidates: u32) -> (Score, Infill)
         following,
         staying: Vec::new(),
         candidates,
-        sampling: Sampling::default(),
+        sampling: Sampling {
+            top_p: 0.95,
+            ..Sampling::default().with_temperature(0.95)
+        },
         seed: 7,
         own: Vec::new(),
     };
