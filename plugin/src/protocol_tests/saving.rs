@@ -22,6 +22,23 @@ fn reopened(test: &ProtocolTest) -> ProtocolTest {
     other
 }
 
+/// A note-on of middle C at a beat, or its note-off.
+fn key_at(beat: f64, down: bool) -> ComposerInput {
+    match down {
+        true => ComposerInput::NoteOn {
+            beat,
+            channel: 0,
+            pitch: 60,
+            velocity: 90,
+        },
+        false => ComposerInput::NoteOff {
+            beat,
+            channel: Some(0),
+            pitch: Some(60),
+        },
+    }
+}
+
 /// Plays `bars` bars of three quarters from the song's bar `from` on. Returns the generated note-ons,
 /// counted from there.
 fn play_bars(test: &mut ProtocolTest, from: u64, bars: u64) -> Vec<(u64, u8, u8)> {
@@ -154,19 +171,6 @@ fn bars_ahead_of_the_playhead_keep_their_time_signatures() {
         numerator,
         denominator: 4,
     };
-    let note = |beat, down| match down {
-        true => ComposerInput::NoteOn {
-            beat,
-            channel: 0,
-            pitch: 60,
-            velocity: 90,
-        },
-        false => ComposerInput::NoteOff {
-            beat,
-            channel: Some(0),
-            pitch: Some(60),
-        },
-    };
     let mut session = Session::new(Arpeggio::default());
     let silent = Settings {
         mode: Mode::Off,
@@ -176,11 +180,11 @@ fn bars_ahead_of_the_playhead_keep_their_time_signatures() {
         ComposerInput::Settings(silent),
         ComposerInput::Jump { beat: 0.0 },
         signature(0.0, 4),
-        note(1.0, true),
-        note(2.0, false),
+        key_at(1.0, true),
+        key_at(2.0, false),
         signature(8.0, 3),
-        note(9.0, true),
-        note(10.0, false),
+        key_at(9.0, true),
+        key_at(10.0, false),
         ComposerInput::Stop { beat: 12.0 },
         ComposerInput::Jump { beat: 0.0 },
         ComposerInput::Stop { beat: 0.0 },
@@ -208,12 +212,7 @@ fn bars_ahead_of_the_playhead_keep_their_time_signatures() {
 fn files_that_wait_are_learned_after_a_change_to_song_memory() {
     let mut session = Session::new(Arpeggio::working(true));
     session.learn(vec!["a.wav".into(), "b.mid".into()]);
-    let note = ComposerInput::NoteOn {
-        beat: 1.0,
-        channel: 0,
-        pitch: 60,
-        velocity: 90,
-    };
+    let note = key_at(1.0, true);
     let mut settings = Settings {
         memory: MemoryMode::Session,
         mode: Mode::Off,
@@ -245,19 +244,6 @@ fn pedal_that_is_held_over_a_loop_or_before_the_start_stays_down() {
         channel: 0,
         down: true,
     };
-    let key = |beat, down| match down {
-        true => ComposerInput::NoteOn {
-            beat,
-            channel: 0,
-            pitch: 60,
-            velocity: 90,
-        },
-        false => ComposerInput::NoteOff {
-            beat,
-            channel: Some(0),
-            pitch: Some(60),
-        },
-    };
     let looping = ComposerInput::Loop(continuo_accompaniment::transport::Seam {
         start: 0.0,
         end: 4.0,
@@ -271,7 +257,10 @@ fn pedal_that_is_held_over_a_loop_or_before_the_start_stays_down() {
             ..Settings::default()
         };
         let Ok(()) = session.receive(ComposerInput::Settings(settings), false);
-        for &message in before.iter().chain(&[key(1.0, true), key(1.5, false)]) {
+        for &message in before
+            .iter()
+            .chain(&[key_at(1.0, true), key_at(1.5, false)])
+        {
             let Ok(()) = session.receive(message, false);
         }
         session.timeline().first_held().is_some()
@@ -303,13 +292,7 @@ fn save_of_a_late_instance_does_not_wait_for_its_plan() {
         tempo: 120.0,
         block,
     }));
-    let last = ComposerInput::NoteOn {
-        beat: 400.0,
-        channel: 0,
-        pitch: 60,
-        velocity: 90,
-    };
-    messages.push(last);
+    messages.push(key_at(400.0, true));
     for message in messages {
         while !session.is_ready_for(&message, false).unwrap() {
             session.give_up_plan();
