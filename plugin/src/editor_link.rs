@@ -122,8 +122,8 @@ impl EditorLink {
         let since = self.unseen_since.load(Ordering::Relaxed);
         let hidden = since > 0 && self.now() > since + HIDDEN_AFTER;
         if hidden {
-            // Costs a hidden window nothing. A visible one, of which a repaint was lost, draws again; without
-            // snapshots nothing else would ask it to.
+            // A hidden window does not draw for this. A visible one whose repaint was lost draws again; while
+            // no snapshot is published, nothing else asks it to.
             self.repaint.request_repaint();
         }
         self.window.is_open() && !hidden

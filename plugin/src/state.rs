@@ -199,7 +199,7 @@ impl State {
         self.data().saved.model.clone()
     }
 
-    /// Adds a problem. Composer thread.
+    /// Adds a problem. Any thread but the audio thread.
     pub fn add_problem(&self, problem: String) {
         let mut data = self.data();
         data.problem = match data.problem.take() {

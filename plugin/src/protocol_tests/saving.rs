@@ -1,4 +1,4 @@
-//! What a saved session brings back, and saves that come late.
+//! Saved sessions: everything that they bring back, and saves that come late.
 
 use super::modes::{BAR, in_mode, in_three};
 use super::*;
