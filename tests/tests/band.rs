@@ -364,9 +364,10 @@ fn lead_and_bass(format: Format, state: Option<&[u8]>, seed: u32) -> Daw {
     if state.is_none() {
         let band = [("play_lead", "On"), ("play_bass", "On"), ("out_bass", "3")];
         daw.set(&band).unwrap();
-        daw.set(&[("temp", "1.5"), ("temp_rhythm", "1.2"), ("out_ch", "1")])
-            .unwrap();
     }
+    // The scenario has set its own temperatures, over those of the state too.
+    daw.set(&[("temp", "1.5"), ("temp_rhythm", "1.2"), ("out_ch", "1")])
+        .unwrap();
     // The host sends parameters with the next block.
     daw.run_stopped(1000).unwrap();
     daw
