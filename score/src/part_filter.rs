@@ -73,7 +73,7 @@ impl Score {
         let last_onset = self.notes.iter().map(|note| note.start).max()?;
         let end = self.music_end(last_onset);
         let line = self.time_signatures.next_bar(end);
-        let before = last_bar(&self.time_signatures, end.saturating_sub(1));
+        let before = self.time_signatures.bar_line(end.saturating_sub(1));
         let late = end - before.min(end);
         if before > last_onset && late <= self.steps_per_beat / 2 {
             return Some(before);
@@ -157,11 +157,6 @@ impl Score {
         let index = lines.len().saturating_sub(bars as usize);
         lines.get(index).copied().unwrap_or(line)
     }
-}
-
-/// The last bar line at or before `step`.
-fn last_bar(time_signatures: &TimeSignatureMap, step: u32) -> u32 {
-    step - time_signatures.position(step).step_in_bar
 }
 
 #[cfg(test)]

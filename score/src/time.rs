@@ -118,6 +118,11 @@ impl TimeSignatureMap {
         }
     }
 
+    /// The last bar line at or before `step`.
+    pub fn bar_line(&self, step: u32) -> u32 {
+        step - self.position(step).step_in_bar
+    }
+
     /// The first bar line at or after `step`.
     pub fn next_bar(&self, step: u32) -> u32 {
         let place = self.position(step);
@@ -236,6 +241,10 @@ mod tests {
             (map.next_bar(0), map.next_bar(1), map.next_bar(48)),
             (0, 48, 48)
         );
+        assert_eq!(
+            (map.bar_line(0), map.bar_line(47), map.bar_line(48)),
+            (0, 0, 48)
+        );
     }
 
     #[test]
@@ -250,7 +259,7 @@ mod tests {
                 bar_steps: 12
             }
         );
-        assert_eq!(map.next_bar(17), 24);
+        assert_eq!((map.bar_line(23), map.next_bar(17)), (16, 24));
         assert_eq!(map.bar_lines(49), [0, 16, 24, 36, 48]);
     }
 

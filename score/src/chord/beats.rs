@@ -54,7 +54,7 @@ pub struct Beat {
 impl Beat {
     /// The beat that contains `step`.
     pub fn at(time_signatures: &TimeSignatureMap, step: u32) -> Beat {
-        let bar = step - time_signatures.position(step).step_in_bar;
+        let bar = time_signatures.bar_line(step);
         let line = time_signatures.next_bar(bar + 1);
         let metre = time_signatures.time_signature(bar);
         let compound = metre.numerator.is_multiple_of(3) && metre.denominator >= 8;

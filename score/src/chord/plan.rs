@@ -38,7 +38,7 @@ impl ChordPlan {
     /// The chords of the last `bars` bars of `score` before `at`, or of all there are, again and again from
     /// `at` on.
     pub fn last_bars(score: &Score, at: u32, bars: u32) -> Self {
-        let line = at - score.time_signatures.position(at).step_in_bar;
+        let line = score.time_signatures.bar_line(at);
         let from = score.bars_before(line, bars);
         let context = score.bars_before(from, BARS_BEFORE);
         let spans = recognise_range(score, context, at);
