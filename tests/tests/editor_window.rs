@@ -139,14 +139,16 @@ fn opens_without_the_gui_extension_of_the_host(display: &VirtualDisplay) {
 fn shows_heard_and_played_notes(host: &mut EditorHost, format: Format) {
     // Away from controls, so that no tooltip covers anything.
     host.window.point(1, 1).unwrap();
+    let picture = std::env::var_os("CONTINUO_PICTURE").filter(|_| format == Format::Clap);
+    if picture.is_some() {
+        let defaults = [("temp", "1"), ("temp_rhythm", "1"), ("top_p", "0.98")];
+        host.daw.set(&defaults).unwrap();
+    }
     host.daw.play_to(scenario::ENTRY + 5.0).unwrap();
     let notes =
         |picture: &RgbaImage| count_near(picture, HEARD) > 500 && count_near(picture, PLAYED) > 500;
     wait(&mut host.daw, &host.window, notes);
-    if format != Format::Clap {
-        return;
-    }
-    if let Some(path) = std::env::var_os("CONTINUO_PICTURE") {
+    if let Some(path) = picture {
         // The range of keys follows the notes with an animation.
         std::thread::sleep(Duration::from_secs(1));
         host.window.picture().unwrap().save(path).unwrap();
