@@ -39,7 +39,7 @@ pub mod rotary;
 pub(crate) mod tensors;
 
 pub use config::{LikeMidigen, ModelConfig};
-pub use initial::initial;
+pub use initial::{initial, random_model};
 pub use input::Input;
 pub use loss::{IGNORED, cross_entropy};
 pub use memory::{KeysValues, Memory, MemoryMode, RetrievedPositions};

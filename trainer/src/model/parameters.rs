@@ -20,7 +20,7 @@ pub enum ParamRole {
     Gain,
     /// Projection of a layer's normalised input: decays.
     Projection,
-    /// Projection onto the residual stream: begins smaller the more layers there are, decays.
+    /// Projection onto the residual stream: begins at 0, decays.
     ResidualProjection,
     /// Projection that opens the kNN gate: begins at 0, decays.
     GateProjection,
@@ -54,7 +54,7 @@ impl ParamRole {
         )
     }
 
-    /// Whether Muon can train the parameter: a matrix inside a layer that begins at random values.
+    /// Whether Muon can train the parameter: a matrix of attention or of a feed-forward layer.
     pub fn is_layer_matrix(self) -> bool {
         matches!(self, Self::Projection | Self::ResidualProjection)
     }

@@ -3,7 +3,9 @@
 use burn::tensor::Device;
 use continuo_score::manifest::Knn;
 use continuo_score::{NoteContext, NoteState, Vocabulary};
-use continuo_trainer::model::{Input, LikeMidigen, Memory, MemoryMode, Model, initial, values};
+use continuo_trainer::model::{
+    Input, LikeMidigen, Memory, MemoryMode, Model, random_model, values,
+};
 use continuo_trainer::train::config::preset;
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -27,7 +29,7 @@ pub(crate) fn like(layers: usize, knn: Option<Knn>, like_midigen: LikeMidigen) -
     config.shape.sizes.layers = layers;
     config.shape.knn = knn;
     config.like_midigen = like_midigen;
-    initial(config, &vocabulary, &Device::flex(), 7)
+    random_model(config, &vocabulary, &Device::flex(), 7)
 }
 
 pub(crate) fn knn(layer: usize, k: usize, capacity: usize) -> Knn {

@@ -13,7 +13,7 @@ use continuo_trainer::data::merges::{self, VocabError};
 use continuo_trainer::eval::evaluate;
 use continuo_trainer::export::export;
 use continuo_trainer::model::config::grid_sizes;
-use continuo_trainer::model::initial;
+use continuo_trainer::model::random_model;
 use continuo_trainer::model::values;
 use continuo_trainer::train::checkpoint::Checkpoint;
 use continuo_trainer::train::config::preset;
@@ -199,7 +199,7 @@ fn a_merged_token_has_the_average_of_its_pitches() {
     ];
     let vocabulary = plain.clone().with_merges(pairs).unwrap();
     let (config, _) = preset("tiny", &vocabulary).unwrap();
-    let mut model = initial(config, &vocabulary, &Device::flex(), 3);
+    let mut model = random_model(config, &vocabulary, &Device::flex(), 3);
     // Without the tokens' own rows, only A·P is left.
     let specs = model.specs().iter().zip(model.parameters());
     let parameters = specs.map(|(spec, parameter)| match spec.name.as_str() {

@@ -16,7 +16,7 @@ use continuo_trainer::export::parity::{ParityError, compare};
 use continuo_trainer::export::{
     ExportError, ExportOptions, Exported, MOST_LOST_BY_FOUR_BITS, export,
 };
-use continuo_trainer::model::initial;
+use continuo_trainer::model::random_model;
 use continuo_trainer::train::checkpoint::Checkpoint;
 use continuo_trainer::train::train;
 
@@ -115,7 +115,7 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
     let mut config = checkpoint.config.model;
     let prove = |config| {
         let [model, other] =
-            [98, 99].map(|seed| initial(config, &corpus.vocabulary, &device, seed));
+            [98, 99].map(|seed| random_model(config, &corpus.vocabulary, &device, seed));
         let graphs = onnx::write(&other, Variant::Plain, "other");
         compare(&model, &graphs, &corpus, &runtime).and_then(|parity| parity.check())
     };
@@ -137,7 +137,7 @@ fn onnx_runtime_computes_the_logits_of_the_trainer() {
             following,
             ..knn
         });
-        let model = initial(config, &corpus.vocabulary, &device, 3);
+        let model = random_model(config, &corpus.vocabulary, &device, 3);
         let graphs = onnx::write(&model, Variant::Plain, "test");
         assert_eq!(graphs.len(), if layer.is_some() { 2 } else { 1 });
         let parity = compare(&model, &graphs, &corpus, &runtime).unwrap();

@@ -9,7 +9,7 @@ use burn::tensor::Device;
 use continuo_trainer::data::corpus::{Corpus, Location};
 use continuo_trainer::data::stream_batcher::{Batching, StreamBatcher};
 use continuo_trainer::eval::evaluate;
-use continuo_trainer::model::{Model, Precision, initial, values};
+use continuo_trainer::model::{Model, Precision, initial, random_model, values};
 use continuo_trainer::train::checkpoint::{self, Checkpoint};
 use continuo_trainer::train::config::{Ablation, Optimizer, TrainConfig, preset};
 use continuo_trainer::train::trainer::Trainer;
@@ -101,7 +101,7 @@ fn accumulation_steps_add_up_to_one_step() {
     let corpus = fixtures::corpus(folder.path(), 12, 30);
     let (shape, config) = preset("tiny", &corpus.vocabulary).unwrap();
     let trainer = |micro_batches| {
-        let model = initial(shape, &corpus.vocabulary, &Device::flex(), 3);
+        let model = random_model(shape, &corpus.vocabulary, &Device::flex(), 3);
         let states = Trainer::initial_states(&model, config.optimizer);
         Trainer::new(model, states, micro_batches, vec![Device::flex()]).unwrap()
     };

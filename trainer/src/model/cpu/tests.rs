@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
 use super::super::loss::composed_cross_entropy;
-use crate::model::{IGNORED, Input, Memory, Model, cross_entropy, initial, values};
+use crate::model::{IGNORED, Input, Memory, Model, cross_entropy, random_model, values};
 use crate::train::config::preset;
 
 const ROWS: usize = 3;
@@ -96,7 +96,7 @@ fn losses_and_gradients_are_those_of_burns_operations() {
         .map(|knn| continuo_score::manifest::Knn { k: 5, ..knn });
     for relative in [tiny.relative, None] {
         config.relative = relative;
-        let model = initial(config, &vocabulary, &Device::flex(), 3);
+        let model = random_model(config, &vocabulary, &Device::flex(), 3);
         for strategy in [
             GradientCheckpointingStrategy::Disabled,
             GradientCheckpointingStrategy::Balanced,
