@@ -79,7 +79,7 @@ fn sound_is_heard_and_answered_alike_in_both_formats_and_all_blocks() {
         let (answer, heard) = &played;
         assert!(recall(heard) > 0.8, "{format:?}: heard {heard:?}");
         let entry = (EAR_ENTRY as i64) * i64::from(STEPS_PER_BEAT);
-        assert!(answer.len() >= 8, "{format:?}: {answer:?}");
+        assert!(answer.len() >= 4, "{format:?}: {answer:?}");
         assert!(answer[0].step >= entry, "{format:?}: {answer:?}");
         let first = first.get_or_insert_with(|| played.clone());
         assert_eq!(&played, first, "{format:?}, {blocks:?}");

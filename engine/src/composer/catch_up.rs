@@ -46,7 +46,7 @@ impl Composer {
     pub(super) fn catch_up_step(&mut self) -> Result<(), EngineError> {
         self.check_stop()?;
         if let Some(token_memory) = &mut self.token_memory
-            && token_memory.unread(&self.stream) > TOKEN_MEMORY_CHUNK
+            && token_memory.unread(&self.stream, self.answer_start) > TOKEN_MEMORY_CHUNK
         {
             token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK, self.answer_start);
             return Ok(());

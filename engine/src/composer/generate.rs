@@ -112,7 +112,7 @@ impl Composer {
         if let Some(token_memory) = &mut self.token_memory {
             token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK, self.answer_start);
             // It predicts once it has read the whole stream.
-            if token_memory.unread(&self.stream) == 0 {
+            if token_memory.unread(&self.stream, self.answer_start) == 0 {
                 followed = token_memory.continuations(self.memory_settings.recall, within, logits);
             }
         }

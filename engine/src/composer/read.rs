@@ -27,10 +27,11 @@ impl Composer {
         if self.encoding.is_open || self.pending_answer.is_some() || self.unread() > 0 {
             return Some(PendingWork::Input);
         }
-        let token_memory = self.token_memory.as_ref();
-        if self.catch_up.is_some()
-            || token_memory.is_some_and(|s| s.unread(&self.stream) > TOKEN_MEMORY_CHUNK)
-        {
+        let unread_by_tokens = self
+            .token_memory
+            .as_ref()
+            .map_or(0, |memory| memory.unread(&self.stream, self.answer_start));
+        if self.catch_up.is_some() || unread_by_tokens > TOKEN_MEMORY_CHUNK {
             return Some(PendingWork::CatchUp);
         }
         self.learning.as_ref().map(|_| PendingWork::Learning)

@@ -51,16 +51,24 @@ impl TokenMemory {
         }
     }
 
-    /// Number of unread tokens of the stream.
-    pub(super) fn unread(&self, stream: &[InputToken]) -> usize {
-        stream.len().saturating_sub(self.song.len())
+    /// Number of tokens of the stream that [`TokenMemory::read`] would read: those of an earlier answer,
+    /// which ended before `answer_start`, too.
+    pub(super) fn unread(&self, stream: &[InputToken], answer_start: usize) -> usize {
+        let again = self.earlier_answer(answer_start);
+        let read = again.map_or(self.song.len(), |from| from.min(self.song.len()));
+        stream.len().saturating_sub(read)
+    }
+
+    /// Position from which on tokens were read as generated that are input by now.
+    fn earlier_answer(&self, answer_start: usize) -> Option<usize> {
+        self.generated_from.filter(|from| *from < answer_start)
     }
 
     /// Reads more tokens of the stream, at most `most`. Those from position `answer_start` on are generated.
     /// Those of an earlier answer are input by now and are read again as such, so that predictions depend
     /// on the stream and the answer alone.
     pub(super) fn read(&mut self, stream: &[InputToken], most: usize, answer_start: usize) {
-        if let Some(from) = self.generated_from.filter(|from| *from < answer_start) {
+        if let Some(from) = self.earlier_answer(answer_start) {
             self.song.truncate(from);
             self.generated_from = None;
         }

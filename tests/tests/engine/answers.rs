@@ -39,6 +39,36 @@ fn sliced_answer_equals_the_whole_answer() {
     }
 }
 
+/// An answer becomes input, and is read again as such before the next answer begins.
+#[test]
+fn next_answer_does_not_depend_on_who_wrote_the_input() {
+    let model = model();
+    for seed in 1..=6 {
+        let opening = tune::minuet().until(144);
+        let mut playing = Composer::new(model.clone());
+        playing.listen(&opening).unwrap();
+        let sampling = Sampling::default();
+        playing.answer(144, &sampling, seed).unwrap();
+        let own = playing.play_until(600).unwrap();
+        let mut heard = opening;
+        heard.notes.extend(own);
+        heard.length = 600;
+        heard.normalise();
+        let mut fresh = Composer::new(model.clone());
+        let answers = [&mut playing, &mut fresh].map(|composer| {
+            composer.begin_listening(&heard).unwrap();
+            while composer.poll().unwrap().is_some() {}
+            composer.begin_answer(612, &sampling, seed, &[]).unwrap();
+            loop {
+                if let Some(notes) = composer.poll_notes(720).unwrap() {
+                    break notes;
+                }
+            }
+        });
+        assert_eq!(answers[0], answers[1], "seed {seed}");
+    }
+}
+
 #[test]
 fn answer_depends_on_the_seed_and_not_on_call_sizes() {
     for model in models() {
