@@ -2,7 +2,8 @@
 //! stream.
 //!
 //! First come the keys and values of the kNN memory, as many as it can use, and then the receptive
-//! field of a new window. That window then replaces the one in use.
+//! field of a new window. That window then replaces the one in use. Before both, the memories of tokens
+//! read an earlier answer again, as input.
 
 use super::Composer;
 use super::work::{CHUNK, CatchUp, PARTIAL_WINDOW, TOKEN_MEMORY_CHUNK};

@@ -110,7 +110,8 @@ impl Composer {
         let logits = self.logits.as_deref().unwrap_or_default();
         let mut followed = <[WeightedContinuations; MIXED_SOURCES]>::default();
         if let Some(token_memory) = &mut self.token_memory {
-            token_memory.read(&self.stream, TOKEN_MEMORY_CHUNK, self.answer_start);
+            // Catching up leaves a chunk at most; the moves to the answer come after that.
+            token_memory.read(&self.stream, 2 * TOKEN_MEMORY_CHUNK, self.answer_start);
             // It predicts once it has read the whole stream.
             if token_memory.unread(&self.stream, self.answer_start) == 0 {
                 followed = token_memory.continuations(self.memory_settings.recall, within, logits);

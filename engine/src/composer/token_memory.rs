@@ -12,8 +12,8 @@ use continuo_score::piece_memory::{
 
 use crate::model::{InputToken, Model};
 
-/// The memories of tokens of a session. They read the stream when a token is sampled, so that listening
-/// costs nothing.
+/// The memories of tokens of a session. They read the stream while the composer catches up, and when a
+/// token is sampled: listening does not wait for them.
 pub(super) struct TokenMemory {
     weights: MemoryWeights,
     sizes: Sizes,
@@ -51,15 +51,14 @@ impl TokenMemory {
         }
     }
 
-    /// Number of tokens of the stream that [`TokenMemory::read`] would read: those of an earlier answer,
-    /// which ended before `answer_start`, too.
+    /// Number of tokens of the stream that [`TokenMemory::read`] still has to read. Tokens that were read
+    /// as generated and lie before `answer_start` are input now, and count as unread.
     pub(super) fn unread(&self, stream: &[InputToken], answer_start: usize) -> usize {
-        let again = self.earlier_answer(answer_start);
-        let read = again.map_or(self.song.len(), |from| from.min(self.song.len()));
-        stream.len().saturating_sub(read)
+        let read = self.earlier_answer(answer_start);
+        stream.len().saturating_sub(read.unwrap_or(self.song.len()))
     }
 
-    /// Position from which on tokens were read as generated that are input by now.
+    /// Position of the first token that was read as generated and is input now.
     fn earlier_answer(&self, answer_start: usize) -> Option<usize> {
         self.generated_from.filter(|from| *from < answer_start)
     }

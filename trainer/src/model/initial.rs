@@ -1,4 +1,4 @@
-//! Random parameters of a new network.
+//! Initial parameters of a new network.
 
 use std::convert::Infallible;
 
@@ -24,8 +24,8 @@ pub fn initial(config: ModelConfig, vocabulary: &Vocabulary, device: &Device, se
     draw_model(config, vocabulary, device, seed, 0.0)
 }
 
-/// As [`initial`], with random projections onto the residual stream as well: the logits depend on
-/// every matrix, as tests need it.
+/// As [`initial`], with random projections onto the residual stream as well, for tests alone: the
+/// logits depend on every matrix.
 pub fn random_model(
     config: ModelConfig,
     vocabulary: &Vocabulary,

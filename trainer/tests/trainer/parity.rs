@@ -27,7 +27,7 @@ fn trained(folder: &Path) -> (Corpus, Checkpoint) {
     let corpus = fixtures::corpus(folder, 12, 60);
     let trained = folder.join("trained");
     let stop = AtomicBool::new(false);
-    let begin = fixtures::begin(&corpus, 15);
+    let begin = fixtures::begin(&corpus, 40);
     train(&fixtures::options(&corpus, &trained, begin, &stop), |_| {}).unwrap();
     (corpus, Checkpoint::open(&trained).unwrap())
 }
