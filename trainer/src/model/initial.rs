@@ -19,7 +19,7 @@ const TABLE_DEVIATION: f64 = 0.05;
 /// A model to train from nothing; the same seed gives the same model on every machine.
 ///
 /// Its projections onto the residual stream are 0, so that each layer begins as the identity (Zhang et
-/// al. 2019, "Fixup initialization"). All other matrices are random.
+/// al. 2019, "Fixup initialization"), and so is the gate of the kNN memory. All other matrices are random.
 pub fn initial(config: ModelConfig, vocabulary: &Vocabulary, device: &Device, seed: u64) -> Model {
     draw_model(config, vocabulary, device, seed, 0.0)
 }
