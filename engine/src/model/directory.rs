@@ -20,6 +20,12 @@ const MAX_TEXT: u64 = 16 << 20;
 /// Fails if a file is missing, unreadable or has unusable values.
 pub(super) fn read(directory: &Path) -> Result<(Manifest, Vocabulary), EngineError> {
     let path = directory.join("model.json");
+    if !directory.exists() {
+        return Err(bad(
+            directory,
+            "there is no such folder; a project, --model or CONTINUO_MODEL names it",
+        ));
+    }
     if directory.is_dir() && !path.exists() {
         return Err(bad(
             directory,

@@ -134,7 +134,7 @@ fn malformed_model_directory_prints_one_line() {
             about,
         );
     };
-    run("model.json");
+    run("CONTINUO_MODEL");
     copy(&artifacts::model().unwrap(), Path::new(&model));
     let manifest = format!("{model}/model.json");
     let whole = std::fs::read_to_string(&manifest).unwrap();

@@ -1,5 +1,7 @@
 //! Encoding of one file.
 
+use std::path::Path;
+
 use continuo_score::manifest::Sizes;
 use continuo_score::merge_parts;
 use continuo_score::{Score, Token, TokenSequence, Vocabulary, midi};
@@ -44,7 +46,7 @@ pub(super) fn song(
         return Err(skip(SkipReason::Empty, "0 bytes".into()));
     }
     let file = midi::read_file_with(&source.path, &options.reading)
-        .map_err(|e| skip(SkipReason::Broken, e.to_string()))?;
+        .map_err(|e| skip(SkipReason::Broken, without_path(&e, &source.path)))?;
     let mut score = Score::for_vocabulary(&file, vocabulary);
     if options.merge == Some(Merge::Only) && vocabulary.has_parts() {
         score.notes = merge_parts(&score.notes).into_owned();
@@ -88,6 +90,15 @@ pub(super) fn song(
         others,
         fingerprint: Fingerprint::of(&score),
     })
+}
+
+/// The text of an error without the path before it: the list of skipped files has a column for that.
+fn without_path(error: &midi::MidiError, path: &Path) -> String {
+    let text = error.to_string();
+    let before = format!("{}: ", path.display());
+    text.strip_prefix(&before)
+        .map(str::to_owned)
+        .unwrap_or(text)
 }
 
 /// The score with all pitched parts as keys, without drums; `None` if it is that already, or if too
