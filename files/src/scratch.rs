@@ -22,9 +22,11 @@ fn living() -> MutexGuard<'static, Vec<PathBuf>> {
 
 /// Removes the scratch files and folders of this process. Call it when the process is about to end,
 /// from any thread but an audio thread. It waits for a running exchange of folders. Afterwards no
-/// output in progress can be finished.
+/// output in progress can be finished: a thread that makes or forgets a scratch file waits until the
+/// process has ended.
 pub fn remove_scratch() {
-    for path in living().drain(..) {
+    let mut living = living();
+    for path in living.drain(..) {
         // A leftover that cannot be removed stays.
         let _ = if path.is_dir() {
             fs::remove_dir_all(&path)
@@ -32,6 +34,8 @@ pub fn remove_scratch() {
             fs::remove_file(&path)
         };
     }
+    // The list stays locked, so that nothing is made after it was emptied.
+    std::mem::forget(living);
 }
 
 /// Runs a function that [`remove_scratch`] must not interrupt.
@@ -45,9 +49,14 @@ pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
 pub(crate) struct Entry(PathBuf);
 
 impl Entry {
-    fn new(path: &Path) -> Self {
-        living().push(path.to_path_buf());
-        Self(path.to_path_buf())
+    /// Makes a scratch file or folder and lists it in one go, so that [`remove_scratch`] sees both or
+    /// neither.
+    fn make<T: AsRef<Path>>(make: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Self)> {
+        let mut living = living();
+        let made = make().map_err(without_name)?;
+        let path = made.as_ref().to_path_buf();
+        living.push(path.clone());
+        Ok((made, Self(path)))
     }
 }
 
@@ -71,9 +80,7 @@ pub(crate) fn file(folder: &Path) -> io::Result<(NamedTempFile, Entry)> {
     builder.prefix(PREFIX).suffix(SUFFIX);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(folder).map_err(without_name)?;
-    let entry = Entry::new(file.path());
-    Ok((file, entry))
+    Entry::make(|| builder.tempfile_in(folder))
 }
 
 /// A scratch folder, with the permissions of new folders in its parent. Dropping it removes it and
@@ -95,8 +102,7 @@ impl ScratchFolder {
         builder.prefix(PREFIX).suffix(SUFFIX);
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let folder = builder.tempdir_in(parent).map_err(without_name)?;
-        let _entry = Entry::new(folder.path());
+        let (folder, _entry) = Entry::make(|| builder.tempdir_in(parent))?;
         Ok(Self { folder, _entry })
     }
 
